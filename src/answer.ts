@@ -1,0 +1,56 @@
+import type { Config } from './config/index.js';
+import type { AuthKitError } from './errors.js';
+import { isNavigation, json, type Outcome, type Request, type Response } from './http.js';
+import { describe, sendPage } from './pages.js';
+
+/** Answers a request with an error: in the application's way if it has one, else in ours. */
+export type AnswerError = (
+  error: AuthKitError,
+  req: Request,
+  res: Response,
+  extra?: object,
+) => Promise<Outcome>;
+
+export function createAnswer({ hooks, routes, redirectUri }: Config): AnswerError {
+  // Absolute: a person who opened the application under another name of its host is led to the right one.
+  const signIn = routes.login && new URL(routes.login.public, redirectUri).href;
+
+  return async (error, req, res, extra) => {
+    const handled = hooks.onError && (await callHook(hooks.onError, error, req, res));
+    if (handled) return handled;
+    for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
+    if (!isNavigation(req)) {
+      return json(res, error.status, {
+        status: error.status,
+        error: error.code,
+        message: error.message,
+        ...extra,
+      });
+    }
+    const link = signIn === undefined ? {} : { link: { href: signIn, label: 'Sign in' } };
+    return sendPage(res, error.status, { ...describe(error.code), ...link });
+  };
+}
+
+/** The outcome, if the hook answered or passed the error on; a hook that does neither gets the default. */
+async function callHook(
+  hook: NonNullable<Config['hooks']['onError']>,
+  error: AuthKitError,
+  req: Request,
+  res: Response,
+): Promise<Outcome | undefined> {
+  let passed: Outcome | undefined;
+  try {
+    await hook({
+      error,
+      req,
+      res,
+      next: (next) => {
+        passed ??= next === undefined ? 'next' : { error: next };
+      },
+    });
+  } catch (thrown) {
+    passed ??= { error: thrown };
+  }
+  return res.headersSent || res.writableEnded ? 'sent' : passed;
+}

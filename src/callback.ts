@@ -1,0 +1,122 @@
+import type { AnswerError } from './answer.js';
+import { single } from './authorization.js';
+import type { Config } from './config/index.js';
+import type { Cookies } from './cookies.js';
+import { AuthKitError } from './errors.js';
+import { noStore, query, redirect, type Handler, type Request, type Response } from './http.js';
+import { log } from './log.js';
+import { sendPage } from './pages.js';
+import type { CompleteSignIn } from './sign-in-completion.js';
+import { isSame, openTransaction, type Transaction } from './transaction.js';
+import type { OpenVisit } from './visit.js';
+
+/** RFC 6749 appendix A.11, less the space, and shorter than any URL: what WorkOS sends is some 26 characters. */
+const CODE = /^[\u0021-\u007e]{1,1024}$/;
+/** RFC 6749 appendix A.7 and A.8. */
+const ERROR = /^[\u0020-\u0021\u0023-\u005b\u005d-\u007e]{1,128}$/;
+
+export interface CallbackParts {
+  config: Config;
+  cookies: Cookies;
+  openVisit: OpenVisit;
+  complete: CompleteSignIn;
+  answer: AnswerError;
+}
+
+/** `GET /callback`: WorkOS sends the browser back with a code, or with an error. Always ends in a redirect or a page. */
+export function createCallback(parts: CallbackParts): Handler {
+  const { config, answer } = parts;
+  return async (req, res) => {
+    if (req.method === 'HEAD') return noStore(res, '');
+    try {
+      const params = query(req);
+      const state = single(params, 'state');
+      if (state === undefined) return withoutState(params, config, res);
+      const transaction = spend(state, req, res, parts);
+      if (!transaction) return await withoutTransaction(req, res, parts);
+      const code = codeOf(params, config);
+      const done = await parts.complete({ state, code, transaction, req, res });
+      if (done === 'spent') return await withoutTransaction(req, res, parts);
+      if (done === 'answered') return 'sent';
+      parts.cookies.setSession(req, res, done.sealed, () => true);
+      return land(res, done.returnTo, config);
+    } catch (error) {
+      if (!(error instanceof AuthKitError)) throw error;
+      log('callback', 'failed', { code: error.code });
+      return answer(error, req, res);
+    }
+  };
+}
+
+/** A code that nobody here asked for never makes a session (impersonation from the dashboard, IdP-initiated sign-in). */
+function withoutState(params: URLSearchParams, config: Config, res: Response): 'sent' {
+  const error = single(params, 'error');
+  if (error !== undefined) throw authorizationError(error, params);
+  if (single(params, 'code') === undefined || !config.routes.login) {
+    throw new AuthKitError('invalid_request', 'the callback needs a code and a state');
+  }
+  return redirect(res, config.routes.login.public);
+}
+
+/** The transaction of this browser that the state names. It is spent by this callback, whatever comes of it. */
+function spend(
+  state: string,
+  req: Request,
+  res: Response,
+  { config, cookies }: CallbackParts,
+): Transaction | undefined {
+  const values = cookies.transactionValues(req, state);
+  if (values.length === 0) return undefined;
+  cookies.clearTransaction(res, state);
+  if (!values.some((value) => isSame(value, state))) return undefined;
+  return openTransaction(state, config, config.cookiePasswords, config.now());
+}
+
+/** The back button, another browser, a sign-in that took too long: never a new one by itself, which could go in circles. */
+async function withoutTransaction(
+  req: Request,
+  res: Response,
+  { config, openVisit }: CallbackParts,
+): Promise<'sent'> {
+  const visit = await openVisit(req, res);
+  await visit.settled();
+  if (visit.auth().type !== null) return redirect(res, config.returnTo);
+  throw new AuthKitError('invalid_state', 'this browser has no sign-in under way that belongs to the answer');
+}
+
+/** @throws {AuthKitError} for an answer that is an error, or is not from this WorkOS (RFC 9207), or is malformed. */
+function codeOf(params: URLSearchParams, config: Config): string {
+  const error = single(params, 'error');
+  if (error !== undefined) throw authorizationError(error, params);
+  const issuer = single(params, 'iss');
+  if (issuer !== undefined && !config.issuers.includes(issuer)) {
+    throw new AuthKitError('invalid_state', 'the answer is of another issuer');
+  }
+  const code = single(params, 'code');
+  if (code === undefined || !CODE.test(code))
+    throw new AuthKitError('invalid_request', 'the answer has no usable code');
+  return code;
+}
+
+function authorizationError(error: string, params: URLSearchParams): AuthKitError {
+  const description = single(params, 'error_description')?.slice(0, 1024);
+  const code = error === 'access_denied' ? 'access_denied' : 'authorization_failed';
+  return new AuthKitError(code, 'WorkOS answered the sign-in with an error', {
+    details: {
+      error: ERROR.test(error) ? error : 'malformed',
+      error_uri: params.get('error_uri') ?? undefined,
+    },
+    ...(description === undefined ? {} : { description }),
+  });
+}
+
+/** A `strict` cookie is not sent where a chain of redirects began at another site, so a page of ours breaks the chain. */
+function land(res: Response, returnTo: string, { cookie }: Config): 'sent' {
+  if (cookie.sameSite !== 'strict') return redirect(res, returnTo);
+  return sendPage(res, 200, {
+    title: 'You are signed in',
+    text: 'You are being taken back to the application.',
+    refresh: returnTo,
+    link: { href: returnTo, label: 'Continue' },
+  });
+}

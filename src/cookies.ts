@@ -1,0 +1,159 @@
+import { stringifySetCookie } from 'cookie';
+import type { CookieConfig } from './config/index.js';
+import { AuthKitError } from './errors.js';
+import type { Request, Response } from './http.js';
+import { sendCookie } from './response-head.js';
+import { fingerprint, TRANSACTION_LIFETIME } from './transaction.js';
+
+/** What a browser keeps of one cookie, name and attributes included (RFC 6265 section 6.1), in bytes. */
+const MAX_COOKIE = 4096;
+/** Three chunks are 12 KB; Node refuses a request whose headers pass 16 KB, and most proxies sooner. */
+const MAX_CHUNKS = 3;
+/** Cookies of one name that are tried: a sub-domain may have planted one (cookie tossing). */
+const MAX_DUPLICATES = 3;
+
+const TRANSACTION_PREFIX = 'wos-auth-verifier-';
+/** Flows that may be under way in one browser: a person has a few tabs, and a Cookie header has a limit. */
+const MAX_PENDING = 5;
+const MAX_PENDING_BYTES = 6144;
+/** Longest sealed transaction, in bytes. */
+export const MAX_TRANSACTION = 3800;
+
+/** The only place that knows the names and attributes of our cookies. */
+export interface Cookies {
+  /** Values of the session cookie that may be the session, likeliest first. */
+  sessionValues: (req: Request) => readonly string[];
+  /**
+   * Sets the session, in chunks if it must be, as the head is written and only if it still `isLive` then.
+   *
+   * @throws {AuthKitError} `cookie_too_large`
+   */
+  setSession: (req: Request, res: Response, sealed: string, isLive: () => boolean) => void;
+  clearSession: (req: Request, res: Response) => void;
+  /** Values of the cookie that belongs to this state: more than one only if somebody planted them. */
+  transactionValues: (req: Request, state: string) => readonly string[];
+  /** Sets the cookie of a flow, and drops the oldest ones beyond what a browser should carry. */
+  setTransaction: (req: Request, res: Response, sealed: string) => void;
+  clearTransaction: (res: Response, state: string) => void;
+  clearTransactions: (req: Request, res: Response) => void;
+}
+
+type Attributes = Parameters<typeof stringifySetCookie>[2];
+
+export function createCookies(config: CookieConfig): Cookies {
+  const { name, domain, sameSite, maxAge, secure } = config;
+  const shared = { path: '/', httpOnly: true, secure, ...(domain === undefined ? {} : { domain }) };
+  const session: Attributes = { ...shared, sameSite, maxAge };
+  // Never strict: the callback is a cross-site navigation.
+  const transaction: Attributes = {
+    ...shared,
+    sameSite: sameSite === 'none' ? 'none' : 'lax',
+    maxAge: TRANSACTION_LIFETIME / 1000,
+  };
+  const room = MAX_COOKIE - line(`${name}.0`, '', session).length;
+
+  const send = (res: Response, key: string, value: string, attributes: Attributes, isLive = () => true) => {
+    sendCookie(res, key, () => (isLive() ? line(key, value, attributes) : undefined));
+  };
+  const expire = (res: Response, key: string, attributes: Attributes) => {
+    send(res, key, '', { ...attributes, maxAge: 0 });
+  };
+  const present = (req: Request, isOurs: (key: string) => boolean) =>
+    pairs(req).filter(([key]) => isOurs(key));
+  const isSession = (key: string) => key === name || chunkIndex(name, key) !== undefined;
+  const isTransaction = (key: string) => key.startsWith(TRANSACTION_PREFIX);
+
+  return {
+    sessionValues(req) {
+      if (!req.headers.cookie?.includes(name)) return [];
+      const whole = present(req, (key) => key === name).map(([, value]) => value);
+      return whole.length > 0 ? whole.slice(0, MAX_DUPLICATES) : joined(name, present(req, isSession));
+    },
+    setSession(req, res, sealed, isLive) {
+      const pieces = split(sealed, room);
+      if (pieces.length > MAX_CHUNKS) {
+        throw new AuthKitError(
+          'cookie_too_large',
+          `the session has ${sealed.length} bytes and fits no cookie`,
+        );
+      }
+      const written = new Map(pieces.map((piece, i) => [pieces.length === 1 ? name : `${name}.${i}`, piece]));
+      // What is left of another form would be read as part of this one.
+      for (const [key] of present(req, isSession)) if (!written.has(key)) expire(res, key, session);
+      for (const [key, value] of written) send(res, key, value, session, isLive);
+    },
+    clearSession(req, res) {
+      for (const key of new Set([name, ...present(req, isSession).map(([key]) => key)]))
+        expire(res, key, session);
+    },
+    transactionValues(req, state) {
+      const key = TRANSACTION_PREFIX + fingerprint(state);
+      const values = present(req, (other) => other === key).map(([, value]) => value);
+      return values.slice(0, MAX_DUPLICATES);
+    },
+    setTransaction(req, res, sealed) {
+      const key = TRANSACTION_PREFIX + fingerprint(sealed);
+      for (const old of surplus(present(req, isTransaction), sealed.length)) expire(res, old, transaction);
+      send(res, key, sealed, transaction);
+    },
+    clearTransaction(res, state) {
+      expire(res, TRANSACTION_PREFIX + fingerprint(state), transaction);
+    },
+    clearTransactions(req, res) {
+      for (const [key] of present(req, isTransaction)) expire(res, key, transaction);
+    },
+  };
+}
+
+function line(name: string, value: string, attributes: Attributes): string {
+  return stringifySetCookie(name, value, { ...attributes, encode: (text) => text });
+}
+
+/**
+ * The Cookie header, in order. Not by `cookie`, which keeps one value a name: with two of one name the second may be
+ * the real one, and the order says which flow is the oldest (RFC 6265 section 5.4).
+ */
+function pairs(req: Request): [name: string, value: string][] {
+  const found: [string, string][] = [];
+  for (const pair of (req.headers.cookie ?? '').split(';')) {
+    const equals = pair.indexOf('=');
+    if (equals > 0) found.push([pair.slice(0, equals).trim(), pair.slice(equals + 1).trim()]);
+  }
+  return found;
+}
+
+function chunkIndex(name: string, key: string): number | undefined {
+  if (!key.startsWith(`${name}.`)) return undefined;
+  const digits = key.slice(name.length + 1);
+  return /^(?:0|[1-9]\d?)$/.test(digits) ? Number(digits) : undefined;
+}
+
+/** Joins chunks 0, 1, … up to the first gap; then less and less of them, since the last may be left from a longer session. */
+function joined(name: string, chunks: readonly [string, string][]): string[] {
+  const byIndex = new Map<number, string>();
+  for (const [key, value] of chunks) {
+    const index = chunkIndex(name, key);
+    if (index !== undefined && !byIndex.has(index)) byIndex.set(index, value);
+  }
+  const values: string[] = [];
+  for (let i = 0, text = ''; i < MAX_CHUNKS && byIndex.has(i); i += 1)
+    values.unshift((text += byIndex.get(i) ?? ''));
+  return values;
+}
+
+function split(text: string, size: number): string[] {
+  const pieces = [];
+  for (let start = 0; start < text.length; start += size) pieces.push(text.slice(start, start + size));
+  return pieces;
+}
+
+/** Names of pending flows that have to go for a new one of `bytes`, oldest first. */
+function surplus(pending: readonly [string, string][], bytes: number): string[] {
+  const kept = [...pending];
+  const size = () => kept.reduce((sum, [key, value]) => sum + key.length + value.length, bytes);
+  const dropped = [];
+  while (kept.length > 0 && (kept.length + 1 > MAX_PENDING || size() > MAX_PENDING_BYTES)) {
+    dropped.push((kept.shift() as [string, string])[0]);
+  }
+  return dropped;
+}

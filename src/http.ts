@@ -1,0 +1,120 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+/** A request as `node:http` gives it, with what Express, Connect and `router` add when they strip a mount path. */
+export interface Request extends IncomingMessage {
+  originalUrl?: string;
+}
+
+export type Response = ServerResponse;
+
+export type Next = (error?: unknown) => void;
+
+/** What Express 4, Express 5, Connect 3 and `router` call a middleware. */
+export type Middleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void;
+
+/** How a handler ended: it answered, it lets the request pass, or it hands an error on. */
+export type Outcome = 'sent' | 'next' | { readonly error: unknown };
+
+export type Handler = (req: Request, res: Response) => Outcome | Promise<Outcome>;
+
+/**
+ * The one place where a handler of ours meets `next`.
+ *
+ * On Express 4 and Connect a rejection that nobody catches ends the process, so every promise ends here.
+ * A handler that answers synchronously stays synchronous.
+ */
+export function middleware(handler: Handler): Middleware {
+  return function authkitMiddleware(req, res, next) {
+    const finish = (outcome: Outcome) => {
+      if (outcome === 'next') next();
+      else if (outcome !== 'sent') next(outcome.error);
+    };
+    let outcome;
+    try {
+      outcome = handler(req, res);
+    } catch (error) {
+      next(error);
+      return;
+    }
+    if (outcome instanceof Promise) outcome.then(finish, next);
+    else finish(outcome);
+  };
+}
+
+/** The request target as the client sent it, whatever mount path was stripped since. */
+export function target(req: Request): string {
+  return req.originalUrl ?? req.url ?? '/';
+}
+
+/** The query of the request, parsed here: `req.query` differs between frameworks and may hold objects. */
+export function query(req: Request): URLSearchParams {
+  const url = target(req);
+  const start = url.indexOf('?');
+  return new URLSearchParams(start === -1 ? '' : url.slice(start + 1).split('#', 1)[0]);
+}
+
+export function header(req: Request, name: string): string | undefined {
+  const value = req.headers[name];
+  return Array.isArray(value) ? value.join(', ') : value;
+}
+
+/**
+ * Whether a browser will show the answer as a page.
+ *
+ * Fetch Metadata is the browser's word and decides where it is present; older browsers name `text/html` in `Accept`.
+ */
+export function isNavigation(req: Request): boolean {
+  const mode = header(req, 'sec-fetch-mode');
+  if (mode !== undefined && mode !== '') return mode === 'navigate';
+  return header(req, 'x-requested-with') === undefined && accepts(req, 'text/html');
+}
+
+/** A page load: a navigation that a redirect can serve without losing a request body. */
+export function isPageLoad(req: Request): boolean {
+  return (req.method === 'GET' || req.method === 'HEAD') && isNavigation(req);
+}
+
+/** Whether the request itself says that a script sent it. Says nothing: curl, supertest, a form of an old browser. */
+export function isScripted(req: Request): boolean {
+  const mode = header(req, 'sec-fetch-mode');
+  if (mode !== undefined && mode !== '') return mode !== 'navigate';
+  if (header(req, 'x-requested-with') !== undefined) return true;
+  return accepts(req, 'application/json') && !accepts(req, 'text/html');
+}
+
+/** Prefetch and prerender: the person has not asked for the page yet. */
+export function isSpeculative(req: Request): boolean {
+  return ['sec-purpose', 'purpose', 'x-moz'].some((name) => header(req, name) !== undefined);
+}
+
+function accepts(req: Request, type: string): boolean {
+  return (header(req, 'accept') ?? '').toLowerCase().includes(type);
+}
+
+/** Adds `field` to `Vary` and keeps what is there. */
+export function vary(res: Response, field: string): void {
+  if (res.headersSent) return;
+  const current = [res.getHeader('vary') ?? []].flat().map(String).join(', ');
+  const named = current.split(',').map((name) => name.trim().toLowerCase());
+  if (named.includes('*') || named.includes(field.toLowerCase())) return;
+  res.setHeader('Vary', current === '' ? field : `${current}, ${field}`);
+}
+
+/** A redirect that no cache keeps. Only 302 and 303: a 307 would replay the body at another origin. */
+export function redirect(res: Response, location: string, status: 302 | 303 = 302): 'sent' {
+  res.statusCode = status;
+  res.setHeader('Location', location);
+  return noStore(res, '');
+}
+
+export function json(res: Response, status: number, body: object): 'sent' {
+  res.statusCode = status;
+  res.setHeader('Content-Type', 'application/json; charset=utf-8');
+  return noStore(res, JSON.stringify(body));
+}
+
+export function noStore(res: Response, body: string): 'sent' {
+  res.setHeader('Cache-Control', 'private, no-store');
+  res.end(body);
+  return 'sent';
+}

@@ -1,0 +1,35 @@
+import type { User as WorkOSUser } from '@workos-inc/node';
+import type { Auth } from './auth.js';
+
+export { authkit, requireAuth, signedIn } from './authkit.js';
+export { AuthKitError } from './errors.js';
+export type { AuthKit } from './authkit.js';
+export type { Auth, SignedIn, SignedOut } from './auth.js';
+export type { Claims } from './access-token.js';
+export type { AuthKitErrorCode } from './errors.js';
+export type { Check, GuardRule } from './guards.js';
+export type { OneOrMore, Rule } from './rules.js';
+export type {
+  AuthKitOptions,
+  ErrorContext,
+  SessionRefreshResult,
+  SignInDecision,
+  SignInOptions,
+  SignInResult,
+  SignInUrlOptions,
+} from './options.js';
+
+declare global {
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- how Express lets packages add to a request
+  namespace Express {
+    // Merged as @types/passport does it, so that both can be installed.
+    // eslint-disable-next-line @typescript-eslint/no-empty-object-type
+    interface User extends WorkOSUser {}
+    interface Request {
+      /** Who is signed in. From `authkit()`. */
+      auth: Auth;
+      /** The signed-in user, or `undefined`. From `authkit()`. */
+      user?: User | undefined;
+    }
+  }
+}

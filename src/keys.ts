@@ -1,0 +1,105 @@
+import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { log } from './log.js';
+
+/** A key set is asked for again after this long, in milliseconds. */
+const FRESH = 600_000;
+/** Keys outlive their server for this long: stale keys are better than a site where nobody is signed in. */
+const STALE = 86_400_000;
+/** At most one fetch in this time for key ids that nobody knows, so that forged tokens cannot flood WorkOS. */
+const COOLDOWN = 30_000;
+/** While stale keys serve, their server is tried this often. */
+const RETRY = 10_000;
+
+const MIN_MODULUS_BITS = 2048;
+
+type KeySet = ReadonlyMap<string, readonly KeyObject[]>;
+
+/** Keys of that id, none of that id in a fresh set, or no set to look in. */
+export type KeyLookup = readonly KeyObject[] | 'unreachable';
+
+export interface Keys {
+  /**
+   * Finds the keys of an id, synchronously where a fresh set has it.
+   *
+   * @param isTrusted The token came from WorkOS just now, so an unknown id is worth a fetch whatever was asked lately.
+   */
+  find: (kid: string, isTrusted?: boolean) => KeyLookup | Promise<KeyLookup>;
+}
+
+export interface KeysOptions {
+  fetchKeys: () => Promise<unknown>;
+  now: () => number;
+  /** How long a request waits for newer keys while stale ones would do, in milliseconds. */
+  patience: number;
+}
+
+/** WorkOS's public keys, kept while their server is down (stale if error, RFC 5861). */
+export function createKeys({ fetchKeys, now, patience }: KeysOptions): Keys {
+  let current: KeySet | undefined;
+  let fetchedAt = -Infinity;
+  let askedAt = -Infinity;
+  let inFlight: Promise<void> | undefined;
+
+  const load = async () => {
+    askedAt = now();
+    try {
+      current = usable(await fetchKeys());
+      fetchedAt = now();
+      log('keys', 'fetched', { count: current.size });
+    } catch (error) {
+      log('keys', 'unreachable', { reason: error instanceof Error ? error.message : 'unknown' });
+    } finally {
+      inFlight = undefined;
+    }
+  };
+  const reload = () => (inFlight ??= load());
+  const lookup = (kid: string): KeyLookup =>
+    current && now() - fetchedAt < STALE ? (current.get(kid) ?? []) : 'unreachable';
+
+  return {
+    find(kid, isTrusted = false) {
+      const age = now() - fetchedAt;
+      if (!current || age >= STALE) return reload().then(() => lookup(kid));
+      if (age >= FRESH && (now() - askedAt >= RETRY || inFlight)) {
+        return atMost(patience, reload()).then(() => lookup(kid));
+      }
+      const known = current.has(kid);
+      if (known || (!isTrusted && now() - askedAt < COOLDOWN && !inFlight)) return lookup(kid);
+      return reload().then(() => lookup(kid));
+    },
+  };
+}
+
+/** Resolves with the promise or after `ms`, whichever is first, and keeps no timer behind. */
+export function atMost(ms: number, promise: Promise<unknown>): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise((resolve) => (timer = setTimeout(resolve, ms)));
+  return Promise.race([promise, timeout]).finally(() => {
+    clearTimeout(timer);
+  });
+}
+
+/** RSA signing keys of decent size; the rest of a set is passed over. A set without any is no set. */
+function usable(jwks: unknown): KeySet {
+  const list = (jwks as { keys?: unknown } | null)?.keys;
+  const set = new Map<string, KeyObject[]>();
+  for (const jwk of Array.isArray(list) ? (list as unknown[]) : []) {
+    const { kid, key } = toKey(jwk) ?? {};
+    if (kid !== undefined && key) set.set(kid, [...(set.get(kid) ?? []), key]);
+  }
+  if (set.size === 0) throw new TypeError('the key set has no usable key');
+  return set;
+}
+
+function toKey(value: unknown): { kid: string; key: KeyObject } | undefined {
+  const jwk = value as (JsonWebKey & Record<string, unknown>) | null;
+  if (jwk?.kty !== 'RSA' || typeof jwk['kid'] !== 'string') return undefined;
+  if ((jwk['use'] ?? 'sig') !== 'sig' || (jwk['alg'] ?? 'RS256') !== 'RS256') return undefined;
+  try {
+    const key = createPublicKey({ key: { kty: 'RSA', n: jwk.n, e: jwk.e } as JsonWebKey, format: 'jwk' });
+    const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
+    return bits >= MIN_MODULUS_BITS ? { kid: jwk['kid'], key } : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,133 @@
+import type { AnswerError } from './answer.js';
+import type { Authenticator } from './authenticate.js';
+import { single } from './authorization.js';
+import type { Config } from './config/index.js';
+import type { Cookies } from './cookies.js';
+import { AuthKitError } from './errors.js';
+import {
+  header,
+  isNavigation,
+  isScripted,
+  isSpeculative,
+  json,
+  noStore,
+  query,
+  redirect,
+  type Handler,
+  type Request,
+  type Response,
+} from './http.js';
+import { log } from './log.js';
+import { sendPage } from './pages.js';
+import { safeReturnTo } from './return-to.js';
+import { sessionIdOf } from './session.js';
+import type { OpenVisit } from './visit.js';
+import type { WorkOSDoor } from './workos.js';
+
+export interface LogoutParts {
+  config: Config;
+  cookies: Cookies;
+  authenticator: Authenticator;
+  openVisit: OpenVisit;
+  door: WorkOSDoor;
+  answer: AnswerError;
+}
+
+/**
+ * Ends the session here: cookie, chunks, transactions, and what this process remembers. Works with an expired or
+ * unverifiable token, since the session's id comes out of the seal.
+ *
+ * @returns Where the browser has to go so that it ends at WorkOS too; absolute.
+ */
+export type EndSession = (req: Request, res: Response, returnTo: string | undefined) => Promise<string>;
+
+export function createEndSession({
+  config,
+  cookies,
+  authenticator,
+  openVisit,
+  door,
+}: LogoutParts): EndSession {
+  return async (req, res, asked) => {
+    const session = authenticator.peekSession(cookies.sessionValues(req));
+    const safe = asked === undefined ? undefined : safeReturnTo(asked, config.returnToRules);
+    const returnTo = safe === undefined ? undefined : new URL(safe, config.redirectUri).href;
+    if (session) authenticator.end(session);
+    (await openVisit(req, res)).become({ kind: 'absent', reason: 'ended' });
+    cookies.clearSession(req, res);
+    cookies.clearTransactions(req, res);
+    const sessionId = session && sessionIdOf(session);
+    log('logout', session ? 'signed out' : 'was signed out already');
+    return sessionId !== undefined
+      ? door.logoutUrl(sessionId, returnTo)
+      : (returnTo ?? new URL(config.returnTo, config.redirectUri).href);
+  };
+}
+
+/** `POST /logout`, and `GET` for what is plainly a click on this application's own link. */
+export function createLogout(parts: LogoutParts, end: EndSession): Handler {
+  const { config, answer } = parts;
+  return async (req, res) => {
+    if (req.method === 'HEAD') return noStore(res, '');
+    try {
+      const returnTo = single(query(req), 'returnTo', 'return_to');
+      if (req.method === 'POST') {
+        refuseForeign(req, config);
+        return sendOff(req, res, await end(req, res, returnTo));
+      }
+      if (isOwnLink(req)) return redirect(res, await end(req, res, returnTo));
+      if (!isNavigation(req))
+        throw new AuthKitError('forbidden', 'sign out with a POST from this application');
+      return confirm(res, config);
+    } catch (error) {
+      if (error instanceof AuthKitError) return answer(error, req, res);
+      throw error;
+    }
+  };
+}
+
+/** Nobody is signed out by another site. A client that sends neither header is no browser and rides on no cookie. */
+function refuseForeign(req: Request, { returnToRules }: Config): void {
+  const site = header(req, 'sec-fetch-site');
+  const origin = header(req, 'origin');
+  const isListed = origin !== undefined && returnToRules.origins.includes(origin);
+  const isForeign =
+    site === undefined || site === ''
+      ? origin !== undefined && origin !== returnToRules.origin
+      : site !== 'same-origin' && site !== 'none';
+  if (isForeign && !isListed)
+    throw new AuthKitError('forbidden', 'a sign-out has to come from this application');
+}
+
+/** Chromium, Firefox and Safari say so of a link that a person clicked on a page of the same origin. */
+function isOwnLink(req: Request): boolean {
+  return (
+    header(req, 'sec-fetch-site') === 'same-origin' &&
+    header(req, 'sec-fetch-mode') === 'navigate' &&
+    header(req, 'sec-fetch-dest') === 'document' &&
+    !isSpeculative(req)
+  );
+}
+
+/**
+ * A form's answer is a page that goes on by itself: a redirect to WorkOS would be blocked where the form's page has
+ * `form-action 'self'`, as helmet sets it. A script gets the address, and any other client a redirect.
+ */
+function sendOff(req: Request, res: Response, logoutUrl: string): 'sent' {
+  if (isScripted(req)) return json(res, 200, { logoutUrl });
+  if (!isNavigation(req)) return redirect(res, logoutUrl, 303);
+  return sendPage(res, 200, {
+    title: 'Signing you out',
+    text: 'You are signed out of this application.',
+    refresh: logoutUrl,
+    link: { href: logoutUrl, label: 'Continue' },
+  });
+}
+
+function confirm(res: Response, { routes }: Config): 'sent' {
+  return sendPage(res, 200, {
+    title: 'Sign out?',
+    text: 'Press the button to sign out of this application.',
+    button: { action: routes.logout?.public ?? '', label: 'Sign out' },
+  });
+}

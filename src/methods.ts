@@ -1,0 +1,123 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Auth, SignedIn } from './auth.js';
+import type { Authenticator } from './authenticate.js';
+import type { Config } from './config/index.js';
+import type { Cookies } from './cookies.js';
+import { AuthKitError, isUnfinished } from './errors.js';
+import { header, isScripted, json, redirect, target } from './http.js';
+import type { EndSession } from './logout.js';
+import type { SignInUrlOptions } from './options.js';
+import type { StartSignIn } from './sign-in.js';
+import { toAuth, type OpenVisit } from './visit.js';
+
+/** What an instance can do for a handler. */
+export interface Methods {
+  /**
+   * URL of AuthKit's sign-in page. Its transaction cookie is set on `res`, so it is good for this browser only.
+   *
+   * @throws {AuthKitError} `invalid_request`
+   */
+  getSignInUrl(req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions): Promise<string>;
+  /** The same, landing on the sign-up screen. */
+  getSignUpUrl(req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions): Promise<string>;
+  /** Ends the session here and redirects to WorkOS, which ends it there and returns to `returnTo`. */
+  signOut(req: IncomingMessage, res: ServerResponse, options?: { returnTo?: string }): Promise<void>;
+  /**
+   * New tokens now; `req.auth` is the new one afterwards.
+   *
+   * @throws {AuthKitError} `unauthenticated`, `upstream_unavailable`, or what WorkOS wants first.
+   */
+  refreshSession(
+    req: IncomingMessage,
+    res: ServerResponse,
+    options?: { organizationId?: string },
+  ): Promise<SignedIn>;
+  /**
+   * The same for another organization. Where WorkOS wants that organization's own sign-in first, the request is
+   * redirected there and the result is `undefined`: the answer has been sent.
+   *
+   * @throws {AuthKitError} `forbidden` if WorkOS gave tokens of another organization.
+   */
+  switchToOrganization(
+    req: IncomingMessage,
+    res: ServerResponse,
+    organizationId: string,
+  ): Promise<SignedIn | undefined>;
+  /**
+   * The session of a request that has no response, such as a WebSocket upgrade. A foreign `Origin` is nobody, and an
+   * expired session too: nothing is refreshed where no cookie can be set.
+   */
+  authenticate(req: IncomingMessage): Promise<Auth>;
+}
+
+export interface MethodParts {
+  config: Config;
+  cookies: Cookies;
+  authenticator: Authenticator;
+  openVisit: OpenVisit;
+  signIn: StartSignIn;
+  end: EndSession;
+}
+
+export function createMethods(parts: MethodParts): Methods {
+  const { config, cookies, authenticator, signIn, end } = parts;
+  const renew = createRenew(parts);
+  return {
+    getSignInUrl: (req, res, options = {}) => signIn(req, res, options, 'app'),
+    getSignUpUrl: (req, res, options = {}) => signIn(req, res, { ...options, screenHint: 'sign-up' }, 'app'),
+    async signOut(req, res, { returnTo } = {}) {
+      const url = await end(req, res, returnTo);
+      if (isScripted(req)) json(res, 200, { logoutUrl: url });
+      else redirect(res, url, 303);
+    },
+    refreshSession: (req, res, { organizationId } = {}) => renew(req, res, organizationId),
+    async switchToOrganization(req, res, organizationId) {
+      try {
+        return await renew(req, res, organizationId);
+      } catch (error) {
+        if (!(error instanceof AuthKitError && isUnfinished(error.code)) || isScripted(req)) throw error;
+        const returnTo = req.method === 'GET' ? target(req) : header(req, 'referer');
+        redirect(
+          res,
+          await signIn(req, res, { organizationId, ...(returnTo === undefined ? {} : { returnTo }) }, 'app'),
+          303,
+        );
+        return undefined;
+      }
+    },
+    async authenticate(req) {
+      const origin = header(req, 'origin');
+      const { origin: own, origins } = config.returnToRules;
+      const isForeign = origin !== undefined && origin !== own && !origins.includes(origin);
+      const result = await authenticator.authenticate(isForeign ? [] : cookies.sessionValues(req), false);
+      return toAuth(result, () => config.routes.login?.public ?? config.returnTo);
+    },
+  };
+}
+
+/** Renews the session of a request. Tokens that WorkOS has rotated reach the browser even if the call then fails. */
+function createRenew({ authenticator, openVisit }: MethodParts) {
+  return async (
+    req: IncomingMessage,
+    res: ServerResponse,
+    organizationId: string | undefined,
+  ): Promise<SignedIn> => {
+    const visit = await openVisit(req, res);
+    await visit.settled();
+    const session = visit.session();
+    if (!session) throw new AuthKitError('unauthenticated', 'nobody is signed in');
+    const result = await authenticator.renew(session, organizationId);
+    // Another organization's demands say nothing about the session in this one.
+    const isRefusedSwitch =
+      result.kind === 'ended' && organizationId !== undefined && isUnfinished(result.error.code);
+    const isFailure = result.kind === 'unknown' && result.sealed === undefined;
+    if (!isRefusedSwitch && !isFailure) visit.become(result);
+    const auth = visit.auth();
+    if (result.kind === 'ended' || result.kind === 'unknown') throw result.error;
+    if (auth.type === null) throw new AuthKitError('unauthenticated', 'the session has ended');
+    if (organizationId !== undefined && auth.organizationId !== organizationId) {
+      throw new AuthKitError('forbidden', 'WorkOS gave tokens of another organization');
+    }
+    return auth;
+  };
+}

@@ -1,0 +1,135 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Impersonator, OauthTokens, User, WorkOS } from '@workos-inc/node';
+import type { AuthKitError } from './errors.js';
+import type { Next } from './http.js';
+
+/** What a sign-in can ask of AuthKit: the parameters of WorkOS's authorization URL, in the SDK's names. */
+export interface SignInOptions {
+  /** Organization to sign in to, `org_…`. */
+  organizationId?: string;
+  /** SSO connection to use, `conn_…`. Excludes `provider`. */
+  connectionId?: string;
+  /** `authkit` (the default) or an OAuth provider such as `GoogleOAuth`. */
+  provider?: string;
+  /** E-mail address to fill in. */
+  loginHint?: string;
+  /** Domain to fill in at Microsoft OAuth or a Google SAML connection. */
+  domainHint?: string;
+  /** Screen of AuthKit to land on. Only with `provider: 'authkit'`. */
+  screenHint?: 'sign-in' | 'sign-up';
+  prompt?: 'login' | 'consent' | 'none' | 'select_account';
+  /** Token of a WorkOS invitation to accept. */
+  invitationToken?: string;
+  /** Longest time since the person last authenticated, in seconds (OpenID Connect `max_age`). */
+  maxAge?: number;
+  /** Further OAuth scopes to ask of the provider. */
+  providerScopes?: readonly string[];
+}
+
+/** What a single sign-in can ask: {@link SignInOptions}, and where it leads. */
+export interface SignInUrlOptions extends SignInOptions {
+  /** Path of this application, or a URL of a listed origin, to go to afterwards. Anything else is ignored. */
+  returnTo?: string;
+  /** The application's own value; `onSuccess` gets it back. At most 2 KB. */
+  state?: string;
+}
+
+/** What `onSuccess` learns about a sign-in that WorkOS has just confirmed. */
+export interface SignInResult {
+  user: User;
+  organizationId: string | undefined;
+  accessToken: string;
+  refreshToken: string;
+  impersonator: Impersonator | undefined;
+  authenticationMethod: string | undefined;
+  /** Tokens of the OAuth provider, if WorkOS is configured to return them. */
+  oauthTokens: OauthTokens | undefined;
+  /** The application's own value of this sign-in. */
+  state: string | undefined;
+  /** `app`: from code. `link`: from the query of `/login`, so anybody may have written it. */
+  stateFrom: 'app' | 'link' | undefined;
+  returnTo: string;
+  req: IncomingMessage;
+  res: ServerResponse;
+}
+
+/** What `onSuccess` may decide. */
+export interface SignInDecision {
+  /** Where to go instead; checked like any other. */
+  returnTo?: string;
+  /** Kept in the session, readable as `req.auth.data`. JSON, as small as possible: it travels in the cookie. */
+  data?: unknown;
+}
+
+// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a hook without `return` is the usual one
+type MaybeDecision = SignInDecision | undefined | void;
+
+export interface ErrorContext {
+  error: AuthKitError;
+  req: IncomingMessage;
+  res: ServerResponse;
+  next: Next;
+}
+
+export interface SessionRefreshResult {
+  user: User;
+  organizationId: string | undefined;
+  accessToken: string;
+  refreshToken: string;
+  impersonator: Impersonator | undefined;
+}
+
+/** Options of `authkit()`. Each is optional if the environment has it. */
+export interface AuthKitOptions {
+  /** `WORKOS_CLIENT_ID` */
+  clientId?: string;
+  /** `WORKOS_API_KEY` */
+  apiKey?: string;
+  /** `WORKOS_REDIRECT_URI`: the absolute URL of the callback, as registered with WorkOS. */
+  redirectUri?: string;
+  /** `WORKOS_COOKIE_PASSWORD`: at least 32 bytes; of several, the first seals and all of them open. */
+  cookiePassword?: string | readonly string[];
+  cookie?: {
+    /** `WORKOS_COOKIE_NAME`, default `wos-session`. */
+    name?: string;
+    /** `WORKOS_COOKIE_DOMAIN`, default none: this host alone. */
+    domain?: string;
+    /** `WORKOS_COOKIE_SAMESITE`, default `lax`. */
+    sameSite?: 'lax' | 'strict' | 'none';
+    /** `WORKOS_COOKIE_MAX_AGE`, in seconds, default 400 days. */
+    maxAge?: number;
+  };
+  /** `WORKOS_API_HOSTNAME`, default `api.workos.com`. */
+  apiHostname?: string;
+  /** `WORKOS_API_HTTPS`, default true. */
+  apiHttps?: boolean;
+  /** `WORKOS_API_PORT` */
+  apiPort?: number;
+  /** `WORKOS_ISSUER`: accepted `iss` of access tokens, default the forms that WorkOS is known to mint. */
+  issuer?: string | readonly string[];
+  /** A WorkOS client of the application: lends its key, client id and base URL. */
+  workos?: WorkOS;
+  /** Longest time for one call to WorkOS, in milliseconds, default 5000. */
+  timeout?: number;
+  /** Paths below the mount point; `false` leaves a route out. */
+  routes?: { login?: string | false; callback?: string | false; logout?: string | false };
+  /** Where to go after sign-in when the visitor came from nowhere, default `/`. */
+  returnTo?: string;
+  /** Other origins that a `returnTo` may name. */
+  returnToOrigins?: readonly string[];
+  /** Pinned for every sign-in: no query overrides what is set here. */
+  signIn?: SignInOptions;
+  /**
+   * Runs after WorkOS confirmed a sign-in and before the session exists. A throw vetoes: nobody is signed in.
+   * Must not answer the request itself.
+   */
+  onSuccess?: (result: SignInResult) => MaybeDecision | Promise<MaybeDecision>;
+  /** Answers errors in the application's way. If it answers nothing, the default answer follows. */
+  onError?: (context: ErrorContext) => unknown;
+  /** Learns of every refreshed session. */
+  onSessionRefreshSuccess?: (result: SessionRefreshResult) => unknown;
+  /** Learns of every refresh that was refused or could not be made. */
+  onSessionRefreshError?: (context: { error: AuthKitError; sessionId: string | undefined }) => unknown;
+  /** The clock, in milliseconds since the epoch; for tests. */
+  now?: () => number;
+}

@@ -1,0 +1,77 @@
+import onHeaders from 'on-headers';
+import { vary, type Response } from './http.js';
+
+/**
+ * What must be in the head of a response whatever its handler does: `setHeader('Set-Cookie', …)` drops cookies that
+ * were set before, and `express.static` writes its own `Cache-Control`. So both are settled as the head is written.
+ */
+interface Head {
+  /** By cookie name. Asked as the head is written: a session that has ended meanwhile gives `undefined`. */
+  readonly cookies: Map<string, () => string | undefined>;
+  /** The answer depends on who asks. */
+  isPersonal: boolean;
+  /** A guard let it through. */
+  isGuarded: boolean;
+}
+
+const heads = new WeakMap<Response, Head>();
+
+/** Adds or replaces one cookie of ours. `line` is a complete `Set-Cookie` value, asked for as late as possible. */
+export function sendCookie(res: Response, name: string, line: () => string | undefined): void {
+  const { cookies } = headOf(res);
+  cookies.delete(name);
+  cookies.set(name, line);
+}
+
+/** Caches keep the answers to different cookies apart. */
+export function markPersonal(res: Response): void {
+  headOf(res).isPersonal = true;
+}
+
+/** No shared cache keeps it, and no cache serves it without asking. */
+export function markGuarded(res: Response): void {
+  const head = headOf(res);
+  head.isPersonal = true;
+  head.isGuarded = true;
+}
+
+function headOf(res: Response): Head {
+  let head = heads.get(res);
+  if (!head) {
+    const created: Head = { cookies: new Map(), isPersonal: false, isGuarded: false };
+    heads.set(res, (head = created));
+    onHeaders(res, () => {
+      settle(res, created);
+    });
+  }
+  return head;
+}
+
+function settle(res: Response, { cookies, isPersonal, isGuarded }: Head): void {
+  const lines = [...cookies].flatMap(([name, line]) => {
+    const value = line();
+    return value === undefined ? [] : [{ name, value }];
+  });
+  if (lines.length > 0) {
+    const others = [res.getHeader('set-cookie') ?? []].flat().map(String);
+    const kept = others.filter((other) => !lines.some(({ name }) => other.startsWith(`${name}=`)));
+    res.setHeader('Set-Cookie', [...kept, ...lines.map(({ value }) => value)]);
+    forbidStoring(res);
+  } else if (isGuarded && !isNeverStored(res)) {
+    res.setHeader('Cache-Control', 'private, no-cache');
+  }
+  if (isPersonal || lines.length > 0) vary(res, 'Cookie');
+}
+
+function isNeverStored(res: Response): boolean {
+  return /(?:^|[\s,])no-store(?:$|[\s,])/i.test(String(res.getHeader('cache-control') ?? ''));
+}
+
+/** RFC 9213: a targeted field such as `CDN-Cache-Control` would outrank ours. */
+function forbidStoring(res: Response): void {
+  for (const name of res.getHeaderNames()) {
+    if (name === 'expires' || name === 'surrogate-control' || name.endsWith('cdn-cache-control'))
+      res.removeHeader(name);
+  }
+  res.setHeader('Cache-Control', 'private, no-store');
+}

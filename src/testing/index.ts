@@ -1,0 +1,12 @@
+export { defaultTestWorkOS, signIn } from './shared.js';
+export { createTestWorkOS } from './workos.js';
+export type { RecordedCall } from './calls.js';
+export type { TestClock } from './clock.js';
+export type { TestMembership, TestOrganization, TestUser } from './seed.js';
+export type { Fault } from './faults.js';
+export type { Operation } from './operations.js';
+export type { TestWorkOSOptions } from './settings.js';
+export type { TestSignIn } from './sign-in.js';
+export type { RequiredStep, StepCode } from './steps.js';
+export type { TestVisit } from './visitor.js';
+export type { TestAuthKitOptions, TestWorkOS } from './workos.js';

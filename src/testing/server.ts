@@ -1,0 +1,132 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Delivery } from './faults.js';
+import { newId } from './identifier.js';
+import { json, type Question, type Reply } from './reply.js';
+
+const HOST = '127.0.0.1';
+const MAX_BODY = 1_048_576;
+
+export interface TestServer {
+  readonly port: number;
+  readonly url: string;
+  /** Ends every connection, too; may be called twice. */
+  close: () => Promise<void>;
+}
+
+export interface ServerOptions {
+  /** 0 for any that is free. */
+  port: number;
+  /** Whether a process whose work is done waits for this server. */
+  keepsProcess: boolean;
+  /** Ends when the server closes. */
+  signal: AbortSignal;
+  answer: (question: Question) => Promise<Delivery>;
+}
+
+/** HTTP alone: reads a request, has it answered, puts the answer on the wire. */
+export async function listen({ port, keepsProcess, signal, answer }: ServerOptions): Promise<TestServer> {
+  const server = createServer((req, res) => {
+    void respond(req, res, answer, signal);
+  });
+  if (!keepsProcess) server.unref().on('connection', (socket) => socket.unref());
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(port, HOST, resolve);
+  });
+  const { port: actual } = server.address() as AddressInfo;
+  let closing: Promise<void> | undefined;
+  return {
+    port: actual,
+    url: `http://${HOST}:${actual}`,
+    close: () =>
+      (closing ??= new Promise((resolve) => {
+        server.close(() => {
+          resolve();
+        });
+        server.closeAllConnections();
+      })),
+  };
+}
+
+/** Never rejects: whatever breaks while answering breaks this one connection. */
+async function respond(
+  req: IncomingMessage,
+  res: ServerResponse,
+  answer: ServerOptions['answer'],
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const delivery = await answer(await read(req)).catch(failure(signal));
+    if (delivery.kind === 'reset') req.socket.resetAndDestroy();
+    else if (delivery.kind === 'reply') await send(res, delivery, signal);
+  } catch {
+    req.socket.destroy();
+  }
+}
+
+/** A mistake in a test, such as an `alter` that throws, is told to whoever reads the answer. */
+function failure(signal: AbortSignal) {
+  return (error: unknown): Delivery => {
+    if (signal.aborted) return { kind: 'reset' };
+    return { kind: 'reply', reply: json(500, { message: `The test WorkOS failed: ${String(error)}` }) };
+  };
+}
+
+async function read(req: IncomingMessage): Promise<Question> {
+  const { pathname, searchParams } = new URL(req.url ?? '/', `http://${HOST}`);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BODY) throw new Error('the body is too large');
+    chunks.push(chunk);
+  }
+  return {
+    method: req.method ?? 'GET',
+    path: pathname,
+    query: searchParams,
+    body: parse(Buffer.concat(chunks).toString('utf8'), req.headers['content-type'] ?? ''),
+    wantsPage: req.headers.accept?.includes('text/html') === true,
+  };
+}
+
+/** Forms as RFC 6749 has them, JSON as WorkOS's SDKs send it. */
+function parse(body: string, type: string): Question['body'] {
+  if (body === '') return {};
+  if (type.startsWith('application/x-www-form-urlencoded'))
+    return Object.fromEntries(new URLSearchParams(body));
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+type ReplyDelivery = Extract<Delivery, { kind: 'reply' }>;
+
+async function send(res: ServerResponse, delivery: ReplyDelivery, signal: AbortSignal): Promise<void> {
+  const { reply, millisecondsPerByte, isTruncated = false } = delivery;
+  const body = Buffer.from(reply.body);
+  writeHead(res, reply, body.length + (isTruncated ? 100 : 0));
+  if (millisecondsPerByte !== undefined) await trickle(res, body, millisecondsPerByte, signal);
+  if (isTruncated) {
+    // Once it is flushed: an answer that breaks off differs from one that never came.
+    res.write(millisecondsPerByte === undefined ? body : '', () => res.destroy());
+  } else {
+    res.end(millisecondsPerByte === undefined ? body : undefined);
+  }
+}
+
+function writeHead(res: ServerResponse, { status, headers }: Reply, length: number): void {
+  res.writeHead(status, { 'x-request-id': newId('req'), 'content-length': length, ...headers });
+}
+
+async function trickle(res: ServerResponse, body: Buffer, pause: number, signal: AbortSignal): Promise<void> {
+  for (const byte of body) {
+    if (res.destroyed) return;
+    res.write(Buffer.of(byte));
+    await wait(pause, undefined, { signal });
+  }
+}

@@ -1,0 +1,145 @@
+import type { User } from '@workos-inc/node';
+import type { Calls, RecordedCall } from './calls.js';
+import { createClock, type TestClock } from './clock.js';
+import { createDirectory, type Directory } from './directory.js';
+import type { TestUser } from './seed.js';
+import { createEnvironment, type Environment } from './environment.js';
+import type { Fault } from './faults.js';
+import { listen } from './server.js';
+import { complete, lifetimesOf, type Lifetimes, type Settings, type TestWorkOSOptions } from './settings.js';
+import { createSignIn, type TestSignIn } from './sign-in.js';
+import type { RequiredStep } from './steps.js';
+import { visit, type TestVisit } from './visitor.js';
+
+/** What `authkit()` needs to use this WorkOS. */
+export interface TestAuthKitOptions {
+  clientId: string;
+  apiKey: string;
+  apiHostname: string;
+  apiHttps: boolean;
+  apiPort: number;
+  cookiePassword: string;
+  redirectUri: string;
+  now: () => number;
+  issuer?: string;
+}
+
+/** A WorkOS in this process. */
+export interface TestWorkOS extends Lifetimes {
+  readonly url: string;
+  /** For `authkit({ ...workos.options })`. */
+  readonly options: Readonly<TestAuthKitOptions>;
+  readonly clock: TestClock;
+  /** Every request so far, the oldest first. */
+  readonly calls: readonly RecordedCall[];
+  /** Those of one operation; `authenticate` means every grant. */
+  callsTo: Calls['to'];
+  /** Everybody who is there. */
+  users: () => readonly User[];
+  /** A `Cookie` header of somebody who is signed in, without HTTP. */
+  signIn: (options?: TestSignIn) => Promise<string>;
+  /** Signs in on the sign-in page, over HTTP. Returns the callback URL that WorkOS redirects to. */
+  authorize: (url: string | URL, visit?: TestVisit) => Promise<string>;
+  /** Makes an operation fail until `restore`, `recover` or its `times` are over. */
+  fail: (fault: Fault) => { restore: () => void };
+  /** Ends all faults. */
+  recover: () => void;
+  /** Leaves authentications unfinished until `restore`. */
+  requireStep: (step: RequiredStep) => { restore: () => void };
+  /** Signs with a new key from now on; former keys stay published unless `keepOld` is false. */
+  rotateKeys: (options?: { keepOld?: boolean }) => Promise<void>;
+  /** A JWT of any claims, signed with the current key. */
+  signToken: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
+  /** Its refresh tokens are `invalid_grant` from now on. */
+  endSession: (sessionId: string) => void;
+  /** Adds a person, or changes what is given of one who is there; the next refresh shows it. */
+  putUser: (user: TestUser) => User;
+  /** By id or e-mail address; ends the person's sessions. */
+  deleteUser: (idOrEmail: string) => void;
+  /** Leaves no handle open. */
+  close: () => Promise<void>;
+}
+
+/**
+ * Starts a WorkOS in this process, over real HTTP on 127.0.0.1.
+ *
+ * @example
+ * const workos = await createTestWorkOS();
+ * app.use(authkit({ ...workos.options }));
+ * await request(app).get('/account').set('Cookie', await workos.signIn({ user: 'ada@example.com' }));
+ * await workos.close();
+ */
+export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise<TestWorkOS> {
+  const settings = complete(options);
+  const lifetimes = lifetimesOf(options);
+  const clock = createClock(options.now);
+  const directory = createDirectory(options, clock.now);
+  const closing = new AbortController();
+  const { signal } = closing;
+  const { port = 0, keepsProcess = true } = options;
+  const server = await listen({
+    port,
+    keepsProcess,
+    signal,
+    answer: (question) => environment.answer(question),
+  });
+  const { url } = server;
+  const environment = createEnvironment({ settings, lifetimes, directory, clock, url, signal });
+  const close = () => {
+    closing.abort();
+    return server.close();
+  };
+  // The very object that the environment reads, so what a test sets here takes effect.
+  return Object.assign(lifetimes, {
+    url,
+    options: authkitOptions(settings, server.port, clock),
+    clock,
+    close,
+    ...controls(environment, directory, settings, url),
+  });
+}
+
+type Controls = Omit<TestWorkOS, keyof Lifetimes | 'url' | 'options' | 'clock' | 'close'>;
+
+function controls(
+  environment: Environment,
+  directory: Directory,
+  { cookiePassword }: Settings,
+  url: string,
+): Controls {
+  const { sessions, calls, faults, keys, steps } = environment;
+  return {
+    calls: calls.all,
+    callsTo: calls.to,
+    users: () => directory.people().map((person) => person.user),
+    signIn: createSignIn({ directory, sessions, cookiePassword }),
+    authorize: (address, choice = {}) => {
+      const first = directory.people()[0]?.user.id;
+      return visit(new URL(address, url), { ...(first === undefined ? {} : { user: first }), ...choice });
+    },
+    fail: faults.add,
+    recover: faults.clear,
+    requireStep: steps.require,
+    rotateKeys: keys.rotate,
+    signToken: keys.sign,
+    endSession: sessions.end,
+    putUser: (user) => directory.put(user).user,
+    deleteUser: (idOrEmail) => {
+      const id = directory.find(idOrEmail)?.user.id;
+      if (id === undefined) return;
+      sessions.endAllOf(id);
+      directory.remove(id);
+    },
+  };
+}
+
+function authkitOptions(
+  settings: Settings,
+  apiPort: number,
+  { now }: TestClock,
+): Readonly<TestAuthKitOptions> {
+  const { clientId, apiKey, cookiePassword, redirectUri, issuer } = settings;
+  const api = { apiHostname: '127.0.0.1', apiHttps: false, apiPort };
+  const named = issuer === undefined ? {} : { issuer };
+  return Object.freeze({ clientId, apiKey, ...api, cookiePassword, redirectUri, now, ...named });
+}

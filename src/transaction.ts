@@ -1,0 +1,91 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { open, seal } from './seal.js';
+
+/** 10 minutes: enough for a slow sign-in with a second factor, and no more. In milliseconds. */
+export const TRANSACTION_LIFETIME = 600_000;
+
+/** A callback may reach a server whose clock is behind by this much, in milliseconds. */
+const CLOCK_SKEW = 60_000;
+
+/** One sign-in on its way: sealed, it is both the `state` parameter and the value of its cookie. */
+export interface Transaction {
+  readonly nonce: string;
+  readonly codeVerifier: string;
+  readonly returnTo: string;
+  /** The application's own value, and who wrote it. */
+  readonly state?: string;
+  readonly stateFrom?: 'app' | 'link';
+  /** Whether WorkOS was asked to have the person authenticate afresh (`max_age` or `prompt=login`). */
+  readonly isFresh?: true;
+  /** Milliseconds since the epoch. */
+  readonly issuedAt: number;
+}
+
+/** What binds a transaction to one instance, so that another one's callback refuses it (mix-up, RFC 9700 section 4.4). */
+export interface TransactionBinding {
+  readonly clientId: string;
+  readonly redirectUri: string;
+}
+
+const PURPOSE = 'transaction';
+
+export function newTransaction(
+  fields: Pick<Transaction, 'returnTo' | 'state' | 'stateFrom' | 'isFresh'>,
+  now: number,
+): Transaction {
+  return { ...fields, nonce: random(), codeVerifier: random(), issuedAt: now };
+}
+
+/** RFC 7636 section 4.2, S256. */
+export function codeChallenge(codeVerifier: string): string {
+  return createHash('sha256').update(codeVerifier).digest('base64url');
+}
+
+export function sealTransaction(
+  transaction: Transaction,
+  binding: TransactionBinding,
+  password: string,
+): Promise<string> {
+  const { clientId, redirectUri } = binding;
+  return seal({ purpose: PURPOSE, clientId, redirectUri, ...transaction }, password);
+}
+
+/** Opens a transaction of this instance that is not too old; anything else is `undefined`. */
+export function openTransaction(
+  sealed: string,
+  binding: TransactionBinding,
+  passwords: readonly string[],
+  now: number,
+): Transaction | undefined {
+  const payload = open(sealed, passwords, now) as
+    (Record<keyof Transaction, unknown> & Record<string, unknown>) | null;
+  if (payload?.['purpose'] !== PURPOSE) return undefined;
+  if (payload['clientId'] !== binding.clientId || payload['redirectUri'] !== binding.redirectUri)
+    return undefined;
+  const { nonce, codeVerifier, returnTo, issuedAt } = payload;
+  if (typeof nonce !== 'string' || typeof codeVerifier !== 'string' || typeof returnTo !== 'string')
+    return undefined;
+  if (typeof issuedAt !== 'number') return undefined;
+  const age = now - issuedAt;
+  return age >= -CLOCK_SKEW && age < TRANSACTION_LIFETIME ? (payload as unknown as Transaction) : undefined;
+}
+
+/** Compares in a time that does not depend on where two strings differ. */
+export function isSame(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
+}
+
+/**
+ * The 8 hex digits that name the cookie of a state: FNV-1a-32, as the other AuthKit SDKs do.
+ * A name, not a safeguard: a collision leads to another flow's cookie, and that does not compare equal.
+ */
+export function fingerprint(state: string): string {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(state)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash.toString(16).padStart(8, '0');
+}
+
+function random(): string {
+  return randomBytes(32).toString('base64url');
+}

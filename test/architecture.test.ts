@@ -1,0 +1,130 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { describe, expect, test } from 'vitest';
+import * as entry from '../src/index.js';
+import * as testing from '../src/testing/index.js';
+
+const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
+const MAX_FILE = 200;
+const MAX_FUNCTION = 40;
+
+const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) =>
+  file.endsWith('.ts'),
+);
+const parsed = new Map(
+  files.map((file) => {
+    const text = readFileSync(join(SOURCE, file), 'utf8');
+    return [file, ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true)];
+  }),
+);
+
+/** What a file imports or re-exports, types included: local files by path in `src`, others by name. */
+function importsOf(file: string): { local: string[]; foreign: string[] } {
+  const specifiers = parsed
+    .get(file)!
+    .statements.filter((node) => ts.isImportDeclaration(node) || ts.isExportDeclaration(node))
+    .map((node) => node.moduleSpecifier)
+    .filter((node) => node !== undefined)
+    .map((node) => (node as ts.StringLiteral).text);
+  const text = parsed.get(file)!.text;
+  const dynamic = [...text.matchAll(/\bimport\('([^']+)'\)/g)].map((match) => match[1]!);
+  const all = [...specifiers, ...dynamic];
+  return {
+    local: all
+      .filter((name) => name.startsWith('.'))
+      .map((name) => normalize(join(dirname(file), name)).replace(/\.js$/, '.ts')),
+    foreign: all.filter((name) => !name.startsWith('.')),
+  };
+}
+
+function importersOf(name: string): string[] {
+  return files.filter((file) => importsOf(file).foreign.includes(name));
+}
+
+test('no file imports itself by any way, type imports included', () => {
+  const visiting: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string) => {
+    expect(visiting.includes(file), [...visiting, file].join(' → ')).toBe(false);
+    if (done.has(file)) return;
+    visiting.push(file);
+    for (const next of importsOf(file).local) visit(next);
+    visiting.pop();
+    done.add(file);
+  };
+  for (const file of files) visit(file);
+  expect(done.size).toBe(files.length);
+});
+
+test.each(files)('%s fits a sitting, and each of its functions a screen', (file) => {
+  const source = parsed.get(file)!;
+  const lineOf = (position: number) => source.getLineAndCharacterOfPosition(position).line;
+  expect(lineOf(source.end)).toBeLessThanOrEqual(MAX_FILE + 10);
+  const measure = (node: ts.Node) => {
+    if (ts.isFunctionLike(node) && 'body' in node && node.body !== undefined && !isFactory(node)) {
+      const lines = lineOf(node.end) - lineOf(node.getStart()) + 1;
+      expect(lines, `${file}:${lineOf(node.getStart()) + 1}`).toBeLessThanOrEqual(MAX_FUNCTION + 5);
+    }
+    ts.forEachChild(node, measure);
+  };
+  measure(source);
+});
+
+/** A factory is as long as the closures that it makes; each of those is measured by itself. */
+function isFactory(node: ts.SignatureDeclaration): boolean {
+  return node.name !== undefined && /^(create|authkit$)/.test(node.name.getText());
+}
+
+describe('one door to each outside thing', () => {
+  const doors: [name: string, files: string[]][] = [
+    ['cookie', ['cookies.ts']],
+    ['on-headers', ['response-head.ts']],
+    ['iron-webcrypto', ['seal.ts']],
+    ['router', ['authkit.ts']],
+    ['debug', ['log.ts']],
+  ];
+  test.each(doors)('%s is imported by %j only', (name, expected) => {
+    expect(importersOf(name).sort()).toEqual(expected);
+  });
+
+  const texts = (pattern: RegExp) =>
+    files.filter((file) => !file.startsWith('testing') && pattern.test(parsed.get(file)!.text)).sort();
+  test('the environment is read in one place', () => {
+    expect(texts(/process\.env/)).toEqual(['authkit.ts']);
+  });
+  test('the network is reached from one place', () => {
+    expect(texts(/\bfetch\(/)).toEqual(['upstream.ts']);
+    expect(texts(/import\('@workos-inc\/node'\)/)).toEqual(['workos.ts']);
+  });
+  test('Set-Cookie is written in one place', () => {
+    expect(texts(/setHeader\('Set-Cookie'/)).toEqual(['response-head.ts']);
+  });
+  test('req.auth and req.user are given in one place', () => {
+    expect(
+      texts(/'auth'|'user'\b.*=>/).filter((file) => /defineProperty\(req/.test(parsed.get(file)!.text)),
+    ).toEqual(['auth.ts']);
+  });
+  test('what the core imports from the testing kit is nothing', () => {
+    const core = files.filter((file) => !file.startsWith('testing'));
+    expect(
+      core.flatMap((file) => importsOf(file).local).filter((file) => file.startsWith('testing')),
+    ).toEqual([]);
+  });
+});
+
+test('the public names', () => {
+  expect(Object.keys(entry).sort()).toEqual(['AuthKitError', 'authkit', 'requireAuth', 'signedIn']);
+  expect(Object.keys(testing).sort()).toEqual(['createTestWorkOS', 'defaultTestWorkOS', 'signIn']);
+});
+
+test('runtime dependencies are few, and each is imported', () => {
+  const manifest = JSON.parse(readFileSync(join(SOURCE, '../package.json'), 'utf8')) as {
+    dependencies: object;
+  };
+  const names = Object.keys(manifest.dependencies);
+  expect(names.length).toBeLessThanOrEqual(8);
+  for (const name of names) expect(importersOf(name), name).not.toEqual([]);
+  expect(relative(SOURCE, join(SOURCE, 'index.ts'))).toBe('index.ts');
+});

@@ -1,0 +1,85 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { onTestFinished } from 'vitest';
+import { authkit, requireAuth, type Auth, type AuthKit, type GuardRule } from 'authkit-express';
+import { createTestWorkOS, type TestWorkOS, type TestWorkOSOptions } from 'authkit-express/testing';
+import { serve, type App, type Framework, type Handler, type Site } from './apps.js';
+import { Browser, type Reply } from './browser.js';
+
+export type Options = NonNullable<Parameters<typeof authkit>[0]>;
+
+export interface World {
+  workos: TestWorkOS;
+  site: Site;
+  origin: string;
+  auth: AuthKit;
+  browser: Browser;
+  /** How often the guarded handler ran. */
+  served: () => number;
+  /** Signs somebody in as a browser does, from a page of the application, and returns where it ended. */
+  signIn: (user?: string, path?: string, browser?: Browser) => Promise<Reply & { url: string }>;
+  /** A session cookie that no browser asked for. */
+  cookie: (session?: Parameters<TestWorkOS['signIn']>[0]) => Promise<string>;
+}
+
+export interface WorldOptions {
+  workos?: TestWorkOSOptions;
+  authkit?: Options;
+  /** Path of the callback, which gives the prefix. */
+  callback?: string;
+  /** Instead of `app.use(auth)`. */
+  mount?: (app: App, auth: AuthKit) => void;
+  routes?: (app: App, auth: AuthKit) => void;
+  rule?: GuardRule;
+}
+
+export const ADA = 'ada@example.com';
+
+type WithAuth = IncomingMessage & { auth: Auth; user?: { id: string; email: string } };
+
+/** Says who is signed in, as JSON. */
+export const whoami: Handler = (req, res) => {
+  const { auth, user } = req as WithAuth;
+  const told =
+    auth.type === null ? { reason: auth.reason, signInUrl: auth.signInUrl } : { sessionId: auth.sessionId };
+  json(res, { email: user?.email ?? null, ...told });
+};
+
+export function json(res: ServerResponse, body: unknown): void {
+  res.setHeader('Content-Type', 'application/json');
+  res.end(JSON.stringify(body));
+}
+
+/** A WorkOS, an application with `/open` and a guarded `/account`, and a browser. Gone when the test is. */
+export async function world(framework: Framework, options: WorldOptions = {}): Promise<World> {
+  const workos = await createTestWorkOS(options.workos);
+  onTestFinished(() => workos.close());
+  let auth!: AuthKit;
+  let count = 0;
+  const site = await serve(framework, (app, origin) => {
+    const redirectUri = origin + (options.callback ?? '/callback');
+    auth = authkit({ ...workos.options, redirectUri, ...options.authkit });
+    if (options.mount) options.mount(app, auth);
+    else app.use(auth);
+    app.route('/open', whoami);
+    app.route('/account', requireAuth(options.rule), (req, res, next) => {
+      count += 1;
+      whoami(req, res, next);
+    });
+    options.routes?.(app, auth);
+  });
+  onTestFinished(() => site.close());
+  const browser = new Browser();
+  return {
+    workos,
+    site,
+    origin: site.origin,
+    auth,
+    browser,
+    served: () => count,
+    async signIn(user = ADA, path = '/account', by = browser) {
+      const away = await by.follow(site.origin + path);
+      return by.follow(await workos.authorize(away.location!, { user }));
+    },
+    cookie: (session) => workos.signIn(session),
+  };
+}

@@ -1,0 +1,72 @@
+import { describe, expect, test } from 'vitest';
+import { safeReturnTo } from '../../src/return-to.js';
+import { corpus, type Row } from '../support/corpora.js';
+
+const origin = 'https://app.example.com';
+const rules = {
+  origin,
+  origins: ['https://admin.example.com'],
+  ownPaths: ['/auth/login', '/auth/callback', '/auth/logout'],
+};
+
+interface RedirectRow extends Row {
+  input: string;
+  must_resolve_to: string;
+}
+
+/** What a browser, and a proxy that decodes once, make of a Location that we emit. */
+export function staysOnOrigin(location: string, base: string): boolean {
+  const url = new URL(location, base);
+  const again = [decodeURIComponent(url.pathname), url.pathname + url.search].map(
+    (path) => new URL(path, base).origin,
+  );
+  return (
+    /^[\u0021-\u007e]*$/.test(location) &&
+    [url.origin, ...again].every((found) => found === new URL(base).origin)
+  );
+}
+
+describe('open redirects of the corpus', () => {
+  test.each(corpus<RedirectRow>('open-redirect'))('$id $input', ({ input }) => {
+    const safe = safeReturnTo(input, rules);
+    if (safe === undefined) return;
+    expect(staysOnOrigin(safe, `${origin}/auth/callback`)).toBe(true);
+    expect(safeReturnTo(safe, rules), 'safe once is safe again').toBe(safe);
+    expect(safe).not.toMatch(/^\/auth\/(login|callback|logout)/i);
+  });
+
+  test.each(corpus<RedirectRow>('open-redirect-accept'))(
+    '$id $input is kept',
+    ({ input, must_resolve_to: expected }) => {
+      const safe = safeReturnTo(input, rules);
+      expect(new URL(safe!, `${origin}/auth/callback`).href).toBe(expected);
+    },
+  );
+});
+
+test('own routes are refused in any spelling that a router takes', () => {
+  for (const path of [
+    '/auth/logout',
+    '/AUTH/Logout',
+    '/auth/logout/',
+    '/auth/./logout',
+    '/auth/%6cogout',
+    '/auth/logout?x=1',
+  ]) {
+    expect(safeReturnTo(path, rules), path).toBeUndefined();
+  }
+  expect(safeReturnTo('/auth/logout-help', rules)).toBe('/auth/logout-help');
+});
+
+test('a listed origin is kept whole, an unlisted or credentialed one refused', () => {
+  expect(safeReturnTo('https://admin.example.com/x?y=1', rules)).toBe('https://admin.example.com/x?y=1');
+  expect(safeReturnTo('https://user@admin.example.com/', rules)).toBeUndefined();
+  expect(safeReturnTo('https://admin.example.com.evil.example/', rules)).toBeUndefined();
+  expect(safeReturnTo('https://app.example.com/x#y', rules)).toBe('/x#y');
+});
+
+test('nothing but a string is looked at', () => {
+  for (const value of [undefined, null, 1, {}, ['/x'], '', 'x', '?x', '#x', `/${'x'.repeat(3000)}`]) {
+    expect(safeReturnTo(value, rules)).toBeUndefined();
+  }
+});
