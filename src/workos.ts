@@ -39,13 +39,15 @@ export interface WorkOSDoor {
 export function createWorkOSDoor(config: Config): WorkOSDoor {
   const { clientId, apiKey, api, timeout, now } = config;
   const ask = createFetch(timeout);
+  // Ours comes first: where the SDK's own timer fires, what happened is lost.
+  const sdkTimeout = timeout + 1000;
   let client: Promise<WorkOS> | undefined;
 
   const load = async () => {
     const sdk = await import('@workos-inc/node');
     const { hostname: apiHostname, https, port } = api;
     const base = { apiHostname, https, ...(port === undefined ? {} : { port }) };
-    return new sdk.WorkOS({ apiKey, clientId, ...base, timeout, maxRetries: 0, fetchFn: ask });
+    return new sdk.WorkOS({ apiKey, clientId, ...base, timeout: sdkTimeout, maxRetries: 0, fetchFn: ask });
   };
   const authenticate = async (call: (users: WorkOS['userManagement']) => Promise<Tokens>) => {
     try {
@@ -124,7 +126,7 @@ function refusalOf({ body }: BadReply): AuthKitError | undefined {
   const code = word === 'organization_authentication_methods_required' ? 'sso_required' : word;
   if (isUnfinished(code))
     return new AuthKitError(code, 'WorkOS wants one more step for this sign-in', { details: body });
-  if (body['error'] !== 'invalid_grant') return undefined;
+  if (word !== 'invalid_grant') return undefined;
   const description = body['error_description'];
   return new AuthKitError('code_exchange_failed', 'WorkOS refused the grant', {
     details: body,
