@@ -78,8 +78,12 @@ export function api(options: ApiOptions, env: NodeJS.ProcessEnv, problems: Probl
   ) {
     problems.add('apiPort must be a port number');
   }
-  // As checked above; where a check failed, nobody will read it.
-  const found = { hostname: hostname as string, https: https as boolean, port: port as number | undefined };
+  // Where a check failed, the default stands in: nobody will read it, and the other checks go on.
+  const found = {
+    hostname: typeof hostname === 'string' ? hostname : 'api.workos.com',
+    https: https !== false,
+    port: typeof port === 'number' ? port : undefined,
+  };
   const authority = found.port === undefined ? found.hostname : `${found.hostname}:${found.port}`;
   return Object.freeze({ ...found, origin: `${found.https ? 'https' : 'http'}://${authority}` });
 }

@@ -106,7 +106,7 @@ function timeout(value: unknown, problems: Problems): number {
   if (!Number.isSafeInteger(value) || Number(value) < 1 || Number(value) > 60_000) {
     problems.add('timeout must be a whole number of milliseconds, from 1 to 60000');
   }
-  return Number(value);
+  return value as number;
 }
 
 function returnToRules(value: unknown, redirect: URL, routes: Routes, problems: Problems): ReturnToRules {

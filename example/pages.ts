@@ -1,0 +1,122 @@
+import type { Auth, SignedIn } from 'authkit-express';
+
+/** Markup that is safe to send: what is put into it is escaped, unless it is markup itself. */
+class Html {
+  constructor(readonly text: string) {}
+}
+
+function html(strings: TemplateStringsArray, ...values: readonly (string | Html)[]): Html {
+  const escaped = values.map((value) =>
+    value instanceof Html ? value.text : value.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`),
+  );
+  return new Html(String.raw({ raw: strings }, ...escaped));
+}
+
+const STYLE = `
+:root { color-scheme: light dark; --accent: #4f46e5; --ink: #1c1b29; --soft: #5d5b73; --paper: #fbfaff; --card: #fff; --line: #e4e1f2 }
+:root[data-theme=warm] { --accent: #b4490a; --paper: #fffaf4; --line: #f0e2d3 }
+@media (prefers-color-scheme: dark) {
+  :root { --accent: #a5a0ff; --ink: #eeedf7; --soft: #a9a6c0; --paper: #14131c; --card: #1d1c29; --line: #322f47 }
+  :root[data-theme=warm] { --accent: #ffb27d; --paper: #1a1510; --card: #241d16; --line: #43362a }
+}
+* { box-sizing: border-box }
+body { margin: 0; font: 1rem/1.6 system-ui, sans-serif; background: var(--paper); color: var(--ink) }
+header, main { max-width: 44rem; margin: 0 auto; padding: 1.25rem }
+header { display: flex; flex-wrap: wrap; gap: .5rem 1.25rem; align-items: center }
+header strong { margin-right: auto; letter-spacing: -.01em }
+h1 { font-size: clamp(1.6rem, 5vw, 2.3rem); line-height: 1.15; letter-spacing: -.02em; margin: 1.5rem 0 .75rem }
+p { color: var(--soft); max-width: 36rem }
+a { color: var(--accent) }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: .9rem; padding: 1.25rem 1.5rem; margin: 1.5rem 0 }
+dl { display: grid; grid-template-columns: minmax(7rem, auto) 1fr; gap: .35rem 1rem; margin: 0; overflow-wrap: anywhere }
+dt { color: var(--soft) } dd { margin: 0 }
+.actions { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.5rem 0 }
+.button { font: inherit; display: inline-block; padding: .55rem 1.1rem; border: 1px solid var(--accent); border-radius: .6rem; background: none; color: var(--accent); text-decoration: none; cursor: pointer }
+.primary { background: var(--accent); color: var(--card) }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
+form { margin: 0 }`;
+
+function page(title: string, body: Html, auth: Auth, theme = 'cool'): string {
+  const people = auth.type === null ? html`<a href="/login">Sign in</a>` : html`${nav()}${signOut()}`;
+  return html`<!doctype html>
+    <html lang="en" data-theme="${theme === 'warm' ? 'warm' : 'cool'}">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>${title} · Example</title>
+        <style>
+          ${new Html(STYLE)}
+        </style>
+      </head>
+      <body>
+        <header><strong>authkit-express</strong><a href="/">Home</a>${people}</header>
+        <main>${body}</main>
+      </body>
+    </html>`.text;
+}
+
+const nav = () => html`<a href="/account">Account</a><a href="/billing">Billing</a>`;
+
+const signOut = () =>
+  html`<form method="post" action="/logout?returnTo=/"><button class="button">Sign out</button></form>`;
+
+const themeButton = () =>
+  html`<form method="post" action="/theme"><button class="button">Change the colours</button></form>`;
+
+/** The front door, for who is signed in and for who is not. */
+export function home(auth: Auth, theme: string | undefined): string {
+  const body =
+    auth.type === null
+      ? html`<h1>Sign-in for Express, in one line</h1>
+          <p>Nobody is signed in. Everything on this page is public; the account page is not.</p>
+          <div class="actions">
+            <a class="button primary" href="/login">Sign in</a>
+            <a class="button" href="/account">Go to the account page</a>${themeButton()}
+          </div>`
+      : html`<h1>Hello, ${auth.user.firstName ?? auth.user.email}</h1>
+          <p>You are signed in, and stay signed in while this page is used: tokens are renewed on the way.</p>
+          <div class="actions">
+            <a class="button primary" href="/account">Your account</a>
+            <a class="button" href="/billing">Billing</a>
+            <a class="button" href="/api/me">The same as JSON</a>${themeButton()}
+          </div>`;
+  return page('Home', body, auth, theme);
+}
+
+export function account(auth: SignedIn): string {
+  const rows: [string, string][] = [
+    ['Name', [auth.user.firstName, auth.user.lastName].filter(Boolean).join(' ') || '—'],
+    ['E-mail', auth.user.email],
+    ['Organization', auth.organizationId ?? 'none'],
+    ['Role', auth.role ?? 'none'],
+    ['Permissions', auth.permissions.join(', ') || 'none'],
+    ['Session', auth.sessionId],
+  ];
+  const list = new Html(
+    rows
+      .map(
+        ([name, value]) =>
+          html`<dt>${name}</dt>
+            <dd>${value}</dd>`.text,
+      )
+      .join(''),
+  );
+  const body = html`<h1>Your account</h1>
+    <p>Only you can see this page, because a guard stands before it.</p>
+    <div class="card"><dl>${list}</dl></div>`;
+  return page('Account', body, auth);
+}
+
+export function billing(auth: SignedIn): string {
+  const body = html`<h1>Billing</h1>
+    <p>For members of an organization with the permission <code>billing:read</code>.</p>
+    <div class="card">
+      <dl>
+        <dt>Organization</dt>
+        <dd>${auth.organizationId ?? ''}</dd>
+        <dt>Balance</dt>
+        <dd>0.00</dd>
+      </dl>
+    </div>`;
+  return page('Billing', body, auth);
+}

@@ -1,0 +1,165 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import helmet from 'helmet';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { requireAuth, signedIn } from 'authkit-express';
+import { world } from '../support/world.js';
+
+const CHROMIUM = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
+const isMissing = !existsSync(CHROMIUM);
+if (isMissing) console.log(`skipped: no Chromium at ${CHROMIUM}; install it with: apt-get install chromium`);
+
+test('CI has a browser', () => {
+  expect(process.env['CI'] !== undefined && isMissing, 'Chromium is missing').toBe(false);
+});
+
+describe.skipIf(isMissing)('in Chromium', () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    const quiet = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
+    const args = ['--no-sandbox', ...quiet, '--disable-component-update', '--disable-sync'];
+    browser = await chromium.launch({ executablePath: CHROMIUM, args });
+  });
+  afterAll(() => browser.close());
+
+  async function open(): Promise<Page> {
+    const context = await browser.newContext();
+    onTestFinished(() => context.close());
+    return context.newPage();
+  }
+
+  describe('the example', () => {
+    let example: ChildProcess;
+    let address = '';
+    beforeAll(async () => {
+      const root = fileURLToPath(new URL('../..', import.meta.url));
+      example = spawn(process.execPath, ['--import', 'tsx', 'example/app.ts'], {
+        cwd: root,
+        env: { ...process.env, WORKOS_API_KEY: '', PORT: '0' },
+      });
+      address = await new Promise((resolve, reject) => {
+        let printed = '';
+        const read = (chunk: Buffer) => {
+          printed += chunk.toString();
+          const [found] = /http:\/\/localhost:\d+/.exec(printed) ?? [];
+          if (found !== undefined) resolve(found);
+        };
+        example.stdout?.on('data', read);
+        example.stderr?.on('data', read);
+        example.on('exit', (code) => {
+          reject(new Error(`the example ended with ${code ?? 'a signal'}: ${printed}`));
+        });
+      });
+    });
+    afterAll(() => example.kill());
+
+    test('signs a person in with the keyboard, guards pages, and signs out', async () => {
+      const page = await open();
+      await page.goto(`${address}/account`);
+      expect(new URL(page.url()).origin).not.toBe(address);
+      const focused = () => page.evaluate<string>("document.activeElement?.textContent ?? ''");
+      for (let tabs = 0; tabs < 10 && !/^Ada Lovelace: Analytical/.test(await focused()); tabs += 1) {
+        await page.keyboard.press('Tab');
+      }
+      await page.keyboard.press('Enter');
+      await page.waitForURL(`${address}/account`);
+      expect(await page.textContent('main')).toContain('ada@example.com');
+      await page.getByRole('link', { name: 'Billing' }).click();
+      expect(await page.textContent('h1')).toBe('Billing');
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      await page.waitForURL(`${address}/`);
+      expect(await page.textContent('main')).toContain('Nobody is signed in');
+      await page.goBack();
+      await page.goto(`${address}/account`);
+      expect(new URL(page.url()).origin).not.toBe(address);
+    });
+
+    test('keeps the billing page from who has no permission, without a second sign-in', async () => {
+      const page = await open();
+      await page.goto(`${address}/billing`);
+      await page
+        .getByRole('button', { name: /Alan|without|no organization/i })
+        .last()
+        .click();
+      await page.waitForURL(`${address}/billing`);
+      expect(await page.textContent('h1')).toBe('You do not have access');
+    });
+  });
+
+  /** Signs in on the page of the test WorkOS. */
+  async function choose(page: Page): Promise<void> {
+    await page
+      .getByRole('button', { name: /Ada|Analytical/ })
+      .first()
+      .click();
+  }
+
+  test('a session outlives its token without anybody noticing', async () => {
+    const { origin, workos } = await world('express5');
+    const page = await open();
+    await page.goto(`${origin}/account`);
+    await choose(page);
+    await page.waitForURL(`${origin}/account`);
+    workos.clock.advance(3_600_000);
+    await page.goto(`${origin}/account`);
+    expect(page.url()).toBe(`${origin}/account`);
+    expect(workos.callsTo('refresh')).toHaveLength(1);
+    expect(await page.evaluate(async () => (await fetch('/account')).status)).toBe(200);
+  });
+
+  test('two tabs sign in at once, the second first; back and reload do no harm', async () => {
+    const { origin, workos } = await world('express5');
+    const first = await open();
+    const second = await first.context().newPage();
+    await first.goto(`${origin}/account?tab=1`);
+    await second.goto(`${origin}/account?tab=2`);
+    await choose(second);
+    await second.waitForURL(`${origin}/account?tab=2`);
+    await choose(first);
+    await first.waitForURL(`${origin}/account?tab=1`);
+    expect(workos.callsTo('code')).toHaveLength(2);
+    await first.goBack();
+    await first.reload();
+    await first.goto(`${origin}/account`);
+    expect(first.url()).toBe(`${origin}/account`);
+    expect(workos.callsTo('code')).toHaveLength(2);
+  });
+
+  test('a form signs out from a page under the policy that helmet sets, and back does not show the page again', async () => {
+    const { origin } = await world('express5', {
+      mount: (app, auth) => {
+        app.use(helmet());
+        app.use(auth);
+      },
+      routes: (app) => {
+        app.route('/page', requireAuth(), (req, res) => {
+          res.setHeader('Content-Type', 'text/html');
+          res.setHeader('Cache-Control', 'no-store');
+          const form = '<form method="post" action="/logout?returnTo=/open"><button>Sign out</button></form>';
+          res.end(`<!doctype html><title>Page</title><h1>${signedIn(req).user.email}</h1>${form}`);
+        });
+      },
+    });
+    const page = await open();
+    await page.goto(`${origin}/page`);
+    await choose(page);
+    await page.waitForURL(`${origin}/page`);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.waitForURL(`${origin}/open`);
+    expect(await page.textContent('body')).toContain('"email":null');
+    await page.goBack();
+    expect(new URL(page.url()).pathname, 'sign-in is asked for again').toBe('/user_management/authorize');
+  });
+
+  test('a signed-out person sees why a sign-in failed, and a way on', async () => {
+    const { origin } = await world('express5');
+    const page = await open();
+    await page.goto(`${origin}/callback?code=x&state=y`);
+    expect(await page.textContent('h1')).toBe('This sign-in could not be finished');
+    await page.getByRole('link', { name: 'Sign in' }).click();
+    await choose(page);
+    await page.waitForURL(`${origin}/`);
+  });
+});
