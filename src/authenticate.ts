@@ -1,10 +1,10 @@
-import { LRUCache } from 'lru-cache';
-import { peek, type Claims, type VerifyAccessToken } from './access-token.js';
+import { peek, type Claims, type Verdict, type VerifyAccessToken } from './access-token.js';
 import { type AuthKitError, unavailable } from './errors.js';
 import { atMost } from './keys.js';
 import { log } from './log.js';
-import type { Refresh, Refreshed } from './refresh.js';
-import { sessionIdOf, type Session } from './session.js';
+import { createSessionMemory, type SessionMemory, type Verified } from './memory.js';
+import { dueAt, type Refresh } from './refresh.js';
+import type { Session } from './session.js';
 
 /**
  * What a session cookie comes to.
@@ -46,109 +46,83 @@ export interface Authenticator {
   end: (session: Session) => void;
 }
 
-/** A session that was verified, kept by its cookie value until something about it has to be judged again. */
-interface Remembered {
-  readonly active: Extract<Authentication, { kind: 'active' }>;
-  /** Milliseconds since the epoch. */
-  readonly until: number;
+interface Parts extends AuthenticateOptions {
+  memory: SessionMemory;
 }
 
 const NONE: Authentication = Object.freeze({ kind: 'absent', reason: 'none' });
 
-/** Refresh ahead of expiry by this much at most, in seconds, and by a fifth of a token's life at most. */
-const AHEAD = 60;
-/** A verified token is judged again after this long, so that a key that WorkOS withdrew does not live on here. */
-const JUDGED = 600_000;
-const MAX_REMEMBERED_BYTES = 32 * 1_048_576;
-/** A session that ended here stays ended for as long as an access token may live, in milliseconds. */
-const ENDED_FOR = 86_400_000;
-
 export function createAuthenticator(options: AuthenticateOptions): Authenticator {
-  const { open, verify, refresh, now, patience } = options;
-  const remembered = new LRUCache<string, Remembered>({
-    maxSize: MAX_REMEMBERED_BYTES,
-    // The claims and the user stand in the value once more, as objects.
-    sizeCalculation: (_, value) => value.length * 4 + 512,
-  });
-  const endedIds = new LRUCache<string, true>({
-    max: 10_000,
-    ttl: ENDED_FOR,
-    ttlResolution: 0,
-    perf: { now },
-  });
-
-  const isLive = (session: Session) => !endedIds.has(sessionIdOf(session) ?? '');
-
-  const accept = (value: string, session: Session, claims: Claims, sealed?: string): Authentication => {
-    const active = { kind: 'active', session, claims } as const;
-    remembered.set(sealed ?? value, { active, until: Math.min(dueAt(claims), now() + JUDGED) });
-    return sealed === undefined ? active : { ...active, sealed };
-  };
-
-  const fromRefresh = async (value: string, result: Refreshed): Promise<Authentication> => {
-    if (result.kind === 'renewed' && !isLive(result.session)) return absent('ended');
-    if (result.kind === 'refused') return { kind: 'ended', error: result.error };
-    if (result.kind === 'unreachable') return { kind: 'unknown', error: result.error };
-    const { session, sealed } = result;
-    const verdict = await verify(session.accessToken, true);
-    if (verdict.kind === 'valid') return accept(value, session, verdict.claims, sealed);
-    return { kind: 'unknown', error: unavailable('the keys of WorkOS could not be had'), sealed };
-  };
-  const renew = async (value: string, session: Session, organizationId = organizationOf(session)) =>
-    fromRefresh(value, await refresh.run(session, organizationId));
-
-  /** The old token still holds: newer ones are welcome, but nobody waits long for them or fails without them. */
-  const renewAhead = async (value: string, session: Session, claims: Claims): Promise<Authentication> => {
-    const old: Authentication = { kind: 'active', session, claims };
-    if (!refresh.mayTryAhead(session)) return old;
-    const pending = renew(value, session);
-    const result = (await atMost(patience, pending)) as Authentication | undefined;
-    return result === undefined || result.kind === 'unknown' ? old : result;
-  };
-
-  const judge = (
-    value: string,
-    session: Session,
-    mayRefresh: boolean,
-  ): Authentication | Promise<Authentication> => {
-    if (!isLive(session)) return absent('ended');
-    const decide = (verdict: Awaited<ReturnType<VerifyAccessToken>>) => {
-      if (verdict.kind === 'unknown') return unknownKeys();
-      if (verdict.kind === 'expired') return mayRefresh ? renew(value, session) : absent('expired');
-      if (verdict.kind === 'invalid') return absent('invalid', verdict.reason);
-      if (verdict.claims.sub !== session.user.id) return absent('invalid', 'sub');
-      if (mayRefresh && now() >= dueAt(verdict.claims)) return renewAhead(value, session, verdict.claims);
-      return accept(value, session, verdict.claims);
-    };
-    const verdict = verify(session.accessToken);
-    return verdict instanceof Promise ? verdict.then(decide) : decide(verdict);
-  };
-
+  const { open, refresh, now } = options;
+  const memory = createSessionMemory(now);
+  const parts: Parts = { ...options, memory };
   return {
     authenticate(values, mayRefresh) {
       if (values.length === 0) return NONE;
       for (const value of values) {
-        const known = remembered.get(value);
-        if (known && now() < known.until && isLive(known.active.session)) return known.active;
+        const known = memory.recall(value);
+        if (known) return { kind: 'active', session: known.session, claims: known.claims };
         const session = open(value);
-        if (session) return judge(value, session, mayRefresh);
+        if (session) return judge(value, session, mayRefresh, parts);
       }
       return absent('invalid', 'seal');
     },
     peekSession: (values) => values.map(open).find((session) => session !== undefined),
-    renew: (session, organizationId) => renew('', session, organizationId),
-    isLive,
+    renew: (session, organizationId) => renew(session, parts, organizationId),
+    isLive: memory.isLive,
     end(session) {
-      endedIds.set(sessionIdOf(session) ?? '', true);
+      memory.end(session);
       refresh.forget(session);
     },
   };
 }
 
-/** When a token is due for a refresh, in milliseconds since the epoch. */
-function dueAt({ exp, iat }: Claims): number {
-  const life = typeof iat === 'number' && iat < exp ? exp - iat : AHEAD * 5;
-  return (exp - Math.min(AHEAD, life / 5)) * 1000;
+/** What an opened session comes to. A promise only where keys or tokens have to be fetched. */
+function judge(
+  value: string,
+  session: Session,
+  mayRefresh: boolean,
+  parts: Parts,
+): Authentication | Promise<Authentication> {
+  const { memory, verify, now } = parts;
+  if (!memory.isLive(session)) return absent('ended');
+  const decide = (verdict: Verdict) => {
+    if (verdict.kind === 'unknown') return unknownKeys();
+    if (verdict.kind === 'expired') return mayRefresh ? renew(session, parts) : absent('expired');
+    if (verdict.kind === 'invalid') return absent('invalid', verdict.reason);
+    const { claims } = verdict;
+    if (claims.sub !== session.user.id) return absent('invalid', 'sub');
+    if (mayRefresh && now() >= dueAt(claims)) return renewAhead({ session, claims }, parts);
+    memory.remember(value, { session, claims });
+    return { kind: 'active', session, claims } as const;
+  };
+  const verdict = verify(session.accessToken);
+  return verdict instanceof Promise ? verdict.then(decide) : decide(verdict);
+}
+
+async function renew(
+  session: Session,
+  { refresh, memory, verify }: Parts,
+  organizationId = organizationOf(session),
+): Promise<Authentication> {
+  const result = await refresh.run(session, organizationId);
+  if (!memory.isLive(session) || (result.kind === 'renewed' && !memory.isLive(result.session)))
+    return absent('ended');
+  if (result.kind === 'refused') return { kind: 'ended', error: result.error };
+  if (result.kind === 'unreachable') return { kind: 'unknown', error: result.error };
+  const { session: next, sealed } = result;
+  const verdict = await verify(next.accessToken, true);
+  if (verdict.kind !== 'valid') return { ...unknownKeys(), sealed };
+  memory.remember(sealed, { session: next, claims: verdict.claims });
+  return { kind: 'active', session: next, claims: verdict.claims, sealed };
+}
+
+/** The old token still holds: newer ones are welcome, but nobody waits long for them or fails without them. */
+async function renewAhead({ session, claims }: Verified, parts: Parts): Promise<Authentication> {
+  const old: Authentication = { kind: 'active', session, claims };
+  if (!parts.refresh.mayTryAhead(session)) return old;
+  const result = (await atMost(parts.patience, renew(session, parts))) as Authentication | undefined;
+  return result === undefined || result.kind === 'unknown' ? old : result;
 }
 
 /** Always named in a refresh, so that a refresh never changes the organization by itself. */
@@ -157,7 +131,7 @@ function organizationOf(session: Session): string | undefined {
   return typeof fromToken === 'string' ? fromToken : session.organizationId;
 }
 
-function unknownKeys(): Authentication {
+function unknownKeys(): Extract<Authentication, { kind: 'unknown' }> {
   return { kind: 'unknown', error: unavailable('the keys of WorkOS could not be had') };
 }
 

@@ -1,4 +1,4 @@
-import { IncomingMessage } from 'node:http';
+import { IncomingMessage, type ServerResponse } from 'node:http';
 import Router from 'router';
 import { createVerifier } from './access-token.js';
 import { createAnswer } from './answer.js';
@@ -9,7 +9,7 @@ import { resolveConfig, type Config } from './config/index.js';
 import { createCookies } from './cookies.js';
 import { AuthKitError } from './errors.js';
 import { createGuard, type Check, type GuardRule } from './guards.js';
-import { middleware, type Middleware } from './http.js';
+import { middleware, type Middleware, type Next } from './http.js';
 import { createKeys } from './keys.js';
 import { createLogin } from './login.js';
 import { createEndSession, createLogout } from './logout.js';
@@ -30,7 +30,7 @@ export interface AuthKit extends Middleware, Methods {
   /** The guard of this instance. */
   requireAuth(rule?: GuardRule | Check): Middleware;
   /** The callback, for an application that keeps its own route. */
-  readonly handleCallback: Middleware;
+  handleCallback(req: IncomingMessage, res: ServerResponse, next?: Next): void;
 }
 
 /**
@@ -57,13 +57,13 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     const visit = openVisit(req, res);
     return visit instanceof Promise ? visit.then(() => 'next') : 'next';
   });
-  const handleCallback = middleware(createCallback({ config, cookies, openVisit, complete, answer }));
+  const callback = middleware(createCallback({ config, cookies, openVisit, complete, answer }));
   const router = Router();
   const at = (route: keyof Config['routes']) =>
     [...new Set(Object.values(config.routes[route] ?? {}))] as string[];
   const logout = middleware(createLogout({ config, cookies, authenticator, openVisit, door, answer }, end));
   router.get(at('login'), middleware(createLogin(config, signIn, answer)));
-  router.get(at('callback'), handleCallback);
+  router.get(at('callback'), callback);
   router.get(at('logout'), logout);
   router.post(at('logout'), logout);
   router.use(session);
@@ -74,7 +74,13 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const mounted: Middleware = (req, res, next) => {
     router(req, res, next);
   };
-  return Object.assign(mounted, methods, { session, handleCallback, requireAuth: guard });
+  return Object.assign(mounted, methods, {
+    session,
+    requireAuth: guard,
+    handleCallback: (req: IncomingMessage, res: ServerResponse, next: Next = unhandled(res)) => {
+      callback(req, res, next);
+    },
+  });
 }
 
 /**
@@ -138,6 +144,14 @@ function createParts(config: Config) {
   const open = (sealed: string) => openSession(sealed, cookiePasswords, now());
   const authenticator = createAuthenticator({ open, verify, refresh, now, patience: patienceOf(config) });
   return { cookies: createCookies(config.cookie), authenticator, door, verify };
+}
+
+/** Where there is nobody to hand an error to, the request still ends. */
+function unhandled(res: ServerResponse): Next {
+  return () => {
+    if (!res.headersSent) res.statusCode = 500;
+    res.end();
+  };
 }
 
 /** How long a request waits for what it may not need, in milliseconds: a second, or less where calls are short. */

@@ -41,68 +41,81 @@ export interface Cookies {
 type Attributes = Parameters<typeof stringifySetCookie>[2];
 
 export function createCookies(config: CookieConfig): Cookies {
-  const { name, domain, sameSite, maxAge, secure } = config;
+  const { domain, sameSite, maxAge, secure } = config;
   const shared = { path: '/', httpOnly: true, secure, ...(domain === undefined ? {} : { domain }) };
-  const session: Attributes = { ...shared, sameSite, maxAge };
   // Never strict: the callback is a cross-site navigation.
-  const transaction: Attributes = {
-    ...shared,
-    sameSite: sameSite === 'none' ? 'none' : 'lax',
-    maxAge: TRANSACTION_LIFETIME / 1000,
+  const lax = sameSite === 'none' ? 'none' : 'lax';
+  return {
+    ...sessionCookie(config.name, { ...shared, sameSite, maxAge }),
+    ...transactionCookies({ ...shared, sameSite: lax, maxAge: TRANSACTION_LIFETIME / 1000 }),
   };
-  const room = MAX_COOKIE - line(`${name}.0`, '', session).length;
+}
 
-  const send = (res: Response, key: string, value: string, attributes: Attributes, isLive = () => true) => {
-    sendCookie(res, key, () => (isLive() ? line(key, value, attributes) : undefined));
+/** Sets and clears with one value, so that the attributes of both cannot part. */
+function writer(attributes: Attributes) {
+  return {
+    send: (res: Response, key: string, value: string, isLive = () => true) => {
+      sendCookie(res, key, () => (isLive() ? line(key, value, attributes) : undefined));
+    },
+    expire: (res: Response, key: string) => {
+      sendCookie(res, key, () => line(key, '', { ...attributes, maxAge: 0 }));
+    },
   };
-  const expire = (res: Response, key: string, attributes: Attributes) => {
-    send(res, key, '', { ...attributes, maxAge: 0 });
-  };
-  const present = (req: Request, isOurs: (key: string) => boolean) =>
-    pairs(req).filter(([key]) => isOurs(key));
-  const isSession = (key: string) => key === name || chunkIndex(name, key) !== undefined;
-  const isTransaction = (key: string) => key.startsWith(TRANSACTION_PREFIX);
+}
 
+type SessionCookie = Pick<Cookies, 'sessionValues' | 'setSession' | 'clearSession'>;
+
+function sessionCookie(name: string, attributes: Attributes): SessionCookie {
+  const { send, expire } = writer(attributes);
+  const room = MAX_COOKIE - line(`${name}.0`, '', attributes).length;
+  const isOurs = (key: string) => key === name || chunkIndex(name, key) !== undefined;
   return {
     sessionValues(req) {
       if (!req.headers.cookie?.includes(name)) return [];
       const whole = present(req, (key) => key === name).map(([, value]) => value);
-      return whole.length > 0 ? whole.slice(0, MAX_DUPLICATES) : joined(name, present(req, isSession));
+      return whole.length > 0 ? whole.slice(0, MAX_DUPLICATES) : joined(name, present(req, isOurs));
     },
     setSession(req, res, sealed, isLive) {
       const pieces = split(sealed, room);
       if (pieces.length > MAX_CHUNKS) {
-        throw new AuthKitError(
-          'cookie_too_large',
-          `the session has ${sealed.length} bytes and fits no cookie`,
-        );
+        const size = `the session has ${sealed.length} bytes and fits no cookie`;
+        throw new AuthKitError('cookie_too_large', size);
       }
       const written = new Map(pieces.map((piece, i) => [pieces.length === 1 ? name : `${name}.${i}`, piece]));
       // What is left of another form would be read as part of this one.
-      for (const [key] of present(req, isSession)) if (!written.has(key)) expire(res, key, session);
-      for (const [key, value] of written) send(res, key, value, session, isLive);
+      for (const [key] of present(req, isOurs)) if (!written.has(key)) expire(res, key);
+      for (const [key, value] of written) send(res, key, value, isLive);
     },
     clearSession(req, res) {
-      for (const key of new Set([name, ...present(req, isSession).map(([key]) => key)]))
-        expire(res, key, session);
+      for (const key of new Set([name, ...present(req, isOurs).map(([key]) => key)])) expire(res, key);
     },
+  };
+}
+
+function transactionCookies(attributes: Attributes): Omit<Cookies, keyof SessionCookie> {
+  const { send, expire } = writer(attributes);
+  const isOurs = (key: string) => key.startsWith(TRANSACTION_PREFIX);
+  const keyOf = (state: string) => TRANSACTION_PREFIX + fingerprint(state);
+  return {
     transactionValues(req, state) {
-      const key = TRANSACTION_PREFIX + fingerprint(state);
-      const values = present(req, (other) => other === key).map(([, value]) => value);
+      const values = present(req, (key) => key === keyOf(state)).map(([, value]) => value);
       return values.slice(0, MAX_DUPLICATES);
     },
     setTransaction(req, res, sealed) {
-      const key = TRANSACTION_PREFIX + fingerprint(sealed);
-      for (const old of surplus(present(req, isTransaction), sealed.length)) expire(res, old, transaction);
-      send(res, key, sealed, transaction);
+      for (const old of surplus(present(req, isOurs), sealed.length)) expire(res, old);
+      send(res, keyOf(sealed), sealed);
     },
     clearTransaction(res, state) {
-      expire(res, TRANSACTION_PREFIX + fingerprint(state), transaction);
+      expire(res, keyOf(state));
     },
     clearTransactions(req, res) {
-      for (const [key] of present(req, isTransaction)) expire(res, key, transaction);
+      for (const [key] of present(req, isOurs)) expire(res, key);
     },
   };
+}
+
+function present(req: Request, isOurs: (key: string) => boolean): [name: string, value: string][] {
+  return pairs(req).filter(([key]) => isOurs(key));
 }
 
 function line(name: string, value: string, attributes: Attributes): string {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { peek, type VerifyAccessToken } from './access-token.js';
+import { peek, type Claims, type VerifyAccessToken } from './access-token.js';
 import { AuthKitError, unavailable } from './errors.js';
 import { log } from './log.js';
 import { renewed, type Session } from './session.js';
@@ -37,6 +37,8 @@ const REMEMBERED = 60_000;
 /** After a refresh ahead of expiry failed, the old token serves this long before the next try. */
 const BACKOFF = 10_000;
 const MAX_FAMILIES = 10_000;
+/** Refresh ahead of expiry by this much at most, in seconds, and by a fifth of a token's life at most. */
+const AHEAD = 60;
 
 /** All that became of one refresh token. */
 interface Family {
@@ -47,44 +49,46 @@ interface Family {
   isForgotten: boolean;
 }
 
-/**
- * Makes exactly-once refresh for one process. WorkOS rotates refresh tokens, so a second use of one signs people out
- * (RFC 9700 section 4.14): concurrent requests share a call, stragglers with the old cookie get its result, and a
- * refused token is not sent again. Keyed by a hash, so the memory holds no token as a key.
- */
-export function createRefresh(options: RefreshOptions): Refresh {
-  const { clientId, now } = options;
+/** What became of the refresh tokens of late, by a hash, so that the memory holds no token as a key. */
+function createFamilies({ clientId, now }: RefreshOptions) {
   const families = new LRUCache<string, Family>({
     max: MAX_FAMILIES,
     ttl: REMEMBERED,
     ttlResolution: 0,
     perf: { now },
   });
-
   const keyOf = ({ refreshToken }: Session) =>
     createHash('sha256').update(`${clientId}\0${refreshToken}`).digest('base64url');
-  const familyOf = (session: Session) => {
-    const key = keyOf(session);
-    let family = families.get(key);
-    if (!family) {
-      family = {
-        tail: Promise.resolve(session),
-        results: new Map(),
-        failedAt: -Infinity,
-        isForgotten: false,
-      };
-      families.set(key, family);
-    }
-    return { key, family };
+  return {
+    of(session: Session): Family {
+      const known = families.get(keyOf(session));
+      if (known) return known;
+      const tail = Promise.resolve(session);
+      const family: Family = { tail, results: new Map(), failedAt: -Infinity, isForgotten: false };
+      families.set(keyOf(session), family);
+      return family;
+    },
+    /** Keeps a family for so many milliseconds more. */
+    keep(session: Session, family: Family, ttl: number) {
+      families.set(keyOf(session), family, { ttl: Math.max(REMEMBERED, ttl) });
+    },
   };
+}
 
-  const settle = (key: string, family: Family, organization: string, session: Session, result: Refreshed) => {
+/**
+ * Makes exactly-once refresh for one process. WorkOS rotates refresh tokens, so a second use of one signs people out
+ * (RFC 9700 section 4.14): concurrent requests share a call, stragglers with the old cookie get its result, and a
+ * refused token is not sent again.
+ */
+export function createRefresh(options: RefreshOptions): Refresh {
+  const { now } = options;
+  const families = createFamilies(options);
+
+  const settle = (session: Session, family: Family, organization: string, result: Refreshed) => {
     if (result.kind === 'unreachable') {
       family.results.delete(organization);
       family.failedAt = now();
-    } else {
-      families.set(key, family, { ttl: Math.max(REMEMBERED, dueIn(result, now())) });
-    }
+    } else families.keep(session, family, dueIn(result, now()));
     if (result.kind === 'renewed') options.onRefreshed(result.session);
     else options.onFailed(result.error, session);
     log('refresh', result.kind, result.kind === 'renewed' ? undefined : { code: result.error.code });
@@ -93,24 +97,24 @@ export function createRefresh(options: RefreshOptions): Refresh {
 
   return {
     run(session, organizationId) {
-      const { key, family } = familyOf(session);
+      const family = families.of(session);
       if (family.isForgotten) return Promise.resolve(ended());
       const organization = organizationId ?? '';
       const known = family.results.get(organization);
       if (known) return known;
       const attempt = family.tail.then((latest) => renew(latest, organizationId, options));
-      const result = attempt.then((value) => settle(key, family, organization, session, value));
+      const result = attempt.then((value) => settle(session, family, organization, value));
       family.results.set(organization, result);
       family.tail = Promise.all([family.tail, attempt]).then(([before, value]) =>
         value.kind === 'renewed' ? value.session : before,
       );
       return result;
     },
-    mayTryAhead: (session) => now() - familyOf(session).family.failedAt >= BACKOFF,
+    mayTryAhead: (session) => now() - families.of(session).failedAt >= BACKOFF,
     forget(session) {
-      const { key, family } = familyOf(session);
+      const family = families.of(session);
       family.isForgotten = true;
-      families.set(key, family, { ttl: REMEMBERED });
+      families.keep(session, family, REMEMBERED);
     },
   };
 }
@@ -149,6 +153,12 @@ async function problemOf(
   if (verdict.kind === 'expired') return 'an access token that has expired by the clock of this server';
   const subject = verdict.kind === 'valid' ? verdict.claims.sub : peek(next.accessToken)['sub'];
   return subject === before.user.id ? undefined : 'an access token of another user';
+}
+
+/** When a token is due for a refresh, in milliseconds since the epoch. */
+export function dueAt({ exp, iat }: Claims): number {
+  const life = typeof iat === 'number' && iat < exp ? exp - iat : AHEAD * 5;
+  return (exp - Math.min(AHEAD, life / 5)) * 1000;
 }
 
 function dueIn(result: Refreshed, now: number): number {

@@ -54,38 +54,42 @@ export function createSignInCompletion(
     ttlResolution: 0,
     perf: { now },
   });
-
-  const complete = async ({ code, transaction, req, res }: SignInReply): Promise<Completed | 'answered'> => {
-    const answer = await door.exchangeCode(code, transaction.codeVerifier);
-    if (answer.kind !== 'granted') throw answer.error;
-    const tokens = answer.value;
-    await believe(tokens, verify);
-    const decision = await decide(tokens, transaction, req, res, config);
-    if (decision === 'answered') return decision;
-    const data = plain(decision.data);
-    const session = toSession(tokens, {
-      ...(transaction.isFresh ? { authenticatedAt: Math.floor(now() / 1000) } : {}),
-      ...(data === undefined ? {} : { data }),
-    });
-    log('callback', 'signed in', { user: session.user.id, organization: session.organizationId });
-    return {
-      sealed: await sealSession(session, config.cookiePasswords[0]),
-      returnTo:
-        safeReturnTo(decision.returnTo ?? transaction.returnTo, config.returnToRules) ?? config.returnTo,
-    };
-  };
-
   return async (reply) => {
     const key = createHash('sha256').update(reply.state).digest('base64url');
     const known = exchanges.get(key);
     if (known) return now() < known.sharedUntil ? known.outcome : 'spent';
-    const exchange: Exchange = { outcome: complete(reply), sharedUntil: Infinity };
+    const exchange: Exchange = { outcome: complete(reply, config, door, verify), sharedUntil: Infinity };
     exchanges.set(key, exchange);
     void exchange.outcome.then(
       () => (exchange.sharedUntil = now() + SHARED),
       () => (exchange.sharedUntil = 0),
     );
     return exchange.outcome;
+  };
+}
+
+async function complete(
+  { code, transaction, req, res }: SignInReply,
+  config: Config,
+  door: WorkOSDoor,
+  verify: VerifyAccessToken,
+): Promise<Completed | 'answered'> {
+  const answer = await door.exchangeCode(code, transaction.codeVerifier);
+  if (answer.kind !== 'granted') throw answer.error;
+  const tokens = answer.value;
+  await believe(tokens, verify);
+  const decision = await decide(tokens, transaction, req, res, config);
+  if (decision === 'answered') return decision;
+  const data = plain(decision.data);
+  const session = toSession(tokens, {
+    ...(transaction.isFresh ? { authenticatedAt: Math.floor(config.now() / 1000) } : {}),
+    ...(data === undefined ? {} : { data }),
+  });
+  log('callback', 'signed in', { user: session.user.id, organization: session.organizationId });
+  const returnTo = safeReturnTo(decision.returnTo ?? transaction.returnTo, config.returnToRules);
+  return {
+    sealed: await sealSession(session, config.cookiePasswords[0]),
+    returnTo: returnTo ?? config.returnTo,
   };
 }
 

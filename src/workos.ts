@@ -35,61 +35,58 @@ export interface WorkOSDoor {
   logoutUrl: (sessionId: string, returnTo: string | undefined) => string;
 }
 
-/** The only file that talks to WorkOS. The SDK is 4 MB and loaded when it is first needed. */
+/** The only file that talks to WorkOS. */
 export function createWorkOSDoor(config: Config): WorkOSDoor {
-  const { clientId, apiKey, api, timeout, now } = config;
-  const ask = createFetch(timeout);
-  // Ours comes first: where the SDK's own timer fires, what happened is lost.
-  const sdkTimeout = timeout + 1000;
-  let client: Promise<WorkOS> | undefined;
-
-  const load = async () => {
-    const sdk = await import('@workos-inc/node');
-    const { hostname: apiHostname, https, port } = api;
-    const base = { apiHostname, https, ...(port === undefined ? {} : { port }) };
-    return new sdk.WorkOS({ apiKey, clientId, ...base, timeout: sdkTimeout, maxRetries: 0, fetchFn: ask });
-  };
-  const authenticate = async (call: (users: WorkOS['userManagement']) => Promise<Tokens>) => {
-    try {
-      client ??= load();
-      const response = await call((await client).userManagement);
-      return isComplete(response) ? ({ kind: 'granted', value: response } as const) : malformed();
-    } catch (error) {
-      return classify(error, now());
-    }
-  };
-  const refreshOnce = (refreshToken: string, organizationId: string | undefined) =>
-    authenticate((users) =>
-      users.authenticateWithRefreshToken({
-        clientId,
-        refreshToken,
-        ...(organizationId === undefined ? {} : { organizationId }),
-      }),
-    );
+  const { clientId, api } = config;
+  const ask = createFetch(config.timeout);
+  const authenticate = createAuthenticate(config, ask);
+  const refresh = (refreshToken: string, organizationId: string | undefined) =>
+    authenticate((users) => {
+      const organization = organizationId === undefined ? {} : { organizationId };
+      return users.authenticateWithRefreshToken({ clientId, refreshToken, ...organization });
+    });
+  const address = (path: string, query: URLSearchParams) =>
+    `${api.origin}/user_management/${path}?${query.toString()}`;
 
   return {
     exchangeCode: (code, codeVerifier) =>
       authenticate((users) => users.authenticateWithCode({ clientId, code, codeVerifier })),
     refresh: async (refreshToken, organizationId) => {
-      const answer = await refreshOnce(refreshToken, organizationId);
-      const again =
-        answer.kind === 'unreachable' &&
-        answer.error.cause instanceof BadReply &&
-        answer.error.cause.isPassing;
-      return again ? refreshOnce(refreshToken, organizationId) : answer;
+      const answer = await refresh(refreshToken, organizationId);
+      const cause = answer.kind === 'unreachable' ? answer.error.cause : undefined;
+      return cause instanceof BadReply && cause.isPassing ? refresh(refreshToken, organizationId) : answer;
     },
     fetchKeys: async () => (await ask(`${api.origin}/sso/jwks/${encodeURIComponent(clientId)}`)).json(),
-    authorizationUrl: (options, protocol) => {
-      const query = authorizationQuery(options, { client_id: clientId, ...protocol });
-      return `${api.origin}/user_management/authorize?${query.toString()}`;
-    },
+    authorizationUrl: (options, protocol) =>
+      address('authorize', authorizationQuery(options, { client_id: clientId, ...protocol })),
     logoutUrl: (sessionId, returnTo) => {
-      const query = new URLSearchParams({
-        session_id: sessionId,
-        ...(returnTo === undefined ? {} : { return_to: returnTo }),
-      });
-      return `${api.origin}/user_management/sessions/logout?${query.toString()}`;
+      const back = returnTo === undefined ? {} : { return_to: returnTo };
+      return address('sessions/logout', new URLSearchParams({ session_id: sessionId, ...back }));
     },
+  };
+}
+
+/** Calls WorkOS's SDK and says what came of it. The SDK is 4 MB, and loaded when it is first needed. */
+function createAuthenticate(
+  { apiKey, clientId, api, timeout, now }: Config,
+  fetchFn: ReturnType<typeof createFetch>,
+) {
+  let client: Promise<WorkOS> | undefined;
+  const load = async () => {
+    const sdk = await import('@workos-inc/node');
+    const { hostname: apiHostname, https, port } = api;
+    const base = { apiHostname, https, ...(port === undefined ? {} : { port }) };
+    // Our own deadline comes first: where the SDK's timer fires, what happened is lost.
+    return new sdk.WorkOS({ apiKey, clientId, ...base, timeout: timeout + 1000, maxRetries: 0, fetchFn });
+  };
+  return async (call: (users: WorkOS['userManagement']) => Promise<Tokens>): Promise<Answer<Tokens>> => {
+    try {
+      client ??= load();
+      const response = await call((await client).userManagement);
+      return isComplete(response) ? { kind: 'granted', value: response } : malformed();
+    } catch (error) {
+      return classify(error, now());
+    }
   };
 }
 
