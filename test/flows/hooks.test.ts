@@ -70,7 +70,6 @@ describe.each(FRAMEWORKS)('hooks on %s', (framework) => {
     const seen: unknown[] = [];
     const { origin, cookie, workos } = await world(framework, {
       authkit: {
-        timeout: 300,
         onSessionRefreshSuccess: ({ user }) => {
           seen.push(user.email);
           throw new Error('broken');

@@ -75,7 +75,7 @@ describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
   });
 
   test('works with an expired token and while WorkOS is down, and goes home for who is signed out already', async () => {
-    const { origin, cookie, workos } = await world(framework, { authkit: { timeout: 300 } });
+    const { origin, cookie, workos } = await world(framework);
     const session = await cookie();
     workos.clock.advance(3_600_000);
     workos.fail({ on: 'authenticate', reset: true });
