@@ -84,7 +84,7 @@ function judge(
   mayRefresh: boolean,
   parts: Parts,
 ): Authentication | Promise<Authentication> {
-  const { memory, verify, now } = parts;
+  const { memory, verify, refresh, now } = parts;
   if (!memory.isLive(session)) return absent('ended');
   const decide = (verdict: Verdict) => {
     if (verdict.kind === 'unknown') return unknownKeys();
@@ -92,8 +92,9 @@ function judge(
     if (verdict.kind === 'invalid') return absent('invalid', verdict.reason);
     const { claims } = verdict;
     if (claims.sub !== session.user.id) return absent('invalid', 'sub');
-    if (mayRefresh && now() >= dueAt(claims)) return renewAhead({ session, claims }, parts);
-    memory.remember(value, { session, claims });
+    const isDue = now() >= dueAt(claims);
+    if (isDue && mayRefresh && refresh.mayTryAhead(session)) return renewAhead({ session, claims }, parts);
+    if (!isDue) memory.remember(value, { session, claims });
     return { kind: 'active', session, claims } as const;
   };
   const verdict = verify(session.accessToken);
@@ -119,10 +120,9 @@ async function renew(
 
 /** The old token still holds: newer ones are welcome, but nobody waits long for them or fails without them. */
 async function renewAhead({ session, claims }: Verified, parts: Parts): Promise<Authentication> {
-  const old: Authentication = { kind: 'active', session, claims };
-  if (!parts.refresh.mayTryAhead(session)) return old;
   const result = (await atMost(parts.patience, renew(session, parts))) as Authentication | undefined;
-  return result === undefined || result.kind === 'unknown' ? old : result;
+  if (result === undefined) parts.refresh.postpone(session);
+  return result === undefined || result.kind === 'unknown' ? { kind: 'active', session, claims } : result;
 }
 
 /** Always named in a refresh, so that a refresh never changes the organization by itself. */

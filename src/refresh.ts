@@ -28,6 +28,8 @@ export interface Refresh {
   run: (session: Session, organizationId: string | undefined) => Promise<Refreshed>;
   /** Whether a refresh ahead of expiry may be tried: not again right after one that failed. */
   mayTryAhead: (session: Session) => boolean;
+  /** A refresh ahead took too long to wait for: it goes on, but the next requests do not wait for it too. */
+  postpone: (session: Session) => void;
   /** Ends what this session was refreshed to, also what is still under way. */
   forget: (session: Session) => void;
 }
@@ -88,7 +90,10 @@ export function createRefresh(options: RefreshOptions): Refresh {
     if (result.kind === 'unreachable') {
       family.results.delete(organization);
       family.failedAt = now();
-    } else families.keep(session, family, dueIn(result, now()));
+    } else {
+      family.failedAt = -Infinity;
+      families.keep(session, family, dueIn(result, now()));
+    }
     if (result.kind === 'renewed') options.onRefreshed(result.session);
     else options.onFailed(result.error, session);
     log('refresh', result.kind, result.kind === 'renewed' ? undefined : { code: result.error.code });
@@ -111,6 +116,9 @@ export function createRefresh(options: RefreshOptions): Refresh {
       return result;
     },
     mayTryAhead: (session) => now() - families.of(session).failedAt >= BACKOFF,
+    postpone(session) {
+      families.of(session).failedAt = now();
+    },
     forget(session) {
       const family = families.of(session);
       family.isForgotten = true;

@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import type { Claims } from '../../src/access-token.js';
+import { createAuthenticator } from '../../src/authenticate.js';
+import { createRefresh } from '../../src/refresh.js';
+import type { Session } from '../../src/session.js';
+import type { Answer, Tokens } from '../../src/workos.js';
+
+const NOW = Date.UTC(2026, 0, 1);
+
+function sessionWith(claims: object): Session {
+  const accessToken = `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln`;
+  return { accessToken, refreshToken: 'rt', user: { id: 'user_1' } as Session['user'], own: {} };
+}
+
+function claimsOf({ accessToken }: Session): Claims {
+  return JSON.parse(Buffer.from(accessToken.split('.')[1]!, 'base64url').toString()) as Claims;
+}
+
+test('a refresh ahead that hangs delays one request, and is waited for by no other until it comes', async () => {
+  let clock = NOW;
+  let calls = 0;
+  let answer: (value: Answer<Tokens>) => void = () => undefined;
+  const now = () => clock;
+  const old = sessionWith({ sub: 'user_1', sid: 's', iat: NOW / 1000 - 270, exp: NOW / 1000 + 30 });
+  const next = sessionWith({ sub: 'user_1', sid: 's', iat: NOW / 1000, exp: NOW / 1000 + 300 });
+  const verify = (token: string) =>
+    ({ kind: 'valid', claims: claimsOf({ accessToken: token } as Session) }) as const;
+  const refresh = createRefresh({
+    clientId: 'c',
+    now,
+    verify,
+    seal: () => Promise.resolve('sealed'),
+    onRefreshed: () => undefined,
+    onFailed: () => undefined,
+    refresh: () => {
+      calls += 1;
+      return new Promise((resolve) => (answer = resolve));
+    },
+  });
+  const { authenticate } = createAuthenticator({ open: () => old, verify, refresh, now, patience: 20 });
+
+  expect(await authenticate(['cookie'], true)).toMatchObject({ kind: 'active', session: old });
+  const second = authenticate(['cookie'], true);
+  expect(second).not.toBeInstanceOf(Promise);
+  expect(second).toMatchObject({ kind: 'active', session: old });
+  expect(calls).toBe(1);
+
+  answer({ kind: 'granted', value: next as unknown as Tokens });
+  clock += 10_000;
+  expect(await authenticate(['cookie'], true)).toMatchObject({ kind: 'active', sealed: 'sealed' });
+  expect(calls).toBe(1);
+});
