@@ -42,7 +42,8 @@ export type Auth = SignedIn | SignedOut;
 /** Whether somebody signed in recently enough for a `maxAge` in seconds. */
 export function isRecent({ claims }: SignedIn, session: Session, maxAge: number, now: number): boolean {
   const at = claims.auth_time ?? session.own.authenticatedAt;
-  return typeof at === 'number' && now / 1000 - at <= maxAge;
+  // Both in whole seconds, as the claim is: a fraction of one is no age.
+  return typeof at === 'number' && Math.floor(now / 1000) - at <= maxAge;
 }
 
 const built = new WeakMap<Session, SignedIn>();

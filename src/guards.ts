@@ -27,8 +27,8 @@ export interface GuardRule extends Omit<Rule, 'organization'> {
   check?: Check;
 }
 
-/** Just signed in again, and still too long ago: asking once more would go in circles. In seconds. */
-const JUST_SIGNED_IN = 60;
+/** Signed in again so lately, in seconds, and still too long ago: asking once more would go in circles. */
+const JUST_SIGNED_IN = 10;
 
 /** What a request must meet, beyond being signed in. */
 type Test = (auth: SignedIn, req: IncomingMessage) => boolean | Promise<boolean>;
@@ -85,8 +85,13 @@ function compileTest({ organization, check, ...rule }: Omit<GuardRule, 'maxAge'>
       return false;
     if (!check) return true;
     const verdict: unknown = check(auth, req);
-    return verdict instanceof Promise ? verdict.then((value: unknown) => value === true) : verdict === true;
+    // Only `true` is yes: an error object, say, is not.
+    return isThenable(verdict) ? Promise.resolve(verdict).then((value) => value === true) : verdict === true;
   };
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 }
 
 /** Nobody is signed in: a page load goes to sign-in and comes back, anything else learns where that would be. */
@@ -94,7 +99,7 @@ async function turnAway(req: Request, res: Response, visit: Visit): Promise<Outc
   const { config, answer } = visit.at;
   const result = await visit.settled();
   if (result.kind === 'unknown') return answer(result.error, req, res);
-  log('guard', 'unauthenticated', { reason: visit.auth().type === null ? result.kind : undefined });
+  log('guard', 'unauthenticated', { reason: result.kind });
   if (config.routes.login && isPageLoad(req)) return redirect(res, signInUrl(req, config));
   const loginUrl = config.routes.login?.public;
   return answer(
@@ -119,10 +124,11 @@ function stepUp(
   maxAge: number | undefined,
 ): Outcome | Promise<Outcome> {
   const { config, answer } = visit.at;
+  if (maxAge === undefined) return 'next';
   const session = visit.session();
-  if (maxAge === undefined || !session || isRecent(auth, session, maxAge, config.now())) return 'next';
-  const { authenticatedAt } = session.own;
-  if (authenticatedAt !== undefined && config.now() / 1000 - authenticatedAt < JUST_SIGNED_IN) {
+  if (session && isRecent(auth, session, maxAge, config.now())) return 'next';
+  const since = config.now() / 1000 - (session?.own.authenticatedAt ?? -Infinity);
+  if (since <= Math.max(maxAge, JUST_SIGNED_IN)) {
     return refuse(req, res, visit, 'WorkOS did not ask to authenticate again');
   }
   if (config.routes.login && isPageLoad(req)) {

@@ -111,6 +111,17 @@ describe.each(FRAMEWORKS)('hooks on %s', (framework) => {
     expect((await browser.go(`${origin}/account`)).location).toContain('maxAge=300');
   });
 
+  test('a provider that does not authenticate afresh is 403, never a circle', async () => {
+    const { origin, browser, workos, served } = await world(framework, { rule: { maxAge: 0 } });
+    const login = await browser.go(`${origin}/login?returnTo=/open&maxAge=0`);
+    await browser.follow(await workos.authorize(login.location!, { user: ADA }));
+    workos.clock.advance(2000);
+    expect((await browser.go(`${origin}/account`)).status).toBe(403);
+    workos.clock.advance(10_000);
+    expect((await browser.go(`${origin}/account`)).location).toContain('maxAge=0');
+    expect(served()).toBe(0);
+  });
+
   test('a strict cookie is there on the first page, by way of a page of our own', async () => {
     const { origin, browser, workos } = await world(framework, {
       authkit: { cookie: { sameSite: 'strict' } },
