@@ -1,6 +1,6 @@
 import type { Config } from './config/index.js';
 import type { AuthKitError } from './errors.js';
-import { isNavigation, json, type Outcome, type Request, type Response } from './http.js';
+import { isNavigation, isPassedOn, json, type Outcome, type Request, type Response } from './http.js';
 import { describe, sendPage } from './pages.js';
 
 /** Answers a request with an error: in the application's way if it has one, else in ours. */
@@ -32,7 +32,7 @@ export function createAnswer({ hooks, routes, redirectUri }: Config): AnswerErro
   };
 }
 
-/** The outcome, if the hook answered or passed the error on; a hook that does neither gets the default. */
+/** The outcome, if the hook answered or passed an error on; a hook that does neither gets the default. */
 async function callHook(
   hook: NonNullable<Config['hooks']['onError']>,
   error: AuthKitError,
@@ -46,7 +46,7 @@ async function callHook(
       req,
       res,
       next: (next) => {
-        passed ??= next === undefined ? 'next' : { error: next };
+        passed ??= { error: isPassedOn(next) ? next : error };
       },
     });
   } catch (thrown) {

@@ -25,20 +25,33 @@ export type Handler = (req: Request, res: Response) => Outcome | Promise<Outcome
  */
 export function middleware(handler: Handler): Middleware {
   return function authkitMiddleware(req, res, next) {
+    const fail = (error: unknown) => {
+      next(
+        isPassedOn(error) ? error : new TypeError('something was thrown that is no error', { cause: error }),
+      );
+    };
     const finish = (outcome: Outcome) => {
       if (outcome === 'next') next();
-      else if (outcome !== 'sent') next(outcome.error);
+      else if (outcome !== 'sent') fail(outcome.error);
     };
     let outcome;
     try {
       outcome = handler(req, res);
     } catch (error) {
-      next(error);
+      fail(error);
       return;
     }
-    if (outcome instanceof Promise) outcome.then(finish, next);
+    if (outcome instanceof Promise) outcome.then(finish, fail);
     else finish(outcome);
   };
+}
+
+/**
+ * Whether `next(value)` is an error to every framework. To a router, nothing, `'route'` and `'router'` mean to go on:
+ * whoever throws or passes one of these would open a guard.
+ */
+export function isPassedOn(value: unknown): boolean {
+  return Boolean(value) && value !== 'route' && value !== 'router';
 }
 
 /** The request target as the client sent it, whatever mount path was stripped since. */

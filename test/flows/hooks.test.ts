@@ -39,6 +39,26 @@ describe.each(FRAMEWORKS)('hooks on %s', (framework) => {
     ]);
   });
 
+  test.each([[undefined], [null], [''], ['route'], ['router']])(
+    'an onError that calls next(%j) passes the error on: no guard is opened by it',
+    async (word) => {
+      const { origin, site, served } = await world(framework, {
+        authkit: {
+          onError: ({ next }) => {
+            next(word);
+          },
+        },
+        mount: (app, auth) => {
+          app.use(auth);
+          app.use('/account', auth.requireAuth());
+        },
+      });
+      expect((await send(`${origin}/account`, { headers: FETCH })).status).toBe(401);
+      expect(site.errors).toMatchObject([{ code: 'unauthenticated' }]);
+      expect(served()).toBe(0);
+    },
+  );
+
   test('a check that throws or rejects lets nobody through, and neither does a truthy answer that is not true', async () => {
     let served = 0;
     const checks = {
@@ -48,6 +68,12 @@ describe.each(FRAMEWORKS)('hooks on %s', (framework) => {
       '/rejects': () => Promise.reject(new Error('broken')),
       '/truthy': () => ({ error: 'no' }) as unknown as boolean,
       '/later': () => Promise.resolve('yes' as unknown as boolean),
+      '/throws-nothing': () => {
+        // eslint-disable-next-line @typescript-eslint/only-throw-error -- applications do
+        throw undefined;
+      },
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- applications do
+      '/rejects-route': () => Promise.reject('route'),
     };
     const { origin, cookie } = await world(framework, {
       routes: (app) => {
@@ -62,7 +88,7 @@ describe.each(FRAMEWORKS)('hooks on %s', (framework) => {
     const headers = { ...FETCH, cookie: await cookie() };
     const statuses = [];
     for (const path of Object.keys(checks)) statuses.push((await send(origin + path, { headers })).status);
-    expect(statuses).toEqual([500, 500, 403, 403]);
+    expect(statuses).toEqual([500, 500, 403, 403, 500, 500]);
     expect(served).toBe(0);
   });
 
