@@ -1,0 +1,95 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import ts from 'typescript';
+import { afterAll, describe, expect, test } from 'vitest';
+import { blocksOf, pages, ROOT, type Block } from './support/documentation.js';
+
+// Inside the checkout, so that imports resolve as they do here.
+const folder = mkdtempSync(join(ROOT, 'test', '.docs-'));
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const all = pages();
+const blocks = all.flatMap(blocksOf).map((block) => ({ ...block, file: fileOf(block) }));
+for (const { file, code } of blocks) writeFileSync(file, code);
+
+/** `require` means a CommonJS file, whatever the checkout is. */
+function fileOf({ at, language, code }: Block): string {
+  const name = at.replace(/\W+/g, '-');
+  return join(folder, `${name}.${language === 'ts' ? 'ts' : /\brequire\(/.test(code) ? 'cjs' : 'mjs'}`);
+}
+
+test('all code in README and docs compiles', () => {
+  const read = (path: string) => readFileSync(path, 'utf8');
+  const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), read) as { config: object };
+  const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [] }, ts.sys, ROOT);
+  const names = blocks.map(({ file }) => file);
+  const program = ts.createProgram(names, { ...options, allowJs: true, checkJs: true });
+  const found = ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
+    const { at } = blocks.find((block) => block.file === file?.fileName) ?? { at: file?.fileName };
+    const line = file ? file.getLineAndCharacterOfPosition(start ?? 0).line + 1 : 0;
+    return `${at ?? ''}, line ${line} of the block: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`;
+  });
+  expect(found).toEqual([]);
+  expect(blocks.length).toBeGreaterThanOrEqual(4);
+});
+
+// Code that brings its own WorkOS needs nothing else, so it runs; its own assertions say whether it works.
+const runnable = blocks.filter(({ code }) => /from 'authkit-express\/testing'/.test(code));
+const isOf = (runner: string) => (block: Block) => block.code.includes(`from '${runner}'`);
+
+describe.each(runnable.filter(isOf('vitest')).map(({ at, file }) => [at, file] as const))(
+  '%s',
+  async (_, file) => {
+    await import(file);
+  },
+);
+
+test.each(runnable.filter(isOf('node:test')))('$at passes under node:test', async ({ file }) => {
+  await promisify(execFile)(process.execPath, ['--import', 'tsx', '--test', file], { cwd: ROOT });
+});
+
+test.each(
+  runnable.filter(
+    (block) => !isOf('vitest')(block) && !isOf('node:test')(block) && !block.code.includes('.listen('),
+  ),
+)('$at runs', async ({ file }) => {
+  await import(file);
+});
+
+test('the README is short enough to be read', () => {
+  expect(all[0]!.text.split('\n').length).toBeLessThan(300);
+});
+
+test('every page is found from the index, and every link leads somewhere', () => {
+  const index = all.find(({ path }) => path === 'docs/README.md')!;
+  for (const { path } of all.filter((page) => page.path.startsWith('docs/') && page !== index)) {
+    expect(index.text).toContain(`](${path.replace('docs/', '')})`);
+  }
+  const anchors = new Map(all.map(({ path, text }) => [path, headingsOf(text)]));
+  const broken = all.flatMap(({ path, text }) =>
+    [...text.matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)/g)]
+      .filter(([, target = '', anchor]) => {
+        const to = target === '' ? path : join(dirname(path), target);
+        return !existsSync(join(ROOT, to)) || (anchor !== undefined && !anchors.get(to)?.has(anchor));
+      })
+      .map(([link]) => `${path}: ${link}`),
+  );
+  expect(broken).toEqual([]);
+});
+
+/** The anchors that a Markdown page has on GitHub. */
+function headingsOf(text: string): Set<string> {
+  const headings = text.replace(/^```.*?^```$/gms, '').matchAll(/^#{1,6} (.+)$/gm);
+  return new Set(
+    [...headings].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\s-]/g, '')
+        .replace(/\s/g, '-'),
+    ),
+  );
+}

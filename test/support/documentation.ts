@@ -1,0 +1,47 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+export interface Page {
+  /** Relative to the root, `docs/testing.md`. */
+  readonly path: string;
+  readonly text: string;
+}
+
+export interface Block {
+  /** Where it stands, `docs/testing.md:12`. */
+  readonly at: string;
+  readonly language: 'ts' | 'js';
+  readonly code: string;
+}
+
+/** README.md and every page of `docs/`. */
+export function pages(): Page[] {
+  const docs = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
+  return ['README.md', ...docs.map((name) => `docs/${name}`)].map((path) => ({
+    path,
+    text: readFileSync(join(ROOT, path), 'utf8'),
+  }));
+}
+
+/** What a block without imports may take for granted: it is part of an application that the page has shown. */
+const AROUND = `import express from 'express';
+import { authkit, requireAuth, signedIn, AuthKitError } from 'authkit-express';
+import { createTestWorkOS } from 'authkit-express/testing';
+const app = express();
+`;
+
+/** The blocks fenced as `ts` or `js`, complete enough to compile. */
+export function blocksOf({ path, text }: Page): Block[] {
+  return [...text.matchAll(/^```(ts|js)\n(.*?)^```$/gms)].map((match) => {
+    const [, language, code] = match as unknown as [string, Block['language'], string];
+    const isWhole = language === 'js' || /^(?:import|export)\b/m.test(code);
+    return {
+      at: `${path}:${text.slice(0, match.index).split('\n').length}`,
+      language,
+      code: isWhole ? code : AROUND + code,
+    };
+  });
+}
