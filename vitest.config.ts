@@ -10,5 +10,11 @@ export default defineConfig({
       { find: /^authkit-express\/testing$/, replacement: source('testing/index.ts') },
     ],
   },
-  test: { include: ['test/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000 },
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    // More than cores: tests wait for deadlines and sockets more than they compute.
+    maxWorkers: 4,
+  },
 });
