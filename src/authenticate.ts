@@ -136,6 +136,6 @@ function unknownKeys(): Extract<Authentication, { kind: 'unknown' }> {
 }
 
 function absent(reason: 'invalid' | 'expired' | 'ended', why?: string): Authentication {
-  log('session', reason, why === undefined ? undefined : { why });
+  log('session', { reason, why });
   return { kind: 'absent', reason };
 }

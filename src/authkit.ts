@@ -9,15 +9,16 @@ import { resolveConfig, type Config } from './config/index.js';
 import { createCookies } from './cookies.js';
 import { AuthKitError } from './errors.js';
 import { createGuard, type Check, type GuardRule } from './guards.js';
-import { middleware, type Middleware, type Next } from './http.js';
+import { middleware, type Handler, type Middleware, type Next } from './http.js';
 import { createKeys } from './keys.js';
 import { createLogin } from './login.js';
 import { createEndSession, createLogout } from './logout.js';
 import { createMethods, type Methods } from './methods.js';
 import type { AuthKitOptions } from './options.js';
 import { createRefresh } from './refresh.js';
-import { log } from './log.js';
-import { openSession, sealSession, sessionIdOf } from './session.js';
+import { createRefreshNews } from './refresh-news.js';
+import { startTimer } from './response-head.js';
+import { openSession, sealSession } from './session.js';
 import { createSignIn } from './sign-in.js';
 import { createSignInCompletion } from './sign-in-completion.js';
 import { createVisits, firstSignedIn, visitsOf } from './visit.js';
@@ -57,12 +58,17 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     const visit = openVisit(req, res);
     return visit instanceof Promise ? visit.then(() => 'next') : 'next';
   });
-  const callback = middleware(createCallback({ config, cookies, openVisit, complete, answer }));
+  const timed = config.serverTiming ? withTimer : (_name: string, handler: Handler) => handler;
+  const callback = middleware(
+    timed('callback', createCallback({ config, cookies, openVisit, complete, answer })),
+  );
   const router = Router();
   const at = (route: keyof Config['routes']) =>
     [...new Set(Object.values(config.routes[route] ?? {}))] as string[];
-  const logout = middleware(createLogout({ config, cookies, authenticator, openVisit, door, answer }, end));
-  router.get(at('login'), middleware(createLogin(config, signIn, answer)));
+  const logout = middleware(
+    timed('logout', createLogout({ config, cookies, authenticator, openVisit, door, answer }, end)),
+  );
+  router.get(at('login'), middleware(timed('login', createLogin(config, signIn, answer))));
   router.get(at('callback'), callback);
   router.get(at('logout'), logout);
   router.post(at('logout'), logout);
@@ -118,7 +124,7 @@ export function signedIn(req: IncomingMessage): SignedIn {
 
 /** What lives as long as the instance. */
 function createParts(config: Config) {
-  const { clientId, issuers, cookiePasswords, now, hooks } = config;
+  const { clientId, issuers, cookiePasswords, now } = config;
   const door = createWorkOSDoor(config);
   const keys = createKeys({ fetchKeys: door.fetchKeys, now, patience: patienceOf(config) });
   const verify = createVerifier({ issuers, clientId, now, keys });
@@ -128,22 +134,19 @@ function createParts(config: Config) {
     verify,
     seal: (session) => sealSession(session, cookiePasswords[0]),
     now,
-    onRefreshed: ({ user, organizationId, accessToken, refreshToken, impersonator }) => {
-      notify(hooks.onSessionRefreshSuccess, {
-        user,
-        organizationId,
-        accessToken,
-        refreshToken,
-        impersonator,
-      });
-    },
-    onFailed: (error, session) => {
-      notify(hooks.onSessionRefreshError, { error, sessionId: sessionIdOf(session) });
-    },
+    ...createRefreshNews(config),
   });
   const open = (sealed: string) => openSession(sealed, cookiePasswords, now());
   const authenticator = createAuthenticator({ open, verify, refresh, now, patience: patienceOf(config) });
   return { cookies: createCookies(config.cookie), authenticator, door, verify };
+}
+
+/** A route that tells how long it took to come to its answer. */
+function withTimer(name: string, handler: Handler): Handler {
+  return (req, res) => {
+    startTimer(res, `authkit-${name}`);
+    return handler(req, res);
+  };
 }
 
 /** Where there is nobody to hand an error to, the request still ends. */
@@ -157,18 +160,6 @@ function unhandled(res: ServerResponse): Next {
 /** How long a request waits for what it may not need, in milliseconds: a second, or less where calls are short. */
 function patienceOf({ timeout }: Config): number {
   return Math.min(1000, timeout / 5);
-}
-
-/** A hook that only learns of something cannot fail a request. */
-function notify<T>(hook: ((context: T) => unknown) | undefined, context: T): void {
-  const failed = (error: unknown) => {
-    log('refresh', 'a hook failed', { error: error instanceof Error ? error.name : typeof error });
-  };
-  try {
-    Promise.resolve(hook?.(context)).catch(failed);
-  } catch (error) {
-    failed(error);
-  }
 }
 
 function withoutParentheses(): AuthKitError {

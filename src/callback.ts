@@ -4,7 +4,7 @@ import type { Config } from './config/index.js';
 import type { Cookies } from './cookies.js';
 import { AuthKitError } from './errors.js';
 import { noStore, query, redirect, type Handler, type Request, type Response } from './http.js';
-import { log } from './log.js';
+import { publish } from './events.js';
 import { sendPage } from './pages.js';
 import type { CompleteSignIn } from './sign-in-completion.js';
 import { isSame, openTransaction, type Transaction } from './transaction.js';
@@ -42,7 +42,7 @@ export function createCallback(parts: CallbackParts): Handler {
       return land(res, done.returnTo, config);
     } catch (error) {
       if (!(error instanceof AuthKitError)) throw error;
-      log('callback', 'failed', { code: error.code });
+      publish('sign-in-failed', { clientId: config.clientId, code: error.code });
       return answer(error, req, res);
     }
   };

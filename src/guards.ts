@@ -1,16 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import { isRecent, type SignedIn } from './auth.js';
-import { AuthKitError } from './errors.js';
+import { AuthKitError, type AuthKitErrorCode } from './errors.js';
 import {
   isPageLoad,
   middleware,
   redirect,
+  target,
   type Middleware,
   type Outcome,
   type Request,
   type Response,
 } from './http.js';
-import { log } from './log.js';
+import { publish } from './events.js';
 import { markGuarded } from './response-head.js';
 import { compileRule, type Rule } from './rules.js';
 import { firstSignedIn, signInUrl, type Visit } from './visit.js';
@@ -98,8 +99,11 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 async function turnAway(req: Request, res: Response, visit: Visit): Promise<Outcome> {
   const { config, answer } = visit.at;
   const result = await visit.settled();
-  if (result.kind === 'unknown') return answer(result.error, req, res);
-  log('guard', 'unauthenticated', { reason: result.kind });
+  if (result.kind === 'unknown') {
+    tell(req, visit, result.error.code);
+    return answer(result.error, req, res);
+  }
+  tell(req, visit, 'unauthenticated');
   if (config.routes.login && isPageLoad(req)) return redirect(res, signInUrl(req, config));
   const loginUrl = config.routes.login?.public;
   return answer(
@@ -111,7 +115,7 @@ async function turnAway(req: Request, res: Response, visit: Visit): Promise<Outc
 }
 
 function refuse(req: Request, res: Response, visit: Visit, message: string): Promise<Outcome> {
-  log('guard', 'forbidden');
+  tell(req, visit, 'forbidden');
   return visit.at.answer(new AuthKitError('forbidden', message), req, res);
 }
 
@@ -131,6 +135,7 @@ function stepUp(
   if (since <= Math.max(maxAge, JUST_SIGNED_IN)) {
     return refuse(req, res, visit, 'WorkOS did not ask to authenticate again');
   }
+  tell(req, visit, 'step_up_required');
   if (config.routes.login && isPageLoad(req)) {
     const url = signInUrl(req, config);
     return redirect(res, `${url}${url.includes('?') ? '&' : '?'}maxAge=${String(maxAge)}`);
@@ -140,6 +145,12 @@ function stepUp(
     headers: { 'WWW-Authenticate': challenge },
   });
   return answer(error, req, res, config.routes.login ? { loginUrl: config.routes.login.public } : {});
+}
+
+function tell(req: Request, visit: Visit, code: AuthKitErrorCode): void {
+  const [path = '/'] = target(req).split('?', 1);
+  const { clientId } = visit.at.config;
+  publish('denied', { clientId, code, userId: visit.auth().user?.id, method: req.method ?? 'GET', path });
 }
 
 function notMounted(): AuthKitError {

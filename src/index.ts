@@ -7,6 +7,7 @@ export type { AuthKit } from './authkit.js';
 export type { Auth, SignedIn, SignedOut } from './auth.js';
 export type { Claims } from './access-token.js';
 export type { AuthKitErrorCode } from './errors.js';
+export type { AuthKitEvents } from './events.js';
 export type { Check, GuardRule } from './guards.js';
 export type { OneOrMore, Rule } from './rules.js';
 export type {

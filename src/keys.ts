@@ -45,9 +45,9 @@ export function createKeys({ fetchKeys, now, patience }: KeysOptions): Keys {
     try {
       current = usable(await fetchKeys());
       fetchedAt = now();
-      log('keys', 'fetched', { count: current.size });
+      log('keys', { fetched: current.size });
     } catch (error) {
-      log('keys', 'unreachable', { reason: error instanceof Error ? error.message : 'unknown' });
+      log('keys', { unreachable: error instanceof Error ? error.message : 'unknown' });
     } finally {
       inFlight = undefined;
     }

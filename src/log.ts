@@ -1,6 +1,18 @@
 import debug from 'debug';
 
-type Area = 'login' | 'callback' | 'logout' | 'session' | 'refresh' | 'keys' | 'guard' | 'upstream';
+/** A decision, or the route or part that made it where it is no event. */
+type Area =
+  | 'login'
+  | 'session'
+  | 'keys'
+  | 'hook'
+  | 'sign-in'
+  | 'sign-in-failed'
+  | 'refresh'
+  | 'refresh-failed'
+  | 'sign-out'
+  | 'denied'
+  | 'upstream';
 
 const loggers = new Map<Area, debug.Debugger>();
 
@@ -8,11 +20,10 @@ const loggers = new Map<Area, debug.Debugger>();
  * One line a decision, under `DEBUG=authkit:*`. Nothing secret is ever passed in, and JSON keeps what came from
  * outside on one line.
  */
-export function log(area: Area, decision: string, facts?: Readonly<Record<string, unknown>>): void {
+export function log(area: Area, facts: object): void {
   let logger = loggers.get(area);
   if (!logger) loggers.set(area, (logger = debug(`authkit:${area}`)));
-  if (!logger.enabled) return;
-  logger('%s%s', decision, facts ? ` ${printable(JSON.stringify(facts))}` : '');
+  if (logger.enabled) logger('%s', printable(JSON.stringify(facts)));
 }
 
 function printable(json: string): string {

@@ -17,7 +17,7 @@ import {
   type Request,
   type Response,
 } from './http.js';
-import { log } from './log.js';
+import { publish } from './events.js';
 import { sendPage } from './pages.js';
 import { safeReturnTo } from './return-to.js';
 import { sessionIdOf } from './session.js';
@@ -57,7 +57,10 @@ export function createEndSession({
     cookies.clearSession(req, res);
     cookies.clearTransactions(req, res);
     const sessionId = session && sessionIdOf(session);
-    log('logout', session ? 'signed out' : 'was signed out already');
+    if (session) {
+      const { user, organizationId } = session;
+      publish('sign-out', { clientId: config.clientId, userId: user.id, sessionId, organizationId });
+    }
     return sessionId !== undefined
       ? door.logoutUrl(sessionId, returnTo)
       : (returnTo ?? new URL(config.returnTo, config.redirectUri).href);

@@ -130,6 +130,11 @@ export interface AuthKitOptions {
   onSessionRefreshSuccess?: (result: SessionRefreshResult) => unknown;
   /** Learns of every refresh that was refused or could not be made. */
   onSessionRefreshError?: (context: { error: AuthKitError; sessionId: string | undefined }) => unknown;
+  /**
+   * Whether answers say in `Server-Timing` how long the session took, and a route of ours; default false. For
+   * development: anybody can read it.
+   */
+  serverTiming?: boolean;
   /** The clock, in milliseconds since the epoch; for tests. */
   now?: () => number;
 }

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { peek, type Claims, type VerifyAccessToken } from './access-token.js';
 import { AuthKitError, unavailable } from './errors.js';
-import { log } from './log.js';
 import { renewed, type Session } from './session.js';
 import type { Answer, Tokens } from './workos.js';
 
@@ -20,7 +19,7 @@ export interface RefreshOptions {
   seal: (session: Session) => Promise<string>;
   now: () => number;
   onRefreshed: (session: Session) => void;
-  onFailed: (error: AuthKitError, session: Session) => void;
+  onFailed: (failure: Exclude<Refreshed, { kind: 'renewed' }>, session: Session) => void;
 }
 
 export interface Refresh {
@@ -95,8 +94,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
       families.keep(session, family, dueIn(result, now()));
     }
     if (result.kind === 'renewed') options.onRefreshed(result.session);
-    else options.onFailed(result.error, session);
-    log('refresh', result.kind, result.kind === 'renewed' ? undefined : { code: result.error.code });
+    else options.onFailed(result, session);
     return family.isForgotten ? ended() : result;
   };
 

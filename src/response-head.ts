@@ -8,6 +8,8 @@ import { vary, type Response } from './http.js';
 interface Head {
   /** By cookie name. Asked as the head is written: a session that has ended meanwhile gives `undefined`. */
   readonly cookies: Map<string, () => string | undefined>;
+  /** Milliseconds by name; asked as the head is written. */
+  readonly timings: Map<string, () => number>;
   /** The answer depends on who asks. */
   isPersonal: boolean;
   /** A guard let it through. */
@@ -21,6 +23,22 @@ export function sendCookie(res: Response, name: string, line: () => string | und
   const { cookies } = headOf(res);
   cookies.delete(name);
   cookies.set(name, line);
+}
+
+/**
+ * Tells in `Server-Timing` (W3C) how long something took, or has taken by the time the head is written. The first of
+ * a name counts.
+ *
+ * @returns Stops the clock.
+ */
+export function startTimer(res: Response, name: string): () => void {
+  const started = performance.now();
+  let took: number | undefined;
+  const { timings } = headOf(res);
+  if (!timings.has(name)) timings.set(name, () => took ?? performance.now() - started);
+  return () => {
+    took ??= performance.now() - started;
+  };
 }
 
 /** Caches keep the answers to different cookies apart. */
@@ -38,7 +56,7 @@ export function markGuarded(res: Response): void {
 function headOf(res: Response): Head {
   let head = heads.get(res);
   if (!head) {
-    const created: Head = { cookies: new Map(), isPersonal: false, isGuarded: false };
+    const created: Head = { cookies: new Map(), timings: new Map(), isPersonal: false, isGuarded: false };
     heads.set(res, (head = created));
     onHeaders(res, () => {
       settle(res, created);
@@ -47,7 +65,8 @@ function headOf(res: Response): Head {
   return head;
 }
 
-function settle(res: Response, { cookies, isPersonal, isGuarded }: Head): void {
+function settle(res: Response, { cookies, timings, isPersonal, isGuarded }: Head): void {
+  for (const [name, took] of timings) res.appendHeader('Server-Timing', `${name};dur=${took().toFixed(2)}`);
   const lines = [...cookies].flatMap(([name, line]) => {
     const value = line();
     return value === undefined ? [] : [{ name, value }];

@@ -4,10 +4,10 @@ import { peek, type VerifyAccessToken } from './access-token.js';
 import type { Config } from './config/index.js';
 import { AuthKitError, unavailable } from './errors.js';
 import type { Request, Response } from './http.js';
-import { log } from './log.js';
+import { publish } from './events.js';
 import type { SignInDecision } from './options.js';
 import { safeReturnTo } from './return-to.js';
-import { sealSession, toSession } from './session.js';
+import { sealSession, sessionIdOf, toSession, type Session } from './session.js';
 import { TRANSACTION_LIFETIME, type Transaction } from './transaction.js';
 import type { Tokens, WorkOSDoor } from './workos.js';
 
@@ -85,12 +85,22 @@ async function complete(
     ...(transaction.isFresh ? { authenticatedAt: Math.floor(config.now() / 1000) } : {}),
     ...(data === undefined ? {} : { data }),
   });
-  log('callback', 'signed in', { user: session.user.id, organization: session.organizationId });
   const returnTo = safeReturnTo(decision.returnTo ?? transaction.returnTo, config.returnToRules);
-  return {
-    sealed: await sealSession(session, config.cookiePasswords[0]),
-    returnTo: returnTo ?? config.returnTo,
-  };
+  const sealed = await sealSession(session, config.cookiePasswords[0]);
+  tell(session, config);
+  return { sealed, returnTo: returnTo ?? config.returnTo };
+}
+
+function tell(session: Session, { clientId }: Config): void {
+  const { user, organizationId, authenticationMethod, impersonator } = session;
+  publish('sign-in', {
+    clientId,
+    userId: user.id,
+    sessionId: sessionIdOf(session),
+    organizationId,
+    authenticationMethod,
+    isImpersonated: impersonator !== undefined,
+  });
 }
 
 /** Tokens are taken only if they hold. Keys that cannot be had now are no reason to lose a sign-in: they came from WorkOS. */

@@ -29,7 +29,7 @@ export function createSignIn(config: Config, cookies: Cookies, door: WorkOSDoor)
   return async (req, res, { returnTo: asked, state, ...options }, stateFrom) => {
     const signIn = withPinned(options, config.signIn);
     const returnTo = asked === undefined ? config.returnTo : safeReturnTo(asked, config.returnToRules);
-    if (returnTo === undefined) log('login', 'returnTo refused');
+    if (returnTo === undefined) log('login', { refused: 'returnTo' });
     const isFresh = signIn.maxAge !== undefined || signIn.prompt === 'login';
     const fields = {
       returnTo: returnTo ?? config.returnTo,

@@ -1,3 +1,5 @@
+import { publish, type AuthKitEvents } from './events.js';
+
 /** More than any answer of WorkOS's, and little enough to hold. */
 const MAX_BYTES = 1_048_576;
 
@@ -50,20 +52,49 @@ export function createFetch(
   timeout: number,
 ): (input: string | URL | Request, init?: RequestInit) => Promise<Response> {
   return async (input, init) => {
-    const deadline = AbortSignal.timeout(timeout);
-    const signal = init?.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
-    let response, text;
+    const { pathname: path } = new URL(input instanceof Request ? input.url : input);
+    const started = performance.now();
+    const tell = (outcome: Outcome, status: number | undefined) => {
+      publish('upstream', {
+        method: init?.method ?? 'GET',
+        path,
+        outcome,
+        status,
+        duration: performance.now() - started,
+      });
+    };
     try {
-      response = await fetch(input, { ...init, signal, redirect: 'manual' });
-      text = await bounded(response);
+      const { status, body } = await ask(input, init, timeout);
+      tell('ok', status);
+      return Response.json(body);
     } catch (error) {
-      throw new BadReply(signal.aborted ? 'timeout' : 'network', undefined, undefined, undefined, error);
+      if (error instanceof BadReply) tell(error.reason, error.status);
+      throw error;
     }
-    const body = parse(text);
-    if (!response.ok) throw new BadReply('status', response.status, retryAfter(response.headers), body);
-    if (body === undefined) throw new BadReply('malformed', response.status, undefined, undefined);
-    return Response.json(body);
   };
+}
+
+type Outcome = AuthKitEvents['authkit:upstream']['outcome'];
+
+async function ask(
+  input: string | URL | Request,
+  init: RequestInit | undefined,
+  timeout: number,
+): Promise<{ status: number; body: unknown }> {
+  const deadline = AbortSignal.timeout(timeout);
+  const signal = init?.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
+  let response, text;
+  try {
+    response = await fetch(input, { ...init, signal, redirect: 'manual' });
+    text = await bounded(response);
+  } catch (error) {
+    throw new BadReply(signal.aborted ? 'timeout' : 'network', undefined, undefined, undefined, error);
+  }
+  const { status } = response;
+  const body = parse(text);
+  if (!response.ok) throw new BadReply('status', status, retryAfter(response.headers), body);
+  if (body === undefined) throw new BadReply('malformed', status, undefined, undefined);
+  return { status, body };
 }
 
 async function bounded(response: Response): Promise<string> {

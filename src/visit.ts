@@ -7,6 +7,7 @@ import type { Cookies } from './cookies.js';
 import { type AuthKitError, unavailable } from './errors.js';
 import { target, type Request, type Response } from './http.js';
 import { atMost } from './keys.js';
+import { startTimer } from './response-head.js';
 import { safeReturnTo } from './return-to.js';
 import type { Session } from './session.js';
 
@@ -49,13 +50,16 @@ export interface VisitParts {
 export type OpenVisit = (req: Request, res: Response) => Visit | Promise<Visit>;
 
 export function createVisits(parts: VisitParts): OpenVisit {
-  const { cookies, authenticator, patience } = parts;
+  const { config, cookies, authenticator, patience } = parts;
   return (req, res) => {
     const list = visits.get(req) ?? [];
     const opened = list.find((visit) => visit.at === parts);
     if (opened) return opened;
     // Where the head is gone no cookie can be set, so nothing is refreshed that could not be handed over.
+    const stop = config.serverTiming ? startTimer(res, 'authkit-session') : undefined;
     const pending = authenticator.authenticate(cookies.sessionValues(req), !res.headersSent);
+    if (pending instanceof Promise) void pending.then(stop, stop);
+    else stop?.();
     const visit = createVisit(req, res, pending, parts);
     list.push(visit);
     if (list.length === 1) {

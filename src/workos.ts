@@ -2,7 +2,6 @@ import type { AuthenticationResponse, WorkOS } from '@workos-inc/node';
 import { authorizationQuery } from './authorization.js';
 import type { Config } from './config/index.js';
 import { AuthKitError, isUnfinished, unavailable } from './errors.js';
-import { log } from './log.js';
 import type { SignInOptions } from './options.js';
 import { BadReply, createFetch } from './upstream.js';
 
@@ -109,7 +108,6 @@ function classify(error: unknown, now: number): Answer<never> {
   const refusal = refusalOf(reply);
   if (refusal) return { kind: 'refused', error: refusal };
   const { status, retryAfter } = reply;
-  log('upstream', 'unavailable', { status, reason: reply.reason });
   if (status !== undefined && status >= 400 && status < 500 && status !== 429 && status !== 408)
     warn(status, now);
   const wait = retryAfter === undefined ? {} : { retryAfter };

@@ -32,6 +32,7 @@ export interface Config {
   readonly returnToRules: ReturnToRules;
   readonly signIn: SignInOptions;
   readonly hooks: Readonly<Hooks>;
+  readonly serverTiming: boolean;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
@@ -57,6 +58,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   onError: true,
   onSessionRefreshSuccess: true,
   onSessionRefreshError: true,
+  serverTiming: true,
   now: true,
 };
 
@@ -90,6 +92,7 @@ export function resolveConfig(options: AuthKitOptions, env: NodeJS.ProcessEnv): 
     returnToRules: rules,
     signIn: pinnedSignIn(options.signIn, problems),
     hooks: hooks(options, problems),
+    serverTiming: serverTiming(options.serverTiming, problems),
     now: options.now ?? Date.now,
   };
   if (problems.list.length > 0) throw invalid(problems.list);
@@ -107,6 +110,11 @@ function timeout(value: unknown, problems: Problems): number {
     problems.add('timeout must be a whole number of milliseconds, from 1 to 60000');
   }
   return value as number;
+}
+
+function serverTiming(value: unknown, problems: Problems): boolean {
+  if (value !== undefined && typeof value !== 'boolean') problems.add('serverTiming must be true or false');
+  return value === true;
 }
 
 function returnToRules(value: unknown, redirect: URL, routes: Routes, problems: Problems): ReturnToRules {

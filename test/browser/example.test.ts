@@ -35,7 +35,7 @@ describe.skipIf(isMissing)('in Chromium', () => {
     let address = '';
     beforeAll(async () => {
       const root = fileURLToPath(new URL('../..', import.meta.url));
-      example = spawn(process.execPath, ['--import', 'tsx', 'example/app.ts'], {
+      example = spawn(process.execPath, ['--import', 'tsx', 'example/run.ts'], {
         cwd: root,
         env: { ...process.env, WORKOS_API_KEY: '', PORT: '0' },
       });

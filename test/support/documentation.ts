@@ -15,6 +15,8 @@ export interface Block {
   readonly at: string;
   readonly language: 'ts' | 'js';
   readonly code: string;
+  /** It brings its own WorkOS and so needs nothing else to run. */
+  readonly isRunnable: boolean;
 }
 
 /** README.md and every page of `docs/`. */
@@ -42,6 +44,7 @@ export function blocksOf({ path, text }: Page): Block[] {
       at: `${path}:${text.slice(0, match.index).split('\n').length}`,
       language,
       code: isWhole ? code : AROUND + code,
+      isRunnable: code.includes("from 'authkit-express/testing'") && !code.includes('.listen('),
     };
   });
 }

@@ -1,0 +1,46 @@
+// `npm run example` and `npm run example NAME`: runs example/NAME/app.ts, or app.cjs, on http://localhost:3000 or
+// another PORT. With WORKOS_API_KEY set it runs on the real WorkOS, configured by the environment as an application
+// is; without, on a WorkOS in this process, which this file puts into the environment.
+import { existsSync, readdirSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { createTestWorkOS } from 'authkit-express/testing';
+
+const { argv, env } = process;
+const [name = 'main'] = argv.slice(2);
+const [file] = ['app.ts', 'app.cjs']
+  .map((last) => new URL(`${name}/${last}`, import.meta.url))
+  .filter((url) => existsSync(url));
+if (!file) {
+  const names = readdirSync(import.meta.dirname).filter((entry) => !entry.includes('.'));
+  console.error(`There is no example "${name}". There are: ${names.join(', ')}`);
+  process.exit(1);
+}
+
+if (!env['PORT'] || env['PORT'] === '0') env['PORT'] = env['PORT'] ? await freePort() : '3000';
+const origin = `http://localhost:${env['PORT']}`;
+env['WORKOS_REDIRECT_URI'] ||= `${origin}/callback`;
+if (!env['WORKOS_API_KEY']) await useTestWorkOS(env['WORKOS_REDIRECT_URI']);
+
+await import(file.href);
+console.log(`\n  Open ${origin}\n`);
+
+async function useTestWorkOS(redirectUri: string): Promise<void> {
+  const { options } = await createTestWorkOS({ redirectUris: [redirectUri], homepage: origin });
+  Object.assign(env, {
+    WORKOS_API_KEY: options.apiKey,
+    WORKOS_CLIENT_ID: options.clientId,
+    WORKOS_COOKIE_PASSWORD: options.cookiePassword,
+    WORKOS_API_HOSTNAME: options.apiHostname,
+    WORKOS_API_HTTPS: String(options.apiHttps),
+    WORKOS_API_PORT: String(options.apiPort),
+  });
+  console.log('  WORKOS_API_KEY is not set: a test WorkOS. Sign in as Ada (may see billing), Grace or Alan.');
+}
+
+async function freePort(): Promise<string> {
+  const probe = createServer().listen(0);
+  await new Promise((resolve) => probe.once('listening', resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return String(port);
+}

@@ -1,0 +1,80 @@
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo } from 'node:net';
+import { afterAll, beforeAll } from 'vitest';
+import { createTestWorkOS, type TestWorkOS, type TestWorkOSOptions } from 'authkit-express/testing';
+import { Browser, type Reply } from './browser.js';
+
+export interface Example {
+  workos: TestWorkOS;
+  origin: string;
+  /** A new browser that opens a path of the example, signs in where that leads, and comes back. */
+  signIn: (path?: string, user?: string, browser?: Browser) => Promise<Reply & { url: string }>;
+}
+
+/** The environment of an application that runs on the test WorkOS. */
+export function environmentOf({ options }: TestWorkOS, redirectUri: string): Record<string, string> {
+  return {
+    WORKOS_API_KEY: options.apiKey,
+    WORKOS_CLIENT_ID: options.clientId,
+    WORKOS_COOKIE_PASSWORD: options.cookiePassword,
+    WORKOS_API_HOSTNAME: options.apiHostname,
+    WORKOS_API_HTTPS: String(options.apiHttps),
+    WORKOS_API_PORT: String(options.apiPort),
+    WORKOS_REDIRECT_URI: redirectUri,
+  };
+}
+
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => probe.once('listening', resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+export interface ExampleOptions {
+  workos?: TestWorkOSOptions;
+  /** Public URL of the application, if it is not where it listens. */
+  publicUrl?: string;
+  env?: Record<string, string>;
+}
+
+/**
+ * Runs `example/NAME/app.ts` as a person does, configured by the environment, for the tests of a `describe`. The
+ * module is loaded in this process, once: vitest gives each test file one of its own.
+ */
+export function runExample(load: () => Promise<{ server: Server }>, options: ExampleOptions = {}): Example {
+  const example = {} as Example;
+  let server: Server | undefined;
+  beforeAll(async () => {
+    const port = await freePort();
+    const origin = options.publicUrl ?? `http://localhost:${port}`;
+    const workos = await createTestWorkOS({ homepage: origin, ...options.workos });
+    const env = environmentOf(workos, `${origin}/callback`);
+    Object.assign(process.env, env, { PORT: String(port) }, options.env);
+    ({ server } = await load());
+    if (!server.listening) await new Promise((resolve) => server!.once('listening', resolve));
+    const signIn: Example['signIn'] = (path = '/', user = 'ada@example.com', browser = new Browser()) =>
+      signInWith(browser, workos, origin + path, user);
+    Object.assign(example, { workos, origin, signIn });
+  });
+  afterAll(async () => {
+    server?.closeAllConnections();
+    server?.close();
+    await example.workos.close();
+  });
+  return example;
+}
+
+/** Opens a page, chooses a person where it leads to sign-in, and comes back. */
+export async function signInWith(
+  browser: Browser,
+  workos: TestWorkOS,
+  url: string,
+  user: string,
+): Promise<Reply & { url: string }> {
+  const away = await browser.follow(url);
+  if (away.location === undefined)
+    throw new Error(`${url} did not lead to sign-in: ${away.status} ${away.body}`);
+  return browser.follow(await workos.authorize(away.location, { user }));
+}
