@@ -133,7 +133,8 @@ function returnToRules(value: unknown, redirect: URL, routes: Routes, problems: 
   return Object.freeze({
     origin: redirect.origin,
     origins: Array.isArray(origins) ? [...(origins as string[])] : [],
-    ownPaths,
+    // The callback too where the application keeps its own route: its query holds a code.
+    ownPaths: [...ownPaths, redirect.pathname],
   });
 }
 

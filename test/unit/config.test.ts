@@ -172,3 +172,8 @@ test('nothing but config_invalid is thrown, whatever is passed', () => {
   for (const value of odd) problemOf(value);
   expect(() => authkit(null as never)).toThrow(AuthKitError);
 });
+
+test('an own callback route is a route of ours all the same: nobody is sent back to it', () => {
+  const config = resolveConfig({ ...good, routes: { callback: false } }, {});
+  expect(config.returnToRules.ownPaths).toContain('/auth/callback');
+});
