@@ -12,6 +12,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    setupFiles: ['test/tripwires/setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // More than cores: tests wait for deadlines and sockets more than they compute.

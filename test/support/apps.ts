@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import connect from 'connect';
 import express from 'express';
 import express4 from 'express4';
+import { handedOut } from '../tripwires/index.js';
 
 export type Next = (error?: unknown) => void;
 export type Handler = (req: IncomingMessage, res: ServerResponse, next: Next) => unknown;
@@ -21,8 +22,13 @@ export interface App {
   route: (path: string, ...handlers: Handler[]) => void;
 }
 
-export const FRAMEWORKS = ['express5', 'express4', 'connect', 'http'] as const;
-export type Framework = (typeof FRAMEWORKS)[number];
+const ALL = ['express5', 'express4', 'connect', 'http'] as const;
+export type Framework = (typeof ALL)[number];
+
+/** All of them; a run that has to be quick names fewer. */
+export const FRAMEWORKS: readonly Framework[] = ALL.filter(
+  (framework) => process.env['AUTHKIT_FRAMEWORKS']?.split(',').includes(framework) ?? true,
+);
 
 export interface Site {
   origin: string;
@@ -59,6 +65,7 @@ type Maker = (build: (app: App) => void, errors: unknown[]) => RequestListener;
 /** What a framework does with an error nobody handled: the error's own status, and no page of its own making. */
 function answerError(error: unknown, res: ServerResponse, errors: unknown[]): void {
   errors.push(error);
+  handedOut(error);
   const { status = 500 } = error as { status?: number };
   if (!res.headersSent) res.writeHead(status, { 'Content-Type': 'text/plain' });
   res.end('error');

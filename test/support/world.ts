@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { onTestFinished } from 'vitest';
 import { authkit, requireAuth, type Auth, type AuthKit, type GuardRule } from 'authkit-express';
 import { createTestWorkOS, type TestWorkOS, type TestWorkOSOptions } from 'authkit-express/testing';
+import { handedOut } from '../tripwires/index.js';
 import { serve, type App, type Framework, type Handler, type Site } from './apps.js';
 import { Browser, type Reply } from './browser.js';
 
@@ -57,7 +58,16 @@ export async function world(framework: Framework, options: WorldOptions = {}): P
   let count = 0;
   const site = await serve(framework, (app, origin) => {
     const redirectUri = origin + (options.callback ?? '/callback');
-    auth = authkit({ ...workos.options, redirectUri, ...options.authkit });
+    const { onError } = options.authkit ?? {};
+    const watched: Options = onError
+      ? {
+          onError: (context) => {
+            handedOut(context.error);
+            return onError(context);
+          },
+        }
+      : {};
+    auth = authkit({ ...workos.options, redirectUri, ...options.authkit, ...watched });
     if (options.mount) options.mount(app, auth);
     else app.use(auth);
     app.route('/open', whoami);

@@ -1,0 +1,66 @@
+// Mutation score, file by file: `npm run test:mutation [-- file ...]`. A mutant that only ran out of time is not killed.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '../..');
+const FILES = [
+  'return-to',
+  'seal',
+  'transaction',
+  'session',
+  'access-token',
+  'refresh',
+  'cookies',
+  'guards',
+  'errors',
+];
+const GOAL = 90;
+const files = process.argv.length > 2 ? process.argv.slice(2) : FILES;
+const reports = join(root, 'reports/mutation');
+mkdirSync(reports, { recursive: true });
+
+const run = (command, args, cwd = root) =>
+  spawnSync(command, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'] }).status ?? 1;
+
+if (!existsSync(join(import.meta.dirname, 'node_modules'))) run('npm', ['install'], import.meta.dirname);
+const stryker = join(import.meta.dirname, 'node_modules/.bin/stryker');
+
+const rows = files.map((file) => {
+  const report = join(reports, `${file}.json`);
+  const config = JSON.parse(readFileSync(join(import.meta.dirname, 'stryker.config.json'), 'utf8'));
+  const own = join(reports, `${file}.config.json`);
+  writeFileSync(
+    own,
+    JSON.stringify({ ...config, mutate: [`src/${file}.ts`], jsonReporter: { fileName: report } }),
+  );
+  run(stryker, ['run', own]);
+  return tell(file, report);
+});
+console.table(Object.fromEntries(rows.map(({ file, ...row }) => [file, row])));
+process.exitCode = rows.every(({ score }) => score >= GOAL) ? 0 : 1;
+
+function tell(file, report) {
+  if (!existsSync(report)) return { file, score: 0 };
+  const { files: judged } = JSON.parse(readFileSync(report, 'utf8'));
+  const mutants = Object.values(judged).flatMap((one) => one.mutants);
+  const count = (...states) => mutants.filter(({ status }) => states.includes(status)).length;
+  const killed = count('Killed');
+  const missed = count('Survived', 'NoCoverage', 'Timeout');
+  for (const { status, location, replacement, mutatorName } of mutants) {
+    if (['Survived', 'NoCoverage', 'Timeout'].includes(status)) {
+      const { line, column } = location.start;
+      console.log(
+        `${status} src/${file}.ts:${line}:${column} ${mutatorName} → ${replacement?.slice(0, 120)}`,
+      );
+    }
+  }
+  return {
+    file,
+    killed,
+    survived: count('Survived'),
+    'not covered': count('NoCoverage'),
+    'timed out': count('Timeout'),
+    score: Math.round((1000 * killed) / (killed + missed)) / 10,
+  };
+}
