@@ -21,7 +21,7 @@ try {
   const tarball = join(folder, packed.filename);
   const stray = packed.files
     .map(({ path }) => path)
-    .filter((path) => !/^(dist|src)\/|^(package\.json|LICENSE|[A-Z]+\.md)$/.test(path));
+    .filter((path) => !/^(dist|src)\/|^docs\/[\w-]+\.md$|^(package\.json|LICENSE|[A-Z]+\.md)$/.test(path));
   if (stray.length > 0)
     throw new Error(`the tarball has files that do not belong there: ${stray.join(', ')}`);
 

@@ -24,6 +24,8 @@ const STATUS = {
 /** What went wrong, as one word: the same in `error.code` and in a JSON answer. */
 export type AuthKitErrorCode = keyof typeof STATUS;
 
+export const ERROR_CODES = Object.keys(STATUS) as readonly AuthKitErrorCode[];
+
 /** What an authentication still needs before WorkOS finishes it. */
 const UNFINISHED = [
   'organization_selection_required',
@@ -68,7 +70,9 @@ export class AuthKitError extends Error {
   readonly headers: Readonly<Record<string, string>>;
   /** Whether the same request can succeed a little later. */
   readonly retryable: boolean;
-  /** What WorkOS sent along. Not enumerable, since it may hold a `pending_authentication_token`. */
+  /** Page about this code, in this package. */
+  readonly docs: string;
+  /** What WorkOS sent along, or the `problems` of a configuration. Not enumerable, since it may hold a `pending_authentication_token`. */
   declare readonly details: Readonly<Record<string, unknown>> | undefined;
   /** `error_description` from WorkOS or the identity provider, untrusted. Not enumerable. */
   declare readonly description: string | undefined;
@@ -78,6 +82,7 @@ export class AuthKitError extends Error {
     this.code = code;
     this.status = STATUS[code];
     this.headers = Object.freeze({ ...challenge(this.status), ...options.headers });
+    this.docs = `authkit-express/docs/troubleshooting.md#${code}`;
     this.retryable = code === 'upstream_unavailable';
     Object.defineProperty(this, 'details', { value: options.details, enumerable: false });
     Object.defineProperty(this, 'description', { value: options.description, enumerable: false });

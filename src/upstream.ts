@@ -46,7 +46,7 @@ export class BadReply extends Error {
  * `fetch` with one deadline for head and body, a bounded body, and no redirects.
  *
  * @param timeout Milliseconds.
- * @returns A function that resolves to successes holding JSON, and throws {@link BadReply} for everything else.
+ * @returns A function that resolves to successes holding JSON and their `Date`, and throws {@link BadReply} for everything else.
  */
 export function createFetch(
   timeout: number,
@@ -64,9 +64,9 @@ export function createFetch(
       });
     };
     try {
-      const { status, body } = await ask(input, init, timeout);
+      const { status, body, date } = await ask(input, init, timeout);
       tell('ok', status);
-      return Response.json(body);
+      return Response.json(body, { headers: date === null ? {} : { date } });
     } catch (error) {
       if (error instanceof BadReply) tell(error.reason, error.status);
       throw error;
@@ -80,7 +80,7 @@ async function ask(
   input: string | URL | Request,
   init: RequestInit | undefined,
   timeout: number,
-): Promise<{ status: number; body: unknown }> {
+): Promise<{ status: number; body: unknown; date: string | null }> {
   const deadline = AbortSignal.timeout(timeout);
   const signal = init?.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
   let response, text;
@@ -94,7 +94,7 @@ async function ask(
   const body = parse(text);
   if (!response.ok) throw new BadReply('status', status, retryAfter(response.headers), body);
   if (body === undefined) throw new BadReply('malformed', status, undefined, undefined);
-  return { status, body };
+  return { status, body, date: response.headers.get('date') };
 }
 
 async function bounded(response: Response): Promise<string> {

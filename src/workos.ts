@@ -30,6 +30,8 @@ export interface WorkOSDoor {
   refresh: (refreshToken: string, organizationId: string | undefined) => Promise<Answer<Tokens>>;
   /** The JSON Web Keys of this client, unchecked. */
   fetchKeys: () => Promise<unknown>;
+  /** The same as it came, with the time by WorkOS's clock. */
+  askForKeys: () => Promise<Response>;
   authorizationUrl: (options: SignInOptions, protocol: Readonly<Record<string, string>>) => string;
   logoutUrl: (sessionId: string, returnTo: string | undefined) => string;
 }
@@ -44,6 +46,7 @@ export function createWorkOSDoor(config: Config): WorkOSDoor {
       const organization = organizationId === undefined ? {} : { organizationId };
       return users.authenticateWithRefreshToken({ clientId, refreshToken, ...organization });
     });
+  const askForKeys = () => ask(`${api.origin}/sso/jwks/${encodeURIComponent(clientId)}`);
   const address = (path: string, query: URLSearchParams) =>
     `${api.origin}/user_management/${path}?${query.toString()}`;
 
@@ -55,7 +58,8 @@ export function createWorkOSDoor(config: Config): WorkOSDoor {
       const cause = answer.kind === 'unreachable' ? answer.error.cause : undefined;
       return cause instanceof BadReply && cause.isPassing ? refresh(refreshToken, organizationId) : answer;
     },
-    fetchKeys: async () => (await ask(`${api.origin}/sso/jwks/${encodeURIComponent(clientId)}`)).json(),
+    fetchKeys: async () => (await askForKeys()).json(),
+    askForKeys,
     authorizationUrl: (options, protocol) =>
       address('authorize', authorizationQuery(options, { client_id: clientId, ...protocol })),
     logoutUrl: (sessionId, returnTo) => {

@@ -4,6 +4,8 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import ts from 'typescript';
 import { afterAll, describe, expect, test } from 'vitest';
+import { AuthKitError } from 'authkit-express';
+import { ERROR_CODES } from '../src/errors.js';
 import { blocksOf, pages, ROOT, type Block } from './support/documentation.js';
 
 // Inside the checkout, so that imports resolve as they do here.
@@ -78,6 +80,15 @@ test('every page is found from the index, and every link leads somewhere', () =>
       .map(([link]) => `${path}: ${link}`),
   );
   expect(broken).toEqual([]);
+});
+
+test('every error code has its part of the page that the error names', () => {
+  const headings = headingsOf(all.find(({ path }) => path === 'docs/troubleshooting.md')!.text);
+  for (const code of ERROR_CODES) {
+    const { docs } = new AuthKitError(code, '');
+    expect(docs).toBe(`authkit-express/docs/troubleshooting.md#${code}`);
+    expect([...headings]).toContain(code);
+  }
 });
 
 /** The anchors that a Markdown page has on GitHub. */

@@ -23,11 +23,11 @@ export function passwords(value: unknown, env: NodeJS.ProcessEnv, problems: Prob
   for (const [index, password] of list.entries()) {
     const weakness = weaknessOf(password);
     if (weakness)
-      problems.add(`cookiePassword ${index + 1} ${weakness}. Make one with: openssl rand -base64 32`);
+      problems.add(`cookiePassword ${index + 1} ${weakness}. Make one with: npx authkit-express secret`);
   }
   if (list.length === 0) {
     problems.add(
-      'cookiePassword is missing: pass it, or set WORKOS_COOKIE_PASSWORD. Make one with: openssl rand -base64 32',
+      'cookiePassword is missing: pass it, or set WORKOS_COOKIE_PASSWORD. Make one with: npx authkit-express secret',
     );
   }
   return list as [string, ...string[]];

@@ -101,7 +101,9 @@ export function resolveConfig(options: AuthKitOptions, env: NodeJS.ProcessEnv): 
 
 function invalid(problems: readonly string[]): AuthKitError {
   const list = problems.map((problem) => `\n  - ${problem}`).join('');
-  return new AuthKitError('config_invalid', `authkit-express is not configured:${list}`);
+  return new AuthKitError('config_invalid', `authkit-express is not configured:${list}`, {
+    details: { problems },
+  });
 }
 
 function timeout(value: unknown, problems: Problems): number {

@@ -60,7 +60,7 @@ test('all problems come at once, each with its fix, and none with a secret', () 
   });
   expect(message.match(/\n {2}- /g)).toHaveLength(4);
   expect(message).toContain('set WORKOS_API_KEY');
-  expect(message).toContain('openssl rand -base64 32');
+  expect(message).toContain('npx authkit-express secret');
   expect(message).toContain('unknown option "retrunTo"');
   expect(message).not.toContain('hunter2');
 });

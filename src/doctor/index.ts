@@ -1,0 +1,95 @@
+import { resolveConfig, type Config } from '../config/index.js';
+import { AuthKitError } from '../errors.js';
+import type { AuthKitOptions } from '../options.js';
+import { createWorkOSDoor } from '../workos.js';
+import { found, type Finding } from './finding.js';
+import { node, packages } from './machine.js';
+import { credentials, keysAndClock } from './reach.js';
+
+export type { Finding };
+
+export interface Patient {
+  /** What the application passes to `authkit()`, beside the environment. */
+  options: AuthKitOptions;
+  env: NodeJS.ProcessEnv;
+  nodeVersion: string;
+  /** Folder of the application, from which it loads its packages. */
+  folder: string;
+}
+
+/** Looks at everything that can be wrong before the first person signs in. Calls WorkOS; changes nothing there. */
+export async function examine(patient: Patient): Promise<Finding[]> {
+  const before = [node(patient.nodeVersion), ...packages(patient.folder)];
+  let config;
+  try {
+    config = resolveConfig(patient.options, patient.env);
+  } catch (error) {
+    return [...before, ...configurationProblems(error)];
+  }
+  const door = createWorkOSDoor(config);
+  return [
+    ...before,
+    found('configuration', 'ok', 'Options and environment are complete.'),
+    ...addresses(config),
+    ...cookie(config, patient),
+    ...(await keysAndClock(config, door)),
+    await credentials(door),
+  ];
+}
+
+function configurationProblems(error: unknown): Finding[] {
+  if (!(error instanceof AuthKitError)) throw error;
+  const problems = (error.details?.['problems'] as readonly string[] | undefined) ?? [error.message];
+  const unasked = 'WorkOS was not asked, since the configuration is not complete.';
+  return [
+    ...problems.map((problem) => found('configuration', 'problem', problem)),
+    found('credentials', 'skipped', unasked),
+  ];
+}
+
+function addresses({ redirectUri, routes }: Config): Finding[] {
+  const { origin, pathname } = new URL(redirectUri);
+  const list = Object.entries(routes as unknown as Record<string, { public: string } | undefined>)
+    .map(([name, route]) => (route ? `${name} at ${origin}${route.public}` : `no ${name}`))
+    .join(', ');
+  const { callback } = routes;
+  const prefix = callback ? callback.public.slice(0, -callback.mounted.length) : '';
+  const mount = prefix === '' ? 'app.use(authkit())' : `app.use('${prefix}', auth); app.use(auth.session)`;
+  return [
+    found('addresses', 'ok', `Routes: ${list}. Mount with: ${mount}`),
+    callback
+      ? found('addresses', 'ok', `WorkOS has to know ${redirectUri}: dashboard, Redirects.`)
+      : found('addresses', 'warning', `No callback route: the application has to answer ${pathname} itself.`),
+  ];
+}
+
+function cookie({ redirectUri, cookie: { secure, sameSite }, apiKey }: Config, { env }: Patient): Finding[] {
+  const { hostname } = new URL(redirectUri);
+  const isLocal = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\]|.*\.localhost)$/.test(hostname);
+  const isProduction = env['NODE_ENV'] === 'production';
+  const findings = [];
+  if (secure) findings.push(found('cookie', 'ok', 'Cookies are Secure, since redirectUri is https.'));
+  else if (isLocal && !isProduction)
+    findings.push(found('cookie', 'ok', 'http on this machine: cookies are not Secure.'));
+  else {
+    const message = `redirectUri is http, so cookies are not Secure and anybody on the way reads them: use https for ${hostname}.`;
+    findings.push(found('cookie', isProduction && !isLocal ? 'problem' : 'warning', message));
+  }
+  if (sameSite === 'none')
+    findings.push(
+      found(
+        'cookie',
+        'warning',
+        'cookie.sameSite is "none": guard what changes state against forgery yourself.',
+      ),
+    );
+  if (isProduction && apiKey.startsWith('sk_test_'))
+    findings.push(
+      found(
+        'credentials',
+        'warning',
+        'NODE_ENV is production, but the API key is one of a staging environment (sk_test_).',
+      ),
+    );
+  return findings;
+}
