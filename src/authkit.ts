@@ -1,15 +1,17 @@
-import { IncomingMessage, type ServerResponse } from 'node:http';
-import Router from 'router';
+import { IncomingMessage } from 'node:http';
 import { createVerifier } from './access-token.js';
 import { createAnswer } from './answer.js';
 import type { SignedIn } from './auth.js';
 import { createAuthenticator } from './authenticate.js';
+import { authKitParameters } from './authorization/index.js';
 import { createCallback } from './callback.js';
-import { resolveConfig, type Config } from './config/index.js';
+import { resolveConfig, type AuthKitConfig } from './config/index.js';
 import { createCookies } from './cookies.js';
+import { mountDoor, type Door } from './door.js';
 import { AuthKitError } from './errors.js';
+import { createExchange } from './exchange.js';
 import { createGuard, type Check, type GuardRule } from './guards.js';
-import { middleware, type Handler, type Middleware, type Next } from './http.js';
+import type { Middleware } from './http.js';
 import { createKeys } from './keys.js';
 import { createLogin } from './login.js';
 import { createEndSession, createLogout } from './logout.js';
@@ -17,22 +19,16 @@ import { createMethods, type Methods } from './methods.js';
 import type { AuthKitOptions } from './options.js';
 import { createRefresh } from './refresh.js';
 import { createRefreshNews } from './refresh-news.js';
-import { startTimer } from './response-head.js';
+import { createSaveAttributes } from './save-attributes.js';
 import { openSession, sealSession } from './session.js';
 import { createSignIn } from './sign-in.js';
 import { createSignInCompletion } from './sign-in-completion.js';
-import { createVisits, firstSignedIn, visitsOf } from './visit.js';
+import { checkedAttributes, parseAttributes } from './sign-up.js';
+import { createVisits, firstSignedIn, patienceOf, visitsOf } from './visit.js';
 import { createWorkOSDoor } from './workos.js';
 
 /** A router with sign-in, callback and sign-out, which also gives every other request `req.auth` and `req.user`. */
-export interface AuthKit extends Middleware, Methods {
-  /** Gives a request `req.auth` and `req.user`. The router runs it too; twice does nothing. */
-  readonly session: Middleware;
-  /** The guard of this instance. */
-  requireAuth(rule?: GuardRule | Check): Middleware;
-  /** The callback, for an application that keeps its own route. */
-  handleCallback(req: IncomingMessage, res: ServerResponse, next?: Next): void;
-}
+export interface AuthKit extends Door, Methods {}
 
 /**
  * Mounts WorkOS AuthKit: `GET /login`, `GET /callback`, `POST /logout`, and the session on every other request.
@@ -48,45 +44,31 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const config = resolveConfig(options, process.env);
   const { cookies, authenticator, door, verify } = createParts(config);
   const answer = createAnswer(config);
-  const patience = patienceOf(config);
-  const openVisit = createVisits({ config, cookies, authenticator, answer, patience });
-  const signIn = createSignIn(config, cookies, door);
-  const complete = createSignInCompletion(config, door, verify);
-  const end = createEndSession({ config, cookies, authenticator, openVisit, door, answer });
-
-  const session = middleware((req, res) => {
-    const visit = openVisit(req, res);
-    return visit instanceof Promise ? visit.then(() => 'next') : 'next';
+  const openVisit = createVisits({ config, cookies, authenticator, answer, patience: patienceOf(config) });
+  const { authorizationUrl } = door;
+  const parameters = authKitParameters;
+  const signIn = createSignIn({ config, cookies, parameters, authorizationUrl });
+  const save = createSaveAttributes(config, door);
+  const exchange = createExchange({ config, door, verify, save });
+  const complete = createSignInCompletion(config.now, async (reply) => {
+    const done = await exchange(reply);
+    if (done === 'answered') return done;
+    return { sealed: await sealSession(done.session, config.cookiePasswords[0]), returnTo: done.returnTo };
   });
-  const timed = config.serverTiming ? withTimer : (_name: string, handler: Handler) => handler;
-  const callback = middleware(
-    timed('callback', createCallback({ config, cookies, openVisit, complete, answer })),
-  );
-  const router = Router();
-  const at = (route: keyof Config['routes']) =>
-    [...new Set(Object.values(config.routes[route] ?? {}))] as string[];
-  const logout = middleware(
-    timed('logout', createLogout({ config, cookies, authenticator, openVisit, door, answer }, end)),
-  );
-  router.get(at('login'), middleware(timed('login', createLogin(config, signIn, answer))));
-  router.get(at('callback'), callback);
-  router.get(at('logout'), logout);
-  router.post(at('logout'), logout);
-  router.use(session);
-
-  const own = (req: IncomingMessage) => visitsOf(req).filter((visit) => visit.at.config === config);
-  const guard = (rule: GuardRule | Check = {}) => createGuard(rule, own);
-  const methods = createMethods({ config, cookies, authenticator, openVisit, signIn, end });
-  const mounted: Middleware = (req, res, next) => {
-    router(req, res, next);
+  const ending = { config, cookies, authenticator, openVisit, door, answer };
+  const end = createEndSession(ending);
+  const attributes = (params: URLSearchParams) =>
+    checkedAttributes(parseAttributes(params, config.login.params), config.signUp);
+  const login = { config, parameters, signIn, answer, attributes };
+  const handlers = {
+    login: createLogin(login),
+    provider: createLogin(login, { hasProvider: true }),
+    signUp: createLogin(login, { fixed: { screenHint: 'sign-up' } }),
+    callback: createCallback({ config, cookies, openVisit, complete, answer }),
+    logout: createLogout(ending, end),
   };
-  return Object.assign(mounted, methods, {
-    session,
-    requireAuth: guard,
-    handleCallback: (req: IncomingMessage, res: ServerResponse, next: Next = unhandled(res)) => {
-      callback(req, res, next);
-    },
-  });
+  const methods = createMethods({ config, cookies, authenticator, openVisit, signIn, end });
+  return Object.assign(mountDoor(config, openVisit, handlers), methods);
 }
 
 /**
@@ -123,7 +105,7 @@ export function signedIn(req: IncomingMessage): SignedIn {
 }
 
 /** What lives as long as the instance. */
-function createParts(config: Config) {
+function createParts(config: AuthKitConfig) {
   const { clientId, issuers, cookiePasswords, now } = config;
   const door = createWorkOSDoor(config);
   const keys = createKeys({ fetchKeys: door.fetchKeys, now, patience: patienceOf(config) });
@@ -139,27 +121,6 @@ function createParts(config: Config) {
   const open = (sealed: string) => openSession(sealed, cookiePasswords, now());
   const authenticator = createAuthenticator({ open, verify, refresh, now, patience: patienceOf(config) });
   return { cookies: createCookies(config.cookie), authenticator, door, verify };
-}
-
-/** A route that tells how long it took to come to its answer. */
-function withTimer(name: string, handler: Handler): Handler {
-  return (req, res) => {
-    startTimer(res, `authkit-${name}`);
-    return handler(req, res);
-  };
-}
-
-/** Where there is nobody to hand an error to, the request still ends. */
-function unhandled(res: ServerResponse): Next {
-  return () => {
-    if (!res.headersSent) res.statusCode = 500;
-    res.end();
-  };
-}
-
-/** How long a request waits for what it may not need, in milliseconds: a second, or less where calls are short. */
-function patienceOf({ timeout }: Config): number {
-  return Math.min(1000, timeout / 5);
 }
 
 function withoutParentheses(): AuthKitError {

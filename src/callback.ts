@@ -1,12 +1,12 @@
 import type { AnswerError } from './answer.js';
-import { single } from './authorization.js';
+import { single } from './authorization/index.js';
 import type { Config } from './config/index.js';
 import type { Cookies } from './cookies.js';
 import { AuthKitError } from './errors.js';
-import { noStore, query, redirect, type Handler, type Request, type Response } from './http.js';
+import { isPageLoad, noStore, query, redirect, type Handler, type Request, type Response } from './http.js';
 import { publish } from './events.js';
 import { sendPage } from './pages.js';
-import type { CompleteSignIn } from './sign-in-completion.js';
+import type { Completed, CompleteSignIn } from './sign-in-completion.js';
 import { isSame, openTransaction, type Transaction } from './transaction.js';
 import type { OpenVisit } from './visit.js';
 
@@ -21,41 +21,87 @@ export interface CallbackParts {
   openVisit: OpenVisit;
   complete: CompleteSignIn;
   answer: AnswerError;
+  /** What becomes of a code that nobody here asked for; default: the login route, without looking at the code. */
+  unsolicited?: (code: string, req: Request, res: Response) => Promise<Completed | Elsewhere | 'answered'>;
+  /** Where the code of a client's own flow goes, or the error in its place. */
+  handOver?: (reply: string | AuthKitError, transaction: Transaction) => Promise<string>;
+  /** Where a sign-in goes on that WorkOS did not finish, if anywhere. */
+  restart?: Restart;
 }
+
+/** A redirect in place of a session. */
+export interface Elsewhere {
+  readonly location: string;
+}
+
+type Restart = (
+  error: AuthKitError,
+  transaction: Transaction,
+  req: Request,
+  res: Response,
+) => Promise<string | undefined>;
 
 /** `GET /callback`: WorkOS sends the browser back with a code, or with an error. Always ends in a redirect or a page. */
 export function createCallback(parts: CallbackParts): Handler {
-  const { config, answer } = parts;
+  const { config, answer, handOver } = parts;
   return async (req, res) => {
     if (req.method === 'HEAD') return noStore(res, '');
+    let transaction: Transaction | undefined;
     try {
       const params = query(req);
       const state = single(params, 'state');
-      if (state === undefined) return withoutState(params, config, res);
-      const transaction = spend(state, req, res, parts);
+      if (state === undefined) return await withoutState(params, req, res, parts);
+      transaction = spend(state, req, res, parts);
       if (!transaction) return await withoutTransaction(req, res, parts);
       const code = codeOf(params, config);
+      if (isClients(transaction) && handOver) return redirect(res, await handOver(code, transaction));
       const done = await parts.complete({ state, code, transaction, req, res });
-      if (done === 'spent') return await withoutTransaction(req, res, parts);
-      if (done === 'answered') return 'sent';
-      parts.cookies.setSession(req, res, done.sealed, () => true);
-      return land(res, done.returnTo, config);
+      return done === 'spent' ? await withoutTransaction(req, res, parts) : finish(done, req, res, parts);
     } catch (error) {
       if (!(error instanceof AuthKitError)) throw error;
       publish('sign-in-failed', { clientId: config.clientId, code: error.code });
-      return answer(error, req, res);
+      if (transaction && isClients(transaction) && handOver)
+        return redirect(res, await handOver(error, transaction));
+      const location = transaction && (await parts.restart?.(error, transaction, req, res));
+      return location === undefined ? answer(error, req, res) : redirect(res, location);
     }
   };
 }
 
-/** A code that nobody here asked for never makes a session (impersonation from the dashboard, IdP-initiated sign-in). */
-function withoutState(params: URLSearchParams, config: Config, res: Response): 'sent' {
+/** Begun by a client that is going to fetch the tokens itself. */
+function isClients({ clientChallenge }: Transaction): boolean {
+  return clientChallenge !== undefined;
+}
+
+function finish(
+  done: Completed | Elsewhere | 'answered',
+  req: Request,
+  res: Response,
+  { cookies, config }: CallbackParts,
+): 'sent' {
+  if (done === 'answered') return 'sent';
+  if ('location' in done) return redirect(res, done.location);
+  cookies.setSession(req, res, done.sealed, () => true);
+  return land(res, done.returnTo, config);
+}
+
+/** A code that nobody here asked for never makes a session by itself (impersonation from the dashboard, IdP-initiated sign-in). */
+async function withoutState(
+  params: URLSearchParams,
+  req: Request,
+  res: Response,
+  parts: CallbackParts,
+): Promise<'sent'> {
+  const { routes } = parts.config;
+  if (parts.unsolicited && isPageLoad(req)) {
+    return finish(await parts.unsolicited(codeOf(params, parts.config), req, res), req, res, parts);
+  }
   const error = single(params, 'error');
   if (error !== undefined) throw authorizationError(error, params);
-  if (single(params, 'code') === undefined || !config.routes.login) {
+  if (single(params, 'code') === undefined || !routes.login) {
     throw new AuthKitError('invalid_request', 'the callback needs a code and a state');
   }
-  return redirect(res, config.routes.login.public);
+  return redirect(res, routes.login.public);
 }
 
 /** The transaction of this browser that the state names. It is spent by this callback, whatever comes of it. */

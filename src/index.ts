@@ -18,6 +18,7 @@ export type {
   SignInOptions,
   SignInResult,
   SignInUrlOptions,
+  SignUpAttributes,
 } from './options.js';
 
 declare global {

@@ -1,16 +1,38 @@
-import { parseSignIn, single } from './authorization.js';
+import { AUTHKIT, providerNamed, single, type ParameterSet } from './authorization/index.js';
 import type { AnswerError } from './answer.js';
 import type { Config } from './config/index.js';
 import { AuthKitError } from './errors.js';
-import { isScripted, isSpeculative, noStore, query, redirect, type Handler } from './http.js';
-import type { StartSignIn } from './sign-in.js';
+import { isScripted, isSpeculative, noStore, query, redirect, target, type Handler } from './http.js';
+import type { SignUpAttributes } from './options.js';
+import type { Journey, StartSignIn } from './sign-in.js';
+
+export interface LoginParts<Options extends object> {
+  config: Config & { readonly signIn: Options };
+  parameters: ParameterSet<Options>;
+  signIn: StartSignIn<Options>;
+  answer: AnswerError;
+  /** Reads what somebody says of themselves, where a door has a sign-up. */
+  attributes?: (params: URLSearchParams) => SignUpAttributes | undefined;
+}
+
+/** What a route asks for by itself, whatever its query says. */
+export interface LoginRoute<Options extends object> {
+  /** Pinned for this route. */
+  readonly fixed?: Options;
+  /** Whether the last segment of the path names a provider. */
+  readonly hasProvider?: true;
+}
 
 /**
- * `GET /login`: off to AuthKit. Also the "initiate login URL" of the WorkOS dashboard.
+ * `GET /login`, `/login/:provider`, `/signup`: off to WorkOS. Also the "initiate login URL" of the WorkOS dashboard.
  *
  * A transaction costs a cookie and a seal, so it is started for a page load only, or for a client that says nothing.
  */
-export function createLogin(config: Config, signIn: StartSignIn, answer: AnswerError): Handler {
+export function createLogin<Options extends object>(
+  parts: LoginParts<Options>,
+  { fixed, hasProvider }: LoginRoute<Options> = {},
+): Handler {
+  const { config, parameters, signIn, answer } = parts;
   return async (req, res) => {
     if (req.method === 'HEAD') return noStore(res, '');
     if (isSpeculative(req)) {
@@ -20,17 +42,59 @@ export function createLogin(config: Config, signIn: StartSignIn, answer: AnswerE
     try {
       if (isScripted(req)) throw new AuthKitError('invalid_request', 'open this address as a page');
       const params = query(req);
-      const returnTo = single(params, 'returnTo', 'return_to');
-      const state = single(params, 'state');
-      const options = {
-        ...parseSignIn(params, config.signIn),
-        ...(returnTo === undefined ? {} : { returnTo }),
-        ...(state === undefined ? {} : { state }),
-      };
-      return redirect(res, await signIn(req, res, options, 'link'));
+      if (hasProvider) nameProvider(params, target(req));
+      const asked = parameters.parse(params, { ...config.signIn, ...fixed }, config.login.params);
+      checkProvider(asked, config);
+      return redirect(res, await signIn(req, res, { ...asked, ...fixed }, journeyOf(params, parts)));
     } catch (error) {
       if (error instanceof AuthKitError) return answer(error, req, res);
       throw error;
     }
   };
+}
+
+/** `/login/google?…` is `/login?provider=google&…`; `/login/workos` is AuthKit, or a connection that goes with it. */
+function nameProvider(params: URLSearchParams, url: string): void {
+  const [path = ''] = url.split(/[?#]/, 1);
+  const name = path.replace(/\/$/, '').split('/').at(-1) ?? '';
+  const provider = providerNamed(name);
+  if (provider === undefined) throw unknownProvider();
+  params.delete('provider');
+  if (provider !== AUTHKIT) params.set('provider', provider);
+}
+
+function checkProvider(asked: { provider?: string }, { login }: Config): void {
+  if (asked.provider !== undefined && !login.providers.has(asked.provider)) throw unknownProvider();
+}
+
+function unknownProvider(): AuthKitError {
+  return new AuthKitError('invalid_provider', 'there is no such provider here');
+}
+
+function journeyOf<Options extends object>(
+  params: URLSearchParams,
+  { config, attributes }: LoginParts<Options>,
+): Journey {
+  const { params: taken } = config.login;
+  const one = (name: string, ...names: string[]) =>
+    taken.has(name) ? single(params, name, ...names) : undefined;
+  // Without a token route no client is here to redeem a code, and a link that speaks of one changes nothing.
+  const codeChallenge = config.routes.token ? one('codeChallenge', 'code_challenge') : undefined;
+  if (codeChallenge !== undefined) checkMethod(params);
+  const [returnTo, state] = [one('returnTo', 'return_to', 'redirectTo'), one('state')];
+  const said = attributes?.(params);
+  return {
+    from: 'link',
+    ...(returnTo === undefined ? {} : { returnTo }),
+    ...(state === undefined ? {} : { state }),
+    ...(codeChallenge === undefined ? {} : { codeChallenge }),
+    ...(said === undefined ? {} : { attributes: said }),
+  };
+}
+
+/** RFC 7636 section 4.3; `plain` is refused. */
+function checkMethod(params: URLSearchParams): void {
+  const method = single(params, 'codeChallengeMethod', 'code_challenge_method');
+  if (method !== undefined && method !== 'S256')
+    throw new AuthKitError('invalid_request', 'codeChallengeMethod must be S256');
 }

@@ -1,6 +1,6 @@
 import type { AnswerError } from './answer.js';
 import type { Authenticator } from './authenticate.js';
-import { single } from './authorization.js';
+import { single } from './authorization/index.js';
 import type { Config } from './config/index.js';
 import type { Cookies } from './cookies.js';
 import { AuthKitError } from './errors.js';

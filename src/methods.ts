@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Auth, SignedIn } from './auth.js';
 import type { Authenticator } from './authenticate.js';
-import type { Config } from './config/index.js';
+import type { AuthKitConfig } from './config/index.js';
 import type { Cookies } from './cookies.js';
 import { AuthKitError, isUnfinished } from './errors.js';
 import { header, isScripted, json, redirect, target } from './http.js';
 import type { EndSession } from './logout.js';
-import type { SignInUrlOptions } from './options.js';
+import type { SignInOptions, SignInUrlOptions } from './options.js';
 import type { StartSignIn } from './sign-in.js';
+import { checkedAttributes } from './sign-up.js';
 import { toAuth, type OpenVisit } from './visit.js';
 
 /** What an instance can do for a handler. */
@@ -51,20 +52,21 @@ export interface Methods {
 }
 
 export interface MethodParts {
-  config: Config;
+  config: AuthKitConfig;
   cookies: Cookies;
   authenticator: Authenticator;
   openVisit: OpenVisit;
-  signIn: StartSignIn;
+  signIn: StartSignIn<SignInOptions>;
   end: EndSession;
 }
 
 export function createMethods(parts: MethodParts): Methods {
-  const { config, cookies, authenticator, signIn, end } = parts;
+  const { config, cookies, authenticator, end } = parts;
+  const start = fromCode(parts);
   const renew = createRenew(parts);
   return {
-    getSignInUrl: (req, res, options = {}) => signIn(req, res, options, 'app'),
-    getSignUpUrl: (req, res, options = {}) => signIn(req, res, { ...options, screenHint: 'sign-up' }, 'app'),
+    getSignInUrl: (req, res, options = {}) => start(req, res, options),
+    getSignUpUrl: (req, res, options = {}) => start(req, res, { ...options, screenHint: 'sign-up' }),
     async signOut(req, res, { returnTo } = {}) {
       const url = await end(req, res, returnTo);
       if (isScripted(req)) json(res, 200, { logoutUrl: url });
@@ -79,7 +81,7 @@ export function createMethods(parts: MethodParts): Methods {
         const returnTo = req.method === 'GET' ? target(req) : header(req, 'referer');
         redirect(
           res,
-          await signIn(req, res, { organizationId, ...(returnTo === undefined ? {} : { returnTo }) }, 'app'),
+          await start(req, res, { organizationId, ...(returnTo === undefined ? {} : { returnTo }) }),
           303,
         );
         return undefined;
@@ -92,6 +94,25 @@ export function createMethods(parts: MethodParts): Methods {
       const result = await authenticator.authenticate(isForeign ? [] : cookies.sessionValues(req), false);
       return toAuth(result, () => config.routes.login?.public ?? config.returnTo);
     },
+  };
+}
+
+/** Starts a sign-in in the application's own words. */
+function fromCode({ config, signIn }: MethodParts) {
+  return async (
+    req: IncomingMessage,
+    res: ServerResponse,
+    { returnTo, state, redirectUri, codeChallenge, attributes, ...options }: SignInUrlOptions,
+  ): Promise<string> => {
+    const said = attributes && checkedAttributes(attributes, config.signUp);
+    return signIn(req, res, options, {
+      from: 'app',
+      ...(returnTo === undefined ? {} : { returnTo }),
+      ...(state === undefined ? {} : { state }),
+      ...(redirectUri === undefined ? {} : { redirectUri }),
+      ...(codeChallenge === undefined ? {} : { codeChallenge }),
+      ...(said === undefined ? {} : { attributes: said }),
+    });
   };
 }
 

@@ -9,7 +9,7 @@ export interface SignInOptions {
   organizationId?: string;
   /** SSO connection to use, `conn_…`. Excludes `provider`. */
   connectionId?: string;
-  /** `authkit` (the default) or an OAuth provider such as `GoogleOAuth`. */
+  /** `authkit` (the default), or an OAuth provider by its short name or WorkOS's: `google`, `GoogleOAuth`. */
   provider?: string;
   /** E-mail address to fill in. */
   loginHint?: string;
@@ -24,14 +24,36 @@ export interface SignInOptions {
   maxAge?: number;
   /** Further OAuth scopes to ask of the provider. */
   providerScopes?: readonly string[];
+  /** Parameters for the provider as they are, such as `{ hd: 'example.com' }`. From code only. */
+  providerQueryParams?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** What somebody says of themselves as they sign up; `onSuccess` gets it, and `signUp.save` keeps it at WorkOS. */
+export interface SignUpAttributes {
+  /** At most 32 letters, digits, symbols, spaces and `,.'-`. */
+  displayName?: string;
+  /** A language tag such as `en` or `pt-BR`. */
+  locale?: string;
+  /** JSON, as WorkOS keeps it: at most 50 keys of 40 characters, values of 600. */
+  metadata?: Readonly<Record<string, unknown>>;
+  /** Slug of a role in `signUp.roles`. */
+  role?: string;
 }
 
 /** What a single sign-in can ask: {@link SignInOptions}, and where it leads. */
 export interface SignInUrlOptions extends SignInOptions {
   /** Path of this application, or a URL of a listed origin, to go to afterwards. Anything else is ignored. */
   returnTo?: string;
-  /** The application's own value; `onSuccess` gets it back. At most 2 KB. */
-  state?: string;
+  /** The application's own value, JSON of at most 2 KB; `onSuccess` gets it back as it went in. */
+  state?: unknown;
+  /** Where WorkOS sends the browser back to, if not to `redirectUri` of the instance: a URL of this application too. */
+  redirectUri?: string;
+  attributes?: SignUpAttributes;
+  /**
+   * S256 challenge of a native or single-page client (RFC 7636 section 4.2), 43 characters. The browser is then sent
+   * to `returnTo`, one of `clientRedirectUris`, with a code for `POST /token` and without a session.
+   */
+  codeChallenge?: string;
 }
 
 /** What `onSuccess` learns about a sign-in that WorkOS has just confirmed. */
@@ -45,9 +67,15 @@ export interface SignInResult {
   /** Tokens of the OAuth provider, if WorkOS is configured to return them. */
   oauthTokens: OauthTokens | undefined;
   /** The application's own value of this sign-in. */
-  state: string | undefined;
+  state: unknown;
   /** `app`: from code. `link`: from the query of `/login`, so anybody may have written it. */
   stateFrom: 'app' | 'link' | undefined;
+  /** What was asked at sign-up; with `signUp.defaultRole`, always with a role. */
+  attributes: SignUpAttributes;
+  /** Like `stateFrom`. */
+  attributesFrom: 'app' | 'link' | undefined;
+  /** Whether WorkOS has seen this person for the first time. */
+  isFirstSignIn: boolean;
   returnTo: string;
   req: IncomingMessage;
   res: ServerResponse;
@@ -112,13 +140,38 @@ export interface AuthKitOptions {
   /** Longest time for one call to WorkOS, in milliseconds, default 5000. */
   timeout?: number;
   /** Paths below the mount point; `false` leaves a route out. */
-  routes?: { login?: string | false; callback?: string | false; logout?: string | false };
+  routes?: {
+    /** Default `/login`; `GET /login/:provider` goes with it. */
+    login?: string | false;
+    callback?: string | false;
+    logout?: string | false;
+    /** `/login` that lands on the sign-up screen, such as `/signup`; default none. */
+    signUp?: string | false;
+    /** `POST`: tokens for native and single-page clients, such as `/token`; default none. */
+    token?: string | false;
+    /** `GET /connect/:slug`: links an account by WorkOS Pipes; default none. */
+    connect?: string | false;
+  };
   /** Where to go after sign-in when the visitor came from nowhere, default `/`. */
   returnTo?: string;
   /** Other origins that a `returnTo` may name. */
   returnToOrigins?: readonly string[];
   /** Pinned for every sign-in: no query overrides what is set here. */
   signIn?: SignInOptions;
+  /** Query parameters that the login route takes beside `returnTo` and `maxAge`; default all. */
+  loginParams?: readonly string[];
+  /** Providers that a link may name, by short name or WorkOS's; default all that WorkOS lists. */
+  providers?: readonly string[];
+  /** Where codes for `POST /token` may be sent: exact URLs, custom schemes such as `myapp://callback` too. */
+  clientRedirectUris?: readonly string[];
+  signUp?: {
+    /** Roles that somebody may ask for; default none. */
+    roles?: readonly string[];
+    /** The role of who asked for none; one of `roles`. */
+    defaultRole?: string;
+    /** Writes the attributes of a first sign-in to the WorkOS user and the organization membership, default false. */
+    save?: boolean;
+  };
   /**
    * Runs after WorkOS confirmed a sign-in and before the session exists. A throw vetoes: nobody is signed in.
    * Must not answer the request itself.

@@ -1,4 +1,4 @@
-import type { Config } from './config/index.js';
+import type { AuthKitConfig } from './config/index.js';
 import { publish } from './events.js';
 import { log } from './log.js';
 import type { RefreshOptions } from './refresh.js';
@@ -8,7 +8,7 @@ import { sessionIdOf, type Session } from './session.js';
 export function createRefreshNews({
   clientId,
   hooks,
-}: Config): Pick<RefreshOptions, 'onRefreshed' | 'onFailed'> {
+}: AuthKitConfig): Pick<RefreshOptions, 'onRefreshed' | 'onFailed'> {
   const about = (session: Session) => ({
     clientId,
     userId: session.user.id,

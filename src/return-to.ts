@@ -13,7 +13,10 @@ export interface ReturnToRules {
   origin: string;
   /** Other origins that may be named. */
   origins: readonly string[];
-  /** Public paths of our own routes: coming back to one would loop, or sign the person out. */
+  /**
+   * Public paths of our own routes: coming back to one would loop, or sign the person out. One that ends in a slash
+   * stands for everything below it.
+   */
   ownPaths: readonly string[];
 }
 
@@ -33,7 +36,7 @@ export function safeReturnTo(value: unknown, rules: ReturnToRules): string | und
   const isOwn = url.origin === rules.origin;
   if (!isOwn && !rules.origins.includes(url.origin)) return undefined;
   if (!staysOn(url, url.pathname + url.search) || !staysOn(url, decoded(url.pathname))) return undefined;
-  if (isOwn && isOwnPath(url.pathname, rules.ownPaths)) return undefined;
+  if (isOwn && isOwnPath(url.pathname, rules)) return undefined;
   return isOwn ? url.pathname + url.search + url.hash : url.href;
 }
 
@@ -54,9 +57,11 @@ function decoded(path: string): string | undefined {
 }
 
 /** Routers ignore case and a trailing slash, and some decode first: so does this. */
-function isOwnPath(path: string, ownPaths: readonly string[]): boolean {
+function isOwnPath(path: string, { ownPaths }: ReturnToRules): boolean {
   const normalized = normalize(path);
-  return ownPaths.some((own) => normalized === normalize(own));
+  return ownPaths.some((own) =>
+    own.endsWith('/') ? normalized.startsWith(own.toLowerCase()) : normalized === normalize(own),
+  );
 }
 
 function normalize(path: string): string {

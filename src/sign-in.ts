@@ -1,55 +1,136 @@
-import { withPinned } from './authorization.js';
+import type { ParameterSet } from './authorization/index.js';
 import type { Config } from './config/index.js';
 import { MAX_TRANSACTION, type Cookies } from './cookies.js';
 import { AuthKitError } from './errors.js';
 import type { Request, Response } from './http.js';
+import { isJson } from './json.js';
 import { log } from './log.js';
 import type { SignInUrlOptions } from './options.js';
-import { safeReturnTo } from './return-to.js';
+import { safeReturnTo, type ReturnToRules } from './return-to.js';
 import { codeChallenge, newTransaction, sealTransaction, type Transaction } from './transaction.js';
-import type { WorkOSDoor } from './workos.js';
 
 /** The application's own `state` in bytes: it travels in a URL and in a cookie. */
 const MAX_STATE = 2048;
+/** RFC 7636 section 4.2: a SHA-256 in base64url. */
+const CHALLENGE = /^[\w-]{43}$/;
+
+/** What one sign-in carries beside what is asked of WorkOS; attributes are checked before they come here. */
+export type Journey = Pick<
+  SignInUrlOptions,
+  'returnTo' | 'state' | 'redirectUri' | 'codeChallenge' | 'attributes'
+> &
+  Pick<Transaction, 'restartOf'> &
+  Required<Pick<Transaction, 'from'>>;
 
 /**
  * Starts a sign-in: a fresh transaction in a cookie of its own, and the URL that carries it to WorkOS.
  *
- * @param stateFrom Whose word `state` is: the application's, or that of whoever wrote a link.
- * @throws {AuthKitError} `invalid_request` for options that WorkOS would refuse or that no cookie can hold.
+ * @throws {AuthKitError} `invalid_request` or `invalid_provider` for options that WorkOS would refuse or that no
+ * cookie can hold.
  */
-export type StartSignIn = (
+export type StartSignIn<Options extends object> = (
   req: Request,
   res: Response,
-  options: SignInUrlOptions,
-  stateFrom: 'app' | 'link',
+  options: Options,
+  journey: Journey,
 ) => Promise<string>;
 
-export function createSignIn(config: Config, cookies: Cookies, door: WorkOSDoor): StartSignIn {
-  return async (req, res, { returnTo: asked, state, ...options }, stateFrom) => {
-    const signIn = withPinned(options, config.signIn);
-    const returnTo = asked === undefined ? config.returnTo : safeReturnTo(asked, config.returnToRules);
-    if (returnTo === undefined) log('login', { refused: 'returnTo' });
-    const isFresh = signIn.maxAge !== undefined || signIn.prompt === 'login';
-    const fields = {
-      returnTo: returnTo ?? config.returnTo,
-      ...(state === undefined ? {} : { state: checked(state), stateFrom }),
-      ...(isFresh ? { isFresh } : {}),
-    };
+export interface SignInParts<Options extends object> {
+  config: Config & { readonly signIn: Options };
+  cookies: Cookies;
+  parameters: ParameterSet<Options>;
+  /** The address of the endpoint that a query is for. */
+  authorizationUrl: (query: URLSearchParams) => string;
+}
+
+/** What makes a sign-in count as a fresh authentication. */
+interface Freshness {
+  maxAge?: number;
+  prompt?: string;
+}
+
+export function createSignIn<Options extends object>(parts: SignInParts<Options>): StartSignIn<Options> {
+  const { config, cookies, parameters, authorizationUrl } = parts;
+  return async (req, res, options, journey) => {
+    const signIn = parameters.withPinned(options, config.signIn);
+    const { maxAge, prompt } = signIn as Freshness;
+    const isFresh = maxAge !== undefined || prompt === 'login';
+    const fields = { ...fieldsOf(journey, config), ...(isFresh ? { isFresh } : {}) };
     const { transaction, sealed } = await fitting(newTransaction(fields, config.now()), config);
     cookies.setTransaction(req, res, sealed);
-    return door.authorizationUrl(signIn, {
-      redirect_uri: config.redirectUri,
+    const query = parameters.query(signIn, {
+      client_id: config.clientId,
+      redirect_uri: transaction.callback ?? config.redirectUri,
       state: sealed,
       code_challenge: codeChallenge(transaction.codeVerifier),
       code_challenge_method: 'S256',
     });
+    return authorizationUrl(query);
   };
 }
 
-function checked(state: unknown): string {
-  if (typeof state === 'string' && Buffer.byteLength(state) <= MAX_STATE) return state;
-  throw new AuthKitError('invalid_request', `state must be a string of at most ${MAX_STATE} bytes`);
+function fieldsOf(
+  journey: Journey,
+  config: Config,
+): Omit<Transaction, 'nonce' | 'codeVerifier' | 'issuedAt'> {
+  const { from, state, attributes, redirectUri, codeChallenge: clientChallenge, restartOf } = journey;
+  const callback = redirectUri === undefined ? undefined : checkedCallback(redirectUri);
+  return {
+    from,
+    returnTo:
+      clientChallenge === undefined
+        ? ownReturnTo(journey.returnTo, config, callback)
+        : clientReturnTo(journey, config),
+    ...(state === undefined ? {} : { state: checkedState(state) }),
+    ...(attributes === undefined ? {} : { attributes }),
+    ...(callback === undefined ? {} : { callback }),
+    ...(clientChallenge === undefined ? {} : { clientChallenge }),
+    ...(restartOf === undefined ? {} : { restartOf }),
+  };
+}
+
+function ownReturnTo(asked: unknown, config: Config, callback: string | undefined): string {
+  if (asked === undefined) return config.returnTo;
+  const safe = safeReturnTo(asked, returnRules(config, callback));
+  if (safe === undefined) log('login', { refused: 'returnTo' });
+  return safe ?? config.returnTo;
+}
+
+/** Where the browser lands is where a path of this application leads. */
+export function returnRules({ returnToRules }: Config, callback: string | undefined): ReturnToRules {
+  if (callback === undefined) return returnToRules;
+  const { origin, pathname } = new URL(callback);
+  return { ...returnToRules, origin, ownPaths: [...returnToRules.ownPaths, pathname] };
+}
+
+/**
+ * Where a client's code is sent. Exact entries only (RFC 9700 section 4.1.3): whoever starts a flow with a challenge
+ * of their own could redeem a code that leaks from any other page.
+ */
+function clientReturnTo({ returnTo, codeChallenge }: Journey, { routes, login }: Config): string {
+  if (!routes.token)
+    throw new AuthKitError('invalid_request', 'codeChallenge needs a token route: name it in routes.token');
+  if (typeof codeChallenge !== 'string' || !CHALLENGE.test(codeChallenge))
+    throw new AuthKitError('invalid_request', 'codeChallenge must be an S256 challenge of 43 characters');
+  if (returnTo === undefined || !login.clientRedirectUris.includes(returnTo))
+    throw new AuthKitError('invalid_request', 'redirectTo is none of clientRedirectUris');
+  return returnTo;
+}
+
+function checkedState(state: unknown): unknown {
+  if (
+    isJson(state) &&
+    Buffer.byteLength(typeof state === 'string' ? state : JSON.stringify(state)) <= MAX_STATE
+  )
+    return state;
+  throw new AuthKitError('invalid_request', `state must be JSON of at most ${MAX_STATE} bytes`);
+}
+
+function checkedCallback(value: unknown): string {
+  const isUrl = typeof value === 'string' && /^https?:\/\/[^/\\]/i.test(value) && URL.canParse(value);
+  const url = isUrl ? new URL(value) : undefined;
+  if (url && url.hash === '' && url.username === '' && url.password === '') return url.href;
+  throw new AuthKitError('invalid_request', 'redirectUri must be an absolute http(s) URL without fragment');
 }
 
 /** A transaction has to fit a cookie: where to go afterwards yields first, the application's own value never. */
@@ -57,7 +138,9 @@ async function fitting(
   transaction: Transaction,
   config: Config,
 ): Promise<{ transaction: Transaction; sealed: string }> {
-  for (const candidate of [transaction, { ...transaction, returnTo: config.returnTo }]) {
+  const shorter =
+    transaction.clientChallenge === undefined ? [{ ...transaction, returnTo: config.returnTo }] : [];
+  for (const candidate of [transaction, ...shorter]) {
     const sealed = await sealTransaction(candidate, config, config.cookiePasswords[0]);
     if (sealed.length <= MAX_TRANSACTION) return { transaction: candidate, sealed };
   }

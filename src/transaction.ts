@@ -1,4 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { SignUpAttributes } from './options.js';
 import { open, seal } from './seal.js';
 
 /** 10 minutes: enough for a slow sign-in with a second factor, and no more. In milliseconds. */
@@ -12,9 +13,17 @@ export interface Transaction {
   readonly nonce: string;
   readonly codeVerifier: string;
   readonly returnTo: string;
-  /** The application's own value, and who wrote it. */
-  readonly state?: string;
-  readonly stateFrom?: 'app' | 'link';
+  /** Whose words the next two are: the application's, or those of whoever wrote a link. */
+  readonly from?: 'app' | 'link';
+  /** The application's own value, JSON. */
+  readonly state?: unknown;
+  readonly attributes?: SignUpAttributes;
+  /** Where WorkOS sends the browser back to, if it is not the instance's own redirect URI. */
+  readonly callback?: string;
+  /** Challenge of the client that is going to fetch the tokens, in place of a session here. */
+  readonly clientChallenge?: string;
+  /** When the sign-in was issued that WorkOS did not finish and that this one goes on with; it is not tried a third time. */
+  readonly restartOf?: number;
   /** Whether WorkOS was asked to have the person authenticate afresh (`max_age` or `prompt=login`). */
   readonly isFresh?: true;
   /** Milliseconds since the epoch. */
@@ -30,7 +39,7 @@ export interface TransactionBinding {
 const PURPOSE = 'transaction';
 
 export function newTransaction(
-  fields: Pick<Transaction, 'returnTo' | 'state' | 'stateFrom' | 'isFresh'>,
+  fields: Omit<Transaction, 'nonce' | 'codeVerifier' | 'issuedAt'>,
   now: number,
 ): Transaction {
   return { ...fields, nonce: random(), codeVerifier: random(), issuedAt: now };

@@ -152,3 +152,8 @@ export function signInUrl(req: Request, { routes, returnTo, returnToRules }: Con
 function unanswered(): Authentication {
   return { kind: 'unknown', error: unavailable('WorkOS did not answer in time') };
 }
+
+/** How long a request waits for what it may not need, in milliseconds: a second, or less where calls are short. */
+export function patienceOf({ timeout }: Pick<Config, 'timeout'>): number {
+  return Math.min(1000, timeout / 5);
+}

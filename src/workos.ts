@@ -1,8 +1,6 @@
-import type { AuthenticationResponse, WorkOS } from '@workos-inc/node';
-import { authorizationQuery } from './authorization.js';
+import type { AuthenticationResponse, ProfileAndToken, WorkOS } from '@workos-inc/node';
 import type { Config } from './config/index.js';
 import { AuthKitError, isUnfinished, unavailable } from './errors.js';
-import type { SignInOptions } from './options.js';
 import { BadReply, createFetch } from './upstream.js';
 
 /** What WorkOS hands out when it has authenticated somebody. */
@@ -23,57 +21,89 @@ export type Answer<T> =
   | { readonly kind: 'refused'; readonly error: AuthKitError }
   | { readonly kind: 'unreachable'; readonly error: AuthKitError };
 
+/** Whom WorkOS's SSO API has authenticated. */
+export type ProfileReply = ProfileAndToken<Record<string, unknown>>;
+
 export interface WorkOSDoor {
   /** Exchanges a code once; a code that may be spent is never sent again. */
   exchangeCode: (code: string, codeVerifier: string) => Promise<Answer<Tokens>>;
+  /** The same at the SSO API; without a verifier for a sign-in that began at the identity provider. */
+  exchangeProfile: (code: string, codeVerifier: string | undefined) => Promise<Answer<ProfileReply>>;
   /** Refreshes, trying at most twice: WorkOS repeats a lost answer for 30 s. */
   refresh: (refreshToken: string, organizationId: string | undefined) => Promise<Answer<Tokens>>;
+  /** Any other call. What WorkOS will not do is `refused` as `invalid_request`. */
+  call: <T>(call: (workos: WorkOS) => Promise<T>) => Promise<Answer<T>>;
   /** The JSON Web Keys of this client, unchecked. */
   fetchKeys: () => Promise<unknown>;
   /** The same as it came, with the time by WorkOS's clock. */
   askForKeys: () => Promise<Response>;
-  authorizationUrl: (options: SignInOptions, protocol: Readonly<Record<string, string>>) => string;
+  authorizationUrl: (query: URLSearchParams) => string;
+  ssoAuthorizationUrl: (query: URLSearchParams) => string;
   logoutUrl: (sessionId: string, returnTo: string | undefined) => string;
 }
 
 /** The only file that talks to WorkOS. */
 export function createWorkOSDoor(config: Config): WorkOSDoor {
-  const { clientId, api } = config;
+  const { clientId, api, now } = config;
   const ask = createFetch(config.timeout);
-  const authenticate = createAuthenticate(config, ask);
+  const client = createClient(config, ask);
+  const authenticate = asking(client, now, isComplete);
   const refresh = (refreshToken: string, organizationId: string | undefined) =>
-    authenticate((users) => {
+    authenticate(({ userManagement }) => {
       const organization = organizationId === undefined ? {} : { organizationId };
-      return users.authenticateWithRefreshToken({ clientId, refreshToken, ...organization });
+      return userManagement.authenticateWithRefreshToken({ clientId, refreshToken, ...organization });
     });
   const askForKeys = () => ask(`${api.origin}/sso/jwks/${encodeURIComponent(clientId)}`);
-  const address = (path: string, query: URLSearchParams) =>
-    `${api.origin}/user_management/${path}?${query.toString()}`;
 
   return {
     exchangeCode: (code, codeVerifier) =>
-      authenticate((users) => users.authenticateWithCode({ clientId, code, codeVerifier })),
+      authenticate(({ userManagement }) =>
+        userManagement.authenticateWithCode({ clientId, code, codeVerifier }),
+      ),
+    exchangeProfile: (code, codeVerifier) =>
+      asking(
+        client,
+        now,
+        isProfile,
+      )(({ sso }) => {
+        const proof = codeVerifier === undefined ? {} : { codeVerifier };
+        return sso.getProfileAndToken<Record<string, unknown>>({ clientId, code, ...proof });
+      }),
     refresh: async (refreshToken, organizationId) => {
       const answer = await refresh(refreshToken, organizationId);
       const cause = answer.kind === 'unreachable' ? answer.error.cause : undefined;
       return cause instanceof BadReply && cause.isPassing ? refresh(refreshToken, organizationId) : answer;
     },
+    call: (call) => asking(client, now)(call),
     fetchKeys: async () => (await askForKeys()).json(),
     askForKeys,
-    authorizationUrl: (options, protocol) =>
-      address('authorize', authorizationQuery(options, { client_id: clientId, ...protocol })),
+    ...addresses(api.origin),
+  };
+}
+
+/** Where browsers are sent. */
+function addresses(
+  origin: string,
+): Pick<WorkOSDoor, 'authorizationUrl' | 'ssoAuthorizationUrl' | 'logoutUrl'> {
+  const address = (path: string, query: URLSearchParams) => `${origin}/${path}?${query.toString()}`;
+  return {
+    authorizationUrl: (query) => address('user_management/authorize', query),
+    ssoAuthorizationUrl: (query) => address('sso/authorize', query),
     logoutUrl: (sessionId, returnTo) => {
       const back = returnTo === undefined ? {} : { return_to: returnTo };
-      return address('sessions/logout', new URLSearchParams({ session_id: sessionId, ...back }));
+      return address(
+        'user_management/sessions/logout',
+        new URLSearchParams({ session_id: sessionId, ...back }),
+      );
     },
   };
 }
 
-/** Calls WorkOS's SDK and says what came of it. The SDK is 4 MB, and loaded when it is first needed. */
-function createAuthenticate(
-  { apiKey, clientId, api, timeout, now }: Config,
+/** WorkOS's SDK is 4 MB, and loaded when it is first needed. */
+function createClient(
+  { apiKey, clientId, api, timeout }: Config,
   fetchFn: ReturnType<typeof createFetch>,
-) {
+): () => Promise<WorkOS> {
   let client: Promise<WorkOS> | undefined;
   const load = async () => {
     const sdk = await import('@workos-inc/node');
@@ -82,13 +112,25 @@ function createAuthenticate(
     // Our own deadline comes first: where the SDK's timer fires, what happened is lost.
     return new sdk.WorkOS({ apiKey, clientId, ...base, timeout: timeout + 1000, maxRetries: 0, fetchFn });
   };
-  return async (call: (users: WorkOS['userManagement']) => Promise<Tokens>): Promise<Answer<Tokens>> => {
+  return () => (client ??= load());
+}
+
+/**
+ * Calls the SDK and says what came of it.
+ *
+ * @param isWhole Whether a 200 holds what it must. Without it the call is about no person, and what WorkOS will not
+ * do is an answer too.
+ */
+function asking<T>(client: () => Promise<WorkOS>, now: () => number, isWhole?: (value: T) => boolean) {
+  return async <U extends T>(call: (workos: WorkOS) => Promise<U>): Promise<Answer<U>> => {
     try {
-      client ??= load();
-      const response = await call((await client).userManagement);
-      return isComplete(response) ? { kind: 'granted', value: response } : malformed();
+      const value = await call(await client());
+      if (!isWhole || isWhole(value)) return { kind: 'granted', value };
+      return { kind: 'unreachable', error: unavailable('WorkOS sent an answer without what was asked for') };
     } catch (error) {
-      return classify(error, now());
+      const status = isWhole ? undefined : BadReply.in(error)?.status;
+      if (status === undefined || ![400, 403, 404, 422].includes(status)) return classify(error, now());
+      return { kind: 'refused', error: new AuthKitError('invalid_request', `WorkOS answered ${status}`) };
     }
   };
 }
@@ -96,12 +138,16 @@ function createAuthenticate(
 /** A 200 is believed only if it holds what a session is made of. */
 function isComplete(tokens: Tokens): boolean {
   const { user, accessToken, refreshToken } = tokens as Partial<Record<keyof Tokens, unknown>>;
-  const isText = (value: unknown) => typeof value === 'string' && value !== '';
   return isText(accessToken) && isText(refreshToken) && isText((user as { id?: unknown } | undefined)?.id);
 }
 
-function malformed(): Answer<never> {
-  return { kind: 'unreachable', error: unavailable('WorkOS sent an answer without a user or tokens') };
+function isProfile({ profile }: ProfileReply): boolean {
+  const { id, email, connectionId } = profile as unknown as Record<string, unknown>;
+  return isText(id) && isText(email) && isText(connectionId);
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
 }
 
 /** Told apart by what WorkOS answered, never by the SDK's class or message: those lose status and code. */

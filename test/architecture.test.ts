@@ -77,7 +77,7 @@ describe('one door to each outside thing', () => {
     ['cookie', ['cookies.ts']],
     ['on-headers', ['response-head.ts']],
     ['iron-webcrypto', ['seal.ts']],
-    ['router', ['authkit.ts']],
+    ['router', ['door.ts']],
     ['debug', ['log.ts']],
   ];
   test.each(doors)('%s is imported by %j only', (name, expected) => {

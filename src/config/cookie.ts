@@ -24,6 +24,7 @@ const KEYS = { name: true, domain: true, sameSite: true, maxAge: true } as const
 export function cookie(
   value: unknown,
   env: NodeJS.ProcessEnv,
+  defaultName: string,
   redirect: URL,
   problems: Problems,
 ): CookieConfig {
@@ -34,7 +35,7 @@ export function cookie(
   const sameSite =
     variable(env, 'WORKOS_COOKIE_SAMESITE') ?? variable(env, 'WORKOS_COOKIE_SAME_SITE') ?? 'lax';
   const config = {
-    name: (options['name'] ?? variable(env, 'WORKOS_COOKIE_NAME') ?? 'wos-session') as string,
+    name: (options['name'] ?? defaultName) as string,
     domain: (options['domain'] ?? variable(env, 'WORKOS_COOKIE_DOMAIN')) as string | undefined,
     sameSite: (options['sameSite'] ?? sameSite.toLowerCase()) as CookieConfig['sameSite'],
     maxAge: (options['maxAge'] ?? number(variable(env, 'WORKOS_COOKIE_MAX_AGE')) ?? LONGEST) as number,

@@ -6,6 +6,9 @@ export interface Routes {
   readonly login: Route | undefined;
   readonly callback: Route | undefined;
   readonly logout: Route | undefined;
+  readonly signUp: Route | undefined;
+  readonly token: Route | undefined;
+  readonly connect: Route | undefined;
 }
 
 export interface Route {
@@ -15,7 +18,8 @@ export interface Route {
   readonly public: string;
 }
 
-const DEFAULTS = { login: '/login', callback: '/callback', logout: '/logout' } as const;
+/** What a door has unless options say otherwise. Routes that are `false` are off until named. */
+export type RouteDefaults = Readonly<Record<keyof Routes, string | false>>;
 
 /** Literal segments only: a route of ours is never a pattern. */
 const PATH = /^(?:\/[\w.~-]+)+$/;
@@ -34,23 +38,49 @@ export function parseRedirectUri(value: string, problems: Problems): URL {
 }
 
 /** Public paths follow from the redirect URI: its path less the callback route is the prefix. */
-export function parseRoutes(value: AuthKitOptions['routes'], redirect: URL, problems: Problems): Routes {
-  const paths = { ...DEFAULTS, ...value };
-  problems.unknownKeys('route', paths, { login: true, callback: true, logout: true });
-  for (const [name, path] of Object.entries(paths)) {
-    if (path !== false && !(typeof path === 'string' && PATH.test(path))) {
-      problems.add(`routes.${name} must be a path such as "/${name}", or false`);
-      return { login: undefined, callback: undefined, logout: undefined };
-    }
-  }
-  const prefix = prefixOf(redirect, paths.callback, problems);
-  const route = (path: string | false) =>
-    path === false ? undefined : { mounted: path, public: prefix + path };
-  return { login: route(paths.login), callback: route(paths.callback), logout: route(paths.logout) };
+export function parseRoutes(
+  value: AuthKitOptions['routes'],
+  defaults: RouteDefaults,
+  redirect: URL,
+  problems: Problems,
+): Routes {
+  const paths = { ...defaults, ...value };
+  problems.unknownKeys('route', paths, ROUTES);
+  const isPath = (path: unknown): path is string => typeof path === 'string' && PATH.test(path);
+  const bad = Object.entries(paths).find(([, path]) => path !== false && !isPath(path));
+  if (bad)
+    problems.add(`routes.${bad[0].slice(0, 64)} must be a path such as "/${bad[0].slice(0, 64)}", or false`);
+  const prefix = bad ? '' : prefixOf(redirect, paths.callback, defaults, problems);
+  const route = (name: keyof Routes) => {
+    const path = paths[name];
+    return isPath(path) ? { mounted: path, public: prefix + path } : undefined;
+  };
+  return {
+    login: route('login'),
+    callback: route('callback'),
+    logout: route('logout'),
+    signUp: route('signUp'),
+    token: route('token'),
+    connect: route('connect'),
+  };
 }
 
-function prefixOf(redirect: URL, callback: string | false, problems: Problems): string {
-  const route = callback === false ? DEFAULTS.callback : callback;
+const ROUTES: Readonly<Record<keyof Routes, true>> = {
+  login: true,
+  callback: true,
+  logout: true,
+  signUp: true,
+  token: true,
+  connect: true,
+};
+
+function prefixOf(
+  redirect: URL,
+  callback: string | false,
+  defaults: RouteDefaults,
+  problems: Problems,
+): string {
+  const route = callback === false ? String(defaults.callback) : callback;
   if (redirect.pathname.endsWith(route)) return redirect.pathname.slice(0, -route.length);
   if (callback !== false) {
     problems.add(

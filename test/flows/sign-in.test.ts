@@ -138,11 +138,7 @@ describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
 
   test('the application has the last word: veto, data, another page, its own state', async () => {
     const seen: Record<string, unknown>[] = [];
-    const decide = (result: {
-      state: string | undefined;
-      stateFrom: string | undefined;
-      user: { email: string };
-    }) => {
+    const decide = (result: { state: unknown; stateFrom: string | undefined; user: { email: string } }) => {
       seen.push({ state: result.state, from: result.stateFrom });
       if (result.state === 'veto') throw new Error('not you');
       return { returnTo: '/data', data: { plan: 'pro' } };

@@ -1,0 +1,45 @@
+/** WorkOS's hosted sign-in, as opposed to an OAuth provider behind it. */
+export const AUTHKIT = 'authkit';
+
+/** The OAuth providers that WorkOS signs people in with, in its own names. The last three are newer than its OpenAPI description. */
+export const PROVIDERS = [
+  'AppleOAuth',
+  'BitbucketOAuth',
+  'GitHubOAuth',
+  'GitLabOAuth',
+  'GoogleOAuth',
+  'IntuitOAuth',
+  'LinkedInOAuth',
+  'MicrosoftOAuth',
+  'SalesforceOAuth',
+  'SlackOAuth',
+  'VercelMarketplaceOAuth',
+  'VercelOAuth',
+  'XeroOAuth',
+  'DiscordOAuth',
+  'GrokOAuth',
+  'XOAuth',
+] as const;
+
+/** The form of WorkOS's names, so that an application can use one that is newer than this list. */
+const OWN_NAME = /^[A-Z][A-Za-z]{0,40}OAuth$/;
+
+const BY_NAME = new Map<string, string>([
+  [AUTHKIT, AUTHKIT],
+  // WorkOS itself as the provider: AuthKit, or a connection or organization that goes with it.
+  ['workos', AUTHKIT],
+  ...PROVIDERS.flatMap((name): [string, string][] => [
+    [name, name],
+    [shortName(name), name],
+  ]),
+]);
+
+/** `google` for `GoogleOAuth`. */
+export function shortName(provider: string): string {
+  return provider.replace(/OAuth$/, '').toLowerCase();
+}
+
+/** WorkOS's name of a provider, given that or the short one; `undefined` for what is none. */
+export function providerNamed(name: string): string | undefined {
+  return BY_NAME.get(name) ?? (OWN_NAME.test(name) ? name : undefined);
+}

@@ -1,0 +1,136 @@
+import type { ParameterSet } from '../authorization/index.js';
+import { AuthKitError } from '../errors.js';
+import type { AuthKitOptions } from '../options.js';
+import { safeReturnTo, type ReturnToRules } from '../return-to.js';
+import { cookie, type CookieConfig } from './cookie.js';
+import { api, issuers, passwords, required, type Api } from './credentials.js';
+import { isRecord, type Problems } from './problems.js';
+import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
+import { loginRules, pinned, type LoginRules } from './sign-in.js';
+
+/** What every door has: options and environment, complete and checked. Nothing else reads either. */
+export interface Config {
+  readonly clientId: string;
+  readonly apiKey: string;
+  readonly redirectUri: string;
+  /** The first seals, all of them open. */
+  readonly cookiePasswords: readonly [string, ...string[]];
+  readonly cookie: CookieConfig;
+  readonly api: Api;
+  readonly issuers: readonly string[];
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly routes: Routes;
+  /** Default of `returnTo`, already safe. */
+  readonly returnTo: string;
+  readonly returnToRules: ReturnToRules;
+  readonly login: LoginRules;
+  readonly signIn: object;
+  readonly hooks: Readonly<Pick<AuthKitOptions, 'onError'>>;
+  readonly serverTiming: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** In what one door differs from another before any option is read. */
+export interface DoorDefaults<SignIn extends object> {
+  readonly routes: RouteDefaults;
+  readonly cookieName: (env: NodeJS.ProcessEnv) => string;
+  readonly parameters: ParameterSet<SignIn>;
+}
+
+/** Options that every door takes. */
+type CommonOptions = Omit<AuthKitOptions, 'signIn' | 'onSuccess'> & { signIn?: object };
+
+export function common<SignIn extends object>(
+  options: CommonOptions,
+  env: NodeJS.ProcessEnv,
+  door: DoorDefaults<SignIn>,
+  problems: Problems,
+): Config & { readonly signIn: SignIn } {
+  const lent = options.workos;
+  const origin = api(options, env, problems);
+  const clientId = required('clientId', options.clientId ?? lent?.clientId, env, problems);
+  const redirect = parseRedirectUri(required('redirectUri', options.redirectUri, env, problems), problems);
+  const routes = parseRoutes(options.routes, door.routes, redirect, problems);
+  const rules = returnToRules(options.returnToOrigins, redirect, routes, problems);
+  hooks({ onError: options.onError, now: options.now }, problems);
+  return {
+    clientId,
+    apiKey: required('apiKey', options.apiKey ?? lent?.key, env, problems),
+    redirectUri: redirect.href,
+    cookiePasswords: passwords(options.cookiePassword, env, problems),
+    cookie: cookie(options.cookie, env, door.cookieName(env), redirect, problems),
+    api: origin,
+    issuers: issuers(options.issuer, env, origin, clientId, problems),
+    timeout: timeout(options.timeout, problems),
+    routes,
+    returnTo: defaultReturnTo(options.returnTo, rules, problems),
+    returnToRules: rules,
+    login: loginRules(options, door.parameters.names, problems),
+    signIn: pinned(options.signIn, door.parameters, problems),
+    hooks: Object.freeze(options.onError ? { onError: options.onError } : {}),
+    serverTiming: serverTiming(options.serverTiming, problems),
+    now: options.now ?? Date.now,
+  };
+}
+
+/** @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message. */
+export function throwAll(problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  const list = problems.map((problem) => `\n  - ${problem}`).join('');
+  throw new AuthKitError('config_invalid', `authkit-express is not configured:${list}`, {
+    details: { problems },
+  });
+}
+
+export function assertOptions(name: string, options: unknown): void {
+  if (!isRecord(options)) throwAll([`${name}() takes an object of options`]);
+}
+
+export function hooks(given: Readonly<Record<string, unknown>>, problems: Problems): void {
+  for (const [name, hook] of Object.entries(given)) {
+    if (hook !== undefined && typeof hook !== 'function') problems.add(`${name} must be a function`);
+  }
+}
+
+function timeout(value: unknown, problems: Problems): number {
+  if (value === undefined) return 5000;
+  if (!Number.isSafeInteger(value) || Number(value) < 1 || Number(value) > 60_000) {
+    problems.add('timeout must be a whole number of milliseconds, from 1 to 60000');
+  }
+  return value as number;
+}
+
+function serverTiming(value: unknown, problems: Problems): boolean {
+  if (value !== undefined && typeof value !== 'boolean') problems.add('serverTiming must be true or false');
+  return value === true;
+}
+
+function returnToRules(value: unknown, redirect: URL, routes: Routes, problems: Problems): ReturnToRules {
+  const origins = value ?? [];
+  const isOrigin = (origin: unknown) =>
+    typeof origin === 'string' &&
+    URL.canParse(origin) &&
+    new URL(origin).origin === origin &&
+    origin !== 'null';
+  if (!Array.isArray(origins) || !origins.every(isOrigin)) {
+    problems.add('returnToOrigins must be a list of origins, such as ["https://admin.example.com"]');
+  }
+  const routed = Object.values(routes as unknown as Record<string, Routes['login']>)
+    .filter((route) => route !== undefined)
+    .map((route) => route.public);
+  return Object.freeze({
+    origin: redirect.origin,
+    origins: Array.isArray(origins) ? [...(origins as string[])] : [],
+    // The callback too where the application keeps its own route: its query holds a code. `/login/google` is a sign-in.
+    ownPaths: [...routed, redirect.pathname, ...(routes.login ? [`${routes.login.public}/`] : [])],
+  });
+}
+
+function defaultReturnTo(value: unknown, rules: ReturnToRules, problems: Problems): string {
+  const safe = safeReturnTo(value ?? '/', rules);
+  if (safe === undefined)
+    problems.add('returnTo must be a path of this application or a URL of a listed origin');
+  return safe ?? '/';
+}

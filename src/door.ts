@@ -1,0 +1,82 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import Router from 'router';
+import type { Config } from './config/index.js';
+import { createGuard, type Check, type GuardRule } from './guards.js';
+import { middleware, type Handler, type Middleware, type Next } from './http.js';
+import { startTimer } from './response-head.js';
+import { visitsOf, type OpenVisit } from './visit.js';
+
+/** A way into the application, mounted: what `authkit()` and `sso()` have in common. */
+export interface Door extends Middleware {
+  /** Gives a request `req.auth` and `req.user`. The router runs it too; twice does nothing. */
+  readonly session: Middleware;
+  /** The guard of this instance. */
+  requireAuth(rule?: GuardRule | Check): Middleware;
+  /** The callback, for an application that keeps its own route. */
+  handleCallback(req: IncomingMessage, res: ServerResponse, next?: Next): void;
+}
+
+/** What answers at each route; a route that the configuration leaves out is not mounted. */
+export interface DoorHandlers {
+  readonly login: Handler;
+  /** `/login/:provider` */
+  readonly provider: Handler;
+  readonly callback: Handler;
+  readonly logout: Handler;
+  readonly signUp?: Handler;
+}
+
+/** Mounts the routes of an instance, and its session on every other request. */
+export function mountDoor(config: Config, openVisit: OpenVisit, handlers: DoorHandlers): Door {
+  const session = middleware((req, res) => {
+    const visit = openVisit(req, res);
+    return visit instanceof Promise ? visit.then(() => 'next') : 'next';
+  });
+  const timed = (name: string, handler: Handler) =>
+    middleware(config.serverTiming ? withTimer(name, handler) : handler);
+  const callback = timed('callback', handlers.callback);
+  const logout = timed('logout', handlers.logout);
+  const router = Router();
+  const at = (route: keyof Config['routes']) =>
+    [...new Set(Object.values(config.routes[route] ?? {}))] as string[];
+  router.get(at('login'), timed('login', handlers.login));
+  router.get(at('login').map(below), timed('login', handlers.provider));
+  router.get(at('callback'), callback);
+  router.get(at('logout'), logout);
+  router.post(at('logout'), logout);
+  if (handlers.signUp) router.get(at('signUp'), timed('login', handlers.signUp));
+  router.use(session);
+
+  const own = (req: IncomingMessage) => visitsOf(req).filter((visit) => visit.at.config === config);
+  const mounted: Middleware = (req, res, next) => {
+    router(req, res, next);
+  };
+  return Object.assign(mounted, {
+    session,
+    requireAuth: (rule: GuardRule | Check = {}) => createGuard(rule, own),
+    handleCallback: (req: IncomingMessage, res: ServerResponse, next: Next = unhandled(res)) => {
+      callback(req, res, next);
+    },
+  });
+}
+
+/** One segment below a path. Not `:name`, which the router would decode, and answer itself if it cannot. */
+function below(path: string): RegExp {
+  return new RegExp(`^${path.replace(/[.~]/g, '\\$&')}/[^/]+/?$`, 'i');
+}
+
+/** A route that tells how long it took to come to its answer. */
+function withTimer(name: string, handler: Handler): Handler {
+  return (req, res) => {
+    startTimer(res, `authkit-${name}`);
+    return handler(req, res);
+  };
+}
+
+/** Where there is nobody to hand an error to, the request still ends. */
+function unhandled(res: ServerResponse): Next {
+  return () => {
+    if (!res.headersSent) res.statusCode = 500;
+    res.end();
+  };
+}
