@@ -12,6 +12,8 @@ export default defineConfig(
       '.stryker-tmp/',
       'reports/',
       'eslint.config.js',
+      '**/*.cjs',
+      'example/spa/public/',
     ],
   },
   ...tseslint.configs.strictTypeChecked,
@@ -36,6 +38,11 @@ export default defineConfig(
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/require-await': 'off',
     },
+  },
+  {
+    // NestJS types its options as a class, and takes an object.
+    files: ['example/nestjs/*.ts'],
+    rules: { '@typescript-eslint/no-unsafe-class-instance-assignment': 'off' },
   },
   { files: ['*.config.js', '*.config.ts', '**/*.d.ts'], rules: { 'no-restricted-syntax': 'off' } },
 );

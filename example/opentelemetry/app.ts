@@ -7,7 +7,7 @@ import { authkit, requireAuth, signedIn } from 'authkit-express';
 const app = express();
 app.use(authkit());
 app.get('/', requireAuth(), (req, res) => {
-  res.send(`Hello ${signedIn(req).user.email}`);
+  res.type('text').send(`Hello ${signedIn(req).user.email}`);
 });
 app.get('/admin', requireAuth({ role: 'admin' }), (_req, res) => {
   res.send('For administrators');

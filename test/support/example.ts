@@ -36,7 +36,11 @@ export interface ExampleOptions {
   workos?: TestWorkOSOptions;
   /** Public URL of the application, if it is not where it listens. */
   publicUrl?: string;
+  /** Default: `/callback` of the public URL. */
+  redirectUri?: string;
   env?: Record<string, string>;
+  /** Variable that tells the application its public URL, where the redirect URI does not. */
+  publicUrlIn?: string;
 }
 
 /**
@@ -50,8 +54,9 @@ export function runExample(load: () => Promise<{ server: Server }>, options: Exa
     const port = await freePort();
     const origin = options.publicUrl ?? `http://localhost:${port}`;
     const workos = await createTestWorkOS({ homepage: origin, ...options.workos });
-    const env = environmentOf(workos, `${origin}/callback`);
+    const env = environmentOf(workos, options.redirectUri ?? `${origin}/callback`);
     Object.assign(process.env, env, { PORT: String(port) }, options.env);
+    if (options.publicUrlIn !== undefined) process.env[options.publicUrlIn] = origin;
     ({ server } = await load());
     if (!server.listening) await new Promise((resolve) => server!.once('listening', resolve));
     const signIn: Example['signIn'] = (path = '/', user = 'ada@example.com', browser = new Browser()) =>

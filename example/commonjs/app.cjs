@@ -1,0 +1,12 @@
+// JavaScript with `require`. Node loads the ES module itself: 20.19, 22.12 and later.
+const express = require('express');
+const { authkit, requireAuth, signedIn } = require('authkit-express');
+
+const app = express();
+app.use(authkit());
+
+app.get('/', requireAuth(), (req, res) => {
+  res.type('text').send(`Hello ${signedIn(req).user.email}`);
+});
+
+exports.server = app.listen(process.env.PORT ?? 3000);

@@ -1,0 +1,15 @@
+// Behind nginx, which ends TLS and gives this application the path /shop: see nginx.conf. Everything public follows from
+// WORKOS_REDIRECT_URI=https://example.com/shop/callback, so no header of a proxy has to be believed.
+import express from 'express';
+import { authkit, requireAuth, signedIn } from 'authkit-express';
+
+const shop = express.Router();
+shop.use(authkit());
+shop.get('/account', requireAuth(), (req, res) => {
+  res.type('text').send(`Hello ${signedIn(req).user.email}`);
+});
+
+const app = express();
+app.use('/shop', shop);
+
+export const server = app.listen(Number(process.env['PORT'] ?? 3000), '127.0.0.1');

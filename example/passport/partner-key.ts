@@ -1,0 +1,15 @@
+import type { Request } from 'express';
+import { Strategy } from 'passport';
+
+/** A strategy as one finds them in old applications: a key in a header, and a partner that it belongs to. */
+export class PartnerKey extends Strategy {
+  constructor(private readonly partners: ReadonlyMap<string, string>) {
+    super();
+  }
+
+  override authenticate(req: Request): void {
+    const partner = this.partners.get(req.get('x-partner-key') ?? '');
+    if (partner === undefined) this.fail(401);
+    else this.success({ id: partner } as Express.User);
+  }
+}

@@ -1,0 +1,29 @@
+// Several tenants in one process, each with its own environment at WorkOS: its own people, keys, addresses and cookie.
+// An instance of authkit() is a value like any other; nothing is global.
+import express, { type Router } from 'express';
+import { authkit } from 'authkit-express';
+
+const { APP_URL = 'http://localhost:3000', TENANTS = 'acme,globex' } = process.env;
+
+const app = express();
+for (const name of TENANTS.split(',')) app.use(`/${name}`, tenant(name));
+
+/** Everything below /NAME. Its credentials are NAME_CLIENT_ID and NAME_API_KEY, or the common ones. */
+function tenant(name: string): Router {
+  const own = (variable: string) => process.env[`${name.toUpperCase()}_${variable}`];
+  const [clientId, apiKey] = [own('CLIENT_ID'), own('API_KEY')];
+  const auth = authkit({
+    ...(clientId && apiKey ? { clientId, apiKey } : {}),
+    redirectUri: `${APP_URL}/${name}/callback`,
+    cookie: { name: `session-${name}` },
+    returnTo: `/${name}/`,
+  });
+  const router = express.Router();
+  router.use(auth);
+  router.get('/', auth.requireAuth(), (req, res) => {
+    res.json({ tenant: name, email: req.user?.email });
+  });
+  return router;
+}
+
+export const server = app.listen(process.env['PORT'] ?? 3000);

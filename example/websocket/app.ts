@@ -1,0 +1,32 @@
+// A WebSocket of who is signed in. The upgrade is a request without a response, so the session is asked for by hand; a
+// page of another origin is nobody, whatever cookie the browser sends along (cross-site WebSocket hijacking).
+import express from 'express';
+import { WebSocketServer, type WebSocket } from 'ws';
+import { authkit, type SignedIn } from 'authkit-express';
+
+const app = express();
+const auth = authkit();
+app.use(auth);
+app.get('/', auth.requireAuth(), (_req, res) => {
+  res.send('<script>new WebSocket("/").onmessage = (event) => document.write(event.data)</script>');
+});
+
+export const server = app.listen(process.env['PORT'] ?? 3000);
+
+const sockets = new WebSocketServer({ noServer: true });
+server.on('upgrade', (req, socket, head) => {
+  void auth.authenticate(req).then((who) => {
+    if (who.type !== 'session') return socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n');
+    sockets.handleUpgrade(req, socket, head, (webSocket) => {
+      greet(webSocket, who);
+    });
+    return undefined;
+  });
+});
+
+function greet(webSocket: WebSocket, { user }: SignedIn): void {
+  webSocket.send(`Hello ${user.email}`);
+  webSocket.on('message', (data: Buffer) => {
+    webSocket.send(`${user.email}: ${data.toString()}`);
+  });
+}
