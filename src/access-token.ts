@@ -6,19 +6,38 @@ const MAX_LENGTH = 16_384;
 /** Clocks differ; being early by this much (seconds) is not forgery. */
 const NOT_BEFORE_SKEW = 60;
 
-/** Claims of a WorkOS access token whose signature was checked. */
-export interface Claims {
+/**
+ * Claims that the JWT template of your WorkOS environment adds, for your types: they are `unknown` until you say once
+ * what they are.
+ *
+ * @example
+ * declare module 'authkit-express' {
+ *   interface CustomClaims {
+ *     plan?: 'free' | 'pro';
+ *   }
+ * }
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- merged by the application
+export interface CustomClaims {}
+
+/** Claims of an access token whose signature was checked. */
+export interface TokenClaims extends CustomClaims {
   readonly iss: string;
-  /** The user's id. */
+  /** The user's id; for a machine, that of its application. */
   readonly sub: string;
   /** The session's id. */
-  readonly sid: string;
+  readonly sid?: string;
   /** Seconds since the epoch, as all times here. */
   readonly exp: number;
   readonly iat?: number;
   readonly auth_time?: number;
   readonly org_id?: string;
   readonly [claim: string]: unknown;
+}
+
+/** Claims of the access token of a session. */
+export interface Claims extends TokenClaims {
+  readonly sid: string;
 }
 
 /**
@@ -33,6 +52,8 @@ export type Verdict =
 
 export interface AccessTokenRules {
   issuers: readonly string[];
+  /** For tokens of an OAuth server: whom they may be meant for, one of these. They need no `sid` then. */
+  audience?: readonly string[];
   clientId: string;
   now: () => number;
   keys: Keys;
@@ -76,17 +97,32 @@ function isSignedBy({ signed, signature }: Parsed, key: KeyObject): boolean {
 }
 
 /** The order matters: an expired token is only called that if nothing else is wrong with it. */
-function judgeClaims(claims: Record<string, unknown>, { issuers, clientId, now }: AccessTokenRules): Verdict {
-  const { iss, sub, sid, exp, nbf, client_id: client } = claims;
+function judgeClaims(claims: Record<string, unknown>, rules: AccessTokenRules): Verdict {
+  const { issuers, now } = rules;
+  const { iss, sub, exp, nbf } = claims;
   if (typeof iss !== 'string' || !issuers.includes(iss)) return invalid('issuer');
-  if (client !== undefined && client !== clientId) return invalid('client_id');
+  const problem = rules.audience ? problemOfGrant(claims, rules.audience) : problemOfSession(claims, rules);
+  if (problem !== undefined) return invalid(problem);
   if (typeof sub !== 'string' || sub === '') return invalid('sub');
-  if (typeof sid !== 'string' || sid === '') return invalid('sid');
   if (typeof exp !== 'number' || !Number.isFinite(exp)) return invalid('exp');
   const seconds = now() / 1000;
   if (nbf !== undefined && !(typeof nbf === 'number' && nbf <= seconds + NOT_BEFORE_SKEW))
     return invalid('nbf');
   return seconds >= exp ? { kind: 'expired' } : { kind: 'valid', claims: claims as unknown as Claims };
+}
+
+function problemOfSession(
+  { sid, client_id: client }: Record<string, unknown>,
+  { clientId }: AccessTokenRules,
+) {
+  if (client !== undefined && client !== clientId) return 'client_id';
+  return typeof sid === 'string' && sid !== '' ? undefined : 'sid';
+}
+
+/** RFC 9068 section 4: a token that names no audience, or another one, is not for us. */
+function problemOfGrant({ aud, sid }: Record<string, unknown>, audience: readonly string[]) {
+  if (![aud].flat().some((name) => typeof name === 'string' && audience.includes(name))) return 'aud';
+  return sid === undefined || typeof sid === 'string' ? undefined : 'sid';
 }
 
 function parse(token: string): Parsed | undefined {

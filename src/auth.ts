@@ -1,30 +1,74 @@
 import type { IncomingMessage } from 'node:http';
-import type { Impersonator, User } from '@workos-inc/node';
-import type { Claims } from './access-token.js';
+import type { ApiKey, User } from '@workos-inc/node';
+import type { Claims, TokenClaims } from './access-token.js';
 import type { Request, Response } from './http.js';
 import { markPersonal } from './response-head.js';
 import { compileRule, type Rule, type Subject } from './rules.js';
-import type { Session } from './session.js';
 
-/** Somebody is signed in. Read-only, and shared by all requests of the same cookie. */
-export interface SignedIn extends Subject {
-  readonly type: 'session';
-  readonly user: Readonly<User>;
-  /** `sid` of the access token. */
-  readonly sessionId: string;
-  /** Who acts in the user's name, if WorkOS's impersonation is in use. */
-  readonly impersonator: Impersonator | undefined;
-  /** How the person signed in, such as `Password` or `SSO`. */
-  readonly authenticationMethod: string | undefined;
-  /** All claims of the access token. */
-  readonly claims: Claims;
-  /** For calls to your own services. Not enumerable, so that it does not leak by being printed. */
-  readonly accessToken: string;
-  /** What `onSuccess` returned as `data`. */
-  readonly data: unknown;
+/** What everybody has who is known: a person, an API key, a machine. Read-only. */
+interface Known extends Subject {
   /** Whether the rule holds, as `requireAuth` would decide it. */
   has(rule: Rule): boolean;
 }
+
+interface Person extends Known {
+  readonly user: Readonly<User>;
+  /** How the person signed in, such as `Password` or `SSO`; known of cookies only. */
+  readonly authenticationMethod: string | undefined;
+  /** For calls to your own services. Not enumerable, so that it does not leak by being printed. */
+  readonly accessToken: string;
+}
+
+/** A person in a browser, by the session cookie. Shared by all requests of the same cookie. */
+export interface SessionAuth extends Person {
+  readonly type: 'session';
+  /** `sid` of the access token. */
+  readonly sessionId: string;
+  /** All claims of the access token. */
+  readonly claims: Claims;
+  /** What `onSuccess` returned as `data`. */
+  readonly data: unknown;
+}
+
+/** A person by way of a client that sent an access token: a mobile app, a single-page app, an MCP client. */
+export interface BearerAuth extends Person {
+  readonly type: 'bearer';
+  /** `sid` of the access token, if it has one. */
+  readonly sessionId: string | undefined;
+  readonly claims: TokenClaims;
+  /** Scopes that the token was granted, for tokens of an OAuth server. */
+  readonly scopes: readonly string[];
+  readonly data: undefined;
+}
+
+/** An API key of WorkOS's, of an organization or of one of its members. No person: `user` is `null`. */
+export interface ApiKeyAuth extends Known {
+  readonly type: 'apiKey';
+  readonly user: null;
+  /** Id, name and owner. The key itself is not kept. */
+  readonly apiKey: Readonly<ApiKey>;
+}
+
+/** A machine by way of the OAuth client credentials grant, at a `protectedResource`. */
+export interface MachineAuth extends Known {
+  readonly type: 'machine';
+  readonly user: null;
+  /** `client_…` of the M2M application. */
+  readonly clientId: string;
+  readonly claims: TokenClaims;
+  readonly scopes: readonly string[];
+  /** Not enumerable. */
+  readonly accessToken: string;
+}
+
+/** A person is signed in. */
+export type SignedIn = SessionAuth | BearerAuth;
+
+/** Whoever can pass a guard. */
+export type Caller = SignedIn | ApiKeyAuth | MachineAuth;
+
+/** How a caller can prove who they are: `type` of `req.auth`. */
+export type Credential = Caller['type'];
 
 /** Nobody is signed in, as far as can be told. */
 export interface SignedOut {
@@ -37,67 +81,17 @@ export interface SignedOut {
   has(rule: Rule): false;
 }
 
-export type Auth = SignedIn | SignedOut;
-
-/** Whether somebody signed in recently enough for a `maxAge` in seconds. */
-export function isRecent({ claims }: SignedIn, session: Session, maxAge: number, now: number): boolean {
-  const at = claims.auth_time ?? session.own.authenticatedAt;
-  // Both in whole seconds, as the claim is: a fraction of one is no age.
-  return typeof at === 'number' && Math.floor(now / 1000) - at <= maxAge;
-}
-
-const built = new WeakMap<Session, SignedIn>();
-
-/** The `Auth` of a session, the same object each time. */
-export function signedInAs(session: Session, claims: Claims): SignedIn {
-  let auth = built.get(session);
-  if (!auth) built.set(session, (auth = build(session, claims)));
-  return auth;
-}
-
-function build(session: Session, claims: Claims): SignedIn {
-  const { user, impersonator, authenticationMethod, accessToken, own } = session;
-  const { org_id: organization, role } = claims;
-  const subject: Subject = {
-    organizationId: typeof organization === 'string' ? organization : undefined,
-    role: typeof role === 'string' ? role : undefined,
-    roles: texts(claims['roles']),
-    permissions: texts(claims['permissions']),
-    entitlements: texts(claims['entitlements']),
-    featureFlags: texts(claims['feature_flags']),
-  };
-  const auth = {
-    type: 'session',
-    user,
-    sessionId: claims.sid,
-    ...subject,
-    impersonator,
-    authenticationMethod,
-    claims,
-    data: own.data,
-  };
-  Object.defineProperty(auth, 'accessToken', { value: accessToken });
-  Object.defineProperty(auth, 'has', { value: (rule: Rule) => compileRule(rule)(subject) });
-  return deepFreeze(auth) as unknown as SignedIn;
-}
+/** Who a request is from, told apart by `type`. */
+export type Auth = Caller | SignedOut;
 
 export function signedOut(reason: SignedOut['reason'], signInUrl: string): SignedOut {
   const auth = { type: null, user: null, reason, signInUrl };
-  Object.defineProperty(auth, 'has', { value: () => false });
-  return Object.freeze(auth) as SignedOut;
-}
-
-/** Claims are whatever was signed; a rule must not match an object that happens to have a key of that name. */
-function texts(claim: unknown): readonly string[] {
-  return Array.isArray(claim) ? claim.filter((value) => typeof value === 'string') : [];
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const inner of Object.values(value)) deepFreeze(inner);
-  }
-  return value;
+  const has = (rule: Rule) => {
+    // A misspelt rule is found by whoever is signed out, too.
+    compileRule(rule);
+    return false;
+  };
+  return Object.freeze(Object.defineProperty(auth, 'has', { value: has })) as unknown as SignedOut;
 }
 
 /**

@@ -42,7 +42,7 @@ export interface Authenticator {
   /** New tokens now, for the same or another organization. */
   renew: (session: Session, organizationId: string | undefined) => Promise<Authentication>;
   /** Whether this process still takes the session for one: false after it was signed out here. */
-  isLive: (session: Session) => boolean;
+  isLive: (session: Pick<Session, 'accessToken'>) => boolean;
   end: (session: Session) => void;
 }
 

@@ -1,17 +1,15 @@
 import { IncomingMessage } from 'node:http';
 import { createVerifier } from './access-token.js';
 import { createAnswer } from './answer.js';
-import type { SignedIn } from './auth.js';
 import { createAuthenticator } from './authenticate.js';
 import { authKitParameters } from './authorization/index.js';
 import { createCallback } from './callback.js';
 import { resolveConfig, type AuthKitConfig } from './config/index.js';
 import { createCookies } from './cookies.js';
+import { createTokenJudges } from './credentials.js';
 import { mountDoor, type Door } from './door.js';
 import { AuthKitError } from './errors.js';
 import { createExchange } from './exchange.js';
-import { createGuard, type Check, type GuardRule } from './guards.js';
-import type { Middleware } from './http.js';
 import { createKeys } from './keys.js';
 import { createLogin } from './login.js';
 import { createEndSession, createLogout } from './logout.js';
@@ -24,7 +22,7 @@ import { openSession, sealSession } from './session.js';
 import { createSignIn } from './sign-in.js';
 import { createSignInCompletion } from './sign-in-completion.js';
 import { checkedAttributes, parseAttributes } from './sign-up.js';
-import { createVisits, firstSignedIn, patienceOf, visitsOf } from './visit.js';
+import { createVisits, patienceOf } from './visit.js';
 import { createWorkOSDoor } from './workos.js';
 
 /** A router with sign-in, callback and sign-out, which also gives every other request `req.auth` and `req.user`. */
@@ -42,9 +40,10 @@ export interface AuthKit extends Door, Methods {}
 export function authkit(options: AuthKitOptions = {}): AuthKit {
   if (options instanceof IncomingMessage) throw withoutParentheses();
   const config = resolveConfig(options, process.env);
-  const { cookies, authenticator, door, verify } = createParts(config);
+  const { cookies, authenticator, door, verify, tokens } = createParts(config);
   const answer = createAnswer(config);
-  const openVisit = createVisits({ config, cookies, authenticator, answer, patience: patienceOf(config) });
+  const patience = patienceOf(config);
+  const openVisit = createVisits({ config, cookies, authenticator, answer, tokens, patience });
   const { authorizationUrl } = door;
   const parameters = authKitParameters;
   const signIn = createSignIn({ config, cookies, parameters, authorizationUrl });
@@ -71,39 +70,6 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   return Object.assign(mountDoor(config, openVisit, handlers), methods);
 }
 
-/**
- * Lets a request pass only if somebody is signed in and the rule holds; see the table of answers in the README.
- * Takes the first instance, in mount order, at which the request is signed in, else the first one's sign-in.
- * Guards without parentheses too.
- *
- * @throws {TypeError} where the route is defined, if the rule has an unknown key or could not mean anything.
- * @example
- * app.get('/billing', requireAuth({ permission: 'billing:read' }), billing);
- */
-export function requireAuth(rule?: GuardRule | Check): Middleware;
-export function requireAuth(...request: Parameters<Middleware>): undefined;
-export function requireAuth(rule: unknown = {}, ...rest: unknown[]): Middleware | undefined {
-  if (rest.length < 2) return createGuard(rule as GuardRule | Check, visitsOf);
-  anybody(...([rule, ...rest] as Parameters<Middleware>));
-  return undefined;
-}
-
-const anybody = createGuard({}, visitsOf);
-
-/**
- * The session of a guarded request, with its type: Express cannot narrow `req` from one handler to the next.
- *
- * @throws {AuthKitError} `unauthenticated` where no guard ran and nobody is signed in.
- */
-export function signedIn(req: IncomingMessage): SignedIn {
-  const auth = firstSignedIn(visitsOf(req))?.auth();
-  if (auth && auth.type !== null) return auth;
-  throw new AuthKitError(
-    'unauthenticated',
-    'nobody is signed in on this request: put requireAuth() before it',
-  );
-}
-
 /** What lives as long as the instance. */
 function createParts(config: AuthKitConfig) {
   const { clientId, issuers, cookiePasswords, now } = config;
@@ -120,7 +86,9 @@ function createParts(config: AuthKitConfig) {
   });
   const open = (sealed: string) => openSession(sealed, cookiePasswords, now());
   const authenticator = createAuthenticator({ open, verify, refresh, now, patience: patienceOf(config) });
-  return { cookies: createCookies(config.cookie), authenticator, door, verify };
+  const isLive = (accessToken: string) => authenticator.isLive({ accessToken });
+  const tokens = createTokenJudges({ verify, door, isLive, now, patience: patienceOf(config) });
+  return { cookies: createCookies(config.cookie), authenticator, door, verify, tokens };
 }
 
 function withoutParentheses(): AuthKitError {

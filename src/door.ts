@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Router from 'router';
 import type { Config } from './config/index.js';
-import { createGuard, type Check, type GuardRule } from './guards.js';
+import type { Check, GuardRule } from './guard-rule.js';
+import { createGuard, guardKind } from './guards.js';
 import { middleware, type Handler, type Middleware, type Next } from './http.js';
+import type { Accepted } from './require-auth.js';
 import { startTimer } from './response-head.js';
 import { visitsOf, type OpenVisit } from './visit.js';
 
@@ -11,7 +13,7 @@ export interface Door extends Middleware {
   /** Gives a request `req.auth` and `req.user`. The router runs it too; twice does nothing. */
   readonly session: Middleware;
   /** The guard of this instance. */
-  requireAuth(rule?: GuardRule | Check): Middleware;
+  requireAuth<A extends Accepted = 'session'>(rule?: GuardRule<A> | Check<A>): Middleware;
   /** The callback, for an application that keeps its own route. */
   handleCallback(req: IncomingMessage, res: ServerResponse, next?: Next): void;
 }
@@ -47,13 +49,14 @@ export function mountDoor(config: Config, openVisit: OpenVisit, handlers: DoorHa
   if (handlers.signUp) router.get(at('signUp'), timed('login', handlers.signUp));
   router.use(session);
 
-  const own = (req: IncomingMessage) => visitsOf(req).filter((visit) => visit.at.config === config);
+  const own = guardKind((req) => visitsOf(req).filter((visit) => visit.at.config === config));
   const mounted: Middleware = (req, res, next) => {
     router(req, res, next);
   };
   return Object.assign(mounted, {
     session,
-    requireAuth: (rule: GuardRule | Check = {}) => createGuard(rule, own),
+    requireAuth: <A extends Accepted = 'session'>(rule: GuardRule<A> | Check<A> = {}) =>
+      createGuard(rule, own),
     handleCallback: (req: IncomingMessage, res: ServerResponse, next: Next = unhandled(res)) => {
       callback(req, res, next);
     },

@@ -1,14 +1,25 @@
 import type { User as WorkOSUser } from '@workos-inc/node';
 import type { Auth } from './auth.js';
 
-export { authkit, requireAuth, signedIn } from './authkit.js';
+export { authkit } from './authkit.js';
 export { AuthKitError } from './errors.js';
+export { requireAuth, signedIn } from './require-auth.js';
 export type { AuthKit } from './authkit.js';
-export type { Auth, SignedIn, SignedOut } from './auth.js';
-export type { Claims } from './access-token.js';
+export type {
+  ApiKeyAuth,
+  Auth,
+  BearerAuth,
+  Caller,
+  Credential,
+  MachineAuth,
+  SessionAuth,
+  SignedIn,
+  SignedOut,
+} from './auth.js';
+export type { Claims, CustomClaims, TokenClaims } from './access-token.js';
 export type { AuthKitErrorCode } from './errors.js';
 export type { AuthKitEvents } from './events.js';
-export type { Check, GuardRule } from './guards.js';
+export type { Check, GuardRule, Unauthenticated } from './guard-rule.js';
 export type { OneOrMore, Rule } from './rules.js';
 export type {
   AuthKitOptions,

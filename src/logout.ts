@@ -20,6 +20,7 @@ import {
 import { publish } from './events.js';
 import { sendPage } from './pages.js';
 import { safeReturnTo } from './return-to.js';
+import { isForeign } from './same-origin.js';
 import { sessionIdOf } from './session.js';
 import type { OpenVisit } from './visit.js';
 import type { WorkOSDoor } from './workos.js';
@@ -75,7 +76,9 @@ export function createLogout(parts: LogoutParts, end: EndSession): Handler {
     try {
       const returnTo = single(query(req), 'returnTo', 'return_to');
       if (req.method === 'POST') {
-        refuseForeign(req, config);
+        const { origin, origins } = config.returnToRules;
+        if (isForeign(req, origin, origins))
+          throw new AuthKitError('forbidden', 'a sign-out has to come from this application');
         return sendOff(req, res, await end(req, res, returnTo));
       }
       if (isOwnLink(req)) return redirect(res, await end(req, res, returnTo));
@@ -87,19 +90,6 @@ export function createLogout(parts: LogoutParts, end: EndSession): Handler {
       throw error;
     }
   };
-}
-
-/** Nobody is signed out by another site. A client that sends neither header is no browser and rides on no cookie. */
-function refuseForeign(req: Request, { returnToRules }: Config): void {
-  const site = header(req, 'sec-fetch-site');
-  const origin = header(req, 'origin');
-  const isListed = origin !== undefined && returnToRules.origins.includes(origin);
-  const isForeign =
-    site === undefined || site === ''
-      ? origin !== undefined && origin !== returnToRules.origin
-      : site !== 'same-origin' && site !== 'none';
-  if (isForeign && !isListed)
-    throw new AuthKitError('forbidden', 'a sign-out has to come from this application');
 }
 
 /** Chromium, Firefox and Safari say so of a link that a person clicked on a page of the same origin. */

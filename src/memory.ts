@@ -15,7 +15,7 @@ export interface SessionMemory {
   recall: (value: string) => Verified | undefined;
   remember: (value: string, verified: Verified) => void;
   /** False after the session was signed out here. */
-  isLive: (session: Session) => boolean;
+  isLive: (session: Pick<Session, 'accessToken'>) => boolean;
   end: (session: Session) => void;
 }
 
@@ -38,7 +38,7 @@ export function createSessionMemory(now: () => number): SessionMemory {
     ttlResolution: 0,
     perf: { now },
   });
-  const isLive = (session: Session) => !ended.has(sessionIdOf(session) ?? '');
+  const isLive = (session: Pick<Session, 'accessToken'>) => !ended.has(sessionIdOf(session) ?? '');
   return {
     recall(value) {
       const known = verified.get(value);

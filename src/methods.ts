@@ -1,15 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Auth, SignedIn } from './auth.js';
+import type { Auth, SessionAuth } from './auth.js';
 import type { Authenticator } from './authenticate.js';
 import type { AuthKitConfig } from './config/index.js';
 import type { Cookies } from './cookies.js';
 import { AuthKitError, isUnfinished } from './errors.js';
+import { isAge } from './guard-rule.js';
 import { header, isScripted, json, redirect, target } from './http.js';
 import type { EndSession } from './logout.js';
 import type { SignInOptions, SignInUrlOptions } from './options.js';
 import type { StartSignIn } from './sign-in.js';
 import { checkedAttributes } from './sign-up.js';
-import { toAuth, type OpenVisit } from './visit.js';
+import { isRecent } from './step-up.js';
+import { toAuth, visitsOf, type OpenVisit } from './visit.js';
 
 /** What an instance can do for a handler. */
 export interface Methods {
@@ -32,7 +34,7 @@ export interface Methods {
     req: IncomingMessage,
     res: ServerResponse,
     options?: { organizationId?: string },
-  ): Promise<SignedIn>;
+  ): Promise<SessionAuth>;
   /**
    * The same for another organization. Where WorkOS wants that organization's own sign-in first, the request is
    * redirected there and the result is `undefined`: the answer has been sent.
@@ -43,7 +45,14 @@ export interface Methods {
     req: IncomingMessage,
     res: ServerResponse,
     organizationId: string,
-  ): Promise<SignedIn | undefined>;
+  ): Promise<SessionAuth | undefined>;
+  /**
+   * Whether the person of this request authenticated within the last `maxAge` seconds, as a guard with `maxAge` would
+   * decide it. False for nobody, and for API keys and machines.
+   *
+   * @throws {TypeError} if `maxAge` is no number of seconds.
+   */
+  isRecent(req: IncomingMessage, maxAge: number): boolean;
   /**
    * The session of a request that has no response, such as a WebSocket upgrade. A foreign `Origin` is nobody, and an
    * expired session too: nothing is refreshed where no cookie can be set.
@@ -87,6 +96,12 @@ export function createMethods(parts: MethodParts): Methods {
         return undefined;
       }
     },
+    isRecent(req, maxAge) {
+      if (!isAge(maxAge)) throw new TypeError('isRecent takes a number of seconds');
+      const visit = visitsOf(req).find((one) => one.at.config === config);
+      const auth = visit?.auth();
+      return visit !== undefined && auth?.user ? isRecent(auth, visit, maxAge) : false;
+    },
     async authenticate(req) {
       const origin = header(req, 'origin');
       const { origin: own, origins } = config.returnToRules;
@@ -122,7 +137,7 @@ function createRenew({ authenticator, openVisit }: MethodParts) {
     req: IncomingMessage,
     res: ServerResponse,
     organizationId: string | undefined,
-  ): Promise<SignedIn> => {
+  ): Promise<SessionAuth> => {
     const visit = await openVisit(req, res);
     await visit.settled();
     const session = visit.session();
@@ -135,7 +150,7 @@ function createRenew({ authenticator, openVisit }: MethodParts) {
     if (!isRefusedSwitch && !isFailure) visit.become(result);
     const auth = visit.auth();
     if (result.kind === 'ended' || result.kind === 'unknown') throw result.error;
-    if (auth.type === null) throw new AuthKitError('unauthenticated', 'the session has ended');
+    if (auth.type !== 'session') throw new AuthKitError('unauthenticated', 'the session has ended');
     if (organizationId !== undefined && auth.organizationId !== organizationId) {
       throw new AuthKitError('forbidden', 'WorkOS gave tokens of another organization');
     }

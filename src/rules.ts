@@ -1,7 +1,9 @@
+import type { Impersonator } from '@workos-inc/node';
+
 /** One value, all of several, or one of several. Values match whole, never as a part of another. */
 export type OneOrMore = string | readonly string[] | { readonly any: readonly string[] };
 
-/** What a signed-in person must have. Several keys must all hold. */
+/** What a caller must have. Several keys must all hold. */
 export interface Rule {
   /** Slug of a role, in the organization of the session. */
   role?: OneOrMore;
@@ -11,9 +13,11 @@ export interface Rule {
   organization?: true | string;
   entitlement?: OneOrMore;
   featureFlag?: OneOrMore;
+  /** `false`: not in somebody else's name, by WorkOS's impersonation. */
+  impersonation?: boolean;
 }
 
-/** What rules are about: the part of a session that WorkOS vouched for. */
+/** What rules are about: what WorkOS vouched for. */
 export interface Subject {
   readonly organizationId: string | undefined;
   readonly role: string | undefined;
@@ -21,6 +25,8 @@ export interface Subject {
   readonly permissions: readonly string[];
   readonly entitlements: readonly string[];
   readonly featureFlags: readonly string[];
+  /** Who acts in the user's name, if WorkOS's impersonation is in use. */
+  readonly impersonator: Impersonator | undefined;
 }
 
 type Test = (subject: Subject) => boolean;
@@ -31,6 +37,7 @@ const KEYS: Readonly<Record<keyof Rule, (wanted: unknown) => Test>> = {
   organization: (wanted) => isIn(wanted),
   entitlement: (wanted) => has(wanted, 'entitlement', ({ entitlements }) => entitlements),
   featureFlag: (wanted) => has(wanted, 'featureFlag', ({ featureFlags }) => featureFlags),
+  impersonation: (wanted) => mayImpersonate(wanted),
 };
 
 /**
@@ -64,6 +71,11 @@ function isIn(wanted: unknown): Test {
     throw new TypeError('rule "organization" must be true or the id of an organization');
   }
   return ({ organizationId }) => organizationId === wanted;
+}
+
+function mayImpersonate(wanted: unknown): Test {
+  if (typeof wanted !== 'boolean') throw new TypeError('rule "impersonation" must be true or false');
+  return ({ impersonator }) => wanted || impersonator === undefined;
 }
 
 function isAny(value: unknown): value is { any: unknown } {

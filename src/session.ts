@@ -83,7 +83,7 @@ export function openSession(sealed: string, passwords: readonly string[], now: n
 }
 
 /** The id under which WorkOS knows the session: `sid` of its access token, unchecked, for it comes out of our seal. */
-export function sessionIdOf({ accessToken }: Session): string | undefined {
+export function sessionIdOf({ accessToken }: Pick<Session, 'accessToken'>): string | undefined {
   const { sid } = peek(accessToken);
   return isText(sid) ? sid : undefined;
 }

@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { AnswerError } from './answer.js';
-import { expose, signedInAs, signedOut, type Auth } from './auth.js';
+import { expose, signedOut, type Auth, type Caller } from './auth.js';
 import type { Authentication, Authenticator } from './authenticate.js';
+import { signedInAs } from './callers.js';
 import type { Config } from './config/index.js';
 import type { Cookies } from './cookies.js';
+import type { TokenJudges } from './credentials.js';
 import { type AuthKitError, unavailable } from './errors.js';
 import { target, type Request, type Response } from './http.js';
 import { atMost } from './keys.js';
@@ -22,6 +24,8 @@ export interface Visit {
   settled: () => Authentication | Promise<Authentication>;
   /** From here on the request has this session, and its response the cookie that goes with it. */
   become: (result: Authentication) => void;
+  /** From here on the request is of this caller, whom a token names. A cookie says nothing any more. */
+  present: (caller: Caller) => void;
 }
 
 /** What guards believe. `req.auth` and `req.user` are for the application, and anybody can set them. */
@@ -30,6 +34,11 @@ const visits = new WeakMap<IncomingMessage, Visit[]>();
 /** The visits of a request, in mount order. */
 export function visitsOf(req: IncomingMessage): readonly Visit[] {
   return visits.get(req) ?? [];
+}
+
+/** A guard believed a token: all instances speak of the same caller from here on. */
+export function present(req: IncomingMessage, caller: Caller): void {
+  for (const visit of visitsOf(req)) visit.present(caller);
 }
 
 /** Of several instances, the first at which the request is signed in, else the first. */
@@ -42,6 +51,7 @@ export interface VisitParts {
   cookies: Cookies;
   authenticator: Authenticator;
   answer: AnswerError;
+  tokens: TokenJudges;
   /** How long a request that may need no session waits for one, in milliseconds. */
   patience: number;
 }
@@ -81,6 +91,7 @@ function createVisit(
   const { config, cookies, authenticator } = parts;
   let result: Authentication | undefined;
   let auth: Auth | undefined;
+  let caller: Caller | undefined;
 
   const become = (next: Authentication) => {
     result = deliver(req, res, next, cookies, authenticator);
@@ -97,11 +108,14 @@ function createVisit(
 
   return {
     at: parts,
-    auth: () => (auth ??= toAuth(result, () => signInUrl(req, config))),
-    session: () => (result?.kind === 'active' ? result.session : undefined),
+    auth: () => caller ?? (auth ??= toAuth(result, () => signInUrl(req, config))),
+    session: () => (result?.kind === 'active' && !caller ? result.session : undefined),
     settled: () =>
       result ?? atMost(config.timeout * 2, waiting as Promise<void>).then(() => result ?? unanswered()),
     become,
+    present: (next) => {
+      caller = next;
+    },
   };
 }
 

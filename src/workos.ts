@@ -37,6 +37,8 @@ export interface WorkOSDoor {
   fetchKeys: () => Promise<unknown>;
   /** The same as it came, with the time by WorkOS's clock. */
   askForKeys: () => Promise<Response>;
+  /** Those of AuthKit's OAuth server, which has its own: `issuer` is the AuthKit domain. */
+  fetchIssuerKeys: (issuer: string) => Promise<unknown>;
   authorizationUrl: (query: URLSearchParams) => string;
   ssoAuthorizationUrl: (query: URLSearchParams) => string;
   logoutUrl: (sessionId: string, returnTo: string | undefined) => string;
@@ -77,6 +79,7 @@ export function createWorkOSDoor(config: Config): WorkOSDoor {
     call: (call) => asking(client, now)(call),
     fetchKeys: async () => (await askForKeys()).json(),
     askForKeys,
+    fetchIssuerKeys: async (issuer) => (await ask(`${issuer}/oauth2/jwks`)).json(),
     ...addresses(api.origin),
   };
 }

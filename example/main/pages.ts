@@ -66,7 +66,7 @@ const themeButton = () =>
 /** The front door, for who is signed in and for who is not. */
 export function home(auth: Auth, theme: string | undefined): string {
   const body =
-    auth.type === null
+    auth.user === null
       ? html`<h1>Sign-in for Express, in one line</h1>
           <p>Nobody is signed in. Everything on this page is public; the account page is not.</p>
           <div class="actions">
@@ -90,7 +90,7 @@ export function account(auth: SignedIn): string {
     ['Organization', auth.organizationId ?? 'none'],
     ['Role', auth.role ?? 'none'],
     ['Permissions', auth.permissions.join(', ') || 'none'],
-    ['Session', auth.sessionId],
+    ['Session', auth.sessionId ?? 'none'],
   ];
   const list = new Html(
     rows

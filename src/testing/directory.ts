@@ -27,6 +27,7 @@ export interface Directory {
   people: () => readonly Person[];
   /** By id or e-mail address; an address is compared without regard to case. */
   find: (idOrEmail: string) => Person | undefined;
+  firstOrganization: () => Organization | undefined;
   /** By id or name. */
   findOrganization: (idOrName: string) => Organization | undefined;
   /** Adds a person, or changes what is given of one who is there already. */
@@ -69,6 +70,7 @@ export function createDirectory(seed: DirectorySeed, now: () => number): Directo
   return {
     people: () => [...people.values()],
     find,
+    firstOrganization: () => organizations[0],
     findOrganization,
     put,
     remove: (id) => people.delete(id),

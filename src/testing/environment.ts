@@ -1,4 +1,5 @@
 import { accessTokenClaims } from './access-token.js';
+import { createApiKeys, type ApiKeys } from './api-keys.js';
 import { createAuthenticate } from './authenticate.js';
 import { createAuthorize, createChoose } from './authorize.js';
 import { createCalls } from './calls.js';
@@ -14,6 +15,7 @@ import { createSessions, type Session, type Sessions } from './sessions.js';
 import type { Lifetimes, Settings } from './settings.js';
 import { createSigningKeys, type SigningKeys } from './signing-keys.js';
 import { createSteps, type Steps } from './steps.js';
+import { createGetUser } from './users.js';
 
 export interface EnvironmentParts {
   settings: Settings;
@@ -41,7 +43,8 @@ export function createEnvironment({ settings, lifetimes, directory, clock, url, 
   const steps = createSteps(directory);
   const calls = createCalls(now);
   const faults = createFaults(signal);
-  const handlers = createHandlers({ settings, directory, keys, sessions, steps, now });
+  const apiKeys = createApiKeys(directory, settings.apiKey, now);
+  const handlers = createHandlers({ settings, directory, keys, sessions, steps, apiKeys, now });
 
   const answer = async (question: Question): Promise<Delivery> => {
     const operation = operationOf(question);
@@ -50,7 +53,7 @@ export function createEnvironment({ settings, lifetimes, directory, clock, url, 
     if (delivery.kind === 'reply') call.status = delivery.reply.status;
     return delivery;
   };
-  return { keys, sessions, steps, calls, faults, answer };
+  return { keys, sessions, steps, calls, faults, apiKeys, answer };
 }
 
 interface IssuerParts {
@@ -81,11 +84,12 @@ interface HandlerParts {
   keys: SigningKeys;
   sessions: Sessions;
   steps: Steps;
+  apiKeys: ApiKeys;
   now: () => number;
 }
 
 function createHandlers(parts: HandlerParts): Readonly<Record<Operation, Handler>> {
-  const { settings, directory, keys, sessions, steps, now } = parts;
+  const { settings, directory, keys, sessions, steps, apiKeys, now } = parts;
   const { clientId, apiKey, redirectUris } = settings;
   const codes = createCodes(now);
   let latestRedirectUri = settings.redirectUri;
@@ -103,6 +107,8 @@ function createHandlers(parts: HandlerParts): Readonly<Record<Operation, Handler
     authenticate,
     jwks: createJwks(clientId, keys),
     logout: createLogout({ sessions, homepage }),
+    user: createGetUser(directory, apiKey),
+    apiKey: apiKeys.validate,
     other: () => apiError(404, 'Not Found'),
   };
 }

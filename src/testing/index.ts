@@ -1,5 +1,6 @@
 export { defaultTestWorkOS, signIn } from './shared.js';
 export { createTestWorkOS } from './workos.js';
+export type { TestApiKey } from './api-keys.js';
 export type { RecordedCall } from './calls.js';
 export type { TestClock } from './clock.js';
 export type { TestMembership, TestOrganization, TestUser } from './seed.js';

@@ -2,7 +2,16 @@ import type { Question, Reply } from './reply.js';
 
 /** What WorkOS can be asked. `authenticate` is a grant other than the two that have their own name. */
 export type Operation =
-  'authorize' | 'choose' | 'code' | 'refresh' | 'authenticate' | 'jwks' | 'logout' | 'other';
+  | 'authorize'
+  | 'choose'
+  | 'code'
+  | 'refresh'
+  | 'authenticate'
+  | 'jwks'
+  | 'logout'
+  | 'user'
+  | 'apiKey'
+  | 'other';
 
 export type Handler = (question: Question) => Reply | Promise<Reply>;
 
@@ -17,9 +26,17 @@ export function operationOf({ method, path, body }: Question): Operation {
       return 'logout';
     case 'POST /user_management/authenticate':
       return grantOf(body?.['grant_type']);
+    case 'POST /api_keys/validations':
+      return 'apiKey';
     default:
-      return method === 'GET' && path.startsWith('/sso/jwks/') ? 'jwks' : 'other';
+      return method === 'GET' ? resourceOf(path) : 'other';
   }
+}
+
+/** What an address with an id in it is about. */
+function resourceOf(path: string): Operation {
+  if (path.startsWith('/sso/jwks/')) return 'jwks';
+  return path.startsWith('/user_management/users/') ? 'user' : 'other';
 }
 
 function grantOf(grantType: unknown): Operation {

@@ -7,6 +7,8 @@ export interface Question {
   readonly query: URLSearchParams;
   /** The fields of a JSON or form body; empty without one, `undefined` if it is malformed. */
   readonly body: Readonly<Record<string, unknown>> | undefined;
+  /** The `Authorization` header; calls that are recorded leave it out. */
+  readonly authorization: string | undefined;
   /** Whether a person is going to read the answer. */
   readonly wantsPage: boolean;
 }

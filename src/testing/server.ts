@@ -87,6 +87,7 @@ async function read(req: IncomingMessage): Promise<Question> {
     path: pathname,
     query: searchParams,
     body: parse(Buffer.concat(chunks).toString('utf8'), req.headers['content-type'] ?? ''),
+    authorization: req.headers.authorization,
     wantsPage: req.headers.accept?.includes('text/html') === true,
   };
 }

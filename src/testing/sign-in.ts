@@ -36,13 +36,20 @@ export interface SignInParts {
 
 /** Makes sessions without HTTP. They are real ones: they refresh, and they end. */
 export function createSignIn({ directory, sessions, cookiePassword }: SignInParts) {
-  return async (options: TestSignIn = {}): Promise<string> => {
+  const start = async (options: TestSignIn) => {
     const { user } = personFor(options.user, directory);
     directory.recordSignIn(user.id);
     const person = personFor(user.id, directory);
     const pair = await sessions.start(sessionOf(options, person, directory), options.expiresIn);
-    const sealed = await seal(payloadOf(person.user, pair), cookiePassword);
-    return `${options.cookieName ?? 'wos-session'}=${sealed}`;
+    return { person, pair };
+  };
+  return {
+    cookie: async (options: TestSignIn = {}): Promise<string> => {
+      const { person, pair } = await start(options);
+      const sealed = await seal(payloadOf(person.user, pair), cookiePassword);
+      return `${options.cookieName ?? 'wos-session'}=${sealed}`;
+    },
+    accessToken: async (options: TestSignIn = {}): Promise<string> => (await start(options)).pair.accessToken,
   };
 }
 

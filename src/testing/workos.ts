@@ -1,4 +1,5 @@
 import type { User } from '@workos-inc/node';
+import type { TestApiKey } from './api-keys.js';
 import type { Calls, RecordedCall } from './calls.js';
 import { createClock, type TestClock } from './clock.js';
 import { createDirectory, type Directory } from './directory.js';
@@ -38,6 +39,11 @@ export interface TestWorkOS extends Lifetimes {
   users: () => readonly User[];
   /** A `Cookie` header of somebody who is signed in, without HTTP. */
   signIn: (options?: TestSignIn) => Promise<string>;
+  /** An access token of somebody who is signed in elsewhere, for `Authorization: Bearer`. */
+  accessToken: (options?: Omit<TestSignIn, 'cookieName'>) => Promise<string>;
+  /** A new API key, `sk_…`, for `Authorization: Bearer`. */
+  createApiKey: (key?: TestApiKey) => string;
+  revokeApiKey: (value: string) => void;
   /** Signs in on the sign-in page, over HTTP. Returns the callback URL that WorkOS redirects to. */
   authorize: (url: string | URL, visit?: TestVisit) => Promise<string>;
   /** Makes an operation fail until `restore`, `recover` or its `times` are over. */
@@ -107,12 +113,16 @@ function controls(
   { cookiePassword }: Settings,
   url: string,
 ): Controls {
-  const { sessions, calls, faults, keys, steps } = environment;
+  const { sessions, calls, faults, keys, steps, apiKeys } = environment;
+  const signIn = createSignIn({ directory, sessions, cookiePassword });
   return {
     calls: calls.all,
     callsTo: calls.to,
     users: () => directory.people().map((person) => person.user),
-    signIn: createSignIn({ directory, sessions, cookiePassword }),
+    signIn: signIn.cookie,
+    accessToken: signIn.accessToken,
+    createApiKey: apiKeys.issue,
+    revokeApiKey: apiKeys.revoke,
     authorize: (address, choice = {}) => {
       const first = directory.people()[0]?.user.id;
       return visit(new URL(address, url), { ...(first === undefined ? {} : { user: first }), ...choice });

@@ -41,7 +41,9 @@ type WithAuth = IncomingMessage & { auth: Auth; user?: { id: string; email: stri
 export const whoami: Handler = (req, res) => {
   const { auth, user } = req as WithAuth;
   const told =
-    auth.type === null ? { reason: auth.reason, signInUrl: auth.signInUrl } : { sessionId: auth.sessionId };
+    auth.type === null
+      ? { reason: auth.reason, signInUrl: auth.signInUrl }
+      : { type: auth.type, ...(auth.user ? { sessionId: auth.sessionId } : {}) };
   json(res, { email: user?.email ?? null, ...told });
 };
 
