@@ -8,6 +8,9 @@ const UNAMBIGUOUS = /^(?:\/(?![/\\])|https?:\/\/[^/\\])/i;
 
 const HOSTILE = /[\u0000-\u001f\u007f\\]/;
 
+/** Begins with the name of a host, even if it is our own: what follows would be read as a path once more. */
+const DOUBLED = /^[/\\]{2}/;
+
 export interface ReturnToRules {
   /** The application's own origin: a safe URL of it comes back as a path. */
   origin: string;
@@ -44,8 +47,10 @@ function parse(value: string, base: string): URL | undefined {
   return URL.canParse(value, base) ? new URL(value, base) : undefined;
 }
 
+/** Whether a path is one of this origin to whoever reads it, and again to whoever reads what they made of it. */
 function staysOn(url: URL, path: string | undefined): boolean {
-  return path !== undefined && parse(path, url.origin)?.origin === url.origin;
+  const again = path === undefined || DOUBLED.test(path) ? undefined : parse(path, url.origin);
+  return again?.origin === url.origin && !DOUBLED.test(again.pathname);
 }
 
 function decoded(path: string): string | undefined {
