@@ -51,7 +51,11 @@ export function mountDoor(config: Config, openVisit: OpenVisit, handlers: DoorHa
 
   const own = guardKind((req) => visitsOf(req).filter((visit) => visit.at.config === config));
   const mounted: Middleware = (req, res, next) => {
-    router(req, res, next);
+    router(req, res, (error) => {
+      // The router passes a request target that it cannot read by all that is mounted on it.
+      if (error === undefined || error === null) session(req, res, next);
+      else next(error);
+    });
   };
   return Object.assign(mounted, {
     session,

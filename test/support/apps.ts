@@ -20,6 +20,8 @@ export interface App {
   use: (...args: [Handler] | [path: string, handler: Handler]) => void;
   /** For one path, whatever the method. */
   route: (path: string, ...handlers: Handler[]) => void;
+  /** A setting of Express; the others have none. */
+  set?: (name: string, value: unknown) => void;
 }
 
 const ALL = ['express5', 'express4', 'connect', 'http'] as const;
@@ -137,6 +139,9 @@ function withExpress(app: ExpressLike, build: (app: App) => void, errors: unknow
     },
     route: (path, ...handlers) => {
       app.all(path, ...handlers);
+    },
+    set: (name, value) => {
+      app.set(name, value);
     },
   });
   app.use((error: unknown, _req: IncomingMessage, res: ServerResponse, _next: Next) => {

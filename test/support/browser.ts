@@ -1,4 +1,4 @@
-import { request, type IncomingHttpHeaders } from 'node:http';
+import { request, type Agent, type IncomingHttpHeaders } from 'node:http';
 import { CookieJar } from 'tough-cookie';
 
 export interface Reply {
@@ -14,6 +14,8 @@ export interface Ask {
   method?: string;
   headers?: Record<string, string>;
   body?: string;
+  /** Keeps connections for the next exchange; without it, each has its own. */
+  agent?: Agent;
 }
 
 /** What a browser sends when a person follows a link or types an address. */
@@ -33,11 +35,11 @@ export const FETCH = {
 };
 
 /** One HTTP exchange, the request target to the letter. */
-export function send(url: string, { method = 'GET', headers = {}, body }: Ask = {}): Promise<Reply> {
+export function send(url: string, { method = 'GET', headers = {}, body, agent }: Ask = {}): Promise<Reply> {
   const { hostname, port, origin } = new URL(url);
   const path = url.slice(origin.length) || '/';
   return new Promise((resolve, reject) => {
-    const req = request({ hostname, port, path, method, headers, agent: false }, (res) => {
+    const req = request({ hostname, port, path, method, headers, agent: agent ?? false }, (res) => {
       const chunks: Buffer[] = [];
       res.on('data', (chunk: Buffer) => chunks.push(chunk));
       res.on('error', reject);
