@@ -85,6 +85,11 @@ function finish(
   return land(res, done.returnTo, config);
 }
 
+/** A state that is there, but empty or in another spelling: a malformed answer, and not one that nobody asked for. */
+function isMisspeltState([name, value]: [name: string, value: string]): boolean {
+  return /^state\b/i.test(name) || /;state=/i.test(value);
+}
+
 /** A code that nobody here asked for never makes a session by itself (impersonation from the dashboard, IdP-initiated sign-in). */
 async function withoutState(
   params: URLSearchParams,
@@ -93,6 +98,7 @@ async function withoutState(
   parts: CallbackParts,
 ): Promise<'sent'> {
   const { routes } = parts.config;
+  if ([...params].some(isMisspeltState)) throw new AuthKitError('invalid_request', 'the state is malformed');
   if (parts.unsolicited && isPageLoad(req)) {
     return finish(await parts.unsolicited(codeOf(params, parts.config), req, res), req, res, parts);
   }
