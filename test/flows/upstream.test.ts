@@ -3,6 +3,7 @@ import type { Fault } from 'authkit-express/testing';
 import { FRAMEWORKS } from '../support/apps.js';
 import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
 import { corpus, type Row } from '../support/corpora.js';
+import { counted } from '../support/tally.js';
 import { ADA, world, type World } from '../support/world.js';
 
 interface FailureRow extends Row {
@@ -66,10 +67,11 @@ describe.each(FRAMEWORKS)('what WorkOS can answer, on %s', (framework) => {
   const setUp = ({ name }: FailureRow) =>
     world(framework, {
       workos: { users: [{ id: SUBJECT, email: ADA }] },
-      authkit: { timeout: name.includes('slow body') ? 700 : 5000 },
+      authkit: { timeout: name.includes('slow body') ? 300 : 5000 },
     });
 
-  test.each(rows)('at a refresh: $id $name ($class)', async (row) => {
+  test.for(rows)('at a refresh: $id $name ($class)', async (row, context) => {
+    counted(context, { corpus: 'workos-failures, refresh', on: framework });
     const at = await setUp(row);
     const cookie = await at.cookie({ user: ADA });
     at.workos.clock.advance(600_000);
@@ -90,7 +92,8 @@ describe.each(FRAMEWORKS)('what WorkOS can answer, on %s', (framework) => {
     if (row.class.startsWith('terminal')) expect(at.workos.callsTo('refresh')).toHaveLength(1);
   });
 
-  test.each(rows)('at the callback: $id $name ($class)', async (row) => {
+  test.for(rows)('at the callback: $id $name ($class)', async (row, context) => {
+    counted(context, { corpus: 'workos-failures, callback', on: framework });
     const at = await setUp(row);
     const { location } = await at.browser.go(`${at.origin}/login`);
     const callback = await at.workos.authorize(location!, { user: ADA });

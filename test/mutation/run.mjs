@@ -4,24 +4,32 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '../..');
-const FILES = [
-  'return-to',
-  'seal',
-  'transaction',
-  'session',
-  'access-token',
-  'refresh',
-  'cookies',
-  'guards',
-  'errors',
-];
+/** Each file with the tests that judge it: fewer tests can only lower the score. */
+const FILES = {
+  'return-to': ['unit/return-to', 'hostile/redirects'],
+  seal: ['unit/seal', 'properties'],
+  transaction: ['unit/transaction', 'flows/sign-in', 'hostile/callback'],
+  session: ['unit/seal', 'unit/session', 'flows/session', 'flows/refresh', 'properties'],
+  'access-token': ['unit/access-token', 'flows/refresh'],
+  refresh: ['unit/authenticate', 'unit/refresh', 'flows/refresh', 'properties', 'scenarios'],
+  cookies: [
+    'unit/cookies',
+    'flows/session',
+    'flows/response',
+    'flows/logout',
+    'hostile/cookies',
+    'properties',
+  ],
+  guards: ['unit/rules', 'flows/guards', 'flows/session', 'flows/hooks', 'properties'],
+  errors: ['unit/errors', 'flows/hooks', 'flows/refresh', 'flows/session', 'properties'],
+};
 const GOAL = 90;
-const files = process.argv.length > 2 ? process.argv.slice(2) : FILES;
+const files = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(FILES);
 const reports = join(root, 'reports/mutation');
 mkdirSync(reports, { recursive: true });
 
-const run = (command, args, cwd = root) =>
-  spawnSync(command, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'] }).status ?? 1;
+const run = (command, args, cwd = root, env = {}) =>
+  spawnSync(command, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...env } });
 
 if (!existsSync(join(import.meta.dirname, 'node_modules'))) run('npm', ['install'], import.meta.dirname);
 const stryker = join(import.meta.dirname, 'node_modules/.bin/stryker');
@@ -34,7 +42,7 @@ const rows = files.map((file) => {
     own,
     JSON.stringify({ ...config, mutate: [`src/${file}.ts`], jsonReporter: { fileName: report } }),
   );
-  run(stryker, ['run', own]);
+  run(stryker, ['run', own], root, { AUTHKIT_TESTS: FILES[file]?.join(',') });
   return tell(file, report);
 });
 console.table(Object.fromEntries(rows.map(({ file, ...row }) => [file, row])));

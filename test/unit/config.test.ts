@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { AuthKitError, authkit } from 'authkit-express';
 import { resolveConfig } from '../../src/config/index.js';
 import { corpus, type Row } from '../support/corpora.js';
+import { counted } from '../support/tally.js';
 
 const good = {
   clientId: 'client_01TEST',
@@ -40,7 +41,8 @@ const PLACES: Record<string, (value: unknown) => object> = {
 };
 
 describe('values of the corpus', () => {
-  test.each(corpus<ValueRow>('config-values'))('$id $field $value is refused', ({ field, value }) => {
+  test.for(corpus<ValueRow>('config-values'))('$id $field $value is refused', ({ field, value }, context) => {
+    counted(context, { corpus: 'config-values', on: 'function' });
     const options = { ...good, ...PLACES[field]!(value) };
     // A __Host- name is a good one where the cookie is secure and of this host alone.
     if (value === '__Host-x') expect(problemOf(options)).toBe('');
@@ -176,4 +178,74 @@ test('nothing but config_invalid is thrown, whatever is passed', () => {
 test('an own callback route is a route of ours all the same: nobody is sent back to it', () => {
   const config = resolveConfig({ ...good, routes: { callback: false } }, {});
   expect(config.returnToRules.ownPaths).toContain('/auth/callback');
+});
+
+describe('further values of the same kinds', () => {
+  const HEADER = [
+    '\r\nSet-Cookie: x=1',
+    'a;b',
+    'a=b',
+    'a b',
+    'a,b',
+    '"a"',
+    'é',
+    '\u0000',
+    ' a',
+    'a ',
+    '',
+    null,
+    1,
+    [],
+    {},
+  ];
+  const rows: [field: string, value: unknown][] = [
+    ...HEADER.filter((value) => value !== null).map((value): [string, unknown] => ['cookieName', value]),
+    ...HEADER.filter((value) => value !== null).map((value): [string, unknown] => ['cookieDomain', value]),
+    ...['/', '/x', '', 'x', '/;Secure'].map((value): [string, unknown] => ['cookiePath', value]),
+    ...['Lax', 'LAX', 'none', 'no', '', 1, true, 'lax; Secure', 'strict\n'].map(
+      (value): [string, unknown] => ['sameSite', value],
+    ),
+    ...[0, -1, 1.5, NaN, Infinity, '5', 34_560_001, 1e18, {}, [60]].map((value): [string, unknown] => [
+      'maxAge',
+      value,
+    ]),
+    ...[
+      '',
+      'short',
+      'x'.repeat(64),
+      'ab'.repeat(40),
+      'abcdefghij'.repeat(4),
+      ['good', 1],
+      [''],
+      7,
+      {},
+      [[]],
+      ' '.repeat(40),
+    ].map((value): [string, unknown] => ['cookiePassword', value]),
+    ...[
+      '',
+      '/cb',
+      'x',
+      'ftp://x/callback',
+      'javascript:alert(1)',
+      'https://u:p@x/callback',
+      'https://x/callback?a=1',
+      'https://x/callback#a',
+      'https:\\\\x\\callback',
+      'https:///callback',
+      'http://[::1/callback',
+      'https://x/other',
+      'data:,/callback',
+      ' https://x/callback',
+      'https://x/call back',
+      7,
+      {},
+    ].map((value): [string, unknown] => ['redirectUri', value]),
+  ];
+  test.for(rows)('%s %j is refused', ([field, value], context) => {
+    counted(context, { corpus: 'config-values, further', on: 'function' });
+    // None goes with https, which the good configuration has.
+    const isFine = field === 'sameSite' && value === 'none';
+    expect(problemOf({ ...good, ...PLACES[field]!(value) }) === '').toBe(isFine);
+  });
 });

@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { safeReturnTo } from '../../src/return-to.js';
+import { FRAMEWORKS } from '../support/apps.js';
+import { corpus, type Row } from '../support/corpora.js';
+import { place, staysOn, type Place } from '../support/place.js';
+import { tryAll } from '../support/tally.js';
+import { furtherRedirects } from './further.js';
+
+interface RedirectRow extends Row {
+  input: string;
+}
+
+/** Longer than what Node takes as headers, which it answers by itself. */
+const MAX_SENT = 4000;
+
+describe.each(FRAMEWORKS)('open redirects on %s', (framework) => {
+  let at: Place;
+  beforeAll(async () => {
+    at = await place(framework);
+  });
+  afterAll(() => at.close());
+
+  /** As the query parameter, sealed straight into a valid state, and as the request target that a guard remembers. */
+  async function threeWays({ input }: RedirectRow): Promise<number> {
+    if (input.length > MAX_SENT) {
+      const query = new URLSearchParams({ returnTo: input }).toString();
+      expect((await at.ask(`/auth/login?${query}`)).status).toBe(431);
+      return 1;
+    }
+    await arrives(await at.begin(input));
+    await arrives(await at.sealed({ returnTo: input }));
+    const remembered = await at.raw(input, ['Accept: text/html']);
+    // No answer of the application's: what Node's parser refuses is answered by Node.
+    const [location, ...others] = [...remembered.matchAll(/^location: (.*)\r$/gim)].map((match) => match[1]!);
+    expect(others).toEqual([]);
+    expect(remembered.slice(0, 400)).not.toMatch(/^HTTP\/1\.1 5/);
+    expect(at.served()).toBe(0);
+    if (location === undefined) return 3;
+    const login = new URL(location, at.origin);
+    expect(login.origin + login.pathname).toBe(`${at.origin}/auth/login`);
+    await arrives(await at.begin(login.searchParams.get('returnTo') ?? '/'));
+    return 3;
+  }
+
+  async function arrives(begun: Parameters<Place['finish']>[0]): Promise<void> {
+    const reply = await at.finish(begun);
+    expect(reply.status).toBe(302);
+    staysOn(at.origin, reply.headers.location!);
+  }
+
+  test('each row, three ways', async (context) => {
+    const rows = corpus<RedirectRow>('open-redirect');
+    await tryAll(context, { corpus: 'open-redirect, 3 ways', on: framework }, rows, threeWays);
+  });
+
+  test('further rows of the same kinds, three ways', async (context) => {
+    // A sample over HTTP; all of them below.
+    const rows = furtherRedirects().filter((_, index) => index % 240 === FRAMEWORKS.indexOf(framework));
+    await tryAll(context, { corpus: 'open-redirect, further', on: framework }, rows, threeWays);
+  });
+
+  test('good values are kept', async (context) => {
+    const rows = corpus<RedirectRow & { must_resolve_to: string }>('open-redirect-accept');
+    await tryAll(context, { corpus: 'open-redirect-accept', on: framework }, rows, async (row) => {
+      const reply = await at.finish(await at.begin(row.input));
+      expect(reply.location).toBe(row.must_resolve_to.replace('https://app.example.com', at.origin));
+      return 1;
+    });
+  });
+});
+
+test('further rows of the same kinds never leave the origin', async (context) => {
+  const origin = 'https://app.example.com';
+  const ownPaths = ['/auth/login', '/auth/callback', '/auth/logout'];
+  const rules = { origin, origins: [], ownPaths };
+  const name = { corpus: 'open-redirect, further', on: 'function' };
+  await tryAll(context, name, furtherRedirects(), ({ input }) => {
+    const safe = safeReturnTo(input, rules);
+    if (safe === undefined) return 1;
+    staysOn(origin, safe);
+    expect(safeReturnTo(safe, rules)).toBe(safe);
+    return 1;
+  });
+});
