@@ -1,8 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { ApiKey, User } from '@workos-inc/node';
 import type { Claims, TokenClaims } from './access-token.js';
-import type { Request, Response } from './http.js';
-import { markPersonal } from './response-head.js';
 import { compileRule, type Rule, type Subject } from './rules.js';
 
 /** What everybody has who is known: a person, an API key, a machine. Read-only. */
@@ -95,25 +93,30 @@ export function signedOut(reason: SignedOut['reason'], signInUrl: string): Signe
 }
 
 /**
- * Gives the request `auth` and `user`. They are read as they are now, so that a refresh half-way is seen by everybody;
- * reading marks the answer as personal; and another middleware may replace them without being believed by a guard.
+ * Makes what gives a request `auth` and `user`. They are read as they are now, so that a refresh half-way is seen by
+ * everybody; and another middleware may replace them without being believed by a guard.
+ *
+ * One pair of accessors for all requests: with a pair of its own, each request would get a shape of its own, and
+ * everything that Express does with it afterwards takes longer.
  */
-export function expose(req: Request, res: Response, current: () => Auth): void {
-  const read = () => {
-    markPersonal(res);
-    return current();
+export function createExpose(read: (req: object) => Auth | undefined): (req: IncomingMessage) => void {
+  const auth = accessor('auth', read);
+  const user = accessor('user', (req) => read(req)?.user ?? undefined);
+  return (req) => {
+    Object.defineProperty(req, 'auth', auth);
+    Object.defineProperty(req, 'user', user);
   };
-  accessor(req, 'auth', read);
-  accessor(req, 'user', () => read().user ?? undefined);
 }
 
-function accessor(req: IncomingMessage, name: 'auth' | 'user', get: () => unknown): void {
-  Object.defineProperty(req, name, {
+function accessor(name: 'auth' | 'user', read: (req: object) => unknown): PropertyDescriptor {
+  return {
     configurable: true,
     enumerable: true,
-    get,
-    set(value: unknown) {
-      Object.defineProperty(req, name, { value, configurable: true, enumerable: true, writable: true });
+    get(this: object) {
+      return read(this);
     },
-  });
+    set(this: object, value: unknown) {
+      Object.defineProperty(this, name, { value, configurable: true, enumerable: true, writable: true });
+    },
+  };
 }

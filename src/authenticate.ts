@@ -1,4 +1,4 @@
-import { peek, type Claims, type Verdict, type VerifyAccessToken } from './access-token.js';
+import { peek, type Verdict, type VerifyAccessToken } from './access-token.js';
 import { type AuthKitError, unavailable } from './errors.js';
 import { atMost } from './keys.js';
 import { log } from './log.js';
@@ -16,7 +16,7 @@ import type { Session } from './session.js';
  * - `unknown`: cannot be judged now; nobody is signed out over that.
  */
 export type Authentication =
-  | { readonly kind: 'active'; readonly session: Session; readonly claims: Claims; readonly sealed?: string }
+  | (Verified & { readonly sealed?: string })
   | { readonly kind: 'absent'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' }
   | { readonly kind: 'ended'; readonly error: AuthKitError }
   | { readonly kind: 'unknown'; readonly error: AuthKitError; readonly sealed?: string };
@@ -61,7 +61,7 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
       if (values.length === 0) return NONE;
       for (const value of values) {
         const known = memory.recall(value);
-        if (known) return { kind: 'active', session: known.session, claims: known.claims };
+        if (known) return known;
         const session = open(value);
         if (session) return judge(value, session, mayRefresh, parts);
       }
@@ -93,9 +93,10 @@ function judge(
     const { claims } = verdict;
     if (claims.sub !== session.user.id) return absent('invalid', 'sub');
     const isDue = now() >= dueAt(claims);
-    if (isDue && mayRefresh && refresh.mayTryAhead(session)) return renewAhead({ session, claims }, parts);
-    if (!isDue) memory.remember(value, { session, claims });
-    return { kind: 'active', session, claims } as const;
+    const verified: Verified = { kind: 'active', session, claims };
+    if (isDue && mayRefresh && refresh.mayTryAhead(session)) return renewAhead(verified, parts);
+    if (!isDue) memory.remember(value, verified);
+    return verified;
   };
   const verdict = verify(session.accessToken);
   return verdict instanceof Promise ? verdict.then(decide) : decide(verdict);
@@ -114,15 +115,17 @@ async function renew(
   const { session: next, sealed } = result;
   const verdict = await verify(next.accessToken, true);
   if (verdict.kind !== 'valid') return { ...unknownKeys(), sealed };
-  memory.remember(sealed, { session: next, claims: verdict.claims });
-  return { kind: 'active', session: next, claims: verdict.claims, sealed };
+  const verified: Verified = { kind: 'active', session: next, claims: verdict.claims };
+  memory.remember(sealed, verified);
+  return { ...verified, sealed };
 }
 
 /** The old token still holds: newer ones are welcome, but nobody waits long for them or fails without them. */
-async function renewAhead({ session, claims }: Verified, parts: Parts): Promise<Authentication> {
+async function renewAhead(verified: Verified, parts: Parts): Promise<Authentication> {
+  const { session } = verified;
   const result = (await atMost(parts.patience, renew(session, parts))) as Authentication | undefined;
   if (result === undefined) parts.refresh.postpone(session);
-  return result === undefined || result.kind === 'unknown' ? { kind: 'active', session, claims } : result;
+  return result === undefined || result.kind === 'unknown' ? verified : result;
 }
 
 /** Always named in a refresh, so that a refresh never changes the organization by itself. */

@@ -3,8 +3,9 @@ import type { Claims, TokenClaims } from './access-token.js';
 import type { ApiKeyAuth, BearerAuth, Caller, MachineAuth, SessionAuth } from './auth.js';
 import { compileRule, type Rule, type Subject } from './rules.js';
 import type { Session } from './session.js';
+import { createSlot } from './slot.js';
 
-const built = new WeakMap<Session, SessionAuth>();
+const built = createSlot<Session, SessionAuth>();
 
 /** The person of a session, the same object each time. */
 export function signedInAs(session: Session, claims: Claims): SessionAuth {

@@ -71,7 +71,8 @@ function sessionCookie(name: string, attributes: Attributes): SessionCookie {
   const isOurs = (key: string) => key === name || chunkIndex(name, key) !== undefined;
   return {
     sessionValues(req) {
-      if (!req.headers.cookie?.includes(name)) return [];
+      const only = onlyValue(req.headers.cookie, name);
+      if (only !== undefined) return only;
       const whole = present(req, (key) => key === name).map(([, value]) => value);
       return whole.length > 0 ? whole.slice(0, MAX_DUPLICATES) : joined(name, present(req, isOurs));
     },
@@ -133,6 +134,22 @@ function pairs(req: Request): [name: string, value: string][] {
     if (equals > 0) found.push([pair.slice(0, equals).trim(), pair.slice(equals + 1).trim()]);
   }
   return found;
+}
+
+const NONE: readonly string[] = [];
+
+/**
+ * The values where it is plain at a glance: the name does not occur, or occurs once and as a cookie's. This is nearly
+ * every request, and taking the whole header apart costs more than all else that a remembered session needs.
+ */
+function onlyValue(header: string | undefined, name: string): readonly string[] | undefined {
+  const start = header?.indexOf(name) ?? -1;
+  if (header === undefined || start === -1) return NONE;
+  const equals = start + name.length;
+  if (header[equals] !== '=' || (start > 0 && !header.startsWith('; ', start - 2))) return undefined;
+  if (header.includes(name, equals)) return undefined;
+  const end = header.indexOf(';', equals);
+  return [header.slice(equals + 1, end === -1 ? undefined : end).trim()];
 }
 
 function chunkIndex(name: string, key: string): number | undefined {

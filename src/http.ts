@@ -25,25 +25,35 @@ export type Handler = (req: Request, res: Response) => Outcome | Promise<Outcome
  */
 export function middleware(handler: Handler): Middleware {
   return function authkitMiddleware(req, res, next) {
-    const fail = (error: unknown) => {
-      next(
-        isPassedOn(error) ? error : new TypeError('something was thrown that is no error', { cause: error }),
-      );
-    };
-    const finish = (outcome: Outcome) => {
-      if (outcome === 'next') next();
-      else if (outcome !== 'sent') fail(outcome.error);
-    };
     let outcome;
     try {
       outcome = handler(req, res);
     } catch (error) {
-      fail(error);
+      fail(error, next);
       return;
     }
-    if (outcome instanceof Promise) outcome.then(finish, fail);
-    else finish(outcome);
+    if (outcome instanceof Promise) {
+      outcome.then(
+        (value) => {
+          finish(value, next);
+        },
+        (error: unknown) => {
+          fail(error, next);
+        },
+      );
+    } else {
+      finish(outcome, next);
+    }
   };
+}
+
+function finish(outcome: Outcome, next: Next): void {
+  if (outcome === 'next') next();
+  else if (outcome !== 'sent') fail(outcome.error, next);
+}
+
+function fail(error: unknown, next: Next): void {
+  next(isPassedOn(error) ? error : new TypeError('something was thrown that is no error', { cause: error }));
 }
 
 /**
@@ -107,7 +117,12 @@ function accepts(req: Request, type: string): boolean {
 /** Adds `field` to `Vary` and keeps what is there. */
 export function vary(res: Response, field: string): void {
   if (res.headersSent) return;
-  const current = [res.getHeader('vary') ?? []].flat().map(String).join(', ');
+  const present = res.getHeader('vary');
+  if (present === undefined) {
+    res.setHeader('Vary', field);
+    return;
+  }
+  const current = [present].flat().map(String).join(', ');
   const named = current.split(',').map((name) => name.trim().toLowerCase());
   if (named.includes('*') || named.includes(field.toLowerCase())) return;
   res.setHeader('Vary', current === '' ? field : `${current}, ${field}`);

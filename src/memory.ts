@@ -3,8 +3,9 @@ import type { Claims } from './access-token.js';
 import { dueAt } from './refresh.js';
 import { sessionIdOf, type Session } from './session.js';
 
-/** A session that was opened and verified. */
+/** A session that was opened and verified: what every request with its cookie comes to, as the same object. */
 export interface Verified {
+  readonly kind: 'active';
   readonly session: Session;
   readonly claims: Claims;
 }
@@ -19,6 +20,12 @@ export interface SessionMemory {
   end: (session: Session) => void;
 }
 
+interface Entry {
+  readonly value: string;
+  readonly verified: Verified;
+  readonly until: number;
+}
+
 /** A verified token is judged again after this long, so that a key that WorkOS withdrew does not live on here. */
 const JUDGED = 600_000;
 const MAX_BYTES = 32 * 1_048_576;
@@ -26,11 +33,14 @@ const MAX_BYTES = 32 * 1_048_576;
 const ENDED_FOR = 86_400_000;
 const MAX_ENDED = 10_000;
 
+/** The end of a seal is a MAC over the rest: enough to find it by, and a fraction of it to hash on each request. */
+const TAIL = 48;
+
 export function createSessionMemory(now: () => number): SessionMemory {
-  const verified = new LRUCache<string, Verified & { until: number }>({
+  const entries = new LRUCache<string, Entry>({
     maxSize: MAX_BYTES,
     // The claims and the user stand in the value once more, as objects.
-    sizeCalculation: (_, value) => value.length * 4 + 512,
+    sizeCalculation: ({ value }) => value.length * 4 + 512,
   });
   const ended = new LRUCache<string, true>({
     max: MAX_ENDED,
@@ -38,18 +48,31 @@ export function createSessionMemory(now: () => number): SessionMemory {
     ttlResolution: 0,
     perf: { now },
   });
-  const isLive = (session: Pick<Session, 'accessToken'>) => !ended.has(sessionIdOf(session) ?? '');
+  const hasEnded = (sessionId: string) => ended.size > 0 && ended.has(sessionId);
   return {
     recall(value) {
-      const known = verified.get(value);
-      return known && now() < known.until && isLive(known.session) ? known : undefined;
+      const entry = entries.get(value.slice(-TAIL));
+      // What was found by its end is believed only if all of it is the same.
+      if (entry?.value !== value || now() >= entry.until) return undefined;
+      return hasEnded(entry.verified.claims.sid) ? undefined : entry.verified;
     },
-    remember(value, { session, claims }) {
-      verified.set(value, { session, claims, until: Math.min(dueAt(claims), now() + JUDGED) });
+    remember(value, verified) {
+      const { claims } = verified;
+      const own = copy(value);
+      entries.set(copy(value.slice(-TAIL)), {
+        value: own,
+        verified,
+        until: Math.min(dueAt(claims), now() + JUDGED),
+      });
     },
-    isLive,
+    isLive: (session) => ended.size === 0 || !hasEnded(sessionIdOf(session) ?? ''),
     end(session) {
       ended.set(sessionIdOf(session) ?? '', true);
     },
   };
+}
+
+/** A string that is not a view into the whole Cookie header, and so does not keep that alive. */
+function copy(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }

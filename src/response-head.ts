@@ -1,5 +1,6 @@
 import onHeaders from 'on-headers';
 import { vary, type Response } from './http.js';
+import { createSlot } from './slot.js';
 
 /**
  * What must be in the head of a response whatever its handler does: `setHeader('Set-Cookie', …)` drops cookies that
@@ -7,20 +8,20 @@ import { vary, type Response } from './http.js';
  */
 interface Head {
   /** By cookie name. Asked as the head is written: a session that has ended meanwhile gives `undefined`. */
-  readonly cookies: Map<string, () => string | undefined>;
+  cookies: Map<string, () => string | undefined> | undefined;
   /** Milliseconds by name; asked as the head is written. */
-  readonly timings: Map<string, () => number>;
+  timings: Map<string, () => number> | undefined;
   /** The answer depends on who asks. */
   isPersonal: boolean;
   /** A guard let it through. */
   isGuarded: boolean;
 }
 
-const heads = new WeakMap<Response, Head>();
+const heads = createSlot<Response, Head>();
 
 /** Adds or replaces one cookie of ours. `line` is a complete `Set-Cookie` value, asked for as late as possible. */
 export function sendCookie(res: Response, name: string, line: () => string | undefined): void {
-  const { cookies } = headOf(res);
+  const cookies = (headOf(res).cookies ??= new Map());
   cookies.delete(name);
   cookies.set(name, line);
 }
@@ -34,7 +35,7 @@ export function sendCookie(res: Response, name: string, line: () => string | und
 export function startTimer(res: Response, name: string): () => void {
   const started = performance.now();
   let took: number | undefined;
-  const { timings } = headOf(res);
+  const timings = (headOf(res).timings ??= new Map());
   if (!timings.has(name)) timings.set(name, () => took ?? performance.now() - started);
   return () => {
     took ??= performance.now() - started;
@@ -56,33 +57,37 @@ export function markGuarded(res: Response): void {
 function headOf(res: Response): Head {
   let head = heads.get(res);
   if (!head) {
-    const created: Head = { cookies: new Map(), timings: new Map(), isPersonal: false, isGuarded: false };
-    heads.set(res, (head = created));
-    onHeaders(res, () => {
-      settle(res, created);
-    });
+    heads.set(res, (head = { cookies: undefined, timings: undefined, isPersonal: false, isGuarded: false }));
+    onHeaders(res, settle);
   }
   return head;
 }
 
-function settle(res: Response, { cookies, timings, isPersonal, isGuarded }: Head): void {
-  for (const [name, took] of timings) res.appendHeader('Server-Timing', `${name};dur=${took().toFixed(2)}`);
+function settle(this: Response): void {
+  const { cookies, timings, isPersonal, isGuarded } = headOf(this);
+  for (const [name, took] of timings ?? [])
+    this.appendHeader('Server-Timing', `${name};dur=${took().toFixed(2)}`);
+  if (cookies && setCookies(this, cookies)) forbidStoring(this);
+  else if (isGuarded && !isNeverStored(this)) this.setHeader('Cache-Control', 'private, no-cache');
+  else if (!isPersonal) return;
+  vary(this, 'Cookie');
+}
+
+/** @returns Whether there is one. */
+function setCookies(res: Response, cookies: NonNullable<Head['cookies']>): boolean {
   const lines = [...cookies].flatMap(([name, line]) => {
     const value = line();
     return value === undefined ? [] : [{ name, value }];
   });
-  if (lines.length > 0) {
-    const others = [res.getHeader('set-cookie') ?? []].flat().map(String);
-    const kept = others.filter((other) => !lines.some(({ name }) => other.startsWith(`${name}=`)));
-    res.setHeader('Set-Cookie', [...kept, ...lines.map(({ value }) => value)]);
-    forbidStoring(res);
-  } else if (isGuarded && !isNeverStored(res)) {
-    res.setHeader('Cache-Control', 'private, no-cache');
-  }
-  if (isPersonal || lines.length > 0) vary(res, 'Cookie');
+  if (lines.length === 0) return false;
+  const others = [res.getHeader('set-cookie') ?? []].flat().map(String);
+  const kept = others.filter((other) => !lines.some(({ name }) => other.startsWith(`${name}=`)));
+  res.setHeader('Set-Cookie', [...kept, ...lines.map(({ value }) => value)]);
+  return true;
 }
 
 function isNeverStored(res: Response): boolean {
+  if (!res.hasHeader('cache-control')) return false;
   return /(?:^|[\s,])no-store(?:$|[\s,])/i.test(String(res.getHeader('cache-control') ?? ''));
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { AnswerError } from './answer.js';
-import { expose, signedOut, type Auth, type Caller } from './auth.js';
+import { createExpose, signedOut, type Auth, type Caller } from './auth.js';
 import type { Authentication, Authenticator } from './authenticate.js';
 import { signedInAs } from './callers.js';
 import type { Config } from './config/index.js';
@@ -9,31 +9,39 @@ import type { TokenJudges } from './credentials.js';
 import { type AuthKitError, unavailable } from './errors.js';
 import { target, type Request, type Response } from './http.js';
 import { atMost } from './keys.js';
-import { startTimer } from './response-head.js';
+import { markPersonal, startTimer } from './response-head.js';
 import { safeReturnTo } from './return-to.js';
 import type { Session } from './session.js';
+import { createSlot } from './slot.js';
 
 /** One request at one instance: the session it came with, and what became of it since. */
 export interface Visit {
   /** The instance; its identity tells one from another. */
   readonly at: VisitParts;
-  auth: () => Auth;
+  auth(): Auth;
   /** The session, if somebody is signed in as far as is known now. */
-  session: () => Session | undefined;
+  session(): Session | undefined;
   /** What the cookie came to, waited for within the deadline of a request. */
-  settled: () => Authentication | Promise<Authentication>;
+  settled(): Authentication | Promise<Authentication>;
   /** From here on the request has this session, and its response the cookie that goes with it. */
-  become: (result: Authentication) => void;
+  become(result: Authentication): void;
   /** From here on the request is of this caller, whom a token names. A cookie says nothing any more. */
-  present: (caller: Caller) => void;
+  present(caller: Caller): void;
 }
 
 /** What guards believe. `req.auth` and `req.user` are for the application, and anybody can set them. */
-const visits = new WeakMap<IncomingMessage, Visit[]>();
+const visits = createSlot<object, Visits>();
+
+interface Visits {
+  readonly list: Visit[];
+  readonly res: Response;
+}
+
+const NOWHERE: readonly Visit[] = [];
 
 /** The visits of a request, in mount order. */
 export function visitsOf(req: IncomingMessage): readonly Visit[] {
-  return visits.get(req) ?? [];
+  return visits.get(req)?.list ?? NOWHERE;
 }
 
 /** A guard believed a token: all instances speak of the same caller from here on. */
@@ -43,7 +51,25 @@ export function present(req: IncomingMessage, caller: Caller): void {
 
 /** Of several instances, the first at which the request is signed in, else the first. */
 export function firstSignedIn(list: readonly Visit[]): Visit | undefined {
+  if (list.length === 1) return list[0];
   return list.find((visit) => visit.auth().type !== null) ?? list[0];
+}
+
+/** Gives a request `auth` and `user`, read as they are at the moment; reading marks the answer as personal. */
+const expose = createExpose((req) => {
+  const found = nearest(req);
+  if (!found) return undefined;
+  markPersonal(found.res);
+  return firstSignedIn(found.list)?.auth();
+});
+
+/** Of the request, or of the one that it inherits from: some wrap a request by `Object.create`. */
+function nearest(req: object): Visits | undefined {
+  for (let object: object | null = req; object; object = Object.getPrototypeOf(object) as object | null) {
+    const found = visits.get(object);
+    if (found) return found;
+  }
+  return undefined;
 }
 
 export interface VisitParts {
@@ -62,19 +88,19 @@ export type OpenVisit = (req: Request, res: Response) => Visit | Promise<Visit>;
 export function createVisits(parts: VisitParts): OpenVisit {
   const { config, cookies, authenticator, patience } = parts;
   return (req, res) => {
-    const list = visits.get(req) ?? [];
-    const opened = list.find((visit) => visit.at === parts);
+    const others = visits.get(req);
+    const opened = others?.list.find((visit) => visit.at === parts);
     if (opened) return opened;
     // Where the head is gone no cookie can be set, so nothing is refreshed that could not be handed over.
     const stop = config.serverTiming ? startTimer(res, 'authkit-session') : undefined;
     const pending = authenticator.authenticate(cookies.sessionValues(req), !res.headersSent);
     if (pending instanceof Promise) void pending.then(stop, stop);
     else stop?.();
-    const visit = createVisit(req, res, pending, parts);
-    list.push(visit);
-    if (list.length === 1) {
-      visits.set(req, list);
-      expose(req, res, () => (firstSignedIn(list) ?? visit).auth());
+    const visit = new RequestVisit(parts, req, res, pending);
+    if (others) others.list.push(visit);
+    else {
+      visits.set(req, { list: [visit], res });
+      expose(req);
     }
     return pending instanceof Promise
       ? atMost(patience, visit.settled() as Promise<unknown>).then(() => visit)
@@ -82,41 +108,51 @@ export function createVisits(parts: VisitParts): OpenVisit {
   };
 }
 
-function createVisit(
-  req: Request,
-  res: Response,
-  pending: Authentication | Promise<Authentication>,
-  parts: VisitParts,
-): Visit {
-  const { config, cookies, authenticator } = parts;
-  let result: Authentication | undefined;
-  let auth: Auth | undefined;
-  let caller: Caller | undefined;
+class RequestVisit implements Visit {
+  private result: Authentication | undefined = undefined;
+  private current: Auth | undefined = undefined;
+  private caller: Caller | undefined = undefined;
+  private readonly waiting: Promise<void> | undefined;
 
-  const become = (next: Authentication) => {
-    result = deliver(req, res, next, cookies, authenticator);
-    auth = undefined;
-  };
-  // What the handler did meanwhile, such as signing out, is newer than what the cookie came to.
-  const waiting =
-    pending instanceof Promise
-      ? pending.then((value) => {
-          if (!result) become(value);
-        })
-      : undefined;
-  if (!(pending instanceof Promise)) become(pending);
+  constructor(
+    readonly at: VisitParts,
+    private readonly req: Request,
+    private readonly res: Response,
+    pending: Authentication | Promise<Authentication>,
+  ) {
+    if (pending instanceof Promise) {
+      // What the handler did meanwhile, such as signing out, is newer than what the cookie came to.
+      this.waiting = pending.then((value) => {
+        if (!this.result) this.become(value);
+      });
+    } else {
+      this.waiting = undefined;
+      this.become(pending);
+    }
+  }
 
-  return {
-    at: parts,
-    auth: () => caller ?? (auth ??= toAuth(result, () => signInUrl(req, config))),
-    session: () => (result?.kind === 'active' && !caller ? result.session : undefined),
-    settled: () =>
-      result ?? atMost(config.timeout * 2, waiting as Promise<void>).then(() => result ?? unanswered()),
-    become,
-    present: (next) => {
-      caller = next;
-    },
-  };
+  auth(): Auth {
+    return this.caller ?? (this.current ??= toAuth(this.result, () => signInUrl(this.req, this.at.config)));
+  }
+
+  session(): Session | undefined {
+    return this.result?.kind === 'active' && !this.caller ? this.result.session : undefined;
+  }
+
+  settled(): Authentication | Promise<Authentication> {
+    if (this.result) return this.result;
+    const { timeout } = this.at.config;
+    return atMost(timeout * 2, this.waiting as Promise<void>).then(() => this.result ?? unanswered());
+  }
+
+  become(next: Authentication): void {
+    this.result = deliver(this.req, this.res, next, this.at);
+    this.current = undefined;
+  }
+
+  present(caller: Caller): void {
+    this.caller = caller;
+  }
 }
 
 /** The cookie that goes with a result. A session that no cookie can hold is said so, never dropped in silence. */
@@ -124,15 +160,17 @@ function deliver(
   req: Request,
   res: Response,
   result: Authentication,
-  cookies: Cookies,
-  authenticator: Authenticator,
+  { cookies, authenticator }: VisitParts,
 ): Authentication {
+  if (result.kind === 'absent' || (result.kind !== 'ended' && result.sealed === undefined)) return result;
   if (res.headersSent) return result;
-  if (result.kind === 'ended') cookies.clearSession(req, res);
-  if ((result.kind !== 'active' && result.kind !== 'unknown') || result.sealed === undefined) return result;
+  if (result.kind === 'ended') {
+    cookies.clearSession(req, res);
+    return result;
+  }
   try {
     const isLive = () => result.kind !== 'active' || authenticator.isLive(result.session);
-    cookies.setSession(req, res, result.sealed, isLive);
+    cookies.setSession(req, res, result.sealed as string, isLive);
     return result;
   } catch (error) {
     return { kind: 'unknown', error: error as AuthKitError };

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { requireAuth, type Auth } from 'authkit-express';
+import { FETCH, send } from '../support/browser.js';
+import { ADA, json, world } from '../support/world.js';
+
+test('a remembered session is found again by the whole of its cookie, not by a part of it', async () => {
+  const { origin, cookie, served } = await world('express5');
+  const value = await cookie({ user: ADA });
+  const ask = (header: string) => send(`${origin}/account`, { headers: { ...FETCH, cookie: header } });
+  expect((await ask(value)).status).toBe(200);
+  expect((await ask(value)).status).toBe(200);
+  const before = served();
+  for (const index of [
+    20,
+    60,
+    120,
+    300,
+    Math.floor(value.length / 2),
+    value.length - 80,
+    value.length - 20,
+  ]) {
+    const char = value[index] === 'A' ? 'B' : 'A';
+    const forged = value.slice(0, index) + char + value.slice(index + 1);
+    expect((await ask(forged)).status, String(index)).toBe(401);
+  }
+  expect(served()).toBe(before);
+});
+
+test('whoever inherits from a request reads the same auth, and setting it there leaves the request alone', async () => {
+  const { origin, cookie } = await world('express5', {
+    routes: (app) => {
+      app.route('/inherited', requireAuth(), (req, res) => {
+        const own = req as typeof req & { auth: Auth };
+        const inherited = Object.create(own) as typeof own;
+        const email = inherited.auth.user?.email;
+        inherited.auth = { ...own.auth, user: null } as Auth;
+        json(res, { email, still: own.auth.user?.email });
+      });
+    },
+  });
+  const reply = await send(`${origin}/inherited`, {
+    headers: { ...FETCH, cookie: await cookie({ user: ADA }) },
+  });
+  expect(JSON.parse(reply.body)).toEqual({ email: ADA, still: ADA });
+});
