@@ -14,21 +14,6 @@ import { safeReturnTo } from './return-to.js';
 import type { Session } from './session.js';
 import { createSlot } from './slot.js';
 
-/** One request at one instance: the session it came with, and what became of it since. */
-export interface Visit {
-  /** The instance; its identity tells one from another. */
-  readonly at: VisitParts;
-  auth(): Auth;
-  /** The session, if somebody is signed in as far as is known now. */
-  session(): Session | undefined;
-  /** What the cookie came to, waited for within the deadline of a request. */
-  settled(): Authentication | Promise<Authentication>;
-  /** From here on the request has this session, and its response the cookie that goes with it. */
-  become(result: Authentication): void;
-  /** From here on the request is of this caller, whom a token names. A cookie says nothing any more. */
-  present(caller: Caller): void;
-}
-
 /** What guards believe. `req.auth` and `req.user` are for the application, and anybody can set them. */
 const visits = createSlot<object, Visits>();
 
@@ -96,7 +81,7 @@ export function createVisits(parts: VisitParts): OpenVisit {
     const pending = authenticator.authenticate(cookies.sessionValues(req), !res.headersSent);
     if (pending instanceof Promise) void pending.then(stop, stop);
     else stop?.();
-    const visit = new RequestVisit(parts, req, res, pending);
+    const visit = new Visit(parts, req, res, pending);
     if (others) others.list.push(visit);
     else {
       visits.set(req, { list: [visit], res });
@@ -108,48 +93,51 @@ export function createVisits(parts: VisitParts): OpenVisit {
   };
 }
 
-class RequestVisit implements Visit {
+/** One request at one instance: the session it came with, and what became of it since. */
+export class Visit {
   private result: Authentication | undefined = undefined;
   private current: Auth | undefined = undefined;
   private caller: Caller | undefined = undefined;
-  private readonly waiting: Promise<void> | undefined;
+  private readonly waiting: Promise<void> | undefined = undefined;
 
   constructor(
+    /** The instance; its identity tells one from another. */
     readonly at: VisitParts,
     private readonly req: Request,
     private readonly res: Response,
     pending: Authentication | Promise<Authentication>,
   ) {
-    if (pending instanceof Promise) {
-      // What the handler did meanwhile, such as signing out, is newer than what the cookie came to.
-      this.waiting = pending.then((value) => {
-        if (!this.result) this.become(value);
-      });
-    } else {
-      this.waiting = undefined;
-      this.become(pending);
-    }
+    // What the handler did meanwhile, such as signing out, is newer than what the cookie came to.
+    const late = (value: Authentication) => {
+      if (!this.result) this.become(value);
+    };
+    if (pending instanceof Promise) this.waiting = pending.then(late);
+    else this.become(pending);
   }
 
   auth(): Auth {
     return this.caller ?? (this.current ??= toAuth(this.result, () => signInUrl(this.req, this.at.config)));
   }
 
+  /** The session, if somebody is signed in as far as is known now. */
   session(): Session | undefined {
     return this.result?.kind === 'active' && !this.caller ? this.result.session : undefined;
   }
 
+  /** What the cookie came to, waited for within the deadline of a request. */
   settled(): Authentication | Promise<Authentication> {
     if (this.result) return this.result;
     const { timeout } = this.at.config;
     return atMost(timeout * 2, this.waiting as Promise<void>).then(() => this.result ?? unanswered());
   }
 
+  /** From here on the request has this session, and its response the cookie that goes with it. */
   become(next: Authentication): void {
     this.result = deliver(this.req, this.res, next, this.at);
     this.current = undefined;
   }
 
+  /** From here on the request is of this caller, whom a token names. A cookie says nothing any more. */
   present(caller: Caller): void {
     this.caller = caller;
   }
