@@ -3,6 +3,7 @@ import type { Auth } from './auth.js';
 
 export { authkit } from './authkit.js';
 export { AuthKitError } from './errors.js';
+export { protectedResource } from './protected-resource.js';
 export { requireAuth, signedIn } from './require-auth.js';
 export type { AuthKit } from './authkit.js';
 export type {
@@ -20,6 +21,8 @@ export type { Claims, CustomClaims, TokenClaims } from './access-token.js';
 export type { AuthKitErrorCode } from './errors.js';
 export type { AuthKitEvents } from './events.js';
 export type { Check, GuardRule, Unauthenticated } from './guard-rule.js';
+export type { ProtectedResourceOptions } from './config/resource.js';
+export type { ProtectedResource } from './protected-resource.js';
 export type { OneOrMore, Rule } from './rules.js';
 export type {
   AuthKitOptions,

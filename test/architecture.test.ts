@@ -110,7 +110,13 @@ describe('one door to each outside thing', () => {
 });
 
 test('the public names', () => {
-  expect(Object.keys(entry).sort()).toEqual(['AuthKitError', 'authkit', 'requireAuth', 'signedIn']);
+  expect(Object.keys(entry).sort()).toEqual([
+    'AuthKitError',
+    'authkit',
+    'protectedResource',
+    'requireAuth',
+    'signedIn',
+  ]);
   expect(Object.keys(testing).sort()).toEqual(['createTestWorkOS', 'defaultTestWorkOS', 'signIn']);
 });
 

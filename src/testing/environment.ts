@@ -9,6 +9,7 @@ import type { Directory } from './directory.js';
 import { createFaults, type Delivery } from './faults.js';
 import { grantsOf } from './grants.js';
 import { createLogout } from './logout.js';
+import { createOAuthServer, type OAuthServer } from './oauth.js';
 import { operationOf, type Handler, type Operation } from './operations.js';
 import { apiError, json, type Question } from './reply.js';
 import { createSessions, type Session, type Sessions } from './sessions.js';
@@ -34,7 +35,7 @@ export type Environment = ReturnType<typeof createEnvironment>;
 /** What a WorkOS environment consists of, behind one function that answers requests. */
 export function createEnvironment({ settings, lifetimes, directory, clock, url, signal }: EnvironmentParts) {
   const { now } = clock;
-  const keys = createSigningKeys();
+  const keys = createSigningKeys('sessions');
   const sessions = createSessions({
     now,
     replayWindow: () => lifetimes.replayWindow,
@@ -44,7 +45,9 @@ export function createEnvironment({ settings, lifetimes, directory, clock, url, 
   const calls = createCalls(now);
   const faults = createFaults(signal);
   const apiKeys = createApiKeys(directory, settings.apiKey, now);
-  const handlers = createHandlers({ settings, directory, keys, sessions, steps, apiKeys, now });
+  const { clientId } = settings;
+  const oauth = createOAuthServer({ clientId, url, directory, keys: createSigningKeys('oauth'), now });
+  const handlers = createHandlers({ settings, directory, keys, sessions, steps, apiKeys, oauth, now });
 
   const answer = async (question: Question): Promise<Delivery> => {
     const operation = operationOf(question);
@@ -53,7 +56,7 @@ export function createEnvironment({ settings, lifetimes, directory, clock, url, 
     if (delivery.kind === 'reply') call.status = delivery.reply.status;
     return delivery;
   };
-  return { keys, sessions, steps, calls, faults, apiKeys, answer };
+  return { keys, sessions, steps, calls, faults, apiKeys, oauth, answer };
 }
 
 interface IssuerParts {
@@ -85,11 +88,12 @@ interface HandlerParts {
   sessions: Sessions;
   steps: Steps;
   apiKeys: ApiKeys;
+  oauth: OAuthServer;
   now: () => number;
 }
 
 function createHandlers(parts: HandlerParts): Readonly<Record<Operation, Handler>> {
-  const { settings, directory, keys, sessions, steps, apiKeys, now } = parts;
+  const { settings, directory, keys, sessions, steps, apiKeys, oauth, now } = parts;
   const { clientId, apiKey, redirectUris } = settings;
   const codes = createCodes(now);
   let latestRedirectUri = settings.redirectUri;
@@ -109,6 +113,8 @@ function createHandlers(parts: HandlerParts): Readonly<Record<Operation, Handler
     logout: createLogout({ sessions, homepage }),
     user: createGetUser(directory, apiKey),
     apiKey: apiKeys.validate,
+    oauth: oauth.handle,
+    oauthKeys: oauth.jwks,
     other: () => apiError(404, 'Not Found'),
   };
 }

@@ -5,6 +5,7 @@ export type { RecordedCall } from './calls.js';
 export type { TestClock } from './clock.js';
 export type { TestMembership, TestOrganization, TestUser } from './seed.js';
 export type { Fault } from './faults.js';
+export type { TestOAuthToken } from './oauth-token.js';
 export type { Operation } from './operations.js';
 export type { TestWorkOSOptions } from './settings.js';
 export type { TestSignIn } from './sign-in.js';

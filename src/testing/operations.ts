@@ -11,6 +11,8 @@ export type Operation =
   | 'logout'
   | 'user'
   | 'apiKey'
+  | 'oauth'
+  | 'oauthKeys'
   | 'other';
 
 export type Handler = (question: Question) => Reply | Promise<Reply>;
@@ -28,7 +30,10 @@ export function operationOf({ method, path, body }: Question): Operation {
       return grantOf(body?.['grant_type']);
     case 'POST /api_keys/validations':
       return 'apiKey';
+    case 'GET /oauth2/jwks':
+      return 'oauthKeys';
     default:
+      if (path.startsWith('/oauth2/') || path === '/.well-known/oauth-authorization-server') return 'oauth';
       return method === 'GET' ? resourceOf(path) : 'other';
   }
 }

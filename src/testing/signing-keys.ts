@@ -26,12 +26,16 @@ export interface SigningKeys {
 }
 
 /** Making an RSA key takes some 100 ms: one serves every test WorkOS of the process, until it rotates. */
-let shared: Promise<SigningKey> | undefined;
+const shared = new Map<string, Promise<SigningKey>>();
 
-/** RSA keys of 2048 bits (RFC 7518 section 3.3), made when they are first needed. */
-export function createSigningKeys(): SigningKeys {
+/**
+ * RSA keys of 2048 bits (RFC 7518 section 3.3), made when they are first needed.
+ *
+ * @param of Whose they are: each has keys of its own.
+ */
+export function createSigningKeys(of: 'sessions' | 'oauth'): SigningKeys {
   let keys: Promise<SigningKey>[] | undefined;
-  const all = () => (keys ??= [(shared ??= generate())]);
+  const all = () => (keys ??= [sharedBy(of)]);
   const current = () => all()[0] ?? generate();
 
   return {
@@ -46,6 +50,12 @@ export function createSigningKeys(): SigningKeys {
       await fresh;
     },
   };
+}
+
+function sharedBy(of: string): Promise<SigningKey> {
+  const key = shared.get(of) ?? generate();
+  shared.set(of, key);
+  return key;
 }
 
 async function generate(): Promise<SigningKey> {

@@ -6,6 +6,8 @@ import { createDirectory, type Directory } from './directory.js';
 import type { TestUser } from './seed.js';
 import { createEnvironment, type Environment } from './environment.js';
 import type { Fault } from './faults.js';
+import type { OAuthServer } from './oauth.js';
+import type { TestOAuthToken } from './oauth-token.js';
 import { listen } from './server.js';
 import { complete, lifetimesOf, type Lifetimes, type Settings, type TestWorkOSOptions } from './settings.js';
 import { createSignIn, type TestSignIn } from './sign-in.js';
@@ -44,6 +46,10 @@ export interface TestWorkOS extends Lifetimes {
   /** A new API key, `sk_…`, for `Authorization: Bearer`. */
   createApiKey: (key?: TestApiKey) => string;
   revokeApiKey: (value: string) => void;
+  /** An access token of AuthKit's OAuth server, whose address is `url`: of a person, or of a machine. */
+  oauthToken: (token?: TestOAuthToken) => Promise<string>;
+  /** An M2M application, for the client credentials grant at `${url}/oauth2/token`. */
+  createMachine: OAuthServer['createMachine'];
   /** Signs in on the sign-in page, over HTTP. Returns the callback URL that WorkOS redirects to. */
   authorize: (url: string | URL, visit?: TestVisit) => Promise<string>;
   /** Makes an operation fail until `restore`, `recover` or its `times` are over. */
@@ -113,7 +119,7 @@ function controls(
   { cookiePassword }: Settings,
   url: string,
 ): Controls {
-  const { sessions, calls, faults, keys, steps, apiKeys } = environment;
+  const { sessions, calls, faults, keys, steps, apiKeys, oauth } = environment;
   const signIn = createSignIn({ directory, sessions, cookiePassword });
   return {
     calls: calls.all,
@@ -123,6 +129,8 @@ function controls(
     accessToken: signIn.accessToken,
     createApiKey: apiKeys.issue,
     revokeApiKey: apiKeys.revoke,
+    oauthToken: oauth.token,
+    createMachine: oauth.createMachine,
     authorize: (address, choice = {}) => {
       const first = directory.people()[0]?.user.id;
       return visit(new URL(address, url), { ...(first === undefined ? {} : { user: first }), ...choice });

@@ -29,7 +29,7 @@ export interface WorldOptions {
   callback?: string;
   /** Instead of `app.use(auth)`. */
   mount?: (app: App, auth: AuthKit) => void;
-  routes?: (app: App, auth: AuthKit) => void;
+  routes?: (app: App, auth: AuthKit, place: { origin: string; workos: TestWorkOS }) => void;
   rule?: GuardRule;
 }
 
@@ -77,7 +77,7 @@ export async function world(framework: Framework, options: WorldOptions = {}): P
       count += 1;
       whoami(req, res, next);
     });
-    options.routes?.(app, auth);
+    options.routes?.(app, auth, { origin, workos });
   });
   onTestFinished(() => site.close());
   const browser = new Browser();
