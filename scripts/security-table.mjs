@@ -1,0 +1,44 @@
+// Writes the table of threats into SECURITY.md, out of the tests that show them. With --check, it only compares.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const folder = join(root, 'test/threats');
+const BEGIN = '<!-- threats: written by `npm run security:table` -->';
+const END = '<!-- /threats -->';
+
+const tests = readdirSync(folder)
+  .filter((file) => file.endsWith('.test.ts'))
+  .flatMap((file) => {
+    const text = readFileSync(join(folder, file), 'utf8');
+    return [...text.matchAll(/^test\(\s*(['"`])(T\d\d) (.*?)\1,/gm)].map(([, , id, name]) => ({
+      file,
+      id,
+      name,
+    }));
+  });
+const threats = Object.entries(JSON.parse(readFileSync(join(folder, 'threats.json'), 'utf8')));
+
+const rows = threats.map(([id, [attack, defence]]) => {
+  const shown = tests.filter((test) => test.id === id);
+  if (shown.length === 0) throw new Error(`${id} has no test: ${attack}`);
+  return `| ${id} | ${attack} | ${defence} | ${shown.map(({ name, file }) => `${name} (\`${file}\`)`).join('; ')} |`;
+});
+for (const { id } of tests) {
+  if (!threats.some(([known]) => known === id)) throw new Error(`${id} is no threat that is written down`);
+}
+
+const path = join(root, 'SECURITY.md');
+const page = readFileSync(path, 'utf8');
+const table = [BEGIN, '', '| | Attack | Defence | Shown by |', '|---|---|---|---|', ...rows, '', END].join(
+  '\n',
+);
+const start = page.indexOf(BEGIN);
+const next = page.slice(0, start) + table + page.slice(page.indexOf(END) + END.length);
+if (start === -1) throw new Error(`SECURITY.md has no ${BEGIN}`);
+if (process.argv.includes('--check')) {
+  if (next !== page) throw new Error('the table in SECURITY.md is stale: npm run security:table');
+} else {
+  writeFileSync(path, next);
+}
+console.log(`${rows.length} threats, ${tests.length} tests`);
