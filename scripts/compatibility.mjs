@@ -1,0 +1,142 @@
+// `npm run compatibility`: installs the tarball beside every version that it promises to work with, each in a folder of
+// its own, runs the consumers there, and writes docs/compatibility.md. Takes some minutes, and a registry.
+import { execFile } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const NODES = ['20.19.0', '22', '24', '26'];
+const FRAMEWORKS = ['express@4.20.0', 'express@4', 'express@5.0.0', 'express@5', 'connect@3'];
+const SDKS = ['@workos-inc/node@10.14', '@workos-inc/node@11'];
+const TYPESCRIPTS = ['5.4', '5.5', '5.6', '5.7', '5.8', '5.9', '6.0', '7.0'];
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'authkit-compatibility-'));
+const exec = promisify(execFile);
+const run = async (command, args, cwd) => (await exec(command, args, { cwd, maxBuffer: 1e8 })).stdout;
+/** `undefined` if it went well, else what it said. */
+const attempt = (command, args, cwd) =>
+  run(command, args, cwd).then(
+    () => undefined,
+    (error) => `${error.stdout}${error.stderr}`.trim(),
+  );
+const failures = [];
+
+try {
+  await run('npm', ['run', 'build'], root);
+  const [{ filename }] = JSON.parse(
+    await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], root),
+  );
+  const tarball = join(folder, filename);
+  const nodes = await installNodes();
+  const runtime = [];
+  for (const sdk of SDKS) {
+    for (const framework of FRAMEWORKS) runtime.push(await tryRuntime({ tarball, framework, sdk, nodes }));
+  }
+  const types = [];
+  for (const typescript of TYPESCRIPTS) types.push(await tryTypes({ tarball, typescript }));
+  writeFileSync(join(root, 'docs/compatibility.md'), page(nodes, runtime, types));
+  await run('npx', ['prettier', '--write', 'docs/compatibility.md'], root);
+  for (const failure of failures) console.error(`\n${failure}`);
+  process.exitCode = failures.length === 0 ? 0 : 1;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function install(name, packages) {
+  const cwd = join(folder, name);
+  mkdirSync(cwd, { recursive: true });
+  writeFileSync(join(cwd, 'package.json'), '{ "private": true }');
+  await run(
+    'npm',
+    ['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', ...packages],
+    cwd,
+  );
+  cpSync(join(root, 'scripts/consumers'), cwd, { recursive: true });
+  return cwd;
+}
+
+function versionIn(cwd, name) {
+  return JSON.parse(readFileSync(join(cwd, 'node_modules', name, 'package.json'), 'utf8')).version;
+}
+
+/** Node's own builds, as the registry has them. */
+async function installNodes() {
+  const name = `node-${process.platform}-${process.arch}`;
+  const found = [];
+  for (const version of NODES) {
+    const cwd = await install(`node-${version}`, [`${name}@${version}`]);
+    const bin = join(cwd, 'node_modules', name, 'bin/node');
+    if (!existsSync(bin)) throw new Error(`${name}@${version} has no bin/node`);
+    found.push({ bin, version: versionIn(cwd, name) });
+  }
+  return found;
+}
+
+async function tryRuntime({ tarball, framework, sdk, nodes }) {
+  const [name] = framework.split('@');
+  const cwd = await install(`${framework}-${sdk.replace(/\W/g, '-')}`, [tarball, framework, sdk]);
+  const row = [`${name} ${versionIn(cwd, name)}`, versionIn(cwd, '@workos-inc/node')];
+  for (const { bin, version } of nodes) {
+    const outcomes = [];
+    for (const file of ['esm.mjs', 'commonjs.cjs']) {
+      const problem = await attempt(bin, ['--no-warnings', file, name], cwd);
+      outcomes.push(problem === undefined);
+      if (problem !== undefined) failures.push(`Node ${version}, ${row.join(', ')}, ${file}:\n${problem}`);
+    }
+    row.push(outcomes.every(Boolean) ? '✓' : '✗');
+  }
+  console.log(row.join('  '));
+  return row;
+}
+
+async function tryTypes({ tarball, typescript }) {
+  const row = [];
+  for (const types of ['5', '4']) {
+    const packages = [`@types/express@${types}`, '@types/node@20', `express@${types}`, '@workos-inc/node@11'];
+    const cwd = await install(`types-${typescript}-${types}`, [
+      tarball,
+      `typescript@~${typescript}.0`,
+      ...packages,
+    ]);
+    if (row.length === 0) row.push(versionIn(cwd, 'typescript'));
+    const check = async (title, file, module, moduleResolution = module) => {
+      const flags = ['--noEmit', '--strict', '--target', 'es2022', '--skipLibCheck', '--types', 'node'];
+      const args = ['tsc', ...flags, '--module', module, '--moduleResolution', moduleResolution, file];
+      const problem = await attempt('npx', args, cwd);
+      if (problem !== undefined) failures.push(`TypeScript ${row[0]}, ${title}:\n${problem}`);
+      row.push(problem === undefined ? '✓' : '✗');
+    };
+    writeFileSync(join(cwd, 'types.mts'), readFileSync(join(cwd, 'types.ts'), 'utf8'));
+    await check(`import, @types/express ${types}`, 'types.mts', 'nodenext');
+    if (types === '4') break;
+    await check('import, bundler', 'types.mts', 'esnext', 'bundler');
+    const [major, minor] = typescript.split('.').map(Number);
+    if (major > 5 || minor >= 8) await check('require', 'types.cts', 'nodenext');
+    else row.push('–');
+  }
+  console.log(`TypeScript ${row.join('  ')}`);
+  return row;
+}
+
+function page(nodes, runtime, types) {
+  const table = (head, rows) =>
+    [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+  return `# Compatibility
+
+Written by \`npm run compatibility\`, which installs the package as it would be published beside each of these versions
+and runs a small application there: guard, sign-in, refresh, sign-out; as an ES module and by \`require\`.
+
+## Node, frameworks and \`@workos-inc/node\`
+
+${table(['framework', '@workos-inc/node', ...nodes.map(({ version }) => `Node ${version}`)], runtime)}
+
+## TypeScript
+
+\`require\` of an ES module is known to TypeScript from 5.8 on.
+
+${table(['TypeScript', '`import`, nodenext', '`import`, bundler', '`require`, nodenext', '`import`, @types/express 4'], types)}
+`;
+}
