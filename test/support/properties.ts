@@ -1,0 +1,13 @@
+import fc from 'fast-check';
+
+/** 1000 in `npm test`; `npm run test:properties` asks for 100,000. */
+export const RUNS = Number(process.env['AUTHKIT_PROPERTY_RUNS'] ?? 1000);
+const seed = Number(process.env['AUTHKIT_PROPERTY_SEED'] ?? Date.now() % 2 ** 31);
+
+fc.configureGlobal({ numRuns: RUNS, seed });
+process.stdout.write(`properties: ${RUNS} runs each, AUTHKIT_PROPERTY_SEED=${seed}\n`);
+
+/** Long runs take as long as they take. */
+export const LONG = { timeout: 30_000 + RUNS * 20 };
+
+export { fc };
