@@ -1,8 +1,8 @@
 import { verify as verifySignature, type KeyObject } from 'node:crypto';
 import type { KeyLookup, Keys } from './keys.js';
 
-/** Longer than any access token that fits a cookie. */
-const MAX_LENGTH = 16_384;
+/** Longer than any access token that fits a cookie, or that somebody would want to keep in a store. */
+const MAX_LENGTH = 262_144;
 /** Clocks differ; being early by this much (seconds) is not forgery. */
 const NOT_BEFORE_SKEW = 60;
 

@@ -1,10 +1,14 @@
-import { peek, type Verdict, type VerifyAccessToken } from './access-token.js';
+import { peek, type VerifyAccessToken } from './access-token.js';
 import { type AuthKitError, unavailable } from './errors.js';
 import { atMost } from './keys.js';
 import { log } from './log.js';
+import type { Keeping } from './keeping.js';
 import { createSessionMemory, type SessionMemory, type Verified } from './memory.js';
 import { dueAt, type Refresh } from './refresh.js';
-import type { Session } from './session.js';
+import type { Revocation } from './revocation.js';
+import { identityOf, type Session } from './session.js';
+import { isMissing } from './shelf.js';
+import { after } from './waiting.js';
 
 /**
  * What a session cookie comes to.
@@ -22,9 +26,10 @@ export type Authentication =
   | { readonly kind: 'unknown'; readonly error: AuthKitError; readonly sealed?: string };
 
 export interface AuthenticateOptions {
-  open: (sealed: string) => Session | undefined;
+  keeping: Keeping;
   verify: VerifyAccessToken;
   refresh: Refresh;
+  revocation: Revocation;
   now: () => number;
   /** How long a request waits for newer tokens while its own still hold, in milliseconds. */
   patience: number;
@@ -37,13 +42,10 @@ export interface Authenticator {
    * @param mayRefresh False where no cookie can be set: an expired session is then `absent`.
    */
   authenticate: (values: readonly string[], mayRefresh: boolean) => Authentication | Promise<Authentication>;
-  /** The session inside the values, whether or not it still holds: what signing out is about. */
-  peekSession: (values: readonly string[]) => Session | undefined;
   /** New tokens now, for the same or another organization. */
   renew: (session: Session, organizationId: string | undefined) => Promise<Authentication>;
   /** Whether this process still takes the session for one: false after it was signed out here. */
-  isLive: (session: Pick<Session, 'accessToken'>) => boolean;
-  end: (session: Session) => void;
+  isLive: (session: Session) => boolean;
 }
 
 interface Parts extends AuthenticateOptions {
@@ -53,70 +55,112 @@ interface Parts extends AuthenticateOptions {
 const NONE: Authentication = Object.freeze({ kind: 'absent', reason: 'none' });
 
 export function createAuthenticator(options: AuthenticateOptions): Authenticator {
-  const { open, refresh, now } = options;
-  const memory = createSessionMemory(now);
-  const parts: Parts = { ...options, memory };
+  const { revocation, now } = options;
+  const parts: Parts = { ...options, memory: createSessionMemory(now) };
   return {
-    authenticate(values, mayRefresh) {
-      if (values.length === 0) return NONE;
-      for (const value of values) {
-        const known = memory.recall(value);
-        if (known) return known;
-        const session = open(value);
-        if (session) return judge(value, session, mayRefresh, parts);
-      }
-      return absent('invalid', 'seal');
-    },
-    peekSession: (values) => values.map(open).find((session) => session !== undefined),
+    authenticate: (values, mayRefresh) =>
+      values.length === 0 ? NONE : authenticate(values, mayRefresh, parts),
     renew: (session, organizationId) => renew(session, parts, organizationId),
-    isLive: memory.isLive,
-    end(session) {
-      memory.end(session);
-      refresh.forget(session);
-    },
+    isLive: (session) => !revocation.isEndedHere(identityOf(session)),
   };
 }
 
-/** What an opened session comes to. A promise only where keys or tokens have to be fetched. */
+function authenticate(
+  values: readonly string[],
+  mayRefresh: boolean,
+  parts: Parts,
+): Authentication | Promise<Authentication> {
+  const { memory, keeping } = parts;
+  for (const [index, value] of values.entries()) {
+    const known = memory.recall(value);
+    if (known) return recalled(value, known, mayRefresh, parts);
+    const opened = keeping.open(value);
+    if (opened instanceof Promise) {
+      return opened.then((session) => {
+        if (!isMissing(session)) return judge(value, session, mayRefresh, parts);
+        if (session.kind === 'unreachable') return unknown('the store of the sessions could not be asked');
+        const others = values.slice(index + 1);
+        return others.length > 0 ? authenticate(others, mayRefresh, parts) : absent('ended', 'store');
+      });
+    }
+    if (opened) return judge(value, opened, mayRefresh, parts);
+  }
+  return absent('invalid', 'seal');
+}
+
+/** A session that was judged a moment ago needs no cryptography, only to know whether it was ended since. */
+function recalled(
+  value: string,
+  known: Verified,
+  mayRefresh: boolean,
+  parts: Parts,
+): Authentication | Promise<Authentication> {
+  const { revocation, memory } = parts;
+  if (revocation.isIdle()) return known;
+  const { session } = known;
+  return after(revocation.standing(identityOf(session)), (standing) => {
+    if (standing === 'live') return known;
+    memory.forget(value);
+    return judge(value, session, mayRefresh, parts);
+  });
+}
+
+/** What an opened session comes to. A promise only where keys, tokens or the store have to be asked. */
 function judge(
   value: string,
   session: Session,
   mayRefresh: boolean,
   parts: Parts,
 ): Authentication | Promise<Authentication> {
-  const { memory, verify, refresh, now } = parts;
-  if (!memory.isLive(session)) return absent('ended');
-  const decide = (verdict: Verdict) => {
-    if (verdict.kind === 'unknown') return unknownKeys();
-    if (verdict.kind === 'expired') return mayRefresh ? renew(session, parts) : absent('expired');
-    if (verdict.kind === 'invalid') return absent('invalid', verdict.reason);
-    const { claims } = verdict;
-    if (claims.sub !== session.user.id) return absent('invalid', 'sub');
-    const isDue = now() >= dueAt(claims);
-    const verified: Verified = { kind: 'active', session, claims };
-    if (isDue && mayRefresh && refresh.mayTryAhead(session)) return renewAhead(verified, parts);
-    if (!isDue) memory.remember(value, verified);
-    return verified;
-  };
-  const verdict = verify(session.accessToken);
-  return verdict instanceof Promise ? verdict.then(decide) : decide(verdict);
+  const { verify, revocation } = parts;
+  return after(revocation.standing(identityOf(session)), (standing) => {
+    if (standing === 'ended') return absent('ended', 'revoked');
+    return after(verify(session.accessToken), (verdict) => {
+      if (verdict.kind === 'unknown') return unknown(NO_KEYS);
+      if (verdict.kind === 'expired') return mayRefresh ? renew(session, parts) : absent('expired');
+      if (verdict.kind === 'invalid') return absent('invalid', verdict.reason);
+      if (verdict.claims.sub !== session.user.id) return absent('invalid', 'sub');
+      const verified: Verified = { kind: 'active', session, claims: verdict.claims };
+      return settle(value, verified, standing === 'stale', mayRefresh, parts);
+    });
+  });
+}
+
+/** The session holds. It may be due for newer tokens, or for a move to where sessions are kept now. */
+function settle(
+  value: string,
+  verified: Verified,
+  isStale: boolean,
+  mayRefresh: boolean,
+  parts: Parts,
+): Authentication | Promise<Authentication> {
+  const { memory, refresh, keeping, now } = parts;
+  const { session, claims } = verified;
+  const isDue = isStale || now() >= dueAt(claims);
+  if (isDue && mayRefresh && refresh.mayTryAhead(session)) return renewAhead(verified, parts);
+  if (!isDue) memory.remember(value, verified, keeping.isElsewhere(session));
+  if (!mayRefresh || !keeping.isMisplaced(session)) return verified;
+  return keeping.move(session).then((sealed) => (sealed === undefined ? verified : { ...verified, sealed }));
 }
 
 async function renew(
   session: Session,
-  { refresh, memory, verify }: Parts,
+  { refresh, memory, verify, keeping, revocation }: Parts,
   organizationId = organizationOf(session),
 ): Promise<Authentication> {
   const result = await refresh.run(session, organizationId);
-  if (!memory.isLive(session) || (result.kind === 'renewed' && !memory.isLive(result.session)))
-    return absent('ended');
+  const isEnded = async (one: Session) => (await revocation.standing(identityOf(one))) === 'ended';
+  if (await isEnded(session)) return absent('ended', 'revoked');
   if (result.kind === 'refused') return { kind: 'ended', error: result.error };
   if (result.kind === 'unreachable') return { kind: 'unknown', error: result.error };
-  const { session: next, sealed } = result;
+  const { session: next } = result;
+  if (await isEnded(next)) return absent('ended', 'revoked');
+  const sealed = await keeping.renew(session, result);
+  if (sealed === undefined) return absent('ended', 'store');
   const verdict = await verify(next.accessToken, true);
-  if (verdict.kind !== 'valid') return { ...unknownKeys(), sealed };
+  if (verdict.kind !== 'valid') return { ...unknown(NO_KEYS), sealed };
   const verified: Verified = { kind: 'active', session: next, claims: verdict.claims };
-  memory.remember(sealed, verified);
+  memory.remember(sealed, verified, keeping.isElsewhere(next));
   return { ...verified, sealed };
 }
 
@@ -134,8 +178,10 @@ function organizationOf(session: Session): string | undefined {
   return typeof fromToken === 'string' ? fromToken : session.organizationId;
 }
 
-function unknownKeys(): Extract<Authentication, { kind: 'unknown' }> {
-  return { kind: 'unknown', error: unavailable('the keys of WorkOS could not be had') };
+const NO_KEYS = 'the keys of WorkOS could not be had';
+
+function unknown(why: string): Extract<Authentication, { kind: 'unknown' }> {
+  return { kind: 'unknown', error: unavailable(why) };
 }
 
 function absent(reason: 'invalid' | 'expired' | 'ended', why?: string): Authentication {

@@ -1,29 +1,21 @@
 import { IncomingMessage } from 'node:http';
-import { createVerifier } from './access-token.js';
 import { createAnswer } from './answer.js';
-import { createAuthenticator } from './authenticate.js';
 import { authKitParameters } from './authorization/index.js';
 import { createCallback } from './callback.js';
-import { resolveConfig, type AuthKitConfig } from './config/index.js';
-import { createCookies } from './cookies.js';
-import { createTokenJudges } from './credentials.js';
+import { resolveConfig } from './config/index.js';
 import { mountDoor, type Door } from './door.js';
 import { AuthKitError } from './errors.js';
 import { createExchange } from './exchange.js';
-import { createKeys } from './keys.js';
 import { createLogin } from './login.js';
 import { createEndSession, createLogout } from './logout.js';
 import { createMethods, type Methods } from './methods.js';
 import type { AuthKitOptions } from './options.js';
-import { createRefresh } from './refresh.js';
-import { createRefreshNews } from './refresh-news.js';
+import { createParts } from './parts.js';
 import { createSaveAttributes } from './save-attributes.js';
-import { openSession, sealSession } from './session.js';
 import { createSignIn } from './sign-in.js';
 import { createSignInCompletion } from './sign-in-completion.js';
 import { checkedAttributes, parseAttributes } from './sign-up.js';
-import { createVisits, patienceOf } from './visit.js';
-import { createWorkOSDoor } from './workos.js';
+import { createVisits } from './visit.js';
 
 /** A router with sign-in, callback and sign-out, which also gives every other request `req.auth` and `req.user`. */
 export interface AuthKit extends Door, Methods {}
@@ -40,9 +32,8 @@ export interface AuthKit extends Door, Methods {}
 export function authkit(options: AuthKitOptions = {}): AuthKit {
   if (options instanceof IncomingMessage) throw withoutParentheses();
   const config = resolveConfig(options, process.env);
-  const { cookies, authenticator, door, verify, tokens } = createParts(config);
+  const { cookies, authenticator, sessions, door, verify, tokens, patience } = createParts(config);
   const answer = createAnswer(config);
-  const patience = patienceOf(config);
   const openVisit = createVisits({ config, cookies, authenticator, answer, tokens, patience });
   const { authorizationUrl } = door;
   const parameters = authKitParameters;
@@ -52,9 +43,10 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const complete = createSignInCompletion(config.now, async (reply) => {
     const done = await exchange(reply);
     if (done === 'answered') return done;
-    return { sealed: await sealSession(done.session, config.cookiePasswords[0]), returnTo: done.returnTo };
+    const sealed = await sessions.start(done.session, cookies.sessionValues(reply.req));
+    return { sealed, returnTo: done.returnTo };
   });
-  const ending = { config, cookies, authenticator, openVisit, door, answer };
+  const ending = { config, cookies, sessions, openVisit, door, answer };
   const end = createEndSession(ending);
   const attributes = (params: URLSearchParams) =>
     checkedAttributes(parseAttributes(params, config.login.params), config.signUp);
@@ -68,27 +60,6 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   };
   const methods = createMethods({ config, cookies, authenticator, openVisit, signIn, end });
   return Object.assign(mountDoor(config, openVisit, handlers), methods);
-}
-
-/** What lives as long as the instance. */
-function createParts(config: AuthKitConfig) {
-  const { clientId, issuers, cookiePasswords, now } = config;
-  const door = createWorkOSDoor(config);
-  const keys = createKeys({ fetchKeys: door.fetchKeys, now, patience: patienceOf(config) });
-  const verify = createVerifier({ issuers, clientId, now, keys });
-  const refresh = createRefresh({
-    clientId,
-    refresh: door.refresh,
-    verify,
-    seal: (session) => sealSession(session, cookiePasswords[0]),
-    now,
-    ...createRefreshNews(config),
-  });
-  const open = (sealed: string) => openSession(sealed, cookiePasswords, now());
-  const authenticator = createAuthenticator({ open, verify, refresh, now, patience: patienceOf(config) });
-  const isLive = (accessToken: string) => authenticator.isLive({ accessToken });
-  const tokens = createTokenJudges({ verify, door, isLive, now, patience: patienceOf(config) });
-  return { cookies: createCookies(config.cookie), authenticator, door, verify, tokens };
 }
 
 function withoutParentheses(): AuthKitError {

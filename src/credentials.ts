@@ -5,6 +5,7 @@ import { createDirectory, type Directory } from './directory.js';
 import { unavailable, type AuthKitError } from './errors.js';
 import { createGrantVerifier } from './grant.js';
 import type { Request } from './http.js';
+import { after } from './waiting.js';
 import type { Answer, WorkOSDoor } from './workos.js';
 
 /** RFC 6750 section 2.1, the scheme in any case (RFC 9110 section 11.1), and no longer than a token can be. */
@@ -40,8 +41,8 @@ export interface TokenJudges {
 export interface TokenJudgesParts {
   verify: VerifyAccessToken;
   door: WorkOSDoor;
-  /** False for a token of a session that was signed out here. */
-  isLive: (token: string) => boolean;
+  /** False for a token of a session that was ended. */
+  isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
   now: () => number;
   patience: number;
 }
@@ -60,7 +61,7 @@ export function createTokenJudges({ verify, door, isLive, now, patience }: Token
 
 interface JudgeTokenParts extends Directory {
   verify: VerifyAccessToken;
-  isLive: (token: string) => boolean;
+  isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
 }
 
 /** Makes the judge of bearer tokens: an access token is a JWT and has dots, an API key of WorkOS's has none. */
@@ -89,9 +90,11 @@ function judge(
   const claims: TokenClaims = verdict.claims;
   const type = isMachine(claims) ? 'machine' : 'bearer';
   if (!accepts.has(type)) return refused(`no ${type} token is accepted here`);
-  if (!isLive(token)) return refused('signed out');
-  if (type === 'machine') return accepted(machine(claims, token));
-  return settle(users(claims.sub), (user) => bearer(user, claims, token));
+  return after(isLive(claims), (live) => {
+    if (!live) return refused('signed out');
+    if (type === 'machine') return accepted(machine(claims, token));
+    return settle(users(claims.sub), (user) => bearer(user, claims, token));
+  });
 }
 
 /** Of the client credentials grant: WorkOS names the application itself as the subject. */

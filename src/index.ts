@@ -24,6 +24,8 @@ export type { Check, GuardRule, Unauthenticated } from './guard-rule.js';
 export type { ProtectedResourceOptions } from './config/resource.js';
 export type { ProtectedResource } from './protected-resource.js';
 export type { OneOrMore, Rule } from './rules.js';
+export { expressStore } from './stores/index.js';
+export type { ExpressSessionStore, ExpressStoreOptions, Store } from './stores/index.js';
 export type {
   AuthKitOptions,
   ErrorContext,

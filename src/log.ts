@@ -12,7 +12,9 @@ type Area =
   | 'refresh-failed'
   | 'sign-out'
   | 'denied'
-  | 'upstream';
+  | 'upstream'
+  | 'store'
+  | 'webhook';
 
 const loggers = new Map<Area, debug.Debugger>();
 

@@ -1,5 +1,4 @@
 import type { AnswerError } from './answer.js';
-import type { Authenticator } from './authenticate.js';
 import { single } from './authorization/index.js';
 import type { Config } from './config/index.js';
 import type { Cookies } from './cookies.js';
@@ -22,13 +21,14 @@ import { sendPage } from './pages.js';
 import { safeReturnTo } from './return-to.js';
 import { isForeign } from './same-origin.js';
 import { sessionIdOf } from './session.js';
+import type { Sessions } from './sessions.js';
 import type { OpenVisit } from './visit.js';
 import type { WorkOSDoor } from './workos.js';
 
 export interface LogoutParts {
   config: Config;
   cookies: Cookies;
-  authenticator: Authenticator;
+  sessions: Sessions;
   openVisit: OpenVisit;
   door: WorkOSDoor;
   answer: AnswerError;
@@ -42,21 +42,16 @@ export interface LogoutParts {
  */
 export type EndSession = (req: Request, res: Response, returnTo: string | undefined) => Promise<string>;
 
-export function createEndSession({
-  config,
-  cookies,
-  authenticator,
-  openVisit,
-  door,
-}: LogoutParts): EndSession {
+export function createEndSession({ config, cookies, sessions, openVisit, door }: LogoutParts): EndSession {
   return async (req, res, asked) => {
-    const session = authenticator.peekSession(cookies.sessionValues(req));
+    const session = await sessions.peek(cookies.sessionValues(req));
     const safe = asked === undefined ? undefined : safeReturnTo(asked, config.returnToRules);
     const returnTo = safe === undefined ? undefined : new URL(safe, config.redirectUri).href;
-    if (session) authenticator.end(session);
+    const told = session && sessions.end(session);
     (await openVisit(req, res)).become({ kind: 'absent', reason: 'ended' });
     cookies.clearSession(req, res);
     cookies.clearTransactions(req, res);
+    await told;
     const sessionId = session && sessionIdOf(session);
     if (session) {
       const { user, organizationId } = session;

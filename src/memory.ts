@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Claims } from './access-token.js';
 import { dueAt } from './refresh.js';
-import { sessionIdOf, type Session } from './session.js';
+import type { Session } from './session.js';
 
 /** A session that was opened and verified: what every request with its cookie comes to, as the same object. */
 export interface Verified {
@@ -14,60 +14,52 @@ export interface Verified {
 export interface SessionMemory {
   /** The session of a cookie value, while nothing about it has to be judged again. */
   recall: (value: string) => Verified | undefined;
-  remember: (value: string, verified: Verified) => void;
-  /** False after the session was signed out here. */
-  isLive: (session: Pick<Session, 'accessToken'>) => boolean;
-  end: (session: Session) => void;
+  /** @param isElsewhere The session lies in a store, where another process may change it at any time. */
+  remember: (value: string, verified: Verified, isElsewhere: boolean) => void;
+  forget: (value: string) => void;
 }
 
 interface Entry {
   readonly value: string;
   readonly verified: Verified;
   readonly until: number;
+  readonly seenUntil: number;
 }
 
 /** A verified token is judged again after this long, so that a key that WorkOS withdrew does not live on here. */
 const JUDGED = 600_000;
+/** What lies in a store is looked at again after this long, in milliseconds of real time. */
+const SEEN = 500;
 const MAX_BYTES = 32 * 1_048_576;
-/** A session that ended here stays ended for as long as an access token may live, in milliseconds. */
-const ENDED_FOR = 86_400_000;
-const MAX_ENDED = 10_000;
 
-/** The end of a seal is a MAC over the rest: enough to find it by, and a fraction of it to hash on each request. */
+/** The end of a cookie value is a MAC over the rest: enough to find it by, and a fraction of it to hash on each request. */
 const TAIL = 48;
 
 export function createSessionMemory(now: () => number): SessionMemory {
   const entries = new LRUCache<string, Entry>({
     maxSize: MAX_BYTES,
-    // The claims and the user stand in the value once more, as objects.
-    sizeCalculation: ({ value }) => value.length * 4 + 512,
+    // The claims and the user stand in the value once more, as objects; of an id, in the token.
+    sizeCalculation: ({ value, verified }) => value.length + verified.session.accessToken.length * 4 + 512,
   });
-  const ended = new LRUCache<string, true>({
-    max: MAX_ENDED,
-    ttl: ENDED_FOR,
-    ttlResolution: 0,
-    perf: { now },
-  });
-  const hasEnded = (sessionId: string) => ended.size > 0 && ended.has(sessionId);
   return {
     recall(value) {
       const entry = entries.get(value.slice(-TAIL));
       // What was found by its end is believed only if all of it is the same.
       if (entry?.value !== value || now() >= entry.until) return undefined;
-      return hasEnded(entry.verified.claims.sid) ? undefined : entry.verified;
+      if (entry.seenUntil !== Infinity && performance.now() >= entry.seenUntil) return undefined;
+      return entry.verified;
     },
-    remember(value, verified) {
-      const { claims } = verified;
+    remember(value, verified, isElsewhere) {
       const own = copy(value);
       entries.set(copy(value.slice(-TAIL)), {
         value: own,
         verified,
-        until: Math.min(dueAt(claims), now() + JUDGED),
+        until: Math.min(dueAt(verified.claims), now() + JUDGED),
+        seenUntil: isElsewhere ? performance.now() + SEEN : Infinity,
       });
     },
-    isLive: (session) => ended.size === 0 || !hasEnded(sessionIdOf(session) ?? ''),
-    end(session) {
-      ended.set(sessionIdOf(session) ?? '', true);
+    forget(value) {
+      entries.delete(value.slice(-TAIL));
     },
   };
 }

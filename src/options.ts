@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Impersonator, OauthTokens, User, WorkOS } from '@workos-inc/node';
 import type { AuthKitError } from './errors.js';
 import type { Next } from './http.js';
+import type { Store } from './stores/index.js';
 
 /** What a sign-in can ask of AuthKit: the parameters of WorkOS's authorization URL, in the SDK's names. */
 export interface SignInOptions {
@@ -172,6 +173,10 @@ export interface AuthKitOptions {
     /** Writes the attributes of a first sign-in to the WorkOS user and the organization membership, default false. */
     save?: boolean;
   };
+  /** Shared by the processes of the application: `redisStore(client)` or `expressStore(store)`. Default none. */
+  store?: Store;
+  /** Where sessions are kept: `cookie` (the default), or `store`, with only an id in the cookie. */
+  session?: 'cookie' | 'store';
   /**
    * Runs after WorkOS confirmed a sign-in and before the session exists. A throw vetoes: nobody is signed in.
    * Must not answer the request itself.

@@ -60,8 +60,13 @@ export function sealSession({ own, ...session }: Session, password: string): Pro
 }
 
 /** Opens a session of ours or of another WorkOS SDK; anything else, a transaction included, is `undefined`. */
-export function openSession(sealed: string, passwords: readonly string[], now: number): Session | undefined {
-  const payload = open(sealed, passwords, now);
+export function openSession(
+  sealed: string,
+  passwords: readonly string[],
+  now: number,
+  longest?: number,
+): Session | undefined {
+  const payload = open(sealed, passwords, now, longest);
   if (!isRecord(payload) || payload['purpose'] !== undefined) return undefined;
   const { accessToken, refreshToken, user, impersonator, authenticationMethod, organizationId } = payload;
   if (!isText(accessToken) || !isText(refreshToken) || !isRecord(user) || !isText(user['id']))
@@ -82,10 +87,39 @@ export function openSession(sealed: string, passwords: readonly string[], now: n
   };
 }
 
-/** The id under which WorkOS knows the session: `sid` of its access token, unchecked, for it comes out of our seal. */
-export function sessionIdOf({ accessToken }: Pick<Session, 'accessToken'>): string | undefined {
-  const { sid } = peek(accessToken);
-  return isText(sid) ? sid : undefined;
+/** The id under which WorkOS knows the session. */
+export function sessionIdOf(session: Session): string | undefined {
+  return identityOf(session).sessionId;
+}
+
+/** What a session is known by: what revocations name. */
+export interface Identity {
+  readonly sessionId: string | undefined;
+  readonly userId: string;
+  /** When its access token was issued, in seconds. */
+  readonly issuedAt: number;
+}
+
+const identities = new WeakMap<Session, Identity>();
+
+/** Read off the token once; unchecked, for it comes out of our seal. */
+export function identityOf(session: Session): Identity {
+  let identity = identities.get(session);
+  if (!identity) {
+    identity = identityIn({ ...peek(session.accessToken), sub: session.user.id });
+    identities.set(session, identity);
+  }
+  return identity;
+}
+
+/** The same of the claims of a token. */
+export function identityIn(claims: Readonly<Record<string, unknown>>): Identity {
+  const { sid, sub, iat } = claims;
+  return {
+    sessionId: isText(sid) ? sid : undefined,
+    userId: isText(sub) ? sub : '',
+    issuedAt: typeof iat === 'number' ? iat : 0,
+  };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

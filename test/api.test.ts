@@ -6,7 +6,11 @@ import { ROOT } from './support/documentation.js';
 // What an application can name, with its signature. A change here is a change for users: it belongs in the changelog,
 // and into the file by `npx vitest run test/api.test.ts -u`.
 
-const ENTRIES = { 'authkit-express': 'src/index.ts', 'authkit-express/testing': 'src/testing/index.ts' };
+const ENTRIES = {
+  'authkit-express': 'src/index.ts',
+  'authkit-express/redis': 'src/stores/redis.ts',
+  'authkit-express/testing': 'src/testing/index.ts',
+};
 
 const printer = ts.createPrinter({ removeComments: true });
 

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import * as entry from '../src/index.js';
+import * as redis from '../src/stores/redis.js';
 import * as testing from '../src/testing/index.js';
 
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
@@ -113,10 +114,12 @@ test('the public names', () => {
   expect(Object.keys(entry).sort()).toEqual([
     'AuthKitError',
     'authkit',
+    'expressStore',
     'protectedResource',
     'requireAuth',
     'signedIn',
   ]);
+  expect(Object.keys(redis)).toEqual(['redisStore']);
   expect(Object.keys(testing).sort()).toEqual(['createTestWorkOS', 'defaultTestWorkOS', 'signIn']);
 });
 

@@ -3,6 +3,7 @@ import type { AuthKitOptions, SignInOptions } from '../options.js';
 import { assertOptions, common, hooks, throwAll, type Config, type DoorDefaults } from './common.js';
 import { Problems, variable } from './problems.js';
 import { signUpRules, type SignUpRules } from './sign-in.js';
+import { storage, type StoreConfig } from './store.js';
 
 export type { Config } from './common.js';
 export type { CookieConfig } from './cookie.js';
@@ -19,6 +20,7 @@ type Hooks = Pick<
 export interface AuthKitConfig extends Config {
   readonly signIn: SignInOptions;
   readonly signUp: SignUpRules;
+  readonly storage: StoreConfig;
   readonly hooks: Readonly<Hooks>;
 }
 
@@ -43,6 +45,8 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   providers: true,
   clientRedirectUris: true,
   signUp: true,
+  store: true,
+  session: true,
   onSuccess: true,
   onError: true,
   onSessionRefreshSuccess: true,
@@ -79,6 +83,7 @@ export function resolveConfig(options: AuthKitOptions, env: NodeJS.ProcessEnv): 
   const config: AuthKitConfig = {
     ...common(options, env, DOOR, problems),
     signUp: signUpRules(options.signUp, problems),
+    storage: storage(options.store, options.session, problems),
     hooks: Object.freeze({ ...own, onError }) as Hooks,
   };
   throwAll(problems.list);

@@ -3,6 +3,7 @@ import type { Claims, Verdict } from '../../src/access-token.js';
 import { peek } from '../../src/access-token.js';
 import { AuthKitError } from '../../src/errors.js';
 import { createRefresh } from '../../src/refresh.js';
+import { createRenewal } from '../../src/renewal.js';
 import { toSession, type Session } from '../../src/session.js';
 import type { Answer, Tokens } from '../../src/workos.js';
 import { fc, LONG } from '../support/properties.js';
@@ -63,15 +64,14 @@ test(
             kind: 'valid',
             claims: peek(token) as unknown as Claims,
           });
-          const { run } = createRefresh({
-            clientId: 'client_1',
+          const renew = createRenewal({
             refresh: scheduler.scheduleFunction(workos.refresh.bind(workos)),
             verify,
             seal: scheduler.scheduleFunction(async (session: Session) => JSON.stringify(session)),
-            now: () => 0,
             onRefreshed: () => undefined,
             onFailed: () => undefined,
           });
+          const { run } = createRefresh({ clientId: 'client_1', renew, now: () => 0 });
           const answers = requests.map(async ({ user, organization }) => {
             const result = await run(toSession(tokensFor(user, 0), {}), organization);
             expect(result.kind).not.toBe('refused');
@@ -94,15 +94,14 @@ test('an answer about another person is never believed', LONG, async () => {
   await fc.assert(
     fc.asyncProperty(person, person, person, async (own, inAnswer, inToken) => {
       const answer = { ...tokensFor(inToken, 1), user: { id: inAnswer } as Tokens['user'] };
-      const { run } = createRefresh({
-        clientId: 'client_1',
+      const renew = createRenewal({
         refresh: () => Promise.resolve({ kind: 'granted', value: answer }),
         verify: (token) => ({ kind: 'valid', claims: peek(token) as unknown as Claims }),
         seal: () => Promise.resolve('sealed'),
-        now: () => 0,
         onRefreshed: () => undefined,
         onFailed: () => undefined,
       });
+      const { run } = createRefresh({ clientId: 'client_1', renew, now: () => 0 });
       const result = await run(toSession(tokensFor(own, 0), {}), undefined);
       expect(result.kind).toBe(own === inAnswer && own === inToken ? 'renewed' : 'unreachable');
     }),

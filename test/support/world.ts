@@ -8,18 +8,23 @@ import { Browser, type Reply } from './browser.js';
 
 export type Options = NonNullable<Parameters<typeof authkit>[0]>;
 
-export interface World {
+export interface World extends Application {
   workos: TestWorkOS;
-  site: Site;
-  origin: string;
-  auth: AuthKit;
   browser: Browser;
-  /** How often the guarded handler ran. */
-  served: () => number;
   /** Signs somebody in as a browser does, from a page of the application, and returns where it ended. */
   signIn: (user?: string, path?: string, browser?: Browser) => Promise<Reply & { url: string }>;
   /** A session cookie that no browser asked for. */
   cookie: (session?: Parameters<TestWorkOS['signIn']>[0]) => Promise<string>;
+  /** The same application once more, as another process runs it; what is given differs from the first. */
+  sibling: (authkit?: Options) => Promise<Application>;
+}
+
+export interface Application {
+  site: Site;
+  origin: string;
+  auth: AuthKit;
+  /** How often the guarded handler ran. */
+  served: () => number;
 }
 
 export interface WorldOptions {
@@ -56,6 +61,24 @@ export function json(res: ServerResponse, body: unknown): void {
 export async function world(framework: Framework, options: WorldOptions = {}): Promise<World> {
   const workos = await createTestWorkOS(options.workos);
   onTestFinished(() => workos.close());
+  const application = await start(framework, workos, options);
+  const { origin } = application;
+  const browser = new Browser();
+  return {
+    ...application,
+    workos,
+    browser,
+    async signIn(user = ADA, path = '/account', by = browser) {
+      const away = await by.follow(origin + path);
+      return by.follow(await workos.authorize(away.location!, { user }));
+    },
+    cookie: (session) => workos.signIn(session),
+    sibling: (authkit) =>
+      start(framework, workos, { ...options, authkit: { ...options.authkit, ...authkit } }),
+  };
+}
+
+async function start(framework: Framework, workos: TestWorkOS, options: WorldOptions): Promise<Application> {
   let auth!: AuthKit;
   let count = 0;
   const site = await serve(framework, (app, origin) => {
@@ -80,18 +103,5 @@ export async function world(framework: Framework, options: WorldOptions = {}): P
     options.routes?.(app, auth, { origin, workos });
   });
   onTestFinished(() => site.close());
-  const browser = new Browser();
-  return {
-    workos,
-    site,
-    origin: site.origin,
-    auth,
-    browser,
-    served: () => count,
-    async signIn(user = ADA, path = '/account', by = browser) {
-      const away = await by.follow(site.origin + path);
-      return by.follow(await workos.authorize(away.location!, { user }));
-    },
-    cookie: (session) => workos.signIn(session),
-  };
+  return { site, origin: site.origin, auth, served: () => count };
 }

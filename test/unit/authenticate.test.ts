@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
 import type { Claims } from '../../src/access-token.js';
 import { createAuthenticator } from '../../src/authenticate.js';
+import { createRenewal } from '../../src/renewal.js';
+import { createKeeping } from '../../src/keeping.js';
 import { createRefresh } from '../../src/refresh.js';
+import { createRevocation } from '../../src/revocation.js';
 import type { Session } from '../../src/session.js';
 import type { Answer, Tokens } from '../../src/workos.js';
 
@@ -25,9 +28,7 @@ test('a refresh ahead that hangs delays one request, and is waited for by no oth
   const next = sessionWith({ sub: 'user_1', sid: 's', iat: NOW / 1000, exp: NOW / 1000 + 300 });
   const verify = (token: string) =>
     ({ kind: 'valid', claims: claimsOf({ accessToken: token } as Session) }) as const;
-  const refresh = createRefresh({
-    clientId: 'c',
-    now,
+  const renew = createRenewal({
     verify,
     seal: () => Promise.resolve('sealed'),
     onRefreshed: () => undefined,
@@ -37,7 +38,20 @@ test('a refresh ahead that hangs delays one request, and is waited for by no oth
       return new Promise((resolve) => (answer = resolve));
     },
   });
-  const { authenticate } = createAuthenticator({ open: () => old, verify, refresh, now, patience: 20 });
+  const refresh = createRefresh({ clientId: 'c', now, renew });
+  const passwords = ['a-password-for-tests-and-for-nothing-else'] as const;
+  const seal = () => Promise.resolve('sealed');
+  const keeping = createKeeping({
+    mode: 'cookie',
+    store: undefined,
+    passwords,
+    open: () => old,
+    openKept: () => old,
+    seal,
+    lifetime: 1,
+  });
+  const revocation = createRevocation({ store: undefined, now });
+  const { authenticate } = createAuthenticator({ keeping, verify, refresh, revocation, now, patience: 20 });
 
   expect(await authenticate(['cookie'], true)).toMatchObject({ kind: 'active', session: old });
   const second = authenticate(['cookie'], true);

@@ -1,0 +1,112 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { ended, isOver, rememberedFor, type Refreshed, type Renew } from './renewal.js';
+import { log } from './log.js';
+import type { Session } from './session.js';
+import type { Entry, SharedStore } from './stores/index.js';
+
+/** A holder that gives no sign of life for this long, in milliseconds, is replaced. */
+const LEASE = 2500;
+const SIGN_OF_LIFE = LEASE / 5;
+/** Waiters look for the result ever less often, in milliseconds. */
+const FIRST_LOOK = 15;
+const LAST_LOOK = 250;
+
+/** What stands in the place of a seal. */
+const REFUSED = 'refused';
+
+export interface ClusterOptions {
+  store: SharedStore;
+  open: (sealed: string) => Session | undefined;
+  now: () => number;
+  /** How long to wait for another process before going on alone, in milliseconds. */
+  patience: number;
+}
+
+/**
+ * Makes a renewal happen once across processes: one of them holds a lock and renews, the others wait for its
+ * result. A store that cannot be reached leaves each process on its own, where WorkOS's replay window has to do; so
+ * does a holder that takes too long.
+ */
+export function acrossProcesses(renew: Renew, options: ClusterOptions): Renew {
+  const { store, patience } = options;
+  return async (session, organizationId) => {
+    const id = idOf(session);
+    const waitsUntil = performance.now() + patience;
+    const alone = async () => settle(await renew(session, organizationId), session, options);
+    for (let wait = FIRST_LOOK; ; wait = Math.min(wait * 2, LAST_LOOK)) {
+      const found = await look(session, options);
+      if (found === 'unreachable') return alone();
+      if (found) return found;
+      const lock = await store.add('lock', id, randomUUID(), LEASE);
+      if (lock.kind === 'unreachable') return alone();
+      if (lock.kind === 'hit') return hold(lock, session, options, alone);
+      if (performance.now() >= waitsUntil) {
+        log('store', { outcome: 'a refresh goes on without its lock' });
+        return alone();
+      }
+      await pause(wait);
+    }
+  };
+}
+
+/** Renews while the lock is held, unless somebody did so between the look and the lock. */
+async function hold(
+  lock: Entry,
+  session: Session,
+  options: ClusterOptions,
+  alone: () => Promise<Refreshed>,
+): Promise<Refreshed> {
+  const { store } = options;
+  const id = idOf(session);
+  let held = Promise.resolve<unknown>(undefined);
+  const alive = setInterval(() => {
+    held = store.replace('lock', id, lock, lock.text, LEASE);
+  }, SIGN_OF_LIFE);
+  try {
+    const found = await look(session, options);
+    return found === undefined || found === 'unreachable' ? await alone() : found;
+  } finally {
+    clearInterval(alive);
+    void held.then(() => store.release('lock', id, lock));
+  }
+}
+
+/** What another process has exchanged the token for. */
+async function look(
+  session: Session,
+  { store, open }: ClusterOptions,
+): Promise<Refreshed | 'unreachable' | undefined> {
+  const found = await store.get('refresh', idOf(session));
+  if (found.kind === 'unreachable') return 'unreachable';
+  if (found.kind !== 'hit') return undefined;
+  if (found.text === REFUSED) return ended();
+  // The seal first: it has no space in it.
+  const [sealed = '', ...organization] = found.text.split(' ');
+  const next = open(sealed);
+  return next?.user.id === session.user.id
+    ? { kind: 'renewed', organization: organization.join(' '), session: next, sealed }
+    : undefined;
+}
+
+/**
+ * Tells the others. New tokens replace a refusal, never the reverse: a process that was stopped over its exchange
+ * comes back with tokens when another one has been refused the spent token.
+ */
+async function settle(result: Refreshed, session: Session, options: ClusterOptions): Promise<Refreshed> {
+  const { store, now } = options;
+  const id = idOf(session);
+  const ttl = rememberedFor(result, now());
+  if (result.kind === 'renewed') {
+    await store.put('refresh', id, `${result.sealed} ${result.organization}`, ttl);
+    return result;
+  }
+  if (result.kind === 'unreachable' || !isOver(result)) return result;
+  const refused = await store.add('refresh', id, REFUSED, ttl);
+  const found = refused.kind === 'taken' ? await look(session, options) : undefined;
+  return found === undefined || found === 'unreachable' ? result : found;
+}
+
+function idOf({ refreshToken }: Session): string {
+  return createHash('sha256').update(refreshToken).digest('base64url');
+}

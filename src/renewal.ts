@@ -1,0 +1,101 @@
+import { peek, type VerifyAccessToken } from './access-token.js';
+import { AuthKitError, unavailable } from './errors.js';
+import { renewed, type Session } from './session.js';
+import type { Answer, Tokens } from './workos.js';
+
+/** A session with new tokens, and the organization that was asked for; empty for none. */
+export interface Renewed {
+  readonly kind: 'renewed';
+  readonly organization: string;
+  readonly session: Session;
+  readonly sealed: string;
+}
+
+/** What a refresh came to. Only `refused` says that the session is over, or that WorkOS wants one more step. */
+export type Refreshed =
+  | Renewed
+  | { readonly kind: 'refused'; readonly error: AuthKitError }
+  | { readonly kind: 'unreachable'; readonly error: AuthKitError };
+
+/** Exchanges the refresh token of a session for new tokens, in an organization. Never rejects. */
+export type Renew = (session: Session, organizationId: string | undefined) => Promise<Refreshed>;
+
+export interface RenewalOptions {
+  refresh: (refreshToken: string, organizationId: string | undefined) => Promise<Answer<Tokens>>;
+  verify: VerifyAccessToken;
+  seal: (session: Session) => Promise<string>;
+  onRefreshed: (session: Session) => void;
+  onFailed: (failure: Exclude<Refreshed, Renewed>, session: Session) => void;
+}
+
+/** Results are remembered at least this long, in milliseconds: browsers send the old cookie a little longer. */
+export const REMEMBERED = 60_000;
+
+/** How long a result is remembered, in milliseconds: until the new token is due. */
+export function rememberedFor(result: Refreshed, now: number): number {
+  const exp = result.kind === 'renewed' ? peek(result.session.accessToken)['exp'] : undefined;
+  return Math.max(REMEMBERED, typeof exp === 'number' ? exp * 1000 - now : 0);
+}
+
+/** Makes the exchange at WorkOS, believed only if it is about the same person. */
+export function createRenewal(options: RenewalOptions): Renew {
+  return async (session, organizationId) => {
+    const result = await attempt(session, organizationId, options);
+    if (result.kind === 'renewed') options.onRefreshed(result.session);
+    else options.onFailed(result, session);
+    return result;
+  };
+}
+
+async function attempt(
+  session: Session,
+  organizationId: string | undefined,
+  { refresh, verify, seal }: RenewalOptions,
+): Promise<Refreshed> {
+  try {
+    const answer = await refresh(session.refreshToken, organizationId);
+    if (answer.kind === 'refused') return { kind: 'refused', error: asEnded(answer.error) };
+    if (answer.kind === 'unreachable') return answer;
+    const next = renewed(session, answer.value);
+    const problem = await problemOf(session, next, verify);
+    if (problem !== undefined) return { kind: 'unreachable', error: unavailable(`WorkOS sent ${problem}`) };
+    return { kind: 'renewed', organization: organizationId ?? '', session: next, sealed: await seal(next) };
+  } catch (cause) {
+    return { kind: 'unreachable', error: unavailable('the session could not be refreshed', { cause }) };
+  }
+}
+
+/**
+ * A new `sid` is accepted (WorkOS may open a new session), another person never. Keys that cannot be had now are no
+ * reason to lose the tokens: they came from WorkOS itself, and will be judged when the keys are back.
+ */
+async function problemOf(
+  before: Session,
+  next: Session,
+  verify: VerifyAccessToken,
+): Promise<string | undefined> {
+  if (next.user.id !== before.user.id) return 'the session of another user';
+  const verdict = await verify(next.accessToken, true);
+  if (verdict.kind === 'invalid') return `an access token that does not hold (${verdict.reason})`;
+  if (verdict.kind === 'expired') return 'an access token that has expired by the clock of this server';
+  const subject = verdict.kind === 'valid' ? verdict.claims.sub : peek(next.accessToken)['sub'];
+  return subject === before.user.id ? undefined : 'an access token of another user';
+}
+
+/** `invalid_grant` about a refresh token is the end of the session, whatever WorkOS calls the reason. */
+function asEnded(error: AuthKitError): AuthKitError {
+  return error.code === 'code_exchange_failed' ? ended(error).error : error;
+}
+
+/** The session is over. */
+export function ended(cause?: AuthKitError): { kind: 'refused'; error: AuthKitError } {
+  return {
+    kind: 'refused',
+    error: new AuthKitError('unauthenticated', 'the session has ended', cause ? { cause } : {}),
+  };
+}
+
+/** Whether a refusal is about the token, and not about one organization's demands. */
+export function isOver({ error }: { error: AuthKitError }): boolean {
+  return error.code === 'unauthenticated';
+}

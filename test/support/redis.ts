@@ -1,0 +1,82 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { createClient } from 'redis';
+import { onTestFinished } from 'vitest';
+
+/** Whether there is a `redis-server`; where there is none, its tests are skipped, and say so. */
+export const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
+if (!hasRedis) console.log('skipped: tests that need Redis. Install redis-server.');
+
+export interface RedisServer {
+  port: number;
+  url: string;
+  process: ChildProcess;
+  /** Stops and continues it, or ends it. */
+  signal: (name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL') => void;
+}
+
+/** Starts a Redis that keeps nothing on disk. */
+export async function startRedis(port?: number, ...args: string[]): Promise<RedisServer> {
+  const chosen = port ?? (await freePort());
+  const quiet = ['--save', '', '--appendonly', 'no', '--bind', '127.0.0.1', '--loglevel', 'warning'];
+  const child = spawn('redis-server', ['--port', String(chosen), ...quiet, ...args], { stdio: 'ignore' });
+  const url = `redis://127.0.0.1:${chosen}`;
+  await reachable(url);
+  const server: RedisServer = {
+    port: chosen,
+    url,
+    process: child,
+    signal: (name) => void child.kill(name),
+  };
+  return server;
+}
+
+/** The same, gone when the test is. */
+export async function redisServer(...args: string[]): Promise<RedisServer> {
+  const server = await startRedis(undefined, ...args);
+  onTestFinished(() => stop(server));
+  return server;
+}
+
+export async function stop({ process: child }: RedisServer): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** A client of node-redis, connected. Gone when the test is. */
+export async function connected(url: string) {
+  const client = createClient({ url, socket: { reconnectStrategy: 50 } });
+  client.on('error', () => undefined);
+  await client.connect();
+  onTestFinished(() => {
+    client.destroy();
+  });
+  return client;
+}
+
+async function reachable(url: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const client = createClient({ url, socket: { reconnectStrategy: false } });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await client.close();
+      return;
+    } catch {
+      await wait(30);
+    }
+  }
+  throw new Error(`redis-server did not start at ${url}`);
+}
