@@ -37,7 +37,8 @@ try {
   }
   const types = [];
   for (const typescript of TYPESCRIPTS) types.push(await tryTypes({ tarball, typescript }));
-  writeFileSync(join(root, 'docs/compatibility.md'), page(nodes, runtime, types));
+  const runners = await tryRunners({ tarball, nodes });
+  writeFileSync(join(root, 'docs/compatibility.md'), page({ nodes, runtime, types, runners }));
   await run('npx', ['prettier', '--write', 'docs/compatibility.md'], root);
   for (const failure of failures) console.error(`\n${failure}`);
   process.exitCode = failures.length === 0 ? 0 : 1;
@@ -70,7 +71,7 @@ async function installNodes() {
     const cwd = await install(`node-${version}`, [`${name}@${version}`]);
     const bin = join(cwd, 'node_modules', name, 'bin/node');
     if (!existsSync(bin)) throw new Error(`${name}@${version} has no bin/node`);
-    found.push({ bin, version: versionIn(cwd, name) });
+    found.push({ bin, version: versionIn(cwd, name).replace(/^v/, '') });
   }
   return found;
 }
@@ -121,7 +122,35 @@ async function tryTypes({ tarball, typescript }) {
   return row;
 }
 
-function page(nodes, runtime, types) {
+/** The testing kit under test runners: jest from its folder, in ESM mode and, where Node lets it, by `require`. */
+async function tryRunners({ tarball, nodes }) {
+  const packages = [tarball, 'express@5', '@workos-inc/node@11', 'supertest', 'jest@30', 'vitest@4'];
+  const cwd = await install('runners', packages);
+  const jest = ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js', '--rootDir', '.', '--ci'];
+  const config = (extension) => ['--testMatch', `**/*.test.${extension}`, '--transform', '{}'];
+  const ways = [
+    [`jest ${versionIn(cwd, 'jest')}, ES modules`, [...jest, ...config('mjs')]],
+    [`jest ${versionIn(cwd, 'jest')}, \`require\``, [...jest, ...config('cjs')]],
+    [
+      `vitest ${versionIn(cwd, 'vitest')}`,
+      ['node_modules/vitest/vitest.mjs', 'run', '--globals', 'account.test.mjs'],
+    ],
+  ];
+  const rows = [];
+  for (const [title, args] of ways) {
+    const row = [title];
+    for (const { bin, version } of nodes) {
+      const problem = await attempt(bin, ['--no-warnings', ...args], cwd);
+      row.push(problem === undefined ? '✓' : '–');
+      if (problem !== undefined) console.error(`Node ${version}, ${title}: ${problem.slice(0, 600)}`);
+    }
+    console.log(row.join('  '));
+    rows.push(row);
+  }
+  return rows;
+}
+
+function page({ nodes, runtime, types, runners }) {
   const table = (head, rows) =>
     [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
   return `# Compatibility
@@ -132,6 +161,13 @@ and runs a small application there: guard, sign-in, refresh, sign-out; as an ES 
 ## Node, frameworks and \`@workos-inc/node\`
 
 ${table(['framework', '@workos-inc/node', ...nodes.map(({ version }) => `Node ${version}`)], runtime)}
+
+## Test runners
+
+\`authkit-express/testing\` under them; node:test is in [testing](testing.md#nodetest). jest loads an ES module by
+\`require\` only where Node lets it.
+
+${table(['runner', ...nodes.map(({ version }) => `Node ${version}`)], runners)}
 
 ## TypeScript
 

@@ -53,6 +53,16 @@ export function createSignIn({ directory, sessions, cookiePassword }: SignInPart
   };
 }
 
+/** What keeps cookies between requests to a server on this machine, such as supertest's `request.agent(app)`. */
+export interface CookieAgent {
+  jar: { setCookie: (cookie: string, domain: string, path: string) => unknown };
+}
+
+export function intoJar<A extends CookieAgent>(agent: A, cookie: string): A {
+  agent.jar.setCookie(`${cookie}; Path=/`, '127.0.0.1', '/');
+  return agent;
+}
+
 function personFor(user: TestSignIn['user'], directory: Directory): Person {
   if (typeof user === 'object') return directory.put(user);
   const people = directory.people();

@@ -10,7 +10,7 @@ import type { OAuthServer } from './oauth.js';
 import type { TestOAuthToken } from './oauth-token.js';
 import { listen } from './server.js';
 import { complete, lifetimesOf, type Lifetimes, type Settings, type TestWorkOSOptions } from './settings.js';
-import { createSignIn, type TestSignIn } from './sign-in.js';
+import { createSignIn, intoJar, type CookieAgent, type TestSignIn } from './sign-in.js';
 import type { RequiredStep } from './steps.js';
 import { visit, type TestVisit } from './visitor.js';
 
@@ -41,6 +41,14 @@ export interface TestWorkOS extends Lifetimes {
   users: () => readonly User[];
   /** A `Cookie` header of somebody who is signed in, without HTTP. */
   signIn: (options?: TestSignIn) => Promise<string>;
+  /**
+   * Puts the same into the cookies of an agent, which then keeps what the application sets.
+   *
+   * @example
+   * const ada = await workos.signInAgent(request.agent(app), { user: 'ada@example.com' });
+   * await ada.get('/account').expect(200);
+   */
+  signInAgent: <A extends CookieAgent>(agent: A, options?: TestSignIn) => Promise<A>;
   /** An access token of somebody who is signed in elsewhere, for `Authorization: Bearer`. */
   accessToken: (options?: Omit<TestSignIn, 'cookieName'>) => Promise<string>;
   /** A new API key, `sk_…`, for `Authorization: Bearer`. */
@@ -126,6 +134,7 @@ function controls(
     callsTo: calls.to,
     users: () => directory.people().map((person) => person.user),
     signIn: signIn.cookie,
+    signInAgent: async (agent, options) => intoJar(agent, await signIn.cookie(options)),
     accessToken: signIn.accessToken,
     createApiKey: apiKeys.issue,
     revokeApiKey: apiKeys.revoke,
