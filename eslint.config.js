@@ -14,6 +14,7 @@ export default defineConfig(
       'eslint.config.js',
       '**/*.cjs',
       'example/spa/public/',
+      'bench/contenders/',
     ],
   },
   ...tseslint.configs.strictTypeChecked,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Router from 'router';
 import type { Config } from './config/index.js';
+import type { Route } from './config/routes.js';
 import type { Check, GuardRule } from './guard-rule.js';
 import { createGuard, guardKind } from './guards.js';
 import { middleware, type Handler, type Middleware, type Next } from './http.js';
@@ -47,12 +48,15 @@ export function mountDoor(config: Config, openVisit: OpenVisit, handlers: DoorHa
   router.get(at('logout'), logout);
   router.post(at('logout'), logout);
   if (handlers.signUp) router.get(at('signUp'), timed('login', handlers.signUp));
-  router.use(session);
 
   const own = guardKind((req) => visitsOf(req).filter((visit) => visit.at.config === config));
+  const mayBeOurs = startsLike(routePaths(config));
   const mounted: Middleware = (req, res, next) => {
+    if (!mayBeOurs(req.url ?? '')) {
+      session(req, res, next);
+      return;
+    }
     router(req, res, (error) => {
-      // The router passes a request target that it cannot read by all that is mounted on it.
       if (error === undefined || error === null) session(req, res, next);
       else next(error);
     });
@@ -65,6 +69,28 @@ export function mountDoor(config: Config, openVisit: OpenVisit, handlers: DoorHa
       callback(req, res, next);
     },
   });
+}
+
+function routePaths({ routes }: Config): string[] {
+  return Object.values<Route | undefined>({ ...routes })
+    .filter((route) => route !== undefined)
+    .flatMap(({ mounted, public: seen }) => [mounted, seen]);
+}
+
+/**
+ * Whether a request target may be one of these paths, or below one: by its first letters, so that every other request
+ * passes by the router at no cost. What is not a plain path is left to the router.
+ */
+function startsLike(paths: readonly string[]): (target: string) => boolean {
+  const starts = paths.map((path) => path.toLowerCase());
+  // Small letters differ from capital ones in this bit alone; other characters only become likelier by it.
+  const CASE = 32;
+  const initials = new Set(starts.map((path) => path.charCodeAt(1) | CASE));
+  return (target) => {
+    if (!target.startsWith('/')) return true;
+    if (!initials.has(target.charCodeAt(1) | CASE)) return false;
+    return starts.some((start) => target.slice(0, start.length).toLowerCase() === start);
+  };
 }
 
 /** One segment below a path. Not `:name`, which the router would decode, and answer itself if it cannot. */

@@ -73,10 +73,12 @@ function createSessionGuard(demands: Demands, { challenge }: GuardKind) {
     return allowed instanceof Promise ? allowed.then(go) : go(allowed);
   };
   return (req: Request, res: Response, visits: readonly Visit[]): Outcome | Promise<Outcome> => {
-    const pending = visits.map((visit) => visit.settled()).filter((settled) => settled instanceof Promise);
-    return pending.length === 0
-      ? decide(req, res, visits)
-      : Promise.all(pending).then(() => decide(req, res, visits));
+    for (const visit of visits) {
+      if (visit.settled() instanceof Promise) {
+        return Promise.all(visits.map(async (each) => each.settled())).then(() => decide(req, res, visits));
+      }
+    }
+    return decide(req, res, visits);
   };
 }
 

@@ -1,4 +1,11 @@
-import { createDecipheriv, createHmac, pbkdf2Sync, timingSafeEqual } from 'node:crypto';
+import {
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  pbkdf2Sync,
+  timingSafeEqual,
+  type KeyObject,
+} from 'node:crypto';
 import * as iron from 'iron-webcrypto';
 
 /**
@@ -102,8 +109,9 @@ function decrypt({ salt, iv, ciphertext }: Parts, password: string): unknown {
   }
 }
 
-function key(password: string, salt: string): Buffer {
-  return pbkdf2Sync(password, salt, 1, 32, 'sha1');
+/** As a key object: Node 24 takes some 8 µs to make one of bytes wherever it is handed bytes. */
+function key(password: string, salt: string): KeyObject {
+  return createSecretKey(pbkdf2Sync(password, salt, 1, 32, 'sha1'));
 }
 
 /** Only the canonical form: otherwise the last character of a seal could change and the seal still open. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { requireAuth, type Auth } from 'authkit-express';
-import { FETCH, send } from '../support/browser.js';
+import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, json, world } from '../support/world.js';
 
 test('a remembered session is found again by the whole of its cookie, not by a part of it', async () => {
@@ -42,4 +42,21 @@ test('whoever inherits from a request reads the same auth, and setting it there 
     headers: { ...FETCH, cookie: await cookie({ user: ADA }) },
   });
   expect(JSON.parse(reply.body)).toEqual({ email: ADA, still: ADA });
+});
+
+test('our routes are found however the router would find them, and nothing else is taken for one', async () => {
+  const { origin } = await world('express5', {
+    authkit: { routes: { login: '/_in', logout: '/9out' } },
+    routes: (app) => {
+      app.route('/inside', (_req, res) => res.end('theirs'));
+    },
+  });
+  for (const path of ['/_in', '/_IN', '/_in/', '/_in?a=1', '/_In/GoogleOAuth']) {
+    expect((await send(origin + path)).location, path).toContain('/user_management/authorize');
+  }
+  expect((await send(`${origin}/9OUT`, { headers: NAVIGATION })).body).toContain('Sign out?');
+  for (const path of ['/_i', '/_inside', '/%5fin', '//_in', '/9ou']) {
+    expect((await send(origin + path)).status, path).toBe(404);
+  }
+  expect((await send(`${origin}/inside`)).body).toBe('theirs');
 });

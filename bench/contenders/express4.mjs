@@ -1,0 +1,10 @@
+import express from 'express4';
+import { contend, fixture, open } from './contend.mjs';
+
+const app = express();
+app.get('/open', open);
+app.get('/me', (_req, res) => {
+  res.json({ email: fixture.user.email });
+});
+app.use('/static', express.static(import.meta.dirname));
+contend(app);
