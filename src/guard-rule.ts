@@ -65,6 +65,8 @@ export function compileGuardRule<A extends Credential>(
   given: GuardRule<A> | Check<A>,
   { known, usual }: Acceptance,
 ): Demands {
+  if (typeof given !== 'function' && !isRecord(given))
+    throw new TypeError('a rule is an object or a function');
   // What `check` is given depends on `accepts`, as its type says.
   const rule = (typeof given === 'function' ? { check: given } : given) as unknown as GuardRule<Credential>;
   const { maxAge, accepts = usual, unauthenticated, sameOrigin, check, organization, ...others } = rule;
@@ -75,14 +77,22 @@ export function compileGuardRule<A extends Credential>(
   checkAccepts(accepts, known);
   checkOwn(rule);
   checkSense(rule, accepts);
-  const trusted = sameOrigin === true ? [] : sameOrigin === false ? undefined : sameOrigin;
   return {
     accepts: new Set(accepts),
     test: compileTest({ organization, check, others }),
     maxAge,
-    sameOrigin: trusted,
+    sameOrigin: trustedOrigins(sameOrigin),
     unauthenticated,
   };
+}
+
+function trustedOrigins(sameOrigin: GuardRule['sameOrigin']): readonly string[] | undefined {
+  if (typeof sameOrigin === 'object') return [...sameOrigin];
+  return sameOrigin === true ? [] : undefined;
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function checkAccepts(accepts: unknown, known: readonly Credential[]): void {

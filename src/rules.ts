@@ -57,9 +57,11 @@ export function compileRule(rule: Rule): Test {
 
 function has(wanted: unknown, key: string, held: (subject: Subject) => readonly string[]): Test {
   const any = isAny(wanted) ? wanted.any : undefined;
-  const values: unknown = any ?? (typeof wanted === 'string' ? [wanted] : wanted);
-  if (!isTexts(values))
+  const given: unknown = any ?? (typeof wanted === 'string' ? [wanted] : wanted);
+  if (!isTexts(given))
     throw new TypeError(`rule "${key}" must be a string, a list of strings, or { any: [...] }`);
+  // A copy: who changes the list later must not change the guard.
+  const values = [...given];
   return any === undefined
     ? (subject) => values.every((value) => held(subject).includes(value))
     : (subject) => values.some((value) => held(subject).includes(value));
