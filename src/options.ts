@@ -85,7 +85,7 @@ export interface SignInResult {
 /** What `onSuccess` may decide. */
 export interface SignInDecision {
   /** Where to go instead; checked like any other. */
-  returnTo?: string;
+  returnTo?: string | undefined;
   /** Kept in the session, readable as `req.auth.data`. JSON, as small as possible: it travels in the cookie. */
   data?: unknown;
 }
