@@ -6,9 +6,11 @@ import { resolveConfig } from './config/index.js';
 import { mountDoor, type Door } from './door.js';
 import { AuthKitError } from './errors.js';
 import { createExchange } from './exchange.js';
+import type { Middleware } from './http.js';
 import { createLogin } from './login.js';
 import { createEndSession, createLogout } from './logout.js';
-import { createMethods, type Methods } from './methods.js';
+import { createManagement, type Management } from './management.js';
+import { createAuthOf, createMethods, type Methods } from './methods.js';
 import type { AuthKitOptions } from './options.js';
 import { createParts } from './parts.js';
 import { createSaveAttributes } from './save-attributes.js';
@@ -16,9 +18,20 @@ import { createSignIn } from './sign-in.js';
 import { createSignInCompletion } from './sign-in-completion.js';
 import { checkedAttributes, parseAttributes } from './sign-up.js';
 import { createVisits } from './visit.js';
+import { createWebhooks, type WebhookOptions } from './webhooks.js';
 
 /** A router with sign-in, callback and sign-out, which also gives every other request `req.auth` and `req.user`. */
-export interface AuthKit extends Door, Methods {}
+export interface AuthKit extends Door, Methods, Management {
+  /**
+   * Receives WorkOS's webhooks, before or after any body parser: what WorkOS ends or changes takes effect here, and in
+   * every process where there is a store.
+   *
+   * @throws {AuthKitError} `config_invalid` where the route is defined, if there is no secret.
+   * @example
+   * app.post('/webhooks/workos', auth.webhooks({ secret: webhookSecret }));
+   */
+  webhooks(options: WebhookOptions): Middleware;
+}
 
 /**
  * Mounts WorkOS AuthKit: `GET /login`, `GET /callback`, `POST /logout`, and the session on every other request.
@@ -32,7 +45,8 @@ export interface AuthKit extends Door, Methods {}
 export function authkit(options: AuthKitOptions = {}): AuthKit {
   if (options instanceof IncomingMessage) throw withoutParentheses();
   const config = resolveConfig(options, process.env);
-  const { cookies, authenticator, sessions, door, verify, tokens, patience } = createParts(config);
+  const parts = createParts(config);
+  const { cookies, authenticator, sessions, door, verify, tokens, patience } = parts;
   const answer = createAnswer(config);
   const openVisit = createVisits({ config, cookies, authenticator, answer, tokens, patience });
   const { authorizationUrl } = door;
@@ -59,7 +73,11 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     logout: createLogout(ending, end),
   };
   const methods = createMethods({ config, cookies, authenticator, openVisit, signIn, end });
-  return Object.assign(mountDoor(config, openVisit, handlers), methods);
+  const { now, timeout } = config;
+  const authOf = createAuthOf(config, methods);
+  const management = createManagement({ ...parts, now, authOf });
+  const webhooks = createWebhooks({ ...parts, answer, now, timeout });
+  return Object.assign(mountDoor(config, openVisit, handlers), methods, management, { webhooks });
 }
 
 function withoutParentheses(): AuthKitError {

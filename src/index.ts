@@ -24,7 +24,9 @@ export type { Check, GuardRule, Unauthenticated } from './guard-rule.js';
 export type { ProtectedResourceOptions } from './config/resource.js';
 export type { ProtectedResource } from './protected-resource.js';
 export type { OneOrMore, Rule } from './rules.js';
+export type { ActiveSession, Management } from './management.js';
 export { expressStore } from './stores/index.js';
+export type { WebhookEvent, WebhookOptions } from './webhooks.js';
 export type { ExpressSessionStore, ExpressStoreOptions, Store } from './stores/index.js';
 export type {
   AuthKitOptions,

@@ -112,6 +112,16 @@ export function createMethods(parts: MethodParts): Methods {
   };
 }
 
+/** Who a request is of, whether or not the session middleware saw it. */
+export function createAuthOf(config: AuthKitConfig, { authenticate }: Pick<Methods, 'authenticate'>) {
+  return async (req: IncomingMessage): Promise<Auth> => {
+    const visit = visitsOf(req).find((one) => one.at.config === config);
+    if (!visit) return authenticate(req);
+    await visit.settled();
+    return visit.auth();
+  };
+}
+
 /** Starts a sign-in in the application's own words. */
 function fromCode({ config, signIn }: MethodParts) {
   return async (

@@ -108,7 +108,9 @@ async function bounded(response: Response): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
+/** Nothing is an empty object: some calls have nothing to say. */
 function parse(text: string): unknown {
+  if (text === '') return {};
   try {
     return JSON.parse(text) as unknown;
   } catch {

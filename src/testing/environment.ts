@@ -12,6 +12,7 @@ import { createLogout } from './logout.js';
 import { createOAuthServer, type OAuthServer } from './oauth.js';
 import { operationOf, type Handler, type Operation } from './operations.js';
 import { apiError, json, type Question } from './reply.js';
+import { createListSessions, createRevokeSession } from './session-list.js';
 import { createSessions, type Session, type Sessions } from './sessions.js';
 import type { Lifetimes, Settings } from './settings.js';
 import { createSigningKeys, type SigningKeys } from './signing-keys.js';
@@ -112,6 +113,8 @@ function createHandlers(parts: HandlerParts): Readonly<Record<Operation, Handler
     jwks: createJwks(clientId, keys),
     logout: createLogout({ sessions, homepage }),
     user: createGetUser(directory, apiKey),
+    sessions: createListSessions(sessions),
+    revokeSession: createRevokeSession(sessions),
     apiKey: apiKeys.validate,
     oauth: oauth.handle,
     oauthKeys: oauth.jwks,

@@ -11,4 +11,5 @@ export type { TestWorkOSOptions } from './settings.js';
 export type { TestSignIn } from './sign-in.js';
 export type { RequiredStep, StepCode } from './steps.js';
 export type { TestVisit } from './visitor.js';
+export type { TestWebhook, TestWebhookOptions } from './webhooks.js';
 export type { TestAuthKitOptions, TestWorkOS } from './workos.js';

@@ -10,6 +10,8 @@ export type Operation =
   | 'jwks'
   | 'logout'
   | 'user'
+  | 'sessions'
+  | 'revokeSession'
   | 'apiKey'
   | 'oauth'
   | 'oauthKeys'
@@ -28,6 +30,8 @@ export function operationOf({ method, path, body }: Question): Operation {
       return 'logout';
     case 'POST /user_management/authenticate':
       return grantOf(body?.['grant_type']);
+    case 'POST /user_management/sessions/revoke':
+      return 'revokeSession';
     case 'POST /api_keys/validations':
       return 'apiKey';
     case 'GET /oauth2/jwks':
@@ -41,7 +45,8 @@ export function operationOf({ method, path, body }: Question): Operation {
 /** What an address with an id in it is about. */
 function resourceOf(path: string): Operation {
   if (path.startsWith('/sso/jwks/')) return 'jwks';
-  return path.startsWith('/user_management/users/') ? 'user' : 'other';
+  if (!path.startsWith('/user_management/users/')) return 'other';
+  return path.endsWith('/sessions') ? 'sessions' : 'user';
 }
 
 function grantOf(grantType: unknown): Operation {

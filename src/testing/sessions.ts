@@ -15,10 +15,14 @@ export interface Session {
   readonly authTime: number | undefined;
   /** Claims beyond WorkOS's own. */
   readonly claims: Readonly<Record<string, unknown>>;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
   isEnded: boolean;
 }
 
-export type NewSession = Omit<Session, 'id' | 'isEnded' | 'named'> & { readonly named?: Grants };
+export type NewSession = Omit<Session, 'id' | 'isEnded' | 'named' | 'createdAt'> & {
+  readonly named?: Grants;
+};
 
 /** An access token and the refresh token that replaces it. */
 export interface TokenPair {
@@ -43,6 +47,9 @@ export interface Sessions {
   check: (refreshToken: string) => Session | Refusal;
   /** Exchanges a refresh token that `check` let pass. A repetition in time gets the very same pair. */
   rotate: (refreshToken: string, organizationId: string | undefined) => Promise<TokenPair>;
+  find: (sessionId: string) => Session | undefined;
+  /** Those that have not ended, the newest first. */
+  activeOf: (userId: string) => readonly Session[];
   end: (sessionId: string) => void;
   endAllOf: (userId: string) => void;
 }
@@ -65,13 +72,11 @@ export function createSessions({ now, replayWindow, issue }: SessionRules): Sess
     refreshTokens.set(refreshToken, { session });
     return { session, accessToken, refreshToken };
   };
-  const isReplayable = ({ exchangedAt }: RefreshToken) =>
-    exchangedAt === undefined || now() - exchangedAt < replayWindow() * 1000;
 
   return {
     start: (fields, lifetime) => {
       const named = { ...fields.named, organizationId: fields.organizationId };
-      const session: Session = { ...fields, named, id: newId('session'), isEnded: false };
+      const session: Session = { ...fields, named, id: newId('session'), createdAt: now(), isEnded: false };
       sessions.set(session.id, session);
       return pairFor(session, lifetime);
     },
@@ -79,7 +84,7 @@ export function createSessions({ now, replayWindow, issue }: SessionRules): Sess
       const token = refreshTokens.get(value);
       if (!token) return 'unknown';
       if (token.session.isEnded) return 'ended';
-      return isReplayable(token) ? token.session : 'exchanged';
+      return isReplayable(token, now(), replayWindow()) ? token.session : 'exchanged';
     },
     rotate: (value, organizationId) => {
       const token = refreshTokens.get(value);
@@ -90,6 +95,9 @@ export function createSessions({ now, replayWindow, issue }: SessionRules): Sess
       token.session.organizationId = organizationId;
       return (token.successor = pairFor(token.session));
     },
+    find: (sessionId) => sessions.get(sessionId),
+    activeOf: (userId) =>
+      [...sessions.values()].filter((one) => one.userId === userId && !one.isEnded).reverse(),
     end: (sessionId) => {
       const session = sessions.get(sessionId);
       if (session) session.isEnded = true;
@@ -98,4 +106,8 @@ export function createSessions({ now, replayWindow, issue }: SessionRules): Sess
       for (const session of sessions.values()) session.isEnded ||= session.userId === userId;
     },
   };
+}
+
+function isReplayable({ exchangedAt }: RefreshToken, now: number, replayWindow: number): boolean {
+  return exchangedAt === undefined || now - exchangedAt < replayWindow * 1000;
 }

@@ -18,6 +18,8 @@ export interface TestWorkOSOptions {
   issuer?: string;
   /** Where a logout without `return_to` goes; default: the origin of the latest redirect URI. */
   homepage?: string;
+  /** Signs webhooks. */
+  webhookSecret?: string;
   /** Start of a clock that moves by `advance` alone, in milliseconds since the epoch. Without it, the clock runs. */
   now?: number;
   /** Seconds, default 300. */
@@ -45,6 +47,7 @@ export interface Settings {
   readonly redirectUris: readonly string[] | undefined;
   readonly issuer: string | undefined;
   readonly homepage: string | undefined;
+  readonly webhookSecret: string;
 }
 
 /** The credentials are no secrets: they open nothing but a test. */
@@ -57,6 +60,7 @@ export function complete(options: TestWorkOSOptions): Settings {
     redirectUris: options.redirectUris,
     issuer: options.issuer,
     homepage: options.homepage,
+    webhookSecret: options.webhookSecret ?? 'a-secret-for-test-webhooks',
   };
 }
 

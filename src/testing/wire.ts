@@ -1,5 +1,5 @@
 import type { User } from '@workos-inc/node';
-import type { TokenPair } from './sessions.js';
+import type { Session, TokenPair } from './sessions.js';
 
 /** A user in WorkOS's JSON. */
 export function userOnTheWire(user: User): Record<string, unknown> {
@@ -36,3 +36,26 @@ export function tokensOnTheWire(
     ...(impersonator ? { impersonator } : {}),
   };
 }
+
+/** A session as WorkOS lists it; sessions of tests have no expiry but their tokens', so a week stands here. */
+export function sessionOnTheWire(session: Session): Record<string, unknown> {
+  const { id, userId, organizationId, impersonator, authenticationMethod, isEnded, createdAt } = session;
+  const at = new Date(createdAt).toISOString();
+  return {
+    object: 'session',
+    id,
+    user_id: userId,
+    ip_address: null,
+    user_agent: null,
+    ...(organizationId === undefined ? {} : { organization_id: organizationId }),
+    ...(impersonator ? { impersonator } : {}),
+    auth_method: authenticationMethod.toLowerCase(),
+    status: isEnded ? 'revoked' : 'active',
+    expires_at: new Date(createdAt + WEEK).toISOString(),
+    ended_at: isEnded ? at : null,
+    created_at: at,
+    updated_at: at,
+  };
+}
+
+const WEEK = 604_800_000;

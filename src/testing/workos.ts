@@ -13,6 +13,7 @@ import { complete, lifetimesOf, type Lifetimes, type Settings, type TestWorkOSOp
 import { createSignIn, intoJar, type CookieAgent, type TestSignIn } from './sign-in.js';
 import type { RequiredStep } from './steps.js';
 import { visit, type TestVisit } from './visitor.js';
+import { createWebhookSigner } from './webhooks.js';
 
 /** What `authkit()` needs to use this WorkOS. */
 export interface TestAuthKitOptions {
@@ -72,6 +73,10 @@ export interface TestWorkOS extends Lifetimes {
   signToken: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
   /** Its refresh tokens are `invalid_grant` from now on. */
   endSession: (sessionId: string) => void;
+  /** For `auth.webhooks({ secret })`. */
+  readonly webhookSecret: string;
+  /** A signed request, as WorkOS makes it to an endpoint for webhooks: an event such as `session.revoked`, and its data. */
+  webhook: ReturnType<typeof createWebhookSigner>;
   /** Adds a person, or changes what is given of one who is there; the next refresh shows it. */
   putUser: (user: TestUser) => User;
   /** By id or e-mail address; ends the person's sessions. */
@@ -115,7 +120,7 @@ export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise
     options: authkitOptions(settings, server.port, clock),
     clock,
     close,
-    ...controls(environment, directory, settings, url),
+    ...controls(environment, directory, settings, url, clock),
   });
 }
 
@@ -124,8 +129,9 @@ type Controls = Omit<TestWorkOS, keyof Lifetimes | 'url' | 'options' | 'clock' |
 function controls(
   environment: Environment,
   directory: Directory,
-  { cookiePassword }: Settings,
+  { cookiePassword, webhookSecret }: Settings,
   url: string,
+  { now }: TestClock,
 ): Controls {
   const { sessions, calls, faults, keys, steps, apiKeys, oauth } = environment;
   const signIn = createSignIn({ directory, sessions, cookiePassword });
@@ -150,6 +156,8 @@ function controls(
     rotateKeys: keys.rotate,
     signToken: keys.sign,
     endSession: sessions.end,
+    webhookSecret,
+    webhook: createWebhookSigner(webhookSecret, now),
     putUser: (user) => directory.put(user).user,
     deleteUser: (idOrEmail) => {
       const id = directory.find(idOrEmail)?.user.id;
