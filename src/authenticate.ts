@@ -5,7 +5,7 @@ import { log } from './log.js';
 import type { Keeping } from './keeping.js';
 import { createSessionMemory, type SessionMemory, type Verified } from './memory.js';
 import { dueAt, type Refresh } from './refresh.js';
-import type { Revocation } from './revocation.js';
+import type { Revocation, Standing } from './revocation.js';
 import { identityOf, type Session } from './session.js';
 import { isMissing } from './shelf.js';
 import { after } from './waiting.js';
@@ -30,6 +30,8 @@ export interface AuthenticateOptions {
   verify: VerifyAccessToken;
   refresh: Refresh;
   revocation: Revocation;
+  /** Of remembered sessions; 0 for none. */
+  memoryBytes: number;
   now: () => number;
   /** How long a request waits for newer tokens while its own still hold, in milliseconds. */
   patience: number;
@@ -55,8 +57,8 @@ interface Parts extends AuthenticateOptions {
 const NONE: Authentication = Object.freeze({ kind: 'absent', reason: 'none' });
 
 export function createAuthenticator(options: AuthenticateOptions): Authenticator {
-  const { revocation, now } = options;
-  const parts: Parts = { ...options, memory: createSessionMemory(now) };
+  const { revocation, memoryBytes, now } = options;
+  const parts: Parts = { ...options, memory: createSessionMemory(memoryBytes, now) };
   return {
     authenticate: (values, mayRefresh) =>
       values.length === 0 ? NONE : authenticate(values, mayRefresh, parts),
@@ -105,6 +107,10 @@ function recalled(
   });
 }
 
+function standingOf(session: Session, revocation: Revocation): Standing | Promise<Standing> {
+  return revocation.isIdle() ? 'live' : revocation.standing(identityOf(session));
+}
+
 /** What an opened session comes to. A promise only where keys, tokens or the store have to be asked. */
 function judge(
   value: string,
@@ -113,7 +119,7 @@ function judge(
   parts: Parts,
 ): Authentication | Promise<Authentication> {
   const { verify, revocation } = parts;
-  return after(revocation.standing(identityOf(session)), (standing) => {
+  return after(standingOf(session, revocation), (standing) => {
     if (standing === 'ended') return absent('ended', 'revoked');
     return after(verify(session.accessToken), (verdict) => {
       if (verdict.kind === 'unknown') return unknown(NO_KEYS);

@@ -30,14 +30,21 @@ interface Entry {
 const JUDGED = 600_000;
 /** What lies in a store is looked at again after this long, in milliseconds of real time. */
 const SEEN = 500;
-const MAX_BYTES = 32 * 1_048_576;
+
+const NOTHING: SessionMemory = {
+  recall: () => undefined,
+  remember: () => undefined,
+  forget: () => undefined,
+};
 
 /** The end of a cookie value is a MAC over the rest: enough to find it by, and a fraction of it to hash on each request. */
 const TAIL = 48;
 
-export function createSessionMemory(now: () => number): SessionMemory {
+/** @param maxBytes 0 for a process that remembers nothing. */
+export function createSessionMemory(maxBytes: number, now: () => number): SessionMemory {
+  if (maxBytes === 0) return NOTHING;
   const entries = new LRUCache<string, Entry>({
-    maxSize: MAX_BYTES,
+    maxSize: maxBytes,
     // The claims and the user stand in the value once more, as objects; of an id, in the token.
     sizeCalculation: ({ value, verified }) => value.length + verified.session.accessToken.length * 4 + 512,
   });

@@ -193,6 +193,8 @@ export interface AuthKitOptions {
    * development: anybody can read it.
    */
   serverTiming?: boolean;
+  /** Verified sessions that a process remembers, default 32 MiB; `false`: every request verifies anew. */
+  sessionMemory?: false | { maxBytes?: number };
   /** The clock, in milliseconds since the epoch; for tests. */
   now?: () => number;
 }

@@ -37,7 +37,15 @@ export function createParts(config: AuthKitConfig) {
   const { mode } = config.storage;
   const lifetime = config.cookie.maxAge * 1000;
   const keeping = createKeeping({ mode, store, passwords, open, openKept, seal, lifetime });
-  const authenticator = createAuthenticator({ keeping, verify, refresh, revocation, now, patience });
+  const authenticator = createAuthenticator({
+    keeping,
+    verify,
+    refresh,
+    revocation,
+    memoryBytes: config.memoryBytes,
+    now,
+    patience,
+  });
   const sessions = createSessions({ keeping, refresh, revocation });
   const isLive = (claims: TokenClaims) =>
     after(revocation.standing(identityIn(claims)), (standing) => standing !== 'ended');

@@ -1,5 +1,6 @@
 import type { Impersonator, User } from '@workos-inc/node';
 import { peek } from './access-token.js';
+import { createSlot } from './slot.js';
 import { open, seal } from './seal.js';
 
 /** What our seals carry beyond the fields that every WorkOS SDK reads. Others ignore the key. */
@@ -100,7 +101,7 @@ export interface Identity {
   readonly issuedAt: number;
 }
 
-const identities = new WeakMap<Session, Identity>();
+const identities = createSlot<Session, Identity>();
 
 /** Read off the token once; unchecked, for it comes out of our seal. */
 export function identityOf(session: Session): Identity {

@@ -1,7 +1,7 @@
 import { authKitParameters } from '../authorization/index.js';
 import type { AuthKitOptions, SignInOptions } from '../options.js';
 import { assertOptions, common, hooks, throwAll, type Config, type DoorDefaults } from './common.js';
-import { Problems, variable } from './problems.js';
+import { isRecord, Problems, variable } from './problems.js';
 import { signUpRules, type SignUpRules } from './sign-in.js';
 import { storage, type StoreConfig } from './store.js';
 
@@ -21,6 +21,8 @@ export interface AuthKitConfig extends Config {
   readonly signIn: SignInOptions;
   readonly signUp: SignUpRules;
   readonly storage: StoreConfig;
+  /** Of remembered sessions; 0 for none. */
+  readonly memoryBytes: number;
   readonly hooks: Readonly<Hooks>;
 }
 
@@ -52,6 +54,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   onSessionRefreshSuccess: true,
   onSessionRefreshError: true,
   serverTiming: true,
+  sessionMemory: true,
   now: true,
 };
 
@@ -67,6 +70,10 @@ const DOOR: DoorDefaults<SignInOptions> = {
   cookieName: (env) => variable(env, 'WORKOS_COOKIE_NAME') ?? 'wos-session',
   parameters: authKitParameters,
 };
+
+const MEMORY_BYTES = 32 * 1_048_576;
+/** Less would forget each session before its next request. */
+const LEAST_BYTES = 1_048_576;
 
 /**
  * Turns options and environment into a {@link AuthKitConfig}.
@@ -84,8 +91,19 @@ export function resolveConfig(options: AuthKitOptions, env: NodeJS.ProcessEnv): 
     ...common(options, env, DOOR, problems),
     signUp: signUpRules(options.signUp, problems),
     storage: storage(options.store, options.session, problems),
+    memoryBytes: memoryBytes(options.sessionMemory, problems),
     hooks: Object.freeze({ ...own, onError }) as Hooks,
   };
   throwAll(problems.list);
   return Object.freeze(config);
+}
+
+function memoryBytes(value: unknown, problems: Problems): number {
+  if (value === false) return 0;
+  const { maxBytes = MEMORY_BYTES, ...others } = isRecord(value) ? value : {};
+  const isUsable = typeof maxBytes === 'number' && Number.isSafeInteger(maxBytes) && maxBytes >= LEAST_BYTES;
+  if (isUsable && Object.keys(others).length === 0 && (value === undefined || isRecord(value)))
+    return maxBytes;
+  problems.add(`sessionMemory must be false or { maxBytes }, a whole number of at least ${LEAST_BYTES}`);
+  return 0;
 }

@@ -60,3 +60,11 @@ test('our routes are found however the router would find them, and nothing else 
   }
   expect((await send(`${origin}/inside`)).body).toBe('theirs');
 });
+
+test('with `sessionMemory: false` a session is served all the same', async () => {
+  const { origin, cookie } = await world('express5', { authkit: { sessionMemory: false } });
+  const headers = { ...FETCH, cookie: await cookie({ user: ADA }) };
+  for (let count = 0; count < 2; count += 1) {
+    expect((await send(`${origin}/account`, { headers })).status).toBe(200);
+  }
+});

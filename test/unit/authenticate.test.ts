@@ -51,7 +51,15 @@ test('a refresh ahead that hangs delays one request, and is waited for by no oth
     lifetime: 1,
   });
   const revocation = createRevocation({ store: undefined, now });
-  const { authenticate } = createAuthenticator({ keeping, verify, refresh, revocation, now, patience: 20 });
+  const { authenticate } = createAuthenticator({
+    keeping,
+    verify,
+    refresh,
+    revocation,
+    memoryBytes: 1_048_576,
+    now,
+    patience: 20,
+  });
 
   expect(await authenticate(['cookie'], true)).toMatchObject({ kind: 'active', session: old });
   const second = authenticate(['cookie'], true);

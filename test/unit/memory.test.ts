@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest';
+import type { Claims } from '../../src/access-token.js';
+import { resolveConfig } from '../../src/config/index.js';
+import { createSessionMemory, type Verified } from '../../src/memory.js';
+import type { Session } from '../../src/session.js';
+
+const MINUTE = 60_000;
+const MIB = 1_048_576;
+
+function verified(id: number, expiresAt: number): Verified {
+  const claims: Claims = { iss: 'i', sub: `user_${id}`, sid: `s${id}`, iat: 0, exp: expiresAt / 1000 };
+  const user = { id: claims.sub } as Session['user'];
+  return {
+    kind: 'active',
+    claims,
+    session: { accessToken: 'x'.repeat(900), refreshToken: 'r', user, own: {} },
+  };
+}
+
+/** As long as a seal, with an end of its own. */
+const valueOf = (id: number) => `Fe26.2*${'x'.repeat(2000)}*${String(id).padStart(60, '0')}`;
+
+test('the same object is recalled until its token is due, and no longer than ten minutes', () => {
+  let clock = 0;
+  const memory = createSessionMemory(MIB, () => clock);
+  const [short, long] = [verified(1, 5 * MINUTE), verified(2, 60 * MINUTE)];
+  memory.remember(valueOf(1), short, false);
+  memory.remember(valueOf(2), long, false);
+  expect(memory.recall(valueOf(1))).toBe(short);
+  clock = 5 * MINUTE;
+  expect(memory.recall(valueOf(1))).toBeUndefined();
+  expect(memory.recall(valueOf(2))).toBe(long);
+  clock = 10 * MINUTE;
+  expect(memory.recall(valueOf(2))).toBeUndefined();
+});
+
+test('it is bounded in bytes, and what was used last stays', () => {
+  const memory = createSessionMemory(MIB, () => 0);
+  const session = verified(0, 60 * MINUTE);
+  for (let id = 0; id < 1000; id += 1) {
+    memory.remember(valueOf(id), session, false);
+    expect(memory.recall(valueOf(0)), String(id)).toBe(session);
+  }
+  const kept = Array.from({ length: 1000 }, (_, id) => memory.recall(valueOf(id))).filter(Boolean).length;
+  expect(kept).toBeGreaterThan(50);
+  expect(kept).toBeLessThan(MIB / valueOf(0).length);
+});
+
+test('what is forgotten, or switched off, is not recalled; a value with the same end is another', () => {
+  const memory = createSessionMemory(MIB, () => 0);
+  memory.remember(valueOf(1), verified(1, MINUTE * 5), false);
+  expect(memory.recall(valueOf(1).replace('xx', 'xy'))).toBeUndefined();
+  memory.forget(valueOf(1));
+  expect(memory.recall(valueOf(1))).toBeUndefined();
+  const off = createSessionMemory(0, () => 0);
+  off.remember(valueOf(1), verified(1, MINUTE * 5), false);
+  expect(off.recall(valueOf(1))).toBeUndefined();
+});
+
+test('`sessionMemory` is false or a size that makes sense', () => {
+  const given = {
+    clientId: 'client_1',
+    apiKey: 'sk_1',
+    redirectUri: 'http://localhost:3000/callback',
+    cookiePassword: 'a-password-for-tests-and-for-nothing-else',
+  };
+  const bytes = (sessionMemory: unknown) =>
+    resolveConfig({ ...given, ...(sessionMemory === undefined ? {} : { sessionMemory }) } as never, {})
+      .memoryBytes;
+  expect([bytes(undefined), bytes({}), bytes(false), bytes({ maxBytes: 2 * MIB })]).toEqual([
+    32 * MIB,
+    32 * MIB,
+    0,
+    2 * MIB,
+  ]);
+  for (const bad of [true, null, 5, [], { maxBytes: 10 }, { maxBytes: 1.5 * MIB + 0.5 }, { max: 1 }]) {
+    expect(() => bytes(bad), JSON.stringify(bad)).toThrow('sessionMemory');
+  }
+});
