@@ -22,7 +22,7 @@ import { after } from './waiting.js';
 export type Authentication =
   | (Verified & { readonly sealed?: string })
   | { readonly kind: 'absent'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' }
-  | { readonly kind: 'ended'; readonly error: AuthKitError }
+  | { readonly kind: 'ended'; readonly error: AuthKitError; readonly organizationId?: string | undefined }
   | { readonly kind: 'unknown'; readonly error: AuthKitError; readonly sealed?: string };
 
 export interface AuthenticateOptions {
@@ -157,7 +157,7 @@ async function renew(
   const result = await refresh.run(session, organizationId);
   const isEnded = async (one: Session) => (await revocation.standing(identityOf(one))) === 'ended';
   if (await isEnded(session)) return absent('ended', 'revoked');
-  if (result.kind === 'refused') return { kind: 'ended', error: result.error };
+  if (result.kind === 'refused') return { kind: 'ended', error: result.error, organizationId };
   if (result.kind === 'unreachable') return { kind: 'unknown', error: result.error };
   const { session: next } = result;
   if (await isEnded(next)) return absent('ended', 'revoked');

@@ -2,7 +2,9 @@ import { IncomingMessage } from 'node:http';
 import { createAnswer } from './answer.js';
 import { authKitParameters } from './authorization/index.js';
 import { createCallback } from './callback.js';
+import { clientUrl } from './client-code.js';
 import { resolveConfig } from './config/index.js';
+import { createConnect } from './connect.js';
 import { mountDoor, type Door } from './door.js';
 import { AuthKitError } from './errors.js';
 import { createExchange } from './exchange.js';
@@ -17,6 +19,8 @@ import { createSaveAttributes } from './save-attributes.js';
 import { createSignIn } from './sign-in.js';
 import { createSignInCompletion } from './sign-in-completion.js';
 import { checkedAttributes, parseAttributes } from './sign-up.js';
+import { createToken } from './token.js';
+import { createRestart } from './unfinished.js';
 import { createVisits } from './visit.js';
 import { createWebhooks, type WebhookOptions } from './webhooks.js';
 
@@ -69,8 +73,14 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     login: createLogin(login),
     provider: createLogin(login, { hasProvider: true }),
     signUp: createLogin(login, { fixed: { screenHint: 'sign-up' } }),
-    callback: createCallback({ config, cookies, openVisit, complete, answer }),
+    callback: createCallback({
+      ...{ config, cookies, openVisit, complete, answer },
+      handOver: (reply, transaction) => clientUrl(reply, transaction, config),
+      restart: createRestart(signIn),
+    }),
     logout: createLogout(ending, end),
+    token: createToken({ config, authenticator, exchange, answer }),
+    connect: createConnect({ config, openVisit, door, answer }),
   };
   const methods = createMethods({ config, cookies, authenticator, openVisit, signIn, end });
   const { now, timeout } = config;

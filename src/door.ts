@@ -27,14 +27,15 @@ export interface DoorHandlers {
   readonly callback: Handler;
   readonly logout: Handler;
   readonly signUp?: Handler;
+  /** `POST` */
+  readonly token?: Handler;
+  /** `/connect/:slug`, behind the guard. */
+  readonly connect?: Handler;
 }
 
 /** Mounts the routes of an instance, and its session on every other request. */
 export function mountDoor(config: Config, openVisit: OpenVisit, handlers: DoorHandlers): Door {
-  const session = middleware((req, res) => {
-    const visit = openVisit(req, res);
-    return visit instanceof Promise ? visit.then(() => 'next') : 'next';
-  });
+  const session = sessionOf(openVisit);
   const timed = (name: string, handler: Handler) =>
     middleware(config.serverTiming ? withTimer(name, handler) : handler);
   const callback = timed('callback', handlers.callback);
@@ -50,6 +51,10 @@ export function mountDoor(config: Config, openVisit: OpenVisit, handlers: DoorHa
   if (handlers.signUp) router.get(at('signUp'), timed('login', handlers.signUp));
 
   const own = guardKind((req) => visitsOf(req).filter((visit) => visit.at.config === config));
+  if (handlers.token) router.post(at('token'), timed('token', handlers.token));
+  if (handlers.connect)
+    router.get(at('connect').map(below), session, createGuard({}, own), timed('connect', handlers.connect));
+
   const mayBeOurs = startsLike(routePaths(config));
   const mounted: Middleware = (req, res, next) => {
     if (!mayBeOurs(req.url ?? '')) {
@@ -68,6 +73,13 @@ export function mountDoor(config: Config, openVisit: OpenVisit, handlers: DoorHa
     handleCallback: (req: IncomingMessage, res: ServerResponse, next: Next = unhandled(res)) => {
       callback(req, res, next);
     },
+  });
+}
+
+function sessionOf(openVisit: OpenVisit): Middleware {
+  return middleware((req, res) => {
+    const visit = openVisit(req, res);
+    return visit instanceof Promise ? visit.then(() => 'next') : 'next';
   });
 }
 

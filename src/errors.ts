@@ -11,6 +11,8 @@ const STATUS = {
   access_denied: 403,
   authorization_failed: 400,
   code_exchange_failed: 400,
+  invalid_grant: 400,
+  unsupported_grant_type: 400,
   organization_selection_required: 403,
   email_verification_required: 403,
   mfa_enrollment: 403,

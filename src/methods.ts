@@ -87,6 +87,9 @@ export function createMethods(parts: MethodParts): Methods {
         return await renew(req, res, organizationId);
       } catch (error) {
         if (!(error instanceof AuthKitError && isUnfinished(error.code)) || isScripted(req)) throw error;
+        // Signed in to it already, and WorkOS still wants more: another time would be a circle.
+        const now = (await parts.openVisit(req, res)).auth();
+        if (now.type === 'session' && now.organizationId === organizationId) throw error;
         const returnTo = req.method === 'GET' ? target(req) : header(req, 'referer');
         redirect(
           res,

@@ -12,7 +12,8 @@ import {
   type Request,
   type Response,
 } from './http.js';
-import { signInUrl, type Visit } from './visit.js';
+import { signInUrl } from './sign-in-url.js';
+import type { Visit } from './visit.js';
 
 /** Nobody is signed in: a page load goes to sign-in and comes back, anything else learns where that would be. */
 export async function turnAway(
@@ -32,9 +33,15 @@ export async function turnAway(
   const isRedirected = unauthenticated === undefined ? isPageLoad(req) : unauthenticated === 'redirect';
   if (isRedirected && login !== undefined) {
     // 303 makes a GET of whatever was sent.
-    return redirect(res, signInUrl(req, config), isRead(req) ? 302 : 303);
+    return redirect(res, signInAddress(req, visit), isRead(req) ? 302 : 303);
   }
   return answer(error, req, res, login === undefined ? {} : { loginUrl: login });
+}
+
+/** With what WorkOS wants of who was signed in until now. */
+function signInAddress(req: Request, visit: Visit): string {
+  const auth = visit.auth();
+  return auth.type === null ? auth.signInUrl : signInUrl(req, visit.at.config);
 }
 
 function isRead({ method }: Request): boolean {

@@ -4,7 +4,8 @@ import type { Config } from './config/index.js';
 import { AuthKitError } from './errors.js';
 import { isPageLoad, redirect, type Outcome, type Request, type Response } from './http.js';
 import { refuse, tell } from './refusals.js';
-import { signInUrl, type Visit } from './visit.js';
+import { signInUrl } from './sign-in-url.js';
+import type { Visit } from './visit.js';
 
 /** Signed in again so lately, in seconds, and still too long ago: asking once more would go in circles. */
 const JUST_SIGNED_IN = 10;

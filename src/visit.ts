@@ -7,12 +7,13 @@ import type { Config } from './config/index.js';
 import type { Cookies } from './cookies.js';
 import type { TokenJudges } from './credentials.js';
 import { type AuthKitError, unavailable } from './errors.js';
-import { target, type Request, type Response } from './http.js';
+import type { Request, Response } from './http.js';
 import { atMost } from './keys.js';
 import { markPersonal, startTimer } from './response-head.js';
-import { safeReturnTo } from './return-to.js';
 import type { Session } from './session.js';
 import { createSlot } from './slot.js';
+import { signInUrl } from './sign-in-url.js';
+import { wayBack } from './unfinished.js';
 
 /** What guards believe. `req.auth` and `req.user` are for the application, and anybody can set them. */
 const visits = createSlot<object, Visits>();
@@ -116,7 +117,10 @@ export class Visit {
   }
 
   auth(): Auth {
-    return this.caller ?? (this.current ??= toAuth(this.result, () => signInUrl(this.req, this.at.config)));
+    return (
+      this.caller ??
+      (this.current ??= toAuth(this.result, (wanted) => signInUrl(this.req, this.at.config, wanted)))
+    );
   }
 
   /** The session, if somebody is signed in as far as is known now. */
@@ -165,28 +169,21 @@ function deliver(
   }
 }
 
-export function toAuth(result: Authentication | undefined, url: () => string): Auth {
+export function toAuth(
+  result: Authentication | undefined,
+  url: (wanted?: Readonly<Record<string, string>>) => string,
+): Auth {
   switch (result?.kind) {
     case 'active':
       return signedInAs(result.session, result.claims);
     case 'absent':
       return signedOut(result.reason, url());
     case 'ended':
-      return signedOut('ended', url());
+      return signedOut('ended', url(wayBack(result.error, result.organizationId)));
     case 'unknown':
     case undefined:
       return signedOut('unknown', url());
   }
-}
-
-/** The login route, with this page to come back to if a redirect can come back to it. */
-export function signInUrl(req: Request, { routes, returnTo, returnToRules }: Config): string {
-  if (!routes.login) return returnTo;
-  const here =
-    req.method === 'GET' || req.method === 'HEAD' ? safeReturnTo(target(req), returnToRules) : undefined;
-  return here === undefined
-    ? routes.login.public
-    : `${routes.login.public}?returnTo=${encodeURIComponent(here)}`;
 }
 
 function unanswered(): Authentication {

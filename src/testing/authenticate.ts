@@ -46,7 +46,10 @@ function createCodeGrant({ codes, sessions, steps, directory }: AuthenticatePart
     if (!provesChallenge(authorization.codeChallenge, text(fields['code_verifier']))) {
       return oauthError(400, 'invalid_grant', 'Invalid code verifier.');
     }
-    const demand = steps.demandedOf(person, authorization.organizationId, 'code');
+    const demand = steps.demandedOf(person, authorization.organizationId, 'code', {
+      isSSO: authorization.connectionId !== undefined,
+      isOrganizationNamed: authorization.isOrganizationNamed,
+    });
     if (demand) return demand;
     directory.recordSignIn(person.user.id);
     const pair = await sessions.start(sessionOf(authorization));

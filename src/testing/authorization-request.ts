@@ -2,6 +2,8 @@ import { text } from './reply.js';
 
 /** What an application asks of the sign-in page, checked. */
 export interface AuthorizationRequest {
+  /** Where the request came in, and where its page's forms go. */
+  readonly endpoint: Endpoint;
   /** As it came, to be carried through the page's forms. */
   readonly query: string;
   readonly redirectUri: string;
@@ -11,6 +13,7 @@ export interface AuthorizationRequest {
   readonly connectionId: string | undefined;
   readonly organizationId: string | undefined;
   readonly loginHint: string | undefined;
+  readonly invitationToken: string | undefined;
   readonly isSignUp: boolean;
   readonly codeChallenge: string | undefined;
   /** Whether `max_age` was sent: only then does WorkOS state when the person authenticated. */
@@ -30,24 +33,43 @@ export interface RequestRules {
   redirectUris: readonly string[] | undefined;
 }
 
+/** AuthKit's, and that of the standalone SSO API. */
+export type Endpoint = '/user_management/authorize' | '/sso/authorize';
+
+/** What the endpoints call their selectors. */
+const SELECTORS: Readonly<Record<Endpoint, { connection: string; organization: string }>> = {
+  '/user_management/authorize': { connection: 'connection_id', organization: 'organization_id' },
+  '/sso/authorize': { connection: 'connection', organization: 'organization' },
+};
+
 const CHALLENGE = /^[\w-]{43}$/;
 const MAY_REPEAT = ['provider_scopes'];
 
-/** @see https://workos.com/docs/reference/authkit/authentication/get-authorization-url */
+/**
+ * @see https://workos.com/docs/reference/authkit/authentication/get-authorization-url
+ * @see https://workos.com/docs/reference/sso/get-authorization-url
+ */
 export function parseAuthorizationRequest(
   query: URLSearchParams,
+  endpoint: Endpoint,
   rules: RequestRules,
 ): AuthorizationRequest | RequestProblem {
   const get = (name: string) => text(query.get(name));
-  const problem = problemOf(query, get, rules);
+  const names = SELECTORS[endpoint];
+  const selectors = {
+    provider: get('provider'),
+    connectionId: get(names.connection),
+    organizationId: get(names.organization),
+  };
+  const problem = problemOf(query, get, rules, endpoint, selectors);
   if (problem) return problem;
   return {
+    endpoint,
     query: query.toString(),
     redirectUri: get('redirect_uri') ?? '',
     state: query.get('state') ?? undefined,
-    provider: get('provider'),
-    connectionId: get('connection_id'),
-    organizationId: get('organization_id'),
+    ...selectors,
+    invitationToken: get('invitation_token'),
     loginHint: get('login_hint'),
     isSignUp: get('screen_hint') === 'sign-up',
     codeChallenge: get('code_challenge'),
@@ -58,7 +80,15 @@ export function parseAuthorizationRequest(
 
 type Get = (name: string) => string | undefined;
 
-function problemOf(query: URLSearchParams, get: Get, rules: RequestRules): RequestProblem | undefined {
+type Selectors = Pick<AuthorizationRequest, 'provider' | 'connectionId' | 'organizationId'>;
+
+function problemOf(
+  query: URLSearchParams,
+  get: Get,
+  rules: RequestRules,
+  endpoint: Endpoint,
+  selectors: Selectors,
+): RequestProblem | undefined {
   const refuse = (error: string, description: string) => ({ error, description });
   const repeated = [...query.keys()].find(
     (name) => !MAY_REPEAT.includes(name) && query.getAll(name).length > 1,
@@ -70,7 +100,7 @@ function problemOf(query: URLSearchParams, get: Get, rules: RequestRules): Reque
   }
   if (get('response_type') !== 'code')
     return refuse('unsupported_response_type', 'response_type must be code.');
-  const description = pkceProblem(get) ?? selectorProblem(get) ?? valueProblem(get);
+  const description = pkceProblem(get) ?? selectorProblem(endpoint, selectors) ?? valueProblem(get);
   return description === undefined ? undefined : refuse('invalid_request', description);
 }
 
@@ -95,18 +125,21 @@ function pkceProblem(get: Get): string | undefined {
   return CHALLENGE.test(challenge) ? undefined : 'code_challenge is malformed.';
 }
 
-function selectorProblem(get: Get): string | undefined {
-  const [provider, connection, organization] = [
-    get('provider'),
-    get('connection_id'),
-    get('organization_id'),
-  ];
-  if (provider === undefined && connection === undefined && organization === undefined) {
-    return 'One of provider, connection_id and organization_id is needed.';
+function selectorProblem(endpoint: Endpoint, selectors: Selectors): string | undefined {
+  const { provider, connectionId, organizationId } = selectors;
+  const named = [provider, connectionId, organizationId].filter((value) => value !== undefined);
+  if (named.length === 0) return 'A provider, a connection or an organization is needed.';
+  if (provider !== undefined && provider !== 'authkit' && !provider.endsWith('OAuth')) {
+    return 'The provider is not known.';
   }
-  if (provider !== undefined && connection !== undefined)
-    return 'provider and connection_id exclude each other.';
-  if (provider !== undefined && provider !== 'authkit' && organization !== undefined) {
+  if (provider !== undefined && connectionId !== undefined) {
+    return 'A provider and a connection exclude each other.';
+  }
+  if (endpoint === '/sso/authorize') {
+    if (provider === 'authkit') return 'The provider is not known.';
+    return named.length > 1 ? 'Only one selector may be named.' : undefined;
+  }
+  if (provider !== undefined && provider !== 'authkit' && organizationId !== undefined) {
     return 'organization_id goes with the provider authkit only.';
   }
   return undefined;

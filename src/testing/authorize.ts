@@ -2,11 +2,13 @@ import type { OauthTokens } from '@workos-inc/node';
 import {
   parseAuthorizationRequest,
   type AuthorizationRequest,
+  type Endpoint,
   type RequestProblem,
 } from './authorization-request.js';
 import type { Codes } from './codes.js';
-import type { Directory, Person } from './directory.js';
+import type { Connection, Directory, Person } from './directory.js';
 import { newSecret } from './identifier.js';
+import type { Invitations } from './invitations.js';
 import { json, redirect, text, type Question, type Reply } from './reply.js';
 import { errorPage, signInPage, signUpPage } from './sign-in-page.js';
 
@@ -14,7 +16,9 @@ export interface AuthorizeParts {
   clientId: string;
   redirectUris: readonly string[] | undefined;
   directory: Directory;
-  codes: Codes;
+  /** A code of one endpoint is worth nothing at the other. */
+  codes: Readonly<Record<Endpoint, Codes>>;
+  invitations: Invitations;
   now: () => number;
   /** Learns of every redirect URI that was accepted. */
   onRedirectUri: (redirectUri: string) => void;
@@ -22,21 +26,44 @@ export interface AuthorizeParts {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** `GET /user_management/authorize`: the page on which somebody says who they are. */
+function endpointOf({ path }: Question): Endpoint {
+  return path.startsWith('/sso/') ? '/sso/authorize' : '/user_management/authorize';
+}
+
+/** `GET /user_management/authorize` and `/sso/authorize`: the page on which somebody says who they are. */
 export function createAuthorize(parts: AuthorizeParts): (question: Question) => Reply {
   return (question) => {
-    const request = parseAuthorizationRequest(question.query, parts);
+    const request = parseAuthorizationRequest(question.query, endpointOf(question), parts);
     if ('error' in request) return refuse(request, question);
     parts.onRedirectUri(request.redirectUri);
+    const problem = unknownIn(request, parts);
+    if (problem) return goBack(request, problem);
     return request.isSignUp ? signUpPage(request) : signInPage(request, parts.directory);
   };
 }
 
-/** `POST /user_management/authorize/choose`: what was chosen there. */
+/** What is told to the application: its address is trusted by now. */
+function unknownIn(
+  { endpoint, connectionId, organizationId, invitationToken }: AuthorizationRequest,
+  { directory, invitations }: AuthorizeParts,
+): Record<string, string> | undefined {
+  const error = (code: string, description: string) => ({ error: code, error_description: description });
+  if (invitationToken !== undefined && !invitations.find(invitationToken))
+    return error('invitation_invalid', 'The invitation is unknown, or was accepted already.');
+  if (endpoint !== '/sso/authorize') return undefined;
+  if (connectionId !== undefined && !directory.findConnection(connectionId))
+    return error('connection_invalid', 'There is no such connection.');
+  if (organizationId !== undefined && !directory.findOrganization(organizationId)?.connections[0])
+    return error('organization_invalid', 'No connection associated with organization.');
+  return undefined;
+}
+
+/** `POST …/authorize/choose`: what was chosen there. */
 export function createChoose(parts: AuthorizeParts): (question: Question) => Reply {
   return (question) => {
     const { body = {} } = question;
-    const request = parseAuthorizationRequest(new URLSearchParams(text(body['request']) ?? ''), parts);
+    const query = new URLSearchParams(text(body['request']) ?? '');
+    const request = parseAuthorizationRequest(query, endpointOf(question), parts);
     if ('error' in request) return refuse(request, question);
     if (body['decision'] === 'deny') {
       return goBack(request, { error: 'access_denied', error_description: 'The user denied the sign-in.' });
@@ -48,13 +75,43 @@ export function createChoose(parts: AuthorizeParts): (question: Question) => Rep
         ? signUpPage(request, { problem: person, fields: body })
         : refuse(problem, question);
     }
-    const organizationId = chooseOrganization(body, request, person);
-    if (organizationId === undefined || isMember(person, organizationId)) {
-      return goBack(request, { code: issueCode(request, person, organizationId, parts) });
-    }
+    return enter(request, person, question, parts);
+  };
+}
+
+/** Somebody is let in where they are a member, or where they have just been invited to. */
+function enter(
+  request: AuthorizationRequest,
+  person: Person,
+  question: Question,
+  parts: AuthorizeParts,
+): Reply {
+  const { directory, invitations } = parts;
+  const invitation = invitations.find(request.invitationToken ?? '');
+  if (invitation && invitation.email.toLowerCase() !== person.user.email.toLowerCase()) {
+    const description = `The invitation is for ${invitation.email}.`;
+    return refuse({ error: 'access_denied', description }, question);
+  }
+  const joined = invitation && invitations.accept(request.invitationToken ?? '');
+  const connection = connectionOf(request, directory);
+  const organizationId =
+    joined ?? connection?.organizationId ?? chooseOrganization(question.body ?? {}, request, person);
+  const now = directory.find(person.user.id) ?? person;
+  if (organizationId !== undefined && !isMember(now, organizationId)) {
     const description = `${person.user.email} is not a member of the organization ${organizationId}.`;
     return refuse({ error: 'access_denied', description }, question);
-  };
+  }
+  return goBack(request, { code: issueCode(request, now, organizationId, connection, parts) });
+}
+
+/** An organization alone leads to its connection at the SSO API only; AuthKit asks the person first. */
+function connectionOf(
+  { endpoint, connectionId, organizationId }: AuthorizationRequest,
+  directory: Directory,
+): Connection | undefined {
+  if (connectionId !== undefined) return directory.findConnection(connectionId);
+  if (endpoint !== '/sso/authorize' || organizationId === undefined) return undefined;
+  return directory.findOrganization(organizationId)?.connections[0];
 }
 
 function refuse({ error, description }: RequestProblem, { wantsPage }: Question): Reply {
@@ -98,17 +155,22 @@ function isMember(person: Person, organizationId: string): boolean {
 }
 
 function issueCode(
-  { provider, connectionId, codeChallenge, asksAge, providerScopes }: AuthorizationRequest,
+  request: AuthorizationRequest,
   person: Person,
   organizationId: string | undefined,
+  connection: Connection | undefined,
   { codes, now }: AuthorizeParts,
 ): string {
+  const { endpoint, provider, codeChallenge, asksAge, providerScopes } = request;
+  const connectionId = connection?.id ?? request.connectionId;
   const isOAuth = provider?.endsWith('OAuth') === true;
   const authTime = Math.floor(now() / 1000);
-  return codes.issue({
+  return codes[endpoint].issue({
     userId: person.user.id,
     organizationId,
     authenticationMethod: connectionId !== undefined ? 'SSO' : isOAuth ? provider : 'Password',
+    connectionId,
+    isOrganizationNamed: request.organizationId !== undefined,
     codeChallenge,
     authTime: asksAge ? authTime : undefined,
     oauthTokens: isOAuth ? providerTokens(authTime, providerScopes) : undefined,

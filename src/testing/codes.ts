@@ -10,6 +10,9 @@ export interface Authorization {
   readonly userId: string;
   readonly organizationId: string | undefined;
   readonly authenticationMethod: string;
+  /** Of the sign-in that named it, or whose connection led to it. */
+  readonly connectionId: string | undefined;
+  readonly isOrganizationNamed: boolean;
   /** Of PKCE (RFC 7636), by S256. */
   readonly codeChallenge: string | undefined;
   /** Seconds since the epoch, if the sign-in asked for `max_age`. */

@@ -8,8 +8,15 @@ import {
   type TestUser,
 } from './seed.js';
 
-export interface Organization extends TestOrganization {
+export interface Connection {
   readonly id: string;
+  readonly type: string;
+  readonly organizationId: string;
+}
+
+export interface Organization extends Omit<TestOrganization, 'connections'> {
+  readonly id: string;
+  readonly connections: readonly Connection[];
 }
 
 export interface Membership extends TestMembership {
@@ -30,6 +37,7 @@ export interface Directory {
   firstOrganization: () => Organization | undefined;
   /** By id or name. */
   findOrganization: (idOrName: string) => Organization | undefined;
+  findConnection: (id: string) => Connection | undefined;
   /** Adds a person, or changes what is given of one who is there already. */
   put: (user: TestUser) => Person;
   remove: (id: string) => void;
@@ -72,6 +80,8 @@ export function createDirectory(seed: DirectorySeed, now: () => number): Directo
     find,
     firstOrganization: () => organizations[0],
     findOrganization,
+    findConnection: (id) =>
+      organizations.flatMap(({ connections }) => connections).find((connection) => connection.id === id),
     put,
     remove: (id) => people.delete(id),
     recordSignIn: (id) => {
@@ -83,7 +93,13 @@ export function createDirectory(seed: DirectorySeed, now: () => number): Directo
 }
 
 function withId(organization: TestOrganization): Organization {
-  return { ...organization, id: organization.id ?? idFor('org', organization.name) };
+  const id = organization.id ?? idFor('org', organization.name);
+  const connections = (organization.connections ?? [{}]).map((connection, index) => ({
+    id: connection.id ?? idFor('conn', `${id}/${index}`),
+    type: connection.type ?? 'GenericSAML',
+    organizationId: id,
+  }));
+  return { ...organization, id, connections };
 }
 
 /** The order of the fields is the SDK's, for whoever compares two seals. */

@@ -4,18 +4,22 @@ import { createAuthenticate } from './authenticate.js';
 import { createAuthorize, createChoose } from './authorize.js';
 import { createCalls } from './calls.js';
 import type { TestClock } from './clock.js';
-import { createCodes } from './codes.js';
+import { createCodes, type Codes } from './codes.js';
 import type { Directory } from './directory.js';
 import { createFaults, type Delivery } from './faults.js';
 import { grantsOf } from './grants.js';
+import { createInvitations, type Invitations } from './invitations.js';
 import { createLogout } from './logout.js';
 import { createOAuthServer, type OAuthServer } from './oauth.js';
+import { createMemberships, createUpdateUser } from './memberships.js';
 import { operationOf, type Handler, type Operation } from './operations.js';
+import { createPipes, type Pipes } from './pipes.js';
 import { apiError, json, type Question } from './reply.js';
 import { createListSessions, createRevokeSession } from './session-list.js';
 import { createSessions, type Session, type Sessions } from './sessions.js';
 import type { Lifetimes, Settings } from './settings.js';
 import { createSigningKeys, type SigningKeys } from './signing-keys.js';
+import { createProfileExchange } from './sso.js';
 import { createSteps, type Steps } from './steps.js';
 import { createGetUser } from './users.js';
 
@@ -48,7 +52,11 @@ export function createEnvironment({ settings, lifetimes, directory, clock, url, 
   const apiKeys = createApiKeys(directory, settings.apiKey, now);
   const { clientId } = settings;
   const oauth = createOAuthServer({ clientId, url, directory, keys: createSigningKeys('oauth'), now });
-  const handlers = createHandlers({ settings, directory, keys, sessions, steps, apiKeys, oauth, now });
+  const invitations = createInvitations(directory);
+  const ssoCodes = createCodes(now);
+  const own = { apiKeys, oauth, invitations, ssoCodes };
+  const parts = { settings, directory, keys, sessions, steps, ...own, now, url };
+  const { handlers, linkedBy } = createHandlers(parts);
 
   const answer = async (question: Question): Promise<Delivery> => {
     const operation = operationOf(question);
@@ -57,7 +65,7 @@ export function createEnvironment({ settings, lifetimes, directory, clock, url, 
     if (delivery.kind === 'reply') call.status = delivery.reply.status;
     return delivery;
   };
-  return { keys, sessions, steps, calls, faults, apiKeys, oauth, answer };
+  return { keys, sessions, steps, calls, faults, ...own, linkedBy, answer };
 }
 
 interface IssuerParts {
@@ -90,21 +98,31 @@ interface HandlerParts {
   steps: Steps;
   apiKeys: ApiKeys;
   oauth: OAuthServer;
+  invitations: Invitations;
+  ssoCodes: Codes;
   now: () => number;
+  url: string;
 }
 
-function createHandlers(parts: HandlerParts): Readonly<Record<Operation, Handler>> {
-  const { settings, directory, keys, sessions, steps, apiKeys, oauth, now } = parts;
+function createHandlers(parts: HandlerParts): {
+  handlers: Readonly<Record<Operation, Handler>>;
+  linkedBy: Pipes['linkedBy'];
+} {
+  const { settings, directory, keys, sessions, steps, apiKeys, oauth, invitations, ssoCodes, now, url } =
+    parts;
   const { clientId, apiKey, redirectUris } = settings;
   const codes = createCodes(now);
   let latestRedirectUri = settings.redirectUri;
   const onRedirectUri = (redirectUri: string) => {
     latestRedirectUri = redirectUri;
   };
-  const authorization = { clientId, redirectUris, directory, codes, now, onRedirectUri };
+  const byEndpoint = { '/user_management/authorize': codes, '/sso/authorize': ssoCodes };
+  const client = { clientId, redirectUris, directory, invitations, now, onRedirectUri };
+  const authorization = { ...client, codes: byEndpoint };
   const authenticate = createAuthenticate({ clientId, apiKey, directory, codes, sessions, steps });
   const homepage = () => settings.homepage ?? new URL(latestRedirectUri).origin;
-  return {
+  const pipes = createPipes({ apiKey, providers: settings.pipes, directory, url, homepage });
+  const handlers = {
     authorize: createAuthorize(authorization),
     choose: createChoose(authorization),
     code: authenticate,
@@ -118,8 +136,14 @@ function createHandlers(parts: HandlerParts): Readonly<Record<Operation, Handler
     apiKey: apiKeys.validate,
     oauth: oauth.handle,
     oauthKeys: oauth.jwks,
+    profile: createProfileExchange({ clientId, apiKey, directory, codes: ssoCodes }),
+    updateUser: createUpdateUser(directory, apiKey),
+    memberships: createMemberships(directory, apiKey),
+    pipes: pipes.authorize,
+    link: pipes.link,
     other: () => apiError(404, 'Not Found'),
   };
+  return { handlers, linkedBy: pipes.linkedBy };
 }
 
 /** `GET /sso/jwks/:clientId` (RFC 7517 section 5). */

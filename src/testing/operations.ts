@@ -15,17 +15,38 @@ export type Operation =
   | 'apiKey'
   | 'oauth'
   | 'oauthKeys'
+  | 'profile'
+  | 'updateUser'
+  | 'memberships'
+  | 'pipes'
+  | 'link'
   | 'other';
 
 export type Handler = (question: Question) => Reply | Promise<Reply>;
+
+/** Addresses with an id in them. */
+const RESOURCES: readonly { by: string; at: RegExp; operation: Operation }[] = [
+  { by: 'GET', at: /^\/sso\/jwks\//, operation: 'jwks' },
+  { by: 'GET', at: /^\/user_management\/users\/[^/]+$/, operation: 'user' },
+  { by: 'GET', at: /^\/user_management\/users\/[^/]+\/sessions$/, operation: 'sessions' },
+  { by: 'PUT', at: /^\/user_management\/users\/[^/]+$/, operation: 'updateUser' },
+  { by: 'GET', at: /^\/user_management\/organization_memberships$/, operation: 'memberships' },
+  { by: 'PUT', at: /^\/user_management\/organization_memberships\/[^/]+$/, operation: 'memberships' },
+  { by: 'POST', at: /^\/data-integrations\/[^/]+\/authorize$/, operation: 'pipes' },
+  { by: 'GET', at: /^\/data-integrations\/[^/]+\/authorize-redirect$/, operation: 'link' },
+];
 
 /** Which operation a request is. */
 export function operationOf({ method, path, body }: Question): Operation {
   switch (`${method} ${path}`) {
     case 'GET /user_management/authorize':
+    case 'GET /sso/authorize':
       return 'authorize';
     case 'POST /user_management/authorize/choose':
+    case 'POST /sso/authorize/choose':
       return 'choose';
+    case 'POST /sso/token':
+      return 'profile';
     case 'GET /user_management/sessions/logout':
       return 'logout';
     case 'POST /user_management/authenticate':
@@ -38,15 +59,8 @@ export function operationOf({ method, path, body }: Question): Operation {
       return 'oauthKeys';
     default:
       if (path.startsWith('/oauth2/') || path === '/.well-known/oauth-authorization-server') return 'oauth';
-      return method === 'GET' ? resourceOf(path) : 'other';
+      return RESOURCES.find(({ at, by }) => by === method && at.test(path))?.operation ?? 'other';
   }
-}
-
-/** What an address with an id in it is about. */
-function resourceOf(path: string): Operation {
-  if (path.startsWith('/sso/jwks/')) return 'jwks';
-  if (!path.startsWith('/user_management/users/')) return 'other';
-  return path.endsWith('/sessions') ? 'sessions' : 'user';
 }
 
 function grantOf(grantType: unknown): Operation {

@@ -24,12 +24,22 @@ export interface TestUser {
   memberships?: readonly TestMembership[];
 }
 
+/** A way of an organization to sign its members in: their own identity provider. */
+export interface TestConnection {
+  /** Default: derived from the organization's id, so the same in every process. */
+  id?: string;
+  /** Default `GenericSAML`. */
+  type?: string;
+}
+
 export interface TestOrganization {
   /** Default: derived from the name, so the same in every process. */
   id?: string;
   name: string;
   entitlements?: readonly string[];
   featureFlags?: readonly string[];
+  /** Default one. */
+  connections?: readonly TestConnection[];
 }
 
 const ENGINES = 'Analytical Engines';

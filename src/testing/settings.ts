@@ -16,6 +16,8 @@ export interface TestWorkOSOptions {
   redirectUris?: readonly string[];
   /** `iss` of access tokens; default `<url>/user_management/<clientId>`. */
   issuer?: string;
+  /** Slugs of the providers that accounts can be linked at, default `github`. */
+  pipes?: readonly string[];
   /** Where a logout without `return_to` goes; default: the origin of the latest redirect URI. */
   homepage?: string;
   /** Signs webhooks. */
@@ -48,6 +50,7 @@ export interface Settings {
   readonly issuer: string | undefined;
   readonly homepage: string | undefined;
   readonly webhookSecret: string;
+  readonly pipes: readonly string[];
 }
 
 /** The credentials are no secrets: they open nothing but a test. */
@@ -61,6 +64,7 @@ export function complete(options: TestWorkOSOptions): Settings {
     issuer: options.issuer,
     homepage: options.homepage,
     webhookSecret: options.webhookSecret ?? 'a-secret-for-test-webhooks',
+    pipes: options.pipes ?? ['github'],
   };
 }
 

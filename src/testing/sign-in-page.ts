@@ -12,8 +12,6 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-const AUTHORIZE = '/user_management/authorize';
-
 /** The people of the directory, and the organizations that each of them may enter. */
 export function signInPage(request: AuthorizationRequest, directory: Directory): Reply {
   const organization =
@@ -97,12 +95,12 @@ function end(request: AuthorizationRequest, screen: 'sign-in' | 'sign-up', label
   const query = new URLSearchParams(request.query);
   query.set('screen_hint', screen);
   const deny = '<button class="quiet" name="decision" value="deny">Deny</button>';
-  return `<div class="end"><a class="small" href="${AUTHORIZE}?${escape(query.toString())}">${label}</a>${form(request, [deny])}</div>`;
+  return `<div class="end"><a class="small" href="${request.endpoint}?${escape(query.toString())}">${label}</a>${form(request, [deny])}</div>`;
 }
 
 /** The request travels in the form, so the server has nothing to remember. */
-function form({ query }: AuthorizationRequest, content: string[]): string {
-  return `<form method="post" action="${AUTHORIZE}/choose">${hiddenField('request', query)}${content.join('\n')}</form>`;
+function form({ query, endpoint }: AuthorizationRequest, content: string[]): string {
+  return `<form method="post" action="${endpoint}/choose">${hiddenField('request', query)}${content.join('\n')}</form>`;
 }
 
 function hiddenField(name: string, value: string): string {

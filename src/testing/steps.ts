@@ -31,7 +31,21 @@ export interface Steps {
     person: Person,
     organizationId: string | undefined,
     on: 'code' | 'refresh',
+    done?: StepsDone,
   ) => Reply | undefined;
+}
+
+/** What a sign-in has brought along already, so that it is not demanded again. */
+export interface StepsDone {
+  /** It went through an SSO connection. */
+  readonly isSSO: boolean;
+  /** It named an organization. */
+  readonly isOrganizationNamed: boolean;
+}
+
+function isDone(code: StepCode, { isSSO, isOrganizationNamed }: StepsDone): boolean {
+  if (code === 'organization_selection_required') return isOrganizationNamed;
+  return isSSO && (code === 'sso_required' || code === 'organization_authentication_methods_required');
 }
 
 export function createSteps(directory: Directory): Steps {
@@ -45,11 +59,12 @@ export function createSteps(directory: Directory): Steps {
       required.add(own);
       return { restore: () => void required.delete(own) };
     },
-    demandedOf: (person, organizationId, on) => {
+    demandedOf: (person, organizationId, on, done) => {
       for (const step of required) {
         if (step.on !== undefined && step.on !== on) continue;
         if (step.user !== undefined && directory.find(step.user)?.user.id !== person.user.id) continue;
         if (step.organizationId !== undefined && !isMember(step.organizationId, organizationId)) continue;
+        if (done && isDone(step.code, done)) continue;
         return json(403, unfinished(step.code, person));
       }
       return undefined;
@@ -70,7 +85,8 @@ const MESSAGES: Readonly<Record<StepCode, string>> = {
 /** @see https://workos.com/docs/reference/authkit/authentication-errors */
 function unfinished(code: StepCode, person: Person): Record<string, unknown> {
   const { email, id } = person.user;
-  const connections = [idFor('conn', email)];
+  const own = person.memberships.flatMap(({ organization }) => organization.connections.map((one) => one.id));
+  const connections = own.length > 0 ? own : [idFor('conn', email)];
   const step = { code, message: MESSAGES[code], pending_authentication_token: newSecret() };
   // WorkOS words the two that an organization's policy demands in the form of OAuth.
   const policy = {

@@ -22,7 +22,7 @@ export async function visit(url: URL, { organizationId, user, deny = false }: Te
   if (user !== undefined) choice.set('user', user);
   if (organizationId !== undefined) choice.set('organization_id', organizationId ?? '');
   if (deny) choice.set('decision', 'deny');
-  const answer = await fetch(new URL('/user_management/authorize/choose', url), {
+  const answer = await fetch(new URL(`${url.pathname}/choose`, url), {
     method: 'POST',
     body: choice,
     redirect: 'manual',

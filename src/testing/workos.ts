@@ -8,6 +8,8 @@ import { createEnvironment, type Environment } from './environment.js';
 import type { Fault } from './faults.js';
 import type { OAuthServer } from './oauth.js';
 import type { TestOAuthToken } from './oauth-token.js';
+import { createIdPStart, type TestIdPStart } from './identity-provider.js';
+import type { Invitations } from './invitations.js';
 import { listen } from './server.js';
 import { complete, lifetimesOf, type Lifetimes, type Settings, type TestWorkOSOptions } from './settings.js';
 import { createSignIn, intoJar, type CookieAgent, type TestSignIn } from './sign-in.js';
@@ -61,6 +63,12 @@ export interface TestWorkOS extends Lifetimes {
   createMachine: OAuthServer['createMachine'];
   /** Signs in on the sign-in page, over HTTP. Returns the callback URL that WorkOS redirects to. */
   authorize: (url: string | URL, visit?: TestVisit) => Promise<string>;
+  /** A new invitation; returns its token. */
+  invite: Invitations['issue'];
+  /** What an identity provider sends a browser to if somebody begins there: the callback, with a code and no state. */
+  startAtIdentityProvider: (start: TestIdPStart) => string;
+  /** Slugs of the accounts that somebody has linked by Pipes. */
+  linkedBy: (idOrEmail: string) => readonly string[];
   /** Makes an operation fail until `restore`, `recover` or its `times` are over. */
   fail: (fault: Fault) => { restore: () => void };
   /** Ends all faults. */
@@ -129,11 +137,12 @@ type Controls = Omit<TestWorkOS, keyof Lifetimes | 'url' | 'options' | 'clock' |
 function controls(
   environment: Environment,
   directory: Directory,
-  { cookiePassword, webhookSecret }: Settings,
+  { cookiePassword, redirectUri: callback, webhookSecret }: Settings,
   url: string,
   { now }: TestClock,
 ): Controls {
-  const { sessions, calls, faults, keys, steps, apiKeys, oauth } = environment;
+  const { sessions, calls, faults, keys, steps, apiKeys, oauth, invitations, ssoCodes, linkedBy } =
+    environment;
   const signIn = createSignIn({ directory, sessions, cookiePassword });
   return {
     calls: calls.all,
@@ -150,6 +159,9 @@ function controls(
       const first = directory.people()[0]?.user.id;
       return visit(new URL(address, url), { ...(first === undefined ? {} : { user: first }), ...choice });
     },
+    invite: invitations.issue,
+    startAtIdentityProvider: createIdPStart(directory, ssoCodes, callback),
+    linkedBy: (idOrEmail) => linkedBy(directory.find(idOrEmail)?.user.id ?? ''),
     fail: faults.add,
     recover: faults.clear,
     requireStep: steps.require,

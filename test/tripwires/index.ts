@@ -30,6 +30,10 @@ export function handedOut(value: unknown): void {
 const isWorkOS = ({ request: { url = '' }, head }: Exchange) =>
   /^x-request-id: req_/im.test(head) || /^\/(?:user_management|sso|oauth2|_test)\//.test(url);
 
+/** The one answer that is there to hand tokens out, to a client that has proved itself. */
+const isGrant = ({ request: { method, url }, response: { statusCode } }: Exchange) =>
+  method === 'POST' && url === '/token' && statusCode === 200;
+
 function record(exchange: Exchange): void {
   if (isWorkOS(exchange)) {
     harvest(exchange.requestBody, SENT);
@@ -42,7 +46,7 @@ function record(exchange: Exchange): void {
   for (const [, line = ''] of head.matchAll(/^set-cookie: (.*)\r$/gim)) readCookie(line, target);
   for (const [, seal] of (request.headers.cookie ?? '').matchAll(/wos-session(?:\.\d+)?=(Fe26\.2\*[^;]+)/g))
     secrets.add('session seal', seal);
-  say(`in the answer to ${target}`, responseBody);
+  if (!isGrant(exchange)) say(`in the answer to ${target}`, responseBody);
   const { auth } = request as { auth?: { accessToken?: string } };
   secrets.add('access_token', auth?.accessToken);
   handedOut(auth);

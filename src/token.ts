@@ -1,0 +1,142 @@
+import { LRUCache } from 'lru-cache';
+import { createHash } from 'node:crypto';
+import { peek } from './access-token.js';
+import type { AnswerError } from './answer.js';
+import type { Authenticator } from './authenticate.js';
+import { readFields } from './body.js';
+import { CODE_LIFETIME, openClientCode, type ClientCode } from './client-code.js';
+import { openClientSession, sealClientSession } from './client-session.js';
+import type { AuthKitConfig } from './config/index.js';
+import { AuthKitError, isUnfinished } from './errors.js';
+import type { ExchangeCode } from './exchange.js';
+import { header, json, vary, type Handler, type Request, type Response } from './http.js';
+import type { Session } from './session.js';
+import { codeChallenge, isSame } from './transaction.js';
+
+export interface TokenParts {
+  config: AuthKitConfig;
+  authenticator: Authenticator;
+  exchange: ExchangeCode;
+  answer: AnswerError;
+}
+
+type Fields = ReadonlyMap<string, string>;
+
+/** RFC 7636 section 4.1. */
+const VERIFIER = /^[\w.~-]{43,128}$/;
+const ORGANIZATION = /^[\w-]{1,128}$/;
+const MAX_CODES = 10_000;
+
+/**
+ * `POST /token`: tokens for a native or single-page client, for a code and its verifier (RFC 6749 section 4.1.3,
+ * RFC 7636 section 4.5), and newer ones for a refresh token (RFC 6749 section 6). No cookie takes part.
+ */
+export function createToken(parts: TokenParts): Handler {
+  const { config, answer } = parts;
+  const redeem = createRedeem(parts);
+  return async (req, res) => {
+    allowOrigin(req, res, config);
+    try {
+      const fields = await readFields(req);
+      if (!fields)
+        throw new AuthKitError('invalid_request', 'the body must be a form or a JSON object of strings');
+      const session = await grant(fields, req, res, redeem, parts);
+      return session === 'answered' ? 'sent' : json(res, 200, await tokensOf(session, config));
+    } catch (error) {
+      if (!(error instanceof AuthKitError)) throw error;
+      return answer(error, req, res, { error_description: error.message });
+    }
+  };
+}
+
+type Redeem = (fields: Fields, req: Request, res: Response) => Promise<Session | 'answered'>;
+
+function grant(
+  fields: Fields,
+  req: Request,
+  res: Response,
+  redeem: Redeem,
+  parts: TokenParts,
+): Promise<Session | 'answered'> {
+  const type = fields.get('grant_type');
+  if (type === 'authorization_code') return redeem(fields, req, res);
+  if (type === 'refresh_token') return renew(fields, parts);
+  throw new AuthKitError('unsupported_grant_type', 'grant_type must be authorization_code or refresh_token');
+}
+
+/** A code is spent by its first use, whatever comes of it: here in this process, and at WorkOS everywhere. */
+function createRedeem({ config, exchange }: TokenParts): Redeem {
+  const { now } = config;
+  const spent = new LRUCache<string, true>({
+    max: MAX_CODES,
+    ttl: CODE_LIFETIME,
+    ttlResolution: 0,
+    perf: { now },
+  });
+  return async (fields, req, res) => {
+    const sealed = fields.get('code') ?? '';
+    const key = createHash('sha256').update(sealed).digest('base64url');
+    const opened = spent.has(key) ? undefined : openClientCode(sealed, config);
+    if (!opened) throw invalidGrant('the code is unknown, spent or too old');
+    spent.set(key, true);
+    prove(fields, opened);
+    try {
+      const done = await exchange({ ...opened, req, res });
+      return done === 'answered' ? done : done.session;
+    } catch (error) {
+      if (error instanceof AuthKitError && error.code === 'code_exchange_failed')
+        throw invalidGrant('WorkOS does not take the code any more', error);
+      throw error;
+    }
+  };
+}
+
+function prove(fields: Fields, { transaction }: ClientCode): void {
+  const verifier = fields.get('code_verifier') ?? '';
+  if (!VERIFIER.test(verifier) || !isSame(codeChallenge(verifier), transaction.clientChallenge ?? ''))
+    throw invalidGrant('the code verifier does not fit');
+  // RFC 6749 section 4.1.3: where the client names it, it must be the one that the code was sent to.
+  if ((fields.get('redirect_uri') ?? transaction.returnTo) !== transaction.returnTo)
+    throw invalidGrant('the redirect URI is not that of the code');
+}
+
+async function renew(fields: Fields, { config, authenticator }: TokenParts): Promise<Session> {
+  const session = openClientSession(fields.get('refresh_token') ?? '', config);
+  if (!session) throw invalidGrant('the refresh token is none of these');
+  const organizationId = fields.get('organization_id');
+  if (organizationId !== undefined && !ORGANIZATION.test(organizationId))
+    throw new AuthKitError('invalid_request', 'organization_id is malformed');
+  const result = await authenticator.renew(session, organizationId);
+  if (result.kind === 'active') return result.session;
+  if (result.kind === 'unknown' || (result.kind === 'ended' && isUnfinished(result.error.code)))
+    throw result.error;
+  throw invalidGrant('the session has ended');
+}
+
+/** RFC 6749 section 5.1, and who it is. */
+async function tokensOf(session: Session, config: AuthKitConfig): Promise<object> {
+  const { accessToken, user, organizationId } = session;
+  const { exp } = peek(accessToken);
+  const expiresIn = typeof exp === 'number' ? Math.max(0, Math.floor(exp - config.now() / 1000)) : undefined;
+  return {
+    access_token: accessToken,
+    token_type: 'Bearer',
+    ...(expiresIn === undefined ? {} : { expires_in: expiresIn }),
+    refresh_token: await sealClientSession(session, config),
+    user,
+    ...(organizationId === undefined ? {} : { organization_id: organizationId }),
+  };
+}
+
+/** For single-page clients elsewhere; without credentials, since no cookie takes part. */
+function allowOrigin(req: Request, res: Response, { login }: AuthKitConfig): void {
+  const origin = header(req, 'origin');
+  if (origin === undefined || origin === 'null') return;
+  vary(res, 'Origin');
+  if (login.clientRedirectUris.some((uri) => new URL(uri).origin === origin))
+    res.setHeader('Access-Control-Allow-Origin', origin);
+}
+
+function invalidGrant(message: string, cause?: AuthKitError): AuthKitError {
+  return new AuthKitError('invalid_grant', message, cause ? { cause } : {});
+}

@@ -1,0 +1,91 @@
+import { AuthKitError, isUnfinished } from './errors.js';
+import { isPageLoad, type Request, type Response } from './http.js';
+import { log } from './log.js';
+import type { SignInOptions } from './options.js';
+import type { StartSignIn } from './sign-in.js';
+import type { Transaction } from './transaction.js';
+
+/**
+ * How AuthKit itself can finish an authentication that WorkOS left unfinished: by the organization or the connection
+ * that it is about. `undefined` where only the application can go on, with what WorkOS sent along.
+ *
+ * @param organizationId The organization that was wanted, if one was.
+ * @see https://workos.com/docs/reference/authkit/authentication-errors
+ */
+export function wayOn(error: AuthKitError, organizationId?: string): SignInOptions | undefined {
+  if (!isUnfinished(error.code)) return undefined;
+  const { email, organizations, connection_ids, sso_connection_ids } = error.details ?? {};
+  const hint = typeof email === 'string' ? { loginHint: email } : {};
+  switch (error.code) {
+    case 'sso_required': {
+      const [connectionId, ...others] = texts(connection_ids ?? sso_connection_ids);
+      if (connectionId !== undefined && others.length === 0) return { connectionId };
+      return { ...hint, ...(organizationId === undefined ? {} : { organizationId }) };
+    }
+    case 'organization_selection_required': {
+      const ids = texts(Array.isArray(organizations) ? organizations.map(idOf) : []);
+      const wanted = ids.length === 1 ? ids[0] : ids.find((id) => id === organizationId);
+      // Of several, AuthKit lets the person choose.
+      return wanted === undefined ? hint : { organizationId: wanted };
+    }
+    case 'email_verification_required':
+    case 'mfa_enrollment':
+    case 'mfa_challenge':
+      return undefined;
+  }
+}
+
+/**
+ * The same for a session that ends this way, as parameters of the login route: whatever WorkOS wants, the person comes
+ * back to the organization that they were in.
+ */
+export function wayBack(error: AuthKitError, organizationId: string | undefined): Record<string, string> {
+  if (!isUnfinished(error.code)) return {};
+  const { connectionId, loginHint, ...others } = wayOn(error, organizationId) ?? {};
+  const organization = others.organizationId ?? organizationId;
+  if (connectionId !== undefined) return { connectionId };
+  return {
+    ...(organization === undefined ? {} : { organizationId: organization }),
+    ...(loginHint === undefined ? {} : { loginHint }),
+  };
+}
+
+function idOf(organization: unknown): unknown {
+  return (organization as { id?: unknown } | null)?.id;
+}
+
+function texts(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+}
+
+/**
+ * Goes on at AuthKit with a sign-in that WorkOS did not finish, once: a second time would be a circle.
+ *
+ * @returns Where to, or `undefined` if it ends here.
+ */
+export function createRestart(signIn: StartSignIn<SignInOptions>) {
+  return async (
+    error: AuthKitError,
+    transaction: Transaction,
+    req: Request,
+    res: Response,
+  ): Promise<string | undefined> => {
+    const options = transaction.restartOf === undefined && isPageLoad(req) ? wayOn(error) : undefined;
+    if (!options) return undefined;
+    const { returnTo, from = 'link', state, attributes, callback, issuedAt } = transaction;
+    const journey = {
+      ...{ returnTo, from, restartOf: issuedAt },
+      ...(state === undefined ? {} : { state }),
+      ...(attributes === undefined ? {} : { attributes }),
+      ...(callback === undefined ? {} : { redirectUri: callback }),
+    };
+    log('login', { restart: error.code });
+    try {
+      return await signIn(req, res, options, journey);
+    } catch (problem) {
+      // What the application pinned may not go with it.
+      if (problem instanceof AuthKitError) return undefined;
+      throw problem;
+    }
+  };
+}
