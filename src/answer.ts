@@ -11,9 +11,12 @@ export type AnswerError = (
   extra?: object,
 ) => Promise<Outcome>;
 
-export function createAnswer({ hooks, routes, redirectUri }: Config): AnswerError {
+export function createAnswer({ hooks, routes, redirectUri, returnTo }: Config): AnswerError {
   // Absolute: a person who opened the application under another name of its host is led to the right one.
-  const signIn = routes.login && new URL(routes.login.public, redirectUri).href;
+  const absolute = (path: string) => new URL(path, redirectUri).href;
+  const signIn = routes.login && { href: absolute(routes.login.public), label: 'Sign in' };
+  // Who is signed in already would only be sent around in a circle.
+  const home = { href: absolute(returnTo), label: 'Back to the start' };
 
   return async (error, req, res, extra) => {
     const handled = hooks.onError && (await callHook(hooks.onError, error, req, res));
@@ -27,8 +30,8 @@ export function createAnswer({ hooks, routes, redirectUri }: Config): AnswerErro
         ...extra,
       });
     }
-    const link = signIn === undefined ? {} : { link: { href: signIn, label: 'Sign in' } };
-    return sendPage(res, error.status, { ...describe(error.code), ...link });
+    const link = error.code === 'forbidden' ? home : signIn;
+    return sendPage(res, error.status, { ...describe(error.code), ...(link ? { link } : {}) });
   };
 }
 

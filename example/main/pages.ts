@@ -34,7 +34,11 @@ dt { color: var(--soft) } dd { margin: 0 }
 .button { font: inherit; display: inline-block; padding: .55rem 1.1rem; border: 1px solid var(--accent); border-radius: .6rem; background: none; color: var(--accent); text-decoration: none; cursor: pointer }
 .primary { background: var(--accent); color: var(--card) }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
-form { margin: 0 }`;
+form { margin: 0 }
+@media (max-width: 30rem) {
+  header strong { width: 100% }
+  dl { grid-template-columns: 1fr; gap: 0 } dd { margin-bottom: .75rem }
+}`;
 
 function page(title: string, body: Html, auth: Auth, theme = 'cool'): string {
   const people = auth.type === null ? html`<a href="/login">Sign in</a>` : html`${nav()}${signOut()}`;

@@ -1,26 +1,20 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import helmet from 'helmet';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { requireAuth, signedIn } from 'authkit-express';
+import { hasChromium, launch } from '../support/chromium.js';
 import { world } from '../support/world.js';
 
-const CHROMIUM = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
-const isMissing = !existsSync(CHROMIUM);
-if (isMissing) console.log(`skipped: no Chromium at ${CHROMIUM}; install it with: apt-get install chromium`);
-
 test('CI has a browser', () => {
-  expect(process.env['CI'] !== undefined && isMissing, 'Chromium is missing').toBe(false);
+  expect(process.env['CI'] !== undefined && !hasChromium, 'Chromium is missing').toBe(false);
 });
 
-describe.skipIf(isMissing)('in Chromium', () => {
+describe.skipIf(!hasChromium)('in Chromium', () => {
   let browser: Browser;
   beforeAll(async () => {
-    const quiet = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
-    const args = ['--no-sandbox', ...quiet, '--disable-component-update', '--disable-sync'];
-    browser = await chromium.launch({ executablePath: CHROMIUM, args });
+    browser = await launch();
   });
   afterAll(() => browser.close());
 

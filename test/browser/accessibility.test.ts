@@ -1,0 +1,96 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { AxeResults } from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { hasChromium, launch } from '../support/chromium.js';
+import { ROOT } from '../support/documentation.js';
+import { runExample } from '../support/example.js';
+
+// `AUTHKIT_SCREENSHOTS=1 npx vitest run test/browser/accessibility.test.ts` takes the pictures of docs/images anew.
+const IMAGES = process.env['AUTHKIT_SCREENSHOTS'] === '1' ? join(ROOT, 'docs/images') : undefined;
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+const PICTURES = ['example-home', 'example-account', 'sign-in', 'sign-in-failed'];
+
+// Colours depend on the scheme alone and the rest on the width, so two looks see all.
+const LOOKS = [
+  { colorScheme: 'light', width: 900 },
+  { colorScheme: 'dark', width: 320 },
+] as const;
+
+describe.skipIf(!hasChromium)('pages that a person sees', () => {
+  const example = runExample(() => import('../../example/main/app.js'));
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launch();
+  });
+  afterAll(() => browser.close());
+
+  async function choose(page: Page, name: RegExp): Promise<void> {
+    await page.getByRole('button', { name }).first().click();
+  }
+
+  /** Opens each page from a browser in which nobody is signed in. */
+  const PAGES: Record<string, (page: Page) => Promise<unknown>> = {
+    'example-home': (page) => page.goto(`${example.origin}/`),
+    'sign-in': (page) => page.goto(`${example.origin}/login`),
+    'sign-up': (page) => page.goto(`${example.origin}/login?screenHint=sign-up`),
+    'example-account': async (page) => {
+      await page.goto(`${example.origin}/account`);
+      await choose(page, /Ada Lovelace: Analytical/);
+      await page.waitForURL(`${example.origin}/account`);
+    },
+    'example-billing': async (page) => {
+      await page.goto(`${example.origin}/billing`);
+      await choose(page, /Ada Lovelace: Analytical/);
+      await page.waitForURL(`${example.origin}/billing`);
+    },
+    'example-signed-in': async (page) => {
+      await page.goto(`${example.origin}/login`);
+      await choose(page, /Grace/);
+      await page.waitForURL(`${example.origin}/`);
+    },
+    'no-access': async (page) => {
+      await page.goto(`${example.origin}/billing`);
+      await choose(page, /Alan/);
+      await page.waitForURL(`${example.origin}/billing`);
+    },
+    'sign-in-failed': (page) => page.goto(`${example.origin}/callback?code=x&state=y`),
+    'sign-out': (page) => page.goto(`${example.origin}/logout`),
+    'workos-refuses': (page) =>
+      page.goto(`${example.workos.url}/user_management/authorize?response_type=code&client_id=client_wrong`),
+  };
+
+  test.each(Object.keys(PAGES))(
+    '%s: axe finds nothing, and it fits, light and wide, dark and narrow',
+    async (name) => {
+      const context = await browser.newContext();
+      onTestFinished(() => context.close());
+      const page = await context.newPage();
+      const foreign: string[] = [];
+      page.on('request', (request) => {
+        const { origin } = new URL(request.url());
+        if (![example.origin, example.workos.url].includes(origin)) foreign.push(request.url());
+      });
+      await PAGES[name]!(page);
+      for (const { colorScheme, width } of LOOKS) {
+        await page.setViewportSize({ width, height: 640 });
+        await page.emulateMedia({ colorScheme });
+        // By the debugger, which no content security policy of a page keeps out.
+        await page.evaluate(AXE);
+        const { violations } = await page.evaluate<AxeResults>('axe.run()');
+        const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+        expect(found, `${name}, ${colorScheme}, ${width}`).toEqual([]);
+        const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
+        expect(overflow, `${name} is wider than ${width}`).toBeLessThanOrEqual(0);
+        if (IMAGES !== undefined && PICTURES.includes(name)) {
+          mkdirSync(IMAGES, { recursive: true });
+          await page.screenshot({ path: join(IMAGES, `${name}-${colorScheme}.png`) });
+        }
+      }
+      expect(foreign, 'nothing comes from elsewhere').toEqual([]);
+    },
+  );
+});
