@@ -5,12 +5,14 @@ import { createTestWorkOS, type TestWorkOS, type TestWorkOSOptions } from 'authk
 import { handedOut } from '../tripwires/index.js';
 import { serve, type App, type Framework, type Handler, type Site } from './apps.js';
 import { Browser, type Reply } from './browser.js';
+import { createProxy, type Proxy } from './proxy.js';
 
 export type Options = NonNullable<Parameters<typeof authkit>[0]>;
 
 export interface World extends Application {
   workos: TestWorkOS;
   browser: Browser;
+  proxy: Proxy | undefined;
   /** Signs somebody in as a browser does, from a page of the application, and returns where it ended. */
   signIn: (user?: string, path?: string, browser?: Browser) => Promise<Reply & { url: string }>;
   /** A session cookie that no browser asked for. */
@@ -36,6 +38,8 @@ export interface WorldOptions {
   mount?: (app: App, auth: AuthKit) => void;
   routes?: (app: App, auth: AuthKit, place: { origin: string; workos: TestWorkOS }) => void;
   rule?: GuardRule;
+  /** Puts a network with weather between the application and WorkOS. */
+  proxied?: boolean;
 }
 
 export const ADA = 'ada@example.com';
@@ -61,20 +65,26 @@ export function json(res: ServerResponse, body: unknown): void {
 export async function world(framework: Framework, options: WorldOptions = {}): Promise<World> {
   const workos = await createTestWorkOS(options.workos);
   onTestFinished(() => workos.close());
-  const application = await start(framework, workos, options);
+  const proxy = options.proxied ? await createProxy(workos.options.apiPort) : undefined;
+  if (proxy) onTestFinished(() => proxy.close());
+  // Tokens name the WorkOS behind the proxy.
+  const issuer = `${workos.url}/user_management/${workos.options.clientId}`;
+  const near: Options = proxy ? { apiPort: proxy.port, issuer } : {};
+  const own = { ...options, authkit: { ...near, ...options.authkit } };
+  const application = await start(framework, workos, own);
   const { origin } = application;
   const browser = new Browser();
   return {
     ...application,
     workos,
     browser,
+    proxy,
     async signIn(user = ADA, path = '/account', by = browser) {
       const away = await by.follow(origin + path);
       return by.follow(await workos.authorize(away.location!, { user }));
     },
     cookie: (session) => workos.signIn(session),
-    sibling: (authkit) =>
-      start(framework, workos, { ...options, authkit: { ...options.authkit, ...authkit } }),
+    sibling: (authkit) => start(framework, workos, { ...own, authkit: { ...own.authkit, ...authkit } }),
   };
 }
 
