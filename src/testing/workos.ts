@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { User } from '@workos-inc/node';
 import type { TestApiKey } from './api-keys.js';
 import type { Calls, RecordedCall } from './calls.js';
@@ -109,6 +110,8 @@ export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise
   const directory = createDirectory(options, clock.now);
   const closing = new AbortController();
   const { signal } = closing;
+  // Each delayed answer waits for it: any number is as it should be.
+  setMaxListeners(0, signal);
   const { port = 0, keepsProcess = true } = options;
   const server = await listen({
     port,
