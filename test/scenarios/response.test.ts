@@ -8,6 +8,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { authkit, requireAuth } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';
 import { createCookies } from '../../src/cookies.js';
+import { open } from '../../src/seal.js';
+import { openSession, sealSession } from '../../src/session.js';
 import { corpus, type Row } from '../support/corpora.js';
 import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
 import { ADA, world } from '../support/world.js';
@@ -21,7 +23,11 @@ async function refreshed(
   handler: Handler,
   ask: { method?: string; headers?: Record<string, string> } = {},
 ): Promise<Reply> {
-  const at = await world('express5', { routes: (app) => void app.route('/x', requireAuth(), handler) });
+  const at = await world('express5', {
+    routes: (app) => {
+      app.route('/x', requireAuth(), handler);
+    },
+  });
   const cookie = await at.cookie();
   at.workos.clock.advance(LATER);
   return send(`${at.origin}/x`, { ...ask, headers: { ...FETCH, ...ask.headers, cookie } });
@@ -159,7 +165,7 @@ test('M04 a script that is nobody: 401 as JSON with WWW-Authenticate, and no flo
     { 'x-requested-with': 'XMLHttpRequest', accept: 'text/html' },
     {},
   ]) {
-    const reply = await send(`${origin}/account`, { headers: headers as Record<string, string> });
+    const reply = await send(`${origin}/account`, { headers: headers });
     expect(reply.status).toBe(401);
     expect(reply.headers['www-authenticate']).toMatch(/^Bearer/);
     expect(JSON.parse(reply.body)).toMatchObject({ error: 'unauthenticated' });
@@ -318,12 +324,10 @@ async function withPasswords(
   passwords: string[],
 ): Promise<{ origin: string; cookie: (password: string) => Promise<string>; advance: (ms: number) => void }> {
   const at = await world('express5', { authkit: { cookiePassword: passwords } });
-  const { seal } = await import('../../src/seal.js');
-  const { openSession } = await import('../../src/session.js');
   const cookie = async (password: string) => {
     const value = (await at.cookie()).split('=')[1]!;
-    const { own: _own, ...fields } = openSession(value, [at.workos.options.cookiePassword], Date.now())!;
-    return `wos-session=${await seal(fields, password)}`;
+    const session = openSession(value, [at.workos.options.cookiePassword], Date.now())!;
+    return `wos-session=${await sealSession(session, password)}`;
   };
   return { origin: at.origin, cookie, advance: at.workos.clock.advance };
 }
@@ -338,7 +342,6 @@ test('K07 rotation of passwords: the old one opens and the new one seals; withou
   both.advance(LATER);
   const renewed = await send(`${both.origin}/account`, { headers: { ...FETCH, cookie: old } });
   const value = renewed.setCookies.find(isSession)!.slice('wos-session='.length).split(';', 1)[0]!;
-  const { open } = await import('../../src/seal.js');
   expect(open(value, [NEW], Date.now())).toBeDefined();
   const only = await withPasswords([NEW]);
   expect(

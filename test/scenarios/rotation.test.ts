@@ -92,7 +92,7 @@ test('F06 a switch of organization and a refresh at the same time: one after the
     { id: 'org_2', name: 'Two' },
   ];
   const memberships = organizations.map(({ id }) => ({ organizationId: id }));
-  const { origin, cookie, workos } = await world('express5', {
+  const { origin, cookie } = await world('express5', {
     workos: { organizations, users: [{ email: ADA, memberships }], replayWindow: 0 },
     routes: (app, auth) => {
       const tell = (organizationId: string | undefined) => ({ organizationId });

@@ -79,5 +79,7 @@ function pass(near: Socket, far: Socket, weather: Extract<Weather, object> | 'fi
     }
   });
   near.on('close', () => far.destroy());
-  far.on('close', () => near.destroySoon());
+  far.on('close', () => {
+    near.destroySoon();
+  });
 }

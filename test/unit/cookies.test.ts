@@ -1,70 +1,166 @@
-import { IncomingMessage } from 'node:http';
+import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createCookies } from '../../src/cookies.js';
-import { corpus, type Row } from '../support/corpora.js';
+import { fingerprint } from '../../src/transaction.js';
 
-const { sessionValues } = createCookies({
+const config = {
   name: 'wos-session',
   domain: undefined,
   sameSite: 'lax',
   maxAge: 60,
-  secure: true,
-});
-const read = (cookie: string) =>
-  sessionValues(Object.assign(new IncomingMessage(new Socket()), { headers: { cookie } }));
+  secure: false,
+} as const;
+const cookies = createCookies(config);
+const PREFIX = 'wos-auth-verifier-';
 
-/** The values of the one cookie by the grammar alone: split, trim, compare (RFC 6265 section 5.4), three at most. */
-function reference(cookie: string): string[] {
-  const pairs = cookie.split(';').map((pair) => [pair.slice(0, pair.indexOf('=')), pair] as const);
-  const named = pairs.filter(([name, pair]) => pair.includes('=') && name.trim() === 'wos-session');
-  return named.map(([name, pair]) => pair.slice(name.length + 1).trim()).slice(0, 3);
+function request(cookie?: string): IncomingMessage {
+  const req = new IncomingMessage(new Socket());
+  if (cookie !== undefined) req.headers.cookie = cookie;
+  return req;
 }
 
-const piece = fc.constantFrom(
-  ...[
-    'wos-session',
-    'wos-session=',
-    '=',
-    ';',
-    '; ',
-    ' ',
-    '\t',
-    'wos-session=v; ',
-    '=a',
-    'b',
-    'x',
-    '"',
-    'other=1',
-  ],
-);
+/** What is sent for an act on a request that has this Cookie header. */
+function sent(
+  cookie: string | undefined,
+  act: (req: IncomingMessage, res: ServerResponse) => void,
+): string[] {
+  const req = request(cookie);
+  const res = new ServerResponse(req);
+  act(req, res);
+  res.writeHead(200);
+  return [res.getHeader('set-cookie') ?? []].flat().map(String);
+}
 
-test('a header that is plain at a glance comes to the same as one that is taken apart', () => {
-  const headers = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(''));
-  fc.assert(
-    fc.property(headers, (header) => {
-      expect(read(header)).toEqual(reference(header));
-    }),
-    { numRuns: 5000 },
-  );
-  for (const row of corpus<Row & { header: string | string[] }>('cookie-headers')) {
-    // Node joins the lines of a repeated Cookie header so.
-    const header = [row.header].flat().join('; ');
-    if (header.includes('wos-session.')) continue;
-    expect(read(header), header).toEqual(reference(header));
-  }
+test.each<[string | undefined, string[]]>([
+  [undefined, []],
+  ['', []],
+  ['other=x', []],
+  ['wos-session=a', ['a']],
+  ['  wos-session = a ; b=c', ['a']],
+  ['wos-session=a=b', ['a=b']],
+  ['=x; wos-session=a', ['a']],
+  ['wos-session', []],
+  ['xwos-session=a', []],
+  ['wos-sessionx=a', []],
+  ['wos-session=a; wos-session=b; wos-session=c; wos-session=d', ['a', 'b', 'c']],
+  ['wos-session=a; wos-session.0=b', ['a']],
+  ['wos-session.0=a', ['a']],
+  ['wos-session.0=a; wos-session.1=b', ['ab', 'a']],
+  ['wos-session.2=c; wos-session.1=b; wos-session.0=a', ['abc', 'ab', 'a']],
+  ['wos-session.0=a; wos-session.2=c', ['a']],
+  ['wos-session.1=b', []],
+  ['wos-session.0=a; wos-session.0=b', ['a']],
+  ['wos-session.0=a; wos-session.1=b; wos-session.2=c; wos-session.3=d', ['abc', 'ab', 'a']],
+  ['wos-session.00=a', []],
+  ['wos-session.0x=a', []],
+  ['wos-sessionX0=a', []],
+])('the session in %s', (header, values) => {
+  expect(cookies.sessionValues(request(header))).toEqual(values);
 });
 
-test('the session is found among others, wherever it stands', () => {
-  for (const header of [
-    'wos-session=v',
-    'a=1; wos-session=v',
-    'wos-session=v; a=1',
-    'a=1;wos-session= v ;b',
-  ]) {
-    expect(read(header), header).toEqual(['v']);
-  }
-  expect(read('my-wos-session=v')).toEqual([]);
-  expect(read('wos-session.0=a; wos-session.1=b')).toEqual(['ab', 'a']);
+test('a session is set whole or in pieces, and what is left of another form goes', () => {
+  const set = (cookie: string | undefined, sealed: string) =>
+    sent(cookie, (req, res) => {
+      cookies.setSession(req, res, sealed, () => true);
+    });
+  expect(set(undefined, 'abc')).toEqual(['wos-session=abc; Max-Age=60; Path=/; HttpOnly; SameSite=Lax']);
+  const stale = set('wos-session.0=a; wos-session.10=b; wos-session.x=c; other=d', 'abc');
+  expect(stale.filter((line) => line.includes('Max-Age=0')).map((line) => line.split('=', 1)[0])).toEqual([
+    'wos-session.0',
+    'wos-session.10',
+  ]);
+  const names = (lines: string[]) => lines.map((line) => line.split('=', 1)[0]);
+  expect(names(set('wos-session=a', 'x'.repeat(5000)))).toEqual([
+    'wos-session',
+    'wos-session.0',
+    'wos-session.1',
+  ]);
+  const room = 4096 - 'wos-session.0=; Max-Age=60; Path=/; HttpOnly; SameSite=Lax'.length;
+  expect(names(set(undefined, 'x'.repeat(room)))).toEqual(['wos-session']);
+  expect(names(set(undefined, 'x'.repeat(room + 1)))).toEqual(['wos-session.0', 'wos-session.1']);
+  expect(names(set(undefined, 'x'.repeat(room * 3)))).toHaveLength(3);
+  expect(() => set(undefined, 'x'.repeat(room * 3 + 1))).toThrow(
+    `the session has ${room * 3 + 1} bytes and fits no cookie`,
+  );
+});
+
+test('a session that has ended by the time the head is written is not set', () => {
+  const lines = sent(undefined, (req, res) => {
+    cookies.setSession(req, res, 'abc', () => false);
+  });
+  expect(lines).toEqual([]);
+});
+
+test('clearing takes the cookie, its pieces, and nothing else', () => {
+  const lines = sent('wos-session.0=a; wos-session.1=b; other=c; wos-session-x=d', (req, res) => {
+    cookies.clearSession(req, res);
+  });
+  expect(lines.map((line) => line.split('=', 1)[0])).toEqual([
+    'wos-session',
+    'wos-session.0',
+    'wos-session.1',
+  ]);
+  for (const line of lines) expect(line).toMatch(/=; Max-Age=0; Path=\/; HttpOnly; SameSite=Lax$/);
+});
+
+test.each([
+  [{ sameSite: 'strict' }, 'SameSite=Strict', 'SameSite=Lax'],
+  [{ sameSite: 'none', secure: true }, 'Secure; SameSite=None', 'Secure; SameSite=None'],
+  [
+    { domain: 'example.com' },
+    'Max-Age=60; Domain=example.com; Path=/',
+    'Max-Age=600; Domain=example.com; Path=/',
+  ],
+] as const)('%j: the session says %s, a flow %s', (change, session, flow) => {
+  const own = createCookies({ ...config, ...change });
+  const [line] = sent(undefined, (req, res) => {
+    own.setSession(req, res, 'abc', () => true);
+  });
+  expect(line).toContain(session);
+  const [other] = sent(undefined, (req, res) => {
+    own.setTransaction(req, res, 'abc');
+  });
+  expect(other).toContain(flow);
+});
+
+test('a flow has a cookie named after its state, at most three values of it are tried, and it is cleared by name', () => {
+  const name = PREFIX + fingerprint('state');
+  expect(
+    sent(undefined, (req, res) => {
+      cookies.setTransaction(req, res, 'state');
+    }),
+  ).toEqual([`${name}=state; Max-Age=600; Path=/; HttpOnly; SameSite=Lax`]);
+  const header = `${name}=a; ${PREFIX}00000000=x; ${name}=b; ${name}=c; ${name}=d`;
+  expect(cookies.transactionValues(request(header), 'state')).toEqual(['a', 'b', 'c']);
+  expect(
+    sent(undefined, (_req, res) => {
+      cookies.clearTransaction(res, 'state');
+    }),
+  ).toEqual([`${name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax`]);
+});
+
+test('the oldest flows go: beyond five, and beyond 6144 bytes', () => {
+  const flows = (count: number, bytes: number) =>
+    Array.from({ length: count }, (_, index) => `${PREFIX}0000000${index}=${'x'.repeat(bytes)}`).join('; ');
+  const dropped = (pending: string, bytes: number) =>
+    sent(`a=b; ${pending}`, (req, res) => {
+      cookies.setTransaction(req, res, 'y'.repeat(bytes));
+    })
+      .filter((line) => line.includes('Max-Age=0'))
+      .map((line) => line.split('=', 1)[0]!.slice(-1));
+  expect(dropped(flows(4, 10), 10)).toEqual([]);
+  expect(dropped(flows(5, 10), 10)).toEqual(['0']);
+  expect(dropped(flows(8, 10), 10)).toEqual(['0', '1', '2', '3']);
+  const size = PREFIX.length + 8 + 2000;
+  expect(dropped(flows(2, 2000), 6144 - 2 * size)).toEqual([]);
+  expect(dropped(flows(2, 2000), 6145 - 2 * size)).toEqual(['0']);
+  expect(dropped(flows(2, 3000), 3800)).toEqual(['0', '1']);
+});
+
+test('all flows are cleared at once, and no other cookie', () => {
+  const lines = sent(`${PREFIX}a=1; x${PREFIX}b=2; other=3; ${PREFIX}c=4`, (req, res) => {
+    cookies.clearTransactions(req, res);
+  });
+  expect(lines.map((line) => line.split('=', 1)[0])).toEqual([`${PREFIX}a`, `${PREFIX}c`]);
 });

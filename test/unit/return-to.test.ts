@@ -70,3 +70,24 @@ test('nothing but a string is looked at', () => {
     expect(safeReturnTo(value, rules)).toBeUndefined();
   }
 });
+
+test('limits: 2048 characters, both schemes, and nothing before the path', () => {
+  expect(safeReturnTo(`/${'x'.repeat(2047)}`, rules)).toHaveLength(2048);
+  expect(safeReturnTo(`/${'x'.repeat(2048)}`, rules)).toBeUndefined();
+  const plain = { origin: 'http://app.example.com', origins: [], ownPaths: ['/auth/Login'] };
+  expect(safeReturnTo('http://app.example.com/x', plain)).toBe('/x');
+  expect(safeReturnTo('https://app.example.com/x', plain)).toBeUndefined();
+  for (const value of [
+    'x/y',
+    'xhttps://app.example.com/',
+    'http:/x',
+    ' /x',
+    'https://app.example.com:99999/',
+  ])
+    expect(safeReturnTo(value, rules), value).toBeUndefined();
+  for (const value of ['/auth/login', '/auth/Login/', '/AUTH/LOGIN'])
+    expect(safeReturnTo(value, plain)).toBeUndefined();
+  expect(safeReturnTo('/', { ...plain, ownPaths: [''] })).toBe('/');
+  expect(safeReturnTo('/x?y=//evil.example', rules)).toBe('/x?y=//evil.example');
+  expect(safeReturnTo('/%', rules)).toBeUndefined();
+});

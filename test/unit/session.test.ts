@@ -1,0 +1,92 @@
+import { expect, test } from 'vitest';
+import { open, seal } from '../../src/seal.js';
+import { openSession, renewed, sealSession, sessionIdOf, toSession } from '../../src/session.js';
+
+const PASSWORD = 'correct-horse-battery-staple-0123456789';
+const user = { object: 'user', id: 'user_1', email: 'ada@example.com' } as never;
+const token = (claims: object) => `x.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.x`;
+const tokens = { accessToken: token({ sid: 'session_1' }), refreshToken: 'rt_1', user };
+const full = {
+  ...tokens,
+  impersonator: { email: 'boss@example.com', reason: null },
+  authenticationMethod: 'SSO',
+  organizationId: 'org_1',
+};
+
+async function again(payload: object) {
+  return openSession(await seal(payload, PASSWORD), [PASSWORD], 0);
+}
+
+test('a session keeps what it is made of, through its seal, and nothing else', async () => {
+  const own = { authenticatedAt: 5, data: { plan: 'pro' } };
+  const session = toSession({ ...full, oauthTokens: 'secret' } as never, own);
+  expect(session).toEqual({ ...full, own });
+  expect(openSession(await sealSession(session, PASSWORD), [PASSWORD], 0)).toEqual(session);
+  const bare = toSession(tokens, {});
+  expect(Object.keys(bare).sort()).toEqual(['accessToken', 'own', 'refreshToken', 'user']);
+  const reopened = openSession(await sealSession(bare, PASSWORD), [PASSWORD], 0)!;
+  expect(reopened).toEqual(bare);
+  expect(Object.keys(reopened.own)).toEqual([]);
+});
+
+test('the six fields lie in the seal as every SDK reads them, and ours under a key of its own', async () => {
+  const sealed = await sealSession(toSession(full, { authenticatedAt: 5 }), PASSWORD);
+  expect(open(sealed, [PASSWORD], 0)).toEqual({
+    ...full,
+    authkitExpress: { purpose: 'session', authenticatedAt: 5 },
+  });
+});
+
+test('a refresh keeps who acts and how they signed in, and takes what is new', () => {
+  const before = toSession(full, { authenticatedAt: 5 });
+  const after = renewed(before, { ...tokens, refreshToken: 'rt_2', organizationId: 'org_2' });
+  expect(after).toEqual({
+    ...full,
+    refreshToken: 'rt_2',
+    organizationId: 'org_2',
+    own: { authenticatedAt: 5 },
+  });
+  expect(renewed(before, { ...tokens, authenticationMethod: 'Password' })).toMatchObject({
+    authenticationMethod: 'Password',
+  });
+});
+
+test.each([
+  ['nothing', {}],
+  ['no access token', { ...tokens, accessToken: undefined }],
+  ['an empty access token', { ...tokens, accessToken: '' }],
+  ['an access token that is no text', { ...tokens, accessToken: 1 }],
+  ['no refresh token', { ...tokens, refreshToken: undefined }],
+  ['an empty refresh token', { ...tokens, refreshToken: '' }],
+  ['no user', { ...tokens, user: null }],
+  ['a user that is a list', { ...tokens, user: [user] }],
+  ['a user without an id', { ...tokens, user: {} }],
+  ['a user whose id is a number', { ...tokens, user: { id: 1 } }],
+  ['a purpose', { ...tokens, purpose: 'transaction' }],
+  ['another purpose under our key', { ...tokens, authkitExpress: { purpose: 'transaction' } }],
+])('%s is no session', async (_, payload) => {
+  expect(await again(payload)).toBeUndefined();
+});
+
+test.each([null, 1, 'text', [], true])('%j is no session', async (payload) => {
+  expect(await again(payload as unknown as object)).toBeUndefined();
+});
+
+test('what does not have its form is left out', async () => {
+  const odd = {
+    impersonator: 'x',
+    authenticationMethod: 5,
+    organizationId: '',
+    authkitExpress: { purpose: 'session', authenticatedAt: 'x' },
+  };
+  expect(await again({ ...tokens, ...odd })).toEqual({ ...tokens, own: {} });
+  expect(await again({ ...tokens, authkitExpress: null })).toEqual({ ...tokens, own: {} });
+  expect(await again({ ...tokens, authkitExpress: { data: 0 } })).toEqual({ ...tokens, own: { data: 0 } });
+  expect(await again({ ...tokens, impersonator: [] })).toEqual({ ...tokens, own: {} });
+});
+
+test('the session id is that of the access token, if it has one', () => {
+  expect(sessionIdOf(tokens)).toBe('session_1');
+  for (const accessToken of ['', 'x', 'x.y.z', token({}), token({ sid: '' }), token({ sid: 1 })])
+    expect(sessionIdOf({ accessToken })).toBeUndefined();
+});
