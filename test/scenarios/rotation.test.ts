@@ -1,7 +1,7 @@
 import { onTestFinished, expect, test } from 'vitest';
 import { authkit, requireAuth } from 'authkit-express';
-import { AuthKitError } from '../../src/errors.js';
 import { createRefresh } from '../../src/refresh.js';
+import { ended } from '../../src/renewal.js';
 import { toSession } from '../../src/session.js';
 import { serve } from '../support/apps.js';
 import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
@@ -173,15 +173,11 @@ test('F12 what is remembered of refreshes is bounded: the oldest of 12,000 is fo
   let calls = 0;
   const { run } = createRefresh({
     clientId: 'client_1',
-    refresh: () => {
+    renew: () => {
       calls += 1;
-      return Promise.resolve({ kind: 'refused', error: new AuthKitError('code_exchange_failed', 'no') });
+      return Promise.resolve(ended());
     },
-    verify: () => ({ kind: 'expired' }),
-    seal: () => Promise.resolve(''),
     now: () => 0,
-    onRefreshed: () => undefined,
-    onFailed: () => undefined,
   });
   const of = (index: number) =>
     toSession({ accessToken: 'a', refreshToken: `rt_${index}`, user: { id: 'u' } as never }, {});

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { AuthKitError } from '../../src/errors.js';
 import { createRefresh, dueAt } from '../../src/refresh.js';
+import { createRenewal } from '../../src/renewal.js';
 import { toSession } from '../../src/session.js';
 
 const EXP = 1_000_000;
@@ -43,19 +44,17 @@ function refreshing({
     kind: 'granted',
     value: { accessToken: token({ sub: 'u', exp: 7200 }), refreshToken: 'rt_2', user: { id: 'u' } },
   };
-  const refresh = createRefresh({
-    clientId: 'client_1',
-    refresh: (...args) => {
+  const renew = createRenewal({
+    refresh: (...args: unknown[]) => {
       asked.push(args);
       return Promise.resolve((answer ?? granted) as never);
     },
     verify: () => verdict as never,
     seal,
-    now,
     onRefreshed: () => told.push('renewed'),
     onFailed: ({ kind }) => told.push(kind),
   });
-  return { ...refresh, asked, told };
+  return { ...createRefresh({ clientId: 'client_1', renew, now }), asked, told };
 }
 
 const down = { kind: 'unreachable', error: new AuthKitError('upstream_unavailable', 'down') };

@@ -86,7 +86,7 @@ test('what does not have its form is left out', async () => {
 });
 
 test('the session id is that of the access token, if it has one', () => {
-  expect(sessionIdOf(tokens)).toBe('session_1');
+  expect(sessionIdOf(toSession(tokens, {}))).toBe('session_1');
   for (const accessToken of ['', 'x', 'x.y.z', token({}), token({ sid: '' }), token({ sid: 1 })])
-    expect(sessionIdOf({ accessToken })).toBeUndefined();
+    expect(sessionIdOf(toSession({ ...tokens, accessToken }, {}))).toBeUndefined();
 });
