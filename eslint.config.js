@@ -5,6 +5,7 @@ export default defineConfig(
   {
     ignores: [
       'dist/',
+      'docs/api/',
       'coverage/',
       'node_modules/',
       'scripts/',

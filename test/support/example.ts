@@ -41,6 +41,8 @@ export interface ExampleOptions {
   env?: Record<string, string>;
   /** Variable that tells the application its public URL, where the redirect URI does not. */
   publicUrlIn?: string;
+  /** Variable that takes the address of the test WorkOS. */
+  workosUrlIn?: string;
 }
 
 /**
@@ -57,6 +59,7 @@ export function runExample(load: () => Promise<{ server: Server }>, options: Exa
     const env = environmentOf(workos, options.redirectUri ?? `${origin}/callback`);
     Object.assign(process.env, env, { PORT: String(port) }, options.env);
     if (options.publicUrlIn !== undefined) process.env[options.publicUrlIn] = origin;
+    if (options.workosUrlIn !== undefined) process.env[options.workosUrlIn] = workos.url;
     ({ server } = await load());
     if (!server.listening) await new Promise((resolve) => server!.once('listening', resolve));
     const signIn: Example['signIn'] = (path = '/', user = 'ada@example.com', browser = new Browser()) =>
