@@ -1,0 +1,130 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { request, type Agent } from 'node:http';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import type { ProcessSettings } from '../cluster/process.js';
+
+const root = new URL('../../', import.meta.url);
+const source = (file: string) => fileURLToPath(new URL(`src/${file}`, root));
+// Beside the packages that it needs, and out of the way.
+const outfile = fileURLToPath(new URL('node_modules/.cache/authkit-cluster/process.mjs', root));
+
+/** Bundles the process once: a start takes a third of the time that it takes from TypeScript. */
+export async function buildProcess(): Promise<void> {
+  await build({
+    entryPoints: [fileURLToPath(new URL('test/cluster/process.ts', root))],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    plugins: [
+      {
+        name: 'packages',
+        setup(builder) {
+          builder.onResolve({ filter: /^[a-z@]/ }, ({ path }) => {
+            if (path === 'authkit-express') return { path: source('index.ts') };
+            return path === 'authkit-express/redis'
+              ? { path: source('stores/redis.ts') }
+              : { path, external: true };
+          });
+        },
+      },
+    ],
+    logLevel: 'error',
+  });
+}
+
+export interface Member {
+  child: ChildProcess;
+  port: number;
+  /** Takes no new request, answers what it has, and ends. */
+  retire: () => Promise<void>;
+}
+
+export async function startMember(settings: ProcessSettings): Promise<Member> {
+  const env = { ...process.env, DEBUG: '' };
+  const child = fork(outfile, [JSON.stringify(settings)], { execArgv: ['--expose-gc'], env });
+  const [port] = (await once(child, 'message')) as [number];
+  const retire = async () => {
+    child.send('retire');
+    await once(child, 'exit');
+  };
+  return { child, port, retire };
+}
+
+export async function endMember({ child }: Member): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
+/** One address for all members: connection after connection to the next of them that takes it. */
+export async function balance(members: Member[]) {
+  let turn = 0;
+  const server = createServer((socket) => {
+    const attempt = (left: number) => {
+      const member = members[turn++ % members.length];
+      if (!member || left === 0) return void socket.destroy();
+      const upstream = connect(member.port, '127.0.0.1');
+      upstream.once('error', () => {
+        attempt(left - 1);
+      });
+      upstream.once('connect', () => {
+        upstream.removeAllListeners('error');
+        const end = () => {
+          socket.destroy();
+          upstream.destroy();
+        };
+        for (const side of [socket, upstream]) side.on('error', end).on('close', end);
+        socket.pipe(upstream).pipe(socket);
+      });
+    };
+    socket.on('error', () => undefined);
+    attempt(members.length);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return { port, close: () => server.close() };
+}
+
+export interface Answered {
+  status: number;
+  email: string | undefined;
+  /** The session cookie that came with it, `name=value`; empty if it was cleared. */
+  cookie: string | undefined;
+}
+
+/** Asks for the account, and once more if the connection broke: nobody answered then, and it was a GET. */
+export async function account(port: number, agent: Agent, cookie: string): Promise<Answered> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await ask(port, agent, cookie);
+    } catch (error) {
+      if (tries === 10) throw error;
+      await wait(20);
+    }
+  }
+}
+
+function ask(port: number, agent: Agent, cookie: string): Promise<Answered> {
+  const headers = { cookie, accept: 'application/json' };
+  return new Promise((resolve, reject) => {
+    const req = request({ port, host: '127.0.0.1', path: '/account', headers, agent }, (res) => {
+      const chunks: Buffer[] = [];
+      res.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', reject);
+      res.on('end', () => {
+        const [line] = (res.headers['set-cookie'] ?? []).filter((one) => one.startsWith('wos-session='));
+        const body = JSON.parse(Buffer.concat(chunks).toString() || '{}') as { email?: string };
+        resolve({
+          status: res.statusCode ?? 0,
+          email: body.email,
+          cookie: line?.split(';', 1)[0]?.replace(/^wos-session=$/, ''),
+        });
+      });
+    });
+    req.on('error', reject).end();
+  });
+}
