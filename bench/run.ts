@@ -42,8 +42,11 @@ async function main(): Promise<void> {
   const sessions = await createSessions(1000);
   try {
     const versions = [];
-    for (const version of options.node.split(',')) versions.push(await measure(version, sessions, redis));
-    write({ date: new Date().toISOString(), machine: machine(), options, versions });
+    for (const version of options.node.split(',')) {
+      versions.push(await measure(version, sessions, redis));
+      // After each, so that a long run that is broken off leaves what it has.
+      write({ date: new Date().toISOString(), machine: machine(), options, versions });
+    }
   } finally {
     await sessions.close();
     redis?.kill();
@@ -77,7 +80,8 @@ async function measure(
     done.scenarios.push({ name: scenario, contenders: summary });
   }
   const extra = async <K extends Extra>(name: K, run: () => Promise<VersionReport[K]>) => {
-    if (!chosen.includes(name)) return;
+    // Curves have one shape on all versions: they are drawn on the latest.
+    if (!chosen.includes(name) || (name !== 'import' && version !== options.node.split(',').at(-1))) return;
     say(`${done.node} ${name}`);
     done[name] = await run();
     say(`  ${JSON.stringify(done[name])}`);

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { ApiKey, User } from '@workos-inc/node';
 import type { Claims, TokenClaims } from './access-token.js';
 import { compileRule, type Rule, type Subject } from './rules.js';
+import { createSlot } from './slot.js';
 
 /** What everybody has who is known: a person, an API key, a machine. Read-only. */
 interface Known extends Subject {
@@ -96,16 +97,36 @@ export function signedOut(reason: SignedOut['reason'], signInUrl: string): Signe
  * Makes what gives a request `auth` and `user`. They are read as they are now, so that a refresh half-way is seen by
  * everybody; and another middleware may replace them without being believed by a guard.
  *
- * One pair of accessors for all requests: with a pair of its own, each request would get a shape of its own, and
- * everything that Express does with it afterwards takes longer.
+ * One pair of accessors for all requests, and where there is one on the prototype that Express gives the requests of an
+ * application: with a pair of its own, each request would get a shape of its own, and everything that is done with it
+ * afterwards takes longer.
  */
 export function createExpose(read: (req: object) => Auth | undefined): (req: IncomingMessage) => void {
   const auth = accessor('auth', read);
   const user = accessor('user', (req) => read(req)?.user ?? undefined);
+  const prepared = createSlot<object, true>();
   return (req) => {
-    Object.defineProperty(req, 'auth', auth);
-    Object.defineProperty(req, 'user', user);
+    const prototype = Object.getPrototypeOf(req) as object;
+    // What somebody set before is replaced, as a value is on the request itself.
+    const isSet = Object.hasOwn(req, 'auth') || Object.hasOwn(req, 'user');
+    if (!isSet && prepared.get(prototype)) return;
+    const application = isSet ? undefined : ofApplication(prototype);
+    const target = application && Object.isExtensible(application) ? application : req;
+    Object.defineProperty(target, 'auth', auth);
+    Object.defineProperty(target, 'user', user);
+    if (target === application) prepared.set(prototype, true);
   };
+}
+
+/**
+ * The prototype of the requests of the outermost application: those of applications inside inherit from it. Express
+ * alone has one, and names its application there; Node's own prototype is everybody's.
+ */
+function ofApplication(prototype: object): object | undefined {
+  let found: object | undefined;
+  for (let object = prototype; Object.hasOwn(object, 'app'); object = Object.getPrototypeOf(object) as object)
+    found = object;
+  return found;
 }
 
 function accessor(name: 'auth' | 'user', read: (req: object) => unknown): PropertyDescriptor {

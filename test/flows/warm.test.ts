@@ -1,5 +1,10 @@
+import { IncomingMessage } from 'node:http';
+import express from 'express';
+import express4 from 'express4';
+import request from 'supertest';
 import { expect, test } from 'vitest';
-import { requireAuth, type Auth } from 'authkit-express';
+import { authkit, requireAuth, type Auth } from 'authkit-express';
+import { createTestWorkOS } from 'authkit-express/testing';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, json, world } from '../support/world.js';
 
@@ -67,4 +72,31 @@ test('with `sessionMemory: false` a session is served all the same', async () =>
   for (let count = 0; count < 2; count += 1) {
     expect((await send(`${origin}/account`, { headers })).status).toBe(200);
   }
+});
+
+test.each([
+  ['express 5', express],
+  ['express 4', express4 as unknown as typeof express],
+])('an application inside an application of %s gives auth to both, and to nobody else', async (_, make) => {
+  const workos = await createTestWorkOS();
+  const [outer, inner, other] = [make(), make(), make()];
+  inner.use(authkit({ ...workos.options }) as never);
+  inner.get('/inner', (req, res) => void res.json({ email: req.user?.email }));
+  outer.use(inner);
+  outer.get('/outer', (req, res) => void res.json({ email: req.user?.email }));
+  other.get('/', (req, res) => void res.json({ has: 'auth' in req }));
+  const early = make();
+  early.use((req, _res, next) => {
+    Object.assign(req, { user: { email: 'somebody@example.com' } });
+    next();
+  });
+  early.use(authkit({ ...workos.options }) as never);
+  early.get('/', (req, res) => void res.json({ email: req.user?.email }));
+  const cookie = await workos.signIn({ user: ADA });
+  await request(early).get('/').set('Cookie', cookie).expect(200, { email: ADA });
+  for (const path of ['/inner', '/outer'])
+    await request(outer).get(path).set('Cookie', cookie).expect(200, { email: ADA });
+  await request(other).get('/').expect(200, { has: false });
+  expect('auth' in IncomingMessage.prototype).toBe(false);
+  await workos.close();
 });
