@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { ApiKey, User } from '@workos-inc/node';
 import type { Claims, TokenClaims } from './access-token.js';
 import { compileRule, type Rule, type Subject } from './rules.js';
+import type { SSOProfile } from './session.js';
 import { createSlot } from './slot.js';
 
 /** What everybody has who is known: a person, an API key, a machine. Read-only. */
@@ -27,6 +28,8 @@ export interface SessionAuth extends Person {
   readonly claims: Claims;
   /** What `onSuccess` returned as `data`. */
   readonly data: unknown;
+  /** Who the identity provider says this is, if the session is one of `sso()`; else `undefined`. */
+  readonly profile: SSOProfile | undefined;
 }
 
 /** A person by way of a client that sent an access token: a mobile app, a single-page app, an MCP client. */

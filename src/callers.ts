@@ -18,7 +18,7 @@ function build({ user, impersonator, authenticationMethod, accessToken, own }: S
   const { sid: sessionId } = claims;
   const subject = subjectOf(claims, impersonator);
   const fields = { type: 'session', user, sessionId, ...subject, authenticationMethod, claims } as const;
-  return finish<SessionAuth>({ ...fields, data: own.data }, subject, accessToken);
+  return finish<SessionAuth>({ ...fields, data: own.data, profile: own.profile }, subject, accessToken);
 }
 
 /** The person whom an access token names. */

@@ -5,6 +5,9 @@ export { authkit } from './authkit.js';
 export { AuthKitError } from './errors.js';
 export { protectedResource } from './protected-resource.js';
 export { requireAuth, signedIn } from './require-auth.js';
+export { sso } from './sso/index.js';
+export type { SSO, SSOOptions, SSOSignInOptions, SSOSignInResult, SSOSignInUrlOptions } from './sso/index.js';
+export type { SSOProfile } from './session.js';
 export type { AuthKit } from './authkit.js';
 export type {
   ApiKeyAuth,

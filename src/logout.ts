@@ -28,7 +28,7 @@ import type { WorkOSDoor } from './workos.js';
 export interface LogoutParts {
   config: Config;
   cookies: Cookies;
-  sessions: Sessions;
+  sessions: Pick<Sessions, 'peek' | 'end'>;
   openVisit: OpenVisit;
   door: WorkOSDoor;
   answer: AnswerError;

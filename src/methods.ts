@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Auth, SessionAuth } from './auth.js';
 import type { Authenticator } from './authenticate.js';
-import type { AuthKitConfig } from './config/index.js';
+import type { AuthKitConfig, Config } from './config/index.js';
 import type { Cookies } from './cookies.js';
 import { AuthKitError, isUnfinished } from './errors.js';
 import { isAge } from './guard-rule.js';
@@ -70,17 +70,13 @@ export interface MethodParts {
 }
 
 export function createMethods(parts: MethodParts): Methods {
-  const { config, cookies, authenticator, end } = parts;
+  const { config, end } = parts;
   const start = fromCode(parts);
   const renew = createRenew(parts);
   return {
     getSignInUrl: (req, res, options = {}) => start(req, res, options),
     getSignUpUrl: (req, res, options = {}) => start(req, res, { ...options, screenHint: 'sign-up' }),
-    async signOut(req, res, { returnTo } = {}) {
-      const url = await end(req, res, returnTo);
-      if (isScripted(req)) json(res, 200, { logoutUrl: url });
-      else redirect(res, url, 303);
-    },
+    signOut: createSignOut(end),
     refreshSession: (req, res, { organizationId } = {}) => renew(req, res, organizationId),
     async switchToOrganization(req, res, organizationId) {
       try {
@@ -105,13 +101,29 @@ export function createMethods(parts: MethodParts): Methods {
       const auth = visit?.auth();
       return visit !== undefined && auth?.user ? isRecent(auth, visit, maxAge) : false;
     },
-    async authenticate(req) {
-      const origin = header(req, 'origin');
-      const { origin: own, origins } = config.returnToRules;
-      const isForeign = origin !== undefined && origin !== own && !origins.includes(origin);
-      const result = await authenticator.authenticate(isForeign ? [] : cookies.sessionValues(req), false);
-      return toAuth(result, () => config.routes.login?.public ?? config.returnTo);
-    },
+    authenticate: createAuthenticate(parts),
+  };
+}
+
+export function createSignOut(end: EndSession): Methods['signOut'] {
+  return async (req, res, { returnTo } = {}) => {
+    const url = await end(req, res, returnTo);
+    if (isScripted(req)) json(res, 200, { logoutUrl: url });
+    else redirect(res, url, 303);
+  };
+}
+
+export function createAuthenticate({
+  config,
+  cookies,
+  authenticator,
+}: Pick<MethodParts, 'cookies' | 'authenticator'> & { config: Config }): Methods['authenticate'] {
+  return async (req) => {
+    const origin = header(req, 'origin');
+    const { origin: own, origins } = config.returnToRules;
+    const isForeign = origin !== undefined && origin !== own && !origins.includes(origin);
+    const result = await authenticator.authenticate(isForeign ? [] : cookies.sessionValues(req), false);
+    return toAuth(result, () => config.routes.login?.public ?? config.returnTo);
   };
 }
 

@@ -34,7 +34,7 @@ export function stepUp(
 ): Outcome | Promise<Outcome> {
   const { config, answer } = visit.at;
   if (isRecent(auth, visit, maxAge)) return 'next';
-  const since = config.now() / 1000 - (ownSignIn(visit) ?? -Infinity);
+  const since = config.now() / 1000 - (ownSignIn(visit) ?? visit.session()?.own.signedInAt ?? -Infinity);
   if (since <= Math.max(maxAge, JUST_SIGNED_IN)) {
     return refuse(req, res, visit, auth, 'WorkOS did not ask to authenticate again');
   }

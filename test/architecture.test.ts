@@ -88,7 +88,7 @@ describe('one door to each outside thing', () => {
   const texts = (pattern: RegExp) =>
     files.filter((file) => !file.startsWith('testing') && pattern.test(parsed.get(file)!.text)).sort();
   test('the environment is read in one place', () => {
-    expect(texts(/process\.env/)).toEqual(['authkit.ts', 'cli.ts']);
+    expect(texts(/process\.env/)).toEqual(['authkit.ts', 'cli.ts', 'sso/index.ts']);
   });
   test('the network is reached from one place', () => {
     expect(texts(/\bfetch\(/)).toEqual(['upstream.ts']);
@@ -120,6 +120,7 @@ test('the public names', () => {
     'protectedResource',
     'requireAuth',
     'signedIn',
+    'sso',
   ]);
   expect(Object.keys(redis)).toEqual(['redisStore']);
   expect(Object.keys(testing).sort()).toEqual(['createTestWorkOS', 'defaultTestWorkOS', 'signIn']);

@@ -2,9 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { OauthTokens, Profile, User } from '@workos-inc/node';
 import type { AuthKitOptions, SignInDecision } from '../options.js';
 
-/** Who the identity provider says somebody is, in WorkOS's words. */
-export type SSOProfile = Profile<Record<string, unknown>>;
-
 /** What a sign-in can ask of WorkOS's SSO API. Exactly one of the first four says whose identity provider it is. */
 export interface SSOSignInOptions {
   /** Organization whose connection to use, `org_…`. */
@@ -40,7 +37,7 @@ export interface SSOSignInUrlOptions extends SSOSignInOptions {
 /** What `onSuccess` learns about a sign-in that WorkOS has just confirmed. */
 export interface SSOSignInResult {
   /** As WorkOS sent it; the session keeps it without `rawAttributes`. */
-  profile: SSOProfile;
+  profile: Profile<Record<string, unknown>>;
   /** What `req.user` is going to be: the profile in the form of a WorkOS user. */
   user: User;
   organizationId: string | undefined;

@@ -1,0 +1,112 @@
+import { IncomingMessage, type ServerResponse } from 'node:http';
+import { createAnswer } from '../answer.js';
+import { ssoParameters } from '../authorization/index.js';
+import { createCallback } from '../callback.js';
+import { resolveSSOConfig, type SSOConfig } from '../config/index.js';
+import { createCookies } from '../cookies.js';
+import type { TokenJudges } from '../credentials.js';
+import { mountDoor, type Door } from '../door.js';
+import { AuthKitError } from '../errors.js';
+import { createLogin } from '../login.js';
+import { createEndSession, createLogout } from '../logout.js';
+import { createAuthenticate, createSignOut, type Methods } from '../methods.js';
+import { createSignIn, type StartSignIn } from '../sign-in.js';
+import { createSignInCompletion } from '../sign-in-completion.js';
+import { createVisits, patienceOf } from '../visit.js';
+import { createWorkOSDoor } from '../workos.js';
+import { createSSOAuthenticator } from './authenticator.js';
+import { createProfileExchange } from './exchange.js';
+import type { SSOOptions, SSOSignInOptions, SSOSignInUrlOptions } from './options.js';
+import { createUnsolicited } from './unsolicited.js';
+
+export type { SSOOptions, SSOSignInOptions, SSOSignInResult, SSOSignInUrlOptions } from './options.js';
+
+/** A router with single sign-on by WorkOS's SSO API, which also gives every other request `req.auth` and `req.user`. */
+export interface SSO extends Door, Pick<Methods, 'signOut' | 'authenticate'> {
+  /**
+   * URL of the identity provider's sign-in, by way of WorkOS. Its transaction cookie is set on `res`, so it is good for
+   * this browser only.
+   *
+   * @throws {AuthKitError} `invalid_request`, `invalid_provider`
+   */
+  getSignInUrl(req: IncomingMessage, res: ServerResponse, options?: SSOSignInUrlOptions): Promise<string>;
+}
+
+/**
+ * Mounts standalone single sign-on: `GET /sso/login`, `GET /sso/callback`, `POST /sso/logout`, and the session on every
+ * other request. Beside `authkit()` or alone; a guard does not care which of them somebody came in by.
+ *
+ * @throws {AuthKitError} `config_invalid`, with every problem of options and environment and its fix.
+ * @see https://workos.com/docs/sso
+ * @example
+ * const app = express();
+ * app.use(sso({ redirectUri: 'https://app.example.com/sso/callback' }));
+ * app.get('/account', requireAuth(), (req, res) => { res.send(`Hello ${signedIn(req).user.email}`); });
+ */
+export function sso(options: SSOOptions = {}): SSO {
+  if (options instanceof IncomingMessage)
+    throw new AuthKitError('config_invalid', 'app.use(sso) passes the function itself: write app.use(sso())');
+  const config = resolveSSOConfig(options, process.env);
+  const cookies = createCookies({
+    ...config.cookie,
+    maxAge: Math.min(config.cookie.maxAge, config.sessionLifetime),
+  });
+  const { authenticator, sessions } = createSSOAuthenticator(config);
+  const door = createWorkOSDoor(config);
+  const answer = createAnswer(config);
+  const patience = patienceOf(config);
+  const openVisit = createVisits({ config, cookies, authenticator, answer, tokens: NO_TOKENS, patience });
+  const parameters = ssoParameters;
+  const signIn = withSelector(
+    createSignIn({ config, cookies, parameters, authorizationUrl: door.ssoAuthorizationUrl }),
+    config,
+  );
+  const exchange = createProfileExchange(config, door);
+  const complete = createSignInCompletion(config.now, ({ code, transaction: begun, req, res }) =>
+    exchange({ code, begun, req, res }),
+  );
+  const unsolicited = createUnsolicited({ config, door, signIn, exchange });
+  const ending = { config, cookies, sessions, openVisit, door, answer };
+  const end = createEndSession(ending);
+  const login = { config, parameters, signIn, answer };
+  const handlers = {
+    login: createLogin(login),
+    provider: createLogin(login, { hasProvider: true }),
+    callback: createCallback({ config, cookies, openVisit, complete, answer, unsolicited }),
+    logout: createLogout(ending, end),
+  };
+  return Object.assign(mountDoor(config, openVisit, handlers), {
+    signOut: createSignOut(end),
+    authenticate: createAuthenticate({ config, cookies, authenticator }),
+    getSignInUrl: fromCode(signIn),
+  });
+}
+
+/** Tokens are of AuthKit's: here nobody has one. */
+const NO_TOKENS: TokenJudges = {
+  ofSessions: () => ({ kind: 'refused', reason: 'single sign-on knows no tokens' }),
+  ofResource: () => () => ({ kind: 'refused', reason: 'single sign-on knows no tokens' }),
+};
+
+/** WorkOS has to be told whose identity provider it is. */
+function withSelector(
+  start: StartSignIn<SSOSignInOptions>,
+  { signIn }: SSOConfig,
+): StartSignIn<SSOSignInOptions> {
+  return (req, res, options, journey) => {
+    const { organization, connection, provider, domain } = { ...options, ...signIn };
+    if ([organization, connection, provider, domain].every((value) => value === undefined))
+      throw new AuthKitError('invalid_request', 'one of organization, connection and provider is needed');
+    return start(req, res, options, journey);
+  };
+}
+
+function fromCode(start: StartSignIn<SSOSignInOptions>): SSO['getSignInUrl'] {
+  return async (req, res, { returnTo, state, redirectUri, ...options } = {}) =>
+    start(req, res, options, {
+      from: 'app',
+      ...(returnTo === undefined ? {} : { returnTo }),
+      ...(state === undefined ? {} : { state }),
+      ...(redirectUri === undefined ? {} : { redirectUri }),
+    });
+}
