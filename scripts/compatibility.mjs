@@ -23,6 +23,8 @@ const attempt = (command, args, cwd) =>
     (error) => `${error.stdout}${error.stderr}`.trim(),
   );
 const failures = [];
+const consumers = join(folder, 'consumers');
+cpSync(join(root, 'scripts/consumers'), consumers, { recursive: true });
 
 try {
   await run('npm', ['run', 'build'], root);
@@ -55,7 +57,7 @@ async function install(name, packages) {
     ['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', ...packages],
     cwd,
   );
-  cpSync(join(root, 'scripts/consumers'), cwd, { recursive: true });
+  cpSync(consumers, cwd, { recursive: true });
   return cwd;
 }
 

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs, parseEnv } from 'node:util';
+import { runOnTestWorkOS } from './dev.js';
 import { examine, type Finding } from './doctor/index.js';
 import type { AuthKitOptions } from './options.js';
 
@@ -12,6 +13,9 @@ const USAGE = `Usage:
       Says what is wrong with the configuration, and what to do. MODULE is a file that exports
       what the application passes to authkit(), as \`options\` or as its default; without it, the
       environment alone counts. Exits with 1 if there is a problem.
+  authkit-express dev COMMAND …
+      Runs a command on a WorkOS of this machine, in which Ada, Grace and Alan can sign in: no
+      account, no network. WORKOS_REDIRECT_URI is http://localhost:3000/callback if it is not set.
   authkit-express secret
       Prints a good WORKOS_COOKIE_PASSWORD.
 `;
@@ -27,6 +31,7 @@ process.exitCode = await run(process.argv.slice(2));
 
 /** @returns The exit status: 0 fine, 1 a problem was found, 2 called wrongly. */
 async function run(args: string[]): Promise<number> {
+  if (args[0] === 'dev' && args.length > 1) return runOnTestWorkOS(args.slice(1), process.env);
   const { command, module, json, envFile } = parse(args);
   if (command === 'secret') return print(`${randomBytes(32).toString('base64')}\n`, 0);
   if (command === 'help') return print(USAGE, 0);

@@ -201,6 +201,18 @@ describe('npx authkit-express', () => {
     }
   });
 
+  test('dev runs an application on a WorkOS of this machine, and ends as it ends', async () => {
+    const app = `const { authkit } = await import('authkit-express'); authkit();
+      const { WORKOS_API_PORT: port, WORKOS_CLIENT_ID: id } = process.env;
+      console.log((await fetch('http://127.0.0.1:' + port + '/sso/jwks/' + id)).status); process.exit(7);`;
+    const [done, missing] = await Promise.all([
+      run(['dev', process.execPath, '--import', 'tsx', '--input-type=module', '-e', app]),
+      run(['dev', 'no-such-command']),
+    ]);
+    expect(done, done.stderr).toMatchObject({ status: 7, stdout: '200\n' });
+    expect(missing).toMatchObject({ status: 127 });
+  });
+
   test('secret prints a password that authkit() accepts, and a misuse is told', async () => {
     const [secret, misuse] = await Promise.all([run(['secret']), run(['docter'])]);
     const cookiePassword = secret.stdout.trim();

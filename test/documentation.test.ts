@@ -24,7 +24,7 @@ function fileOf({ at, language, code }: Block): string {
   return join(folder, `${name}.${language === 'ts' ? 'ts' : /\brequire\(/.test(code) ? 'cjs' : 'mjs'}`);
 }
 
-test('all code in README and docs compiles', () => {
+test('all code in README and docs compiles', { timeout: 120_000 }, () => {
   const read = (path: string) => readFileSync(path, 'utf8');
   const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), read) as { config: object };
   const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [] }, ts.sys, ROOT);
