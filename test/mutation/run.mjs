@@ -6,22 +6,15 @@ import { join } from 'node:path';
 const root = join(import.meta.dirname, '../..');
 /** Each file with the tests that judge it: fewer tests can only lower the score. */
 const FILES = {
-  'return-to': ['unit/return-to', 'hostile/redirects'],
-  seal: ['unit/seal', 'properties'],
-  transaction: ['unit/transaction', 'flows/sign-in', 'hostile/callback'],
-  session: ['unit/seal', 'unit/session', 'flows/session', 'flows/refresh', 'properties'],
-  'access-token': ['unit/access-token', 'flows/refresh'],
-  refresh: ['unit/authenticate', 'unit/refresh', 'flows/refresh', 'properties', 'scenarios'],
-  cookies: [
-    'unit/cookies',
-    'flows/session',
-    'flows/response',
-    'flows/logout',
-    'hostile/cookies',
-    'properties',
-  ],
-  guards: ['unit/rules', 'flows/guards', 'flows/session', 'flows/hooks', 'properties'],
-  errors: ['unit/errors', 'flows/hooks', 'flows/refresh', 'flows/session', 'properties'],
+  'return-to': ['unit/return-to', 'properties/values'],
+  seal: ['unit/seal', 'properties/values'],
+  transaction: ['unit/transaction', 'flows/sign-in'],
+  session: ['unit/session', 'unit/seal'],
+  'access-token': ['unit/access-token', 'unit/claims'],
+  refresh: ['unit/due', 'unit/authenticate', 'properties/refresh', 'flows/refresh'],
+  cookies: ['unit/cookies', 'properties/cookies'],
+  guards: ['flows/guards', 'flows/rules', 'flows/session'],
+  errors: ['unit/errors'],
 };
 const GOAL = 90;
 const files = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(FILES);
