@@ -25,6 +25,8 @@ export interface Refresh {
 /** After a refresh ahead of expiry failed, the old token serves this long before the next try. */
 const BACKOFF = 10_000;
 const MAX_TOKENS = 10_000;
+/** So many new ones have what is over dropped: it holds whole sessions. */
+const PURGED_EVERY = 256;
 /** Refresh ahead of expiry by this much at most, in seconds, and by a fifth of a token's life at most. */
 const AHEAD = 60;
 
@@ -52,6 +54,7 @@ function createFates({ clientId, now }: RefreshOptions) {
     ttlResolution: 0,
     perf: { now },
   });
+  let added = 0;
   const keyOf = ({ refreshToken }: Session) =>
     createHash('sha256').update(`${clientId}\0${refreshToken}`).digest('base64url');
   return {
@@ -65,6 +68,7 @@ function createFates({ clientId, now }: RefreshOptions) {
         isForgotten: false,
       };
       fates.set(keyOf(session), fate);
+      if ((added += 1) % PURGED_EVERY === 0) fates.purgeStale();
       return fate;
     },
     forget(session: Session): void {

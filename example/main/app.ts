@@ -6,7 +6,8 @@ import { authkit, requireAuth, signedIn } from 'authkit-express';
 import * as pages from './pages.js';
 
 const app = express();
-app.use(authkit());
+const auth = authkit();
+app.use(auth);
 app.use(cookieParser()); // For the application's own cookie; the session does not need it.
 
 app.get('/', (req, res) => {
@@ -20,6 +21,18 @@ app.get('/account', requireAuth(), (req, res) => {
 
 app.get('/billing', requireAuth({ organization: true, permission: 'billing:read' }), (req, res) => {
   res.send(pages.billing(signedIn(req)));
+});
+
+app.get('/devices', requireAuth(), async (req, res) => {
+  res.send(pages.devices(signedIn(req), await auth.listSessions(req)));
+});
+
+app.post('/devices/end', requireAuth({ sameOrigin: true }), express.urlencoded(), async (req, res) => {
+  const { id } = req.body as { id?: string };
+  // Out of the person's own list: an id that comes in a form may be anybody's.
+  const device = (await auth.listSessions(req)).find((one) => one.id === id);
+  if (device) await auth.revokeSession(device.id);
+  res.redirect(303, '/devices');
 });
 
 app.get('/api/me', requireAuth(), (req, res) => {

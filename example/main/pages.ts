@@ -1,4 +1,4 @@
-import type { Auth, SignedIn } from 'authkit-express';
+import type { ActiveSession, Auth, SignedIn } from 'authkit-express';
 
 /** Markup that is safe to send: what is put into it is escaped, unless it is markup itself. */
 class Html {
@@ -59,7 +59,8 @@ function page(title: string, body: Html, auth: Auth, theme = 'cool'): string {
     </html>`.text;
 }
 
-const nav = () => html`<a href="/account">Account</a><a href="/billing">Billing</a>`;
+const nav = () =>
+  html`<a href="/account">Account</a><a href="/billing">Billing</a><a href="/devices">Devices</a>`;
 
 const signOut = () =>
   html`<form method="post" action="/logout?returnTo=/"><button class="button">Sign out</button></form>`;
@@ -109,6 +110,23 @@ export function account(auth: SignedIn): string {
     <p>Only you can see this page, because a guard stands before it.</p>
     <div class="card"><dl>${list}</dl></div>`;
   return page('Account', body, auth);
+}
+
+/** Where the person is signed in, with a button to end each of the others. */
+export function devices(auth: SignedIn, sessions: readonly ActiveSession[]): string {
+  const rows = sessions.map(({ id, isCurrent, userAgent, createdAt }) => {
+    const end = html`<form method="post" action="/devices/end">
+      <input type="hidden" name="id" value="${id}" /><button class="button">End this session</button>
+    </form>`;
+    return html`<div class="card">
+      <p>${userAgent ?? 'Unknown device'}, signed in ${new Date(createdAt).toUTCString()}</p>
+      ${isCurrent ? html`<p>This is the one you are using.</p>` : end}
+    </div>`.text;
+  });
+  const body = html`<h1>Your devices</h1>
+    <p>Where you are signed in, by WorkOS's account.</p>
+    ${new Html(rows.join(''))}`;
+  return page('Devices', body, auth);
 }
 
 export function billing(auth: SignedIn): string {

@@ -70,6 +70,25 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       expect(new URL(page.url()).origin).not.toBe(address);
     });
 
+    test('shows a person their devices, and ends one of them', async () => {
+      const sign = async () => {
+        const page = await open();
+        await page.goto(`${address}/devices`);
+        await choose(page);
+        await page.waitForURL(`${address}/devices`);
+        return page;
+      };
+      const [phone, laptop] = [await sign(), await sign()];
+      expect(await laptop.textContent('main')).toContain('This is the one you are using');
+      // The newest first: the laptop itself, and then the phone.
+      await laptop.getByRole('button', { name: 'End this session' }).first().click();
+      await laptop.waitForURL(`${address}/devices`);
+      await phone.goto(`${address}/account`);
+      expect(new URL(phone.url()).origin).not.toBe(address);
+      await laptop.goto(`${address}/account`);
+      expect(await laptop.textContent('h1')).toBe('Your account');
+    });
+
     test('keeps the billing page from who has no permission, without a second sign-in', async () => {
       const page = await open();
       await page.goto(`${address}/billing`);

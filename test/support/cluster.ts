@@ -93,6 +93,8 @@ export async function balance(members: Member[]) {
 export interface Answered {
   status: number;
   email: string | undefined;
+  /** The body. */
+  said: string;
   /** The session cookie that came with it, `name=value`; empty if it was cleared. */
   cookie: string | undefined;
 }
@@ -117,10 +119,12 @@ function ask(port: number, agent: Agent, cookie: string): Promise<Answered> {
       res.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', reject);
       res.on('end', () => {
         const [line] = (res.headers['set-cookie'] ?? []).filter((one) => one.startsWith('wos-session='));
-        const body = JSON.parse(Buffer.concat(chunks).toString() || '{}') as { email?: string };
+        const said = Buffer.concat(chunks).toString();
+        const body = JSON.parse(said || '{}') as { email?: string };
         resolve({
           status: res.statusCode ?? 0,
           email: body.email,
+          said,
           cookie: line?.split(';', 1)[0]?.replace(/^wos-session=$/, ''),
         });
       });
