@@ -44,11 +44,10 @@ function compile(names: string[], paths: Record<string, string[]> = {}): Compile
   return { problems, packages: new Set(packages) };
 }
 
+const OLD = join(ROOT, 'node_modules/@types/express4');
 const EXPRESS_4 = {
-  express: [join(ROOT, 'node_modules/@types/express4')],
-  'express-serve-static-core': [
-    join(ROOT, 'node_modules/@types/express4/node_modules/@types/express-serve-static-core'),
-  ],
+  express: [join(OLD, 'index.d.ts')],
+  'express-serve-static-core': [join(OLD, 'node_modules/@types/express-serve-static-core/index.d.ts')],
 };
 
 test('with the types of Express 5', () => {
