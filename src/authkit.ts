@@ -12,12 +12,13 @@ import type { Middleware } from './http.js';
 import { createLogin } from './login.js';
 import { createEndSession, createLogout } from './logout.js';
 import { createManagement, type Management } from './management.js';
-import { createAuthOf, createMethods, type Methods } from './methods.js';
+import { createAuthOf, createMethods, switchPartsOf, type Methods } from './methods.js';
 import type { AuthKitOptions } from './options.js';
 import { createParts } from './parts.js';
 import { createSaveAttributes } from './save-attributes.js';
 import { createSignIn } from './sign-in.js';
 import { createSignInCompletion } from './sign-in-completion.js';
+import { createSwitchRoute } from './switch-organization.js';
 import { checkedAttributes, parseAttributes } from './sign-up.js';
 import { createToken } from './token.js';
 import { createRestart } from './unfinished.js';
@@ -69,6 +70,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const attributes = (params: URLSearchParams) =>
     checkedAttributes(parseAttributes(params, config.login.params), config.signUp);
   const login = { config, parameters, signIn, answer, attributes };
+  const methodParts = { config, cookies, authenticator, openVisit, signIn, end };
   const handlers = {
     login: createLogin(login),
     provider: createLogin(login, { hasProvider: true }),
@@ -81,8 +83,9 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     logout: createLogout(ending, end),
     token: createToken({ config, authenticator, exchange, answer }),
     connect: createConnect({ config, openVisit, door, answer }),
+    switchOrganization: createSwitchRoute(switchPartsOf(methodParts), answer),
   };
-  const methods = createMethods({ config, cookies, authenticator, openVisit, signIn, end });
+  const methods = createMethods(methodParts);
   const { now, timeout } = config;
   const authOf = createAuthOf(config, methods);
   const management = createManagement({ ...parts, now, authOf });

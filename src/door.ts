@@ -31,6 +31,7 @@ export interface DoorHandlers {
   readonly token?: Handler;
   /** `/connect/:slug`, behind the guard. */
   readonly connect?: Handler;
+  readonly switchOrganization?: Handler;
 }
 
 /** Mounts the routes of an instance, and its session on every other request. */
@@ -48,6 +49,8 @@ export function mountDoor(config: Config, openVisit: OpenVisit, handlers: DoorHa
   router.get(at('callback'), callback);
   router.get(at('logout'), logout);
   router.post(at('logout'), logout);
+  if (handlers.switchOrganization)
+    router.post(at('switchOrganization'), timed('switch', handlers.switchOrganization));
   if (handlers.signUp) router.get(at('signUp'), timed('login', handlers.signUp));
 
   const own = guardKind((req) => visitsOf(req).filter((visit) => visit.at.config === config));

@@ -3,14 +3,15 @@ import type { Auth, SessionAuth } from './auth.js';
 import type { Authenticator } from './authenticate.js';
 import type { AuthKitConfig, Config } from './config/index.js';
 import type { Cookies } from './cookies.js';
-import { AuthKitError, isUnfinished } from './errors.js';
 import { isAge } from './guard-rule.js';
-import { header, isScripted, json, redirect, target } from './http.js';
+import { header, isScripted, json, redirect } from './http.js';
 import type { EndSession } from './logout.js';
 import type { SignInOptions, SignInUrlOptions } from './options.js';
+import { createRenew } from './request-renewal.js';
 import type { StartSignIn } from './sign-in.js';
 import { checkedAttributes } from './sign-up.js';
 import { isRecent } from './step-up.js';
+import { createSwitchToOrganization, type SwitchParts } from './switch-organization.js';
 import { toAuth, visitsOf, type OpenVisit } from './visit.js';
 
 /** What an instance can do for a handler. */
@@ -39,7 +40,9 @@ export interface Methods {
    * The same for another organization. Where WorkOS wants that organization's own sign-in first, the request is
    * redirected there and the result is `undefined`: the answer has been sent.
    *
-   * @throws {AuthKitError} `forbidden` if WorkOS gave tokens of another organization.
+   * A script gets the error instead, and goes to `/login?organizationId=…` itself.
+   *
+   * @throws {AuthKitError} `forbidden` if WorkOS keeps the person out of it; they stay where they were.
    */
   switchToOrganization(
     req: IncomingMessage,
@@ -71,30 +74,14 @@ export interface MethodParts {
 
 export function createMethods(parts: MethodParts): Methods {
   const { config, end } = parts;
-  const start = fromCode(parts);
-  const renew = createRenew(parts);
+  const switching = switchPartsOf(parts);
+  const { renew, start } = switching;
   return {
     getSignInUrl: (req, res, options = {}) => start(req, res, options),
     getSignUpUrl: (req, res, options = {}) => start(req, res, { ...options, screenHint: 'sign-up' }),
     signOut: createSignOut(end),
     refreshSession: (req, res, { organizationId } = {}) => renew(req, res, organizationId),
-    async switchToOrganization(req, res, organizationId) {
-      try {
-        return await renew(req, res, organizationId);
-      } catch (error) {
-        if (!(error instanceof AuthKitError && isUnfinished(error.code)) || isScripted(req)) throw error;
-        // Signed in to it already, and WorkOS still wants more: another time would be a circle.
-        const now = (await parts.openVisit(req, res)).auth();
-        if (now.type === 'session' && now.organizationId === organizationId) throw error;
-        const returnTo = req.method === 'GET' ? target(req) : header(req, 'referer');
-        redirect(
-          res,
-          await start(req, res, { organizationId, ...(returnTo === undefined ? {} : { returnTo }) }),
-          303,
-        );
-        return undefined;
-      }
-    },
+    switchToOrganization: createSwitchToOrganization(switching),
     isRecent(req, maxAge) {
       if (!isAge(maxAge)) throw new TypeError('isRecent takes a number of seconds');
       const visit = visitsOf(req).find((one) => one.at.config === config);
@@ -137,6 +124,12 @@ export function createAuthOf(config: AuthKitConfig, { authenticate }: Pick<Metho
   };
 }
 
+/** What the method and the route that switch organizations have in common. */
+export function switchPartsOf(parts: MethodParts): SwitchParts {
+  const { config, openVisit } = parts;
+  return { config, openVisit, renew: createRenew(parts), start: fromCode(parts) };
+}
+
 /** Starts a sign-in in the application's own words. */
 function fromCode({ config, signIn }: MethodParts) {
   return async (
@@ -153,32 +146,5 @@ function fromCode({ config, signIn }: MethodParts) {
       ...(codeChallenge === undefined ? {} : { codeChallenge }),
       ...(said === undefined ? {} : { attributes: said }),
     });
-  };
-}
-
-/** Renews the session of a request. Tokens that WorkOS has rotated reach the browser even if the call then fails. */
-function createRenew({ authenticator, openVisit }: MethodParts) {
-  return async (
-    req: IncomingMessage,
-    res: ServerResponse,
-    organizationId: string | undefined,
-  ): Promise<SessionAuth> => {
-    const visit = await openVisit(req, res);
-    await visit.settled();
-    const session = visit.session();
-    if (!session) throw new AuthKitError('unauthenticated', 'nobody is signed in');
-    const result = await authenticator.renew(session, organizationId);
-    // Another organization's demands say nothing about the session in this one.
-    const isRefusedSwitch =
-      result.kind === 'ended' && organizationId !== undefined && isUnfinished(result.error.code);
-    const isFailure = result.kind === 'unknown' && result.sealed === undefined;
-    if (!isRefusedSwitch && !isFailure) visit.become(result);
-    const auth = visit.auth();
-    if (result.kind === 'ended' || result.kind === 'unknown') throw result.error;
-    if (auth.type !== 'session') throw new AuthKitError('unauthenticated', 'the session has ended');
-    if (organizationId !== undefined && auth.organizationId !== organizationId) {
-      throw new AuthKitError('forbidden', 'WorkOS gave tokens of another organization');
-    }
-    return auth;
   };
 }

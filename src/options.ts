@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Impersonator, OauthTokens, User, WorkOS } from '@workos-inc/node';
 import type { AuthKitError } from './errors.js';
 import type { Next } from './http.js';
+import type { RouteOptions } from './route-options.js';
 import type { Store } from './stores/index.js';
 
 /** What a sign-in can ask of AuthKit: the parameters of WorkOS's authorization URL, in the SDK's names. */
@@ -141,18 +142,7 @@ export interface AuthKitOptions {
   /** Longest time for one call to WorkOS, in milliseconds, default 5000. */
   timeout?: number;
   /** Paths below the mount point; `false` leaves a route out. */
-  routes?: {
-    /** Default `/login`; `GET /login/:provider` goes with it. */
-    login?: string | false;
-    callback?: string | false;
-    logout?: string | false;
-    /** `/login` that lands on the sign-up screen, such as `/signup`; default none. */
-    signUp?: string | false;
-    /** `POST`: tokens for native and single-page clients, such as `/token`; default none. */
-    token?: string | false;
-    /** `GET /connect/:slug`: links an account by WorkOS Pipes; default none. */
-    connect?: string | false;
-  };
+  routes?: RouteOptions;
   /** Where to go after sign-in when the visitor came from nowhere, default `/`. */
   returnTo?: string;
   /** Other origins that a `returnTo` may name. */

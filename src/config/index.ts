@@ -66,6 +66,7 @@ const DOOR: DoorDefaults<SignInOptions> = {
     signUp: false,
     token: false,
     connect: false,
+    switchOrganization: false,
   },
   cookieName: (env) => variable(env, 'WORKOS_COOKIE_NAME') ?? 'wos-session',
   parameters: authKitParameters,

@@ -9,6 +9,7 @@ export interface Routes {
   readonly signUp: Route | undefined;
   readonly token: Route | undefined;
   readonly connect: Route | undefined;
+  readonly switchOrganization: Route | undefined;
 }
 
 export interface Route {
@@ -62,6 +63,7 @@ export function parseRoutes(
     signUp: route('signUp'),
     token: route('token'),
     connect: route('connect'),
+    switchOrganization: route('switchOrganization'),
   };
 }
 
@@ -72,6 +74,7 @@ const ROUTES: Readonly<Record<keyof Routes, true>> = {
   signUp: true,
   token: true,
   connect: true,
+  switchOrganization: true,
 };
 
 function prefixOf(

@@ -46,6 +46,7 @@ const DOOR: DoorDefaults<SSOSignInOptions> = {
     signUp: false,
     token: false,
     connect: false,
+    switchOrganization: false,
   },
   // The environment names the cookie of `authkit()`: two doors of one process need two.
   cookieName: () => 'wos-sso-session',

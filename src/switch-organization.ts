@@ -1,0 +1,127 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AnswerError } from './answer.js';
+import type { SessionAuth } from './auth.js';
+import { single } from './authorization/index.js';
+import type { Config } from './config/index.js';
+import { AuthKitError, isUnfinished } from './errors.js';
+import { header, isScripted, json, query, redirect, target, type Handler, type Request } from './http.js';
+import type { SignInUrlOptions } from './options.js';
+import { sendPage } from './pages.js';
+import type { Renew } from './request-renewal.js';
+import { safeReturnTo } from './return-to.js';
+import { isForeign } from './same-origin.js';
+import type { OpenVisit } from './visit.js';
+
+export interface SwitchParts {
+  config: Config;
+  openVisit: OpenVisit;
+  renew: Renew;
+  /** Starts a sign-in in the application's own words. */
+  start: (req: IncomingMessage, res: ServerResponse, options: SignInUrlOptions) => Promise<string>;
+}
+
+export type SwitchToOrganization = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  organizationId: string,
+) => Promise<SessionAuth | undefined>;
+
+/** Where an organization demands its own sign-in, such as SSO or a second factor, a page goes there and comes back. */
+export function createSwitchToOrganization(parts: SwitchParts): SwitchToOrganization {
+  const { renew, start } = parts;
+  return async (req, res, organizationId) => {
+    try {
+      return await renew(req, res, organizationId);
+    } catch (error) {
+      if (!(await isForSignIn(error, organizationId, req, res, parts)) || isScripted(req)) throw error;
+      const returnTo = req.method === 'GET' ? target(req) : header(req, 'referer');
+      redirect(
+        res,
+        await start(req, res, { organizationId, ...(returnTo === undefined ? {} : { returnTo }) }),
+        303,
+      );
+      return undefined;
+    }
+  };
+}
+
+/** Whether signing in to the organization would help: not where that has been done, which would be a circle. */
+async function isForSignIn(
+  error: unknown,
+  organizationId: string,
+  req: IncomingMessage,
+  res: ServerResponse,
+  { openVisit }: SwitchParts,
+): Promise<boolean> {
+  if (!(error instanceof AuthKitError && isUnfinished(error.code))) return false;
+  const now = (await openVisit(req, res)).auth();
+  return !(now.type === 'session' && now.organizationId === organizationId);
+}
+
+/**
+ * `POST` with `organizationId` and `returnTo`, in the query, or in a body that the application has parsed before.
+ * A form ends at `returnTo`, a script gets JSON.
+ */
+export function createSwitchRoute(parts: SwitchParts, answer: AnswerError): Handler {
+  const { config, renew } = parts;
+  return async (req, res) => {
+    let wanted: Wanted | undefined;
+    try {
+      wanted = wantedOf(req, config);
+      await renew(req, res, wanted.organizationId);
+      if (isScripted(req)) return json(res, 200, { organizationId: wanted.organizationId });
+      return redirect(res, wanted.returnTo, 303);
+    } catch (error) {
+      if (!(error instanceof AuthKitError)) throw error;
+      if (wanted && (await isForSignIn(error, wanted.organizationId, req, res, parts)))
+        return signInFirst(error, wanted, parts, answer)(req, res);
+      return answer(error, req, res);
+    }
+  };
+}
+
+interface Wanted {
+  readonly organizationId: string;
+  readonly returnTo: string;
+}
+
+/** @throws {AuthKitError} `forbidden` for another site, `invalid_request` without an organization. */
+function wantedOf(req: Request, { returnTo, returnToRules }: Config): Wanted {
+  if (isForeign(req, returnToRules.origin, returnToRules.origins))
+    throw new AuthKitError('forbidden', 'a switch has to come from this application');
+  const organizationId = field(req, 'organizationId', 'organization_id');
+  if (organizationId === undefined || !/^[\w-]{1,128}$/.test(organizationId))
+    throw new AuthKitError('invalid_request', 'organizationId must name an organization');
+  const back = safeReturnTo(field(req, 'returnTo', 'return_to'), returnToRules);
+  return { organizationId, returnTo: back ?? returnTo };
+}
+
+/**
+ * The organization wants its own sign-in. A form gets a page and no redirect: `form-action 'self'`, as helmet sets
+ * it, would block its way to WorkOS.
+ */
+function signInFirst(error: AuthKitError, wanted: Wanted, parts: SwitchParts, answer: AnswerError): Handler {
+  return async (req, res) => {
+    if (isScripted(req)) {
+      const login = parts.config.routes.login?.public;
+      const query = new URLSearchParams({ ...wanted }).toString();
+      return answer(error, req, res, login === undefined ? {} : { loginUrl: `${login}?${query}` });
+    }
+    const url = await parts.start(req, res, wanted);
+    return sendPage(res, 200, {
+      title: 'One more step',
+      text: 'This organization asks you to sign in its own way.',
+      refresh: url,
+      link: { href: url, label: 'Continue' },
+    });
+  };
+}
+
+/** One value, from the query or a parsed body: a form cannot choose its query. */
+function field(req: Request, ...names: readonly string[]): string | undefined {
+  const { body } = req as { body?: unknown };
+  const fields = typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
+  const sent = names.map((name) => (Object.hasOwn(fields, name) ? fields[name] : undefined));
+  const found = sent.find((value) => typeof value === 'string' && value !== '') as string | undefined;
+  return single(query(req), ...names) ?? found;
+}
