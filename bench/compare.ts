@@ -60,10 +60,9 @@ export async function compare(scenario: Scenario, options: CompareOptions): Prom
   for (const contender of CONTENDERS.filter((one) => one === BARE || only(one))) {
     if (takesPart(contender, scenario)) runners.push(await prepare(contender, scenario, options));
   }
-  for (const runner of runners) await stretch(runner, scenario, options, 4);
-  for (const runner of runners) runner.samples.length = 0;
+  for (const runner of runners) await warmUp(runner, options);
   for (let round = 0; round < rounds; round += 1) {
-    for (const runner of runners) await stretch(runner, scenario, options, 1);
+    for (const runner of runners) await stretch(runner, options);
   }
   const results = [];
   for (const { contender, server, samples, cookieBytes } of runners) {
@@ -146,9 +145,19 @@ function pool(make: () => Buffer): Requests {
   };
 }
 
-async function stretch(runner: Runner, scenario: Scenario, options: CompareOptions, times: number) {
+/** By requests, not by time: on a busy machine a second may not even show each of a thousand sessions once. */
+async function warmUp(
+  { server: { port }, requests }: Runner,
+  { connections }: CompareOptions,
+): Promise<void> {
+  const atMost = 3000;
+  requests.prepare(atMost);
+  await load({ port, next: requests.next, connections, milliseconds: 10_000, expect: 200, atMost });
+}
+
+async function stretch(runner: Runner, options: CompareOptions): Promise<void> {
   const { server, requests, samples } = runner;
-  const milliseconds = options.milliseconds * times;
+  const { milliseconds } = options;
   requests.prepare(Math.ceil(((samples.at(-1)?.perSecond ?? 5000) * 1.3 * milliseconds) / 1000));
   const before = await server.usage();
   const { port } = server;
