@@ -5,14 +5,17 @@ import express from 'express';
 import { authkit, requireAuth, signedIn } from 'authkit-express';
 import * as pages from './pages.js';
 
+// Of the WorkOS in this process; with one of your own, name one of its organizations.
+const organization = process.env['ORGANIZATION_ID'] ?? 'org_01KR351Z9RRWMQ8WC2P3PGCCZV';
+
 const app = express();
-const auth = authkit();
+const auth = authkit({ routes: { signUp: '/signup' } });
 app.use(auth);
 app.use(cookieParser()); // For the application's own cookie; the session does not need it.
 
 app.get('/', (req, res) => {
   const { theme } = req.cookies as { theme?: string };
-  res.send(pages.home(req.auth, theme));
+  res.send(pages.home(req.auth, theme, organization));
 });
 
 app.get('/account', requireAuth(), (req, res) => {

@@ -69,13 +69,16 @@ const themeButton = () =>
   html`<form method="post" action="/theme"><button class="button">Change the colours</button></form>`;
 
 /** The front door, for who is signed in and for who is not. */
-export function home(auth: Auth, theme: string | undefined): string {
+export function home(auth: Auth, theme: string | undefined, organization: string): string {
   const body =
     auth.user === null
       ? html`<h1>Sign-in for Express, in one line</h1>
           <p>Nobody is signed in. Everything on this page is public; the account page is not.</p>
           <div class="actions">
             <a class="button primary" href="/login">Sign in</a>
+            <a class="button" href="/login/google">Continue with Google</a>
+            <a class="button" href="/login?organizationId=${organization}">Sign in to your organization</a>
+            <a class="button" href="/signup">Create an account</a>
             <a class="button" href="/account">Go to the account page</a>${themeButton()}
           </div>`
       : html`<h1>Hello, ${auth.user.firstName ?? auth.user.email}</h1>

@@ -89,6 +89,26 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       expect(await laptop.textContent('h1')).toBe('Your account');
     });
 
+    test('a provider, an organization and a sign-up are one click away', async () => {
+      const page = await open();
+      const arriveAt = async (link: string) => {
+        await page.goto(`${address}/`);
+        await page.getByRole('link', { name: link }).click();
+        return new URL(page.url()).searchParams;
+      };
+      const google = await arriveAt('Continue with Google');
+      expect(google.get('provider')).toBe('GoogleOAuth');
+      const organization = await arriveAt('Sign in to your organization');
+      expect(organization.get('organization_id')).toMatch(/^org_/);
+      expect(await page.textContent('main')).toContain('as a member of Analytical Engines');
+      expect((await arriveAt('Create an account')).get('screen_hint')).toBe('sign-up');
+      await page.getByLabel('E-mail address').fill('katherine@example.com');
+      await page.getByLabel('First name').fill('Katherine');
+      await page.getByRole('button', { name: 'Create and sign in' }).click();
+      await page.waitForURL(`${address}/`);
+      expect(await page.textContent('h1')).toBe('Hello, Katherine');
+    });
+
     test('keeps the billing page from who has no permission, without a second sign-in', async () => {
       const page = await open();
       await page.goto(`${address}/billing`);
