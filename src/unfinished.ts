@@ -20,10 +20,11 @@ export function wayOn(error: AuthKitError, organizationId?: string): SignInOptio
     case 'sso_required': {
       const [connectionId, ...others] = texts(connection_ids ?? sso_connection_ids);
       if (connectionId !== undefined && others.length === 0) return { connectionId };
-      return { ...hint, ...(organizationId === undefined ? {} : { organizationId }) };
+      return named({ ...hint, ...(organizationId === undefined ? {} : { organizationId }) });
     }
     case 'organization_selection_required': {
       const ids = texts(Array.isArray(organizations) ? organizations.map(idOf) : []);
+      if (ids.length === 0) return undefined;
       const wanted = ids.length === 1 ? ids[0] : ids.find((id) => id === organizationId);
       // Of several, AuthKit lets the person choose.
       return wanted === undefined ? hint : { organizationId: wanted };
@@ -48,6 +49,11 @@ export function wayBack(error: AuthKitError, organizationId: string | undefined)
     ...(organization === undefined ? {} : { organizationId: organization }),
     ...(loginHint === undefined ? {} : { loginHint }),
   };
+}
+
+/** A sign-in that asks for nothing in particular would end where this one did. */
+function named(options: SignInOptions): SignInOptions | undefined {
+  return Object.keys(options).length === 0 ? undefined : options;
 }
 
 function idOf(organization: unknown): unknown {

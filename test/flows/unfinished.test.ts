@@ -116,17 +116,12 @@ describe.each(FRAMEWORKS)(
         { error: 'sso_required', connection_ids: ['conn 1\r\nx'] },
         { error: 'sso_required', email: 'a\nb', connection_ids: [] },
         { code: 'organization_selection_required', organizations: [{ id: '../evil' }] },
-      ]) {
-        workos.fail({ on: 'code', status: 403, times: 1, body });
-        expect((await callback()).status).toBe(403);
-      }
-      for (const body of [
         { error: 'sso_required', connection_ids: { 0: 'x' } },
         { code: 'organization_selection_required', organizations: [null, 7, { id: {} }] },
         { code: 'organization_selection_required', organizations: 'all' },
       ]) {
         workos.fail({ on: 'code', status: 403, times: 1, body });
-        expect((await callback()).status).toBe(302);
+        expect((await callback()).status).toBe(403);
       }
     });
 
