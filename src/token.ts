@@ -26,6 +26,8 @@ type Fields = ReadonlyMap<string, string>;
 const VERIFIER = /^[\w.~-]{43,128}$/;
 const ORGANIZATION = /^[\w-]{1,128}$/;
 const MAX_CODES = 10_000;
+/** More than a sealed session, in bytes. */
+const MAX_BODY = 32_768;
 
 /**
  * `POST /token`: tokens for a native or single-page client, for a code and its verifier (RFC 6749 section 4.1.3,
@@ -37,7 +39,7 @@ export function createToken(parts: TokenParts): Handler {
   return async (req, res) => {
     allowOrigin(req, res, config);
     try {
-      const fields = await readFields(req);
+      const fields = await readFields(req, { maxBytes: MAX_BODY, timeout: config.timeout });
       if (!fields)
         throw new AuthKitError('invalid_request', 'the body must be a form or a JSON object of strings');
       const session = await grant(fields, req, res, redeem, parts);

@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache';
 import type { AnswerError } from './answer.js';
+import { rawBody } from './body.js';
 import { AuthKitError, unavailable } from './errors.js';
 import { header, json, middleware, type Middleware, type Request } from './http.js';
 import { log } from './log.js';
-import { rawBody } from './raw-body.js';
 import { ENDED_FOR, type Revocation } from './revocation.js';
 import type { SharedStore } from './stores/index.js';
 import { isGenuine, parseSignature, REPLAYABLE_FOR, signPayload } from './webhook-signature.js';
@@ -33,6 +33,9 @@ export interface WebhookParts {
   /** For the body, in milliseconds. */
   timeout: number;
 }
+
+/** More than any event of WorkOS's, in bytes. */
+const MAX_BODY = 1_048_576;
 
 /** Makes receivers of WorkOS's webhooks. */
 export type CreateWebhooks = (options: WebhookOptions) => Middleware;
@@ -83,7 +86,7 @@ async function genuine(
 ): Promise<{ event: WebhookEvent; delivery: string }> {
   const signature = parseSignature(header(req, 'workos-signature'));
   if (!signature) throw refused('the request has no usable WorkOS-Signature');
-  const body = await rawBody(req, timeout);
+  const body = await rawBody(req, { maxBytes: MAX_BODY, timeout });
   if (!body || !isGenuine(signature, body, secrets, now()))
     throw refused('the signature does not hold: wrong secret, a changed body, or more than 3 minutes old');
   const event = parse(body);

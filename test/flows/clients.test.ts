@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { request } from 'node:http';
 import express from 'express';
 import { MemoryStore } from 'express-session';
 import * as oauth from 'oauth4webapi';
@@ -199,6 +200,25 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
       });
     }
   });
+});
+
+test('a body that never ends is answered at the deadline', async () => {
+  const { origin } = await native('express5', { authkit: { timeout: 200 } });
+  const { status, body } = await new Promise<{ status: number; body: string }>((resolve, reject) => {
+    const req = request(`${origin}/token`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '100' },
+    });
+    req.on('error', reject).on('response', (res) => {
+      res.setEncoding('utf8').once('data', (text: string) => {
+        resolve({ status: res.statusCode ?? 0, body: text });
+        req.destroy();
+      });
+    });
+    req.write('grant_type=');
+  });
+  expect(status).toBe(400);
+  expect(JSON.parse(body)).toMatchObject({ error: 'invalid_request' });
 });
 
 test('a public OAuth client of somebody else redeems and refreshes', async () => {
