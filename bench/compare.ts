@@ -150,7 +150,7 @@ async function warmUp(
   { server: { port }, requests }: Runner,
   { connections }: CompareOptions,
 ): Promise<void> {
-  const atMost = 3000;
+  const atMost = 8000;
   requests.prepare(atMost);
   await load({ port, next: requests.next, connections, milliseconds: 10_000, expect: 200, atMost });
 }
