@@ -14,7 +14,9 @@ const FOLDER = import.meta.dirname;
 const EXTRAS = ['scale', 'size', 'login', 'hang', 'import', 'install'] as const;
 type Extra = (typeof EXTRAS)[number];
 
-const { values: options } = parseArgs({
+const {
+  values: { out, ...options },
+} = parseArgs({
   options: {
     node: { type: 'string', default: '20,22,24' },
     run: { type: 'string', default: [...SCENARIOS, ...EXTRAS].join() },
@@ -97,8 +99,8 @@ async function measure(
 
 /** The same name as the day: a second run of a day replaces the first. */
 function write(result: Report): void {
-  mkdirSync(options.out, { recursive: true });
-  const base = `${options.out}/${result.date.slice(0, 10)}`;
+  mkdirSync(out, { recursive: true });
+  const base = `${out}/${result.date.slice(0, 10)}`;
   writeFileSync(`${base}.json`, `${JSON.stringify(result, undefined, 2)}\n`);
   writeFileSync(`${base}.md`, report(result));
   writeFileSync(`${base}.svg`, chart(result));
