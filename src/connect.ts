@@ -2,17 +2,8 @@ import type { AnswerError } from './answer.js';
 import { single } from './authorization/index.js';
 import type { Config } from './config/index.js';
 import { AuthKitError, unavailable } from './errors.js';
-import {
-  header,
-  isScripted,
-  isSpeculative,
-  noStore,
-  query,
-  redirect,
-  target,
-  type Handler,
-  type Request,
-} from './http.js';
+import { header, lastSegment, query, redirect, type Handler, type Request } from './http.js';
+import { pageRoute } from './page-route.js';
 import { sendPage } from './pages.js';
 import { safeReturnTo } from './return-to.js';
 import type { OpenVisit } from './visit.js';
@@ -35,38 +26,22 @@ const SLUG = /^[\w-]{1,64}$/;
  */
 export function createConnect(parts: ConnectParts): Handler {
   const { config, answer } = parts;
-  return async (req, res) => {
-    if (req.method === 'HEAD') return noStore(res, '');
-    if (isSpeculative(req)) {
-      res.statusCode = 503;
-      return noStore(res, '');
+  return pageRoute(answer, async (req, res) => {
+    const slug = lastSegment(req);
+    if (!SLUG.test(slug)) throw noProvider();
+    const asked = single(query(req), 'returnTo', 'return_to', 'redirectTo');
+    const returnTo = safeReturnTo(asked, config.returnToRules) ?? config.returnTo;
+    // Elsewhere somebody may have sent the person here, to an account at the provider that is not theirs.
+    if (!isOwn(req)) {
+      const href = `${config.routes.connect?.public ?? ''}/${slug}?returnTo=${encodeURIComponent(returnTo)}`;
+      return sendPage(res, 200, {
+        title: 'Connect an account?',
+        text: 'You are about to connect an account of yours elsewhere with this application.',
+        link: { href, label: 'Continue' },
+      });
     }
-    try {
-      if (isScripted(req)) throw new AuthKitError('invalid_request', 'open this address as a page');
-      const slug = lastSegment(target(req));
-      if (!SLUG.test(slug)) throw noProvider();
-      const asked = single(query(req), 'returnTo', 'return_to', 'redirectTo');
-      const returnTo = safeReturnTo(asked, config.returnToRules) ?? config.returnTo;
-      // Elsewhere somebody may have sent the person here, to an account at the provider that is not theirs.
-      if (!isOwn(req)) {
-        const href = `${config.routes.connect?.public ?? ''}/${slug}?returnTo=${encodeURIComponent(returnTo)}`;
-        return sendPage(res, 200, {
-          title: 'Connect an account?',
-          text: 'You are about to connect an account of yours elsewhere with this application.',
-          link: { href, label: 'Continue' },
-        });
-      }
-      return redirect(res, await linkUrl(slug, returnTo, await ownerOf(req, res, parts), parts));
-    } catch (error) {
-      if (error instanceof AuthKitError) return answer(error, req, res);
-      throw error;
-    }
-  };
-}
-
-function lastSegment(url: string): string {
-  const [path = ''] = url.split(/[?#]/, 1);
-  return path.replace(/\/$/, '').split('/').at(-1) ?? '';
+    return redirect(res, await linkUrl(slug, returnTo, await ownerOf(req, res, parts), parts));
+  });
 }
 
 /** A click on a page of this application, or an address that somebody typed; older browsers do not say. */

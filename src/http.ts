@@ -76,6 +76,12 @@ export function query(req: Request): URLSearchParams {
   return new URLSearchParams(start === -1 ? '' : url.slice(start + 1).split('#', 1)[0]);
 }
 
+/** What the path of the request ends in, whatever mount path was stripped since. */
+export function lastSegment(req: Request): string {
+  const [path = ''] = target(req).split(/[?#]/, 1);
+  return path.replace(/\/$/, '').split('/').at(-1) ?? '';
+}
+
 export function header(req: Request, name: string): string | undefined {
   const value = req.headers[name];
   return Array.isArray(value) ? value.join(', ') : value;

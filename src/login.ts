@@ -2,8 +2,9 @@ import { AUTHKIT, providerNamed, single, type ParameterSet } from './authorizati
 import type { AnswerError } from './answer.js';
 import type { Config } from './config/index.js';
 import { AuthKitError } from './errors.js';
-import { isScripted, isSpeculative, noStore, query, redirect, target, type Handler } from './http.js';
+import { lastSegment, query, redirect, type Handler } from './http.js';
 import type { SignUpAttributes } from './options.js';
+import { pageRoute } from './page-route.js';
 import type { Journey, StartSignIn } from './sign-in.js';
 
 export interface LoginParts<Options extends object> {
@@ -33,30 +34,17 @@ export function createLogin<Options extends object>(
   { fixed, hasProvider }: LoginRoute<Options> = {},
 ): Handler {
   const { config, parameters, signIn, answer } = parts;
-  return async (req, res) => {
-    if (req.method === 'HEAD') return noStore(res, '');
-    if (isSpeculative(req)) {
-      res.statusCode = 503;
-      return noStore(res, '');
-    }
-    try {
-      if (isScripted(req)) throw new AuthKitError('invalid_request', 'open this address as a page');
-      const params = query(req);
-      if (hasProvider) nameProvider(params, target(req));
-      const asked = parameters.parse(params, { ...config.signIn, ...fixed }, config.login.params);
-      checkProvider(asked, config);
-      return redirect(res, await signIn(req, res, { ...asked, ...fixed }, journeyOf(params, parts)));
-    } catch (error) {
-      if (error instanceof AuthKitError) return answer(error, req, res);
-      throw error;
-    }
-  };
+  return pageRoute(answer, async (req, res) => {
+    const params = query(req);
+    if (hasProvider) nameProvider(params, lastSegment(req));
+    const asked = parameters.parse(params, { ...config.signIn, ...fixed }, config.login.params);
+    checkProvider(asked, config);
+    return redirect(res, await signIn(req, res, { ...asked, ...fixed }, journeyOf(params, parts)));
+  });
 }
 
 /** `/login/google?…` is `/login?provider=google&…`; `/login/workos` is AuthKit, or a connection that goes with it. */
-function nameProvider(params: URLSearchParams, url: string): void {
-  const [path = ''] = url.split(/[?#]/, 1);
-  const name = path.replace(/\/$/, '').split('/').at(-1) ?? '';
+function nameProvider(params: URLSearchParams, name: string): void {
   const provider = providerNamed(name);
   if (provider === undefined) throw unknownProvider();
   params.delete('provider');
