@@ -68,8 +68,9 @@ export type VerifyAccessToken = (token: string, isTrusted?: boolean) => Verdict 
  * signature, in promises and thread hops. The tests hold it to jose's verdicts.
  */
 export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
+  const kidOf = createKidReader();
   return (token, isTrusted) => {
-    const parsed = parse(token);
+    const parsed = parse(token, kidOf);
     if (!parsed) return invalid('not a JWT of RS256');
     const keys = rules.keys.find(parsed.kid, isTrusted);
     return keys instanceof Promise
@@ -125,19 +126,36 @@ function problemOfGrant({ aud, sid }: Record<string, unknown>, audience: readonl
   return sid === undefined || typeof sid === 'string' ? undefined : 'sid';
 }
 
-function parse(token: string): Parsed | undefined {
+function parse(token: string, kidOf: KidReader): Parsed | undefined {
   if (token.length > MAX_LENGTH) return undefined;
   const [head = '', body = '', mac = '', ...rest] = token.split('.');
   if (rest.length > 0 || mac === '') return undefined;
-  const header = record(head);
-  // RFC 7515 section 4.1.11: an extension that is not understood must not be passed over.
-  if (header?.['alg'] !== 'RS256' || header['crit'] !== undefined || header['b64'] !== undefined)
-    return undefined;
-  const kid = header['kid'];
+  const kid = kidOf(head);
+  if (kid === undefined) return undefined;
   const payload = record(body);
   const signature = bytes(mac);
-  if (typeof kid !== 'string' || !payload || !signature) return undefined;
-  return { kid, payload, signature, signed: Buffer.from(`${head}.${body}`, 'latin1') };
+  return (
+    payload && signature && { kid, payload, signature, signed: Buffer.from(`${head}.${body}`, 'latin1') }
+  );
+}
+
+/** The key id of a header that asks for nothing but RS256. */
+type KidReader = (head: string) => string | undefined;
+
+/** Tokens of one key have one header, so the last one is remembered. */
+function createKidReader(): KidReader {
+  let last: { readonly head: string; readonly kid: string } | undefined;
+  return (head) => {
+    if (last?.head === head) return last.kid;
+    const header = record(head);
+    // RFC 7515 section 4.1.11: an extension that is not understood must not be passed over.
+    if (header?.['alg'] !== 'RS256' || header['crit'] !== undefined || header['b64'] !== undefined)
+      return undefined;
+    const { kid } = header;
+    if (typeof kid !== 'string') return undefined;
+    last = { head, kid };
+    return kid;
+  };
 }
 
 /**

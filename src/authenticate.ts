@@ -73,7 +73,8 @@ function authenticate(
   parts: Parts,
 ): Authentication | Promise<Authentication> {
   const { memory, keeping } = parts;
-  for (const [index, value] of values.entries()) {
+  for (let index = 0; index < values.length; index += 1) {
+    const value = values[index] as string;
     const known = memory.recall(value);
     if (known) return recalled(value, known, mayRefresh, parts);
     const opened = keeping.open(value);

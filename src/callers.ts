@@ -14,11 +14,26 @@ export function signedInAs(session: Session, claims: Claims): SessionAuth {
   return auth;
 }
 
+/** One literal: what is spread into an object and added to gets a shape of its own each time on Node 20. */
 function build({ user, impersonator, authenticationMethod, accessToken, own }: Session, claims: Claims) {
-  const { sid: sessionId } = claims;
   const subject = subjectOf(claims, impersonator);
-  const fields = { type: 'session', user, sessionId, ...subject, authenticationMethod, claims } as const;
-  return finish<SessionAuth>({ ...fields, data: own.data, profile: own.profile }, subject, accessToken);
+  const fields: Omit<SessionAuth, 'has' | 'accessToken'> = {
+    type: 'session',
+    user,
+    sessionId: claims.sid,
+    organizationId: subject.organizationId,
+    role: subject.role,
+    roles: subject.roles,
+    permissions: subject.permissions,
+    entitlements: subject.entitlements,
+    featureFlags: subject.featureFlags,
+    impersonator: subject.impersonator,
+    authenticationMethod,
+    claims,
+    data: own.data,
+    profile: own.profile,
+  };
+  return finish<SessionAuth>(fields, subject, accessToken);
 }
 
 /** The person whom an access token names. */
@@ -91,15 +106,21 @@ function text(claim: unknown): string | undefined {
   return typeof claim === 'string' ? claim : undefined;
 }
 
+const NOTHING: readonly string[] = Object.freeze([]);
+
 /** Claims are whatever was signed; a rule must not match an object that happens to have a key of that name. */
 function texts(claim: unknown): readonly string[] {
-  return Array.isArray(claim) ? claim.filter((value) => typeof value === 'string') : [];
+  if (!Array.isArray(claim)) return NOTHING;
+  const isText = (value: unknown) => typeof value === 'string';
+  return claim.every(isText) ? claim : claim.filter(isText);
 }
 
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const inner of Object.values(value)) deepFreeze(inner);
+/** Of what came out of JSON, or was made of it here: a tree, and nothing in it is anybody else's. */
+function deepFreeze<T extends object>(value: T): T {
+  Object.freeze(value);
+  for (const key of Object.keys(value)) {
+    const inner: unknown = value[key as keyof T];
+    if (typeof inner === 'object' && inner !== null && !Object.isFrozen(inner)) deepFreeze(inner);
   }
   return value;
 }

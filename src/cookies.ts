@@ -147,9 +147,10 @@ function onlyValue(header: string | undefined, name: string): readonly string[] 
   if (header === undefined || start === -1) return NONE;
   const equals = start + name.length;
   if (header[equals] !== '=' || (start > 0 && !header.startsWith('; ', start - 2))) return undefined;
-  if (header.includes(name, equals)) return undefined;
   const end = header.indexOf(';', equals);
-  return [header.slice(equals + 1, end === -1 ? undefined : end).trim()];
+  if (end === -1) return [header.slice(equals + 1).trim()];
+  // Behind it another may begin; inside it none can.
+  return header.includes(name, end) ? undefined : [header.slice(equals + 1, end).trim()];
 }
 
 function chunkIndex(name: string, key: string): number | undefined {

@@ -1,12 +1,7 @@
-import {
-  createDecipheriv,
-  createHmac,
-  createSecretKey,
-  pbkdf2Sync,
-  timingSafeEqual,
-  type KeyObject,
-} from 'node:crypto';
+import { createDecipheriv, createSecretKey, timingSafeEqual } from 'node:crypto';
 import * as iron from 'iron-webcrypto';
+import { hmacSha256, keyDerivation, type DeriveKey } from './key-derivation.js';
+import { createSlot } from './slot.js';
 
 /**
  * The format is iron's `Fe26.2` with the version suffix of iron-session, as every WorkOS SDK writes it:
@@ -23,6 +18,8 @@ const PASSWORD_ID = '1';
 /** Longer than any Cookie header that Node accepts by default; refused before any cryptography. */
 const MAX_SEAL_LENGTH = 16_384;
 
+/** Characters of 16 bytes in base64url. */
+const IV_LENGTH = 22;
 const HEX_SALT = /^[0-9a-f]{64}$/;
 const MILLISECONDS = /^[1-9][0-9]{0,15}$/;
 
@@ -53,69 +50,68 @@ export function open(
 ): unknown {
   const parts = sealed.length > longest ? undefined : parse(sealed);
   if (!parts) return undefined;
-  for (const password of passwords) {
-    if (!isAuthentic(parts, password)) continue;
+  for (const derive of derivationsOf(passwords)) {
+    if (!isAuthentic(parts, derive)) continue;
     if (parts.expiration !== '' && Number(parts.expiration) <= now - CLOCK_SKEW) return undefined;
-    return decrypt(parts, password);
+    return decrypt(parts, derive);
   }
   return undefined;
+}
+
+const derivations = createSlot<readonly string[], readonly DeriveKey[]>();
+
+/** Of the passwords of a configuration, which is one list for as long as it lives. */
+function derivationsOf(passwords: readonly string[]): readonly DeriveKey[] {
+  let made = derivations.get(passwords);
+  if (!made) derivations.set(passwords, (made = passwords.map(keyDerivation)));
+  return made;
 }
 
 interface Parts {
   signed: string;
   salt: string;
-  iv: Buffer;
-  ciphertext: Buffer;
+  iv: string;
+  ciphertext: string;
   expiration: string;
   hmacSalt: string;
-  hmac: Buffer;
+  hmac: string;
 }
 
+/** The binary fields stay text until the seal is known to be authentic: its HMAC is over the text. */
 function parse(sealed: string): Parts | undefined {
-  if (!sealed.startsWith(`${PREFIX}*`)) return undefined;
+  if (!sealed.startsWith(`${PREFIX}*`) || !isAscii(sealed)) return undefined;
   if (!sealed.endsWith(VERSION_SUFFIX)) return undefined;
   const body = sealed.slice(0, -VERSION_SUFFIX.length);
   const fields = body.split('*');
   if (fields.length !== 8) return undefined;
   const [, id, salt = '', iv = '', ciphertext = '', expiration = '', hmacSalt = '', hmac = ''] = fields;
   if (id !== PASSWORD_ID || !HEX_SALT.test(salt) || !HEX_SALT.test(hmacSalt)) return undefined;
+  if (iv.length !== IV_LENGTH) return undefined;
   if (expiration !== '' && !MILLISECONDS.test(expiration)) return undefined;
-  const binary = { iv: bytes(iv), ciphertext: bytes(ciphertext), hmac: bytes(hmac) };
-  if (binary.iv?.length !== 16 || binary.hmac?.length !== 32 || !binary.ciphertext) return undefined;
   const signed = body.slice(0, body.length - hmac.length - hmacSalt.length - 2);
-  return {
-    signed,
-    salt,
-    hmacSalt,
-    expiration,
-    iv: binary.iv,
-    hmac: binary.hmac,
-    ciphertext: binary.ciphertext,
-  };
+  return { signed, salt, iv, ciphertext, expiration, hmacSalt, hmac };
 }
 
-function isAuthentic({ signed, hmacSalt, hmac }: Parts, password: string): boolean {
-  return timingSafeEqual(createHmac('sha256', key(password, hmacSalt)).update(signed).digest(), hmac);
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length;
+}
+
+/** Compared as text, so that no other spelling of the same bytes passes: base64url has several. */
+function isAuthentic({ signed, hmacSalt, hmac }: Parts, derive: DeriveKey): boolean {
+  const expected = Buffer.from(hmacSha256(derive(hmacSalt), signed), 'latin1');
+  const given = Buffer.from(hmac, 'latin1');
+  return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
 /** Never throws: what is authentic was sealed with our password, but need not be JSON. */
-function decrypt({ salt, iv, ciphertext }: Parts, password: string): unknown {
+function decrypt({ salt, iv, ciphertext }: Parts, derive: DeriveKey): unknown {
   try {
-    const decipher = createDecipheriv('aes-256-cbc', key(password, salt), iv);
-    const json = Buffer.concat([decipher.update(ciphertext), decipher.final()]).toString('utf8');
+    // As a key object: Node 24 takes some 8 µs to make one of bytes wherever it is handed bytes.
+    const key = createSecretKey(derive(salt));
+    const decipher = createDecipheriv('aes-256-cbc', key, Buffer.from(iv, 'base64url'));
+    const json = decipher.update(ciphertext, 'base64url', 'utf8') + decipher.final('utf8');
     return JSON.parse(json) as unknown;
   } catch {
     return undefined;
   }
-}
-
-/** As a key object: Node 24 takes some 8 µs to make one of bytes wherever it is handed bytes. */
-function key(password: string, salt: string): KeyObject {
-  return createSecretKey(pbkdf2Sync(password, salt, 1, 32, 'sha1'));
-}
-
-/** Only the canonical form: otherwise the last character of a seal could change and the seal still open. */
-function bytes(base64url: string): Buffer | undefined {
-  const decoded = Buffer.from(base64url, 'base64url');
-  return decoded.length > 0 && decoded.toString('base64url') === base64url ? decoded : undefined;
 }

@@ -85,3 +85,11 @@ test('the longest seal that is looked at has 16384 characters', async () => {
   );
   for (const one of seals) expect(open(one, [PASSWORD], 0) === undefined).toBe(one.length > 16_384);
 });
+
+test('a character that only shares its last byte with the right one does not open a seal', () => {
+  const sealed = made();
+  for (let at = 0; at < sealed.length; at += 1) {
+    const twin = String.fromCharCode(sealed.charCodeAt(at) + 0x100);
+    expect(open(sealed.slice(0, at) + twin + sealed.slice(at + 1), [PASSWORD], 0)).toBeUndefined();
+  }
+});
