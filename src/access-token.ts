@@ -101,7 +101,7 @@ function isSignedBy({ signed, signature }: Parsed, key: KeyObject): boolean {
 function judgeClaims(claims: Record<string, unknown>, rules: AccessTokenRules): Verdict {
   const { issuers, now } = rules;
   const { iss, sub, exp, nbf } = claims;
-  if (typeof iss !== 'string' || !issuers.includes(iss)) return invalid('issuer');
+  if (!isOneOf(issuers, iss)) return invalid('issuer');
   const problem = rules.audience ? problemOfGrant(claims, rules.audience) : problemOfSession(claims, rules);
   if (problem !== undefined) return invalid(problem);
   if (typeof sub !== 'string' || sub === '') return invalid('sub');
@@ -122,21 +122,25 @@ function problemOfSession(
 
 /** RFC 9068 section 4: a token that names no audience, or another one, is not for us. */
 function problemOfGrant({ aud, sid }: Record<string, unknown>, audience: readonly string[]) {
-  if (![aud].flat().some((name) => typeof name === 'string' && audience.includes(name))) return 'aud';
+  if (![aud].flat().some((name) => isOneOf(audience, name))) return 'aud';
   return sid === undefined || typeof sid === 'string' ? undefined : 'sid';
+}
+
+function isOneOf(names: readonly unknown[], value: unknown): boolean {
+  return names.includes(value);
 }
 
 function parse(token: string, kidOf: KidReader): Parsed | undefined {
   if (token.length > MAX_LENGTH) return undefined;
-  const [head = '', body = '', mac = '', ...rest] = token.split('.');
-  if (rest.length > 0 || mac === '') return undefined;
+  const parts = token.split('.', 4);
+  if (parts.length !== 3) return undefined;
+  const [head, body, mac] = parts as [string, string, string];
   const kid = kidOf(head);
   if (kid === undefined) return undefined;
   const payload = record(body);
   const signature = bytes(mac);
-  return (
-    payload && signature && { kid, payload, signature, signed: Buffer.from(`${head}.${body}`, 'latin1') }
-  );
+  if (!payload || !signature?.length) return undefined;
+  return { kid, payload, signature, signed: Buffer.from(`${head}.${body}`, 'latin1') };
 }
 
 /** The key id of a header that asks for nothing but RS256. */

@@ -14,9 +14,10 @@ const keys = createKeys({ fetchKeys: () => Promise.resolve(jwks), now, patience:
 const issuers = ['https://other.example', good.iss];
 const verify = createVerifier({ issuers, clientId: 'client_1', now, keys });
 
-/** Signed by hand: a library would refuse some of these claims. */
-function sign(claims: object, header: object = {}): string {
-  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+/** Signed by hand: a library would refuse some of these claims. Text is taken as it is. */
+function sign(claims: object | string, header: object = {}): string {
+  const json = (value: object | string) => (typeof value === 'string' ? value : JSON.stringify(value));
+  const part = (value: object | string) => Buffer.from(json(value)).toString('base64url');
   const text = `${part({ alg: 'RS256', kid: 'k', ...header })}.${part(claims)}`;
   return `${text}.${signBytes('RSA-SHA256', Buffer.from(text), privateKey).toString('base64url')}`;
 }
@@ -53,7 +54,54 @@ describe('claims', () => {
     const token = sign(JSON.parse(JSON.stringify({ ...good, ...change })) as object);
     expect(await verify(token)).toMatchObject(verdict);
   });
+
+  test('an exp past all numbers is none', async () => {
+    const token = sign(JSON.stringify(good).replace(/"exp":\d+/, '"exp":1e999'));
+    expect(await verify(token)).toEqual({ kind: 'invalid', reason: 'exp' });
+  });
 });
+
+describe('tokens for a resource of ours', () => {
+  const audience = ['https://api.example/mcp', 'https://api.example/v2'];
+  const grant = { iss: good.iss, sub: good.sub, exp: good.exp, aud: audience[0] };
+  const verifyGrant = createVerifier({ issuers, clientId: 'client_1', now, keys, audience });
+
+  test.each<[object, object]>([
+    [{}, { kind: 'valid' }],
+    [{ sid: 'session_1' }, { kind: 'valid' }],
+    [{ client_id: 'client_of_somebody_else' }, { kind: 'valid' }],
+    [{ aud: audience[1] }, { kind: 'valid' }],
+    [{ aud: ['https://other.example', audience[1]] }, { kind: 'valid' }],
+    [{ exp: NOW }, { kind: 'expired' }],
+    [{ aud: undefined }, { kind: 'invalid', reason: 'aud' }],
+    [{ aud: null }, { kind: 'invalid', reason: 'aud' }],
+    [{ aud: [] }, { kind: 'invalid', reason: 'aud' }],
+    [{ aud: 'client_1' }, { kind: 'invalid', reason: 'aud' }],
+    [{ aud: `${audience[0]}/` }, { kind: 'invalid', reason: 'aud' }],
+    [{ aud: { 0: audience[0] } }, { kind: 'invalid', reason: 'aud' }],
+    [{ sid: 7 }, { kind: 'invalid', reason: 'sid' }],
+    [{ sid: null }, { kind: 'invalid', reason: 'sid' }],
+    [{ sub: undefined }, { kind: 'invalid', reason: 'sub' }],
+    [{ iss: 'https://evil.example' }, { kind: 'invalid', reason: 'issuer' }],
+  ])('%j', async (change, verdict) => {
+    const token = sign(JSON.parse(JSON.stringify({ ...grant, ...change })) as object);
+    expect(await verifyGrant(token)).toMatchObject(verdict);
+  });
+
+  test('a session is not held to an audience', async () => {
+    expect(await verify(sign({ ...good, aud: 'https://other.example' }))).toMatchObject({ kind: 'valid' });
+  });
+});
+
+/** A genuine token of so many characters, if a payload can make them: three bytes are four characters. */
+function ofLength(length: number): string {
+  const room = Math.floor(((length - sign({ ...good, pad: '' }).length) * 3) / 4);
+  for (let size = room - 2; size <= room + 2; size += 1) {
+    const token = sign({ ...good, pad: 'x'.repeat(size) });
+    if (token.length === length) return token;
+  }
+  throw new RangeError(`no token has ${length} characters`);
+}
 
 describe('form', () => {
   test.each<[string, (token: string) => string]>([
@@ -69,7 +117,7 @@ describe('form', () => {
     ['a payload that is null', (token) => token.replace(/\..*\./, '.bnVsbA.')],
     ['a payload that is no JSON', (token) => token.replace(/\..*\./, '.ew.')],
     ['nothing', () => ''],
-    ['more characters than are looked at', (token) => `${token}${'A'.repeat(262145 - token.length)}`],
+    ['more characters than are looked at', () => ofLength(262_145)],
     ['crit', () => sign(good, { crit: ['exp'] })],
     ['a kid that is no text', () => sign(good, { kid: 1 })],
     ['b64', () => sign(good, { b64: true })],
@@ -79,6 +127,10 @@ describe('form', () => {
       kind: 'invalid',
       reason: 'not a JWT of RS256',
     });
+  });
+
+  test('the longest token that is looked at has 262144 characters', async () => {
+    expect(await verify(ofLength(262_144))).toMatchObject({ kind: 'valid' });
   });
 
   test('a signature that does not fit, a key that nobody has', async () => {
