@@ -68,7 +68,7 @@ type SessionCookie = Pick<Cookies, 'sessionValues' | 'setSession' | 'clearSessio
 function sessionCookie(name: string, attributes: Attributes): SessionCookie {
   const { send, expire } = writer(attributes);
   const room = MAX_COOKIE - line(`${name}.0`, '', attributes).length;
-  const isOurs = (key: string) => key === name || chunkIndex(name, key) !== undefined;
+  const isOurs = (key: string) => key === name || isChunk(name, key);
   return {
     sessionValues(req) {
       const only = onlyValue(req.headers.cookie, name);
@@ -82,13 +82,14 @@ function sessionCookie(name: string, attributes: Attributes): SessionCookie {
         const size = `the session has ${sealed.length} bytes and fits no cookie`;
         throw new AuthKitError('cookie_too_large', size);
       }
-      const written = new Map(pieces.map((piece, i) => [pieces.length === 1 ? name : `${name}.${i}`, piece]));
-      // What is left of another form would be read as part of this one.
-      for (const [key] of present(req, isOurs)) if (!written.has(key)) expire(res, key);
-      for (const [key, value] of written) send(res, key, value, isLive);
+      // What is left of another form would be read as part of this one. What is sent replaces its own end.
+      for (const [key] of present(req, isOurs)) expire(res, key);
+      pieces.forEach((piece, i) => {
+        send(res, pieces.length === 1 ? name : `${name}.${i}`, piece, isLive);
+      });
     },
     clearSession(req, res) {
-      for (const key of new Set([name, ...present(req, isOurs).map(([key]) => key)])) expire(res, key);
+      for (const key of [name, ...present(req, isOurs).map(([key]) => key)]) expire(res, key);
     },
   };
 }
@@ -131,7 +132,7 @@ function pairs(req: Request): [name: string, value: string][] {
   const found: [string, string][] = [];
   for (const pair of (req.headers.cookie ?? '').split(';')) {
     const equals = pair.indexOf('=');
-    if (equals > 0) found.push([pair.slice(0, equals).trim(), pair.slice(equals + 1).trim()]);
+    if (equals !== -1) found.push([pair.slice(0, equals).trim(), pair.slice(equals + 1).trim()]);
   }
   return found;
 }
@@ -153,29 +154,26 @@ function onlyValue(header: string | undefined, name: string): readonly string[] 
   return header.includes(name, end) ? undefined : [header.slice(equals + 1, end).trim()];
 }
 
-function chunkIndex(name: string, key: string): number | undefined {
-  if (!key.startsWith(`${name}.`)) return undefined;
-  const digits = key.slice(name.length + 1);
-  return /^(?:0|[1-9]\d?)$/.test(digits) ? Number(digits) : undefined;
+function isChunk(name: string, key: string): boolean {
+  return key.startsWith(`${name}.`) && /^(?:0|[1-9]\d?)$/.test(key.slice(name.length + 1));
 }
 
 /** Joins chunks 0, 1, … up to the first gap; then less and less of them, since the last may be left from a longer session. */
 function joined(name: string, chunks: readonly [string, string][]): string[] {
-  const byIndex = new Map<number, string>();
-  for (const [key, value] of chunks) {
-    const index = chunkIndex(name, key);
-    if (index !== undefined && !byIndex.has(index)) byIndex.set(index, value);
-  }
+  // Of one name the first counts.
+  const byName = new Map([...chunks].reverse());
   const values: string[] = [];
-  for (let i = 0, text = ''; i < MAX_CHUNKS && byIndex.has(i); i += 1)
-    values.unshift((text += byIndex.get(i) ?? ''));
+  for (let i = 0, text = ''; i < MAX_CHUNKS; i += 1) {
+    const chunk = byName.get(`${name}.${i}`);
+    if (chunk === undefined) break;
+    values.unshift((text += chunk));
+  }
   return values;
 }
 
 function split(text: string, size: number): string[] {
-  const pieces = [];
-  for (let start = 0; start < text.length; start += size) pieces.push(text.slice(start, start + size));
-  return pieces;
+  const count = Math.ceil(text.length / size);
+  return Array.from({ length: count }, (_, i) => text.slice(i * size, (i + 1) * size));
 }
 
 /** Names of pending flows that have to go for a new one of `bytes`, oldest first. */

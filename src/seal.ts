@@ -77,6 +77,8 @@ interface Parts {
   hmac: string;
 }
 
+type Fields = [string, string, string, string, string, string, string, string];
+
 /** The binary fields stay text until the seal is known to be authentic: its HMAC is over the text. */
 function parse(sealed: string): Parts | undefined {
   if (!sealed.startsWith(`${PREFIX}*`) || !isAscii(sealed)) return undefined;
@@ -84,7 +86,7 @@ function parse(sealed: string): Parts | undefined {
   const body = sealed.slice(0, -VERSION_SUFFIX.length);
   const fields = body.split('*');
   if (fields.length !== 8) return undefined;
-  const [, id, salt = '', iv = '', ciphertext = '', expiration = '', hmacSalt = '', hmac = ''] = fields;
+  const [, id, salt, iv, ciphertext, expiration, hmacSalt, hmac] = fields as Fields;
   if (id !== PASSWORD_ID || !HEX_SALT.test(salt) || !HEX_SALT.test(hmacSalt)) return undefined;
   if (iv.length !== IV_LENGTH) return undefined;
   if (expiration !== '' && !MILLISECONDS.test(expiration)) return undefined;

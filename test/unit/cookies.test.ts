@@ -41,7 +41,14 @@ test.each<[string | undefined, string[]]>([
   ['wos-session=a=b', ['a=b']],
   ['=x; wos-session=a', ['a']],
   ['wos-session', []],
+  [' wos-session=a', ['a']],
+  ['wos-session= a ; other=b', ['a']],
+  ['wos-session=a; other=b', ['a']],
+  ['other=b; wos-session=a', ['a']],
   ['xwos-session=a', []],
+  // As long as our name is: what stands behind it is not ours.
+  ['other-name=a', []],
+  ['wos-sessionX', []],
   ['wos-sessionx=a', []],
   ['wos-session=a; wos-session=b; wos-session=c; wos-session=d', ['a', 'b', 'c']],
   ['wos-session=a; wos-session.0=b', ['a']],
@@ -64,8 +71,13 @@ test('a session is set whole or in pieces, and what is left of another form goes
     sent(cookie, (req, res) => {
       cookies.setSession(req, res, sealed, () => true);
     });
-  expect(set(undefined, 'abc')).toEqual(['wos-session=abc; Max-Age=60; Path=/; HttpOnly; SameSite=Lax']);
-  const stale = set('wos-session.0=a; wos-session.10=b; wos-session.x=c; other=d', 'abc');
+  const whole = ['wos-session=abc; Max-Age=60; Path=/; HttpOnly; SameSite=Lax'];
+  expect(set(undefined, 'abc')).toEqual(whole);
+  expect(set('wos-session=x', 'abc')).toEqual(whole);
+  const stale = set(
+    'wos-session.0=a; wos-session.10=b; wos-session.x=c; wos-session.x0=c; wos-session.100=c; wos-sessionX0=c; other=d',
+    'abc',
+  );
   expect(stale.filter((line) => line.includes('Max-Age=0')).map((line) => line.split('=', 1)[0])).toEqual([
     'wos-session.0',
     'wos-session.10',
@@ -156,6 +168,7 @@ test('the oldest flows go: beyond five, and beyond 6144 bytes', () => {
   expect(dropped(flows(2, 2000), 6144 - 2 * size)).toEqual([]);
   expect(dropped(flows(2, 2000), 6145 - 2 * size)).toEqual(['0']);
   expect(dropped(flows(2, 3000), 3800)).toEqual(['0', '1']);
+  expect(dropped(flows(2, 10), 7000)).toEqual(['0', '1']);
 });
 
 test('all flows are cleared at once, and no other cookie', () => {

@@ -74,6 +74,12 @@ test('a seal expires a minute late, to the millisecond', () => {
   expect(open(made({ expiration: '1' }), [PASSWORD], 0)).toEqual({ a: 1 });
 });
 
+test('whoever opens a seal says how long it may be, to the character', () => {
+  const sealed = made();
+  expect(open(sealed, [PASSWORD], 0, sealed.length)).toEqual({ a: 1 });
+  expect(open(sealed, [PASSWORD], 0, sealed.length - 1)).toBeUndefined();
+});
+
 test('the longest seal that is looked at has 16384 characters', async () => {
   const sealed = await seal({ pad: 'x'.repeat(11_900) }, PASSWORD);
   expect(sealed.length).toBeLessThanOrEqual(16_384);
