@@ -145,7 +145,7 @@ function settle(
   const { session, claims } = verified;
   const isDue = isStale || now() >= dueAt(claims);
   if (isDue && mayRefresh && refresh.mayTryAhead(session)) return renewAhead(verified, parts);
-  if (!isDue) memory.remember(value, verified, keeping.isElsewhere(session));
+  if (!isDue) memory.offer(value, verified, keeping.isElsewhere(session));
   if (!mayRefresh || !keeping.isMisplaced(session)) return verified;
   return keeping.move(session).then((sealed) => (sealed === undefined ? verified : { ...verified, sealed }));
 }

@@ -16,6 +16,8 @@ export interface SessionMemory {
   recall: (value: string) => Verified | undefined;
   /** @param isElsewhere The session lies in a store, where another process may change it at any time. */
   remember: (value: string, verified: Verified, isElsewhere: boolean) => void;
+  /** Remembers it if this is not the first time that the value is offered. */
+  offer: (value: string, verified: Verified, isElsewhere: boolean) => void;
   forget: (value: string) => void;
 }
 
@@ -34,6 +36,7 @@ const SEEN = 500;
 const NOTHING: SessionMemory = {
   recall: () => undefined,
   remember: () => undefined,
+  offer: () => undefined,
   forget: () => undefined,
 };
 
@@ -48,7 +51,8 @@ export function createSessionMemory(maxBytes: number, now: () => number): Sessio
     // The claims and the user stand in the value once more, as objects; of an id, in the token.
     sizeCalculation: ({ value, verified }) => value.length + verified.session.accessToken.length * 4 + 512,
   });
-  return {
+  const isBack = createDoorkeeper();
+  const memory: SessionMemory = {
     recall(value) {
       const entry = entries.get(value.slice(-TAIL));
       // What was found by its end is believed only if all of it is the same.
@@ -65,9 +69,34 @@ export function createSessionMemory(maxBytes: number, now: () => number): Sessio
         seenUntil: isElsewhere ? performance.now() + SEEN : Infinity,
       });
     },
+    offer(value, verified, isElsewhere) {
+      if (isBack(value)) memory.remember(value, verified, isElsewhere);
+    },
     forget(value) {
       entries.delete(value.slice(-TAIL));
     },
+  };
+  return memory;
+}
+
+/** Values that a doorkeeper knows, at four bytes each. */
+const KNOWN = 65_536;
+
+/**
+ * Tells who was here before, as the doorkeeper of TinyLFU does: by a hash, the latest in its place. Whoever comes once
+ * and not again, as in a million sessions, then costs the heap nothing; whoever stays is judged twice instead of once.
+ */
+function createDoorkeeper(): (value: string) => boolean {
+  const seen = new Uint32Array(KNOWN);
+  return (value) => {
+    // FNV-1a; the end of the MAC is random enough.
+    let hash = 0x811c9dc5;
+    for (let at = value.length - 16; at < value.length; at += 1)
+      hash = Math.imul(hash ^ value.charCodeAt(at), 0x01000193) >>> 0;
+    const place = hash % KNOWN;
+    const isBack = seen[place] === hash;
+    seen[place] = hash;
+    return isBack;
   };
 }
 

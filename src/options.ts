@@ -183,7 +183,7 @@ export interface AuthKitOptions {
    * development: anybody can read it.
    */
   serverTiming?: boolean;
-  /** Verified sessions that a process remembers, default 32 MiB; `false`: every request verifies anew. */
+  /** Verified sessions that a process remembers from their second request on, default 32 MiB; `false`: none. */
   sessionMemory?: false | { maxBytes?: number };
   /** The clock, in milliseconds since the epoch; for tests. */
   now?: () => number;

@@ -46,6 +46,18 @@ test('it is bounded in bytes, and what was used last stays', () => {
   expect(kept).toBeLessThan(MIB / valueOf(0).length);
 });
 
+test('what is offered is remembered from its second time on, and what comes once takes no room from it', () => {
+  const memory = createSessionMemory(MIB, () => 0);
+  const session = verified(0, 60 * MINUTE);
+  memory.offer(valueOf(0), session, false);
+  expect(memory.recall(valueOf(0))).toBeUndefined();
+  memory.offer(valueOf(0), session, false);
+  expect(memory.recall(valueOf(0))).toBe(session);
+  for (let id = 1; id < 10_000; id += 1) memory.offer(valueOf(id), verified(id, 60 * MINUTE), false);
+  expect(memory.recall(valueOf(0))).toBe(session);
+  expect(memory.recall(valueOf(9999))).toBeUndefined();
+});
+
 test('what is forgotten, or switched off, is not recalled; a value with the same end is another', () => {
   const memory = createSessionMemory(MIB, () => 0);
   memory.remember(valueOf(1), verified(1, MINUTE * 5), false);
@@ -54,6 +66,8 @@ test('what is forgotten, or switched off, is not recalled; a value with the same
   expect(memory.recall(valueOf(1))).toBeUndefined();
   const off = createSessionMemory(0, () => 0);
   off.remember(valueOf(1), verified(1, MINUTE * 5), false);
+  off.offer(valueOf(1), verified(1, MINUTE * 5), false);
+  off.offer(valueOf(1), verified(1, MINUTE * 5), false);
   expect(off.recall(valueOf(1))).toBeUndefined();
 });
 
