@@ -101,7 +101,7 @@ async function settle(result: Refreshed, session: Session, options: ClusterOptio
     await store.put('refresh', id, `${result.sealed} ${result.organization}`, ttl);
     return result;
   }
-  if (result.kind === 'unreachable' || !isOver(result)) return result;
+  if (!isOver(result)) return result;
   const refused = await store.add('refresh', id, REFUSED, ttl);
   const found = refused.kind === 'taken' ? await look(session, options) : undefined;
   return found === undefined || found === 'unreachable' ? result : found;

@@ -78,7 +78,7 @@ function createFates({ clientId, now }: RefreshOptions) {
     },
     /** Notes what an attempt came to. */
     settle(session: Session, fate: Fate, organization: string, result: Refreshed): Refreshed {
-      if (result.kind === 'renewed' || (result.kind === 'refused' && isOver(result))) {
+      if (result.kind === 'renewed' || isOver(result)) {
         fates.set(keyOf(session), fate, { ttl: rememberedFor(result, now()) });
       } else {
         fate.attempt = undefined;
@@ -99,8 +99,12 @@ export function createRefresh(options: RefreshOptions): Refresh {
   const { now, renew } = options;
   const fates = createFates(options);
 
-  const start = (session: Session, fate: Fate, organizationId: string | undefined): Attempt => {
-    const organization = organizationId ?? '';
+  const start = (
+    session: Session,
+    fate: Fate,
+    organization: string,
+    organizationId: string | undefined,
+  ): Attempt => {
     const result = renew(session, organizationId);
     return { organization, result: result.then((value) => fates.settle(session, fate, organization, value)) };
   };
@@ -111,12 +115,12 @@ export function createRefresh(options: RefreshOptions): Refresh {
     const organization = organizationId ?? '';
     const refusal = fate.refusals.get(organization);
     if (refusal) return refusal;
-    const attempt = (fate.attempt ??= start(session, fate, organizationId));
+    const attempt = (fate.attempt ??= start(session, fate, organization, organizationId));
     const result = await attempt.result;
     if (result.kind === 'renewed')
       return result.organization === organization ? result : run(result.session, organizationId);
-    const isFinal = attempt.organization === organization || (result.kind === 'refused' && isOver(result));
     // What came to nothing for another organization has left the token as it was.
+    const isFinal = attempt.organization === organization || isOver(result);
     return isFinal ? result : run(session, organizationId);
   };
   return {

@@ -95,7 +95,7 @@ export function ended(cause?: AuthKitError): { kind: 'refused'; error: AuthKitEr
   };
 }
 
-/** Whether a refusal is about the token, and not about one organization's demands. */
-export function isOver({ error }: { error: AuthKitError }): boolean {
-  return error.code === 'unauthenticated';
+/** Whether the token itself was refused, and not only for what one organization demands. */
+export function isOver(result: Refreshed): boolean {
+  return result.kind === 'refused' && result.error.code === 'unauthenticated';
 }

@@ -41,7 +41,7 @@ test.each([
   ['no nonce', { nonce: undefined }],
   ['no verifier', { codeVerifier: 1 }],
   ['no returnTo', { returnTo: null }],
-  ['a time that is text', { issuedAt: '5' }],
+  ['a time that is text', { issuedAt: String(NOW) }],
 ])('%s is no transaction', async (_, change) => {
   const good = {
     purpose: 'transaction',
