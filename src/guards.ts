@@ -68,9 +68,9 @@ function createSessionGuard(demands: Demands, { challenge }: GuardKind) {
       return refuse(req, res, visit, auth, 'this has to come from this application');
     }
     const allowed = test(auth, req);
-    if (allowed === true && maxAge === undefined) return 'next';
-    const go = (value: boolean) => conclude(value, req, res, visit, auth, maxAge, challenge);
-    return allowed instanceof Promise ? allowed.then(go) : go(allowed);
+    return allowed instanceof Promise
+      ? allowed.then((value) => conclude(value, req, res, visit, auth, maxAge, challenge))
+      : conclude(allowed, req, res, visit, auth, maxAge, challenge);
   };
   return (req: Request, res: Response, visits: readonly Visit[]): Outcome | Promise<Outcome> => {
     for (const visit of visits) {
@@ -86,7 +86,7 @@ function createTokenGuard(demands: Demands, kind: GuardKind) {
   const { accepts, test, maxAge } = demands;
   return async (req: Request, res: Response, visits: readonly Visit[], token: string): Promise<Outcome> => {
     let failed: { visit: Visit; error: AuthKitError } | undefined;
-    let reason = 'malformed';
+    let reason: string | undefined;
     for (const visit of visits) {
       const judgement = await kind.judgeAt(visit.at)(token, accepts);
       if (judgement.kind === 'accepted') {
@@ -99,7 +99,11 @@ function createTokenGuard(demands: Demands, kind: GuardKind) {
     }
     // What one instance cannot tell, no other can refuse.
     if (failed) return refuseNow(req, res, failed.visit, failed.error);
-    const challenge = { error: 'invalid_token', error_description: reason, ...kind.challenge } as const;
+    const challenge = {
+      error: 'invalid_token',
+      error_description: reason as string,
+      ...kind.challenge,
+    } as const;
     return refuseToken(req, res, visits[0] as Visit, demands, challenge);
   };
 }

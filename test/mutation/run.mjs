@@ -21,6 +21,7 @@ const FILES = {
   ],
   cookies: ['unit/cookies', 'properties/cookies'],
   guards: [
+    'flows/refusals',
     'flows/tokens',
     'flows/protected-resource',
     'flows/session',
