@@ -46,7 +46,8 @@ export async function serve(framework: Framework, build: (app: App, origin: stri
   const server = createServer((req, res) => {
     listener(req, res);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  // Room for all that a test opens at once: on a busy machine the usual 511 are full before the first is taken.
+  await new Promise<void>((resolve) => server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const errors: unknown[] = [];
   listener = MAKERS[framework]((app) => {
