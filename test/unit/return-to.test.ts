@@ -55,12 +55,34 @@ test('own routes are refused in any spelling that a router takes', () => {
   ]) {
     expect(safeReturnTo(path, rules), path).toBeUndefined();
   }
-  expect(safeReturnTo('/auth/logout-help', rules)).toBe('/auth/logout-help');
+  for (const path of ['/auth/logout-help', '/auth/logouts', '/auth/logouX', '/auth'])
+    expect(safeReturnTo(path, rules)).toBe(path);
+});
+
+test('an own path that ends in a slash stands for everything below it, in any case, and for nothing else', () => {
+  const below = { ...rules, ownPaths: ['/auth/Login/'] };
+  for (const path of ['/auth/login/GoogleOAuth', '/AUTH/LOGIN/x', '/auth/%6cogin/x'])
+    expect(safeReturnTo(path, below), path).toBeUndefined();
+  for (const path of ['/auth/login', '/auth/loginX', '/x/auth/login/y'])
+    expect(safeReturnTo(path, below)).toBe(path);
+});
+
+test('a path that begins with the name of a host is refused, even of our own, and so is one that would once decoded', () => {
+  for (const path of [
+    '/.//app.example.com/x',
+    '/x/..//app.example.com/x',
+    '/%2Fapp.example.com/x',
+    '/%252e//app.example.com/x',
+    '/%252e/%2Fapp.example.com/x',
+  ])
+    expect(safeReturnTo(path, rules), path).toBeUndefined();
+  expect(safeReturnTo('/x//app.example.com/', rules)).toBe('/x//app.example.com/');
 });
 
 test('a listed origin is kept whole, an unlisted or credentialed one refused', () => {
   expect(safeReturnTo('https://admin.example.com/x?y=1', rules)).toBe('https://admin.example.com/x?y=1');
-  expect(safeReturnTo('https://user@admin.example.com/', rules)).toBeUndefined();
+  for (const who of ['user', ':password', 'user:password'])
+    expect(safeReturnTo(`https://${who}@admin.example.com/`, rules)).toBeUndefined();
   expect(safeReturnTo('https://admin.example.com.evil.example/', rules)).toBeUndefined();
   expect(safeReturnTo('https://app.example.com/x#y', rules)).toBe('/x#y');
 });
