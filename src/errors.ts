@@ -101,6 +101,6 @@ export function unavailable(message: string, options: { retryAfter?: number; cau
   const seconds = Math.min(60, Math.max(1, Math.ceil(options.retryAfter ?? 5)));
   return new AuthKitError('upstream_unavailable', message, {
     headers: { 'Retry-After': String(seconds) },
-    ...(options.cause === undefined ? {} : { cause: options.cause }),
+    cause: options.cause,
   });
 }

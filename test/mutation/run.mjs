@@ -11,16 +11,10 @@ const FILES = {
   transaction: ['unit/transaction', 'flows/sign-in'],
   session: ['unit/session', 'unit/seal'],
   'access-token': ['unit/access-token', 'unit/claims'],
-  refresh: [
-    'unit/due',
-    'unit/refresh',
-    'unit/authenticate',
-    'properties/refresh',
-    'flows/refresh',
-    'flows/organizations',
-  ],
+  refresh: ['unit/due', 'unit/refresh', 'unit/authenticate', 'properties/refresh', 'flows/organizations'],
   cookies: ['unit/cookies', 'properties/cookies'],
   guards: [
+    'unit/guards',
     'flows/refusals',
     'flows/tokens',
     'flows/protected-resource',

@@ -1,0 +1,13 @@
+import { expect, test } from 'vitest';
+
+// Loaded in the test: guards are made as the package loads, and a mistake there is a failure of this test.
+test('a guard takes a session if it is not told, and what authkit() knows if it is', async () => {
+  const { requireAuth } = await import('authkit-express');
+  expect(requireAuth()).toBeTypeOf('function');
+  expect(requireAuth({ sameOrigin: true })).toBeTypeOf('function');
+  expect(() => requireAuth({ accepts: ['machine'] as never })).toThrow(
+    'rule "accepts" must be a list of session, bearer, apiKey',
+  );
+  for (const one of ['session', 'bearer', 'apiKey'] as const)
+    expect(requireAuth({ accepts: [one] })).toBeTypeOf('function');
+});
