@@ -73,8 +73,11 @@ function sessionCookie(name: string, attributes: Attributes): SessionCookie {
     sessionValues(req) {
       const only = onlyValue(req.headers.cookie, name);
       if (only !== undefined) return only;
-      const whole = present(req, (key) => key === name).map(([, value]) => value);
-      return whole.length > 0 ? whole.slice(0, MAX_DUPLICATES) : joined(name, present(req, isOurs));
+      const found = present(req, isOurs);
+      const whole = found.filter(([key]) => key === name).map(([, value]) => value);
+      // A planted cookie of one form must not hide the session in the other: that would send people in circles.
+      const pieced = [...joined(name, found), ...joined(name, found.reverse())];
+      return [...new Set([...whole.slice(0, MAX_DUPLICATES), ...pieced])];
     },
     setSession(req, res, sealed, isLive) {
       const pieces = split(sealed, room);

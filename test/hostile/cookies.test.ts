@@ -3,6 +3,7 @@ import { FRAMEWORKS } from '../support/apps.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';
 import { place, type Place } from '../support/place.js';
 import { tryAll } from '../support/tally.js';
+import { random } from '../support/random.js';
 import { ADA } from '../support/world.js';
 
 interface CookieRow extends Row {
@@ -89,6 +90,59 @@ function further(): CookieRow[] {
   return rows;
 }
 
+/** Headers put together at random, and what they come to: the first whole session, else one in pieces. */
+function made(count: number): CookieRow[] {
+  const { pick, some, oneIn } = random('cookies');
+  const name = 'wos-session';
+  const junk = [
+    '',
+    'x',
+    '"',
+    '%',
+    '__proto__',
+    'Fe26.2*1~2',
+    '@@CHUNK0@@',
+    '@@CHUNK1@@',
+    '@@VALID@@x',
+    '\u0080',
+    '=',
+  ];
+  const value = () => pick(oneIn(2) ? ['@@VALID@@', '@@CHUNK0@@', '@@CHUNK1@@'] : junk);
+  const key = () => (oneIn(2) ? name : `${name}.${pick(['0', '0', '1', '1', '2', '10', '-1', '01', ''])}`);
+  return Array.from({ length: count }, (_, index) => {
+    const others = some(
+      ['a=b', '__proto__=x', 'wos-auth-verifier-0=x', 'xwos-session=@@VALID@@', '=', ''],
+      0,
+      2,
+    );
+    const own = Array.from({ length: 1 + (index % 5) }, () => [key(), value()] as const);
+    const pairs = [
+      ...others,
+      ...own.map((pair) => pair.join('=')),
+      ...some(['c=d', ';', 'wos-session'], 0, 1),
+    ];
+    const text = pairs.join(pick(['; ', '; ', ';', ' ; ', ';  ']));
+    const isTabbed = oneIn(9);
+    return {
+      id: `made${index}`,
+      header: isTabbed ? text.replaceAll(' ', '\t') : text,
+      expect: comesTo(own) ? 'authenticated' : 'anonymous',
+    };
+  });
+}
+
+function comesTo(own: readonly (readonly [key: string, value: string])[]): boolean {
+  const of = (name: string) => own.filter(([key]) => key === name).map(([, value]) => value);
+  const isPieced = (nth: number) => {
+    const pieces = [0, 1, 2].map((index) => of(`wos-session.${index}`).at(nth));
+    const given = pieces.slice(0, pieces.includes(undefined) ? pieces.indexOf(undefined) : 3);
+    return given.some((_, last) =>
+      /^(?:@@VALID@@|@@CHUNK0@@@@CHUNK1@@)$/.test(given.slice(0, last + 1).join('')),
+    );
+  };
+  return of('wos-session').slice(0, 3).includes('@@VALID@@') || isPieced(0) || isPieced(-1);
+}
+
 describe.each(FRAMEWORKS)('cookies on %s', (framework) => {
   let at: Place;
   let sessions: string[] = [];
@@ -135,6 +189,12 @@ describe.each(FRAMEWORKS)('cookies on %s', (framework) => {
 
   test('further rows of the same kinds', async (context) => {
     await tryAll(context, { corpus: 'cookie-headers, further', on: framework }, further(), attempt);
+  });
+
+  test('made rows of the same kinds', async (context) => {
+    const rows = made(400).filter((_, index) => index % 4 === FRAMEWORKS.indexOf(framework));
+    expect(rows.filter((row) => row.expect === 'authenticated').length).toBeGreaterThan(rows.length / 5);
+    await tryAll(context, { corpus: 'cookie-headers, made', on: framework }, rows, attempt);
   });
 
   for (const name of ['seals', 'seal-bitflips']) {

@@ -54,10 +54,16 @@ test('T10 cookies are HttpOnly, of this path, SameSite, and Secure under https',
 test('T11 junk before or behind the session is read past, the same way each time', async () => {
   const { origin, cookie } = await world('express5');
   const session = await cookie({ user: ADA });
+  const [, value = ''] = session.split('=');
+  const pieces = `wos-session.0=${value.slice(0, 900)}; wos-session.1=${value.slice(900)}`;
   for (const header of [
     `wos-session=junk; ${session}`,
     `${session}; wos-session=junk`,
     `wos-session.0=junk; ${session}`,
+    `wos-session=junk; ${pieces}`,
+    `${pieces}; wos-session=junk`,
+    `wos-session.0=junk; ${pieces}`,
+    `${pieces}; wos-session.1=junk; wos-session.2=junk`,
   ]) {
     for (let time = 0; time < 2; time += 1) {
       const reply = await send(`${origin}/account`, { headers: { ...FETCH, cookie: header } });
