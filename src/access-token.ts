@@ -68,9 +68,9 @@ export type VerifyAccessToken = (token: string, isTrusted?: boolean) => Verdict 
  * signature, in promises and thread hops. The tests hold it to jose's verdicts.
  */
 export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
-  const kidOf = createKidReader();
+  const headerOf = createHeaderReader();
   return (token, isTrusted) => {
-    const parsed = parse(token, kidOf);
+    const parsed = parse(token, headerOf);
     if (!parsed) return invalid('not a JWT of RS256');
     const keys = rules.keys.find(parsed.kid, isTrusted);
     return keys instanceof Promise
@@ -80,7 +80,8 @@ export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
 }
 
 interface Parsed {
-  kid: string;
+  /** Of the one key of a set, if there is none. */
+  kid: string | undefined;
   signed: Buffer;
   signature: Buffer;
   payload: Record<string, unknown>;
@@ -100,12 +101,13 @@ function isSignedBy({ signed, signature }: Parsed, key: KeyObject): boolean {
 /** The order matters: an expired token is only called that if nothing else is wrong with it. */
 function judgeClaims(claims: Record<string, unknown>, rules: AccessTokenRules): Verdict {
   const { issuers, now } = rules;
-  const { iss, sub, exp, nbf } = claims;
+  const { iss, sub, exp, nbf, iat } = claims;
   if (!isOneOf(issuers, iss)) return invalid('issuer');
   const problem = rules.audience ? problemOfGrant(claims, rules.audience) : problemOfSession(claims, rules);
   if (problem !== undefined) return invalid(problem);
   if (typeof sub !== 'string' || sub === '') return invalid('sub');
   if (typeof exp !== 'number' || !Number.isFinite(exp)) return invalid('exp');
+  if (iat !== undefined && typeof iat !== 'number') return invalid('iat');
   const seconds = now() / 1000;
   if (nbf !== undefined && !(typeof nbf === 'number' && nbf <= seconds + NOT_BEFORE_SKEW))
     return invalid('nbf');
@@ -130,35 +132,39 @@ function isOneOf(names: readonly unknown[], value: unknown): boolean {
   return names.includes(value);
 }
 
-function parse(token: string, kidOf: KidReader): Parsed | undefined {
+function parse(token: string, headerOf: HeaderReader): Parsed | undefined {
   if (token.length > MAX_LENGTH) return undefined;
   const parts = token.split('.', 4);
   if (parts.length !== 3) return undefined;
   const [head, body, mac] = parts as [string, string, string];
-  const kid = kidOf(head);
-  if (kid === undefined) return undefined;
+  const header = headerOf(head);
+  if (!header) return undefined;
   const payload = record(body);
   const signature = bytes(mac);
   if (!payload || !signature?.length) return undefined;
-  return { kid, payload, signature, signed: Buffer.from(`${head}.${body}`, 'latin1') };
+  return { kid: header.kid, payload, signature, signed: Buffer.from(`${head}.${body}`, 'latin1') };
 }
 
-/** The key id of a header that asks for nothing but RS256. */
-type KidReader = (head: string) => string | undefined;
+/** A header that asks for nothing but RS256. */
+interface Header {
+  readonly head: string;
+  readonly kid: string | undefined;
+}
+
+type HeaderReader = (head: string) => Header | undefined;
 
 /** Tokens of one key have one header, so the last one is remembered. */
-function createKidReader(): KidReader {
-  let last: { readonly head: string; readonly kid: string } | undefined;
+function createHeaderReader(): HeaderReader {
+  let last: Header | undefined;
   return (head) => {
-    if (last?.head === head) return last.kid;
+    if (last?.head === head) return last;
     const header = record(head);
     // RFC 7515 section 4.1.11: an extension that is not understood must not be passed over.
     if (header?.['alg'] !== 'RS256' || header['crit'] !== undefined || header['b64'] !== undefined)
       return undefined;
     const { kid } = header;
-    if (typeof kid !== 'string') return undefined;
-    last = { head, kid };
-    return kid;
+    if (kid !== undefined && typeof kid !== 'string') return undefined;
+    return (last = { head, kid });
   };
 }
 

@@ -12,18 +12,20 @@ const RETRY = 10_000;
 
 const MIN_MODULUS_BITS = 2048;
 
-type KeySet = ReadonlyMap<string, readonly KeyObject[]>;
+/** By their id; those without one are under `undefined`. */
+type KeySet = ReadonlyMap<string | undefined, readonly KeyObject[]>;
 
 /** Keys of that id, none of that id in a fresh set, or no set to look in. */
 export type KeyLookup = readonly KeyObject[] | 'unreachable';
 
 export interface Keys {
   /**
-   * Finds the keys of an id, synchronously where a fresh set has it.
+   * Finds the keys of an id, synchronously where a fresh set has it. Without an id it is the key of a set of one, as
+   * `jose` has it.
    *
    * @param isTrusted The token came from WorkOS just now, so an unknown id is worth a fetch whatever was asked lately.
    */
-  find: (kid: string, isTrusted?: boolean) => KeyLookup | Promise<KeyLookup>;
+  find: (kid: string | undefined, isTrusted?: boolean) => KeyLookup | Promise<KeyLookup>;
 }
 
 export interface KeysOptions {
@@ -53,8 +55,10 @@ export function createKeys({ fetchKeys, now, patience }: KeysOptions): Keys {
     }
   };
   const reload = () => (inFlight ??= load());
-  const lookup = (kid: string): KeyLookup =>
-    current && now() - fetchedAt < STALE ? (current.get(kid) ?? []) : 'unreachable';
+  const lookup = (kid: string | undefined): KeyLookup => {
+    if (!current || now() - fetchedAt >= STALE) return 'unreachable';
+    return kid === undefined ? onlyKey(current) : (current.get(kid) ?? []);
+  };
 
   return {
     find(kid, isTrusted = false) {
@@ -63,8 +67,8 @@ export function createKeys({ fetchKeys, now, patience }: KeysOptions): Keys {
       if (age >= FRESH && (now() - askedAt >= RETRY || inFlight)) {
         return atMost(patience, reload()).then(() => lookup(kid));
       }
-      const known = current.has(kid);
-      if (known || (!isTrusted && now() - askedAt < COOLDOWN && !inFlight)) return lookup(kid);
+      const found = lookup(kid);
+      if (found.length > 0 || (!isTrusted && now() - askedAt < COOLDOWN && !inFlight)) return found;
       return reload().then(() => lookup(kid));
     },
   };
@@ -82,24 +86,35 @@ export function atMost(ms: number, promise: Promise<unknown>): Promise<unknown> 
 /** RSA signing keys of decent size; the rest of a set is passed over. A set without any is no set. */
 function usable(jwks: unknown): KeySet {
   const list = (jwks as { keys?: unknown } | null)?.keys;
-  const set = new Map<string, KeyObject[]>();
+  const set = new Map<string | undefined, KeyObject[]>();
   for (const jwk of Array.isArray(list) ? (list as unknown[]) : []) {
     const { kid, key } = toKey(jwk) ?? {};
-    if (kid !== undefined && key) set.set(kid, [...(set.get(kid) ?? []), key]);
+    if (key) set.set(kid, [...(set.get(kid) ?? []), key]);
   }
   if (set.size === 0) throw new TypeError('the key set has no usable key');
   return set;
 }
 
-function toKey(value: unknown): { kid: string; key: KeyObject } | undefined {
+function onlyKey(set: KeySet): readonly KeyObject[] {
+  const all = [...set.values()].flat();
+  return all.length === 1 ? all : [];
+}
+
+function toKey(value: unknown): { kid: string | undefined; key: KeyObject } | undefined {
   const jwk = value as (JsonWebKey & Record<string, unknown>) | null;
-  if (jwk?.kty !== 'RSA' || typeof jwk['kid'] !== 'string') return undefined;
-  if ((jwk['use'] ?? 'sig') !== 'sig' || (jwk['alg'] ?? 'RS256') !== 'RS256') return undefined;
+  if (jwk?.kty !== 'RSA' || !isForVerifying(jwk)) return undefined;
+  const { kid, n, e } = jwk;
+  if (kid !== undefined && typeof kid !== 'string') return undefined;
   try {
-    const key = createPublicKey({ key: { kty: 'RSA', n: jwk.n, e: jwk.e } as JsonWebKey, format: 'jwk' });
+    const key = createPublicKey({ key: { kty: 'RSA', n, e } as JsonWebKey, format: 'jwk' });
     const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
-    return bits >= MIN_MODULUS_BITS ? { kid: jwk['kid'], key } : undefined;
+    return bits >= MIN_MODULUS_BITS ? { kid, key } : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** RFC 7517 sections 4.2 to 4.4. */
+function isForVerifying({ use = 'sig', alg = 'RS256', key_ops: ops = ['verify'] }: Record<string, unknown>) {
+  return use === 'sig' && alg === 'RS256' && Array.isArray(ops) && ops.includes('verify');
 }
