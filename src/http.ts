@@ -116,8 +116,13 @@ export function isSpeculative(req: Request): boolean {
   return ['sec-purpose', 'purpose', 'x-moz'].some((name) => header(req, name) !== undefined);
 }
 
+/** Whether `Accept` names a type and does not refuse it (RFC 9110 section 12.4.2). */
 function accepts(req: Request, type: string): boolean {
-  return (header(req, 'accept') ?? '').toLowerCase().includes(type);
+  const ranges = (header(req, 'accept') ?? '').toLowerCase().split(',');
+  return ranges.some((range) => {
+    const [name = '', ...parameters] = range.split(';').map((part) => part.trim());
+    return name === type && !parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter));
+  });
 }
 
 /** Adds `field` to `Vary` and keeps what is there. */

@@ -4,9 +4,8 @@ const MAX_LENGTH = 2048;
 /** A path, or an absolute http(s) URL in exactly the form that no parser reads in two ways. */
 const UNAMBIGUOUS = /^(?:\/(?![/\\])|https?:\/\/[^/\\])/i;
 
-// Control characters and backslashes: URL parsers drop the first and turn the second into slashes.
-
-const HOSTILE = /[\u0000-\u001f\u007f\\]/;
+/** URL parsers drop control characters, and turn backslashes into slashes; in a query and a fragment they do not. */
+const HOSTILE = /[\u0000-\u001f\u007f]|^[^?#]*\\/;
 
 /** Begins with the name of a host, even if it is our own: what follows would be read as a path once more. */
 const DOUBLED = /^[/\\]{2}/;
@@ -40,7 +39,7 @@ export function safeReturnTo(value: unknown, rules: ReturnToRules): string | und
   if (!isOwn && !rules.origins.includes(url.origin)) return undefined;
   if (!staysOn(url, url.pathname + url.search) || !staysOn(url, decoded(url.pathname))) return undefined;
   if (isOwn && isOwnPath(url.pathname, rules)) return undefined;
-  return isOwn ? url.pathname + url.search + url.hash : url.href;
+  return isOwn ? url.href.slice(url.origin.length) : url.href;
 }
 
 function parse(value: string, base: string): URL | undefined {

@@ -129,7 +129,7 @@ function checkedState(state: unknown): unknown {
 function checkedCallback(value: unknown): string {
   const isUrl = typeof value === 'string' && /^https?:\/\/[^/\\]/i.test(value) && URL.canParse(value);
   const url = isUrl ? new URL(value) : undefined;
-  if (url && url.hash === '' && url.username === '' && url.password === '') return url.href;
+  if (url && !url.href.includes('#') && url.username === '' && url.password === '') return url.href;
   throw new AuthKitError('invalid_request', 'redirectUri must be an absolute http(s) URL without fragment');
 }
 

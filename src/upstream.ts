@@ -105,7 +105,8 @@ async function bounded(response: Response): Promise<string> {
     if (size > MAX_BYTES) throw new RangeError('the answer is too large');
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  // As `Response.json()` reads it: a byte order mark is none of the text.
+  return new TextDecoder().decode(Buffer.concat(chunks));
 }
 
 /** Nothing is an empty object: some calls have nothing to say. */

@@ -158,18 +158,24 @@ function classify(error: unknown, now: number): Answer<never> {
   const reply = BadReply.in(error);
   if (!reply)
     return { kind: 'unreachable', error: unavailable('WorkOS could not be asked', { cause: error }) };
-  const refusal = refusalOf(reply);
-  if (refusal) return { kind: 'refused', error: refusal };
   const { status, retryAfter } = reply;
-  if (status !== undefined && status >= 400 && status < 500 && status !== 429 && status !== 408)
+  if (isNo(status)) {
+    const refusal = refusalOf(reply);
+    if (refusal) return { kind: 'refused', error: refusal };
     warn(status, now);
+  }
   const wait = retryAfter === undefined ? {} : { retryAfter };
   return { kind: 'unreachable', error: unavailable(reply.message, { cause: reply, ...wait }) };
 }
 
+/** Whether WorkOS says no. Of a failure of its own nothing is believed, whatever its body says. */
+function isNo(status: number | undefined): status is number {
+  return status !== undefined && status >= 400 && status < 500 && status !== 429 && status !== 408;
+}
+
 /** Refused is `invalid_grant`, or an authentication that WorkOS wants one more step for. */
 function refusalOf({ body }: BadReply): AuthKitError | undefined {
-  const word = body['code'] ?? body['error'];
+  const word = typeof body['code'] === 'string' ? body['code'] : body['error'];
   // What an organization's policy demands is answered by signing in through its connection.
   const code = word === 'organization_authentication_methods_required' ? 'sso_required' : word;
   if (isUnfinished(code))

@@ -3,7 +3,7 @@ import { AuthKitError } from '../errors.js';
 import type { AuthKitOptions } from '../options.js';
 import { safeReturnTo, type ReturnToRules } from '../return-to.js';
 import { cookie, type CookieConfig } from './cookie.js';
-import { api, issuers, passwords, required, type Api } from './credentials.js';
+import { ADDRESS, api, issuers, passwords, required, type Api } from './credentials.js';
 import { isRecord, type Problems } from './problems.js';
 import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
 import { loginRules, pinned, type LoginRules } from './sign-in.js';
@@ -51,7 +51,10 @@ export function common<SignIn extends object>(
   const lent = options.workos;
   const origin = api(options, env, problems);
   const clientId = required('clientId', options.clientId ?? lent?.clientId, env, problems);
-  const redirect = parseRedirectUri(required('redirectUri', options.redirectUri, env, problems), problems);
+  const redirect = parseRedirectUri(
+    required('redirectUri', options.redirectUri, env, problems, ADDRESS),
+    problems,
+  );
   const routes = parseRoutes(options.routes, door.routes, redirect, problems);
   const rules = returnToRules(options.returnToOrigins, redirect, routes, problems);
   hooks({ onError: options.onError, now: options.now }, problems);
@@ -119,12 +122,14 @@ function returnToRules(value: unknown, redirect: URL, routes: Routes, problems: 
   }
   const routed = Object.values(routes as unknown as Record<string, Routes['login']>)
     .filter((route) => route !== undefined)
-    .map((route) => route.public);
+    .flatMap((route) => [route.public, route.mounted]);
+  // Mounted at the root, the router answers below the prefix of the redirect URI and without it.
+  const login = routes.login ? [`${routes.login.public}/`, `${routes.login.mounted}/`] : [];
   return Object.freeze({
     origin: redirect.origin,
     origins: Array.isArray(origins) ? [...(origins as string[])] : [],
     // The callback too where the application keeps its own route: its query holds a code. `/login/google` is a sign-in.
-    ownPaths: [...routed, redirect.pathname, ...(routes.login ? [`${routes.login.public}/`] : [])],
+    ownPaths: [...new Set([...routed, redirect.pathname, ...login])],
   });
 }
 

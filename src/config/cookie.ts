@@ -51,7 +51,7 @@ export function cookie(
 function checkName({ name, domain, secure }: CookieConfig, problems: Problems): void {
   if (typeof name !== 'string' || !NAME.test(name)) {
     problems.add("cookie.name must be 1 to 64 letters, digits or !#$%&'*+-.^_`|~");
-  } else if (/^__(?:host|secure)-/i.test(name) && !secure) {
+  } else if (/^__(?:host|secure|http)-/i.test(name) && !secure) {
     problems.add(`cookie.name "${name}" needs a redirectUri with https`);
   } else if (/^__host-/i.test(name) && domain !== undefined) {
     problems.add(`cookie.name "${name}" excludes cookie.domain`);

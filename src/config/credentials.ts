@@ -3,16 +3,30 @@ import { isRecord, variable, type Problems } from './problems.js';
 const MIN_BYTES = 32;
 const MIN_CHARACTERS = 10;
 
-/** A value that there is no default for. What came from the environment is named as such. */
-export function required(option: string, value: unknown, env: NodeJS.ProcessEnv, problems: Problems): string {
+/** What goes into a header is visible ASCII; the rest would fail there, long after the start. */
+const WORD = /^[\u0021-\u007e]+$/;
+/** An address may have a name in any script. */
+export const ADDRESS = /^[^\u0000-\u0020\u007f]+$/;
+
+/**
+ * A value that there is no default for. What came from the environment is named as such.
+ *
+ * @param form What it is made of.
+ */
+export function required(
+  option: string,
+  value: unknown,
+  env: NodeJS.ProcessEnv,
+  problems: Problems,
+  form = WORD,
+): string {
   const name = `WORKOS_${option.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
   const found = value ?? variable(env, name);
-
-  if (typeof found === 'string' && /^[^\u0000-\u0020\u007f]+$/.test(found)) return found;
+  if (typeof found === 'string' && form.test(found)) return found;
   problems.add(
     found === undefined
       ? `${option} is missing: pass it, or set ${name}`
-      : `${option} must be a string without spaces or control characters`,
+      : `${option} must be a string without spaces or invisible characters`,
   );
   return '';
 }
@@ -68,24 +82,25 @@ export function api(options: ApiOptions, env: NodeJS.ProcessEnv, problems: Probl
   const lentHttps = lent ? lent.protocol === 'https:' : true;
   const https = options.apiHttps ?? flag(variable(env, 'WORKOS_API_HTTPS')) ?? lentHttps;
   const port = options.apiPort ?? number(variable(env, 'WORKOS_API_PORT')) ?? number(lent?.port);
-  if (typeof hostname !== 'string' || !/^(?:[\w.-]+|\[[\da-f:.]+\])$/i.test(hostname)) {
-    problems.add('apiHostname must be a host name, such as "api.workos.com"');
-  }
   if (typeof https !== 'boolean') problems.add('apiHttps must be true or false');
-  if (
-    port !== undefined &&
-    !(typeof port === 'number' && Number.isInteger(port) && port > 0 && port < 65_536)
-  ) {
-    problems.add('apiPort must be a port number');
-  }
+  const isPort = typeof port === 'number' && Number.isInteger(port) && port > 0 && port < 65_536;
+  if (port !== undefined && !isPort) problems.add('apiPort must be a port number');
   // Where a check failed, the default stands in: nobody will read it, and the other checks go on.
   const found = {
-    hostname: typeof hostname === 'string' ? hostname : 'api.workos.com',
+    hostname: typeof hostname === 'string' ? hostname : '',
     https: https !== false,
-    port: typeof port === 'number' ? port : undefined,
+    port: isPort ? port : undefined,
   };
-  const authority = found.port === undefined ? found.hostname : `${found.hostname}:${found.port}`;
-  return Object.freeze({ ...found, origin: `${found.https ? 'https' : 'http'}://${authority}` });
+  const origin = originOf(found);
+  if (origin === undefined) problems.add('apiHostname must be a host name, such as "api.workos.com"');
+  return Object.freeze({ ...found, origin: origin ?? 'https://api.workos.com' });
+}
+
+/** In the one form that tokens name it in: lower case, and no port that the scheme implies. */
+function originOf({ hostname, https, port }: Omit<Api, 'origin'>): string | undefined {
+  if (!/^(?:[\w.-]+|\[[\da-f:.]+\])$/i.test(hostname)) return undefined;
+  const address = `${https ? 'https' : 'http'}://${hostname}${port === undefined ? '' : `:${port}`}`;
+  return URL.canParse(address) ? new URL(address).origin : undefined;
 }
 
 function lentBase(workos: unknown, problems: Problems): URL | undefined {

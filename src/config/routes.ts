@@ -31,7 +31,7 @@ const NOWHERE = new URL('https://invalid.example/callback');
 export function parseRedirectUri(value: string, problems: Problems): URL {
   if (value === '') return NOWHERE;
   const url = /^https?:\/\/[^/\\]/i.test(value) && URL.canParse(value) ? new URL(value) : undefined;
-  if (!url || url.hash !== '' || url.search !== '' || url.username !== '' || url.password !== '') {
+  if (!url || /[?#]/.test(url.href) || url.username !== '' || url.password !== '') {
     problems.add('redirectUri must be an absolute http(s) URL without query, fragment or credentials');
     return NOWHERE;
   }

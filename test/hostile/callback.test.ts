@@ -11,6 +11,7 @@ import {
   type Place,
   type SealedFields,
 } from '../support/place.js';
+import { random } from '../support/random.js';
 import { tryAll } from '../support/tally.js';
 
 interface QueryRow extends Row {
@@ -112,6 +113,65 @@ function further(): QueryRow[] {
   return rows;
 }
 
+const { pick, some, oneIn, below } = random('callback');
+const PAIRS: readonly (readonly [name: string, values: readonly string[]])[] = [
+  ['code', ['@@CODE@@', '@@CODE@@', '@@CODE@@', 'zz', '', '%00', 'a+b', 'x'.repeat(1025)]],
+  [
+    'state',
+    ['@@STATE@@', '@@STATE@@', '@@STATE@@', '@@STATE@@x', '', 'x', '%EF%BB%BF@@STATE@@', '@@STATE@@%20'],
+  ],
+  ['error', ['', 'access_denied', 'x', '%3Cscript%3E', '%0d%0a', '__proto__']],
+  ['error_description', ['', '%3Cscript%3Ealert(1)%3C/script%3E', '%1b%5b31m', 'x'.repeat(3000)]],
+  ['error_uri', ['javascript:alert(1)', '']],
+  ['iss', ['', 'https://evil.example', '@@ISSUER@@', '@@ISSUER@@']],
+  ['code[]', ['@@CODE@@']],
+  ['state[]', ['@@STATE@@']],
+  ['STATE', ['@@STATE@@']],
+  ['%63ode', ['@@CODE@@']],
+  ['returnTo', ['//evil.example']],
+  ['__proto__[state]', ['@@STATE@@']],
+  ['constructor', ['x']],
+  ['a', ['1', '%', '%ff', '']],
+  ['', ['', 'x']],
+];
+
+/** Queries put together at random, most of them around the right pair. */
+function madeQueries(count: number): string[] {
+  return Array.from({ length: count }, () => {
+    const others = some(PAIRS, 0, 3).map(([name, values]) => `${name}=${pick(values)}`);
+    const right = oneIn(6) ? [] : ['code=@@CODE@@', 'state=@@STATE@@'];
+    const all = [...right, ...others].sort(() => below(3) - 1);
+    return all.join(pick(['&', '&', '&', '&&', ';']));
+  });
+}
+
+/** What RFC 6749 and RFC 9207 make of an answer, in other words than the code's. */
+function isRight(query: string, state: string, code: string, issuer: string): boolean {
+  const params = new URLSearchParams(query);
+  const only = (name: string, ...values: string[]) =>
+    params.getAll(name).length === 1 && values.includes(params.get(name)!);
+  const none = (name: string) => !params.has(name) || only(name, '');
+  return only('state', state) && only('code', code) && none('error') && (none('iss') || only('iss', issuer));
+}
+
+/** A state with one thing changed, in a place of the whole. */
+function bent(state: string): string {
+  const at = below(state.length);
+  const [before, char, after] = [state.slice(0, at), state[at]!, state.slice(at + 1)];
+  const other = pick(['A', 'b', '0', '-', '_', '*', '~', '.']);
+  const changed = pick([
+    before + after,
+    before + char + char + after,
+    before + (other === char ? 'z' : other) + after,
+    before + other + char + after,
+    before + char.toUpperCase() + after,
+    before + char.toLowerCase() + after,
+    after + char + before,
+    before,
+  ]);
+  return changed === state ? `${state}A` : changed;
+}
+
 describe.each(FRAMEWORKS)('answers at the callback on %s', (framework) => {
   let at: Place;
   beforeAll(async () => {
@@ -200,5 +260,45 @@ describe.each(FRAMEWORKS)('answers at the callback on %s', (framework) => {
   test('further rows of the same kinds', async (context) => {
     const rows = further().filter((_, index) => index % FRAMEWORKS.length === FRAMEWORKS.indexOf(framework));
     await tryAll(context, { corpus: 'callback, further', on: framework }, rows, attempt, 1);
+  });
+
+  test('made queries sign in if they are right, and only then', async (context) => {
+    const rows = madeQueries(40).map((query, index) => ({ id: `made${index}`, query }));
+    const before = at.workos.callsTo('code').length;
+    let signedIn = 0;
+    await tryAll(context, { corpus: 'callback-queries, made', on: framework }, rows, async ({ query }) => {
+      const { state, code, cookie } = await at.begin();
+      const issuer = at.workos.url;
+      const filled = query
+        .replaceAll('@@STATE@@', state)
+        .replaceAll('@@CODE@@', code)
+        .replaceAll('@@ISSUER@@', encodeURIComponent(issuer));
+      const reply = await ask(filled, cookie);
+      sound(reply);
+      const isIn = sessionCookies(reply).length > 0;
+      if (isIn) signedIn += 1;
+      expect(isIn, query).toBe(isRight(filled, state, code, issuer));
+      if (reply.location !== undefined) expect(new URL(reply.location).origin).toBe(at.origin);
+      expect(reply.body).not.toMatch(/<script|javascript:|alert\(/i);
+      return 1;
+    });
+    expect(signedIn).toBeGreaterThan(rows.length / 10);
+    // A code that WorkOS does not know costs a call too, and nothing else does.
+    expect(at.workos.callsTo('code').length - before).toBeLessThan(rows.length);
+  });
+
+  test('a state with anything changed is none, with a cookie that says the same', async (context) => {
+    const rows = Array.from({ length: 40 }, (_, index) => ({ id: `made${index}` }));
+    const before = at.workos.callsTo('code').length;
+    const begun = await at.begin();
+    await tryAll(context, { corpus: 'state-params, made', on: framework }, rows, async () => {
+      const state = bent(begun.state);
+      const cookie = `${begun.cookie}; wos-auth-verifier-${fingerprint(state)}=${state}`;
+      const reply = await ask(`code=${begun.code}&state=${encodeURIComponent(state)}`, cookie);
+      expect({ status: reply.status, session: sessionCookies(reply) }).toEqual({ status: 400, session: [] });
+      return 1;
+    });
+    expect(at.workos.callsTo('code').length).toBe(before);
+    expect(sessionCookies(await at.finish(begun))).toHaveLength(1);
   });
 });

@@ -5,6 +5,7 @@ import { authkit, requireAuth } from 'authkit-express';
 import { createTestWorkOS, type TestWorkOS } from 'authkit-express/testing';
 import { FRAMEWORKS, serve, type Site } from '../support/apps.js';
 import { corpus, type Row } from '../support/corpora.js';
+import { random } from '../support/random.js';
 import { tryAll } from '../support/tally.js';
 
 interface HeaderRow extends Row {
@@ -159,6 +160,59 @@ function further(): HeaderRow[] {
   return rows;
 }
 
+interface MadeRow extends HeaderRow {
+  isPage: boolean;
+}
+
+const ACCEPTS: readonly (readonly [accept: string, isHtml: boolean])[] = [
+  ['text/html', true],
+  ['TEXT/HTML', true],
+  ['text/html;q=0.1', true],
+  ['text/html;level=1;q=0.001', true],
+  ['application/json, text/html', true],
+  ['application/json,text/html ; q=1', true],
+  ['text/html;q=0, text/html;level=2', true],
+  ['text/html;q=0', false],
+  ['text/html; Q=0.000', false],
+  ['application/json, text/html ;q=0.0', false],
+  ['*/*', false],
+  ['text/*', false],
+  ['application/xhtml+xml', false],
+  ['text/htmlx', false],
+  ['x-text/html', false],
+  ['text/html-x, a/b', false],
+  ['', false],
+  [',', false],
+  [';', false],
+  ['application/json;profile="text/html"', false],
+];
+
+/** What a client says of itself, beside what it claims to be. */
+function made(count: number): MadeRow[] {
+  const { pick, some, oneIn } = random('headers');
+  return Array.from({ length: count }, (_, index) => {
+    const spoofed = some(SPOOFED, 0, 3).map((name) => [name, pick(VALUES)]);
+    const [accept, isHtml] = pick(ACCEPTS);
+    const mode = oneIn(2)
+      ? pick(['navigate', 'cors', 'no-cors', 'NAVIGATE', 'navigate, navigate', '', 'x'])
+      : undefined;
+    const authorization = oneIn(4) ? pick(AUTHORIZATIONS) : undefined;
+    const isXhr = oneIn(5);
+    const headers = {
+      ...(Object.fromEntries(spoofed) as Record<string, string>),
+      accept,
+      ...(mode === undefined ? {} : { 'sec-fetch-mode': mode }),
+      ...(isXhr ? { 'x-requested-with': pick(['XMLHttpRequest', '', 'x']) } : {}),
+      ...(oneIn(3) ? { host: pick(HOSTS) } : {}),
+      ...(authorization === undefined ? {} : { authorization }),
+    };
+    // Who brings a token is told what is wrong with it.
+    const bringsToken = /^bearer(?: |$)/i.test(authorization ?? '');
+    const isPage = (mode ? mode === 'navigate' : isHtml && !isXhr) && !bringsToken;
+    return { id: `made${index}`, path: '/protected', headers, isPage };
+  });
+}
+
 const SETTINGS = FRAMEWORKS.flatMap((framework) =>
   framework.startsWith('express')
     ? ([
@@ -251,5 +305,19 @@ describe.each(SETTINGS)('headers on %s, trust proxy %s', (framework, trustProxy)
 
   test('further rows of the same kinds', async (context) => {
     await tryAll(context, { corpus: 'headers, further', on: framework }, further(), attempt);
+  });
+
+  test('made rows: a page load is led to sign-in, anything else is told', async (context) => {
+    await tryAll(context, { corpus: 'headers, made', on: framework }, made(150), async (row) => {
+      const reply = await ask(row);
+      if (!reply || reply.status === 400) return 0;
+      expect({ status: reply.status, cookies: reply.cookies }).toEqual({
+        status: row.isPage ? 302 : 401,
+        cookies: [],
+      });
+      if (row.isPage) expect(reply.location).toBe('/auth/login?returnTo=%2Fprotected');
+      expect(served).toBe(0);
+      return 1;
+    });
   });
 });

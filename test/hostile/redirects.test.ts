@@ -5,6 +5,7 @@ import { corpus, type Row } from '../support/corpora.js';
 import { place, staysOn, type Place } from '../support/place.js';
 import { tryAll } from '../support/tally.js';
 import { furtherRedirects } from './further.js';
+import { goodAddresses, hostileAddresses } from './made/addresses.js';
 
 interface RedirectRow extends Row {
   input: string;
@@ -59,6 +60,32 @@ describe.each(FRAMEWORKS)('open redirects on %s', (framework) => {
     await tryAll(context, { corpus: 'open-redirect, further', on: framework }, rows, threeWays);
   });
 
+  const share = <T>(rows: readonly T[]) =>
+    rows.filter((_, index) => index % 4 === FRAMEWORKS.indexOf(framework));
+
+  test('made rows of the same kinds, three ways', async (context) => {
+    const rows = share(hostileAddresses(160));
+    await tryAll(context, { corpus: 'open-redirect, made', on: framework }, rows, threeWays);
+  });
+
+  test('made good values are kept, three ways', async (context) => {
+    const rows = share(goodAddresses(160));
+    await tryAll(context, { corpus: 'open-redirect-accept, made', on: framework }, rows, async (row) => {
+      const input = row.input.replace('@@ORIGIN@@', at.origin);
+      const lands = async (begun: Parameters<Place['finish']>[0]) => {
+        const { location } = await at.finish(begun);
+        expect(location).toBe(new URL(input, `${at.origin}/auth/callback`).href);
+      };
+      await lands(await at.begin(input));
+      await lands(await at.sealed({ returnTo: input }));
+      // What a client sends as a request target has no fragment, and no other characters.
+      if (!/^\/[!-~]*$/.test(input) || input.includes('#')) return 2;
+      const [, login = ''] = /^location: (.*)\r$/im.exec(await at.raw(input, ['Accept: text/html'])) ?? [];
+      await lands(await at.begin(new URL(login, at.origin).searchParams.get('returnTo')!));
+      return 3;
+    });
+  });
+
   test('good values are kept', async (context) => {
     const rows = corpus<RedirectRow & { must_resolve_to: string }>('open-redirect-accept');
     await tryAll(context, { corpus: 'open-redirect-accept', on: framework }, rows, async (row) => {
@@ -79,6 +106,25 @@ test('further rows of the same kinds never leave the origin', async (context) =>
     if (safe === undefined) return 1;
     staysOn(origin, safe);
     expect(safeReturnTo(safe, rules)).toBe(safe);
+    return 1;
+  });
+});
+
+test('made rows of the same kinds never leave the origin, and good ones stay what they are', async (context) => {
+  const origin = 'https://app.example.com';
+  const rules = { origin, origins: [], ownPaths: ['/auth/login', '/auth/callback', '/auth/logout'] };
+  const good = new Set(goodAddresses(2000));
+  const rows = [...hostileAddresses(4000), ...good];
+  await tryAll(context, { corpus: 'open-redirect, made', on: 'function' }, rows, (row) => {
+    const input = row.input.replace('@@ORIGIN@@', origin);
+    const safe = safeReturnTo(input, rules);
+    if (safe === undefined) {
+      expect(good.has(row), input).toBe(false);
+      return 1;
+    }
+    staysOn(origin, safe);
+    expect(safeReturnTo(safe, rules)).toBe(safe);
+    expect(new URL(safe, `${origin}/auth/callback`).href).toBe(new URL(input, origin).href);
     return 1;
   });
 });

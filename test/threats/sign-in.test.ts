@@ -98,6 +98,11 @@ test('T06 coming back to login, logout or callback is no way to loop or to sign 
     expect(landed.url, own).toBe(`${origin}/`);
     expect(await browser.cookie(origin, 'wos-session')).toBeDefined();
   }
+  // Mounted at the root with a prefix in the redirect URI, the routes answer at both.
+  const at = await place('express5');
+  onTestFinished(() => at.close());
+  for (const own of ['/login', '/Login/google', '/logout', '/callback', '/auth/login', '/auth/logout'])
+    expect((await at.finish(await at.begin(own))).location, own).toBe(`${at.origin}/`);
 });
 
 test('T07 a query changes neither redirect_uri nor client_id, and what is pinned stays', async () => {
