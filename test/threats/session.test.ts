@@ -1,10 +1,11 @@
+import { createHmac, createPublicKey, generateKeyPairSync, sign, type JsonWebKey } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { requireAuth, signedIn } from 'authkit-express';
-import { seal } from '../../src/seal.js';
-import { newTransaction, sealTransaction } from '../../src/transaction.js';
+import { open, seal } from '../../src/seal.js';
+import { fingerprint, newTransaction, sealTransaction } from '../../src/transaction.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, world } from '../support/world.js';
 
@@ -15,7 +16,9 @@ const flip = (text: string, at: number) =>
 test('T08 a session altered anywhere is nobody, never an error', async () => {
   const { origin, cookie, served } = await world('express5');
   const session = (await cookie()).split('=')[1]!;
-  for (let at = 0; at < session.length; at += 97) {
+  // Each part of the seal, the last characters of its MAC included.
+  const places = Array.from({ length: Math.ceil(session.length / 97) }, (_, index) => index * 97);
+  for (const at of [...places, session.length - 12, session.length - 30]) {
     const reply = await send(`${origin}/account`, {
       headers: { ...FETCH, cookie: `wos-session=${flip(session, at)}` },
     });
@@ -38,17 +41,40 @@ test('T09 a transaction is no session, and a session no transaction', async () =
   });
   expect(asSession.status).toBe(401);
   const session = (await cookie()).split('=')[1]!;
-  const asState = await send(`${origin}/callback?code=x&state=${session}`, { headers: NAVIGATION });
-  expect(asState.status).toBe(400);
+  // Either in the form of both, so that the purpose alone tells.
+  const binding = { clientId, redirectUri: `${origin}/callback` };
+  const both = {
+    ...(open(session, [cookiePassword], workos.clock.now()) as object),
+    ...{ ...transaction, ...binding },
+  };
+  const sealed = (purpose: string) => seal({ ...both, purpose }, cookiePassword);
+  const ask = (value: string) =>
+    send(`${origin}/account`, { headers: { ...FETCH, cookie: `wos-session=${value}` } });
+  expect((await ask(await sealed('transaction'))).status).toBe(401);
   expect(served()).toBe(0);
+  for (const value of [session, await sealed('session'), await sealed('client-code')]) {
+    const cookies = `wos-auth-verifier-${fingerprint(value)}=${value}`;
+    const headers = { ...NAVIGATION, cookie: cookies };
+    const asState = await send(`${origin}/callback?code=x&state=${value}`, { headers });
+    expect(asState.status).toBe(400);
+  }
+  expect(workos.callsTo('code')).toEqual([]);
 });
 
 test('T10 cookies are HttpOnly, of this path, SameSite, and Secure under https', async () => {
   const secure = 'https://app.example.com/callback';
-  const { origin } = await world('express5', { authkit: { redirectUri: secure } });
+  const { origin, cookie, workos } = await world('express5', { authkit: { redirectUri: secure } });
   const { setCookies } = await send(`${origin}/login`, { headers: NAVIGATION });
   expect(setCookies).toHaveLength(1);
   expect(setCookies[0]).toMatch(/; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
+  const old = await cookie();
+  workos.clock.advance(LATER);
+  const renewed = await send(`${origin}/account`, { headers: { ...FETCH, cookie: old } });
+  const ended = await send(`${origin}/logout`, { method: 'POST', headers: { cookie: old } });
+  for (const { setCookies: lines } of [renewed, ended]) {
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/^wos-session=.*; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
+  }
 });
 
 test('T11 junk before or behind the session is read past, the same way each time', async () => {
@@ -153,24 +179,53 @@ test('T18 a forged token in a genuine seal: none, HS256 with the public key, its
     exp: now + 300,
   };
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const heads = [
-    { alg: 'none', kid },
-    { alg: 'HS256', kid },
-    { alg: 'RS256', kid, jku: 'http://127.0.0.1:1/' },
-    { alg: 'RS256', kid: '../../x' },
-    { alg: 'RS256', kid, jwk: keys[0] },
-    { alg: 'RS256', kid, crit: ['x'] },
+  const attacker = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const own = attacker.publicKey.export({ format: 'jwk' });
+  let asked = 0;
+  const server = createServer((_req, res) => {
+    asked += 1;
+    res.end(JSON.stringify({ keys: [{ ...own, kid, alg: 'RS256', use: 'sig' }] }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const jku = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const genuine = createPublicKey({ key: keys[0] as JsonWebKey, format: 'jwk' });
+  const pem = genuine.export({ format: 'pem', type: 'spki' });
+  const byOwnKey = (text: string) => sign('RSA-SHA256', Buffer.from(text), attacker.privateKey);
+  const byPublicKey = (text: string) => createHmac('sha256', pem).update(text).digest();
+  const forged: [head: object, by: (text: string) => Buffer][] = [
+    [{ alg: 'none', kid }, () => Buffer.alloc(0)],
+    [{ alg: 'none', kid }, byOwnKey],
+    [{ alg: 'HS256', kid }, byPublicKey],
+    [{ alg: 'RS256', kid }, byPublicKey],
+    [{ alg: 'RS256', kid }, byOwnKey],
+    [{ alg: 'RS256', kid, jku }, byOwnKey],
+    [{ alg: 'RS256', kid, x5u: jku }, byOwnKey],
+    [{ alg: 'RS256', kid, jwk: own }, byOwnKey],
+    [{ alg: 'RS256', jwk: own }, byOwnKey],
+    [{ alg: 'RS256', kid: '../../x' }, byOwnKey],
   ];
-  for (const head of heads) {
-    const accessToken = `${part(head)}.${part(claims)}.${'A'.repeat(342)}`;
-    const value = await seal(
-      { accessToken, refreshToken: 'unknown', user: { id: 'user_1' } },
-      workos.options.cookiePassword,
-    );
-    const reply = await send(`${origin}/account`, { headers: { ...FETCH, cookie: `wos-session=${value}` } });
+  const ask = async (accessToken: string) => {
+    const session = { accessToken, refreshToken: 'unknown', user: { id: 'user_1' } };
+    const value = await seal(session, workos.options.cookiePassword);
+    return send(`${origin}/account`, { headers: { ...FETCH, cookie: `wos-session=${value}` } });
+  };
+  for (const [head, by] of forged) {
+    const text = `${part(head)}.${part(claims)}`;
+    const reply = await ask(`${text}.${by(text).toString('base64url')}`);
     expect(reply.status, JSON.stringify(head)).toBe(401);
   }
-  expect(served()).toBe(0);
+  expect({ served: served(), asked }).toEqual({ served: 0, asked: 0 });
+  // The same claims, and what WorkOS signs.
+  const right = await workos.signToken(claims);
+  expect((await ask(right)).status).toBe(200);
+  // Another algorithm, and an extension, that the header of a right signature names.
+  const [, body = '', signature = ''] = right.split('.');
+  for (const head of [
+    { alg: 'RS256', kid, crit: ['x'] },
+    { alg: 'RS512', kid },
+  ])
+    expect((await ask(`${part(head)}.${body}.${signature}`)).status).toBe(401);
 });
 
 test('T19 a genuine token of another client, issuer, person or kind signs nobody in', async () => {
