@@ -147,8 +147,9 @@ const NONE: readonly string[] = [];
  * every request, and taking the whole header apart costs more than all else that a remembered session needs.
  */
 function onlyValue(header: string | undefined, name: string): readonly string[] | undefined {
-  const start = header?.indexOf(name) ?? -1;
-  if (header === undefined || start === -1) return NONE;
+  if (header === undefined) return NONE;
+  const start = header.indexOf(name);
+  if (start === -1) return NONE;
   const equals = start + name.length;
   if (header[equals] !== '=' || (start > 0 && !header.startsWith('; ', start - 2))) return undefined;
   const end = header.indexOf(';', equals);
@@ -181,11 +182,9 @@ function split(text: string, size: number): string[] {
 
 /** Names of pending flows that have to go for a new one of `bytes`, oldest first. */
 function surplus(pending: readonly [string, string][], bytes: number): string[] {
-  const kept = [...pending];
-  const size = () => kept.reduce((sum, [key, value]) => sum + key.length + value.length, bytes);
-  const dropped = [];
-  while (kept.length > 0 && (kept.length + 1 > MAX_PENDING || size() > MAX_PENDING_BYTES)) {
-    dropped.push((kept.shift() as [string, string])[0]);
-  }
-  return dropped;
+  const size = (kept: typeof pending) =>
+    kept.reduce((sum, [key, value]) => sum + key.length + value.length, bytes);
+  const fits = (kept: typeof pending) => kept.length < MAX_PENDING && size(kept) <= MAX_PENDING_BYTES;
+  const kept = pending.findIndex((_, i) => fits(pending.slice(i)));
+  return (kept === -1 ? pending : pending.slice(0, kept)).map(([key]) => key);
 }

@@ -42,6 +42,7 @@ test.each<[string | undefined, string[]]>([
   ['=x; wos-session=a', ['a']],
   ['wos-session', []],
   [' wos-session=a', ['a']],
+  ['wos-session= a', ['a']],
   ['wos-session= a ; other=b', ['a']],
   ['wos-session=a; other=b', ['a']],
   ['other=b; wos-session=a', ['a']],

@@ -67,6 +67,19 @@ test.each<[string, Form]>([
   expect(open(made(form), [PASSWORD], 0)).toBeUndefined();
 });
 
+test('a seal without its last part, or without any: not one of ours, and no exception', () => {
+  const sealed = made();
+  for (const cut of [sealed.slice(0, sealed.lastIndexOf('*')), 'Fe26.2*'])
+    expect(open(`${cut}~2`, [PASSWORD], 0)).toBeUndefined();
+});
+
+test('characters of several bytes survive wherever a block of the cipher ends', () => {
+  for (let before = 0; before < 16; before += 1) {
+    const data = { text: 'x'.repeat(before) + 'é日😀'.repeat(4) };
+    expect(open(made({ plain: JSON.stringify(data) }), [PASSWORD], 0)).toEqual(data);
+  }
+});
+
 test('a seal expires a minute late, to the millisecond', () => {
   const sealed = made({ expiration: '1000000' });
   expect(open(sealed, [PASSWORD], 1_059_999)).toEqual({ a: 1 });
