@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest';
 import { open, seal } from '../../src/seal.js';
-import { openSession, renewed, sealSession, sessionIdOf, toSession } from '../../src/session.js';
+import {
+  identityIn,
+  identityOf,
+  openSession,
+  renewed,
+  sealSession,
+  sessionIdOf,
+  toSession,
+} from '../../src/session.js';
 
 const PASSWORD = 'correct-horse-battery-staple-0123456789';
 const user = { object: 'user', id: 'user_1', email: 'ada@example.com' } as never;
@@ -89,4 +97,14 @@ test('the session id is that of the access token, if it has one', () => {
   expect(sessionIdOf(toSession(tokens, {}))).toBe('session_1');
   for (const accessToken of ['', 'x', 'x.y.z', token({}), token({ sid: '' }), token({ sid: 1 })])
     expect(sessionIdOf(toSession({ ...tokens, accessToken }, {}))).toBeUndefined();
+});
+
+test('a session is known by its id, its user and when its token was issued, and what has no form of these is nobody', () => {
+  const accessToken = token({ sid: 'session_1', sub: 'user_of_the_token', iat: 5 });
+  const identity = { sessionId: 'session_1', userId: 'user_1', issuedAt: 5 };
+  expect(identityOf(toSession({ ...tokens, accessToken }, {}))).toEqual(identity);
+  expect(identityIn({ sid: 'session_1', sub: 'user_1', iat: 5 })).toEqual(identity);
+  const nobody = { sessionId: undefined, userId: '', issuedAt: 0 };
+  for (const claims of [{}, { sid: 1, sub: 1, iat: '5' }, { sid: '', sub: '' }])
+    expect(identityIn(claims)).toEqual(nobody);
 });
