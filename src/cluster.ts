@@ -103,7 +103,12 @@ async function settle(result: Refreshed, session: Session, options: ClusterOptio
   }
   if (!isOver(result)) return result;
   const refused = await store.add('refresh', id, REFUSED, ttl);
-  const found = refused.kind === 'taken' ? await look(session, options) : undefined;
+  let found = refused.kind === 'taken' ? await look(session, options) : undefined;
+  if (refused.kind === 'taken' && found === undefined) {
+    // There is something: a replica that does not know it yet is asked once more.
+    await pause(LAST_LOOK);
+    found = await look(session, options);
+  }
   return found === undefined || found === 'unreachable' ? result : found;
 }
 

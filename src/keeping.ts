@@ -1,7 +1,7 @@
 import type { Renewed } from './renewal.js';
 import type { Session } from './session.js';
 import { createSessionIds } from './session-id.js';
-import { createShelf, type Missing } from './shelf.js';
+import { createShelf, type Missing, type Unread } from './shelf.js';
 import type { SharedStore } from './stores/index.js';
 
 /** Where sessions are kept: in the cookie itself, or in the store with an id in the cookie. */
@@ -19,7 +19,7 @@ export interface Keeping {
   /** Keeps a new session and returns its cookie value; `undefined` if the store cannot take it. */
   start: (session: Session) => Promise<string | undefined>;
   /** Deletes a session from the store, if it lies there. */
-  drop: (session: Session) => Promise<unknown>;
+  drop: (session: Session | Unread) => Promise<unknown>;
 }
 
 export interface KeepingOptions {
@@ -62,8 +62,8 @@ function withStore(options: KeepingOptions & { store: SharedStore }): Keeping {
     (await shelf.add(id, session)) === 'done' ? ids.write(id, session) : undefined;
   const common = {
     open: (value: string) => {
-      const id = ids.read(value);
-      return id === undefined ? open(value) : shelf.find(id);
+      const name = ids.read(value);
+      return name ? shelf.find(name) : open(value);
     },
     isElsewhere,
     drop: shelf.remove,

@@ -20,8 +20,8 @@ import { publish } from './events.js';
 import { sendPage } from './pages.js';
 import { safeReturnTo } from './return-to.js';
 import { isForeign } from './same-origin.js';
-import { sessionIdOf } from './session.js';
-import type { Sessions } from './sessions.js';
+import { sessionIdIn, type Sessions } from './sessions.js';
+import { isMissing } from './shelf.js';
 import type { OpenVisit } from './visit.js';
 import type { WorkOSDoor } from './workos.js';
 
@@ -52,8 +52,8 @@ export function createEndSession({ config, cookies, sessions, openVisit, door }:
     cookies.clearSession(req, res);
     cookies.clearTransactions(req, res);
     await told;
-    const sessionId = session && sessionIdOf(session);
-    if (session) {
+    const sessionId = session && sessionIdIn(session);
+    if (session && !isMissing(session)) {
       const { user, organizationId } = session;
       publish('sign-out', { clientId: config.clientId, userId: user.id, sessionId, organizationId });
     }

@@ -1,21 +1,32 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Renewed } from './renewal.js';
 import { log } from './log.js';
 import type { Session } from './session.js';
-import type { Entry, SharedStore } from './stores/index.js';
+import type { SessionName } from './session-id.js';
+import type { Entry, Found, SharedStore } from './stores/index.js';
 
-/** `gone`: the store has nothing under that id. `unreachable`: it cannot say, or what it says cannot be read now. */
-export type Missing = { readonly kind: 'gone' } | { readonly kind: 'unreachable' };
+/** The store cannot say, or what it says cannot be read now; what the cookie says is known. */
+export interface Unread {
+  readonly kind: 'unreachable';
+  readonly name: SessionName;
+}
+
+/** `gone`: the store has nothing under that id. */
+export type Missing = { readonly kind: 'gone' } | Unread;
+
+/** A replica that was read from may not know yet what was written: it is asked once more after so many milliseconds. */
+const CATCHES_UP = 50;
 
 /** Sessions in the store, under their ids. */
 export interface Shelf {
-  find: (id: string) => Promise<Session | Missing>;
+  find: (name: SessionName) => Promise<Session | Missing>;
   /** The id under which a session was found or put. */
   idOf: (session: Session) => string | undefined;
   /** Puts a session where none is yet. */
   add: (id: string, session: Session) => Promise<'done' | 'unreachable'>;
   /** Puts a renewed session in place of the one before. */
   replace: (id: string, before: Session, next: Renewed) => Promise<'done' | Missing['kind']>;
-  remove: (session: Session) => Promise<unknown>;
+  remove: (session: Session | Unread) => Promise<unknown>;
 }
 
 export interface ShelfOptions {
@@ -32,7 +43,7 @@ interface Place {
   readonly entry: Entry;
 }
 
-export function isMissing(found: Session | Missing): found is Missing {
+export function isMissing<Kind extends Missing>(found: Session | Kind): found is Kind {
   return 'kind' in found;
 }
 
@@ -41,7 +52,7 @@ export function createShelf(options: ShelfOptions): Shelf {
   const places = new WeakMap<Session, Place>();
   const renewals = new WeakMap<Renewed, Map<string, ReturnType<Shelf['replace']>>>();
   return {
-    find: (id) => find(id, options, places),
+    find: (name) => find(name, options, places),
     idOf: (session) => places.get(session)?.id,
     async add(id, session) {
       const added = await store.add('session', id, await seal(session), lifetime);
@@ -56,27 +67,36 @@ export function createShelf(options: ShelfOptions): Shelf {
       return result;
     },
     async remove(session) {
-      const place = places.get(session);
-      if (place) await store.remove('session', place.id);
+      const id = isMissing(session) ? session.name.id : places.get(session)?.id;
+      if (id !== undefined) await store.remove('session', id);
     },
   };
 }
 
 async function find(
-  id: string,
+  name: SessionName,
   { store, open }: ShelfOptions,
   places: WeakMap<Session, Place>,
 ): Promise<Session | Missing> {
-  const entry = await store.get('session', id);
+  const { id } = name;
+  const entry = await read(id, store);
   if (entry.kind === 'miss') return { kind: 'gone' };
   const session = entry.kind === 'hit' ? open(entry.text) : undefined;
   if (entry.kind !== 'hit' || !session) {
     // Another process may be able to read it, and this one after its next start: nobody is signed out over that.
     log('session', { unknown: entry.kind });
-    return { kind: 'unreachable' };
+    return { kind: 'unreachable', name };
   }
   places.set(session, { id, entry });
   return session;
+}
+
+/** What is not there is looked for once more. */
+async function read(id: string, store: SharedStore): Promise<Found> {
+  const entry = await store.get('session', id);
+  if (entry.kind !== 'miss') return entry;
+  await pause(CATCHES_UP);
+  return store.get('session', id);
 }
 
 async function write(
@@ -92,7 +112,7 @@ async function write(
     : await store.add('session', id, sealed, lifetime);
   if (written.kind === 'unreachable') return written.kind;
   // If it is not as it was, another process has written it, or somebody has ended the session meanwhile.
-  const entry = written.kind === 'hit' ? written : await store.get('session', id);
+  const entry = written.kind === 'hit' ? written : await read(id, store);
   if (entry.kind === 'hit') places.set(session, { id, entry });
   return entry.kind === 'miss' ? 'gone' : 'done';
 }

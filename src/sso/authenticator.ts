@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Authentication, Authenticator } from '../authenticate.js';
 import type { SSOConfig } from '../config/index.js';
 import type { Session } from '../session.js';
+import { isMissing } from '../shelf.js';
 import type { Sessions } from '../sessions.js';
 import { claimsOf, openSSOSession, toSession } from './session.js';
 
@@ -38,7 +39,8 @@ export function createSSOAuthenticator(config: SSOConfig): {
     sessions: {
       peek: (values) => Promise.resolve(first(values)?.session),
       end(session) {
-        ended.set(idOf(session), true);
+        // Nothing of it lies in a store, so that it is always at hand.
+        if (!isMissing(session)) ended.set(idOf(session), true);
         return Promise.resolve();
       },
     },
