@@ -12,6 +12,7 @@ import {
   type SealedFields,
 } from '../support/place.js';
 import { random } from '../support/random.js';
+import { MUTATIONS } from '../support/states.js';
 import { tryAll } from '../support/tally.js';
 
 interface QueryRow extends Row {
@@ -21,33 +22,6 @@ interface QueryRow extends Row {
   expect: string;
   note?: string;
 }
-
-const MUTATIONS: Record<string, (state: string) => string> = {
-  append: (state) => `${state}x`,
-  prepend: (state) => `x${state}`,
-  truncate1: (state) => state.slice(0, -1),
-  truncate10: (state) => state.slice(0, -10),
-  half: (state) => state.slice(0, state.length / 2),
-  upper: (state) => state.toUpperCase(),
-  lower: (state) => state.toLowerCase(),
-  reversed: (state) => Array.from(state).reverse().join(''),
-  doubled: (state) => state + state,
-  urlencoded2x: (state) => state.replaceAll('*', '%252A'),
-  firstCharFlip: (state) => `G${state.slice(1)}`,
-  lastCharFlip: (state) => state.slice(0, -1) + (state.endsWith('2') ? '3' : '2'),
-  midFlip: (state) => state.slice(0, 150) + (state[150] === 'A' ? 'B' : 'A') + state.slice(151),
-  leadingSpace: (state) => `%20${state}`,
-  trailingSpace: (state) => `${state}%20`,
-  plus: (state) => `${state}+`,
-  newline: (state) => `${state}%0a`,
-  nulAppend: (state) => `${state}%00`,
-  nulPrepend: (state) => `%00${state}`,
-  stripVersion: (state) => state.slice(0, -2),
-  otherVersion: (state) => `${state.slice(0, -1)}3`,
-  padded: (state) => `${state}%3D%3D`,
-  quoted: (state) => `%22${state}%22`,
-  bom: (state) => `%EF%BB%BF${state}`,
-};
 
 const HOSTILE_RETURNS = [
   '//evil.example',
