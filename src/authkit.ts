@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http';
 import { createAnswer } from './answer.js';
-import { authKitParameters } from './authorization/index.js';
+import { authKitParameters as parameters } from './authorization/index.js';
 import { createCallback } from './callback.js';
 import { clientUrl } from './client-code.js';
 import { resolveConfig } from './config/index.js';
@@ -11,6 +11,7 @@ import { createExchange } from './exchange.js';
 import type { Middleware } from './http.js';
 import { createLogin } from './login.js';
 import { createEndSession, createLogout } from './logout.js';
+import { createLostSessions } from './lost-sessions.js';
 import { createManagement, type Management } from './management.js';
 import { createAuthOf, createMethods, switchPartsOf, type Methods } from './methods.js';
 import type { AuthKitOptions } from './options.js';
@@ -55,8 +56,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const answer = createAnswer(config);
   const openVisit = createVisits({ config, cookies, authenticator, answer, tokens, patience });
   const { authorizationUrl } = door;
-  const parameters = authKitParameters;
-  const signIn = createSignIn({ config, cookies, parameters, authorizationUrl });
+  const losses = createLostSessions({ config, cookies, openVisit });
+  const signIn = createSignIn({ config, cookies, losses, parameters, authorizationUrl });
   const save = createSaveAttributes(config, door);
   const exchange = createExchange({ config, door, verify, save });
   const complete = createSignInCompletion(config.now, async (reply) => {
@@ -76,7 +77,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     provider: createLogin(login, { hasProvider: true }),
     signUp: createLogin(login, { fixed: { screenHint: 'sign-up' } }),
     callback: createCallback({
-      ...{ config, cookies, openVisit, complete, answer },
+      ...{ config, cookies, openVisit, complete, answer, losses },
       handOver: (reply, transaction) => clientUrl(reply, transaction, config),
       restart: createRestart(signIn),
     }),

@@ -5,6 +5,7 @@ import type { Cookies } from './cookies.js';
 import { AuthKitError } from './errors.js';
 import { isPageLoad, noStore, query, redirect, type Handler, type Request, type Response } from './http.js';
 import { publish } from './events.js';
+import type { LostSessions } from './lost-sessions.js';
 import { sendPage } from './pages.js';
 import type { Completed, CompleteSignIn } from './sign-in-completion.js';
 import { isSame, openTransaction, type Transaction } from './transaction.js';
@@ -21,6 +22,7 @@ export interface CallbackParts {
   openVisit: OpenVisit;
   complete: CompleteSignIn;
   answer: AnswerError;
+  losses: Pick<LostSessions, 'expect' | 'give'>;
   /** What becomes of a code that nobody here asked for; default: the login route, without looking at the code. */
   unsolicited?: (code: string, req: Request, res: Response) => Promise<Completed | Elsewhere | 'answered'>;
   /** Where the code of a client's own flow goes, or the error in its place. */
@@ -43,7 +45,7 @@ type Restart = (
 
 /** `GET /callback`: WorkOS sends the browser back with a code, or with an error. Always ends in a redirect or a page. */
 export function createCallback(parts: CallbackParts): Handler {
-  const { config, answer, handOver } = parts;
+  const { config, answer, handOver, losses } = parts;
   return async (req, res) => {
     if (req.method === 'HEAD') return noStore(res, '');
     let transaction: Transaction | undefined;
@@ -55,8 +57,11 @@ export function createCallback(parts: CallbackParts): Handler {
       if (!transaction) return await withoutTransaction(req, res, parts);
       const code = codeOf(params, config);
       if (isClients(transaction) && handOver) return redirect(res, await handOver(code, transaction));
+      if (transaction.isRepeat) throw losses.give(req, res);
       const done = await parts.complete({ state, code, transaction, req, res });
-      return done === 'spent' ? await withoutTransaction(req, res, parts) : finish(done, req, res, parts);
+      return done === 'spent'
+        ? await withoutTransaction(req, res, parts)
+        : await finish(done, req, res, parts);
     } catch (error) {
       if (!(error instanceof AuthKitError)) throw error;
       publish('sign-in-failed', { clientId: config.clientId, code: error.code });
@@ -73,15 +78,16 @@ function isClients({ clientChallenge }: Transaction): boolean {
   return clientChallenge !== undefined;
 }
 
-function finish(
+async function finish(
   done: Completed | Elsewhere | 'answered',
   req: Request,
   res: Response,
-  { cookies, config }: CallbackParts,
-): 'sent' {
+  { cookies, config, losses }: CallbackParts,
+): Promise<'sent'> {
   if (done === 'answered') return 'sent';
   if ('location' in done) return redirect(res, done.location);
   cookies.setSession(req, res, done.sealed, () => true);
+  await losses.expect(res);
   return land(res, done.returnTo, config);
 }
 

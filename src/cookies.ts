@@ -1,5 +1,7 @@
 import { stringifySetCookie } from 'cookie';
+import { ARRIVAL_LIFETIME } from './arrival.js';
 import type { CookieConfig } from './config/index.js';
+import { onlyValue, pairs } from './cookie-header.js';
 import { AuthKitError } from './errors.js';
 import type { Request, Response } from './http.js';
 import { sendCookie } from './response-head.js';
@@ -19,6 +21,9 @@ const MAX_PENDING_BYTES = 6144;
 /** Longest sealed transaction, in bytes. */
 export const MAX_TRANSACTION = 3800;
 
+/** The session's default name is no part of it: that is looked for in the whole header. */
+const ARRIVAL = 'wos-signed-in';
+
 /** The only place that knows the names and attributes of our cookies. */
 export interface Cookies {
   /** Values of the session cookie that may be the session, likeliest first. */
@@ -29,7 +34,12 @@ export interface Cookies {
    * @throws {AuthKitError} `cookie_too_large`
    */
   setSession: (req: Request, res: Response, sealed: string, isLive: () => boolean) => void;
+  /** Clears the arrival too: what is ended on purpose is not missed. */
   clearSession: (req: Request, res: Response) => void;
+  /** Values of the cookie that tells of a sign-in seconds ago. */
+  arrivalValues: (req: Request) => readonly string[];
+  setArrival: (res: Response, sealed: string) => void;
+  clearArrival: (req: Request, res: Response) => void;
   /** Values of the cookie that belongs to this state: more than one only if somebody planted them. */
   transactionValues: (req: Request, state: string) => readonly string[];
   /** Sets the cookie of a flow, and drops the oldest ones beyond what a browser should carry. */
@@ -45,9 +55,17 @@ export function createCookies(config: CookieConfig): Cookies {
   const shared = { path: '/', httpOnly: true, secure, ...(domain === undefined ? {} : { domain }) };
   // Never strict: the callback is a cross-site navigation.
   const lax = sameSite === 'none' ? 'none' : 'lax';
+  const session = sessionCookie(config.name, { ...shared, sameSite, maxAge });
+  // Sent along with just the requests that the session is sent with.
+  const arrival = arrivalCookie({ ...shared, sameSite, maxAge: ARRIVAL_LIFETIME / 1000 });
   return {
-    ...sessionCookie(config.name, { ...shared, sameSite, maxAge }),
+    ...session,
+    ...arrival,
     ...transactionCookies({ ...shared, sameSite: lax, maxAge: TRANSACTION_LIFETIME / 1000 }),
+    clearSession(req, res) {
+      session.clearSession(req, res);
+      arrival.clearArrival(req, res);
+    },
   };
 }
 
@@ -97,7 +115,28 @@ function sessionCookie(name: string, attributes: Attributes): SessionCookie {
   };
 }
 
-function transactionCookies(attributes: Attributes): Omit<Cookies, keyof SessionCookie> {
+type ArrivalCookie = Pick<Cookies, 'arrivalValues' | 'setArrival' | 'clearArrival'>;
+
+function arrivalCookie(attributes: Attributes): ArrivalCookie {
+  const { send, expire } = writer(attributes);
+  const arrivalValues = (req: Request) =>
+    present(req, (key) => key === ARRIVAL)
+      .map(([, value]) => value)
+      .slice(0, MAX_DUPLICATES);
+  return {
+    arrivalValues,
+    setArrival(res, sealed) {
+      send(res, ARRIVAL, sealed);
+    },
+    clearArrival(req, res) {
+      if (arrivalValues(req).length > 0) expire(res, ARRIVAL);
+    },
+  };
+}
+
+function transactionCookies(
+  attributes: Attributes,
+): Omit<Cookies, keyof SessionCookie | keyof ArrivalCookie> {
   const { send, expire } = writer(attributes);
   const isOurs = (key: string) => key.startsWith(TRANSACTION_PREFIX);
   const keyOf = (state: string) => TRANSACTION_PREFIX + fingerprint(state);
@@ -120,42 +159,11 @@ function transactionCookies(attributes: Attributes): Omit<Cookies, keyof Session
 }
 
 function present(req: Request, isOurs: (key: string) => boolean): [name: string, value: string][] {
-  return pairs(req).filter(([key]) => isOurs(key));
+  return pairs(req.headers.cookie).filter(([key]) => isOurs(key));
 }
 
 function line(name: string, value: string, attributes: Attributes): string {
   return stringifySetCookie(name, value, { ...attributes, encode: (text) => text });
-}
-
-/**
- * The Cookie header, in order. Not by `cookie`, which keeps one value a name: with two of one name the second may be
- * the real one, and the order says which flow is the oldest (RFC 6265 section 5.4).
- */
-function pairs(req: Request): [name: string, value: string][] {
-  const found: [string, string][] = [];
-  for (const pair of (req.headers.cookie ?? '').split(';')) {
-    const equals = pair.indexOf('=');
-    if (equals !== -1) found.push([pair.slice(0, equals).trim(), pair.slice(equals + 1).trim()]);
-  }
-  return found;
-}
-
-const NONE: readonly string[] = [];
-
-/**
- * The values where it is plain at a glance: the name does not occur, or occurs once and as a cookie's. This is nearly
- * every request, and taking the whole header apart costs more than all else that a remembered session needs.
- */
-function onlyValue(header: string | undefined, name: string): readonly string[] | undefined {
-  if (header === undefined) return NONE;
-  const start = header.indexOf(name);
-  if (start === -1) return NONE;
-  const equals = start + name.length;
-  if (header[equals] !== '=' || (start > 0 && !header.startsWith('; ', start - 2))) return undefined;
-  const end = header.indexOf(';', equals);
-  if (end === -1) return [header.slice(equals + 1).trim()];
-  // Behind it another may begin; inside it none can.
-  return header.includes(name, end) ? undefined : [header.slice(equals + 1, end).trim()];
 }
 
 function isChunk(name: string, key: string): boolean {

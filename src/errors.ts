@@ -20,6 +20,7 @@ const STATUS = {
   sso_required: 403,
   sign_in_rejected: 403,
   cookie_too_large: 500,
+  session_lost: 400,
   upstream_unavailable: 503,
 } as const;
 

@@ -105,6 +105,10 @@ const PROSE: Partial<Record<AuthKitErrorCode, { title: string; text: string }>> 
     title: 'You cannot sign in here',
     text: 'This application did not accept your account.',
   },
+  session_lost: {
+    title: 'Your sign-in was not kept',
+    text: 'You signed in, but this browser did not hold on to it. Please allow cookies for this site and sign in again. If that does not help, the site itself has to be mended.',
+  },
   organization_selection_required: ONE_MORE_STEP,
   email_verification_required: ONE_MORE_STEP,
   mfa_enrollment: ONE_MORE_STEP,

@@ -38,6 +38,8 @@ export type StartSignIn<Options extends object> = (
 export interface SignInParts<Options extends object> {
   config: Config & { readonly signIn: Options };
   cookies: Cookies;
+  /** Tells a browser that has just lost a session. */
+  losses: { readonly isLost: (req: Request, res: Response) => Promise<boolean> };
   parameters: ParameterSet<Options>;
   /** The address of the endpoint that a query is for. */
   authorizationUrl: (query: URLSearchParams) => string;
@@ -50,12 +52,17 @@ interface Freshness {
 }
 
 export function createSignIn<Options extends object>(parts: SignInParts<Options>): StartSignIn<Options> {
-  const { config, cookies, parameters, authorizationUrl } = parts;
+  const { config, cookies, losses, parameters, authorizationUrl } = parts;
   return async (req, res, options, journey) => {
     const signIn = parameters.withPinned(options, config.signIn);
     const { maxAge, prompt } = signIn as Freshness;
     const isFresh = maxAge !== undefined || prompt === 'login';
-    const fields = { ...fieldsOf(journey, config), ...(isFresh ? { isFresh } : {}) };
+    const isRepeat = await losses.isLost(req, res);
+    const fields = {
+      ...fieldsOf(journey, config),
+      ...(isFresh ? { isFresh } : {}),
+      ...(isRepeat ? { isRepeat } : {}),
+    };
     const { transaction, sealed } = await fitting(newTransaction(fields, config.now()), config);
     cookies.setTransaction(req, res, sealed);
     const query = parameters.query(signIn, {

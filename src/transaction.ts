@@ -26,6 +26,8 @@ export interface Transaction {
   readonly restartOf?: number;
   /** Whether WorkOS was asked to have the person authenticate afresh (`max_age` or `prompt=login`). */
   readonly isFresh?: true;
+  /** Begun seconds after a sign-in whose session this browser did not bring back: its end would be one more round. */
+  readonly isRepeat?: true;
   /** Milliseconds since the epoch. */
   readonly issuedAt: number;
 }

@@ -63,7 +63,10 @@ function addresses({ redirectUri, routes }: Config): Finding[] {
   ];
 }
 
-function cookie({ redirectUri, cookie: { secure, sameSite }, apiKey }: Config, { env }: Patient): Finding[] {
+function cookie(
+  { redirectUri, cookie: { secure, sameSite, domain }, apiKey }: Config,
+  { env }: Patient,
+): Finding[] {
   const { hostname } = new URL(redirectUri);
   const isLocal = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\]|.*\.localhost)$/.test(hostname);
   const isProduction = env['NODE_ENV'] === 'production';
@@ -75,6 +78,7 @@ function cookie({ redirectUri, cookie: { secure, sameSite }, apiKey }: Config, {
     const message = `redirectUri is http, so cookies are not Secure and anybody on the way reads them: use https for ${hostname}.`;
     findings.push(found('cookie', isProduction && !isLocal ? 'problem' : 'warning', message));
   }
+  findings.push(reach(domain, hostname));
   if (sameSite === 'none')
     findings.push(
       found(
@@ -92,4 +96,13 @@ function cookie({ redirectUri, cookie: { secure, sameSite }, apiKey }: Config, {
       ),
     );
   return findings;
+}
+
+/** What a circle of sign-ins is most often about: pages that the cookie does not reach. */
+function reach(domain: string | undefined, hostname: string): Finding {
+  const message =
+    domain === undefined
+      ? `Sessions are of ${hostname} alone: pages at other hosts, sub-domains included, need cookie.domain.`
+      : `Sessions are of ${domain} and all its sub-domains.`;
+  return found('cookie', 'ok', message);
 }

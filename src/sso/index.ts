@@ -9,6 +9,7 @@ import { mountDoor, type Door } from '../door.js';
 import { AuthKitError } from '../errors.js';
 import { createLogin } from '../login.js';
 import { createEndSession, createLogout } from '../logout.js';
+import { createLostSessions } from '../lost-sessions.js';
 import { createAuthenticate, createSignOut, type Methods } from '../methods.js';
 import { createSignIn, type StartSignIn } from '../sign-in.js';
 import { createSignInCompletion } from '../sign-in-completion.js';
@@ -57,8 +58,9 @@ export function sso(options: SSOOptions = {}): SSO {
   const patience = patienceOf(config);
   const openVisit = createVisits({ config, cookies, authenticator, answer, tokens: NO_TOKENS, patience });
   const parameters = ssoParameters;
+  const losses = createLostSessions({ config, cookies, openVisit });
   const signIn = withSelector(
-    createSignIn({ config, cookies, parameters, authorizationUrl: door.ssoAuthorizationUrl }),
+    createSignIn({ config, cookies, losses, parameters, authorizationUrl: door.ssoAuthorizationUrl }),
     config,
   );
   const exchange = createProfileExchange(config, door);
@@ -72,7 +74,7 @@ export function sso(options: SSOOptions = {}): SSO {
   const handlers = {
     login: createLogin(login),
     provider: createLogin(login, { hasProvider: true }),
-    callback: createCallback({ config, cookies, openVisit, complete, answer, unsolicited }),
+    callback: createCallback({ config, cookies, openVisit, complete, answer, losses, unsolicited }),
     logout: createLogout(ending, end),
   };
   return Object.assign(mountDoor(config, openVisit, handlers), {

@@ -93,7 +93,11 @@ describe('tenants', () => {
     const other = await signInWith(browser, example.workos, `${example.origin}/globex/`, GRACE);
     expect(json(other.body)).toEqual({ tenant: 'globex', email: GRACE });
     expect(json((await browser.fetch(`${example.origin}/acme/`)).body)).toMatchObject({ email: ADA });
-    expect(await browser.cookieNames(example.origin)).toEqual(['session-acme', 'session-globex']);
+    expect(await browser.cookieNames(example.origin)).toEqual([
+      'session-acme',
+      'session-globex',
+      'wos-signed-in',
+    ]);
   });
 });
 

@@ -36,7 +36,7 @@ describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
     const [exchange] = workos.callsTo('code');
     const { code_verifier: verifier } = exchange!.body as { code_verifier: string };
     expect(createHash('sha256').update(verifier).digest('base64url')).toBe(asked.get('code_challenge'));
-    expect(await browser.cookieNames(origin)).toEqual(['wos-session']);
+    expect(await browser.cookieNames(origin)).toEqual(['wos-session', 'wos-signed-in']);
     expect(away.location).not.toContain(verifier);
   });
 

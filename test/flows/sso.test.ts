@@ -112,7 +112,7 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
       profile: { connectionType: 'OktaSAML', connectionId: 'conn_engines' },
     });
     expect(back.body).not.toContain('rawAttributes');
-    expect(await browser.cookieNames(origin)).toEqual(['wos-sso-session']);
+    expect(await browser.cookieNames(origin)).toEqual(['wos-signed-in', 'wos-sso-session']);
     const [exchange] = workos.callsTo('profile');
     expect(exchange!.body).toMatchObject({
       grant_type: 'authorization_code',

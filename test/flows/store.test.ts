@@ -120,7 +120,7 @@ describe.runIf(hasRedis)('with Redis', () => {
     const data = { text: 'x'.repeat(100_000) };
     const site = await world('express5', { authkit: over('store', { onSuccess: () => ({ data }) }) });
     expect((await site.signIn()).status).toBe(200);
-    expect(await site.browser.cookieNames(site.origin)).toEqual(['wos-session']);
+    expect(await site.browser.cookieNames(site.origin)).toEqual(['wos-session', 'wos-signed-in']);
   });
 
   test.each(MODES)('one can switch to sessions in the %s without signing anybody out', async (mode) => {

@@ -60,7 +60,7 @@ describe.each(FRAMEWORKS)(
         organization_id: expect.stringMatching(/^org_/) as string,
       });
       expect((await finish(away.location)).location).toBe(`${origin}/open`);
-      expect(await browser.cookieNames(origin)).toEqual(['wos-session']);
+      expect(await browser.cookieNames(origin)).toEqual(['wos-session', 'wos-signed-in']);
     });
 
     test('of several organizations or connections AuthKit lets the person choose', async () => {

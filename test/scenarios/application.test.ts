@@ -401,7 +401,6 @@ describe('the list', () => {
   /** Not shown by a test of that name yet, each with what stands in for it. */
   const OPEN: Record<string, string> = {
     B03: 'the back button after a sign-out, in Chromium: guarded pages are no-store (X04, H03)',
-    B09: 'a session cookie that never comes back is not told from a new visitor',
   };
 
   test('each scenario is a test of its name, or is named as open', () => {
