@@ -74,9 +74,10 @@ export function createLogout(parts: LogoutParts, end: EndSession): Handler {
         const { origin, origins } = config.returnToRules;
         if (isForeign(req, origin, origins))
           throw new AuthKitError('forbidden', 'a sign-out has to come from this application');
-        return sendOff(req, res, await end(req, res, returnTo));
+        return sendOff(req, res, await end(req, res, returnTo), config);
       }
-      if (isOwnLink(req)) return redirect(res, await end(req, res, returnTo));
+      if (isOwnLink(req)) return sendOff(req, res, await end(req, res, returnTo), config);
+      if (isForgetting(req, parts)) return forget(res);
       if (!isNavigation(req))
         throw new AuthKitError('forbidden', 'sign out with a POST from this application');
       return confirm(res, config);
@@ -97,18 +98,51 @@ function isOwnLink(req: Request): boolean {
   );
 }
 
+/** In the query of what the page of a sign-out fetches. */
+const FORGET = 'forget';
+
+/** From a page of this application, in a browser that has no session any more: anything else would be a nuisance. */
+function isForgetting(req: Request, { cookies }: Pick<LogoutParts, 'cookies'>): boolean {
+  return (
+    query(req).has(FORGET) &&
+    header(req, 'sec-fetch-site') === 'same-origin' &&
+    header(req, 'sec-fetch-dest') === 'image' &&
+    cookies.sessionValues(req).length === 0
+  );
+}
+
+/**
+ * Pages of who was signed in are not shown again, by the back button for one (W3C Clear Site Data). A page enters the
+ * back/forward cache as the next one is shown, so the answer that ends a session is too early for the page it was
+ * ended from, and this one is asked for by the page after it.
+ */
+function forget(res: Response): 'sent' {
+  res.statusCode = 204;
+  forgetPages(res);
+  return noStore(res, '');
+}
+
+function forgetPages(res: Response): void {
+  res.setHeader('Clear-Site-Data', '"cache"');
+}
+
 /**
  * A form's answer is a page that goes on by itself: a redirect to WorkOS would be blocked where the form's page has
  * `form-action 'self'`, as helmet sets it. A script gets the address, and any other client a redirect.
  */
-function sendOff(req: Request, res: Response, logoutUrl: string): 'sent' {
-  if (isScripted(req)) return json(res, 200, { logoutUrl });
+export function sendOff(req: Request, res: Response, logoutUrl: string, { routes }: Config): 'sent' {
+  if (isScripted(req)) {
+    // The script's own page is still shown; it is for the script to replace it.
+    forgetPages(res);
+    return json(res, 200, { logoutUrl });
+  }
   if (!isNavigation(req)) return redirect(res, logoutUrl, 303);
   return sendPage(res, 200, {
     title: 'Signing you out',
     text: 'You are signed out of this application.',
     refresh: logoutUrl,
     link: { href: logoutUrl, label: 'Continue' },
+    ...(routes.logout ? { image: `${routes.logout.public}?${FORGET}=pages` } : {}),
   });
 }
 

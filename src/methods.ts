@@ -4,8 +4,8 @@ import type { Authenticator } from './authenticate.js';
 import type { AuthKitConfig, Config } from './config/index.js';
 import type { Cookies } from './cookies.js';
 import { isAge } from './guard-rule.js';
-import { header, isScripted, json, redirect } from './http.js';
-import type { EndSession } from './logout.js';
+import { header } from './http.js';
+import { sendOff, type EndSession } from './logout.js';
 import type { SignInOptions, SignInUrlOptions } from './options.js';
 import { createRenew } from './request-renewal.js';
 import type { StartSignIn } from './sign-in.js';
@@ -24,7 +24,7 @@ export interface Methods {
   getSignInUrl(req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions): Promise<string>;
   /** The same, landing on the sign-up screen. */
   getSignUpUrl(req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions): Promise<string>;
-  /** Ends the session here and redirects to WorkOS, which ends it there and returns to `returnTo`. */
+  /** Ends the session here and sends the browser to WorkOS, which ends it there and returns to `returnTo`. */
   signOut(req: IncomingMessage, res: ServerResponse, options?: { returnTo?: string }): Promise<void>;
   /**
    * New tokens now; `req.auth` is the new one afterwards.
@@ -79,7 +79,7 @@ export function createMethods(parts: MethodParts): Methods {
   return {
     getSignInUrl: (req, res, options = {}) => start(req, res, options),
     getSignUpUrl: (req, res, options = {}) => start(req, res, { ...options, screenHint: 'sign-up' }),
-    signOut: createSignOut(end),
+    signOut: createSignOut(config, end),
     refreshSession: (req, res, { organizationId } = {}) => renew(req, res, organizationId),
     switchToOrganization: createSwitchToOrganization(switching),
     isRecent(req, maxAge) {
@@ -92,11 +92,9 @@ export function createMethods(parts: MethodParts): Methods {
   };
 }
 
-export function createSignOut(end: EndSession): Methods['signOut'] {
+export function createSignOut(config: Config, end: EndSession): Methods['signOut'] {
   return async (req, res, { returnTo } = {}) => {
-    const url = await end(req, res, returnTo);
-    if (isScripted(req)) json(res, 200, { logoutUrl: url });
-    else redirect(res, url, 303);
+    sendOff(req, res, await end(req, res, returnTo), config);
   };
 }
 

@@ -25,6 +25,8 @@ interface Page {
   /** Where the page goes by itself at once. */
   refresh?: string;
   link?: { href: string; label: string };
+  /** Fetched from this application before the page goes on, and not seen. */
+  image?: string;
   /** A form that posts to `action`. */
   button?: { action: string; label: string };
 }
@@ -33,14 +35,14 @@ interface Page {
 export function sendPage(res: Response, status: number, page: Page): 'sent' {
   res.statusCode = status;
   res.setHeader('Content-Type', 'text/html; charset=utf-8');
-  res.setHeader('Content-Security-Policy', POLICY);
+  res.setHeader('Content-Security-Policy', page.image === undefined ? POLICY : `${POLICY}; img-src 'self'`);
   res.setHeader('X-Content-Type-Options', 'nosniff');
   res.setHeader('X-Frame-Options', 'DENY');
   res.setHeader('Referrer-Policy', 'no-referrer');
   return noStore(res, render(page));
 }
 
-function render({ title, text, refresh, link, button }: Page): string {
+function render({ title, text, refresh, link, image, button }: Page): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -55,6 +57,7 @@ ${refresh === undefined ? '' : `<meta http-equiv="refresh" content="0; url=${esc
 <h1>${escape(title)}</h1>
 <p>${escape(text)}</p>
 ${link ? `<a href="${escape(link.href)}">${escape(link.label)}</a>` : ''}
+${image === undefined ? '' : `<img src="${escape(image)}" alt="" hidden>`}
 ${button ? `<form method="post" action="${escape(button.action)}"><button>${escape(button.label)}</button></form>` : ''}
 </main>
 </body>

@@ -78,7 +78,7 @@ export function sso(options: SSOOptions = {}): SSO {
     logout: createLogout(ending, end),
   };
   return Object.assign(mountDoor(config, openVisit, handlers), {
-    signOut: createSignOut(end),
+    signOut: createSignOut(config, end),
     authenticate: createAuthenticate({ config, cookies, authenticator }),
     getSignInUrl: fromCode(signIn),
   });

@@ -68,7 +68,8 @@ describe('from the WorkOS recipe', () => {
         email: ADA,
       });
       const out = await browser.go(`${origin}/logout`, { headers: { 'sec-fetch-site': 'same-origin' } });
-      expect(out.location).toContain('/user_management/sessions/logout?session_id=session_');
+      // A redirect, or a page that goes on by itself.
+      expect(out.location ?? out.body).toContain('/user_management/sessions/logout?session_id=session_');
       expect((await browser.go(`${origin}/dashboard`)).location).toContain('/login');
       const cookie = await workos.signIn({ user: ADA, expiresIn: -1 });
       const stale = await browser.go(`${origin}/dashboard`, { headers: { cookie } });

@@ -69,9 +69,33 @@ describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
   test("a link on the application's own page does", async () => {
     const { origin, cookie, workos } = await world(framework);
     const reply = await send(`${origin}/logout`, { headers: { ...CLICK, cookie: await cookie() } });
-    expect(reply.status).toBe(302);
-    expect(reply.location).toContain(workos.url);
+    expect(reply.status).toBe(200);
+    expect(reply.body).toContain(`content="0; url=${workos.url}/user_management/sessions/logout?session_id=`);
     expect(reply.setCookies[0]).toMatch(CLEARED);
+  });
+
+  test('its page has the browser forget the pages of who was signed in, and nothing else has', async () => {
+    const { origin, cookie } = await world(framework);
+    const session = await cookie();
+    const page = await send(`${origin}/logout`, { method: 'POST', headers: { ...FORM, cookie: session } });
+    expect(page.headers['content-security-policy']).toMatch(/default-src 'none'.*; img-src 'self'$/);
+    const [, image] = /<img src="([^"]+)" alt="" hidden>/.exec(page.body)!;
+    const fetched = { ...FETCH, 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' };
+    const forget = async (headers: Record<string, string>) => {
+      const reply = await send(origin + image!, { headers });
+      return [reply.status, reply.headers['clear-site-data'], reply.setCookies.length];
+    };
+    expect(await forget(fetched)).toEqual([204, '"cache"', 0]);
+    const other = await cookie();
+    for (const headers of [
+      { ...fetched, cookie: other },
+      { ...fetched, 'sec-fetch-site': 'cross-site' },
+      { ...fetched, 'sec-fetch-dest': 'script' },
+      {},
+    ])
+      expect(await forget(headers)).toEqual([403, undefined, 0]);
+    const scripted = await send(`${origin}/logout`, { method: 'POST', headers: { ...FETCH, cookie: other } });
+    expect(scripted.headers['clear-site-data']).toBe('"cache"');
   });
 
   test('works with an expired token and while WorkOS is down, and goes home for who is signed out already', async () => {

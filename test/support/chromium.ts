@@ -8,8 +8,10 @@ export const hasChromium = existsSync(CHROMIUM);
 if (!hasChromium)
   console.log(`skipped: no Chromium at ${CHROMIUM}; install it with: apt-get install chromium`);
 
-export function launch(): Promise<Browser> {
+/** @param withBackForwardCache As people have it. The driver switches it off, since it does not notice pages that come from there. */
+export function launch({ withBackForwardCache = false } = {}): Promise<Browser> {
   const quiet = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
   const args = ['--no-sandbox', ...quiet, '--disable-component-update', '--disable-sync'];
-  return chromium.launch({ executablePath: CHROMIUM, args });
+  const ignoreDefaultArgs = withBackForwardCache ? ['--disable-back-forward-cache'] : [];
+  return chromium.launch({ executablePath: CHROMIUM, args, ignoreDefaultArgs });
 }
