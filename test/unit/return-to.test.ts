@@ -59,6 +59,13 @@ test('own routes are refused in any spelling that a router takes', () => {
     expect(safeReturnTo(path, rules)).toBe(path);
 });
 
+test('a backslash is hostile where a parser takes it for a slash, and a letter like others behind that', () => {
+  for (const path of ['/\\evil.example', '/x\\y', '/some/way/down\\', 'https://admin.example.com/x\\y?z'])
+    expect(safeReturnTo(path, rules), path).toBeUndefined();
+  for (const path of ['/x?y=a\\b', '/x#a\\b', '/x?y=\\', '/x?\\#\\'])
+    expect(safeReturnTo(path, rules)).toBe(path);
+});
+
 test('an own path that ends in a slash stands for everything below it, in any case, and for nothing else', () => {
   const below = { ...rules, ownPaths: ['/auth/Login/'] };
   for (const path of ['/auth/login/GoogleOAuth', '/AUTH/LOGIN/x', '/auth/%6cogin/x'])
