@@ -33,7 +33,8 @@ mkdirSync(reports, { recursive: true });
 const run = (command, args, cwd = root, env = {}) =>
   spawnSync(command, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...env } });
 
-if (!existsSync(join(import.meta.dirname, 'node_modules'))) run('npm', ['install'], import.meta.dirname);
+if (!existsSync(join(import.meta.dirname, 'node_modules')))
+  run('npm', ['install', '--no-package-lock'], import.meta.dirname);
 const stryker = join(import.meta.dirname, 'node_modules/.bin/stryker');
 
 const rows = files.map((file) => {
