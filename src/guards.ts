@@ -63,7 +63,7 @@ function createSessionGuard(demands: Demands, { challenge }: GuardKind) {
   const decide = (req: Request, res: Response, visits: readonly Visit[]): Outcome | Promise<Outcome> => {
     const visit = firstSignedIn(visits) as Visit;
     const auth = visit.auth();
-    if (auth.type === null) return turnAway(req, res, visit, demands, challenge);
+    if (auth.type === null) return decline(req, res, visits, visit);
     if (sameOrigin && !isSafe(req) && isForeign(req, visit.at.config.returnToRules.origin, sameOrigin)) {
       return refuse(req, res, visit, auth, 'this has to come from this application');
     }
@@ -71,6 +71,17 @@ function createSessionGuard(demands: Demands, { challenge }: GuardKind) {
     return allowed instanceof Promise
       ? allowed.then((value) => conclude(value, req, res, visit, auth, maxAge, challenge))
       : conclude(allowed, req, res, visit, auth, maxAge, challenge);
+  };
+  /** Who was unknown when the deadline passed may be known a moment later: never sent to sign in over that. */
+  const decline = async (
+    req: Request,
+    res: Response,
+    visits: readonly Visit[],
+    visit: Visit,
+  ): Promise<Outcome> => {
+    const result = await visit.settled();
+    const isNobody = visit.auth().type === null;
+    return isNobody ? turnAway(req, res, visit, result, demands, challenge) : decide(req, res, visits);
   };
   return (req: Request, res: Response, visits: readonly Visit[]): Outcome | Promise<Outcome> => {
     for (const visit of visits) {

@@ -1,4 +1,5 @@
 import type { Caller } from './auth.js';
+import type { Authentication } from './authenticate.js';
 import { bearerChallenge, type Challenge } from './challenge.js';
 import { AuthKitError, type AuthKitErrorCode } from './errors.js';
 import { publish } from './events.js';
@@ -20,11 +21,11 @@ export async function turnAway(
   req: Request,
   res: Response,
   visit: Visit,
+  result: Authentication,
   { unauthenticated }: Demands,
   challenge: Challenge,
 ): Promise<Outcome> {
   const { config, answer } = visit.at;
-  const result = await visit.settled();
   if (result.kind === 'unknown') return refuseNow(req, res, visit, result.error);
   tell(req, visit, 'unauthenticated');
   const login = config.routes.login?.public;

@@ -28,6 +28,22 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
     expect(served()).toBe(2);
   });
 
+  test('new tokens that come as the deadline passes are served: nobody is sent to sign in over a slow WorkOS', async () => {
+    const { origin, cookie, workos } = await world(framework, { authkit: { timeout: 300 } });
+    const old = await cookie({ user: ADA });
+    workos.clock.advance(LATER);
+    workos.fail({ on: 'refresh', delay: 5000, times: 1 });
+    const pending = send(`${origin}/account`, { headers: { ...NAVIGATION, cookie: old } });
+    while (workos.callsTo('refresh').length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    // The guard waits by now. Then the process stands still, past its deadline and that of the first try.
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 900);
+    const reply = await pending;
+    expect(reply.status).toBe(200);
+    expect(JSON.parse(reply.body)).toMatchObject({ email: ADA });
+    expect(sessionOf(reply)).toBeDefined();
+  });
+
   test('100 requests at once with one expired cookie: one refresh, 100 times 200', async () => {
     const { origin, cookie, workos } = await world(framework, { workos: { replayWindow: 0 } });
     const old = await cookie({ user: ADA });
