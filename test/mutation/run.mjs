@@ -54,7 +54,9 @@ process.exitCode = rows.every(({ score }) => score >= GOAL) ? 0 : 1;
 function tell(file, report) {
   if (!existsSync(report)) return { file, score: 0 };
   const { files: judged } = JSON.parse(readFileSync(report, 'utf8'));
-  const mutants = Object.values(judged).flatMap((one) => one.mutants);
+  const mutants = Object.values(judged)
+    .flatMap((one) => one.mutants)
+    .map((mutant) => ({ ...mutant, status: ranOut(mutant) ? 'Timeout' : mutant.status }));
   const count = (...states) => mutants.filter(({ status }) => states.includes(status)).length;
   const killed = count('Killed');
   const missed = count('Survived', 'NoCoverage', 'Timeout');
@@ -74,4 +76,9 @@ function tell(file, report) {
     'timed out': count('Timeout'),
     score: Math.round((1000 * killed) / (killed + missed)) / 10,
   };
+}
+
+/** A test that ran out of time fails, and Stryker takes that for a kill. */
+function ranOut({ status, statusReason = '' }) {
+  return status === 'Killed' && /^(?:Test|Hook) timed out in /.test(statusReason);
 }
