@@ -65,8 +65,7 @@ function headOf(res: Response): Head {
 
 function settle(this: Response): void {
   const { cookies, timings, isPersonal, isGuarded } = headOf(this);
-  for (const [name, took] of timings ?? [])
-    this.appendHeader('Server-Timing', `${name};dur=${took().toFixed(2)}`);
+  timings?.forEach((took, name) => this.appendHeader('Server-Timing', `${name};dur=${took().toFixed(2)}`));
   if (cookies && setCookies(this, cookies)) forbidStoring(this);
   else if (isGuarded && !isNeverStored(this)) this.setHeader('Cache-Control', 'private, no-cache');
   else if (!isPersonal) return;

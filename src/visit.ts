@@ -108,12 +108,14 @@ export class Visit {
     private readonly res: Response,
     pending: Authentication | Promise<Authentication>,
   ) {
-    // What the handler did meanwhile, such as signing out, is newer than what the cookie came to.
-    const late = (value: Authentication) => {
-      if (!this.result) this.become(value);
-    };
-    if (pending instanceof Promise) this.waiting = pending.then(late);
+    if (pending instanceof Promise) this.waiting = this.wait(pending);
     else this.become(pending);
+  }
+
+  private async wait(pending: Promise<Authentication>): Promise<void> {
+    const result = await pending;
+    // What the handler did meanwhile, such as signing out, is newer than what the cookie came to.
+    if (!this.result) this.become(result);
   }
 
   auth(): Auth {
