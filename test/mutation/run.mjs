@@ -8,6 +8,7 @@ const root = join(import.meta.dirname, '../..');
 const FILES = {
   'return-to': ['unit/return-to', 'properties/values'],
   seal: ['unit/seal', 'properties/values'],
+  'key-derivation': ['unit/key-derivation', 'unit/seal', 'unit/seal-forms'],
   transaction: ['unit/transaction', 'flows/sign-in'],
   session: ['unit/session', 'unit/seal'],
   'access-token': ['unit/access-token', 'unit/claims'],
