@@ -14,6 +14,7 @@ const FILES = {
   'access-token': ['unit/access-token', 'unit/claims'],
   refresh: ['unit/due', 'unit/refresh', 'unit/authenticate', 'properties/refresh', 'flows/organizations'],
   cookies: ['unit/cookies', 'properties/cookies'],
+  'cookie-header': ['unit/cookies', 'properties/cookies'],
   guards: [
     'unit/guards',
     'flows/refusals',
