@@ -16,8 +16,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     reporters: ['default', new TallyReporter()],
     setupFiles: ['test/tripwires/setup.ts'],
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     // More than cores: tests wait for deadlines and sockets more than they compute.
     maxWorkers: 4,
   },

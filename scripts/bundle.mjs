@@ -1,9 +1,10 @@
 // Makes dist/ out of what the type checker has passed: a few files instead of a hundred, since Node takes longer to find a
 // file than to run what is in it. What entries share is shared, so an `AuthKitError` is one class for all of them.
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 await build({
-  absWorkingDir: new URL('..', import.meta.url).pathname,
+  absWorkingDir: fileURLToPath(new URL('..', import.meta.url)),
   entryPoints: {
     index: 'src/index.ts',
     cli: 'src/cli.ts',

@@ -1,5 +1,5 @@
 // `npm run compatibility`: installs the tarball beside every version that it promises to work with, each in a folder of
-// its own, runs the consumers there, and writes docs/compatibility.md. Takes some minutes, and a registry.
+// its own, runs the consumers there, and writes docs/compatibility.md. Takes some minutes, and npm's packages.
 import { execFile } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -99,23 +99,18 @@ export function createRefresh(options: RefreshOptions): Refresh {
   const { now, renew } = options;
   const fates = createFates(options);
 
-  const start = (
-    session: Session,
-    fate: Fate,
-    organization: string,
-    organizationId: string | undefined,
-  ): Attempt => {
-    const result = renew(session, organizationId);
-    return { organization, result: result.then((value) => fates.settle(session, fate, organization, value)) };
-  };
-
   const run: Renew = async (session, organizationId) => {
     const fate = fates.of(session);
     if (fate.isForgotten) return ended();
     const organization = organizationId ?? '';
     const refusal = fate.refusals.get(organization);
     if (refusal) return refusal;
-    const attempt = (fate.attempt ??= start(session, fate, organization, organizationId));
+    const attempt = (fate.attempt ??= {
+      organization,
+      result: renew(session, organizationId).then((value) =>
+        fates.settle(session, fate, organization, value),
+      ),
+    });
     const result = await attempt.result;
     if (result.kind === 'renewed')
       return result.organization === organization ? result : run(result.session, organizationId);

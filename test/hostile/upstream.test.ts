@@ -1,15 +1,12 @@
 import { createPrivateKey, type JsonWebKey } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { authkit, requireAuth } from 'authkit-express';
 import { seal } from '../../src/seal.js';
-import { FRAMEWORKS, serve, type Site } from '../support/apps.js';
+import { FRAMEWORKS } from '../support/apps.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { corpusKeys } from '../support/corpora.js';
+import { standIn, type StandIn } from '../support/stand-in.js';
 import { tryAll } from '../support/tally.js';
-import { whoami } from '../support/world.js';
 import { JSON_TYPE, madeAnswers, type AnswerRow } from './made/answers.js';
 
 const keys = corpusKeys('jwt-keys') as {
@@ -29,9 +26,7 @@ const sign = (claims: object) =>
     .sign(key);
 
 describe.each(FRAMEWORKS)('made answers of WorkOS on %s', (framework) => {
-  let upstream: Server;
-  let site: Site;
-  let served = 0;
+  let site: StandIn;
   let rows: AnswerRow[] = [];
 
   beforeAll(async () => {
@@ -39,7 +34,7 @@ describe.each(FRAMEWORKS)('made answers of WorkOS on %s', (framework) => {
       (_, index) => index % 4 === FRAMEWORKS.indexOf(framework),
     );
     const byToken = new Map(rows.map((row) => [`rt_${row.id}`, row]));
-    upstream = createServer((req, res) => {
+    site = await standIn(framework, cookiePassword, (req, res) => {
       if (req.url?.startsWith('/sso/jwks/'))
         return res.writeHead(200, JSON_TYPE).end(JSON.stringify(keys.jwks));
       let body = '';
@@ -50,24 +45,8 @@ describe.each(FRAMEWORKS)('made answers of WorkOS on %s', (framework) => {
       });
       return res;
     });
-    await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
-    const { port } = upstream.address() as AddressInfo;
-    site = await serve(framework, (app, origin) => {
-      const { clientId, issuer, now } = keys;
-      const api = { apiHostname: '127.0.0.1', apiHttps: false, apiPort: port, timeout: 1000 };
-      const own = { cookiePassword, apiKey: 'sk_test', redirectUri: `${origin}/callback` };
-      app.use(authkit({ ...api, ...own, clientId, issuer, now: () => now * 1000 }));
-      app.route('/protected', requireAuth(), (req, res, next) => {
-        served += 1;
-        whoami(req, res, next);
-      });
-    });
   });
-  afterAll(async () => {
-    upstream.closeAllConnections();
-    upstream.close();
-    await site.close();
-  });
+  afterAll(() => site.close());
 
   test('an expired session: renewed, ended, or kept until WorkOS can say', async (context) => {
     await tryAll(context, { corpus: 'workos-failures, made', on: framework }, rows, async (row) => {
@@ -94,6 +73,6 @@ describe.each(FRAMEWORKS)('made answers of WorkOS on %s', (framework) => {
       expect(again.status).toBe(200);
       return 1;
     });
-    expect(served).toBe(rows.filter(({ outcome }) => outcome === 'renewed').length * 2);
+    expect(site.served()).toBe(rows.filter(({ outcome }) => outcome === 'renewed').length * 2);
   });
 });

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import { expect, onTestFinished, test } from 'vitest';
+import { mapStore } from '../support/map-store.js';
 import type { Store } from 'authkit-express';
 import { redisStore } from 'authkit-express/redis';
 import { Browser, FETCH, send, type Reply } from '../support/browser.js';
@@ -139,16 +140,7 @@ async function signInAt({ origin }: Application, { workos }: World): Promise<num
 test.each(['get', 'set', 'add', 'replace', 'delete'] as const)(
   'S01 a store whose %s never answers: every request ends, and nobody is signed out who did not ask for it',
   async (method) => {
-    const entries = new Map<string, string>();
-    const good: Store = {
-      get: async (key) => entries.get(key),
-      set: async (key, value) => entries.set(key, value),
-      add: async (key, value) => !entries.has(key) && !!entries.set(key, value),
-      replace: async (key, expected, value) =>
-        entries.get(key) === expected &&
-        (value === undefined ? entries.delete(key) : !!entries.set(key, value)),
-      delete: async (key) => entries.delete(key),
-    };
+    const good = mapStore();
     const one = await world('express5', { authkit: { store: good, session: 'store', timeout: SHORT } });
     const { cookie, sessionId } = await person(one);
     const at = await one.sibling({ store: { ...good, [method]: () => new Promise(() => undefined) } });

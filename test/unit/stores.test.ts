@@ -15,6 +15,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { expressStore, type Store } from 'authkit-express';
 import { redisStore } from 'authkit-express/redis';
 import { createSharedStore } from '../../src/stores/index.js';
+import { mapStore } from '../support/map-store.js';
 import { freePort, hasRedis, startRedis, stop, type RedisServer } from '../support/redis.js';
 
 const MINUTE = 60_000;
@@ -212,18 +213,9 @@ describe('entries', () => {
       passwords: [...more, ...passwords] as unknown as [string],
       deadline: 50,
     });
-  /** A store that is a map, to look into. */
   const mapped = () => {
     const map = new Map<string, string>();
-    const store: Store = {
-      get: async (key) => map.get(key),
-      set: async (key, value) => map.set(key, value),
-      add: async (key, value) => !map.has(key) && !!map.set(key, value),
-      replace: async (key, expected, value) =>
-        map.get(key) === expected && (value === undefined ? map.delete(key) : !!map.set(key, value)),
-      delete: async (key) => map.delete(key),
-    };
-    return { map, store };
+    return { map, store: mapStore(map) };
   };
 
   test('tell nothing by their keys, and open under the newer password and the older', async () => {
