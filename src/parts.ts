@@ -46,7 +46,7 @@ export function createParts(config: AuthKitConfig) {
     now,
     patience,
   });
-  const sessions = createSessions({ keeping, refresh, revocation });
+  const sessions = createSessions({ keeping, revocation });
   const isLive = (claims: TokenClaims) =>
     after(revocation.standing(identityIn(claims)), (standing) => standing !== 'ended');
   const tokens = createTokenJudges({ verify, door, isLive, now, patience });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Claims } from './access-token.js';
-import { ended, isOver, REMEMBERED, rememberedFor, type Renew, type Refreshed } from './renewal.js';
+import { isOver, REMEMBERED, rememberedFor, type Renew, type Refreshed } from './renewal.js';
 import type { Session } from './session.js';
 
 export interface RefreshOptions {
@@ -18,8 +18,6 @@ export interface Refresh {
   mayTryAhead: (session: Session) => boolean;
   /** A refresh ahead took too long to wait for: it goes on, but the next requests do not wait for it too. */
   postpone: (session: Session) => void;
-  /** Ends what this session was refreshed to, also what is still under way. */
-  forget: (session: Session) => void;
 }
 
 /** After a refresh ahead of expiry failed, the old token serves this long before the next try. */
@@ -43,7 +41,6 @@ interface Fate {
   /** Organizations that want one more step; the token is as good as before. */
   readonly refusals: Map<string, Refreshed>;
   failedAt: number;
-  isForgotten: boolean;
 }
 
 /** What became of the refresh tokens of late, by a hash, so that the memory holds no token as a key. */
@@ -65,16 +62,10 @@ function createFates({ clientId, now }: RefreshOptions) {
         attempt: undefined,
         refusals: new Map(),
         failedAt: -Infinity,
-        isForgotten: false,
       };
       fates.set(keyOf(session), fate);
       if ((added += 1) % PURGED_EVERY === 0) fates.purgeStale();
       return fate;
-    },
-    forget(session: Session): void {
-      const fate = this.of(session);
-      fate.isForgotten = true;
-      fates.set(keyOf(session), fate);
     },
     /** Notes what an attempt came to. */
     settle(session: Session, fate: Fate, organization: string, result: Refreshed): Refreshed {
@@ -85,7 +76,7 @@ function createFates({ clientId, now }: RefreshOptions) {
         if (result.kind === 'refused') fate.refusals.set(organization, result);
       }
       fate.failedAt = result.kind === 'unreachable' ? now() : -Infinity;
-      return fate.isForgotten ? ended() : result;
+      return result;
     },
   };
 }
@@ -101,7 +92,6 @@ export function createRefresh(options: RefreshOptions): Refresh {
 
   const run: Renew = async (session, organizationId) => {
     const fate = fates.of(session);
-    if (fate.isForgotten) return ended();
     const organization = organizationId ?? '';
     const refusal = fate.refusals.get(organization);
     if (refusal) return refusal;
@@ -123,9 +113,6 @@ export function createRefresh(options: RefreshOptions): Refresh {
     mayTryAhead: (session) => now() - fates.of(session).failedAt >= BACKOFF,
     postpone(session) {
       fates.of(session).failedAt = now();
-    },
-    forget: (session) => {
-      fates.forget(session);
     },
   };
 }

@@ -1,6 +1,5 @@
 import { unavailable } from './errors.js';
 import type { Keeping } from './keeping.js';
-import type { Refresh } from './refresh.js';
 import type { Revocation } from './revocation.js';
 import { sessionIdOf, type Session } from './session.js';
 import { isMissing, type Unread } from './shelf.js';
@@ -26,11 +25,10 @@ export interface Sessions {
 
 export interface SessionsParts {
   keeping: Keeping;
-  refresh: Refresh;
   revocation: Revocation;
 }
 
-export function createSessions({ keeping, refresh, revocation }: SessionsParts): Sessions {
+export function createSessions({ keeping, revocation }: SessionsParts): Sessions {
   const find = async (value: string) => {
     const found = await keeping.open(value);
     return found && isMissing(found) && found.kind === 'gone' ? undefined : found;
@@ -59,10 +57,7 @@ export function createSessions({ keeping, refresh, revocation }: SessionsParts):
       }
       return value;
     },
-    end(session) {
-      if (!isMissing(session)) refresh.forget(session);
-      return end(session);
-    },
+    end,
   };
 }
 

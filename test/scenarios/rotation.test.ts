@@ -169,6 +169,37 @@ test('F10 a sign-out while a refresh is under way: the late answer brings nothin
   expect((await at(origin, old)).status).toBe(401);
 });
 
+test('F10 a late answer with a session of another id brings nothing back either', async () => {
+  const { origin, cookie, workos } = await world('express5');
+  const old = await cookie({ user: ADA });
+  workos.clock.advance(LATER);
+  const other = await workos.accessToken({ user: ADA, claims: { sid: 'session_other' } });
+  workos.fail({
+    on: 'refresh',
+    delay: 100,
+    times: 1,
+    alter: (body) => ({ ...body, access_token: other }),
+  });
+  const late = at(origin, old);
+  await reached(() => workos.callsTo('refresh').length > 0);
+  await send(`${origin}/logout`, { method: 'POST', headers: { cookie: old } });
+  expect(session(await late)).toBeUndefined();
+  expect((await at(origin, old)).status).toBe(401);
+});
+
+test('F10 a straggler after a sign-out from what its session was refreshed to, under another id, is nobody', async () => {
+  const { origin, cookie, workos } = await world('express5');
+  const old = await cookie({ user: ADA });
+  workos.clock.advance(LATER);
+  const other = await workos.accessToken({ user: ADA, claims: { sid: 'session_other' } });
+  workos.fail({ on: 'refresh', times: 1, alter: (body) => ({ ...body, access_token: other }) });
+  const renewed = session(await at(origin, old))!;
+  expect((await at(origin, renewed)).status).toBe(200);
+  await send(`${origin}/logout`, { method: 'POST', headers: { cookie: renewed } });
+  const late = await at(origin, old);
+  expect([late.status, session(late)]).toEqual([401, undefined]);
+});
+
 test('F12 what is remembered of refreshes is bounded: the oldest of 12,000 is forgotten, the newest not', async () => {
   let calls = 0;
   const { run } = createRefresh({

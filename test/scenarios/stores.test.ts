@@ -305,7 +305,13 @@ test.each([
 /** Reads as from a replica that is behind: of what was written, the first reads learn only what was there before. */
 function behind(store: Store, times = 1, reads: string[] = []): Store & { isBehind: boolean } {
   const before = new Map<string, { value: string | null | undefined; left: number }>();
-  const note = async (key: string) => void before.set(key, { value: await store.get(key), left: times });
+  const noted = async <T>(key: string, write: () => Promise<T>): Promise<T> => {
+    const value = await store.get(key);
+    const done = await write();
+    // What was not written leaves nothing to be behind with.
+    if (done !== false) before.set(key, { value, left: times });
+    return done;
+  };
   const replica = {
     ...store,
     isBehind: false,
@@ -314,18 +320,10 @@ function behind(store: Store, times = 1, reads: string[] = []): Store & { isBehi
       const old = before.get(key);
       return replica.isBehind && old && old.left-- > 0 ? old.value : store.get(key);
     },
-    set: async (key: string, value: string, ttl: number) => {
-      await note(key);
-      return store.set(key, value, ttl);
-    },
-    add: async (key: string, value: string, ttl: number) => {
-      await note(key);
-      return store.add(key, value, ttl);
-    },
-    replace: async (key: string, expected: string, value: string | undefined, ttl: number) => {
-      await note(key);
-      return store.replace(key, expected, value, ttl);
-    },
+    set: (key: string, value: string, ttl: number) => noted(key, () => store.set(key, value, ttl)),
+    add: (key: string, value: string, ttl: number) => noted(key, () => store.add(key, value, ttl)),
+    replace: (key: string, expected: string, value: string | undefined, ttl: number) =>
+      noted(key, () => store.replace(key, expected, value, ttl)),
   };
   return replica;
 }

@@ -156,18 +156,6 @@ test.each([
   expect(asked).toEqual(expected.map((id) => ['rt', id]));
 });
 
-test('what was forgotten stays ended, also what was under way and what was never tried', async () => {
-  const { run, forget, asked } = refreshing();
-  const pending = run(session(), undefined);
-  forget(session());
-  expect(await pending).toMatchObject({ kind: 'refused', error: { code: 'unauthenticated' } });
-  expect(await run(session(), 'org_1')).toMatchObject({ kind: 'refused' });
-  expect(asked).toHaveLength(1);
-  forget(session('unused'));
-  expect(await run(session('unused'), undefined)).toMatchObject({ kind: 'refused' });
-  expect(asked).toHaveLength(1);
-});
-
 test('what is over is let go of, whole sessions as it holds, though nobody asks for it again', async () => {
   let clock = 1000;
   const { run } = refreshing({ now: () => clock });
