@@ -79,25 +79,47 @@ export function createSessionMemory(maxBytes: number, now: () => number): Sessio
   return memory;
 }
 
-/** Values that a doorkeeper knows, at four bytes each. */
-const KNOWN = 65_536;
+/** Bits of a doorkeeper, and how many values it takes before it forgets them all. */
+const BITS = 2 ** 20;
+const CROWD = 2 ** 17;
+/** Bits that a value sets: so few strangers are taken for somebody who was here (2 % when it is full). */
+const PROBES = 4;
 
 /**
- * Tells who was here before, as the doorkeeper of TinyLFU does: by a hash, the latest in its place. Whoever comes once
- * and not again, as in a million sessions, then costs the heap nothing; whoever stays is judged twice instead of once.
+ * Tells who was here before, as the doorkeeper of TinyLFU does: by a Bloom filter that is emptied when it is full.
+ * Whoever comes once and not again, as in a million sessions, then costs the heap nothing; whoever stays is judged
+ * twice instead of once.
  */
 function createDoorkeeper(): (value: string) => boolean {
-  const seen = new Uint32Array(KNOWN);
+  const seen = new Uint32Array(BITS / 32);
+  let count = 0;
   return (value) => {
-    // FNV-1a; the end of the MAC is random enough.
-    let hash = 0x811c9dc5;
-    for (let at = value.length - 16; at < value.length; at += 1)
-      hash = Math.imul(hash ^ value.charCodeAt(at), 0x01000193) >>> 0;
-    const place = hash % KNOWN;
-    const isBack = seen[place] === hash;
-    seen[place] = hash;
+    const { first, step } = hashesOf(value);
+    let isBack = true;
+    for (let probe = 0; probe < PROBES; probe += 1) {
+      const bit = (first + probe * step) % BITS;
+      const mask = 1 << (bit % 32);
+      const word = bit >>> 5;
+      if (((seen[word] as number) & mask) === 0) isBack = false;
+      seen[word] = (seen[word] as number) | mask;
+    }
+    if (!isBack && (count += 1) === CROWD) {
+      seen.fill(0);
+      count = 0;
+    }
     return isBack;
   };
+}
+
+/** FNV-1a of two parts of the MAC, which is random already. */
+function hashesOf(value: string): { first: number; step: number } {
+  const fnv = (from: number, to: number) => {
+    let hash = 0x811c9dc5;
+    for (let at = from; at < to; at += 1) hash = Math.imul(hash ^ value.charCodeAt(at), 0x01000193) >>> 0;
+    return hash;
+  };
+  const { length } = value;
+  return { first: fnv(length - 16, length), step: fnv(length - 32, length - 16) };
 }
 
 /** A string that is not a view into the whole Cookie header, and so does not keep that alive. */

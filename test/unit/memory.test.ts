@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { Claims } from '../../src/access-token.js';
 import { resolveConfig } from '../../src/config/index.js';
@@ -17,8 +18,11 @@ function verified(id: number, expiresAt: number): Verified {
   };
 }
 
-/** As long as a seal, with an end of its own. */
-const valueOf = (id: number) => `Fe26.2*${'x'.repeat(2000)}*${String(id).padStart(60, '0')}`;
+/** As long as a seal, with a MAC of its own at the end. */
+function valueOf(id: number): string {
+  const mac = createHash('sha256').update(String(id)).digest('base64url');
+  return `Fe26.2*${'x'.repeat(2000)}*${mac}~2`;
+}
 
 test('the same object is recalled until its token is due, and no longer than ten minutes', () => {
   let clock = 0;
@@ -56,6 +60,14 @@ test('what is offered is remembered from its second time on, and what comes once
   for (let id = 1; id < 10_000; id += 1) memory.offer(valueOf(id), verified(id, 60 * MINUTE), false);
   expect(memory.recall(valueOf(0))).toBe(session);
   expect(memory.recall(valueOf(9999))).toBeUndefined();
+});
+
+test('of many who come in turn, all are remembered', () => {
+  const memory = createSessionMemory(64 * MIB, () => 0);
+  const ids = Array.from({ length: 5000 }, (_, id) => id);
+  for (let round = 0; round < 2; round += 1)
+    for (const id of ids) memory.offer(valueOf(id), verified(id, 60 * MINUTE), false);
+  expect(ids.filter((id) => !memory.recall(valueOf(id)))).toEqual([]);
 });
 
 test('what is forgotten, or switched off, is not recalled; a value with the same end is another', () => {
