@@ -41,9 +41,12 @@ export interface Authenticator {
   /**
    * Judges the values that a session cookie may have, likeliest first.
    *
-   * @param mayRefresh False where no cookie can be set: an expired session is then `absent`.
+   * @param mayRefresh False where no cookie can be set: an expired session is then `absent`. Asked when it matters.
    */
-  authenticate: (values: readonly string[], mayRefresh: boolean) => Authentication | Promise<Authentication>;
+  authenticate: (
+    values: readonly string[],
+    mayRefresh: () => boolean,
+  ) => Authentication | Promise<Authentication>;
   /** New tokens now, for the same or another organization. */
   renew: (session: Session, organizationId: string | undefined) => Promise<Authentication>;
   /** Whether this process still takes the session for one: false after it was signed out here. */
@@ -69,7 +72,7 @@ export function createAuthenticator(options: AuthenticateOptions): Authenticator
 
 function authenticate(
   values: readonly string[],
-  mayRefresh: boolean,
+  mayRefresh: () => boolean,
   parts: Parts,
 ): Authentication | Promise<Authentication> {
   const { memory, keeping } = parts;
@@ -95,7 +98,7 @@ function authenticate(
 function recalled(
   value: string,
   known: Verified,
-  mayRefresh: boolean,
+  mayRefresh: () => boolean,
   parts: Parts,
 ): Authentication | Promise<Authentication> {
   const { revocation, memory } = parts;
@@ -116,7 +119,7 @@ function standingOf(session: Session, revocation: Revocation): Standing | Promis
 function judge(
   value: string,
   session: Session,
-  mayRefresh: boolean,
+  mayRefresh: () => boolean,
   parts: Parts,
 ): Authentication | Promise<Authentication> {
   const { verify, revocation } = parts;
@@ -124,7 +127,7 @@ function judge(
     if (standing === 'ended') return absent('ended', 'revoked');
     return after(verify(session.accessToken), (verdict) => {
       if (verdict.kind === 'unknown') return unknown(NO_KEYS);
-      if (verdict.kind === 'expired') return mayRefresh ? renew(session, parts) : absent('expired');
+      if (verdict.kind === 'expired') return mayRefresh() ? renew(session, parts) : absent('expired');
       if (verdict.kind === 'invalid') return absent('invalid', verdict.reason);
       if (verdict.claims.sub !== session.user.id) return absent('invalid', 'sub');
       const verified: Verified = { kind: 'active', session, claims: verdict.claims };
@@ -138,15 +141,15 @@ function settle(
   value: string,
   verified: Verified,
   isStale: boolean,
-  mayRefresh: boolean,
+  mayRefresh: () => boolean,
   parts: Parts,
 ): Authentication | Promise<Authentication> {
   const { memory, refresh, keeping, now } = parts;
   const { session, claims } = verified;
   const isDue = isStale || now() >= dueAt(claims);
-  if (isDue && mayRefresh && refresh.mayTryAhead(session)) return renewAhead(verified, parts);
+  if (isDue && mayRefresh() && refresh.mayTryAhead(session)) return renewAhead(verified, parts);
   if (!isDue) memory.offer(value, verified, keeping.isElsewhere(session));
-  if (!mayRefresh || !keeping.isMisplaced(session)) return verified;
+  if (!keeping.isMisplaced(session) || !mayRefresh()) return verified;
   return keeping.move(session).then((sealed) => (sealed === undefined ? verified : { ...verified, sealed }));
 }
 

@@ -6,7 +6,6 @@ import { AuthKitError } from './errors.js';
 import { compileGuardRule, type Acceptance, type Check, type Demands, type GuardRule } from './guard-rule.js';
 import { middleware, type Middleware, type Outcome, type Request, type Response } from './http.js';
 import { refuse, refuseNow, refuseToken, turnAway } from './refusals.js';
-import { markGuarded } from './response-head.js';
 import { isForeign, isSafe } from './same-origin.js';
 import { stepUp } from './step-up.js';
 import { firstSignedIn, present, type Visit, type VisitParts } from './visit.js';
@@ -49,7 +48,7 @@ export function createGuard<A extends Credential>(
     const visits = kind.find(req);
     const [first] = visits;
     if (!first) return { error: notMounted() };
-    markGuarded(res);
+    first.head.isGuarded = true;
     // The credential that a request brings of itself is the one that counts: a cookie comes along unasked.
     const token = tokenOf(req);
     if (token !== undefined) return byToken(req, res, visits, token);

@@ -127,7 +127,6 @@ function accepts(req: Request, type: string): boolean {
 
 /** Adds `field` to `Vary` and keeps what is there. */
 export function vary(res: Response, field: string): void {
-  if (res.headersSent) return;
   const present = res.getHeader('vary');
   if (present === undefined) {
     res.setHeader('Vary', field);

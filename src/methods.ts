@@ -107,7 +107,7 @@ export function createAuthenticate({
     const origin = header(req, 'origin');
     const { origin: own, origins } = config.returnToRules;
     const isForeign = origin !== undefined && origin !== own && !origins.includes(origin);
-    const result = await authenticator.authenticate(isForeign ? [] : cookies.sessionValues(req), false);
+    const result = await authenticator.authenticate(isForeign ? [] : cookies.sessionValues(req), () => false);
     return toAuth(result, () => config.routes.login?.public ?? config.returnTo);
   };
 }

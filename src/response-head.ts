@@ -1,23 +1,27 @@
 import onHeaders from 'on-headers';
 import { vary, type Response } from './http.js';
-import { createSlot } from './slot.js';
+import { createSeat } from './slot.js';
 
 /**
  * What must be in the head of a response whatever its handler does: `setHeader('Set-Cookie', …)` drops cookies that
  * were set before, and `express.static` writes its own `Cache-Control`. So both are settled as the head is written.
  */
-interface Head {
+export interface Head {
+  readonly res: Response;
   /** By cookie name. Asked as the head is written: a session that has ended meanwhile gives `undefined`. */
   cookies: Map<string, () => string | undefined> | undefined;
   /** Milliseconds by name; asked as the head is written. */
   timings: Map<string, () => number> | undefined;
-  /** The answer depends on who asks. */
+  /** The answer depends on who asks: caches keep the answers to different cookies apart. */
   isPersonal: boolean;
-  /** A guard let it through. */
+  /** A guard let it through: no shared cache keeps it, and no cache serves it without asking. */
   isGuarded: boolean;
 }
 
-const heads = createSlot<Response, Head>();
+const heads = createSeat<Response, Head>(
+  ({ req }) => req,
+  ({ res }) => res,
+);
 
 /** Adds or replaces one cookie of ours. `line` is a complete `Set-Cookie` value, asked for as late as possible. */
 export function sendCookie(res: Response, name: string, line: () => string | undefined): void {
@@ -42,34 +46,24 @@ export function startTimer(res: Response, name: string): () => void {
   };
 }
 
-/** Caches keep the answers to different cookies apart. */
-export function markPersonal(res: Response): void {
-  headOf(res).isPersonal = true;
+export function headOf(res: Response): Head {
+  return heads.obtain(res, createHead);
 }
 
-/** No shared cache keeps it, and no cache serves it without asking. */
-export function markGuarded(res: Response): void {
-  const head = headOf(res);
-  head.isPersonal = true;
-  head.isGuarded = true;
-}
-
-function headOf(res: Response): Head {
-  let head = heads.get(res);
-  if (!head) {
-    heads.set(res, (head = { cookies: undefined, timings: undefined, isPersonal: false, isGuarded: false }));
-    onHeaders(res, settle);
-  }
+function createHead(res: Response): Head {
+  const head = { res, cookies: undefined, timings: undefined, isPersonal: false, isGuarded: false };
+  onHeaders(res, () => {
+    settle(head);
+  });
   return head;
 }
 
-function settle(this: Response): void {
-  const { cookies, timings, isPersonal, isGuarded } = headOf(this);
-  timings?.forEach((took, name) => this.appendHeader('Server-Timing', `${name};dur=${took().toFixed(2)}`));
-  if (cookies && setCookies(this, cookies)) forbidStoring(this);
-  else if (isGuarded && !isNeverStored(this)) this.setHeader('Cache-Control', 'private, no-cache');
-  else if (!isPersonal) return;
-  vary(this, 'Cookie');
+function settle({ res, cookies, timings, isPersonal, isGuarded }: Head): void {
+  timings?.forEach((took, name) => res.appendHeader('Server-Timing', `${name};dur=${took().toFixed(2)}`));
+  if (cookies && setCookies(res, cookies)) forbidStoring(res);
+  else if (isGuarded && !isNeverStored(res)) res.setHeader('Cache-Control', 'private, no-cache');
+  else if (!isPersonal && !isGuarded) return;
+  vary(res, 'Cookie');
 }
 
 /** @returns Whether there is one. */
@@ -86,8 +80,8 @@ function setCookies(res: Response, cookies: NonNullable<Head['cookies']>): boole
 }
 
 function isNeverStored(res: Response): boolean {
-  if (!res.hasHeader('cache-control')) return false;
-  return /(?:^|[\s,])no-store(?:$|[\s,])/i.test(String(res.getHeader('cache-control') ?? ''));
+  const value = res.getHeader('cache-control');
+  return value !== undefined && /(?:^|[\s,])no-store(?:$|[\s,])/i.test(String(value));
 }
 
 /** RFC 9213: a targeted field such as `CDN-Cache-Control` would outrank ours. */

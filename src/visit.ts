@@ -9,18 +9,21 @@ import type { TokenJudges } from './credentials.js';
 import { type AuthKitError, unavailable } from './errors.js';
 import type { Request, Response } from './http.js';
 import { atMost } from './keys.js';
-import { markPersonal, startTimer } from './response-head.js';
+import { headOf, startTimer, type Head } from './response-head.js';
 import type { Session } from './session.js';
-import { createSlot } from './slot.js';
+import { createSeat } from './slot.js';
 import { signInUrl } from './sign-in-url.js';
 import { wayBack } from './unfinished.js';
 
 /** What guards believe. `req.auth` and `req.user` are for the application, and anybody can set them. */
-const visits = createSlot<object, Visits>();
+const visits = createSeat<Partial<Request>, Visits>(
+  (req) => req,
+  ({ req }) => req,
+);
 
 interface Visits {
+  readonly req: Partial<Request>;
   readonly list: Visit[];
-  readonly res: Response;
 }
 
 const NOWHERE: readonly Visit[] = [];
@@ -43,10 +46,10 @@ export function firstSignedIn(list: readonly Visit[]): Visit | undefined {
 
 /** Gives a request `auth` and `user`, read as they are at the moment; reading marks the answer as personal. */
 const expose = createExpose((req) => {
-  const found = nearest(req);
-  if (!found) return undefined;
-  markPersonal(found.res);
-  return firstSignedIn(found.list)?.auth();
+  const list = nearest(req)?.list ?? NOWHERE;
+  const [first] = list;
+  if (first) first.head.isPersonal = true;
+  return firstSignedIn(list)?.auth();
 });
 
 /** Of the request, or of the one that it inherits from: some wrap a request by `Object.create`. */
@@ -74,24 +77,23 @@ export type OpenVisit = (req: Request, res: Response) => Visit | Promise<Visit>;
 export function createVisits(parts: VisitParts): OpenVisit {
   const { config, cookies, authenticator, patience } = parts;
   return (req, res) => {
-    const others = visits.get(req);
-    const opened = others?.list.find((visit) => visit.at === parts);
+    const { list } = visits.obtain(req, begin);
+    const opened = list.find((visit) => visit.at === parts);
     if (opened) return opened;
-    // Where the head is gone no cookie can be set, so nothing is refreshed that could not be handed over.
     const stop = config.serverTiming ? startTimer(res, 'authkit-session') : undefined;
-    const pending = authenticator.authenticate(cookies.sessionValues(req), !res.headersSent);
+    const pending = authenticator.authenticate(cookies.sessionValues(req), () => canDeliver(res));
     if (pending instanceof Promise) void pending.then(stop, stop);
     else stop?.();
     const visit = new Visit(parts, req, res, pending);
-    if (others) others.list.push(visit);
-    else {
-      visits.set(req, { list: [visit], res });
-      expose(req);
-    }
+    if (list.push(visit) === 1) expose(req);
     return pending instanceof Promise
       ? atMost(patience, visit.settled() as Promise<unknown>).then(() => visit)
       : visit;
   };
+}
+
+function begin(req: Partial<Request>): Visits {
+  return { req, list: [] };
 }
 
 /** One request at one instance: the session it came with, and what became of it since. */
@@ -99,6 +101,7 @@ export class Visit {
   private result: Authentication | undefined = undefined;
   private current: Auth | undefined = undefined;
   private caller: Caller | undefined = undefined;
+  private ofResponse: Head | undefined = undefined;
   private readonly waiting: Promise<void> | undefined = undefined;
 
   constructor(
@@ -116,6 +119,11 @@ export class Visit {
     const result = await pending;
     // What the handler did meanwhile, such as signing out, is newer than what the cookie came to.
     if (!this.result) this.become(result);
+  }
+
+  /** What has to be in the head of the response. */
+  get head(): Head {
+    return (this.ofResponse ??= headOf(this.res));
   }
 
   auth(): Auth {
@@ -157,7 +165,7 @@ function deliver(
   { cookies, authenticator }: VisitParts,
 ): Authentication {
   if (result.kind === 'absent' || (result.kind !== 'ended' && result.sealed === undefined)) return result;
-  if (res.headersSent) return result;
+  if (!canDeliver(res)) return result;
   if (result.kind === 'ended') {
     cookies.clearSession(req, res);
     return result;
@@ -169,6 +177,11 @@ function deliver(
   } catch (error) {
     return { kind: 'unknown', error: error as AuthKitError };
   }
+}
+
+/** Where the head is gone no cookie can be set, so nothing is refreshed that could not be handed over. */
+function canDeliver(res: Response): boolean {
+  return !res.headersSent;
 }
 
 export function toAuth(

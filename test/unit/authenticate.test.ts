@@ -61,14 +61,14 @@ test('a refresh ahead that hangs delays one request, and is waited for by no oth
     patience: 20,
   });
 
-  expect(await authenticate(['cookie'], true)).toMatchObject({ kind: 'active', session: old });
-  const second = authenticate(['cookie'], true);
+  expect(await authenticate(['cookie'], () => true)).toMatchObject({ kind: 'active', session: old });
+  const second = authenticate(['cookie'], () => true);
   expect(second).not.toBeInstanceOf(Promise);
   expect(second).toMatchObject({ kind: 'active', session: old });
   expect(calls).toBe(1);
 
   answer({ kind: 'granted', value: next as unknown as Tokens });
   clock += 10_000;
-  expect(await authenticate(['cookie'], true)).toMatchObject({ kind: 'active', sealed: 'sealed' });
+  expect(await authenticate(['cookie'], () => true)).toMatchObject({ kind: 'active', sealed: 'sealed' });
   expect(calls).toBe(1);
 });
