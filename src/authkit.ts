@@ -23,7 +23,7 @@ import { createSwitchRoute } from './switch-organization.js';
 import { checkedAttributes, parseAttributes } from './sign-up.js';
 import { createToken } from './token.js';
 import { createRestart } from './unfinished.js';
-import { createVisits } from './visit.js';
+import { createVisits } from './visits.js';
 import { createWebhooks, type WebhookOptions } from './webhooks.js';
 
 /** A router with sign-in, callback and sign-out, which also gives every other request `req.auth` and `req.user`. */

@@ -9,7 +9,7 @@ import type { LostSessions } from './lost-sessions.js';
 import { sendPage } from './pages.js';
 import type { Completed, CompleteSignIn } from './sign-in-completion.js';
 import { isSame, openTransaction, type Transaction } from './transaction.js';
-import type { OpenVisit } from './visit.js';
+import type { OpenVisit } from './visits.js';
 
 /** RFC 6749 appendix A.11, less the space, and shorter than any URL: what WorkOS sends is some 26 characters. */
 const CODE = /^[\u0021-\u007e]{1,1024}$/;

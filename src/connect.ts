@@ -6,7 +6,7 @@ import { header, lastSegment, query, redirect, type Handler, type Request } from
 import { pageRoute } from './page-route.js';
 import { sendPage } from './pages.js';
 import { safeReturnTo } from './return-to.js';
-import type { OpenVisit } from './visit.js';
+import type { OpenVisit } from './visits.js';
 import type { WorkOSDoor } from './workos.js';
 
 export interface ConnectParts {

@@ -7,7 +7,7 @@ import { createGuard, guardKind } from './guards.js';
 import { middleware, type Handler, type Middleware, type Next } from './http.js';
 import type { Accepted } from './require-auth.js';
 import { startTimer } from './response-head.js';
-import { visitsOf, type OpenVisit } from './visit.js';
+import { visitsOf, type OpenVisit } from './visits.js';
 
 /** A way into the application, mounted: what `authkit()` and `sso()` have in common. */
 export interface Door extends Middleware {

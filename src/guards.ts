@@ -8,7 +8,8 @@ import { middleware, type Middleware, type Outcome, type Request, type Response 
 import { refuse, refuseNow, refuseToken, turnAway } from './refusals.js';
 import { isForeign, isSafe } from './same-origin.js';
 import { stepUp } from './step-up.js';
-import { firstSignedIn, present, type Visit, type VisitParts } from './visit.js';
+import type { Visit, VisitParts } from './visit.js';
+import { firstSignedIn, present } from './visits.js';
 
 /** Which visits a guard looks at, which credentials it knows, and who judges a token. */
 export interface GuardKind extends Acceptance {

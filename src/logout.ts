@@ -22,7 +22,7 @@ import { safeReturnTo } from './return-to.js';
 import { isForeign } from './same-origin.js';
 import { sessionIdIn, type Sessions } from './sessions.js';
 import { isMissing } from './shelf.js';
-import type { OpenVisit } from './visit.js';
+import type { OpenVisit } from './visits.js';
 import type { WorkOSDoor } from './workos.js';
 
 export interface LogoutParts {

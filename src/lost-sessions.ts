@@ -3,7 +3,7 @@ import type { Config } from './config/index.js';
 import type { Cookies } from './cookies.js';
 import { AuthKitError } from './errors.js';
 import type { Request, Response } from './http.js';
-import type { OpenVisit } from './visit.js';
+import type { OpenVisit } from './visits.js';
 
 /**
  * Tells a browser that brings its session back from one that does not. To a guard the latter is nobody, WorkOS knows

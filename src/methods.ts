@@ -12,7 +12,8 @@ import type { StartSignIn } from './sign-in.js';
 import { checkedAttributes } from './sign-up.js';
 import { isRecent } from './step-up.js';
 import { createSwitchToOrganization, type SwitchParts } from './switch-organization.js';
-import { toAuth, visitsOf, type OpenVisit } from './visit.js';
+import { toAuth } from './visit.js';
+import { visitsOf, type OpenVisit } from './visits.js';
 
 /** What an instance can do for a handler. */
 export interface Methods {

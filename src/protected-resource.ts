@@ -4,7 +4,8 @@ import type { JudgeToken } from './credentials.js';
 import type { Check, GuardRule } from './guard-rule.js';
 import { createGuard, type GuardKind } from './guards.js';
 import { middleware, target, type Handler, type Middleware, type Response } from './http.js';
-import { visitsOf, type VisitParts } from './visit.js';
+import type { VisitParts } from './visit.js';
+import { visitsOf } from './visits.js';
 
 /** RFC 9728 section 3. */
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';

@@ -4,7 +4,7 @@ import type { Authentication, Authenticator } from './authenticate.js';
 import { AuthKitError, isUnfinished } from './errors.js';
 import type { Session } from './session.js';
 import { BadReply } from './upstream.js';
-import type { OpenVisit } from './visit.js';
+import type { OpenVisit } from './visits.js';
 
 /**
  * Renews the session of a request, for the same or another organization. Tokens that WorkOS has rotated reach the

@@ -4,7 +4,7 @@ import { AuthKitError } from './errors.js';
 import type { Check, GuardRule } from './guard-rule.js';
 import { createGuard, guardKind } from './guards.js';
 import type { Middleware } from './http.js';
-import { firstSignedIn, visitsOf } from './visit.js';
+import { firstSignedIn, visitsOf } from './visits.js';
 
 /** What a guard of `authkit()` may accept. */
 export type Accepted = Exclude<Credential, 'machine'>;

@@ -10,7 +10,7 @@ import { sendPage } from './pages.js';
 import type { Renew } from './request-renewal.js';
 import { safeReturnTo } from './return-to.js';
 import { isForeign } from './same-origin.js';
-import type { OpenVisit } from './visit.js';
+import type { OpenVisit } from './visits.js';
 
 export interface SwitchParts {
   config: Config;

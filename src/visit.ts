@@ -1,6 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import type { AnswerError } from './answer.js';
-import { createExpose, signedOut, type Auth, type Caller } from './auth.js';
+import { signedOut, type Auth, type Caller } from './auth.js';
 import type { Authentication, Authenticator } from './authenticate.js';
 import { signedInAs } from './callers.js';
 import type { Config } from './config/index.js';
@@ -9,57 +8,10 @@ import type { TokenJudges } from './credentials.js';
 import { type AuthKitError, unavailable } from './errors.js';
 import type { Request, Response } from './http.js';
 import { atMost } from './keys.js';
-import { headOf, startTimer, type Head } from './response-head.js';
+import { headOf, type Head } from './response-head.js';
 import type { Session } from './session.js';
-import { createSeat } from './slot.js';
 import { signInUrl } from './sign-in-url.js';
 import { wayBack } from './unfinished.js';
-
-/** What guards believe. `req.auth` and `req.user` are for the application, and anybody can set them. */
-const visits = createSeat<Partial<Request>, Visits>(
-  (req) => req,
-  ({ req }) => req,
-);
-
-interface Visits {
-  readonly req: Partial<Request>;
-  readonly list: Visit[];
-}
-
-const NOWHERE: readonly Visit[] = [];
-
-/** The visits of a request, in mount order. */
-export function visitsOf(req: IncomingMessage): readonly Visit[] {
-  return visits.get(req)?.list ?? NOWHERE;
-}
-
-/** A guard believed a token: all instances speak of the same caller from here on. */
-export function present(req: IncomingMessage, caller: Caller): void {
-  for (const visit of visitsOf(req)) visit.present(caller);
-}
-
-/** Of several instances, the first at which the request is signed in, else the first. */
-export function firstSignedIn(list: readonly Visit[]): Visit | undefined {
-  if (list.length === 1) return list[0];
-  return list.find((visit) => visit.auth().type !== null) ?? list[0];
-}
-
-/** Gives a request `auth` and `user`, read as they are at the moment; reading marks the answer as personal. */
-const expose = createExpose((req) => {
-  const list = nearest(req)?.list ?? NOWHERE;
-  const [first] = list;
-  if (first) first.head.isPersonal = true;
-  return firstSignedIn(list)?.auth();
-});
-
-/** Of the request, or of the one that it inherits from: some wrap a request by `Object.create`. */
-function nearest(req: object): Visits | undefined {
-  for (let object: object | null = req; object; object = Object.getPrototypeOf(object) as object | null) {
-    const found = visits.get(object);
-    if (found) return found;
-  }
-  return undefined;
-}
 
 export interface VisitParts {
   config: Config;
@@ -69,31 +21,6 @@ export interface VisitParts {
   tokens: TokenJudges;
   /** How long a request that may need no session waits for one, in milliseconds. */
   patience: number;
-}
-
-/** Opens the visit of a request, once. Returns a promise only if the request has to wait. */
-export type OpenVisit = (req: Request, res: Response) => Visit | Promise<Visit>;
-
-export function createVisits(parts: VisitParts): OpenVisit {
-  const { config, cookies, authenticator, patience } = parts;
-  return (req, res) => {
-    const { list } = visits.obtain(req, begin);
-    const opened = list.find((visit) => visit.at === parts);
-    if (opened) return opened;
-    const stop = config.serverTiming ? startTimer(res, 'authkit-session') : undefined;
-    const pending = authenticator.authenticate(cookies.sessionValues(req), () => canDeliver(res));
-    if (pending instanceof Promise) void pending.then(stop, stop);
-    else stop?.();
-    const visit = new Visit(parts, req, res, pending);
-    if (list.push(visit) === 1) expose(req);
-    return pending instanceof Promise
-      ? atMost(patience, visit.settled() as Promise<unknown>).then(() => visit)
-      : visit;
-  };
-}
-
-function begin(req: Partial<Request>): Visits {
-  return { req, list: [] };
 }
 
 /** One request at one instance: the session it came with, and what became of it since. */
@@ -180,7 +107,7 @@ function deliver(
 }
 
 /** Where the head is gone no cookie can be set, so nothing is refreshed that could not be handed over. */
-function canDeliver(res: Response): boolean {
+export function canDeliver(res: Response): boolean {
   return !res.headersSent;
 }
 
