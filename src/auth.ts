@@ -100,9 +100,10 @@ export function signedOut(reason: SignedOut['reason'], signInUrl: string): Signe
  * Makes what gives a request `auth` and `user`. They are read as they are now, so that a refresh half-way is seen by
  * everybody; and another middleware may replace them without being believed by a guard.
  *
- * One pair of accessors for all requests, and where there is one on the prototype that Express gives the requests of an
- * application: with a pair of its own, each request would get a shape of its own, and everything that is done with it
- * afterwards takes longer.
+ * One pair of accessors for all requests, and where there is one on the prototype that Express gives all requests and
+ * hands out to be extended (`express.request`): with a pair of its own, each request would get a shape of its own, and
+ * everything that is done with it afterwards takes longer. Not on that of one application: a request is given the
+ * prototype of another one as soon as that is called.
  */
 export function createExpose(read: (req: object) => Auth | undefined): (req: IncomingMessage) => void {
   const auth = accessor('auth', read);
@@ -113,34 +114,44 @@ export function createExpose(read: (req: object) => Auth | undefined): (req: Inc
     // What somebody set before is replaced, as a value is on the request itself.
     const isSet = Object.hasOwn(req, 'auth') || Object.hasOwn(req, 'user');
     if (!isSet && prepared.get(prototype)) return;
-    const application = isSet ? undefined : ofApplication(prototype);
-    const target = application && Object.isExtensible(application) ? application : req;
-    Object.defineProperty(target, 'auth', auth);
-    Object.defineProperty(target, 'user', user);
-    if (target === application) prepared.set(prototype, true);
+    const shared = isSet ? undefined : ofExpress(prototype);
+    const target = shared && Object.isExtensible(shared) ? shared : req;
+    if (target === req || !prepared.get(target))
+      for (const define of [auth, user]) define(target, target === req);
+    if (target === req) return;
+    prepared.set(target, true);
+    prepared.set(prototype, true);
   };
 }
 
 /**
- * The prototype of the requests of the outermost application: those of applications inside inherit from it. Express
- * alone has one, and names its application there; Node's own prototype is everybody's.
+ * What the requests of all applications inherit from, by way of their application: Express alone names that on a
+ * prototype. Node's own prototypes have a constructor, and are everybody's.
  */
-function ofApplication(prototype: object): object | undefined {
+function ofExpress(prototype: object): object | undefined {
   let found: object | undefined;
   for (let object = prototype; Object.hasOwn(object, 'app'); object = Object.getPrototypeOf(object) as object)
     found = object;
-  return found;
+  const parent = found && (Object.getPrototypeOf(found) as object | null);
+  return parent && !Object.hasOwn(parent, 'constructor') ? parent : found;
 }
 
-function accessor(name: 'auth' | 'user', read: (req: object) => unknown): PropertyDescriptor {
-  return {
-    configurable: true,
-    enumerable: true,
-    get(this: object) {
-      return read(this);
-    },
-    set(this: object, value: unknown) {
-      Object.defineProperty(this, name, { value, configurable: true, enumerable: true, writable: true });
-    },
+function accessor(
+  name: 'auth' | 'user',
+  read: (req: object) => unknown,
+): (target: object, enumerable: boolean) => void {
+  return (target, enumerable) => {
+    const other = Object.getOwnPropertyDescriptor(target, name);
+    Object.defineProperty(target, name, {
+      configurable: true,
+      enumerable,
+      get(this: object): unknown {
+        // Where another copy of this package was here before, it knows the requests that are not ours.
+        return read(this) ?? other?.get?.call(this);
+      },
+      set(this: object, value: unknown) {
+        Object.defineProperty(this, name, { value, configurable: true, enumerable: true, writable: true });
+      },
+    });
   };
 }

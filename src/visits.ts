@@ -43,6 +43,11 @@ const expose = createExpose((req) => {
   return firstSignedIn(list)?.auth();
 });
 
+/** A guard lets it pass, perhaps to an application whose requests are of another Express than the one it was seen in. */
+export function reveal(req: IncomingMessage): void {
+  if (!('auth' in req)) expose(req);
+}
+
 /** Of the request, or of the one that it inherits from: some wrap a request by `Object.create`. */
 function nearest(req: object): Visits | undefined {
   for (let object: object | null = req; object; object = Object.getPrototypeOf(object) as object | null) {

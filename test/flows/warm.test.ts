@@ -2,7 +2,7 @@ import { IncomingMessage } from 'node:http';
 import express from 'express';
 import express4 from 'express4';
 import request from 'supertest';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { authkit, requireAuth, type Auth } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
@@ -84,7 +84,17 @@ test.each([
   inner.get('/inner', (req, res) => void res.json({ email: req.user?.email }));
   outer.use(inner);
   outer.get('/outer', (req, res) => void res.json({ email: req.user?.email }));
-  other.get('/', (req, res) => void res.json({ has: 'auth' in req }));
+  const called = make();
+  called.get('/called', (req, res) => void res.json({ email: req.user?.email }));
+  outer.use((req, res, next) => {
+    called(req, res, next);
+  });
+  other.get('/', (req, res) => {
+    const seen = [];
+    for (const name in req) if (name === 'auth' || name === 'user') seen.push(name);
+    Object.assign(req, { user: 'their own' });
+    res.json({ seen, auth: typeof (req as { auth?: unknown }).auth, user: req.user });
+  });
   const early = make();
   early.use((req, _res, next) => {
     Object.assign(req, { user: { email: 'somebody@example.com' } });
@@ -94,9 +104,38 @@ test.each([
   early.get('/', (req, res) => void res.json({ email: req.user?.email }));
   const cookie = await workos.signIn({ user: ADA });
   await request(early).get('/').set('Cookie', cookie).expect(200, { email: ADA });
-  for (const path of ['/inner', '/outer'])
+  for (const path of ['/inner', '/outer', '/called'])
     await request(outer).get(path).set('Cookie', cookie).expect(200, { email: ADA });
-  await request(other).get('/').expect(200, { has: false });
+  await request(other).get('/').expect(200, { seen: [], auth: 'undefined', user: 'their own' });
   expect('auth' in IncomingMessage.prototype).toBe(false);
+  await workos.close();
+});
+
+test('behind a guard there is a user also where the application is of another Express than the one outside', async () => {
+  const workos = await createTestWorkOS();
+  const [outer, inner] = [express(), (express4 as unknown as typeof express)()];
+  outer.use(authkit({ ...workos.options }));
+  outer.use((req, res, next) => {
+    inner(req, res, next);
+  });
+  inner.get('/', requireAuth(), (req, res) => void res.json({ email: req.user?.email }));
+  const cookie = await workos.signIn({ user: ADA });
+  await request(outer).get('/').set('Cookie', cookie).expect(200, { email: ADA });
+  await workos.close();
+});
+
+test('two copies of the package in one process do not hide each other', async () => {
+  const workos = await createTestWorkOS();
+  vi.resetModules();
+  const copy = await import('../../src/index.js');
+  expect(copy.authkit).not.toBe(authkit);
+  const [one, another] = [express(), express()];
+  one.use(authkit({ ...workos.options }));
+  another.use(copy.authkit({ ...workos.options }));
+  const cookie = await workos.signIn({ user: ADA });
+  for (const app of [one, another, one]) {
+    app.get('/', (req, res) => void res.json({ email: req.user?.email }));
+    await request(app).get('/').set('Cookie', cookie).expect(200, { email: ADA });
+  }
   await workos.close();
 });
