@@ -110,7 +110,8 @@ describe.runIf(hasRedis)('with Redis', () => {
     const reply = await site.browser.go(`${site.origin}/account`);
     const { sessionId } = JSON.parse(reply.body) as { sessionId: string };
     const told = JSON.stringify(await contents());
-    for (const secret of ['ada@', 'Lovelace', 'eyJhbGci', sessionId, 'user_']) expect(told).not.toContain(secret);
+    for (const secret of ['ada@', 'Lovelace', 'eyJhbGci', sessionId, 'user_'])
+      expect(told).not.toContain(secret);
     for (const [key] of await contents()) expect(await client.pTTL(key)).toBeGreaterThan(0);
     const cookie = await site.browser.cookie(site.origin, 'wos-session');
     expect(cookie).toMatch(/^s1\.[\w-]{43}\.[\w-]{11}\.[\w-]+\.[\w-]{43}$/);
