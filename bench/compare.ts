@@ -152,7 +152,7 @@ async function warmUp(
 ): Promise<void> {
   const atMost = 8000;
   requests.prepare(atMost);
-  await load({ port, next: requests.next, connections, milliseconds: 10_000, expect: 200, atMost });
+  await load({ port, next: requests.next, connections, milliseconds: 5000, expect: 200, atMost });
 }
 
 /**

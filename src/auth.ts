@@ -3,7 +3,6 @@ import type { ApiKey, User } from '@workos-inc/node';
 import type { Claims, TokenClaims } from './access-token.js';
 import { compileRule, type Rule, type Subject } from './rules.js';
 import type { SSOProfile } from './session.js';
-import { createSlot } from './slot.js';
 
 /** What everybody has who is known: a person, an API key, a machine. Read-only. */
 interface Known extends Subject {
@@ -96,6 +95,13 @@ export function signedOut(reason: SignedOut['reason'], signInUrl: string): Signe
   return Object.freeze(Object.defineProperty(auth, 'has', { value: has })) as unknown as SignedOut;
 }
 
+export interface Expose {
+  /** Gives it both, in place of what somebody else gave it before. */
+  expose: (req: IncomingMessage) => void;
+  /** Gives it both if it has lost them: it may have come to an application of another Express since. */
+  ensure: (req: IncomingMessage) => void;
+}
+
 /**
  * Makes what gives a request `auth` and `user`. They are read as they are now, so that a refresh half-way is seen by
  * everybody; and another middleware may replace them without being believed by a guard.
@@ -105,22 +111,28 @@ export function signedOut(reason: SignedOut['reason'], signInUrl: string): Signe
  * everything that is done with it afterwards takes longer. Not on that of one application: a request is given the
  * prototype of another one as soon as that is called.
  */
-export function createExpose(read: (req: object) => Auth | undefined): (req: IncomingMessage) => void {
+export function createExpose(read: (req: object) => Auth | undefined): Expose {
   const auth = accessor('auth', read);
   const user = accessor('user', (req) => read(req)?.user ?? undefined);
-  const prepared = createSlot<object, true>();
-  return (req) => {
+  const prepared = new WeakSet<object>();
+  const expose = (req: IncomingMessage) => {
     const prototype = Object.getPrototypeOf(req) as object;
     // What somebody set before is replaced, as a value is on the request itself.
     const isSet = Object.hasOwn(req, 'auth') || Object.hasOwn(req, 'user');
-    if (!isSet && prepared.get(prototype)) return;
+    if (!isSet && prepared.has(prototype)) return;
     const shared = isSet ? undefined : ofExpress(prototype);
     const target = shared && Object.isExtensible(shared) ? shared : req;
-    if (target === req || !prepared.get(target))
+    if (target === req || !prepared.has(target))
       for (const define of [auth, user]) define(target, target === req);
     if (target === req) return;
-    prepared.set(target, true);
-    prepared.set(prototype, true);
+    prepared.add(target);
+    prepared.add(prototype);
+  };
+  return {
+    expose,
+    ensure(req) {
+      if (!prepared.has(Object.getPrototypeOf(req) as object) && !('auth' in req)) expose(req);
+    },
   };
 }
 

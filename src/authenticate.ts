@@ -130,7 +130,7 @@ function judge(
       if (verdict.kind === 'expired') return mayRefresh() ? renew(session, parts) : absent('expired');
       if (verdict.kind === 'invalid') return absent('invalid', verdict.reason);
       if (verdict.claims.sub !== session.user.id) return absent('invalid', 'sub');
-      const verified: Verified = { kind: 'active', session, claims: verdict.claims };
+      const verified: Verified = { kind: 'active', session, claims: verdict.claims, auth: undefined };
       return settle(value, verified, standing === 'stale', mayRefresh, parts);
     });
   });
@@ -169,7 +169,7 @@ async function renew(
   if (sealed === undefined) return absent('ended', 'store');
   const verdict = await verify(next.accessToken, true);
   if (verdict.kind !== 'valid') return { ...unknown(NO_KEYS), sealed };
-  const verified: Verified = { kind: 'active', session: next, claims: verdict.claims };
+  const verified: Verified = { kind: 'active', session: next, claims: verdict.claims, auth: undefined };
   memory.remember(sealed, verified, keeping.isElsewhere(next));
   return { ...verified, sealed };
 }

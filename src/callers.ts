@@ -2,16 +2,12 @@ import type { ApiKey, Impersonator, User } from '@workos-inc/node';
 import type { Claims, TokenClaims } from './access-token.js';
 import type { ApiKeyAuth, BearerAuth, Caller, MachineAuth, SessionAuth } from './auth.js';
 import { compileRule, type Rule, type Subject } from './rules.js';
+import type { Verified } from './memory.js';
 import type { Session } from './session.js';
-import { createSlot } from './slot.js';
-
-const built = createSlot<Session, SessionAuth>();
 
 /** The person of a session, the same object each time. */
-export function signedInAs(session: Session, claims: Claims): SessionAuth {
-  let auth = built.get(session);
-  if (!auth) built.set(session, (auth = build(session, claims)));
-  return auth;
+export function signedInAs(verified: Verified): SessionAuth {
+  return (verified.auth ??= build(verified.session, verified.claims));
 }
 
 /** One literal: what is spread into an object and added to gets a shape of its own each time on Node 20. */

@@ -9,7 +9,7 @@ import { refuse, refuseNow, refuseToken, turnAway } from './refusals.js';
 import { isForeign, isSafe } from './same-origin.js';
 import { stepUp } from './step-up.js';
 import type { Visit, VisitParts } from './visit.js';
-import { firstSignedIn, present, reveal } from './visits.js';
+import { ensureExposed, firstSignedIn, present } from './visits.js';
 
 /** Which visits a guard looks at, which credentials it knows, and who judges a token. */
 export interface GuardKind extends Acceptance {
@@ -50,7 +50,7 @@ export function createGuard<A extends Credential>(
     const [first] = visits;
     if (!first) return { error: notMounted() };
     first.head.isGuarded = true;
-    reveal(req);
+    ensureExposed(req);
     // The credential that a request brings of itself is the one that counts: a cookie comes along unasked.
     const token = tokenOf(req);
     if (token !== undefined) return byToken(req, res, visits, token);

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Claims } from './access-token.js';
+import type { SessionAuth } from './auth.js';
 import { dueAt } from './refresh.js';
 import type { Session } from './session.js';
 
@@ -8,6 +9,8 @@ export interface Verified {
   readonly kind: 'active';
   readonly session: Session;
   readonly claims: Claims;
+  /** What the application sees of it, once somebody looked. */
+  auth?: SessionAuth | undefined;
 }
 
 /** What a process remembers of sessions, so that a warm request needs no cryptography. */

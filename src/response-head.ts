@@ -1,6 +1,6 @@
 import onHeaders from 'on-headers';
 import { vary, type Response } from './http.js';
-import { createSeat } from './slot.js';
+import { createSeat } from './seat.js';
 
 /**
  * What must be in the head of a response whatever its handler does: `setHeader('Set-Cookie', …)` drops cookies that

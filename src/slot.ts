@@ -6,7 +6,7 @@ export interface Slot<K extends object, V> {
 
 /** A class that builds nothing: a subclass then puts its private field on the object that was given. */
 // eslint-disable-next-line @typescript-eslint/no-extraneous-class -- what it returns is what it is for
-class Given {
+export class Given {
   constructor(object: object) {
     return object;
   }
@@ -35,47 +35,6 @@ export function createSlot<K extends object, V>(): Slot<K, V> {
     get: (key) => Holder.get(key),
     set: (key, value) => {
       Holder.set(key, value);
-    },
-  };
-}
-
-/** What is kept of a request, or of a response. */
-export interface Seat<K extends object, V> {
-  get: (key: K) => V | undefined;
-  /** What there is, or else what `make` makes. */
-  obtain: (key: K, make: (key: K) => V) => V;
-}
-
-/**
- * A slot of requests, or of responses by way of their request, whose values lie on the array of the request's raw headers.
- *
- * Express gives each request and response another prototype, and to Node 20 and 22 each of them is an object of a kind
- * of its own from then on: a property added there costs as much as a whole layer of Express, and one that is read as
- * much as ten elsewhere. That array is like all others, it is as young as the request, and nobody replaces it.
- *
- * @param ownerOf The key that a value is of. A key whose seat is taken by another's value has its own on itself.
- */
-export function createSeat<K extends object, V extends object>(
-  requestOf: (key: K) => { readonly rawHeaders?: object } | undefined,
-  ownerOf: (value: V) => K,
-): Seat<K, V> {
-  const seated = createSlot<object, V>();
-  const standing = createSlot<K, V>();
-  return {
-    get(key) {
-      const seat = requestOf(key)?.rawHeaders;
-      const value = seat && seated.get(seat);
-      return value && ownerOf(value) === key ? value : standing.get(key);
-    },
-    obtain(key, make) {
-      const seat = requestOf(key)?.rawHeaders;
-      const value = seat && seated.get(seat);
-      const found = value && ownerOf(value) === key ? value : standing.get(key);
-      if (found) return found;
-      const made = make(key);
-      if (seat && !value) seated.set(seat, made);
-      else standing.set(key, made);
-      return made;
     },
   };
 }

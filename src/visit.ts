@@ -117,7 +117,7 @@ export function toAuth(
 ): Auth {
   switch (result?.kind) {
     case 'active':
-      return signedInAs(result.session, result.claims);
+      return signedInAs(result);
     case 'absent':
       return signedOut(result.reason, url());
     case 'ended':

@@ -3,7 +3,7 @@ import { createExpose, type Caller } from './auth.js';
 import type { Request, Response } from './http.js';
 import { atMost } from './keys.js';
 import { startTimer } from './response-head.js';
-import { createSeat } from './slot.js';
+import { createSeat } from './seat.js';
 import { canDeliver, Visit, type VisitParts } from './visit.js';
 
 /** What guards believe. `req.auth` and `req.user` are for the application, and anybody can set them. */
@@ -36,17 +36,15 @@ export function firstSignedIn(list: readonly Visit[]): Visit | undefined {
 }
 
 /** Gives a request `auth` and `user`, read as they are at the moment; reading marks the answer as personal. */
-const expose = createExpose((req) => {
+const { expose, ensure } = createExpose((req) => {
   const list = nearest(req)?.list ?? NOWHERE;
   const [first] = list;
   if (first) first.head.isPersonal = true;
   return firstSignedIn(list)?.auth();
 });
 
-/** A guard lets it pass, perhaps to an application whose requests are of another Express than the one it was seen in. */
-export function reveal(req: IncomingMessage): void {
-  if (!('auth' in req)) expose(req);
-}
+/** To be called where a handler relies on `req.user`. */
+export { ensure as ensureExposed };
 
 /** Of the request, or of the one that it inherits from: some wrap a request by `Object.create`. */
 function nearest(req: object): Visits | undefined {

@@ -61,7 +61,12 @@ function createMemory(config: SSOConfig) {
     if (!opened) return undefined;
     const session = toSession(opened);
     ids.set(session, opened.id);
-    const found: Active = { kind: 'active', session, claims: claimsOf(opened, config.api.origin) };
+    const found: Active = {
+      kind: 'active',
+      session,
+      claims: claimsOf(opened, config.api.origin),
+      auth: undefined,
+    };
     known.set(value, found);
     return found;
   };

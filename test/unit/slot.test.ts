@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { createSeat, createSlot } from '../../src/slot.js';
+import { createSeat } from '../../src/seat.js';
+import { createSlot } from '../../src/slot.js';
 
 test('a value is on its own object alone, and the latest counts', () => {
   const [one, another] = [createSlot<object, string>(), createSlot<object, string>()];
