@@ -47,6 +47,8 @@ export async function serve(framework: Framework, build: (app: App, origin: stri
     listener(req, res);
   });
   // Room for all that a test opens at once: on a busy machine the usual 511 are full before the first is taken.
+  // A kept connection must not end just as a client that was kept waiting uses it.
+  server.keepAliveTimeout = 120_000;
   await new Promise<void>((resolve) => server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const errors: unknown[] = [];
