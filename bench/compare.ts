@@ -159,7 +159,7 @@ async function warmUp(
  * Before each stretch, unmeasured, in milliseconds: a process that has waited for all the others finds its caches full of
  * their data, and its heap shrunk.
  */
-const LEAD_IN = 30;
+const LEAD_IN = 100;
 
 async function stretch(runner: Runner, options: CompareOptions): Promise<void> {
   const { server, requests, samples } = runner;
