@@ -83,9 +83,9 @@ export function createSessionMemory(maxBytes: number, now: () => number): Sessio
 }
 
 /** Bits of a doorkeeper, and how many values it takes before it forgets them all. */
-const BITS = 2 ** 20;
+const BITS = 2 ** 22;
 const CROWD = 2 ** 17;
-/** Bits that a value sets: so few strangers are taken for somebody who was here (2 % when it is full). */
+/** Bits that a value sets: so few strangers are taken for somebody who was here (2 of 10,000 when it is full). */
 const PROBES = 4;
 
 /**

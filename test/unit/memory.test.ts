@@ -70,6 +70,13 @@ test('of many who come in turn, all are remembered', () => {
   expect(ids.filter((id) => !memory.recall(valueOf(id)))).toEqual([]);
 });
 
+test('of many who come once, hardly anybody is remembered', () => {
+  const memory = createSessionMemory(64 * MIB, () => 0);
+  const ids = Array.from({ length: 100_000 }, (_, id) => id);
+  for (const id of ids) memory.offer(valueOf(id), verified(id, 60 * MINUTE), false);
+  expect(ids.filter((id) => memory.recall(valueOf(id))).length).toBeLessThan(50);
+});
+
 test('what is forgotten, or switched off, is not recalled; a value with the same end is another', () => {
   const memory = createSessionMemory(MIB, () => 0);
   memory.remember(valueOf(1), verified(1, MINUTE * 5), false);
