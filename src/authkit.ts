@@ -1,4 +1,3 @@
-import { IncomingMessage } from 'node:http';
 import { createAnswer } from './answer.js';
 import { authKitParameters as parameters } from './authorization/index.js';
 import { createCallback } from './callback.js';
@@ -8,7 +7,7 @@ import { createConnect } from './connect.js';
 import { mountDoor, type Door } from './door.js';
 import { AuthKitError } from './errors.js';
 import { createExchange } from './exchange.js';
-import type { Middleware } from './http.js';
+import { isRequest, type Middleware } from './http.js';
 import { createLogin } from './login.js';
 import { createEndSession, createLogout } from './logout.js';
 import { createLostSessions } from './lost-sessions.js';
@@ -49,7 +48,7 @@ export interface AuthKit extends Door, Methods, Management {
  * app.get('/account', requireAuth(), (req, res) => { res.send(`Hello ${signedIn(req).user.email}`); });
  */
 export function authkit(options: AuthKitOptions = {}): AuthKit {
-  if (options instanceof IncomingMessage) throw withoutParentheses();
+  if (isRequest(options)) throw withoutParentheses();
   const config = resolveConfig(options, process.env);
   const parts = createParts(config);
   const { cookies, authenticator, sessions, door, verify, tokens, patience } = parts;

@@ -64,6 +64,14 @@ export function isPassedOn(value: unknown): boolean {
   return Boolean(value) && value !== 'route' && value !== 'router';
 }
 
+/**
+ * Whether something is a request. By its looks: to import a value of `node:http` makes Node load all that `http` has,
+ * WebSocket included, which takes Node 22 as long as the rest of this package.
+ */
+export function isRequest(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'httpVersion' in value && 'rawHeaders' in value;
+}
+
 /** The request target as the client sent it, whatever mount path was stripped since. */
 export function target(req: Request): string {
   return req.originalUrl ?? req.url ?? '/';

@@ -1,4 +1,4 @@
-import { IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createAnswer } from '../answer.js';
 import { ssoParameters } from '../authorization/index.js';
 import { createCallback } from '../callback.js';
@@ -7,6 +7,7 @@ import { createCookies } from '../cookies.js';
 import type { TokenJudges } from '../credentials.js';
 import { mountDoor, type Door } from '../door.js';
 import { AuthKitError } from '../errors.js';
+import { isRequest } from '../http.js';
 import { createLogin } from '../login.js';
 import { createEndSession, createLogout } from '../logout.js';
 import { createLostSessions } from '../lost-sessions.js';
@@ -46,7 +47,7 @@ export interface SSO extends Door, Pick<Methods, 'signOut' | 'authenticate'> {
  * app.get('/account', requireAuth(), (req, res) => { res.send(`Hello ${signedIn(req).user.email}`); });
  */
 export function sso(options: SSOOptions = {}): SSO {
-  if (options instanceof IncomingMessage)
+  if (isRequest(options))
     throw new AuthKitError('config_invalid', 'app.use(sso) passes the function itself: write app.use(sso())');
   const config = resolveSSOConfig(options, process.env);
   const cookies = createCookies({
