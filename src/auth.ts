@@ -112,8 +112,8 @@ export interface Expose {
  * prototype of another one as soon as that is called.
  */
 export function createExpose(read: (req: object) => Auth | undefined): Expose {
-  const auth = accessor('auth', read);
-  const user = accessor('user', (req) => read(req)?.user ?? undefined);
+  const auth = accessor('auth', read, (found) => found);
+  const user = accessor('user', read, (found) => found.user ?? undefined);
   const prepared = new WeakSet<object>();
   const expose = (req: IncomingMessage) => {
     const prototype = Object.getPrototypeOf(req) as object;
@@ -150,7 +150,8 @@ function ofExpress(prototype: object): object | undefined {
 
 function accessor(
   name: 'auth' | 'user',
-  read: (req: object) => unknown,
+  read: (req: object) => Auth | undefined,
+  pick: (auth: Auth) => unknown,
 ): (target: object, enumerable: boolean) => void {
   return (target, enumerable) => {
     const other = Object.getOwnPropertyDescriptor(target, name);
@@ -158,8 +159,9 @@ function accessor(
       configurable: true,
       enumerable,
       get(this: object): unknown {
-        // Where another copy of this package was here before, it knows the requests that are not ours.
-        return read(this) ?? other?.get?.call(this);
+        // Requests that are not ours are left to who was here before, such as another copy of this package.
+        const found = read(this);
+        return found ? pick(found) : other?.get?.call(this);
       },
       set(this: object, value: unknown) {
         Object.defineProperty(this, name, { value, configurable: true, enumerable: true, writable: true });

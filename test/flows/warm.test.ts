@@ -139,3 +139,22 @@ test('two copies of the package in one process do not hide each other', async ()
   }
   await workos.close();
 });
+
+test('what somebody else put on the requests of Express stays for requests that are not ours, and for those alone', async () => {
+  const workos = await createTestWorkOS();
+  const own = Object.getOwnPropertyDescriptor(express.request, 'user');
+  Object.defineProperty(express.request, 'user', { configurable: true, get: () => 'theirs' });
+  try {
+    vi.resetModules();
+    const copy = await import('../../src/index.js');
+    const [ours, theirs] = [express(), express()];
+    ours.use(copy.authkit({ ...workos.options }));
+    for (const app of [ours, theirs]) app.get('/', (req, res) => void res.json({ user: req.user ?? null }));
+    await request(ours).get('/').expect(200, { user: null });
+    await request(theirs).get('/').expect(200, { user: 'theirs' });
+  } finally {
+    delete (express.request as { user?: unknown }).user;
+    if (own) Object.defineProperty(express.request, 'user', own);
+    await workos.close();
+  }
+});
