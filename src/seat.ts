@@ -26,21 +26,21 @@ export function createSeat<K extends object, V extends object>(
   const place = places;
   places += 1;
   const standing = createSlot<K, V>();
-  const find = (bench: object | undefined, row: unknown[] | undefined, key: K) => {
+  const find = (headers: object | undefined, row: unknown[] | undefined, key: K) => {
     const value = row?.[place] as V | undefined;
     // While the seat is free nobody stands.
-    if (bench && !value) return undefined;
+    if (headers && !value) return undefined;
     return value && ownerOf(value) === key ? value : standing.get(key);
   };
   return {
     get(key) {
-      const bench = requestOf(key)?.rawHeaders;
-      return find(bench, bench && Row.of(bench), key);
+      const headers = requestOf(key)?.rawHeaders;
+      return find(headers, headers && Row.of(headers), key);
     },
     obtain(key, make) {
-      const bench = requestOf(key)?.rawHeaders;
-      const row = bench && (Row.of(bench) ?? Row.on(bench));
-      const found = find(bench, row, key);
+      const headers = requestOf(key)?.rawHeaders;
+      const row = headers && (Row.of(headers) ?? Row.on(headers));
+      const found = find(headers, row, key);
       if (found) return found;
       const made = make(key);
       if (row && row[place] === undefined) row[place] = made;
@@ -51,17 +51,17 @@ export function createSeat<K extends object, V extends object>(
 }
 
 /**
- * All seats of one array. A field of its own and not a slot: what all slots have in common is one piece of code, to
+ * All seats on the headers of one request. A field of its own and not a slot: what all slots have in common is one piece of code, to
  * which the engine finds each object another kind.
  */
 class Row extends Given {
   #values: unknown[] | undefined;
 
-  static of(bench: object): unknown[] | undefined {
-    return #values in bench ? bench.#values : undefined;
+  static of(headers: object): unknown[] | undefined {
+    return #values in headers ? headers.#values : undefined;
   }
 
-  static on(bench: object): unknown[] {
-    return (new Row(bench).#values = new Array<unknown>(places).fill(undefined));
+  static on(headers: object): unknown[] {
+    return (new Row(headers).#values = new Array<unknown>(places).fill(undefined));
   }
 }

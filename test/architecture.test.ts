@@ -59,6 +59,18 @@ test('no file imports itself by any way, type imports included', () => {
   expect(done.size).toBe(files.length);
 });
 
+test('no value of node:http is imported: that makes Node load all of it, WebSocket included', () => {
+  const values = files.filter((file) => {
+    const imports = parsed.get(file)!.statements.filter((node) => ts.isImportDeclaration(node));
+    return imports.some(
+      ({ moduleSpecifier, importClause }) =>
+        (moduleSpecifier as ts.StringLiteral).text === 'node:http' && importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword,
+    );
+  });
+  expect(values.filter((file) => !file.startsWith('testing/'))).toEqual([]);
+  expect(values).toContain('testing/server.ts');
+});
+
 test.each(files)('%s fits a sitting, and each of its functions a screen', (file) => {
   const source = parsed.get(file)!;
   const lineOf = (position: number) => source.getLineAndCharacterOfPosition(position).line;
