@@ -64,7 +64,8 @@ test('no value of node:http is imported: that makes Node load all of it, WebSock
     const imports = parsed.get(file)!.statements.filter((node) => ts.isImportDeclaration(node));
     return imports.some(
       ({ moduleSpecifier, importClause }) =>
-        (moduleSpecifier as ts.StringLiteral).text === 'node:http' && importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword,
+        (moduleSpecifier as ts.StringLiteral).text === 'node:http' &&
+        importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword,
     );
   });
   expect(values.filter((file) => !file.startsWith('testing/'))).toEqual([]);
