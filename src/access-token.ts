@@ -1,5 +1,5 @@
 import { verify as verifySignature, type KeyObject } from 'node:crypto';
-import type { KeyLookup, Keys } from './keys.js';
+import type { JWKSLookup, JWKS } from './keys.js';
 
 /** Longer than any access token that fits a cookie, or that somebody would want to keep in a store. */
 const MAX_LENGTH = 262_144;
@@ -44,11 +44,11 @@ export interface Claims extends TokenClaims {
  * What can be said of an access token. `expired` is also a token of a key that WorkOS no longer has: either way a
  * refresh decides. `unknown` says nothing about the token: the keys could not be had.
  */
-export type Verdict =
+export type TokenVerification =
   | { readonly kind: 'valid'; readonly claims: Claims }
   | { readonly kind: 'expired' }
   | { readonly kind: 'invalid'; readonly reason: string }
-  | { readonly kind: 'unknown' };
+  | { readonly kind: 'unavailable' };
 
 export interface AccessTokenRules {
   issuers: readonly string[];
@@ -56,10 +56,13 @@ export interface AccessTokenRules {
   audience?: readonly string[];
   clientId: string;
   now: () => number;
-  keys: Keys;
+  keys: JWKS;
 }
 
-export type VerifyAccessToken = (token: string, isTrusted?: boolean) => Verdict | Promise<Verdict>;
+export type VerifyAccessToken = (
+  token: string,
+  isTrusted?: boolean,
+) => TokenVerification | Promise<TokenVerification>;
 
 /**
  * Makes the judge of WorkOS access tokens: JWT (RFC 7519), RS256 and nothing else, one configured key set.
@@ -74,8 +77,8 @@ export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
     if (!parsed) return invalid('not a JWT of RS256');
     const keys = rules.keys.find(parsed.kid, isTrusted);
     return keys instanceof Promise
-      ? keys.then((found) => judge(parsed, found, rules))
-      : judge(parsed, keys, rules);
+      ? keys.then((found) => verifyParsed(parsed, found, rules))
+      : verifyParsed(parsed, keys, rules);
   };
 }
 
@@ -87,11 +90,11 @@ interface Parsed {
   payload: Record<string, unknown>;
 }
 
-function judge(parsed: Parsed, keys: KeyLookup, rules: AccessTokenRules): Verdict {
-  if (keys === 'unreachable') return { kind: 'unknown' };
+function verifyParsed(parsed: Parsed, keys: JWKSLookup, rules: AccessTokenRules): TokenVerification {
+  if (keys === 'unavailable') return { kind: 'unavailable' };
   if (keys.length === 0) return { kind: 'expired' };
   if (!keys.some((key) => isSignedBy(parsed, key))) return invalid('signature');
-  return judgeClaims(parsed.payload, rules);
+  return verifyClaims(parsed.payload, rules);
 }
 
 function isSignedBy({ signed, signature }: Parsed, key: KeyObject): boolean {
@@ -99,7 +102,7 @@ function isSignedBy({ signed, signature }: Parsed, key: KeyObject): boolean {
 }
 
 /** The order matters: an expired token is only called that if nothing else is wrong with it. */
-function judgeClaims(claims: Record<string, unknown>, rules: AccessTokenRules): Verdict {
+function verifyClaims(claims: Record<string, unknown>, rules: AccessTokenRules): TokenVerification {
   const { issuers, now } = rules;
   const { iss, sub, exp, nbf, iat } = claims;
   if (!isOneOf(issuers, iss)) return invalid('issuer');
@@ -171,7 +174,7 @@ function createHeaderReader(): HeaderReader {
 /**
  * The claims of a token without any check. Only for tokens out of a seal of ours, to name what they are about.
  */
-export function peek(token: string): Readonly<Record<string, unknown>> {
+export function decodeUnverified(token: string): Readonly<Record<string, unknown>> {
   return record(token.split('.', 2)[1] ?? '') ?? {};
 }
 
@@ -192,6 +195,6 @@ function bytes(base64url: string): Buffer | undefined {
   return decoded.toString('base64url') === base64url ? decoded : undefined;
 }
 
-function invalid(reason: string): Verdict {
+function invalid(reason: string): TokenVerification {
   return { kind: 'invalid', reason };
 }

@@ -1,17 +1,17 @@
 import type { Config } from './config/index.js';
 import type { AuthKitError } from './errors.js';
-import { isNavigation, isPassedOn, json, type Outcome, type Request, type Response } from './http.js';
+import { isNavigation, isRealError, json, type Outcome, type Request, type Response } from './http.js';
 import { describe, sendPage } from './pages.js';
 
 /** Answers a request with an error: in the application's way if it has one, else in ours. */
-export type AnswerError = (
+export type RespondWithError = (
   error: AuthKitError,
   req: Request,
   res: Response,
   extra?: object,
 ) => Promise<Outcome>;
 
-export function createAnswer({ hooks, routes, redirectUri, returnTo }: Config): AnswerError {
+export function createErrorResponder({ hooks, routes, redirectUri, returnTo }: Config): RespondWithError {
   // Absolute: a person who opened the application under another name of its host is led to the right one.
   const absolute = (path: string) => new URL(path, redirectUri).href;
   const signIn = routes.login && { href: absolute(routes.login.public), label: 'Sign in' };
@@ -49,7 +49,7 @@ async function callHook(
       req,
       res,
       next: (next) => {
-        passed ??= { error: isPassedOn(next) ? next : error };
+        passed ??= { error: isRealError(next) ? next : error };
       },
     });
   } catch (thrown) {

@@ -2,15 +2,15 @@ import { open, seal } from './seal.js';
 import type { TransactionBinding } from './transaction.js';
 
 /** A circle takes a second or two, with a slow WorkOS a few; in milliseconds. */
-export const ARRIVAL_LIFETIME = 10_000;
+export const SIGN_IN_MARKER_LIFETIME = 10_000;
 
-const PURPOSE = 'arrival';
+const PURPOSE = 'signInMarker';
 
 /**
  * A completed sign-in, for as long as the next one could be the next round of a circle. Sealed, so that whoever plants
  * one, or keeps one, holds up a browser's sign-in for these seconds and not longer.
  */
-export function sealArrival(
+export function sealSignInMarker(
   { clientId, redirectUri }: TransactionBinding,
   now: number,
   password: string,
@@ -19,7 +19,7 @@ export function sealArrival(
 }
 
 /** Whether it is one of this instance, seconds old; clocks of two servers may differ either way. */
-export function isArrival(
+export function isSignInMarker(
   sealed: string,
   { clientId, redirectUri }: TransactionBinding,
   passwords: readonly string[],
@@ -29,5 +29,5 @@ export function isArrival(
   if (payload?.['purpose'] !== PURPOSE) return false;
   if (payload['clientId'] !== clientId || payload['redirectUri'] !== redirectUri) return false;
   const { at } = payload;
-  return typeof at === 'number' && Math.abs(now - at) < ARRIVAL_LIFETIME;
+  return typeof at === 'number' && Math.abs(now - at) < SIGN_IN_MARKER_LIFETIME;
 }

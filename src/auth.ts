@@ -5,12 +5,12 @@ import { compileRule, type Rule, type Subject } from './rules.js';
 import type { SSOProfile } from './session.js';
 
 /** What everybody has who is known: a person, an API key, a machine. Read-only. */
-interface Known extends Subject {
+interface AuthBase extends Subject {
   /** Whether the rule holds, as `requireAuth` would decide it. */
   has(rule: Rule): boolean;
 }
 
-interface Person extends Known {
+interface UserAuth extends AuthBase {
   readonly user: Readonly<User>;
   /** How the person signed in, such as `Password` or `SSO`; known of cookies only. */
   readonly authenticationMethod: string | undefined;
@@ -19,7 +19,7 @@ interface Person extends Known {
 }
 
 /** A person in a browser, by the session cookie. Shared by all requests of the same cookie. */
-export interface SessionAuth extends Person {
+export interface SessionAuth extends UserAuth {
   readonly type: 'session';
   /** `sid` of the access token. */
   readonly sessionId: string;
@@ -32,7 +32,7 @@ export interface SessionAuth extends Person {
 }
 
 /** A person by way of a client that sent an access token: a mobile app, a single-page app, an MCP client. */
-export interface BearerAuth extends Person {
+export interface BearerAuth extends UserAuth {
   readonly type: 'bearer';
   /** `sid` of the access token, if it has one. */
   readonly sessionId: string | undefined;
@@ -43,7 +43,7 @@ export interface BearerAuth extends Person {
 }
 
 /** An API key of WorkOS's, of an organization or of one of its members. No person: `user` is `null`. */
-export interface ApiKeyAuth extends Known {
+export interface ApiKeyAuth extends AuthBase {
   readonly type: 'apiKey';
   readonly user: null;
   /** Id, name and owner. The key itself is not kept. */
@@ -51,7 +51,7 @@ export interface ApiKeyAuth extends Known {
 }
 
 /** A machine by way of the OAuth client credentials grant, at a `protectedResource`. */
-export interface MachineAuth extends Known {
+export interface MachineAuth extends AuthBase {
   readonly type: 'machine';
   readonly user: null;
   /** `client_…` of the M2M application. */
@@ -66,27 +66,27 @@ export interface MachineAuth extends Known {
 export type SignedIn = SessionAuth | BearerAuth;
 
 /** Whoever can pass a guard. */
-export type Caller = SignedIn | ApiKeyAuth | MachineAuth;
+export type Principal = SignedIn | ApiKeyAuth | MachineAuth;
 
 /** How a caller can prove who they are: `type` of `req.auth`. */
-export type Credential = Caller['type'];
+export type AuthType = Principal['type'];
 
 /** Nobody is signed in, as far as can be told. */
 export interface SignedOut {
   readonly type: null;
   readonly user: null;
   /** `unknown`: WorkOS or its keys could not be asked in time. */
-  readonly reason: 'none' | 'expired' | 'ended' | 'invalid' | 'unknown';
+  readonly reason: 'none' | 'expired' | 'ended' | 'invalid' | 'unavailable';
   /** Path of the login route that comes back to this page. */
-  readonly signInUrl: string;
+  readonly loginUrl: string;
   has(rule: Rule): false;
 }
 
 /** Who a request is from, told apart by `type`. */
-export type Auth = Caller | SignedOut;
+export type Auth = Principal | SignedOut;
 
-export function signedOut(reason: SignedOut['reason'], signInUrl: string): SignedOut {
-  const auth = { type: null, user: null, reason, signInUrl };
+export function signedOut(reason: SignedOut['reason'], loginUrl: string): SignedOut {
+  const auth = { type: null, user: null, reason, loginUrl };
   const has = (rule: Rule) => {
     // A misspelt rule is found by whoever is signed out, too.
     compileRule(rule);
@@ -95,7 +95,7 @@ export function signedOut(reason: SignedOut['reason'], signInUrl: string): Signe
   return Object.freeze(Object.defineProperty(auth, 'has', { value: has })) as unknown as SignedOut;
 }
 
-export interface Expose {
+export interface RequestProperties {
   /** Gives it both, in place of what somebody else gave it before. */
   expose: (req: IncomingMessage) => void;
   /** Gives it both if it has lost them: it may have come to an application of another Express since. */
@@ -111,7 +111,7 @@ export interface Expose {
  * everything that is done with it afterwards takes longer. Not on that of one application: a request is given the
  * prototype of another one as soon as that is called.
  */
-export function createExpose(read: (req: object) => Auth | undefined): Expose {
+export function defineRequestProperties(read: (req: object) => Auth | undefined): RequestProperties {
   const auth = accessor('auth', read, (found) => found);
   const user = accessor('user', read, (found) => found.user ?? undefined);
   const prepared = new WeakSet<object>();

@@ -1,13 +1,13 @@
-import { peek, type VerifyAccessToken } from './access-token.js';
+import { decodeUnverified, type VerifyAccessToken } from './access-token.js';
 import { type AuthKitError, unavailable } from './errors.js';
-import { atMost } from './keys.js';
+import { withDeadline } from './keys.js';
 import { log } from './log.js';
-import type { Keeping } from './keeping.js';
-import { createSessionMemory, type SessionMemory, type Verified } from './memory.js';
-import { dueAt, type Refresh } from './refresh.js';
-import type { Revocation, Standing } from './revocation.js';
-import { identityOf, type Session } from './session.js';
-import { isMissing } from './shelf.js';
+import type { SessionStorage } from './keeping.js';
+import { createSessionCache, type SessionCache, type VerifiedSession } from './memory.js';
+import { refreshDueAt, type Refresh } from './refresh.js';
+import type { Revocation, RevocationStatus } from './revocation.js';
+import { sessionIdentityOf, type Session } from './session.js';
+import { isNotStored } from './shelf.js';
 import { after } from './waiting.js';
 
 /**
@@ -20,13 +20,13 @@ import { after } from './waiting.js';
  * - `unknown`: cannot be judged now; nobody is signed out over that.
  */
 export type Authentication =
-  | (Verified & { readonly sealed?: string })
-  | { readonly kind: 'absent'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' }
+  | (VerifiedSession & { readonly sealed?: string })
+  | { readonly kind: 'anonymous'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' }
   | { readonly kind: 'ended'; readonly error: AuthKitError; readonly organizationId?: string | undefined }
-  | { readonly kind: 'unknown'; readonly error: AuthKitError; readonly sealed?: string };
+  | { readonly kind: 'unavailable'; readonly error: AuthKitError; readonly sealed?: string };
 
 export interface AuthenticateOptions {
-  keeping: Keeping;
+  storage: SessionStorage;
   verify: VerifyAccessToken;
   refresh: Refresh;
   revocation: Revocation;
@@ -34,7 +34,7 @@ export interface AuthenticateOptions {
   memoryBytes: number;
   now: () => number;
   /** How long a request waits for newer tokens while its own still hold, in milliseconds. */
-  patience: number;
+  softTimeout: number;
 }
 
 export interface Authenticator {
@@ -48,25 +48,25 @@ export interface Authenticator {
     mayRefresh: () => boolean,
   ) => Authentication | Promise<Authentication>;
   /** New tokens now, for the same or another organization. */
-  renew: (session: Session, organizationId: string | undefined) => Promise<Authentication>;
+  refresh: (session: Session, organizationId: string | undefined) => Promise<Authentication>;
   /** Whether this process still takes the session for one: false after it was signed out here. */
   isLive: (session: Session) => boolean;
 }
 
 interface Parts extends AuthenticateOptions {
-  memory: SessionMemory;
+  memory: SessionCache;
 }
 
-const NONE: Authentication = Object.freeze({ kind: 'absent', reason: 'none' });
+const NONE: Authentication = Object.freeze({ kind: 'anonymous', reason: 'none' });
 
 export function createAuthenticator(options: AuthenticateOptions): Authenticator {
   const { revocation, memoryBytes, now } = options;
-  const parts: Parts = { ...options, memory: createSessionMemory(memoryBytes, now) };
+  const parts: Parts = { ...options, memory: createSessionCache(memoryBytes, now) };
   return {
     authenticate: (values, mayRefresh) =>
       values.length === 0 ? NONE : authenticate(values, mayRefresh, parts),
-    renew: (session, organizationId) => renew(session, parts, organizationId),
-    isLive: (session) => !revocation.isEndedHere(identityOf(session)),
+    refresh: (session, organizationId) => renew(session, parts, organizationId),
+    isLive: (session) => !revocation.isEndedHere(sessionIdentityOf(session)),
   };
 }
 
@@ -75,126 +75,139 @@ function authenticate(
   mayRefresh: () => boolean,
   parts: Parts,
 ): Authentication | Promise<Authentication> {
-  const { memory, keeping } = parts;
+  const { memory, storage } = parts;
   for (let index = 0; index < values.length; index += 1) {
     const value = values[index] as string;
-    const known = memory.recall(value);
-    if (known) return recalled(value, known, mayRefresh, parts);
-    const opened = keeping.open(value);
+    const known = memory.get(value);
+    if (known) return fromCache(value, known, mayRefresh, parts);
+    const opened = storage.open(value);
     if (opened instanceof Promise) {
       return opened.then((session) => {
-        if (!isMissing(session)) return judge(value, session, mayRefresh, parts);
-        if (session.kind === 'unreachable') return unknown('the store of the sessions could not be asked');
+        if (!isNotStored(session)) return verifySession(value, session, mayRefresh, parts);
+        if (session.kind === 'unavailable')
+          return unavailableAuthentication('the store of the sessions could not be asked');
         const others = values.slice(index + 1);
-        return others.length > 0 ? authenticate(others, mayRefresh, parts) : absent('ended', 'store');
+        return others.length > 0 ? authenticate(others, mayRefresh, parts) : anonymous('ended', 'store');
       });
     }
-    if (opened) return judge(value, opened, mayRefresh, parts);
+    if (opened) return verifySession(value, opened, mayRefresh, parts);
   }
-  return absent('invalid', 'seal');
+  return anonymous('invalid', 'seal');
 }
 
 /** A session that was judged a moment ago needs no cryptography, only to know whether it was ended since. */
-function recalled(
+function fromCache(
   value: string,
-  known: Verified,
+  known: VerifiedSession,
   mayRefresh: () => boolean,
   parts: Parts,
 ): Authentication | Promise<Authentication> {
   const { revocation, memory } = parts;
-  if (revocation.isIdle()) return known;
+  if (revocation.hasNothingRevoked()) return known;
   const { session } = known;
-  return after(revocation.standing(identityOf(session)), (standing) => {
-    if (standing === 'live') return known;
-    memory.forget(value);
-    return judge(value, session, mayRefresh, parts);
+  return after(revocation.status(sessionIdentityOf(session)), (status) => {
+    if (status === 'active') return known;
+    memory.delete(value);
+    return verifySession(value, session, mayRefresh, parts);
   });
 }
 
-function standingOf(session: Session, revocation: Revocation): Standing | Promise<Standing> {
-  return revocation.isIdle() ? 'live' : revocation.standing(identityOf(session));
+function statusOf(session: Session, revocation: Revocation): RevocationStatus | Promise<RevocationStatus> {
+  return revocation.hasNothingRevoked() ? 'active' : revocation.status(sessionIdentityOf(session));
 }
 
 /** What an opened session comes to. A promise only where keys, tokens or the store have to be asked. */
-function judge(
+function verifySession(
   value: string,
   session: Session,
   mayRefresh: () => boolean,
   parts: Parts,
 ): Authentication | Promise<Authentication> {
   const { verify, revocation } = parts;
-  return after(standingOf(session, revocation), (standing) => {
-    if (standing === 'ended') return absent('ended', 'revoked');
-    return after(verify(session.accessToken), (verdict) => {
-      if (verdict.kind === 'unknown') return unknown(NO_KEYS);
-      if (verdict.kind === 'expired') return mayRefresh() ? renew(session, parts) : absent('expired');
-      if (verdict.kind === 'invalid') return absent('invalid', verdict.reason);
-      if (verdict.claims.sub !== session.user.id) return absent('invalid', 'sub');
-      const verified: Verified = { kind: 'active', session, claims: verdict.claims, auth: undefined };
-      return settle(value, verified, standing === 'stale', mayRefresh, parts);
+  return after(statusOf(session, revocation), (status) => {
+    if (status === 'revoked') return anonymous('ended', 'revoked');
+    return after(verify(session.accessToken), (verification) => {
+      if (verification.kind === 'unavailable') return unavailableAuthentication(NO_KEYS);
+      if (verification.kind === 'expired') return mayRefresh() ? renew(session, parts) : anonymous('expired');
+      if (verification.kind === 'invalid') return anonymous('invalid', verification.reason);
+      if (verification.claims.sub !== session.user.id) return anonymous('invalid', 'sub');
+      const verified: VerifiedSession = {
+        kind: 'authenticated',
+        session,
+        claims: verification.claims,
+        auth: undefined,
+      };
+      return acceptSession(value, verified, status === 'changed', mayRefresh, parts);
     });
   });
 }
 
 /** The session holds. It may be due for newer tokens, or for a move to where sessions are kept now. */
-function settle(
+function acceptSession(
   value: string,
-  verified: Verified,
+  verified: VerifiedSession,
   isStale: boolean,
   mayRefresh: () => boolean,
   parts: Parts,
 ): Authentication | Promise<Authentication> {
-  const { memory, refresh, keeping, now } = parts;
+  const { memory, refresh, storage, now } = parts;
   const { session, claims } = verified;
-  const isDue = isStale || now() >= dueAt(claims);
-  if (isDue && mayRefresh() && refresh.mayTryAhead(session)) return renewAhead(verified, parts);
-  if (!isDue) memory.offer(value, verified, keeping.isElsewhere(session));
-  if (!keeping.isMisplaced(session) || !mayRefresh()) return verified;
-  return keeping.move(session).then((sealed) => (sealed === undefined ? verified : { ...verified, sealed }));
+  const isDue = isStale || now() >= refreshDueAt(claims);
+  if (isDue && mayRefresh() && refresh.canRefreshAhead(session)) return refreshAhead(verified, parts);
+  if (!isDue) memory.offer(value, verified, storage.isInStore(session));
+  if (!storage.needsMigration(session) || !mayRefresh()) return verified;
+  return storage
+    .migrate(session)
+    .then((sealed) => (sealed === undefined ? verified : { ...verified, sealed }));
 }
 
 async function renew(
   session: Session,
-  { refresh, memory, verify, keeping, revocation }: Parts,
+  { refresh, memory, verify, storage, revocation }: Parts,
   organizationId = organizationOf(session),
 ): Promise<Authentication> {
   const result = await refresh.run(session, organizationId);
-  const isEnded = async (one: Session) => (await revocation.standing(identityOf(one))) === 'ended';
-  if (await isEnded(session)) return absent('ended', 'revoked');
+  const isEnded = async (one: Session) => (await revocation.status(sessionIdentityOf(one))) === 'revoked';
+  if (await isEnded(session)) return anonymous('ended', 'revoked');
   if (result.kind === 'refused') return { kind: 'ended', error: result.error, organizationId };
-  if (result.kind === 'unreachable') return { kind: 'unknown', error: result.error };
+  if (result.kind === 'unavailable') return { kind: 'unavailable', error: result.error };
   const { session: next } = result;
-  if (await isEnded(next)) return absent('ended', 'revoked');
-  const sealed = await keeping.renew(session, result);
-  if (sealed === undefined) return absent('ended', 'store');
-  const verdict = await verify(next.accessToken, true);
-  if (verdict.kind !== 'valid') return { ...unknown(NO_KEYS), sealed };
-  const verified: Verified = { kind: 'active', session: next, claims: verdict.claims, auth: undefined };
-  memory.remember(sealed, verified, keeping.isElsewhere(next));
+  if (await isEnded(next)) return anonymous('ended', 'revoked');
+  const sealed = await storage.replace(session, result);
+  if (sealed === undefined) return anonymous('ended', 'store');
+  const verification = await verify(next.accessToken, true);
+  if (verification.kind !== 'valid') return { ...unavailableAuthentication(NO_KEYS), sealed };
+  const verified: VerifiedSession = {
+    kind: 'authenticated',
+    session: next,
+    claims: verification.claims,
+    auth: undefined,
+  };
+  memory.set(sealed, verified, storage.isInStore(next));
   return { ...verified, sealed };
 }
 
 /** The old token still holds: newer ones are welcome, but nobody waits long for them or fails without them. */
-async function renewAhead(verified: Verified, parts: Parts): Promise<Authentication> {
+async function refreshAhead(verified: VerifiedSession, parts: Parts): Promise<Authentication> {
   const { session } = verified;
-  const result = (await atMost(parts.patience, renew(session, parts))) as Authentication | undefined;
-  if (result === undefined) parts.refresh.postpone(session);
-  return result === undefined || result.kind === 'unknown' ? verified : result;
+  const result = (await withDeadline(parts.softTimeout, renew(session, parts))) as Authentication | undefined;
+  if (result === undefined) parts.refresh.backOff(session);
+  return result === undefined || result.kind === 'unavailable' ? verified : result;
 }
 
 /** Always named in a refresh, so that a refresh never changes the organization by itself. */
 function organizationOf(session: Session): string | undefined {
-  const { org_id: fromToken } = peek(session.accessToken);
+  const { org_id: fromToken } = decodeUnverified(session.accessToken);
   return typeof fromToken === 'string' ? fromToken : session.organizationId;
 }
 
 const NO_KEYS = 'the keys of WorkOS could not be had';
 
-function unknown(why: string): Extract<Authentication, { kind: 'unknown' }> {
-  return { kind: 'unknown', error: unavailable(why) };
+function unavailableAuthentication(why: string): Extract<Authentication, { kind: 'unavailable' }> {
+  return { kind: 'unavailable', error: unavailable(why) };
 }
 
-function absent(reason: 'invalid' | 'expired' | 'ended', why?: string): Authentication {
+function anonymous(reason: 'invalid' | 'expired' | 'ended', why?: string): Authentication {
   log('session', { reason, why });
-  return { kind: 'absent', reason };
+  return { kind: 'anonymous', reason };
 }

@@ -1,38 +1,42 @@
-import type { AnswerError } from './answer.js';
+import type { RespondWithError } from './answer.js';
 import { single } from './authorization/index.js';
 import type { Config } from './config/index.js';
 import type { Cookies } from './cookies.js';
 import { AuthKitError } from './errors.js';
 import { isPageLoad, noStore, query, redirect, type Handler, type Request, type Response } from './http.js';
 import { publish } from './events.js';
-import type { LostSessions } from './lost-sessions.js';
+import type { RedirectLoopGuard } from './lost-sessions.js';
 import { sendPage } from './pages.js';
-import type { Completed, CompleteSignIn } from './sign-in-completion.js';
+import type { Completed, ExchangeOnce } from './sign-in-completion.js';
 import { isSame, openTransaction, type Transaction } from './transaction.js';
-import type { OpenVisit } from './visits.js';
+import type { AuthenticateRequest } from './visits.js';
 
 /** RFC 6749 appendix A.11, less the space, and shorter than any URL: what WorkOS sends is some 26 characters. */
 const CODE = /^[\u0021-\u007e]{1,1024}$/;
 /** RFC 6749 appendix A.7 and A.8. */
 const ERROR = /^[\u0020-\u0021\u0023-\u005b\u005d-\u007e]{1,128}$/;
 
-export interface CallbackParts {
+export interface CallbackDependencies {
   config: Config;
   cookies: Cookies;
-  openVisit: OpenVisit;
-  complete: CompleteSignIn;
-  answer: AnswerError;
-  losses: Pick<LostSessions, 'expect' | 'give'>;
+  authenticateRequest: AuthenticateRequest;
+  exchangeOnce: ExchangeOnce;
+  answer: RespondWithError;
+  redirectLoop: Pick<RedirectLoopGuard, 'markSignIn' | 'toError'>;
   /** What becomes of a code that nobody here asked for; default: the login route, without looking at the code. */
-  unsolicited?: (code: string, req: Request, res: Response) => Promise<Completed | Elsewhere | 'answered'>;
+  unsolicited?: (
+    code: string,
+    req: Request,
+    res: Response,
+  ) => Promise<Completed | RedirectInstead | 'answered'>;
   /** Where the code of a client's own flow goes, or the error in its place. */
-  handOver?: (reply: string | AuthKitError, transaction: Transaction) => Promise<string>;
+  issueClientCode?: (reply: string | AuthKitError, transaction: Transaction) => Promise<string>;
   /** Where a sign-in goes on that WorkOS did not finish, if anywhere. */
-  restart?: Restart;
+  retrySignIn?: Restart;
 }
 
 /** A redirect in place of a session. */
-export interface Elsewhere {
+export interface RedirectInstead {
   readonly location: string;
 }
 
@@ -44,30 +48,30 @@ type Restart = (
 ) => Promise<string | undefined>;
 
 /** `GET /callback`: WorkOS sends the browser back with a code, or with an error. Always ends in a redirect or a page. */
-export function createCallback(parts: CallbackParts): Handler {
-  const { config, answer, handOver, losses } = parts;
+export function createCallback(parts: CallbackDependencies): Handler {
+  const { config, answer, issueClientCode: handOver, redirectLoop: redirectLoop } = parts;
   return async (req, res) => {
     if (req.method === 'HEAD') return noStore(res, '');
     let transaction: Transaction | undefined;
     try {
       const params = query(req);
       const state = single(params, 'state');
-      if (state === undefined) return await withoutState(params, req, res, parts);
-      transaction = spend(state, req, res, parts);
-      if (!transaction) return await withoutTransaction(req, res, parts);
+      if (state === undefined) return await unsolicitedCallback(params, req, res, parts);
+      transaction = consumeTransaction(state, req, res, parts);
+      if (!transaction) return await unknownTransaction(req, res, parts);
       const code = codeOf(params, config);
       if (isClients(transaction) && handOver) return redirect(res, await handOver(code, transaction));
-      if (transaction.isRepeat) throw losses.give(req, res);
-      const done = await parts.complete({ state, code, transaction, req, res });
+      if (transaction.isRepeat) throw redirectLoop.toError(req, res);
+      const done = await parts.exchangeOnce({ state, code, transaction, req, res });
       return done === 'spent'
-        ? await withoutTransaction(req, res, parts)
-        : await finish(done, req, res, parts);
+        ? await unknownTransaction(req, res, parts)
+        : await completeSignIn(done, req, res, parts);
     } catch (error) {
       if (!(error instanceof AuthKitError)) throw error;
       publish('sign-in-failed', { clientId: config.clientId, code: error.code });
       if (transaction && isClients(transaction) && handOver)
         return redirect(res, await handOver(error, transaction));
-      const location = transaction && (await parts.restart?.(error, transaction, req, res));
+      const location = transaction && (await parts.retrySignIn?.(error, transaction, req, res));
       return location === undefined ? answer(error, req, res) : redirect(res, location);
     }
   };
@@ -78,17 +82,17 @@ function isClients({ clientChallenge }: Transaction): boolean {
   return clientChallenge !== undefined;
 }
 
-async function finish(
-  done: Completed | Elsewhere | 'answered',
+async function completeSignIn(
+  done: Completed | RedirectInstead | 'answered',
   req: Request,
   res: Response,
-  { cookies, config, losses }: CallbackParts,
+  { cookies, config, redirectLoop: redirectLoop }: CallbackDependencies,
 ): Promise<'sent'> {
   if (done === 'answered') return 'sent';
   if ('location' in done) return redirect(res, done.location);
   cookies.setSession(req, res, done.sealed, () => true);
-  await losses.expect(res);
-  return land(res, done.returnTo, config);
+  await redirectLoop.markSignIn(res);
+  return redirectAfterSignIn(res, done.returnTo, config);
 }
 
 /** A state that is there, but empty or in another spelling: a malformed answer, and not one that nobody asked for. */
@@ -97,16 +101,16 @@ function isMisspeltState([name, value]: [name: string, value: string]): boolean 
 }
 
 /** A code that nobody here asked for never makes a session by itself (impersonation from the dashboard, IdP-initiated sign-in). */
-async function withoutState(
+async function unsolicitedCallback(
   params: URLSearchParams,
   req: Request,
   res: Response,
-  parts: CallbackParts,
+  parts: CallbackDependencies,
 ): Promise<'sent'> {
   const { routes } = parts.config;
   if ([...params].some(isMisspeltState)) throw new AuthKitError('invalid_request', 'the state is malformed');
   if (parts.unsolicited && isPageLoad(req)) {
-    return finish(await parts.unsolicited(codeOf(params, parts.config), req, res), req, res, parts);
+    return completeSignIn(await parts.unsolicited(codeOf(params, parts.config), req, res), req, res, parts);
   }
   const error = single(params, 'error');
   if (error !== undefined) throw authorizationError(error, params);
@@ -117,11 +121,11 @@ async function withoutState(
 }
 
 /** The transaction of this browser that the state names. It is spent by this callback, whatever comes of it. */
-function spend(
+function consumeTransaction(
   state: string,
   req: Request,
   res: Response,
-  { config, cookies }: CallbackParts,
+  { config, cookies }: CallbackDependencies,
 ): Transaction | undefined {
   const values = cookies.transactionValues(req, state);
   if (values.length === 0) return undefined;
@@ -131,14 +135,14 @@ function spend(
 }
 
 /** The back button, another browser, a sign-in that took too long: never a new one by itself, which could go in circles. */
-async function withoutTransaction(
+async function unknownTransaction(
   req: Request,
   res: Response,
-  { config, openVisit }: CallbackParts,
+  { config, authenticateRequest }: CallbackDependencies,
 ): Promise<'sent'> {
-  const visit = await openVisit(req, res);
-  await visit.settled();
-  if (visit.auth().type !== null) return redirect(res, config.returnTo);
+  const requestAuth = await authenticateRequest(req, res);
+  await requestAuth.whenAuthenticated();
+  if (requestAuth.auth().type !== null) return redirect(res, config.returnTo);
   throw new AuthKitError('invalid_state', 'this browser has no sign-in under way that belongs to the answer');
 }
 
@@ -169,7 +173,7 @@ function authorizationError(error: string, params: URLSearchParams): AuthKitErro
 }
 
 /** A `strict` cookie is not sent where a chain of redirects began at another site, so a page of ours breaks the chain. */
-function land(res: Response, returnTo: string, { cookie }: Config): 'sent' {
+function redirectAfterSignIn(res: Response, returnTo: string, { cookie }: Config): 'sent' {
   if (cookie.sameSite !== 'strict') return redirect(res, returnTo);
   return sendPage(res, 200, {
     title: 'You are signed in',

@@ -1,17 +1,20 @@
 import type { ApiKey, Impersonator, User } from '@workos-inc/node';
 import type { Claims, TokenClaims } from './access-token.js';
-import type { ApiKeyAuth, BearerAuth, Caller, MachineAuth, SessionAuth } from './auth.js';
+import type { ApiKeyAuth, BearerAuth, Principal, MachineAuth, SessionAuth } from './auth.js';
 import { compileRule, type Rule, type Subject } from './rules.js';
-import type { Verified } from './memory.js';
+import type { VerifiedSession } from './memory.js';
 import type { Session } from './session.js';
 
 /** The person of a session, the same object each time. */
-export function signedInAs(verified: Verified): SessionAuth {
+export function toSessionAuth(verified: VerifiedSession): SessionAuth {
   return (verified.auth ??= build(verified.session, verified.claims));
 }
 
 /** One literal: what is spread into an object and added to gets a shape of its own each time on Node 20. */
-function build({ user, impersonator, authenticationMethod, accessToken, own }: Session, claims: Claims) {
+function build(
+  { user, impersonator, authenticationMethod, accessToken, extension: own }: Session,
+  claims: Claims,
+) {
   const subject = subjectOf(claims, impersonator);
   const fields: Omit<SessionAuth, 'has' | 'accessToken'> = {
     type: 'session',
@@ -33,7 +36,7 @@ function build({ user, impersonator, authenticationMethod, accessToken, own }: S
 }
 
 /** The person whom an access token names. */
-export function bearer(user: User, claims: TokenClaims, accessToken: string): BearerAuth {
+export function toBearerAuth(user: User, claims: TokenClaims, accessToken: string): BearerAuth {
   const subject = subjectOf(claims);
   const fields = { type: 'bearer', user, sessionId: text(claims.sid), ...subject, claims } as const;
   const unknown = { authenticationMethod: undefined, data: undefined };
@@ -41,14 +44,14 @@ export function bearer(user: User, claims: TokenClaims, accessToken: string): Be
 }
 
 /** The machine that an access token was issued to. */
-export function machine(claims: TokenClaims, accessToken: string): MachineAuth {
+export function toMachineAuth(claims: TokenClaims, accessToken: string): MachineAuth {
   const subject = subjectOf(claims);
   const fields = { type: 'machine', user: null, clientId: claims.sub, ...subject, claims } as const;
   return finish<MachineAuth>({ ...fields, scopes: scopesOf(claims) }, subject, accessToken);
 }
 
 /** An API key acts in its owner's organization with its own permissions; roles and the like are for people. */
-export function apiKey(key: ApiKey): ApiKeyAuth {
+export function toApiKeyAuth(key: ApiKey): ApiKeyAuth {
   const { owner, permissions } = key;
   const subject: Subject = {
     organizationId: text(owner.type === 'user' ? owner.organizationId : owner.id),
@@ -63,7 +66,7 @@ export function apiKey(key: ApiKey): ApiKeyAuth {
 }
 
 /** What is secret, or no data, is not enumerable. */
-function finish<T extends Caller>(
+function finish<T extends Principal>(
   fields: Omit<T, 'has' | 'accessToken'>,
   subject: Subject,
   accessToken?: string,

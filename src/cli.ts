@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs, parseEnv } from 'node:util';
 import { runOnTestWorkOS } from './dev.js';
-import { examine, type Finding } from './doctor/index.js';
+import { runChecks, type Finding } from './doctor/index.js';
 import type { AuthKitOptions } from './options.js';
 
 const USAGE = `Usage:
@@ -36,7 +36,7 @@ async function run(args: string[]): Promise<number> {
   if (command === 'secret') return print(`${randomBytes(32).toString('base64')}\n`, 0);
   if (command === 'help') return print(USAGE, 0);
   if (command !== 'doctor') return print(USAGE, 2);
-  const findings = await examine({
+  const findings = await runChecks({
     options: module === undefined ? {} : await optionsOf(module),
     env: envFile === undefined ? process.env : { ...parseEnv(readFileSync(envFile, 'utf8')), ...process.env },
     nodeVersion: process.versions.node,

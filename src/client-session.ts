@@ -1,5 +1,5 @@
 import type { Config } from './config/index.js';
-import { isRecord } from './json.js';
+import { isRecord } from './config/problems.js';
 import { open, seal } from './seal.js';
 import type { Session } from './session.js';
 

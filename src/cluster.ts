@@ -1,6 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { ended, isOver, rememberedFor, type Refreshed, type Renew } from './renewal.js';
+import {
+  sessionEnded,
+  isSessionEnded,
+  rememberedFor,
+  type RefreshResult,
+  type RefreshTokens,
+} from './renewal.js';
 import { log } from './log.js';
 import type { Session } from './session.js';
 import type { Entry, SharedStore } from './stores/index.js';
@@ -15,12 +21,12 @@ const LAST_LOOK = 250;
 /** What stands in the place of a seal. */
 const REFUSED = 'refused';
 
-export interface ClusterOptions {
+export interface RefreshLockOptions {
   store: SharedStore;
   open: (sealed: string) => Session | undefined;
   now: () => number;
   /** How long to wait for another process before going on alone, in milliseconds. */
-  patience: number;
+  waitForLock: number;
 }
 
 /**
@@ -28,19 +34,19 @@ export interface ClusterOptions {
  * result. A store that cannot be reached leaves each process on its own, where WorkOS's replay window has to do; so
  * does a holder that takes too long.
  */
-export function acrossProcesses(renew: Renew, options: ClusterOptions): Renew {
-  const { store, patience } = options;
+export function withRefreshLock(renew: RefreshTokens, options: RefreshLockOptions): RefreshTokens {
+  const { store, waitForLock: softTimeout } = options;
   return async (session, organizationId) => {
     const id = idOf(session);
-    const waitsUntil = performance.now() + patience;
+    const waitsUntil = performance.now() + softTimeout;
     const alone = async () => settle(await renew(session, organizationId), session, options);
     for (let wait = FIRST_LOOK; ; wait = Math.min(wait * 2, LAST_LOOK)) {
-      const found = await look(session, options);
-      if (found === 'unreachable') return alone();
+      const found = await readSharedResult(session, options);
+      if (found === 'unavailable') return alone();
       if (found) return found;
       const lock = await store.add('lock', id, randomUUID(), LEASE);
-      if (lock.kind === 'unreachable') return alone();
-      if (lock.kind === 'hit') return hold(lock, session, options, alone);
+      if (lock.kind === 'unavailable') return alone();
+      if (lock.kind === 'hit') return refreshHoldingLock(lock, session, options, alone);
       if (performance.now() >= waitsUntil) {
         log('store', { outcome: 'a refresh goes on without its lock' });
         return alone();
@@ -51,12 +57,12 @@ export function acrossProcesses(renew: Renew, options: ClusterOptions): Renew {
 }
 
 /** Renews while the lock is held, unless somebody did so between the look and the lock. */
-async function hold(
+async function refreshHoldingLock(
   lock: Entry,
   session: Session,
-  options: ClusterOptions,
-  alone: () => Promise<Refreshed>,
-): Promise<Refreshed> {
+  options: RefreshLockOptions,
+  alone: () => Promise<RefreshResult>,
+): Promise<RefreshResult> {
   const { store } = options;
   const id = idOf(session);
   let held = Promise.resolve<unknown>(undefined);
@@ -64,8 +70,8 @@ async function hold(
     held = store.replace('lock', id, lock, lock.text, LEASE);
   }, SIGN_OF_LIFE);
   try {
-    const found = await look(session, options);
-    return found === undefined || found === 'unreachable' ? await alone() : found;
+    const found = await readSharedResult(session, options);
+    return found === undefined || found === 'unavailable' ? await alone() : found;
   } finally {
     clearInterval(alive);
     void held.then(() => store.release('lock', id, lock));
@@ -73,19 +79,19 @@ async function hold(
 }
 
 /** What another process has exchanged the token for. */
-async function look(
+async function readSharedResult(
   session: Session,
-  { store, open }: ClusterOptions,
-): Promise<Refreshed | 'unreachable' | undefined> {
+  { store, open }: RefreshLockOptions,
+): Promise<RefreshResult | 'unavailable' | undefined> {
   const found = await store.get('refresh', idOf(session));
-  if (found.kind === 'unreachable') return 'unreachable';
+  if (found.kind === 'unavailable') return 'unavailable';
   if (found.kind !== 'hit') return undefined;
-  if (found.text === REFUSED) return ended();
+  if (found.text === REFUSED) return sessionEnded();
   // The seal first: it has no space in it.
   const [sealed = '', ...organization] = found.text.split(' ');
   const next = open(sealed);
   return next?.user.id === session.user.id
-    ? { kind: 'renewed', organization: organization.join(' '), session: next, sealed }
+    ? { kind: 'refreshed', organization: organization.join(' '), session: next, sealed }
     : undefined;
 }
 
@@ -93,23 +99,27 @@ async function look(
  * Tells the others. New tokens replace a refusal, never the reverse: a process that was stopped over its exchange
  * comes back with tokens when another one has been refused the spent token.
  */
-async function settle(result: Refreshed, session: Session, options: ClusterOptions): Promise<Refreshed> {
+async function settle(
+  result: RefreshResult,
+  session: Session,
+  options: RefreshLockOptions,
+): Promise<RefreshResult> {
   const { store, now } = options;
   const id = idOf(session);
   const ttl = rememberedFor(result, now());
-  if (result.kind === 'renewed') {
+  if (result.kind === 'refreshed') {
     await store.put('refresh', id, `${result.sealed} ${result.organization}`, ttl);
     return result;
   }
-  if (!isOver(result)) return result;
+  if (!isSessionEnded(result)) return result;
   const refused = await store.add('refresh', id, REFUSED, ttl);
-  let found = refused.kind === 'taken' ? await look(session, options) : undefined;
+  let found = refused.kind === 'taken' ? await readSharedResult(session, options) : undefined;
   if (refused.kind === 'taken' && found === undefined) {
     // There is something: a replica that does not know it yet is asked once more.
     await pause(LAST_LOOK);
-    found = await look(session, options);
+    found = await readSharedResult(session, options);
   }
-  return found === undefined || found === 'unreachable' ? result : found;
+  return found === undefined || found === 'unavailable' ? result : found;
 }
 
 function idOf({ refreshToken }: Session): string {

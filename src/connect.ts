@@ -1,19 +1,19 @@
-import type { AnswerError } from './answer.js';
+import type { RespondWithError } from './answer.js';
 import { single } from './authorization/index.js';
 import type { Config } from './config/index.js';
 import { AuthKitError, unavailable } from './errors.js';
 import { header, lastSegment, query, redirect, type Handler, type Request } from './http.js';
-import { pageRoute } from './page-route.js';
+import { navigationOnly } from './page-route.js';
 import { sendPage } from './pages.js';
 import { safeReturnTo } from './return-to.js';
-import type { OpenVisit } from './visits.js';
-import type { WorkOSDoor } from './workos.js';
+import type { AuthenticateRequest } from './visits.js';
+import type { WorkOSClient } from './workos.js';
 
-export interface ConnectParts {
+export interface LinkAccountDependencies {
   config: Config;
-  openVisit: OpenVisit;
-  door: WorkOSDoor;
-  answer: AnswerError;
+  authenticateRequest: AuthenticateRequest;
+  workos: WorkOSClient;
+  answer: RespondWithError;
 }
 
 const SLUG = /^[\w-]{1,64}$/;
@@ -24,9 +24,9 @@ const SLUG = /^[\w-]{1,64}$/;
  *
  * @see https://workos.com/docs/reference/pipes/access-token/get-authorization-url
  */
-export function createConnect(parts: ConnectParts): Handler {
+export function createLinkAccount(parts: LinkAccountDependencies): Handler {
   const { config, answer } = parts;
-  return pageRoute(answer, async (req, res) => {
+  return navigationOnly(answer, async (req, res) => {
     const slug = lastSegment(req);
     if (!SLUG.test(slug)) throw noProvider();
     const asked = single(query(req), 'returnTo', 'return_to', 'redirectTo');
@@ -56,11 +56,11 @@ interface Owner {
 }
 
 async function ownerOf(
-  req: Parameters<OpenVisit>[0],
-  res: Parameters<OpenVisit>[1],
-  { openVisit }: ConnectParts,
+  req: Parameters<AuthenticateRequest>[0],
+  res: Parameters<AuthenticateRequest>[1],
+  { authenticateRequest }: LinkAccountDependencies,
 ): Promise<Owner> {
-  const auth = (await openVisit(req, res)).auth();
+  const auth = (await authenticateRequest(req, res)).auth();
   if (auth.type !== 'session') throw new AuthKitError('unauthenticated', 'sign in first');
   const { user, organizationId } = auth;
   return { userId: user.id, ...(organizationId === undefined ? {} : { organizationId }) };
@@ -70,14 +70,14 @@ async function linkUrl(
   slug: string,
   returnTo: string,
   owner: Owner,
-  { config, door }: ConnectParts,
+  { config, workos }: LinkAccountDependencies,
 ): Promise<string> {
   const back = new URL(returnTo, config.redirectUri).href;
-  const reply = await door.call(({ pipes }) =>
+  const reply = await workos.call(({ pipes }) =>
     pipes.authorizeDataIntegration({ slug, ...owner, returnTo: back }),
   );
   if (reply.kind === 'refused') throw noProvider(reply.error);
-  if (reply.kind === 'unreachable') throw reply.error;
+  if (reply.kind === 'unavailable') throw reply.error;
   const { url } = reply.value as { url: unknown };
   if (typeof url === 'string' && /^https?:\/\//i.test(url) && URL.canParse(url)) return new URL(url).href;
   throw unavailable('WorkOS sent no address to connect an account at');

@@ -1,10 +1,10 @@
 import { stringifySetCookie } from 'cookie';
-import { ARRIVAL_LIFETIME } from './arrival.js';
+import { SIGN_IN_MARKER_LIFETIME } from './arrival.js';
 import type { CookieConfig } from './config/index.js';
 import { onlyValue, pairs } from './cookie-header.js';
 import { AuthKitError } from './errors.js';
 import type { Request, Response } from './http.js';
-import { sendCookie } from './response-head.js';
+import { setCookie } from './response-head.js';
 import { fingerprint, TRANSACTION_LIFETIME } from './transaction.js';
 
 /** What a browser keeps of one cookie, name and attributes included (RFC 6265 section 6.1), in bytes. */
@@ -22,7 +22,7 @@ const MAX_PENDING_BYTES = 6144;
 export const MAX_TRANSACTION = 3800;
 
 /** The session's default name is no part of it: that is looked for in the whole header. */
-const ARRIVAL = 'wos-signed-in';
+const SIGN_IN_MARKER = 'wos-signed-in';
 
 /** The only place that knows the names and attributes of our cookies. */
 export interface Cookies {
@@ -34,12 +34,12 @@ export interface Cookies {
    * @throws {AuthKitError} `cookie_too_large`
    */
   setSession: (req: Request, res: Response, sealed: string, isLive: () => boolean) => void;
-  /** Clears the arrival too: what is ended on purpose is not missed. */
+  /** Clears the signInMarker too: what is ended on purpose is not missed. */
   clearSession: (req: Request, res: Response) => void;
   /** Values of the cookie that tells of a sign-in seconds ago. */
-  arrivalValues: (req: Request) => readonly string[];
-  setArrival: (res: Response, sealed: string) => void;
-  clearArrival: (req: Request, res: Response) => void;
+  signInMarkerValues: (req: Request) => readonly string[];
+  setSignInMarker: (res: Response, sealed: string) => void;
+  clearSignInMarker: (req: Request, res: Response) => void;
   /** Values of the cookie that belongs to this state: more than one only if somebody planted them. */
   transactionValues: (req: Request, state: string) => readonly string[];
   /** Sets the cookie of a flow, and drops the oldest ones beyond what a browser should carry. */
@@ -57,14 +57,14 @@ export function createCookies(config: CookieConfig): Cookies {
   const lax = sameSite === 'none' ? 'none' : 'lax';
   const session = sessionCookie(config.name, { ...shared, sameSite, maxAge });
   // Sent along with just the requests that the session is sent with.
-  const arrival = arrivalCookie({ ...shared, sameSite, maxAge: ARRIVAL_LIFETIME / 1000 });
+  const signInMarker = signInMarkerCookie({ ...shared, sameSite, maxAge: SIGN_IN_MARKER_LIFETIME / 1000 });
   return {
     ...session,
-    ...arrival,
+    ...signInMarker,
     ...transactionCookies({ ...shared, sameSite: lax, maxAge: TRANSACTION_LIFETIME / 1000 }),
     clearSession(req, res) {
       session.clearSession(req, res);
-      arrival.clearArrival(req, res);
+      signInMarker.clearSignInMarker(req, res);
     },
   };
 }
@@ -73,10 +73,10 @@ export function createCookies(config: CookieConfig): Cookies {
 function writer(attributes: Attributes) {
   return {
     send: (res: Response, key: string, value: string, isLive = () => true) => {
-      sendCookie(res, key, () => (isLive() ? line(key, value, attributes) : undefined));
+      setCookie(res, key, () => (isLive() ? line(key, value, attributes) : undefined));
     },
     expire: (res: Response, key: string) => {
-      sendCookie(res, key, () => line(key, '', { ...attributes, maxAge: 0 }));
+      setCookie(res, key, () => line(key, '', { ...attributes, maxAge: 0 }));
     },
   };
 }
@@ -115,28 +115,28 @@ function sessionCookie(name: string, attributes: Attributes): SessionCookie {
   };
 }
 
-type ArrivalCookie = Pick<Cookies, 'arrivalValues' | 'setArrival' | 'clearArrival'>;
+type SignInMarkerCookie = Pick<Cookies, 'signInMarkerValues' | 'setSignInMarker' | 'clearSignInMarker'>;
 
-function arrivalCookie(attributes: Attributes): ArrivalCookie {
+function signInMarkerCookie(attributes: Attributes): SignInMarkerCookie {
   const { send, expire } = writer(attributes);
-  const arrivalValues = (req: Request) =>
-    present(req, (key) => key === ARRIVAL)
+  const signInMarkerValues = (req: Request) =>
+    present(req, (key) => key === SIGN_IN_MARKER)
       .map(([, value]) => value)
       .slice(0, MAX_DUPLICATES);
   return {
-    arrivalValues,
-    setArrival(res, sealed) {
-      send(res, ARRIVAL, sealed);
+    signInMarkerValues: signInMarkerValues,
+    setSignInMarker(res, sealed) {
+      send(res, SIGN_IN_MARKER, sealed);
     },
-    clearArrival(req, res) {
-      if (arrivalValues(req).length > 0) expire(res, ARRIVAL);
+    clearSignInMarker(req, res) {
+      if (signInMarkerValues(req).length > 0) expire(res, SIGN_IN_MARKER);
     },
   };
 }
 
 function transactionCookies(
   attributes: Attributes,
-): Omit<Cookies, keyof SessionCookie | keyof ArrivalCookie> {
+): Omit<Cookies, keyof SessionCookie | keyof SignInMarkerCookie> {
   const { send, expire } = writer(attributes);
   const isOurs = (key: string) => key.startsWith(TRANSACTION_PREFIX);
   const keyOf = (state: string) => TRANSACTION_PREFIX + fingerprint(state);

@@ -1,99 +1,116 @@
-import type { TokenClaims, Verdict, VerifyAccessToken } from './access-token.js';
-import type { Caller, Credential } from './auth.js';
-import { apiKey, bearer, machine } from './callers.js';
-import { createDirectory, type Directory } from './directory.js';
+import type { TokenClaims, TokenVerification, VerifyAccessToken } from './access-token.js';
+import type { Principal, AuthType } from './auth.js';
+import { toApiKeyAuth, toBearerAuth, toMachineAuth } from './callers.js';
+import { createWorkOSLookups, type WorkOSLookups } from './directory.js';
 import { unavailable, type AuthKitError } from './errors.js';
-import { createGrantVerifier } from './grant.js';
+import { createOAuthTokenVerifier } from './grant.js';
 import type { Request } from './http.js';
 import { after } from './waiting.js';
-import type { Answer, WorkOSDoor } from './workos.js';
+import type { ApiResult, WorkOSClient } from './workos.js';
 
 /** RFC 6750 section 2.1, the scheme in any case (RFC 9110 section 11.1), and no longer than a token can be. */
 const BEARER = /^bearer(?: +([\w.~+/-]+=*) *)?$/i;
 const MAX_LENGTH = 16_384;
 
 /** What a token comes to. Unknown says nothing about it: WorkOS could not be asked. */
-export type Judgement =
-  | { readonly kind: 'accepted'; readonly caller: Caller }
+export type BearerResult =
+  | { readonly kind: 'ok'; readonly caller: Principal }
   | { readonly kind: 'refused'; readonly reason: string }
-  | { readonly kind: 'unknown'; readonly error: AuthKitError };
+  | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
-export type JudgeToken = (token: string, accepts: ReadonlySet<Credential>) => Judgement | Promise<Judgement>;
+export type VerifyBearer = (
+  token: string,
+  accepts: ReadonlySet<AuthType>,
+) => BearerResult | Promise<BearerResult>;
 
 /**
  * The bearer token that a request brought: empty if it is malformed, `undefined` without one. Other schemes, such as
  * the `Basic` of a proxy in front of a test site, say nothing about the caller.
  */
-export function tokenOf(req: Request): string | undefined {
+export function bearerTokenOf(req: Request): string | undefined {
   const { authorization } = req.headers;
   if (authorization === undefined || !/^bearer(?: |$)/i.test(authorization)) return undefined;
   return authorization.length > MAX_LENGTH ? '' : (BEARER.exec(authorization)?.[1] ?? '');
 }
 
-/** The judges of an instance. */
-export interface TokenJudges {
+/** The verifiers of an instance. */
+export interface BearerVerifiers {
   /** Of access tokens of sessions, and API keys. */
-  ofSessions: JudgeToken;
+  forSessions: VerifyBearer;
   /** Of access tokens that an OAuth server at one of these addresses issued for this audience, and API keys. */
-  ofResource: (audience: readonly string[], authorizationServers: readonly string[]) => JudgeToken;
+  forResource: (audience: readonly string[], authorizationServers: readonly string[]) => VerifyBearer;
 }
 
-export interface TokenJudgesParts {
+export interface BearerVerifiersDependencies {
   verify: VerifyAccessToken;
-  door: WorkOSDoor;
+  workos: WorkOSClient;
   /** False for a token of a session that was ended. */
   isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
   now: () => number;
-  patience: number;
+  softTimeout: number;
 }
 
-export function createTokenJudges({ verify, door, isLive, now, patience }: TokenJudgesParts): TokenJudges {
-  const { users, apiKeys } = createDirectory({ call: door.call, now, patience });
+export function createBearerVerifiers({
+  verify,
+  workos,
+  isLive,
+  now,
+  softTimeout: softTimeout,
+}: BearerVerifiersDependencies): BearerVerifiers {
+  const { users, apiKeys } = createWorkOSLookups({ call: workos.call, now, softTimeout: softTimeout });
   return {
-    ofSessions: createJudgeToken({ verify, users, apiKeys, isLive }),
-    ofResource: (audience, servers) => {
-      const fetchKeys = door.fetchIssuerKeys;
-      const ofGrants = createGrantVerifier({ audience, servers, fetchKeys, now, patience });
-      return createJudgeToken({ verify: ofGrants, users, apiKeys, isLive });
+    forSessions: createVerifyBearer({ verify, users, apiKeys, isLive }),
+    forResource: (audience, servers) => {
+      const fetchKeys = workos.fetchIssuerKeys;
+      const ofGrants = createOAuthTokenVerifier({
+        audience,
+        servers,
+        fetchKeys,
+        now,
+        softTimeout: softTimeout,
+      });
+      return createVerifyBearer({ verify: ofGrants, users, apiKeys, isLive });
     },
   };
 }
 
-interface JudgeTokenParts extends Directory {
+interface VerifyBearerDependencies extends WorkOSLookups {
   verify: VerifyAccessToken;
   isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
 }
 
 /** Makes the judge of bearer tokens: an access token is a JWT and has dots, an API key of WorkOS's has none. */
-function createJudgeToken(parts: JudgeTokenParts): JudgeToken {
+function createVerifyBearer(parts: VerifyBearerDependencies): VerifyBearer {
   return (token, accepts) => {
     if (token === '') return refused('malformed');
     if (!token.includes('.')) {
-      return accepts.has('apiKey') ? judgeKey(token, parts) : refused('not an access token');
+      return accepts.has('apiKey') ? verifyApiKey(token, parts) : refused('not an access token');
     }
     if (!accepts.has('bearer') && !accepts.has('machine')) return refused('no access token is accepted here');
-    const verdict = parts.verify(token);
-    return verdict instanceof Promise
-      ? verdict.then((found) => judge(token, found, accepts, parts))
-      : judge(token, verdict, accepts, parts);
+    const verification = parts.verify(token);
+    return verification instanceof Promise
+      ? verification.then((found) => toBearerResult(token, found, accepts, parts))
+      : toBearerResult(token, verification, accepts, parts);
   };
 }
 
-function judge(
+function toBearerResult(
   token: string,
-  verdict: Verdict,
-  accepts: ReadonlySet<Credential>,
-  { users, isLive }: JudgeTokenParts,
-): Judgement | Promise<Judgement> {
-  if (verdict.kind === 'unknown') return { kind: 'unknown', error: unavailable('the keys could not be had') };
-  if (verdict.kind !== 'valid') return refused(verdict.kind === 'expired' ? 'expired' : verdict.reason);
-  const claims: TokenClaims = verdict.claims;
+  verification: TokenVerification,
+  accepts: ReadonlySet<AuthType>,
+  { users, isLive }: VerifyBearerDependencies,
+): BearerResult | Promise<BearerResult> {
+  if (verification.kind === 'unavailable')
+    return { kind: 'unavailable', error: unavailable('the keys could not be had') };
+  if (verification.kind !== 'valid')
+    return refused(verification.kind === 'expired' ? 'expired' : verification.reason);
+  const claims: TokenClaims = verification.claims;
   const type = isMachine(claims) ? 'machine' : 'bearer';
   if (!accepts.has(type)) return refused(`no ${type} token is accepted here`);
   return after(isLive(claims), (live) => {
     if (!live) return refused('signed out');
-    if (type === 'machine') return accepted(machine(claims, token));
-    return settle(users(claims.sub), (user) => bearer(user, claims, token));
+    if (type === 'machine') return accepted(toMachineAuth(claims, token));
+    return settle(users(claims.sub), (user) => toBearerAuth(user, claims, token));
   });
 }
 
@@ -102,23 +119,28 @@ function isMachine({ sub }: TokenClaims): boolean {
   return sub.startsWith('client_');
 }
 
-function judgeKey(key: string, { apiKeys }: JudgeTokenParts): Judgement | Promise<Judgement> {
-  return settle(apiKeys(key), apiKey);
+function verifyApiKey(
+  key: string,
+  { apiKeys }: VerifyBearerDependencies,
+): BearerResult | Promise<BearerResult> {
+  return settle(apiKeys(key), toApiKeyAuth);
 }
 
 function settle<T>(
-  answer: Answer<T> | Promise<Answer<T>>,
-  build: (value: T) => Caller,
-): Judgement | Promise<Judgement> {
+  answer: ApiResult<T> | Promise<ApiResult<T>>,
+  build: (value: T) => Principal,
+): BearerResult | Promise<BearerResult> {
   if (answer instanceof Promise) return answer.then((value) => settle(value, build));
-  if (answer.kind === 'granted') return accepted(build(answer.value));
-  return answer.kind === 'refused' ? refused('unknown to WorkOS') : { kind: 'unknown', error: answer.error };
+  if (answer.kind === 'ok') return accepted(build(answer.value));
+  return answer.kind === 'refused'
+    ? refused('unknown to WorkOS')
+    : { kind: 'unavailable', error: answer.error };
 }
 
-function accepted(caller: Caller): Judgement {
-  return { kind: 'accepted', caller };
+function accepted(caller: Principal): BearerResult {
+  return { kind: 'ok', caller };
 }
 
-function refused(reason: string): Judgement {
+function refused(reason: string): BearerResult {
   return { kind: 'refused', reason };
 }

@@ -1,13 +1,13 @@
 import type { Config } from './config/index.js';
 import { AuthKitError } from './errors.js';
 import type { Response } from './http.js';
-import type { SignInDecision } from './options.js';
+import type { OnSuccessResult } from './options.js';
 import { safeReturnTo } from './return-to.js';
 import { returnRules } from './sign-in.js';
 import type { Transaction } from './transaction.js';
 
 /** What the application made of a sign-in: where to go, and what to keep. */
-export interface Decided {
+export interface OnSuccessOutcome {
   readonly returnTo: string;
   readonly data: unknown;
 }
@@ -19,15 +19,15 @@ export interface Decided {
  * @returns `answered` if it answered the request itself: then nobody is signed in.
  * @throws {AuthKitError} `sign_in_rejected`
  */
-export async function decide(
+export async function runOnSuccess(
   ask: () => unknown,
   res: Response,
   { returnTo, callback }: Pick<Transaction, 'returnTo' | 'callback'>,
   config: Config,
-): Promise<Decided | 'answered'> {
+): Promise<OnSuccessOutcome | 'answered'> {
   let decision;
   try {
-    decision = (await ask()) as SignInDecision | undefined;
+    decision = (await ask()) as OnSuccessResult | undefined;
   } catch (cause) {
     throw new AuthKitError('sign_in_rejected', 'onSuccess did not accept this sign-in', { cause });
   }

@@ -3,14 +3,14 @@ import Router from 'router';
 import type { Config } from './config/index.js';
 import type { Route } from './config/routes.js';
 import type { Check, GuardRule } from './guard-rule.js';
-import { createGuard, guardKind } from './guards.js';
+import { createGuard, guardContext } from './guards.js';
 import { middleware, type Handler, type Middleware, type Next } from './http.js';
 import type { Accepted } from './require-auth.js';
 import { startTimer } from './response-head.js';
-import { visitsOf, type OpenVisit } from './visits.js';
+import { requestAuthsOf, type AuthenticateRequest } from './visits.js';
 
 /** A way into the application, mounted: what `authkit()` and `sso()` have in common. */
-export interface Door extends Middleware {
+export interface AuthRouter extends Middleware {
   /** Gives a request `req.auth` and `req.user`. The router runs it too; twice does nothing. */
   readonly session: Middleware;
   /** The guard of this instance. */
@@ -20,7 +20,7 @@ export interface Door extends Middleware {
 }
 
 /** What answers at each route; a route that the configuration leaves out is not mounted. */
-export interface DoorHandlers {
+export interface RouteHandlers {
   readonly login: Handler;
   /** `/login/:provider` */
   readonly provider: Handler;
@@ -35,8 +35,12 @@ export interface DoorHandlers {
 }
 
 /** Mounts the routes of an instance, and its session on every other request. */
-export function mountDoor(config: Config, openVisit: OpenVisit, handlers: DoorHandlers): Door {
-  const session = sessionOf(openVisit);
+export function createAuthRouter(
+  config: Config,
+  authenticateRequest: AuthenticateRequest,
+  handlers: RouteHandlers,
+): AuthRouter {
+  const session = sessionOf(authenticateRequest);
   const timed = (name: string, handler: Handler) =>
     middleware(config.serverTiming ? withTimer(name, handler) : handler);
   const callback = timed('callback', handlers.callback);
@@ -53,7 +57,9 @@ export function mountDoor(config: Config, openVisit: OpenVisit, handlers: DoorHa
     router.post(at('switchOrganization'), timed('switch', handlers.switchOrganization));
   if (handlers.signUp) router.get(at('signUp'), timed('login', handlers.signUp));
 
-  const own = guardKind((req) => visitsOf(req).filter((visit) => visit.at.config === config));
+  const own = guardContext((req) =>
+    requestAuthsOf(req).filter((requestAuth) => requestAuth.instance.config === config),
+  );
   if (handlers.token) router.post(at('token'), timed('token', handlers.token));
   if (handlers.connect)
     router.get(at('connect').map(below), session, createGuard({}, own), timed('connect', handlers.connect));
@@ -79,10 +85,10 @@ export function mountDoor(config: Config, openVisit: OpenVisit, handlers: DoorHa
   });
 }
 
-function sessionOf(openVisit: OpenVisit): Middleware {
+function sessionOf(authenticateRequest: AuthenticateRequest): Middleware {
   return middleware((req, res) => {
-    const visit = openVisit(req, res);
-    return visit instanceof Promise ? visit.then(() => 'next') : 'next';
+    const requestAuth = authenticateRequest(req, res);
+    return requestAuth instanceof Promise ? requestAuth.then(() => 'next') : 'next';
   });
 }
 

@@ -21,7 +21,7 @@ export interface AuthKitEvents {
   /** A session has new tokens. Once for any number of requests that waited for them. */
   'authkit:refresh': Who;
   /** `refused`: the session is over. `unreachable`: it is kept. */
-  'authkit:refresh-failed': Who & { outcome: 'refused' | 'unreachable'; code: AuthKitErrorCode };
+  'authkit:refresh-failed': Who & { outcome: 'refused' | 'unavailable'; code: AuthKitErrorCode };
   /** A session was ended here. */
   'authkit:sign-out': Who;
   /** A guard did not let a request pass. `path` is without its query. */

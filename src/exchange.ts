@@ -1,6 +1,6 @@
-import { peek, type VerifyAccessToken } from './access-token.js';
+import { decodeUnverified, type VerifyAccessToken } from './access-token.js';
 import type { AuthKitConfig } from './config/index.js';
-import { decide } from './decision.js';
+import { runOnSuccess } from './decision.js';
 import { unavailable } from './errors.js';
 import { publish } from './events.js';
 import type { SignInResult } from './options.js';
@@ -8,10 +8,10 @@ import type { SaveAttributes } from './save-attributes.js';
 import { sessionIdOf, toSession, type Session } from './session.js';
 import type { SignInReply } from './sign-in-completion.js';
 import type { Transaction } from './transaction.js';
-import type { Tokens, WorkOSDoor } from './workos.js';
+import type { Tokens, WorkOSClient } from './workos.js';
 
 /** Somebody whom WorkOS has signed in and the application has accepted. */
-export interface Exchanged {
+export interface SignedInSession {
   readonly session: Session;
   readonly returnTo: string;
 }
@@ -22,35 +22,35 @@ export interface Exchanged {
  * @returns `answered` if `onSuccess` answered the request itself: then nobody is signed in.
  * @throws {AuthKitError}
  */
-export type ExchangeCode = (reply: Omit<SignInReply, 'state'>) => Promise<Exchanged | 'answered'>;
+export type ExchangeCode = (reply: Omit<SignInReply, 'state'>) => Promise<SignedInSession | 'answered'>;
 
-export interface ExchangeParts {
+export interface CodeExchangeDependencies {
   config: AuthKitConfig;
-  door: WorkOSDoor;
+  workos: WorkOSClient;
   verify: VerifyAccessToken;
   save: SaveAttributes;
 }
 
-export function createExchange({ config, door, verify, save }: ExchangeParts): ExchangeCode {
+export function createCodeExchange({ config, workos, verify, save }: CodeExchangeDependencies): ExchangeCode {
   return async ({ code, transaction, req, res }) => {
-    const answer = await door.exchangeCode(code, transaction.codeVerifier);
-    if (answer.kind !== 'granted') throw answer.error;
-    await believe(answer.value, verify);
+    const answer = await workos.exchangeCode(code, transaction.codeVerifier);
+    if (answer.kind !== 'ok') throw answer.error;
+    await assertTokens(answer.value, verify);
     const facts = factsOf(answer.value, transaction, config);
     const ask = () => config.hooks.onSuccess?.({ ...facts, returnTo: transaction.returnTo, req, res });
-    const decided = await decide(ask, res, transaction, config);
+    const decided = await runOnSuccess(ask, res, transaction, config);
     if (decided === 'answered') return decided;
     const tokens = facts.isFirstSignIn ? await save(answer.value, facts.attributes) : answer.value;
     const session = toSession(tokens, {
       ...(transaction.isFresh ? { authenticatedAt: Math.floor(config.now() / 1000) } : {}),
       ...(decided.data === undefined ? {} : { data: decided.data }),
     });
-    tell(session, config);
+    publishSignIn(session, config);
     return { session, returnTo: decided.returnTo };
   };
 }
 
-function tell(session: Session, { clientId }: AuthKitConfig): void {
+function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {
   const { user, organizationId, authenticationMethod, impersonator } = session;
   publish('sign-in', {
     clientId,
@@ -63,11 +63,12 @@ function tell(session: Session, { clientId }: AuthKitConfig): void {
 }
 
 /** Tokens are taken only if they hold. Keys that cannot be had now are no reason to lose a sign-in: they came from WorkOS. */
-async function believe(tokens: Tokens, verify: VerifyAccessToken): Promise<void> {
-  const verdict = await verify(tokens.accessToken, true);
-  const subject = verdict.kind === 'valid' ? verdict.claims.sub : peek(tokens.accessToken)['sub'];
-  if (verdict.kind === 'invalid' || verdict.kind === 'expired' || subject !== tokens.user.id) {
-    throw unavailable(`WorkOS sent an access token that does not hold (${verdict.kind})`);
+async function assertTokens(tokens: Tokens, verify: VerifyAccessToken): Promise<void> {
+  const verification = await verify(tokens.accessToken, true);
+  const subject =
+    verification.kind === 'valid' ? verification.claims.sub : decodeUnverified(tokens.accessToken)['sub'];
+  if (verification.kind === 'invalid' || verification.kind === 'expired' || subject !== tokens.user.id) {
+    throw unavailable(`WorkOS sent an access token that does not hold (${verification.kind})`);
   }
 }
 

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Caller, Credential } from './auth.js';
+import type { Principal, AuthType } from './auth.js';
 import type { Next } from './http.js';
 import { compileRule, type Rule } from './rules.js';
 
 /** Decides by itself; anything but `true` is no. */
-export type Check<A extends Credential = 'session'> = (
-  auth: Extract<Caller, { type: A }>,
+export type Check<A extends AuthType = 'session'> = (
+  auth: Extract<Principal, { type: A }>,
   req: IncomingMessage,
 ) => boolean | Promise<boolean>;
 
@@ -13,7 +13,7 @@ export type Check<A extends Credential = 'session'> = (
 export type Unauthenticated = (req: IncomingMessage, res: ServerResponse, next: Next) => unknown;
 
 /** What `requireAuth` asks for. Several keys must all hold. */
-export interface GuardRule<A extends Credential = 'session'> extends Omit<Rule, 'organization'> {
+export interface GuardRule<A extends AuthType = 'session'> extends Omit<Rule, 'organization'> {
   /** `true`: any organization. A string: that one. A function: the one that this request is about. */
   organization?: true | string | ((req: IncomingMessage) => string | undefined);
   /** Longest time since the person last authenticated, in seconds. */
@@ -37,11 +37,11 @@ export interface GuardRule<A extends Credential = 'session'> extends Omit<Rule, 
 }
 
 /** What a request must meet, beyond being of somebody. */
-export type Test = (caller: Caller, req: IncomingMessage) => boolean | Promise<boolean>;
+export type Test = (caller: Principal, req: IncomingMessage) => boolean | Promise<boolean>;
 
 /** A {@link GuardRule}, checked. */
-export interface Demands {
-  readonly accepts: ReadonlySet<Credential>;
+export interface CompiledGuardRule {
+  readonly accepts: ReadonlySet<AuthType>;
   readonly test: Test;
   readonly maxAge: number | undefined;
   /** Origins trusted beside our own; `undefined` if the origin does not matter. */
@@ -50,9 +50,9 @@ export interface Demands {
 }
 
 /** Which credentials a kind of guard knows, and what it accepts if its rule does not say. */
-export interface Acceptance {
-  readonly known: readonly Credential[];
-  readonly usual: readonly Credential[];
+export interface AcceptedTypes {
+  readonly supported: readonly AuthType[];
+  readonly defaults: readonly AuthType[];
 }
 
 /**
@@ -61,14 +61,14 @@ export interface Acceptance {
  * @throws {TypeError} where the guard is written, if its rule has an unknown key, contradicts itself, or could not
  * mean anything.
  */
-export function compileGuardRule<A extends Credential>(
+export function compileGuardRule<A extends AuthType>(
   given: GuardRule<A> | Check<A>,
-  { known, usual }: Acceptance,
-): Demands {
+  { supported: known, defaults: usual }: AcceptedTypes,
+): CompiledGuardRule {
   if (typeof given !== 'function' && !isRecord(given))
     throw new TypeError('a rule is an object or a function');
   // What `check` is given depends on `accepts`, as its type says.
-  const rule = (typeof given === 'function' ? { check: given } : given) as unknown as GuardRule<Credential>;
+  const rule = (typeof given === 'function' ? { check: given } : given) as unknown as GuardRule<AuthType>;
   const { maxAge, accepts = usual, unauthenticated, sameOrigin, check, organization, ...others } = rule;
   for (const [key, value] of Object.entries(rule)) {
     if (value === undefined)
@@ -95,13 +95,13 @@ function isRecord(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function checkAccepts(accepts: unknown, known: readonly Credential[]): void {
+function checkAccepts(accepts: unknown, known: readonly AuthType[]): void {
   const isList =
-    Array.isArray(accepts) && accepts.length > 0 && accepts.every((one) => known.includes(one as Credential));
+    Array.isArray(accepts) && accepts.length > 0 && accepts.every((one) => known.includes(one as AuthType));
   if (!isList) throw new TypeError(`rule "accepts" must be a list of ${known.join(', ')}`);
 }
 
-function checkOwn({ maxAge, unauthenticated, sameOrigin, check }: GuardRule<Credential>): void {
+function checkOwn({ maxAge, unauthenticated, sameOrigin, check }: GuardRule<AuthType>): void {
   if (maxAge !== undefined && !isAge(maxAge))
     throw new TypeError('rule "maxAge" must be a number of seconds');
   if (!(
@@ -134,13 +134,13 @@ function isOrigin(value: unknown): boolean {
 }
 
 /** What a caller of that kind never has, so that nobody of that kind meets the demand. */
-const NEVER: Readonly<Partial<Record<Credential, readonly (keyof GuardRule)[]>>> = {
+const NEVER: Readonly<Partial<Record<AuthType, readonly (keyof GuardRule)[]>>> = {
   apiKey: ['role', 'entitlement', 'featureFlag', 'impersonation', 'maxAge'],
   machine: ['impersonation', 'maxAge'],
 };
 
 /** A demand that nobody accepted can meet, or that is never looked at, is a mistake and not a rule. */
-function checkSense(rule: GuardRule<Credential>, accepts: readonly Credential[]): void {
+function checkSense(rule: GuardRule<AuthType>, accepts: readonly AuthType[]): void {
   const impossible = (Object.keys(rule) as (keyof GuardRule)[]).find((key) =>
     accepts.every((type) => NEVER[type]?.includes(key)),
   );
@@ -159,7 +159,7 @@ function compileTest({
   others,
 }: {
   organization: GuardRule['organization'] | undefined;
-  check: Check<Credential> | undefined;
+  check: Check<AuthType> | undefined;
   others: Omit<Rule, 'organization'>;
 }): Test {
   const isDynamic = typeof organization === 'function';
@@ -172,9 +172,11 @@ function compileTest({
     if (isDynamic && (caller.organizationId === undefined || organization(req) !== caller.organizationId))
       return false;
     if (!check) return true;
-    const verdict: unknown = check(caller, req);
+    const verification: unknown = check(caller, req);
     // Only `true` is yes: an error object, say, is not.
-    return isThenable(verdict) ? Promise.resolve(verdict).then((value) => value === true) : verdict === true;
+    return isThenable(verification)
+      ? Promise.resolve(verification).then((value) => value === true)
+      : verification === true;
   };
 }
 

@@ -1,32 +1,38 @@
 import type { IncomingMessage } from 'node:http';
-import type { Caller, Credential } from './auth.js';
+import type { Principal, AuthType } from './auth.js';
 import type { Challenge } from './challenge.js';
-import { tokenOf, type JudgeToken } from './credentials.js';
+import { bearerTokenOf, type VerifyBearer } from './credentials.js';
 import { AuthKitError } from './errors.js';
-import { compileGuardRule, type Acceptance, type Check, type Demands, type GuardRule } from './guard-rule.js';
+import {
+  compileGuardRule,
+  type AcceptedTypes,
+  type Check,
+  type CompiledGuardRule,
+  type GuardRule,
+} from './guard-rule.js';
 import { middleware, type Middleware, type Outcome, type Request, type Response } from './http.js';
-import { refuse, refuseNow, refuseToken, turnAway } from './refusals.js';
-import { isForeign, isSafe } from './same-origin.js';
+import { denyForbidden, denyUnavailable, denyToken, denyUnauthenticated } from './refusals.js';
+import { isCrossSite, isSafeMethod } from './same-origin.js';
 import { stepUp } from './step-up.js';
-import type { Visit, VisitParts } from './visit.js';
-import { ensureExposed, firstSignedIn, present } from './visits.js';
+import type { RequestAuth, Instance } from './visit.js';
+import { ensureExposed, selectSignedIn, setBearerAuth } from './visits.js';
 
-/** Which visits a guard looks at, which credentials it knows, and who judges a token. */
-export interface GuardKind extends Acceptance {
-  /** The visits that count for a request. A guard believes them, and never `req.auth` or `req.user`. */
-  readonly find: (req: IncomingMessage) => readonly Visit[];
-  readonly judgeAt: (instance: VisitParts) => JudgeToken;
+/** Which requestAuths a guard looks at, which credentials it knows, and who verifiers a token. */
+export interface GuardContext extends AcceptedTypes {
+  /** The requestAuths that count for a request. A guard believes them, and never `req.auth` or `req.user`. */
+  readonly find: (req: IncomingMessage) => readonly RequestAuth[];
+  readonly bearerVerifierOf: (instance: Instance) => VerifyBearer;
   /** What is said to whoever is turned away, beyond what is wrong. */
   readonly challenge: Challenge;
 }
 
 /** The guards of an instance, or of all. */
-export function guardKind(find: GuardKind['find']): GuardKind {
+export function guardContext(find: GuardContext['find']): GuardContext {
   return {
     find,
-    known: ['session', 'bearer', 'apiKey'],
-    usual: ['session'],
-    judgeAt: ({ tokens }) => tokens.ofSessions,
+    supported: ['session', 'bearer', 'apiKey'],
+    defaults: ['session'],
+    bearerVerifierOf: ({ bearerVerifiers: tokens }) => tokens.forSessions,
     challenge: {},
   };
 }
@@ -36,9 +42,9 @@ export function guardKind(find: GuardKind['find']): GuardKind {
  *
  * @throws {TypeError} where the guard is written, if its rule could not mean anything.
  */
-export function createGuard<A extends Credential>(
+export function createGuard<A extends AuthType>(
   rule: GuardRule<A> | Check<A>,
-  kind: GuardKind,
+  kind: GuardContext,
 ): Middleware {
   const demands = compileGuardRule(rule, kind);
   const takesSession = demands.accepts.has('session');
@@ -46,77 +52,94 @@ export function createGuard<A extends Credential>(
   const byToken = createTokenGuard(demands, kind);
 
   return middleware((req, res) => {
-    const visits = kind.find(req);
-    const [first] = visits;
+    const requestAuths = kind.find(req);
+    const [first] = requestAuths;
     if (!first) return { error: notMounted() };
-    first.head.isGuarded = true;
+    first.responseState.isGuarded = true;
     ensureExposed(req);
     // The credential that a request brings of itself is the one that counts: a cookie comes along unasked.
-    const token = tokenOf(req);
-    if (token !== undefined) return byToken(req, res, visits, token);
-    if (!takesSession) return refuseToken(req, res, first, demands, kind.challenge);
-    return bySession(req, res, visits);
+    const token = bearerTokenOf(req);
+    if (token !== undefined) return byToken(req, res, requestAuths, token);
+    if (!takesSession) return denyToken(req, res, first, demands, kind.challenge);
+    return bySession(req, res, requestAuths);
   });
 }
 
-function createSessionGuard(demands: Demands, { challenge }: GuardKind) {
+function createSessionGuard(demands: CompiledGuardRule, { challenge }: GuardContext) {
   const { test, maxAge, sameOrigin } = demands;
-  const decide = (req: Request, res: Response, visits: readonly Visit[]): Outcome | Promise<Outcome> => {
-    const visit = firstSignedIn(visits) as Visit;
-    const auth = visit.auth();
-    if (auth.type === null) return decline(req, res, visits, visit);
-    if (sameOrigin && !isSafe(req) && isForeign(req, visit.at.config.returnToRules.origin, sameOrigin)) {
-      return refuse(req, res, visit, auth, 'this has to come from this application');
+  const decide = (
+    req: Request,
+    res: Response,
+    requestAuths: readonly RequestAuth[],
+  ): Outcome | Promise<Outcome> => {
+    const requestAuth = selectSignedIn(requestAuths) as RequestAuth;
+    const auth = requestAuth.auth();
+    if (auth.type === null) return decline(req, res, requestAuths, requestAuth);
+    if (
+      sameOrigin &&
+      !isSafeMethod(req) &&
+      isCrossSite(req, requestAuth.instance.config.returnToRules.origin, sameOrigin)
+    ) {
+      return denyForbidden(req, res, requestAuth, auth, 'this has to come from this application');
     }
     const allowed = test(auth, req);
     return allowed instanceof Promise
-      ? allowed.then((value) => conclude(value, req, res, visit, auth, maxAge, challenge))
-      : conclude(allowed, req, res, visit, auth, maxAge, challenge);
+      ? allowed.then((value) => conclude(value, req, res, requestAuth, auth, maxAge, challenge))
+      : conclude(allowed, req, res, requestAuth, auth, maxAge, challenge);
   };
   /** Who was unknown when the deadline passed may be known a moment later: never sent to sign in over that. */
   const decline = async (
     req: Request,
     res: Response,
-    visits: readonly Visit[],
-    visit: Visit,
+    requestAuths: readonly RequestAuth[],
+    requestAuth: RequestAuth,
   ): Promise<Outcome> => {
-    const result = await visit.settled();
-    const isNobody = visit.auth().type === null;
-    return isNobody ? turnAway(req, res, visit, result, demands, challenge) : decide(req, res, visits);
+    const result = await requestAuth.whenAuthenticated();
+    const isNobody = requestAuth.auth().type === null;
+    return isNobody
+      ? denyUnauthenticated(req, res, requestAuth, result, demands, challenge)
+      : decide(req, res, requestAuths);
   };
-  return (req: Request, res: Response, visits: readonly Visit[]): Outcome | Promise<Outcome> => {
-    for (const visit of visits) {
-      if (visit.settled() instanceof Promise) {
-        return Promise.all(visits.map(async (each) => each.settled())).then(() => decide(req, res, visits));
+  return (req: Request, res: Response, requestAuths: readonly RequestAuth[]): Outcome | Promise<Outcome> => {
+    for (const requestAuth of requestAuths) {
+      if (requestAuth.whenAuthenticated() instanceof Promise) {
+        return Promise.all(requestAuths.map(async (each) => each.whenAuthenticated())).then(() =>
+          decide(req, res, requestAuths),
+        );
       }
     }
-    return decide(req, res, visits);
+    return decide(req, res, requestAuths);
   };
 }
 
-function createTokenGuard(demands: Demands, kind: GuardKind) {
+function createTokenGuard(demands: CompiledGuardRule, kind: GuardContext) {
   const { accepts, test, maxAge } = demands;
-  return async (req: Request, res: Response, visits: readonly Visit[], token: string): Promise<Outcome> => {
-    let failed: { visit: Visit; error: AuthKitError } | undefined;
+  return async (
+    req: Request,
+    res: Response,
+    requestAuths: readonly RequestAuth[],
+    token: string,
+  ): Promise<Outcome> => {
+    let failed: { requestAuth: RequestAuth; error: AuthKitError } | undefined;
     let reason: string | undefined;
-    for (const visit of visits) {
-      const judgement = await kind.judgeAt(visit.at)(token, accepts);
-      if (judgement.kind === 'accepted') {
-        const { caller } = judgement;
-        present(req, caller);
-        return conclude(await test(caller, req), req, res, visit, caller, maxAge, kind.challenge);
+    for (const requestAuth of requestAuths) {
+      const result = await kind.bearerVerifierOf(requestAuth.instance)(token, accepts);
+      if (result.kind === 'ok') {
+        const { caller } = result;
+        setBearerAuth(req, caller);
+        return conclude(await test(caller, req), req, res, requestAuth, caller, maxAge, kind.challenge);
       }
-      if (judgement.kind === 'unknown') failed ??= { visit, error: judgement.error };
-      else reason = judgement.reason;
+      if (result.kind === 'unavailable') failed ??= { requestAuth, error: result.error };
+      else reason = result.reason;
     }
     // What one instance cannot tell, no other can refuse.
-    if (failed) return refuseNow(req, res, failed.visit, failed.error);
+    if (failed) return denyUnavailable(req, res, failed.requestAuth, failed.error);
     const challenge = {
       error: 'invalid_token',
       error_description: reason as string,
       ...kind.challenge,
     } as const;
-    return refuseToken(req, res, visits[0] as Visit, demands, challenge);
+    return denyToken(req, res, requestAuths[0] as RequestAuth, demands, challenge);
   };
 }
 
@@ -125,15 +148,17 @@ function conclude(
   isAllowed: boolean,
   req: Request,
   res: Response,
-  visit: Visit,
-  caller: Caller,
+  requestAuth: RequestAuth,
+  caller: Principal,
   maxAge: number | undefined,
   challenge: Challenge,
 ): Outcome | Promise<Outcome> {
-  if (!isAllowed) return refuse(req, res, visit, caller, 'the rule of this route is not met', challenge);
+  if (!isAllowed)
+    return denyForbidden(req, res, requestAuth, caller, 'the rule of this route is not met', challenge);
   if (maxAge === undefined) return 'next';
-  if (caller.user === null) return refuse(req, res, visit, caller, 'this is for people', challenge);
-  return stepUp(req, res, visit, caller, maxAge);
+  if (caller.user === null)
+    return denyForbidden(req, res, requestAuth, caller, 'this is for people', challenge);
+  return stepUp(req, res, requestAuth, caller, maxAge);
 }
 
 function notMounted(): AuthKitError {

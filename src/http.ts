@@ -53,14 +53,14 @@ function finish(outcome: Outcome, next: Next): void {
 }
 
 function fail(error: unknown, next: Next): void {
-  next(isPassedOn(error) ? error : new TypeError('something was thrown that is no error', { cause: error }));
+  next(isRealError(error) ? error : new TypeError('something was thrown that is no error', { cause: error }));
 }
 
 /**
  * Whether `next(value)` is an error to every framework. To a router, nothing, `'route'` and `'router'` mean to go on:
  * whoever throws or passes one of these would open a guard.
  */
-export function isPassedOn(value: unknown): boolean {
+export function isRealError(value: unknown): boolean {
   return Boolean(value) && value !== 'route' && value !== 'router';
 }
 

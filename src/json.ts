@@ -10,7 +10,3 @@ export function isJson(value: unknown, depth = 0): boolean {
   // A key without a value is no key in JSON either.
   return isPlain && Object.values(value).every((item) => item === undefined || inside(item));
 }
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}

@@ -1,28 +1,28 @@
-import type { Renewed } from './renewal.js';
+import type { RefreshedSession } from './renewal.js';
 import type { Session } from './session.js';
 import { createSessionIds } from './session-id.js';
-import { createShelf, type Missing, type Unread } from './shelf.js';
+import { createStoredSessions, type NotStored, type StoreUnavailable } from './shelf.js';
 import type { SharedStore } from './stores/index.js';
 
 /** Where sessions are kept: in the cookie itself, or in the store with an id in the cookie. */
-export interface Keeping {
+export interface SessionStorage {
   /** The session of a cookie value, of either kind. A promise only where the store has to be asked. */
-  open: (value: string) => Session | undefined | Promise<Session | Missing>;
+  open: (value: string) => Session | undefined | Promise<Session | NotStored>;
   /** Whether a session lies in the store. */
-  isElsewhere: (session: Session) => boolean;
+  isInStore: (session: Session) => boolean;
   /** Whether a session is kept in the way that is no longer wanted. */
-  isMisplaced: (session: Session) => boolean;
+  needsMigration: (session: Session) => boolean;
   /** Moves a misplaced session and returns its cookie value; `undefined` if that cannot be done now. */
-  move: (session: Session) => Promise<string | undefined>;
+  migrate: (session: Session) => Promise<string | undefined>;
   /** Keeps a renewed session in place of the one before, and returns its cookie value; `undefined` if that is gone. */
-  renew: (before: Session, next: Renewed) => Promise<string | undefined>;
+  replace: (before: Session, next: RefreshedSession) => Promise<string | undefined>;
   /** Keeps a new session and returns its cookie value; `undefined` if the store cannot take it. */
-  start: (session: Session) => Promise<string | undefined>;
+  create: (session: Session) => Promise<string | undefined>;
   /** Deletes a session from the store, if it lies there. */
-  drop: (session: Session | Unread) => Promise<unknown>;
+  delete: (session: Session | StoreUnavailable) => Promise<unknown>;
 }
 
-export interface KeepingOptions {
+export interface SessionStorageOptions {
   mode: 'cookie' | 'store';
   store: SharedStore | undefined;
   /** The first makes ids, all of them recognize one. */
@@ -36,53 +36,53 @@ export interface KeepingOptions {
   lifetime: number;
 }
 
-export function createKeeping({ store, ...options }: KeepingOptions): Keeping {
+export function createSessionStorage({ store, ...options }: SessionStorageOptions): SessionStorage {
   return store ? withStore({ store, ...options }) : inCookies(options);
 }
 
 /** Cookies alone: what there is without a store. */
-function inCookies({ open, seal }: Pick<KeepingOptions, 'open' | 'seal'>): Keeping {
+function inCookies({ open, seal }: Pick<SessionStorageOptions, 'open' | 'seal'>): SessionStorage {
   return {
     open,
-    isElsewhere: () => false,
-    isMisplaced: () => false,
-    move: () => Promise.resolve(undefined),
-    renew: (_before, { sealed }) => Promise.resolve(sealed),
-    start: seal,
-    drop: () => Promise.resolve(),
+    isInStore: () => false,
+    needsMigration: () => false,
+    migrate: () => Promise.resolve(undefined),
+    replace: (_before, { sealed }) => Promise.resolve(sealed),
+    create: seal,
+    delete: () => Promise.resolve(),
   };
 }
 
-function withStore(options: KeepingOptions & { store: SharedStore }): Keeping {
+function withStore(options: SessionStorageOptions & { store: SharedStore }): SessionStorage {
   const { mode, passwords, open, seal } = options;
   const ids = createSessionIds(passwords);
-  const shelf = createShelf({ ...options, open: options.openKept });
-  const isElsewhere = (session: Session) => shelf.idOf(session) !== undefined;
+  const stored = createStoredSessions({ ...options, open: options.openKept });
+  const isInStore = (session: Session) => stored.idOf(session) !== undefined;
   const put = async (id: string, session: Session) =>
-    (await shelf.add(id, session)) === 'done' ? ids.write(id, session) : undefined;
+    (await stored.add(id, session)) === 'ok' ? ids.write(id, session) : undefined;
   const common = {
     open: (value: string) => {
       const name = ids.read(value);
-      return name ? shelf.find(name) : open(value);
+      return name ? stored.find(name) : open(value);
     },
-    isElsewhere,
-    drop: shelf.remove,
+    isInStore,
+    delete: stored.delete,
   };
   if (mode === 'cookie') {
-    const { renew } = inCookies(options);
-    return { ...common, isMisplaced: isElsewhere, move: seal, renew, start: seal };
+    const { replace: renew } = inCookies(options);
+    return { ...common, needsMigration: isInStore, migrate: seal, replace: renew, create: seal };
   }
   return {
     ...common,
-    isMisplaced: (session) => !isElsewhere(session),
-    move: (session) => put(ids.moved(session), session),
-    async renew(before, next) {
-      const id = shelf.idOf(before) ?? ids.moved(before);
-      const kept = await shelf.replace(id, before, next);
+    needsMigration: (session) => !isInStore(session),
+    migrate: (session) => put(ids.deriveFrom(session), session),
+    async replace(before, next) {
+      const id = stored.idOf(before) ?? ids.deriveFrom(before);
+      const kept = await stored.replace(id, before, next);
       // New tokens are not lost over a store that cannot take them: they travel in the cookie until it can.
-      if (kept === 'unreachable') return next.sealed;
-      return kept === 'gone' ? undefined : ids.write(id, next.session);
+      if (kept === 'unavailable') return next.sealed;
+      return kept === 'not_found' ? undefined : ids.write(id, next.session);
     },
-    start: (session) => put(ids.fresh(), session),
+    create: (session) => put(ids.create(), session),
   };
 }

@@ -16,27 +16,27 @@ const MIN_MODULUS_BITS = 2048;
 type KeySet = ReadonlyMap<string | undefined, readonly KeyObject[]>;
 
 /** Keys of that id, none of that id in a fresh set, or no set to look in. */
-export type KeyLookup = readonly KeyObject[] | 'unreachable';
+export type JWKSLookup = readonly KeyObject[] | 'unavailable';
 
-export interface Keys {
+export interface JWKS {
   /**
    * Finds the keys of an id, synchronously where a fresh set has it. Without an id it is the key of a set of one, as
    * `jose` has it.
    *
    * @param isTrusted The token came from WorkOS just now, so an unknown id is worth a fetch whatever was asked lately.
    */
-  find: (kid: string | undefined, isTrusted?: boolean) => KeyLookup | Promise<KeyLookup>;
+  find: (kid: string | undefined, isTrusted?: boolean) => JWKSLookup | Promise<JWKSLookup>;
 }
 
-export interface KeysOptions {
+export interface JWKSOptions {
   fetchKeys: () => Promise<unknown>;
   now: () => number;
   /** How long a request waits for newer keys while stale ones would do, in milliseconds. */
-  patience: number;
+  softTimeout: number;
 }
 
 /** WorkOS's public keys, kept while their server is down (stale if error, RFC 5861). */
-export function createKeys({ fetchKeys, now, patience }: KeysOptions): Keys {
+export function createJWKS({ fetchKeys, now, softTimeout: softTimeout }: JWKSOptions): JWKS {
   let current: KeySet | undefined;
   let fetchedAt = -Infinity;
   let askedAt = -Infinity;
@@ -55,8 +55,8 @@ export function createKeys({ fetchKeys, now, patience }: KeysOptions): Keys {
     }
   };
   const reload = () => (inFlight ??= load());
-  const lookup = (kid: string | undefined): KeyLookup => {
-    if (!current || now() - fetchedAt >= STALE) return 'unreachable';
+  const lookup = (kid: string | undefined): JWKSLookup => {
+    if (!current || now() - fetchedAt >= STALE) return 'unavailable';
     return kid === undefined ? onlyKey(current) : (current.get(kid) ?? []);
   };
 
@@ -65,7 +65,7 @@ export function createKeys({ fetchKeys, now, patience }: KeysOptions): Keys {
       const age = now() - fetchedAt;
       if (!current || age >= STALE) return reload().then(() => lookup(kid));
       if (age >= FRESH && (now() - askedAt >= RETRY || inFlight)) {
-        return atMost(patience, reload()).then(() => lookup(kid));
+        return withDeadline(softTimeout, reload()).then(() => lookup(kid));
       }
       const found = lookup(kid);
       if (found.length > 0 || (!isTrusted && now() - askedAt < COOLDOWN && !inFlight)) return found;
@@ -75,7 +75,7 @@ export function createKeys({ fetchKeys, now, patience }: KeysOptions): Keys {
 }
 
 /** Resolves with the promise or after `ms`, whichever is first, and keeps no timer behind. */
-export function atMost(ms: number, promise: Promise<unknown>): Promise<unknown> {
+export function withDeadline(ms: number, promise: Promise<unknown>): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise((resolve) => (timer = setTimeout(resolve, ms)));
   return Promise.race([promise, timeout]).finally(() => {

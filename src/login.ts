@@ -1,18 +1,18 @@
 import { AUTHKIT, providerNamed, single, type ParameterSet } from './authorization/index.js';
-import type { AnswerError } from './answer.js';
+import type { RespondWithError } from './answer.js';
 import type { Config } from './config/index.js';
 import { AuthKitError } from './errors.js';
 import { lastSegment, query, redirect, type Handler } from './http.js';
 import type { SignUpAttributes } from './options.js';
-import { pageRoute } from './page-route.js';
-import type { Journey, StartSignIn } from './sign-in.js';
+import { navigationOnly } from './page-route.js';
+import type { SignInFlow, StartSignIn } from './sign-in.js';
 
-export interface LoginParts<Options extends object> {
+export interface LoginDependencies<Options extends object> {
   config: Config & { readonly signIn: Options };
   parameters: ParameterSet<Options>;
   signIn: StartSignIn<Options>;
-  answer: AnswerError;
-  /** Reads what somebody says of themselves, where a door has a sign-up. */
+  answer: RespondWithError;
+  /** Reads what somebody says of themselves, where a workos has a sign-up. */
   attributes?: (params: URLSearchParams) => SignUpAttributes | undefined;
 }
 
@@ -30,16 +30,16 @@ export interface LoginRoute<Options extends object> {
  * A transaction costs a cookie and a seal, so it is started for a page load only, or for a client that says nothing.
  */
 export function createLogin<Options extends object>(
-  parts: LoginParts<Options>,
+  parts: LoginDependencies<Options>,
   { fixed, hasProvider }: LoginRoute<Options> = {},
 ): Handler {
   const { config, parameters, signIn, answer } = parts;
-  return pageRoute(answer, async (req, res) => {
+  return navigationOnly(answer, async (req, res) => {
     const params = query(req);
     if (hasProvider) nameProvider(params, lastSegment(req));
     const asked = parameters.parse(params, { ...config.signIn, ...fixed }, config.login.params);
     checkProvider(asked, config);
-    return redirect(res, await signIn(req, res, { ...asked, ...fixed }, journeyOf(params, parts)));
+    return redirect(res, await signIn(req, res, { ...asked, ...fixed }, signInFlowOf(params, parts)));
   });
 }
 
@@ -59,10 +59,10 @@ function unknownProvider(): AuthKitError {
   return new AuthKitError('invalid_provider', 'there is no such provider here');
 }
 
-function journeyOf<Options extends object>(
+function signInFlowOf<Options extends object>(
   params: URLSearchParams,
-  { config, attributes }: LoginParts<Options>,
-): Journey {
+  { config, attributes }: LoginDependencies<Options>,
+): SignInFlow {
   const { params: taken } = config.login;
   const one = (name: string, ...names: string[]) =>
     taken.has(name) ? single(params, name, ...names) : undefined;

@@ -1,4 +1,4 @@
-import type { AnswerError } from './answer.js';
+import type { RespondWithError } from './answer.js';
 import { single } from './authorization/index.js';
 import type { Config } from './config/index.js';
 import type { Cookies } from './cookies.js';
@@ -19,19 +19,19 @@ import {
 import { publish } from './events.js';
 import { sendPage } from './pages.js';
 import { safeReturnTo } from './return-to.js';
-import { isForeign } from './same-origin.js';
+import { isCrossSite } from './same-origin.js';
 import { sessionIdIn, type Sessions } from './sessions.js';
-import { isMissing } from './shelf.js';
-import type { OpenVisit } from './visits.js';
-import type { WorkOSDoor } from './workos.js';
+import { isNotStored } from './shelf.js';
+import type { AuthenticateRequest } from './visits.js';
+import type { WorkOSClient } from './workos.js';
 
-export interface LogoutParts {
+export interface LogoutDependencies {
   config: Config;
   cookies: Cookies;
   sessions: Pick<Sessions, 'peek' | 'end'>;
-  openVisit: OpenVisit;
-  door: WorkOSDoor;
-  answer: AnswerError;
+  authenticateRequest: AuthenticateRequest;
+  workos: WorkOSClient;
+  answer: RespondWithError;
 }
 
 /**
@@ -42,29 +42,35 @@ export interface LogoutParts {
  */
 export type EndSession = (req: Request, res: Response, returnTo: string | undefined) => Promise<string>;
 
-export function createEndSession({ config, cookies, sessions, openVisit, door }: LogoutParts): EndSession {
+export function createEndSession({
+  config,
+  cookies,
+  sessions,
+  authenticateRequest,
+  workos,
+}: LogoutDependencies): EndSession {
   return async (req, res, asked) => {
     const session = await sessions.peek(cookies.sessionValues(req));
     const safe = asked === undefined ? undefined : safeReturnTo(asked, config.returnToRules);
     const returnTo = safe === undefined ? undefined : new URL(safe, config.redirectUri).href;
     const told = session && sessions.end(session);
-    (await openVisit(req, res)).become({ kind: 'absent', reason: 'ended' });
+    (await authenticateRequest(req, res)).setAuthentication({ kind: 'anonymous', reason: 'ended' });
     cookies.clearSession(req, res);
     cookies.clearTransactions(req, res);
     await told;
     const sessionId = session && sessionIdIn(session);
-    if (session && !isMissing(session)) {
+    if (session && !isNotStored(session)) {
       const { user, organizationId } = session;
       publish('sign-out', { clientId: config.clientId, userId: user.id, sessionId, organizationId });
     }
     return sessionId !== undefined
-      ? door.logoutUrl(sessionId, returnTo)
+      ? workos.logoutUrl(sessionId, returnTo)
       : (returnTo ?? new URL(config.returnTo, config.redirectUri).href);
   };
 }
 
 /** `POST /logout`, and `GET` for what is plainly a click on this application's own link. */
-export function createLogout(parts: LogoutParts, end: EndSession): Handler {
+export function createLogout(parts: LogoutDependencies, end: EndSession): Handler {
   const { config, answer } = parts;
   return async (req, res) => {
     if (req.method === 'HEAD') return noStore(res, '');
@@ -72,11 +78,11 @@ export function createLogout(parts: LogoutParts, end: EndSession): Handler {
       const returnTo = single(query(req), 'returnTo', 'return_to');
       if (req.method === 'POST') {
         const { origin, origins } = config.returnToRules;
-        if (isForeign(req, origin, origins))
+        if (isCrossSite(req, origin, origins))
           throw new AuthKitError('forbidden', 'a sign-out has to come from this application');
-        return sendOff(req, res, await end(req, res, returnTo), config);
+        return redirectToLogout(req, res, await end(req, res, returnTo), config);
       }
-      if (isOwnLink(req)) return sendOff(req, res, await end(req, res, returnTo), config);
+      if (isOwnLink(req)) return redirectToLogout(req, res, await end(req, res, returnTo), config);
       if (isForgetting(req, parts)) return forget(res);
       if (!isNavigation(req))
         throw new AuthKitError('forbidden', 'sign out with a POST from this application');
@@ -102,7 +108,7 @@ function isOwnLink(req: Request): boolean {
 const FORGET = 'forget';
 
 /** From a page of this application, in a browser that has no session any more: anything else would be a nuisance. */
-function isForgetting(req: Request, { cookies }: Pick<LogoutParts, 'cookies'>): boolean {
+function isForgetting(req: Request, { cookies }: Pick<LogoutDependencies, 'cookies'>): boolean {
   return (
     query(req).has(FORGET) &&
     header(req, 'sec-fetch-site') === 'same-origin' &&
@@ -130,7 +136,7 @@ function forgetPages(res: Response): void {
  * A form's answer is a page that goes on by itself: a redirect to WorkOS would be blocked where the form's page has
  * `form-action 'self'`, as helmet sets it. A script gets the address, and any other client a redirect.
  */
-export function sendOff(req: Request, res: Response, logoutUrl: string, { routes }: Config): 'sent' {
+export function redirectToLogout(req: Request, res: Response, logoutUrl: string, { routes }: Config): 'sent' {
   if (isScripted(req)) {
     // The script's own page is still shown; it is for the script to replace it.
     forgetPages(res);

@@ -1,48 +1,54 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { atMost } from './keys.js';
-import type { Answer } from './workos.js';
+import { withDeadline } from './keys.js';
+import type { ApiResult } from './workos.js';
 
 const MAX_ENTRIES = 10_000;
 /** While a stale answer serves, WorkOS is tried this often, in milliseconds. */
 const RETRY = 10_000;
 
 export interface LookupOptions<T> {
-  ask: (key: string) => Promise<Answer<T>>;
+  ask: (key: string) => Promise<ApiResult<T>>;
   /** Yes and no are both remembered this long, in milliseconds. */
-  fresh: number;
+  maxAge: number;
   /** A yes serves this much longer while WorkOS cannot be asked, in milliseconds. */
-  stale: number;
+  staleIfError: number;
   /** How long a request waits for a newer answer while a stale one would do, in milliseconds. */
-  patience: number;
+  softTimeout: number;
   now: () => number;
 }
 
-type Settled<T> = Exclude<Answer<T>, { kind: 'unreachable' }>;
+type Settled<T> = Exclude<ApiResult<T>, { kind: 'unavailable' }>;
 
 interface Entry<T> {
   answer?: Settled<T>;
   freshUntil: number;
   staleUntil: number;
-  inFlight?: Promise<Answer<T>> | undefined;
+  inFlight?: Promise<ApiResult<T>> | undefined;
 }
 
 /** Asks WorkOS about a key once for all who want to know, and remembers the answer for a while. Never rejects. */
-export type Lookup<T> = (key: string) => Answer<T> | Promise<Answer<T>>;
+export type CachedLookup<T> = (key: string) => ApiResult<T> | Promise<ApiResult<T>>;
 
-export function createLookup<T>({ ask, fresh, stale, patience, now }: LookupOptions<T>): Lookup<T> {
+export function createCachedLookup<T>({
+  ask,
+  maxAge: fresh,
+  staleIfError: stale,
+  softTimeout: softTimeout,
+  now,
+}: LookupOptions<T>): CachedLookup<T> {
   const entries = new LRUCache<string, Entry<T>>({ max: MAX_ENTRIES });
 
-  const load = async (key: string, entry: Entry<T>): Promise<Answer<T>> => {
+  const load = async (key: string, entry: Entry<T>): Promise<ApiResult<T>> => {
     const answer = await ask(key);
     entry.inFlight = undefined;
-    if (answer.kind === 'unreachable') {
+    if (answer.kind === 'unavailable') {
       entry.freshUntil = now() + (entry.answer ? RETRY : 0);
       return answer;
     }
     entry.answer = answer;
     entry.freshUntil = now() + fresh;
-    entry.staleUntil = entry.freshUntil + (answer.kind === 'granted' ? stale : 0);
+    entry.staleUntil = entry.freshUntil + (answer.kind === 'ok' ? stale : 0);
     return answer;
   };
   return (key) => {
@@ -55,9 +61,9 @@ export function createLookup<T>({ ask, fresh, stale, patience, now }: LookupOpti
     if (answer && now() < entry.freshUntil && now() < entry.staleUntil) return answer;
     const pending = (entry.inFlight ??= load(key, entry));
     if (!isUsable) return pending;
-    return atMost(patience, pending).then((newer) => {
-      const { kind } = (newer ?? { kind: 'unreachable' }) as { kind: Answer<T>['kind'] };
-      return kind === 'unreachable' ? answer : (newer as Answer<T>);
+    return withDeadline(softTimeout, pending).then((newer) => {
+      const { kind } = (newer ?? { kind: 'unavailable' }) as { kind: ApiResult<T>['kind'] };
+      return kind === 'unavailable' ? answer : (newer as ApiResult<T>);
     });
   };
 }

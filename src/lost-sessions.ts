@@ -1,45 +1,49 @@
-import { isArrival, sealArrival } from './arrival.js';
+import { isSignInMarker, sealSignInMarker } from './arrival.js';
 import type { Config } from './config/index.js';
 import type { Cookies } from './cookies.js';
 import { AuthKitError } from './errors.js';
 import type { Request, Response } from './http.js';
-import type { OpenVisit } from './visits.js';
+import type { AuthenticateRequest } from './visits.js';
 
 /**
  * Tells a browser that brings its session back from one that does not. To a guard the latter is nobody, WorkOS knows
  * who it is and sends it back at once, and so it would go in circles.
  */
-export interface LostSessions {
+export interface RedirectLoopGuard {
   /** A session goes out with this response: the next requests should bring it. */
-  expect: (res: Response) => Promise<void>;
+  markSignIn: (res: Response) => Promise<void>;
   /** Whether this browser was given a session seconds ago, and is nobody all the same. */
-  isLost: (req: Request, res: Response) => Promise<boolean>;
+  isLooping: (req: Request, res: Response) => Promise<boolean>;
   /** Ends the circle. The next sign-in is a first one again. */
-  give: (req: Request, res: Response) => AuthKitError;
+  toError: (req: Request, res: Response) => AuthKitError;
 }
 
-export interface LostSessionsParts {
+export interface RedirectLoopGuardDependencies {
   config: Config;
   cookies: Cookies;
-  openVisit: OpenVisit;
+  authenticateRequest: AuthenticateRequest;
 }
 
-export function createLostSessions({ config, cookies, openVisit }: LostSessionsParts): LostSessions {
+export function createRedirectLoopGuard({
+  config,
+  cookies,
+  authenticateRequest,
+}: RedirectLoopGuardDependencies): RedirectLoopGuard {
   const { cookiePasswords: passwords, now } = config;
   const isExpected = (req: Request) =>
-    cookies.arrivalValues(req).some((value) => isArrival(value, config, passwords, now()));
+    cookies.signInMarkerValues(req).some((value) => isSignInMarker(value, config, passwords, now()));
   return {
-    async expect(res) {
-      cookies.setArrival(res, await sealArrival(config, now(), passwords[0]));
+    async markSignIn(res) {
+      cookies.setSignInMarker(res, await sealSignInMarker(config, now(), passwords[0]));
     },
-    async isLost(req, res) {
+    async isLooping(req, res) {
       if (!isExpected(req)) return false;
-      const visit = await openVisit(req, res);
-      const { kind } = await visit.settled();
-      return kind === 'absent' && visit.auth().type === null;
+      const requestAuth = await authenticateRequest(req, res);
+      const { kind } = await requestAuth.whenAuthenticated();
+      return kind === 'anonymous' && requestAuth.auth().type === null;
     },
-    give(req, res) {
-      cookies.clearArrival(req, res);
+    toError(req, res) {
+      cookies.clearSignInMarker(req, res);
       return new AuthKitError('session_lost', lossOf(config));
     },
   };

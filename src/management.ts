@@ -3,7 +3,7 @@ import type { WorkOS } from '@workos-inc/node';
 import type { Auth } from './auth.js';
 import { AuthKitError, unavailable } from './errors.js';
 import type { Revocation } from './revocation.js';
-import type { Answer, WorkOSDoor } from './workos.js';
+import type { ApiResult, WorkOSClient } from './workos.js';
 
 /** One place where a person is signed in. */
 export interface ActiveSession {
@@ -52,11 +52,11 @@ export interface Management {
    * @param userId `user_…`
    * @throws {AuthKitError} `upstream_unavailable`
    */
-  revokeUser(userId: string): Promise<void>;
+  revokeUserSessions(userId: string): Promise<void>;
 }
 
-export interface ManagementParts {
-  door: Pick<WorkOSDoor, 'call'>;
+export interface ManagementDependencies {
+  workos: Pick<WorkOSClient, 'call'>;
   revocation: Revocation;
   now: () => number;
   authOf: (req: IncomingMessage) => Promise<Auth>;
@@ -68,13 +68,16 @@ const PAGE = 100;
 /** Nobody has more; a list without an end is no list. */
 const MAX_PAGES = 10;
 
-export function createManagement({ door, revocation, now, authOf }: ManagementParts): Management {
+export function createManagement({ workos, revocation, now, authOf }: ManagementDependencies): Management {
   const list = async (userId: string) =>
-    granted(await door.call(({ userManagement }) => pages(userManagement, userId)), []);
+    granted(await workos.call(({ userManagement }) => pages(userManagement, userId)), []);
   const revoke = async (sessionId: string) => {
     const isTold = await revocation.endSession(sessionId);
     // What WorkOS will not end has ended.
-    granted(await door.call(({ userManagement }) => userManagement.revokeSession({ sessionId })), undefined);
+    granted(
+      await workos.call(({ userManagement }) => userManagement.revokeSession({ sessionId })),
+      undefined,
+    );
     if (!isTold) throw untold();
   };
   return {
@@ -91,7 +94,7 @@ export function createManagement({ door, revocation, now, authOf }: ManagementPa
         throw new AuthKitError('invalid_request', 'revokeSession takes the id of a session');
       await revoke(sessionId);
     },
-    async revokeUser(userId) {
+    async revokeUserSessions(userId) {
       if (typeof userId !== 'string' || userId === '')
         throw new AuthKitError('invalid_request', 'revokeUser takes the id of a user');
       const isTold = await revocation.endUser(userId, now());
@@ -110,9 +113,9 @@ function untold(): AuthKitError {
 }
 
 /** What WorkOS refuses, such as an id that it does not know, is worth `otherwise`. */
-function granted<T>(answer: Answer<T>, otherwise: T): T {
-  if (answer.kind === 'unreachable') throw answer.error;
-  return answer.kind === 'granted' ? answer.value : otherwise;
+function granted<T>(answer: ApiResult<T>, otherwise: T): T {
+  if (answer.kind === 'unavailable') throw answer.error;
+  return answer.kind === 'ok' ? answer.value : otherwise;
 }
 
 async function pages(users: Users, userId: string) {

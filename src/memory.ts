@@ -1,12 +1,12 @@
 import { LRUCache } from 'lru-cache';
 import type { Claims } from './access-token.js';
 import type { SessionAuth } from './auth.js';
-import { dueAt } from './refresh.js';
+import { refreshDueAt } from './refresh.js';
 import type { Session } from './session.js';
 
 /** A session that was opened and verified: what every request with its cookie comes to, as the same object. */
-export interface Verified {
-  readonly kind: 'active';
+export interface VerifiedSession {
+  readonly kind: 'authenticated';
   readonly session: Session;
   readonly claims: Claims;
   /** What the application sees of it, once somebody looked. */
@@ -14,19 +14,19 @@ export interface Verified {
 }
 
 /** What a process remembers of sessions, so that a warm request needs no cryptography. */
-export interface SessionMemory {
+export interface SessionCache {
   /** The session of a cookie value, while nothing about it has to be judged again. */
-  recall: (value: string) => Verified | undefined;
-  /** @param isElsewhere The session lies in a store, where another process may change it at any time. */
-  remember: (value: string, verified: Verified, isElsewhere: boolean) => void;
+  get: (value: string) => VerifiedSession | undefined;
+  /** @param isInStore The session lies in a store, where another process may change it at any time. */
+  set: (value: string, verified: VerifiedSession, isInStore: boolean) => void;
   /** Remembers it if this is not the first time that the value is offered. */
-  offer: (value: string, verified: Verified, isElsewhere: boolean) => void;
-  forget: (value: string) => void;
+  offer: (value: string, verified: VerifiedSession, isInStore: boolean) => void;
+  delete: (value: string) => void;
 }
 
 interface Entry {
   readonly value: string;
-  readonly verified: Verified;
+  readonly verified: VerifiedSession;
   readonly until: number;
   readonly seenUntil: number;
 }
@@ -36,18 +36,18 @@ const JUDGED = 600_000;
 /** What lies in a store is looked at again after this long, in milliseconds of real time. */
 const SEEN = 500;
 
-const NOTHING: SessionMemory = {
-  recall: () => undefined,
-  remember: () => undefined,
+const NOTHING: SessionCache = {
+  get: () => undefined,
+  set: () => undefined,
   offer: () => undefined,
-  forget: () => undefined,
+  delete: () => undefined,
 };
 
 /** The end of a cookie value is a MAC over the rest: enough to find it by, and a fraction of it to hash on each request. */
 const TAIL = 48;
 
 /** @param maxBytes 0 for a process that remembers nothing. */
-export function createSessionMemory(maxBytes: number, now: () => number): SessionMemory {
+export function createSessionCache(maxBytes: number, now: () => number): SessionCache {
   if (maxBytes === 0) return NOTHING;
   const entries = new LRUCache<string, Entry>({
     maxSize: maxBytes,
@@ -55,27 +55,27 @@ export function createSessionMemory(maxBytes: number, now: () => number): Sessio
     sizeCalculation: ({ value, verified }) => value.length + verified.session.accessToken.length * 4 + 512,
   });
   const isBack = createDoorkeeper();
-  const memory: SessionMemory = {
-    recall(value) {
+  const memory: SessionCache = {
+    get(value) {
       const entry = entries.get(value.slice(-TAIL));
       // What was found by its end is believed only if all of it is the same.
       if (entry?.value !== value || now() >= entry.until) return undefined;
       if (entry.seenUntil !== Infinity && performance.now() >= entry.seenUntil) return undefined;
       return entry.verified;
     },
-    remember(value, verified, isElsewhere) {
+    set(value, verified, isInStore) {
       const own = copy(value);
       entries.set(copy(value.slice(-TAIL)), {
         value: own,
         verified,
-        until: Math.min(dueAt(verified.claims), now() + JUDGED),
-        seenUntil: isElsewhere ? performance.now() + SEEN : Infinity,
+        until: Math.min(refreshDueAt(verified.claims), now() + JUDGED),
+        seenUntil: isInStore ? performance.now() + SEEN : Infinity,
       });
     },
-    offer(value, verified, isElsewhere) {
-      if (isBack(value)) memory.remember(value, verified, isElsewhere);
+    offer(value, verified, isInStore) {
+      if (isBack(value)) memory.set(value, verified, isInStore);
     },
-    forget(value) {
+    delete(value) {
       entries.delete(value.slice(-TAIL));
     },
   };

@@ -5,15 +5,15 @@ import type { AuthKitConfig, Config } from './config/index.js';
 import type { Cookies } from './cookies.js';
 import { isAge } from './guard-rule.js';
 import { header } from './http.js';
-import { sendOff, type EndSession } from './logout.js';
+import { redirectToLogout, type EndSession } from './logout.js';
 import type { SignInOptions, SignInUrlOptions } from './options.js';
-import { createRenew } from './request-renewal.js';
+import { createRefreshRequestSession } from './request-renewal.js';
 import type { StartSignIn } from './sign-in.js';
 import { checkedAttributes } from './sign-up.js';
 import { isRecent } from './step-up.js';
-import { createSwitchToOrganization, type SwitchParts } from './switch-organization.js';
+import { createSwitchToOrganization, type SwitchDependencies } from './switch-organization.js';
 import { toAuth } from './visit.js';
-import { visitsOf, type OpenVisit } from './visits.js';
+import { requestAuthsOf, type AuthenticateRequest } from './visits.js';
 
 /** What an instance can do for a handler. */
 export interface Methods {
@@ -64,16 +64,16 @@ export interface Methods {
   authenticate(req: IncomingMessage): Promise<Auth>;
 }
 
-export interface MethodParts {
+export interface MethodDependencies {
   config: AuthKitConfig;
   cookies: Cookies;
   authenticator: Authenticator;
-  openVisit: OpenVisit;
+  authenticateRequest: AuthenticateRequest;
   signIn: StartSignIn<SignInOptions>;
   end: EndSession;
 }
 
-export function createMethods(parts: MethodParts): Methods {
+export function createMethods(parts: MethodDependencies): Methods {
   const { config, end } = parts;
   const switching = switchPartsOf(parts);
   const { renew, start } = switching;
@@ -85,9 +85,9 @@ export function createMethods(parts: MethodParts): Methods {
     switchToOrganization: createSwitchToOrganization(switching),
     isRecent(req, maxAge) {
       if (!isAge(maxAge)) throw new TypeError('isRecent takes a number of seconds');
-      const visit = visitsOf(req).find((one) => one.at.config === config);
-      const auth = visit?.auth();
-      return visit !== undefined && auth?.user ? isRecent(auth, visit, maxAge) : false;
+      const requestAuth = requestAuthsOf(req).find((one) => one.instance.config === config);
+      const auth = requestAuth?.auth();
+      return requestAuth !== undefined && auth?.user ? isRecent(auth, requestAuth, maxAge) : false;
     },
     authenticate: createAuthenticate(parts),
   };
@@ -95,7 +95,7 @@ export function createMethods(parts: MethodParts): Methods {
 
 export function createSignOut(config: Config, end: EndSession): Methods['signOut'] {
   return async (req, res, { returnTo } = {}) => {
-    sendOff(req, res, await end(req, res, returnTo), config);
+    redirectToLogout(req, res, await end(req, res, returnTo), config);
   };
 }
 
@@ -103,7 +103,7 @@ export function createAuthenticate({
   config,
   cookies,
   authenticator,
-}: Pick<MethodParts, 'cookies' | 'authenticator'> & { config: Config }): Methods['authenticate'] {
+}: Pick<MethodDependencies, 'cookies' | 'authenticator'> & { config: Config }): Methods['authenticate'] {
   return async (req) => {
     const origin = header(req, 'origin');
     const { origin: own, origins } = config.returnToRules;
@@ -116,21 +116,21 @@ export function createAuthenticate({
 /** Who a request is of, whether or not the session middleware saw it. */
 export function createAuthOf(config: AuthKitConfig, { authenticate }: Pick<Methods, 'authenticate'>) {
   return async (req: IncomingMessage): Promise<Auth> => {
-    const visit = visitsOf(req).find((one) => one.at.config === config);
-    if (!visit) return authenticate(req);
-    await visit.settled();
-    return visit.auth();
+    const requestAuth = requestAuthsOf(req).find((one) => one.instance.config === config);
+    if (!requestAuth) return authenticate(req);
+    await requestAuth.whenAuthenticated();
+    return requestAuth.auth();
   };
 }
 
 /** What the method and the route that switch organizations have in common. */
-export function switchPartsOf(parts: MethodParts): SwitchParts {
-  const { config, openVisit } = parts;
-  return { config, openVisit, renew: createRenew(parts), start: fromCode(parts) };
+export function switchPartsOf(parts: MethodDependencies): SwitchDependencies {
+  const { config, authenticateRequest } = parts;
+  return { config, authenticateRequest, renew: createRefreshRequestSession(parts), start: fromCode(parts) };
 }
 
 /** Starts a sign-in in the application's own words. */
-function fromCode({ config, signIn }: MethodParts) {
+function fromCode({ config, signIn }: MethodDependencies) {
   return async (
     req: IncomingMessage,
     res: ServerResponse,

@@ -84,7 +84,7 @@ export interface SignInResult {
 }
 
 /** What `onSuccess` may decide. */
-export interface SignInDecision {
+export interface OnSuccessResult {
   /** Where to go instead; checked like any other. */
   returnTo?: string | undefined;
   /** Kept in the session, readable as `req.auth.data`. JSON, as small as possible: it travels in the cookie. */
@@ -92,7 +92,7 @@ export interface SignInDecision {
 }
 
 // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a hook without `return` is the usual one
-type MaybeDecision = SignInDecision | undefined | void;
+type MaybeOnSuccessResult = OnSuccessResult | undefined | void;
 
 export interface ErrorContext {
   error: AuthKitError;
@@ -171,7 +171,7 @@ export interface AuthKitOptions {
    * Runs after WorkOS confirmed a sign-in and before the session exists. A throw vetoes: nobody is signed in.
    * Must not answer the request itself.
    */
-  onSuccess?: (result: SignInResult) => MaybeDecision | Promise<MaybeDecision>;
+  onSuccess?: (result: SignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
   /** Answers errors in the application's way. If it answers nothing, the default answer follows. */
   onError?: (context: ErrorContext) => unknown;
   /** Learns of every refreshed session. */

@@ -1,4 +1,4 @@
-import type { AnswerError } from './answer.js';
+import type { RespondWithError } from './answer.js';
 import { AuthKitError } from './errors.js';
 import { isScripted, isSpeculative, noStore, type Handler, type Request, type Response } from './http.js';
 
@@ -6,8 +6,8 @@ import { isScripted, isSpeculative, noStore, type Handler, type Request, type Re
  * A route that sends a person away, and so is for page loads alone, or for a client that says nothing: a HEAD, a
  * prefetch or a script starts nothing. What goes wrong is answered.
  */
-export function pageRoute(
-  answer: AnswerError,
+export function navigationOnly(
+  answer: RespondWithError,
   open: (req: Request, res: Response) => Promise<'sent'>,
 ): Handler {
   return async (req, res) => {

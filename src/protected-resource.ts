@@ -1,17 +1,17 @@
 import { resolveResource, type ProtectedResourceOptions, type ResourceConfig } from './config/resource.js';
-import type { Credential } from './auth.js';
-import type { JudgeToken } from './credentials.js';
+import type { AuthType } from './auth.js';
+import type { VerifyBearer } from './credentials.js';
 import type { Check, GuardRule } from './guard-rule.js';
-import { createGuard, type GuardKind } from './guards.js';
+import { createGuard, type GuardContext } from './guards.js';
 import { middleware, target, type Handler, type Middleware, type Response } from './http.js';
-import type { VisitParts } from './visit.js';
-import { visitsOf } from './visits.js';
+import type { Instance } from './visit.js';
+import { requestAuthsOf } from './visits.js';
 
 /** RFC 9728 section 3. */
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';
 
 /** What a guard of a resource may accept. */
-type AcceptedAtResource = Exclude<Credential, 'session'>;
+type AcceptedAtResource = Exclude<AuthType, 'session'>;
 
 /** A middleware that says at the well-known path where tokens come from, and the guard that takes them. */
 export interface ProtectedResource extends Middleware {
@@ -80,17 +80,24 @@ function preflight(res: Response): 'sent' {
   return 'sent';
 }
 
-/** Guards of a resource: every instance judges by keys of its own, made when it is first asked. */
-function kindOf({ audience, authorizationServers, scope }: ResourceConfig, metadataUrl: string): GuardKind {
-  const judges = new WeakMap<VisitParts, JudgeToken>();
+/** Guards of a resource: every instance verifiers by keys of its own, made when it is first asked. */
+function kindOf(
+  { audience, authorizationServers, scope }: ResourceConfig,
+  metadataUrl: string,
+): GuardContext {
+  const verifiers = new WeakMap<Instance, VerifyBearer>();
   return {
-    find: visitsOf,
-    known: ['bearer', 'machine', 'apiKey'],
-    usual: ['bearer'],
+    find: requestAuthsOf,
+    supported: ['bearer', 'machine', 'apiKey'],
+    defaults: ['bearer'],
     challenge: { resource_metadata: metadataUrl, ...(scope === undefined ? {} : { scope }) },
-    judgeAt(instance) {
-      let judge = judges.get(instance);
-      if (!judge) judges.set(instance, (judge = instance.tokens.ofResource(audience, authorizationServers)));
+    bearerVerifierOf(instance) {
+      let judge = verifiers.get(instance);
+      if (!judge)
+        verifiers.set(
+          instance,
+          (judge = instance.bearerVerifiers.forResource(audience, authorizationServers)),
+        );
       return judge;
     },
   };

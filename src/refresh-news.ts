@@ -1,14 +1,14 @@
 import type { AuthKitConfig } from './config/index.js';
 import { publish } from './events.js';
 import { log } from './log.js';
-import type { RenewalOptions } from './renewal.js';
+import type { TokenRefreshOptions } from './renewal.js';
 import { sessionIdOf, type Session } from './session.js';
 
 /** Who learns of a refresh: the application's hooks, and whoever subscribed to its events. */
-export function createRefreshNews({
+export function createRefreshHooks({
   clientId,
   hooks,
-}: AuthKitConfig): Pick<RenewalOptions, 'onRefreshed' | 'onFailed'> {
+}: AuthKitConfig): Pick<TokenRefreshOptions, 'onRefreshed' | 'onFailed'> {
   const about = (session: Session) => ({
     clientId,
     userId: session.user.id,

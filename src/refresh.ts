@@ -1,23 +1,29 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Claims } from './access-token.js';
-import { isOver, REMEMBERED, rememberedFor, type Renew, type Refreshed } from './renewal.js';
+import {
+  isSessionEnded,
+  REMEMBERED,
+  rememberedFor,
+  type RefreshTokens,
+  type RefreshResult,
+} from './renewal.js';
 import type { Session } from './session.js';
 
 export interface RefreshOptions {
   /** Part of the key, so that two instances with one store of results stay apart. */
   clientId: string;
-  renew: Renew;
+  renew: RefreshTokens;
   now: () => number;
 }
 
 export interface Refresh {
   /** New tokens for a session, exactly once for a refresh token. */
-  run: Renew;
+  run: RefreshTokens;
   /** Whether a refresh ahead of expiry may be tried: not again right after one that failed. */
-  mayTryAhead: (session: Session) => boolean;
+  canRefreshAhead: (session: Session) => boolean;
   /** A refresh ahead took too long to wait for: it goes on, but the next requests do not wait for it too. */
-  postpone: (session: Session) => void;
+  backOff: (session: Session) => void;
 }
 
 /** After a refresh ahead of expiry failed, the old token serves this long before the next try. */
@@ -31,21 +37,21 @@ const AHEAD = 60;
 interface Attempt {
   /** The one that was asked for; empty for none. */
   readonly organization: string;
-  readonly result: Promise<Refreshed>;
+  readonly result: Promise<RefreshResult>;
 }
 
 /** What became of one refresh token. */
-interface Fate {
+interface RefreshRecord {
   /** What is under way, or has spent the token. */
   attempt: Attempt | undefined;
   /** Organizations that want one more step; the token is as good as before. */
-  readonly refusals: Map<string, Refreshed>;
+  readonly refusals: Map<string, RefreshResult>;
   failedAt: number;
 }
 
 /** What became of the refresh tokens of late, by a hash, so that the memory holds no token as a key. */
-function createFates({ clientId, now }: RefreshOptions) {
-  const fates = new LRUCache<string, Fate>({
+function createRefreshRecords({ clientId, now }: RefreshOptions) {
+  const records = new LRUCache<string, RefreshRecord>({
     max: MAX_TOKENS,
     ttl: REMEMBERED,
     ttlResolution: 0,
@@ -55,27 +61,32 @@ function createFates({ clientId, now }: RefreshOptions) {
   const keyOf = ({ refreshToken }: Session) =>
     createHash('sha256').update(`${clientId}\0${refreshToken}`).digest('base64url');
   return {
-    of(session: Session): Fate {
-      const known = fates.get(keyOf(session));
+    of(session: Session): RefreshRecord {
+      const known = records.get(keyOf(session));
       if (known) return known;
-      const fate: Fate = {
+      const record: RefreshRecord = {
         attempt: undefined,
         refusals: new Map(),
         failedAt: -Infinity,
       };
-      fates.set(keyOf(session), fate);
-      if ((added += 1) % PURGED_EVERY === 0) fates.purgeStale();
-      return fate;
+      records.set(keyOf(session), record);
+      if ((added += 1) % PURGED_EVERY === 0) records.purgeStale();
+      return record;
     },
     /** Notes what an attempt came to. */
-    settle(session: Session, fate: Fate, organization: string, result: Refreshed): Refreshed {
-      if (result.kind === 'renewed' || isOver(result)) {
-        fates.set(keyOf(session), fate, { ttl: rememberedFor(result, now()) });
+    settle(
+      session: Session,
+      record: RefreshRecord,
+      organization: string,
+      result: RefreshResult,
+    ): RefreshResult {
+      if (result.kind === 'refreshed' || isSessionEnded(result)) {
+        records.set(keyOf(session), record, { ttl: rememberedFor(result, now()) });
       } else {
-        fate.attempt = undefined;
-        if (result.kind === 'refused') fate.refusals.set(organization, result);
+        record.attempt = undefined;
+        if (result.kind === 'refused') record.refusals.set(organization, result);
       }
-      fate.failedAt = result.kind === 'unreachable' ? now() : -Infinity;
+      record.failedAt = result.kind === 'unavailable' ? now() : -Infinity;
       return result;
     },
   };
@@ -88,37 +99,37 @@ function createFates({ clientId, now }: RefreshOptions) {
  */
 export function createRefresh(options: RefreshOptions): Refresh {
   const { now, renew } = options;
-  const fates = createFates(options);
+  const records = createRefreshRecords(options);
 
-  const run: Renew = async (session, organizationId) => {
-    const fate = fates.of(session);
+  const run: RefreshTokens = async (session, organizationId) => {
+    const record = records.of(session);
     const organization = organizationId ?? '';
-    const refusal = fate.refusals.get(organization);
+    const refusal = record.refusals.get(organization);
     if (refusal) return refusal;
-    const attempt = (fate.attempt ??= {
+    const attempt = (record.attempt ??= {
       organization,
       result: renew(session, organizationId).then((value) =>
-        fates.settle(session, fate, organization, value),
+        records.settle(session, record, organization, value),
       ),
     });
     const result = await attempt.result;
-    if (result.kind === 'renewed')
+    if (result.kind === 'refreshed')
       return result.organization === organization ? result : run(result.session, organizationId);
     // What came to nothing for another organization has left the token as it was.
-    const isFinal = attempt.organization === organization || isOver(result);
+    const isFinal = attempt.organization === organization || isSessionEnded(result);
     return isFinal ? result : run(session, organizationId);
   };
   return {
     run,
-    mayTryAhead: (session) => now() - fates.of(session).failedAt >= BACKOFF,
-    postpone(session) {
-      fates.of(session).failedAt = now();
+    canRefreshAhead: (session) => now() - records.of(session).failedAt >= BACKOFF,
+    backOff(session) {
+      records.of(session).failedAt = now();
     },
   };
 }
 
 /** When a token is due for a refresh, in milliseconds since the epoch. */
-export function dueAt({ exp, iat }: Claims): number {
+export function refreshDueAt({ exp, iat }: Claims): number {
   const life = typeof iat === 'number' && iat < exp ? exp - iat : AHEAD * 5;
   return (exp - Math.min(AHEAD, life / 5)) * 1000;
 }

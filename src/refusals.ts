@@ -1,48 +1,48 @@
-import type { Caller } from './auth.js';
+import type { Principal } from './auth.js';
 import type { Authentication } from './authenticate.js';
 import { bearerChallenge, type Challenge } from './challenge.js';
 import { AuthKitError, type AuthKitErrorCode } from './errors.js';
 import { publish } from './events.js';
-import type { Demands, Unauthenticated } from './guard-rule.js';
+import type { CompiledGuardRule, Unauthenticated } from './guard-rule.js';
 import {
   isPageLoad,
-  isPassedOn,
+  isRealError,
   redirect,
   target,
   type Outcome,
   type Request,
   type Response,
 } from './http.js';
-import { signInUrl } from './sign-in-url.js';
-import type { Visit } from './visit.js';
+import { loginUrl } from './sign-in-url.js';
+import type { RequestAuth } from './visit.js';
 
 /** Nobody is signed in: a page load goes to sign-in and comes back, anything else learns where that would be. */
-export async function turnAway(
+export async function denyUnauthenticated(
   req: Request,
   res: Response,
-  visit: Visit,
+  requestAuth: RequestAuth,
   result: Authentication,
-  { unauthenticated }: Demands,
+  { unauthenticated }: CompiledGuardRule,
   challenge: Challenge,
 ): Promise<Outcome> {
-  const { config, answer } = visit.at;
-  if (result.kind === 'unknown') return refuseNow(req, res, visit, result.error);
-  tell(req, visit, 'unauthenticated');
+  const { config, respondWithError: answer } = requestAuth.instance;
+  if (result.kind === 'unavailable') return denyUnavailable(req, res, requestAuth, result.error);
+  publishDenied(req, requestAuth, 'unauthenticated');
   const login = config.routes.login?.public;
   const error = new AuthKitError('unauthenticated', 'sign in first', { headers: bearerChallenge(challenge) });
-  if (typeof unauthenticated === 'function') return handOver(unauthenticated, req, res, error);
+  if (typeof unauthenticated === 'function') return callUnauthenticated(unauthenticated, req, res, error);
   const isRedirected = unauthenticated === undefined ? isPageLoad(req) : unauthenticated === 'redirect';
   if (isRedirected && login !== undefined) {
     // 303 makes a GET of whatever was sent.
-    return redirect(res, signInAddress(req, visit), isRead(req) ? 302 : 303);
+    return redirect(res, signInAddress(req, requestAuth), isRead(req) ? 302 : 303);
   }
   return answer(error, req, res, login === undefined ? {} : { loginUrl: login });
 }
 
 /** With what WorkOS wants of who was signed in until now. */
-function signInAddress(req: Request, visit: Visit): string {
-  const auth = visit.auth();
-  return auth.type === null ? auth.signInUrl : signInUrl(req, visit.at.config);
+function signInAddress(req: Request, requestAuth: RequestAuth): string {
+  const auth = requestAuth.auth();
+  return auth.type === null ? auth.loginUrl : loginUrl(req, requestAuth.instance.config);
 }
 
 function isRead({ method }: Request): boolean {
@@ -50,7 +50,7 @@ function isRead({ method }: Request): boolean {
 }
 
 /** The application answers. A `next` that names no error passes ours on: nothing opens a guard. */
-function handOver(
+function callUnauthenticated(
   answer: Unauthenticated,
   req: Request,
   res: Response,
@@ -58,50 +58,61 @@ function handOver(
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const next = (value?: unknown) => {
-      resolve({ error: isPassedOn(value) ? value : error });
+      resolve({ error: isRealError(value) ? value : error });
     };
     Promise.resolve(answer(req, res, next)).catch(reject);
   });
 }
 
 /** It cannot be told now who this is. */
-export function refuseNow(req: Request, res: Response, visit: Visit, error: AuthKitError): Promise<Outcome> {
-  tell(req, visit, error.code);
-  return visit.at.answer(error, req, res);
+export function denyUnavailable(
+  req: Request,
+  res: Response,
+  requestAuth: RequestAuth,
+  error: AuthKitError,
+): Promise<Outcome> {
+  publishDenied(req, requestAuth, error.code);
+  return requestAuth.instance.respondWithError(error, req, res);
 }
 
 /** The token of a request names nobody, or none was brought where one is needed (RFC 6750 section 3.1). */
-export function refuseToken(
+export function denyToken(
   req: Request,
   res: Response,
-  visit: Visit,
-  { unauthenticated }: Demands,
+  requestAuth: RequestAuth,
+  { unauthenticated }: CompiledGuardRule,
   challenge: Challenge,
 ): Outcome | Promise<Outcome> {
-  tell(req, visit, 'unauthenticated');
+  publishDenied(req, requestAuth, 'unauthenticated');
   const message = challenge.error === undefined ? 'an access token is needed' : 'the token is not accepted';
   const error = new AuthKitError('unauthenticated', message, { headers: bearerChallenge(challenge) });
-  if (typeof unauthenticated === 'function') return handOver(unauthenticated, req, res, error);
-  return visit.at.answer(error, req, res);
+  if (typeof unauthenticated === 'function') return callUnauthenticated(unauthenticated, req, res, error);
+  return requestAuth.instance.respondWithError(error, req, res);
 }
 
 /** A rule is not met. Signing in again would change nothing, and so it is never asked for. */
-export function refuse(
+export function denyForbidden(
   req: Request,
   res: Response,
-  visit: Visit,
-  caller: Caller,
+  requestAuth: RequestAuth,
+  caller: Principal,
   message: string,
   challenge: Challenge = {},
 ): Promise<Outcome> {
-  tell(req, visit, 'forbidden');
+  publishDenied(req, requestAuth, 'forbidden');
   const headers =
     caller.type === 'session' ? {} : bearerChallenge({ error: 'insufficient_scope', ...challenge });
-  return visit.at.answer(new AuthKitError('forbidden', message, { headers }), req, res);
+  return requestAuth.instance.respondWithError(new AuthKitError('forbidden', message, { headers }), req, res);
 }
 
-export function tell(req: Request, visit: Visit, code: AuthKitErrorCode): void {
+export function publishDenied(req: Request, requestAuth: RequestAuth, code: AuthKitErrorCode): void {
   const [path = '/'] = target(req).split('?', 1);
-  const { clientId } = visit.at.config;
-  publish('denied', { clientId, code, userId: visit.auth().user?.id, method: req.method ?? 'GET', path });
+  const { clientId } = requestAuth.instance.config;
+  publish('denied', {
+    clientId,
+    code,
+    userId: requestAuth.auth().user?.id,
+    method: req.method ?? 'GET',
+    path,
+  });
 }

@@ -1,47 +1,47 @@
-import { peek, type VerifyAccessToken } from './access-token.js';
+import { decodeUnverified, type VerifyAccessToken } from './access-token.js';
 import { AuthKitError, unavailable } from './errors.js';
-import { renewed, type Session } from './session.js';
-import type { Answer, Tokens } from './workos.js';
+import { withTokens, type Session } from './session.js';
+import type { ApiResult, Tokens } from './workos.js';
 
 /** A session with new tokens, and the organization that was asked for; empty for none. */
-export interface Renewed {
-  readonly kind: 'renewed';
+export interface RefreshedSession {
+  readonly kind: 'refreshed';
   readonly organization: string;
   readonly session: Session;
   readonly sealed: string;
 }
 
 /** What a refresh came to. Only `refused` says that the session is over, or that WorkOS wants one more step. */
-export type Refreshed =
-  | Renewed
+export type RefreshResult =
+  | RefreshedSession
   | { readonly kind: 'refused'; readonly error: AuthKitError }
-  | { readonly kind: 'unreachable'; readonly error: AuthKitError };
+  | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
 /** Exchanges the refresh token of a session for new tokens, in an organization. Never rejects. */
-export type Renew = (session: Session, organizationId: string | undefined) => Promise<Refreshed>;
+export type RefreshTokens = (session: Session, organizationId: string | undefined) => Promise<RefreshResult>;
 
-export interface RenewalOptions {
-  refresh: (refreshToken: string, organizationId: string | undefined) => Promise<Answer<Tokens>>;
+export interface TokenRefreshOptions {
+  refresh: (refreshToken: string, organizationId: string | undefined) => Promise<ApiResult<Tokens>>;
   verify: VerifyAccessToken;
   seal: (session: Session) => Promise<string>;
   onRefreshed: (session: Session) => void;
-  onFailed: (failure: Exclude<Refreshed, Renewed>, session: Session) => void;
+  onFailed: (failure: Exclude<RefreshResult, RefreshedSession>, session: Session) => void;
 }
 
 /** Results are remembered at least this long, in milliseconds: browsers send the old cookie a little longer. */
 export const REMEMBERED = 60_000;
 
 /** How long a result is remembered, in milliseconds: until the new token is due. */
-export function rememberedFor(result: Refreshed, now: number): number {
-  const exp = result.kind === 'renewed' ? peek(result.session.accessToken)['exp'] : undefined;
+export function rememberedFor(result: RefreshResult, now: number): number {
+  const exp = result.kind === 'refreshed' ? decodeUnverified(result.session.accessToken)['exp'] : undefined;
   return Math.max(REMEMBERED, typeof exp === 'number' ? exp * 1000 - now : 0);
 }
 
 /** Makes the exchange at WorkOS, believed only if it is about the same person. */
-export function createRenewal(options: RenewalOptions): Renew {
+export function createTokenRefresh(options: TokenRefreshOptions): RefreshTokens {
   return async (session, organizationId) => {
     const result = await attempt(session, organizationId, options);
-    if (result.kind === 'renewed') options.onRefreshed(result.session);
+    if (result.kind === 'refreshed') options.onRefreshed(result.session);
     else options.onFailed(result, session);
     return result;
   };
@@ -50,18 +50,18 @@ export function createRenewal(options: RenewalOptions): Renew {
 async function attempt(
   session: Session,
   organizationId: string | undefined,
-  { refresh, verify, seal }: RenewalOptions,
-): Promise<Refreshed> {
+  { refresh, verify, seal }: TokenRefreshOptions,
+): Promise<RefreshResult> {
   try {
     const answer = await refresh(session.refreshToken, organizationId);
-    if (answer.kind === 'refused') return { kind: 'refused', error: asEnded(answer.error) };
-    if (answer.kind === 'unreachable') return answer;
-    const next = renewed(session, answer.value);
+    if (answer.kind === 'refused') return { kind: 'refused', error: toSessionEnded(answer.error) };
+    if (answer.kind === 'unavailable') return answer;
+    const next = withTokens(session, answer.value);
     const problem = await problemOf(session, next, verify);
-    if (problem !== undefined) return { kind: 'unreachable', error: unavailable(`WorkOS sent ${problem}`) };
-    return { kind: 'renewed', organization: organizationId ?? '', session: next, sealed: await seal(next) };
+    if (problem !== undefined) return { kind: 'unavailable', error: unavailable(`WorkOS sent ${problem}`) };
+    return { kind: 'refreshed', organization: organizationId ?? '', session: next, sealed: await seal(next) };
   } catch (cause) {
-    return { kind: 'unreachable', error: unavailable('the session could not be refreshed', { cause }) };
+    return { kind: 'unavailable', error: unavailable('the session could not be refreshed', { cause }) };
   }
 }
 
@@ -75,20 +75,21 @@ async function problemOf(
   verify: VerifyAccessToken,
 ): Promise<string | undefined> {
   if (next.user.id !== before.user.id) return 'the session of another user';
-  const verdict = await verify(next.accessToken, true);
-  if (verdict.kind === 'invalid') return `an access token that does not hold (${verdict.reason})`;
-  if (verdict.kind === 'expired') return 'an access token that has expired by the clock of this server';
-  const subject = verdict.kind === 'valid' ? verdict.claims.sub : peek(next.accessToken)['sub'];
+  const verification = await verify(next.accessToken, true);
+  if (verification.kind === 'invalid') return `an access token that does not hold (${verification.reason})`;
+  if (verification.kind === 'expired') return 'an access token that has expired by the clock of this server';
+  const subject =
+    verification.kind === 'valid' ? verification.claims.sub : decodeUnverified(next.accessToken)['sub'];
   return subject === before.user.id ? undefined : 'an access token of another user';
 }
 
 /** `invalid_grant` about a refresh token is the end of the session, whatever WorkOS calls the reason. */
-function asEnded(error: AuthKitError): AuthKitError {
-  return error.code === 'code_exchange_failed' ? ended(error).error : error;
+function toSessionEnded(error: AuthKitError): AuthKitError {
+  return error.code === 'code_exchange_failed' ? sessionEnded(error).error : error;
 }
 
 /** The session is over. */
-export function ended(cause?: AuthKitError): { kind: 'refused'; error: AuthKitError } {
+export function sessionEnded(cause?: AuthKitError): { kind: 'refused'; error: AuthKitError } {
   return {
     kind: 'refused',
     error: new AuthKitError('unauthenticated', 'the session has ended', cause ? { cause } : {}),
@@ -96,6 +97,6 @@ export function ended(cause?: AuthKitError): { kind: 'refused'; error: AuthKitEr
 }
 
 /** Whether the token itself was refused, and not only for what one organization demands. */
-export function isOver(result: Refreshed): boolean {
+export function isSessionEnded(result: RefreshResult): boolean {
   return result.kind === 'refused' && result.error.code === 'unauthenticated';
 }

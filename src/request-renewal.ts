@@ -3,8 +3,8 @@ import type { SessionAuth } from './auth.js';
 import type { Authentication, Authenticator } from './authenticate.js';
 import { AuthKitError, isUnfinished } from './errors.js';
 import type { Session } from './session.js';
-import { BadReply } from './upstream.js';
-import type { OpenVisit } from './visits.js';
+import { UpstreamError } from './upstream.js';
+import type { AuthenticateRequest } from './visits.js';
 
 /**
  * Renews the session of a request, for the same or another organization. Tokens that WorkOS has rotated reach the
@@ -13,27 +13,30 @@ import type { OpenVisit } from './visits.js';
  * @throws {AuthKitError} `unauthenticated`, `upstream_unavailable`, what WorkOS wants first, or `forbidden` where it
  * keeps the person out of that organization.
  */
-export type Renew = (
+export type RefreshRequestSession = (
   req: IncomingMessage,
   res: ServerResponse,
   organizationId: string | undefined,
 ) => Promise<SessionAuth>;
 
-export interface RenewParts {
+export interface RefreshRequestDependencies {
   authenticator: Authenticator;
-  openVisit: OpenVisit;
+  authenticateRequest: AuthenticateRequest;
 }
 
-export function createRenew({ authenticator, openVisit }: RenewParts): Renew {
+export function createRefreshRequestSession({
+  authenticator,
+  authenticateRequest,
+}: RefreshRequestDependencies): RefreshRequestSession {
   return async (req, res, organizationId) => {
-    const visit = await openVisit(req, res);
-    await visit.settled();
-    const session = visit.session();
+    const requestAuth = await authenticateRequest(req, res);
+    await requestAuth.whenAuthenticated();
+    const session = requestAuth.session();
     if (!session) throw new AuthKitError('unauthenticated', 'nobody is signed in');
     const { result, error } = await ask(session, organizationId, authenticator);
-    if (result) visit.become(result);
+    if (result) requestAuth.setAuthentication(result);
     if (error) throw error;
-    const auth = visit.auth();
+    const auth = requestAuth.auth();
     if (auth.type !== 'session') throw new AuthKitError('unauthenticated', 'the session has ended');
     if (organizationId !== undefined && auth.organizationId !== organizationId) {
       throw new AuthKitError('forbidden', 'WorkOS gave tokens of another organization');
@@ -53,8 +56,8 @@ async function ask(
   organizationId: string | undefined,
   authenticator: Authenticator,
 ): Promise<Outcome> {
-  const result = await authenticator.renew(session, organizationId);
-  if (result.kind === 'unknown') {
+  const result = await authenticator.refresh(session, organizationId);
+  if (result.kind === 'unavailable') {
     const error =
       organizationId !== undefined && isAboutOrganization(result.error)
         ? keptOut(result.error)
@@ -69,7 +72,7 @@ async function ask(
 
 /** Not our key (401), not now (408, 429, 5xx): the rest of what WorkOS will not do is about what was asked. */
 function isAboutOrganization({ cause }: AuthKitError): boolean {
-  const status = cause instanceof BadReply ? cause.status : undefined;
+  const status = cause instanceof UpstreamError ? cause.status : undefined;
   return status !== undefined && [400, 403, 404, 422].includes(status);
 }
 

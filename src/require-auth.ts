@@ -1,15 +1,15 @@
 import type { IncomingMessage } from 'node:http';
-import type { Credential, SignedIn } from './auth.js';
+import type { AuthType, SignedIn } from './auth.js';
 import { AuthKitError } from './errors.js';
 import type { Check, GuardRule } from './guard-rule.js';
-import { createGuard, guardKind } from './guards.js';
+import { createGuard, guardContext } from './guards.js';
 import type { Middleware } from './http.js';
-import { firstSignedIn, visitsOf } from './visits.js';
+import { selectSignedIn, requestAuthsOf } from './visits.js';
 
 /** What a guard of `authkit()` may accept. */
-export type Accepted = Exclude<Credential, 'machine'>;
+export type Accepted = Exclude<AuthType, 'machine'>;
 
-const OF_ALL = guardKind(visitsOf);
+const OF_ALL = guardContext(requestAuthsOf);
 
 /**
  * Lets a request pass only if somebody is signed in and the rule holds; see the table of answers in the README.
@@ -37,7 +37,7 @@ const anybody = createGuard({}, OF_ALL);
  * machine called: a route that accepts these looks at `req.auth.type`.
  */
 export function signedIn(req: IncomingMessage): SignedIn {
-  const auth = firstSignedIn(visitsOf(req))?.auth();
+  const auth = selectSignedIn(requestAuthsOf(req))?.auth();
   if (auth?.user) return auth;
   throw new AuthKitError(
     'unauthenticated',

@@ -6,7 +6,7 @@ import { createSeat } from './seat.js';
  * What must be in the head of a response whatever its handler does: `setHeader('Set-Cookie', …)` drops cookies that
  * were set before, and `express.static` writes its own `Cache-Control`. So both are settled as the head is written.
  */
-export interface Head {
+export interface ResponseState {
   readonly res: Response;
   /** By cookie name. Asked as the head is written: a session that has ended meanwhile gives `undefined`. */
   cookies: Map<string, () => string | undefined> | undefined;
@@ -18,14 +18,14 @@ export interface Head {
   isGuarded: boolean;
 }
 
-const heads = createSeat<Response, Head>(
+const heads = createSeat<Response, ResponseState>(
   ({ req }) => req,
   ({ res }) => res,
 );
 
 /** Adds or replaces one cookie of ours. `line` is a complete `Set-Cookie` value, asked for as late as possible. */
-export function sendCookie(res: Response, name: string, line: () => string | undefined): void {
-  const cookies = (headOf(res).cookies ??= new Map());
+export function setCookie(res: Response, name: string, line: () => string | undefined): void {
+  const cookies = (responseStateOf(res).cookies ??= new Map());
   cookies.delete(name);
   cookies.set(name, line);
 }
@@ -39,18 +39,18 @@ export function sendCookie(res: Response, name: string, line: () => string | und
 export function startTimer(res: Response, name: string): () => void {
   const started = performance.now();
   let took: number | undefined;
-  const timings = (headOf(res).timings ??= new Map());
+  const timings = (responseStateOf(res).timings ??= new Map());
   if (!timings.has(name)) timings.set(name, () => took ?? performance.now() - started);
   return () => {
     took ??= performance.now() - started;
   };
 }
 
-export function headOf(res: Response): Head {
+export function responseStateOf(res: Response): ResponseState {
   return heads.obtain(res, createHead);
 }
 
-function createHead(res: Response): Head {
+function createHead(res: Response): ResponseState {
   const head = { res, cookies: undefined, timings: undefined, isPersonal: false, isGuarded: false };
   onHeaders(res, () => {
     settle(head);
@@ -58,7 +58,7 @@ function createHead(res: Response): Head {
   return head;
 }
 
-function settle({ res, cookies, timings, isPersonal, isGuarded }: Head): void {
+function settle({ res, cookies, timings, isPersonal, isGuarded }: ResponseState): void {
   timings?.forEach((took, name) => res.appendHeader('Server-Timing', `${name};dur=${took().toFixed(2)}`));
   if (cookies && setCookies(res, cookies)) forbidStoring(res);
   else if (isGuarded && !isNeverStored(res)) res.setHeader('Cache-Control', 'private, no-cache');
@@ -67,7 +67,7 @@ function settle({ res, cookies, timings, isPersonal, isGuarded }: Head): void {
 }
 
 /** @returns Whether there is one. */
-function setCookies(res: Response, cookies: NonNullable<Head['cookies']>): boolean {
+function setCookies(res: Response, cookies: NonNullable<ResponseState['cookies']>): boolean {
   const lines = [...cookies].flatMap(([name, line]) => {
     const value = line();
     return value === undefined ? [] : [{ name, value }];

@@ -1,18 +1,18 @@
 import { LRUCache } from 'lru-cache';
-import type { Identity } from './session.js';
+import type { SessionIdentity } from './session.js';
 import type { Found, SharedStore } from './stores/index.js';
 
 /** `stale`: WorkOS changed the person since the token was issued, so its claims want a refresh. */
-export type Standing = 'live' | 'stale' | 'ended';
+export type RevocationStatus = 'active' | 'changed' | 'revoked';
 
 /** What was ended or changed before its tokens ran out: in this process, and in all of them where there is a store. */
 export interface Revocation {
   /** Nothing was ended or changed that anybody could know of: nobody has to be asked. */
-  isIdle: () => boolean;
+  hasNothingRevoked: () => boolean;
   /** A promise only where the store has to be asked, which is at most twice a second for a session. */
-  standing: (identity: Identity) => Standing | Promise<Standing>;
+  status: (identity: SessionIdentity) => RevocationStatus | Promise<RevocationStatus>;
   /** What this process knows by itself. */
-  isEndedHere: (identity: Identity) => boolean;
+  isEndedHere: (identity: SessionIdentity) => boolean;
   /** False if the other processes could not be told. */
   endSession: (sessionId: string) => Promise<boolean>;
   /** Ends every session whose token was issued before `before`, in milliseconds since the epoch. */
@@ -28,7 +28,7 @@ export interface RevocationOptions {
 }
 
 /** What happened to a person, in milliseconds since the epoch. */
-interface Mark {
+interface UserMark {
   readonly endedBefore: number;
   readonly changedAt: number;
 }
@@ -42,26 +42,26 @@ const MAX_CHECKED = 100_000;
 /** Tries to write a mark while others write it too. */
 const TRIES = 5;
 
-const UNMARKED: Mark = { endedBefore: 0, changedAt: 0 };
+const UNMARKED: UserMark = { endedBefore: 0, changedAt: 0 };
 
 export function createRevocation({ store, now }: RevocationOptions): Revocation {
   const known = createKnown(now);
   const check = store && createCheck(store, known);
-  const mark = async (userId: string, added: Mark) => {
+  const mark = async (userId: string, added: UserMark) => {
     known.mark(userId, added);
     return store ? writeMark(store, userId, added) : true;
   };
   return {
-    isIdle: () => !store && known.isEmpty(),
-    standing: (identity) => {
-      const standing = known.standing(identity);
-      const pending = standing === 'ended' ? undefined : check?.(identity);
-      return pending ? pending.then(() => known.standing(identity)) : standing;
+    hasNothingRevoked: () => !store && known.isEmpty(),
+    status: (identity) => {
+      const status = known.status(identity);
+      const pending = status === 'revoked' ? undefined : check?.(identity);
+      return pending ? pending.then(() => known.status(identity)) : status;
     },
-    isEndedHere: (identity) => known.standing(identity) === 'ended',
+    isEndedHere: (identity) => known.status(identity) === 'revoked',
     async endSession(sessionId) {
       known.end(sessionId);
-      return store ? (await store.put('ended', sessionId, 'ended', ENDED_FOR)) === 'done' : true;
+      return store ? (await store.put('ended', sessionId, 'ended', ENDED_FOR)) === 'ok' : true;
     },
     endUser: (userId, before) => mark(userId, { ...UNMARKED, endedBefore: before }),
     changeUser: (userId) => mark(userId, { ...UNMARKED, changedAt: now() }),
@@ -72,20 +72,20 @@ export function createRevocation({ store, now }: RevocationOptions): Revocation 
 function createKnown(now: () => number) {
   const lasting = { max: MAX_KNOWN, ttl: ENDED_FOR, ttlResolution: 0, perf: { now } };
   const ended = new LRUCache<string, true>(lasting);
-  const marks = new LRUCache<string, Mark>(lasting);
+  const marks = new LRUCache<string, UserMark>(lasting);
   return {
-    standing({ sessionId, userId, issuedAt }: Identity): Standing {
-      if (sessionId !== undefined && ended.has(sessionId)) return 'ended';
+    status({ sessionId, userId, issuedAt }: SessionIdentity): RevocationStatus {
+      if (sessionId !== undefined && ended.has(sessionId)) return 'revoked';
       const mark = marks.get(userId);
-      if (!mark) return 'live';
+      if (!mark) return 'active';
       // Tokens are dated by the second: one of the same second counts as later.
       const issuedUntil = (issuedAt + 1) * 1000;
-      if (issuedUntil <= mark.endedBefore) return 'ended';
-      return issuedUntil <= mark.changedAt ? 'stale' : 'live';
+      if (issuedUntil <= mark.endedBefore) return 'revoked';
+      return issuedUntil <= mark.changedAt ? 'changed' : 'active';
     },
     isEmpty: () => ended.size === 0 && marks.size === 0,
     end: (sessionId: string) => void ended.set(sessionId, true),
-    mark: (userId: string, added: Mark) =>
+    mark: (userId: string, added: UserMark) =>
       void marks.set(userId, latest(marks.get(userId) ?? UNMARKED, added)),
   };
 }
@@ -95,7 +95,7 @@ function createCheck(store: SharedStore, known: ReturnType<typeof createKnown>) 
   const checks = new LRUCache<string, { until: number; pending: Promise<void> | undefined }>({
     max: MAX_CHECKED,
   });
-  const ask = async ({ sessionId, userId }: Identity) => {
+  const ask = async ({ sessionId, userId }: SessionIdentity) => {
     const [ended, mark] = await Promise.all([
       sessionId === undefined ? undefined : store.get('ended', sessionId),
       store.get('user', userId),
@@ -104,7 +104,7 @@ function createCheck(store: SharedStore, known: ReturnType<typeof createKnown>) 
     const found = markOf(mark);
     if (found) known.mark(userId, found);
   };
-  return (identity: Identity): Promise<void> | undefined => {
+  return (identity: SessionIdentity): Promise<void> | undefined => {
     const key = `${identity.sessionId ?? ''} ${identity.userId}`;
     const last = checks.get(key);
     if (last && performance.now() < last.until) return last.pending;
@@ -119,34 +119,34 @@ function createCheck(store: SharedStore, known: ReturnType<typeof createKnown>) 
 }
 
 /** Adds to what the store says of a person, whatever other processes write at the same moment. */
-async function writeMark(store: SharedStore, userId: string, added: Mark): Promise<boolean> {
+async function writeMark(store: SharedStore, userId: string, added: UserMark): Promise<boolean> {
   for (let tries = 0; tries < TRIES; tries += 1) {
     const found = await store.get('user', userId);
     const text = textOf(latest(markOf(found) ?? UNMARKED, added));
-    if (found.kind === 'unreachable') return false;
-    if (found.kind === 'unreadable') return (await store.put('user', userId, text, ENDED_FOR)) === 'done';
+    if (found.kind === 'unavailable') return false;
+    if (found.kind === 'unreadable') return (await store.put('user', userId, text, ENDED_FOR)) === 'ok';
     const written =
       found.kind === 'hit'
         ? await store.replace('user', userId, found, text, ENDED_FOR)
         : await store.add('user', userId, text, ENDED_FOR);
     if (written.kind === 'hit') return true;
-    if (written.kind === 'unreachable') return false;
+    if (written.kind === 'unavailable') return false;
   }
   return false;
 }
 
-function latest(a: Mark, b: Mark): Mark {
+function latest(a: UserMark, b: UserMark): UserMark {
   return {
     endedBefore: Math.max(a.endedBefore, b.endedBefore),
     changedAt: Math.max(a.changedAt, b.changedAt),
   };
 }
 
-function textOf({ endedBefore, changedAt }: Mark): string {
+function textOf({ endedBefore, changedAt }: UserMark): string {
   return `${endedBefore} ${changedAt}`;
 }
 
-function markOf(found: Found): Mark | undefined {
+function markOf(found: Found): UserMark | undefined {
   const match = found.kind === 'hit' ? /^(\d{1,16}) (\d{1,16})$/.exec(found.text) : undefined;
   return match ? { endedBefore: Number(match[1]), changedAt: Number(match[2]) } : undefined;
 }

@@ -6,7 +6,7 @@ import { header, type Request } from './http.js';
  *
  * @param trusted Other origins that may.
  */
-export function isForeign(req: Request, own: string, trusted: readonly string[]): boolean {
+export function isCrossSite(req: Request, own: string, trusted: readonly string[]): boolean {
   const site = header(req, 'sec-fetch-site');
   const origin = header(req, 'origin');
   if (origin !== undefined && trusted.includes(origin)) return false;
@@ -15,6 +15,6 @@ export function isForeign(req: Request, own: string, trusted: readonly string[])
 }
 
 /** RFC 9110 section 9.2.1: what a safe method does, another site may ask for. */
-export function isSafe({ method }: Request): boolean {
+export function isSafeMethod({ method }: Request): boolean {
   return method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
 }

@@ -3,7 +3,7 @@ import { sessionIdOf, type Session } from './session.js';
 import { deriveKey } from './stores/index.js';
 
 /** What a cookie value says of a session that lies in the store. */
-export interface SessionName {
+export interface SessionReference {
   readonly id: string;
   /** The id under which WorkOS knows the session: one can sign out while the store is down. */
   readonly sessionId: string | undefined;
@@ -12,12 +12,12 @@ export interface SessionName {
 /** Names of sessions that lie in the store, and the cookie values that carry them. */
 export interface SessionIds {
   /** A new one that nobody can guess: 256 bits. */
-  fresh: () => string;
+  create: () => string;
   /** That of a session which is moved to the store: the same one for every request that brings the same cookie. */
-  moved: (session: Session) => string;
+  deriveFrom: (session: Session) => string;
   write: (id: string, session: Session) => string;
   /** The name in a cookie value of ours; anything else is `undefined`, and costs the store nothing. */
-  read: (value: string) => SessionName | undefined;
+  read: (value: string) => SessionReference | undefined;
 }
 
 const PREFIX = 's1';
@@ -36,8 +36,8 @@ export function createSessionIds(passwords: readonly [string, ...string[]]): Ses
   const keys = passwords.map((password) => deriveKey(password, 'session ids')) as [Buffer, ...Buffer[]];
   const macOf = (key: Buffer, text: string) => createHmac('sha256', key).update(text).digest();
   return {
-    fresh: () => randomBytes(32).toString('base64url'),
-    moved: ({ refreshToken }) => macOf(keys[0], `moved ${refreshToken}`).toString('base64url'),
+    create: () => randomBytes(32).toString('base64url'),
+    deriveFrom: ({ refreshToken }) => macOf(keys[0], `moved ${refreshToken}`).toString('base64url'),
     write(id, session) {
       const sessionId = sessionIdOf(session) ?? '';
       const told = sessionId.length > MAX_SESSION_ID ? '' : Buffer.from(sessionId).toString('base64url');

@@ -1,5 +1,5 @@
 import type { Impersonator, Profile, User } from '@workos-inc/node';
-import { peek } from './access-token.js';
+import { decodeUnverified } from './access-token.js';
 import { createSlot } from './slot.js';
 import { open, seal } from './seal.js';
 
@@ -14,10 +14,10 @@ export interface Session {
   readonly impersonator?: Impersonator;
   readonly authenticationMethod?: string;
   readonly organizationId?: string;
-  readonly own: OwnFields;
+  readonly extension: SessionExtension;
 }
 
-export interface OwnFields {
+export interface SessionExtension {
   /** When this person signed in here, in seconds, if that sign-in made them authenticate afresh. */
   readonly authenticatedAt?: number;
   /** What `onSuccess` returned. */
@@ -42,7 +42,7 @@ export interface SessionFields {
 }
 
 /** Only what a session is made of is kept: an answer of WorkOS's may hold more. */
-export function toSession(fields: SessionFields, own: OwnFields): Session {
+export function toSession(fields: SessionFields, own: SessionExtension): Session {
   const { accessToken, refreshToken, user, impersonator, authenticationMethod, organizationId } = fields;
   return {
     accessToken,
@@ -51,17 +51,17 @@ export function toSession(fields: SessionFields, own: OwnFields): Session {
     ...(impersonator ? { impersonator } : {}),
     ...(authenticationMethod ? { authenticationMethod } : {}),
     ...(organizationId ? { organizationId } : {}),
-    own,
+    extension: own,
   };
 }
 
 /** A refresh brings new tokens; who acts for the person, and how they signed in, stays as it was. */
-export function renewed(session: Session, fields: SessionFields): Session {
+export function withTokens(session: Session, fields: SessionFields): Session {
   const { impersonator = session.impersonator, authenticationMethod = session.authenticationMethod } = fields;
-  return toSession({ ...fields, impersonator, authenticationMethod }, session.own);
+  return toSession({ ...fields, impersonator, authenticationMethod }, session.extension);
 }
 
-export function sealSession({ own, ...session }: Session, password: string): Promise<string> {
+export function sealSession({ extension: own, ...session }: Session, password: string): Promise<string> {
   // By way of JSON: iron takes plain data only, and the SDK hands out what it was given.
   const plain = JSON.parse(JSON.stringify({ ...session, [OWN]: { purpose: 'session', ...own } })) as object;
   return seal(plain, password);
@@ -88,7 +88,7 @@ export function openSession(
     ...(isRecord(impersonator) ? { impersonator: impersonator as unknown as Impersonator } : {}),
     ...(isText(authenticationMethod) ? { authenticationMethod } : {}),
     ...(isText(organizationId) ? { organizationId } : {}),
-    own: {
+    extension: {
       ...(typeof authenticatedAt === 'number' ? { authenticatedAt } : {}),
       ...(data === undefined ? {} : { data }),
     },
@@ -97,31 +97,31 @@ export function openSession(
 
 /** The id under which WorkOS knows the session. */
 export function sessionIdOf(session: Session): string | undefined {
-  return identityOf(session).sessionId;
+  return sessionIdentityOf(session).sessionId;
 }
 
 /** What a session is known by: what revocations name. */
-export interface Identity {
+export interface SessionIdentity {
   readonly sessionId: string | undefined;
   readonly userId: string;
   /** When its access token was issued, in seconds. */
   readonly issuedAt: number;
 }
 
-const identities = createSlot<Session, Identity>();
+const identities = createSlot<Session, SessionIdentity>();
 
 /** Read off the token once; unchecked, for it comes out of our seal. */
-export function identityOf(session: Session): Identity {
+export function sessionIdentityOf(session: Session): SessionIdentity {
   let identity = identities.get(session);
   if (!identity) {
-    identity = identityIn({ ...peek(session.accessToken), sub: session.user.id });
+    identity = sessionIdentityIn({ ...decodeUnverified(session.accessToken), sub: session.user.id });
     identities.set(session, identity);
   }
   return identity;
 }
 
 /** The same of the claims of a token. */
-export function identityIn(claims: Readonly<Record<string, unknown>>): Identity {
+export function sessionIdentityIn(claims: Readonly<Record<string, unknown>>): SessionIdentity {
   const { sid, sub, iat } = claims;
   return {
     sessionId: isText(sid) ? sid : undefined,

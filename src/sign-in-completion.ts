@@ -27,7 +27,7 @@ export interface SignInReply {
  * @returns `answered` if `onSuccess` answered the request itself: then nobody is signed in.
  * @throws {AuthKitError}
  */
-export type CompleteSignIn = (reply: SignInReply) => Promise<Completed | 'spent' | 'answered'>;
+export type ExchangeOnce = (reply: SignInReply) => Promise<Completed | 'spent' | 'answered'>;
 
 interface Exchange {
   readonly outcome: Promise<Completed | 'answered'>;
@@ -36,10 +36,10 @@ interface Exchange {
 }
 
 /** @param complete Exchanges the code at WorkOS. */
-export function createSignInCompletion(
+export function oncePerState(
   now: () => number,
   complete: (reply: SignInReply) => Promise<Completed | 'answered'>,
-): CompleteSignIn {
+): ExchangeOnce {
   const exchanges = new LRUCache<string, Exchange>({
     max: MAX_STATES,
     ttl: TRANSACTION_LIFETIME,

@@ -3,7 +3,7 @@ import { target, type Request } from './http.js';
 import { safeReturnTo } from './return-to.js';
 
 /** The login route, with this page to come back to if a redirect can come back to it. */
-export function signInUrl(
+export function loginUrl(
   req: Request,
   { routes, returnTo, returnToRules }: Config,
   wanted: Readonly<Record<string, string>> = {},

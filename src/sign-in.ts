@@ -15,7 +15,7 @@ const MAX_STATE = 2048;
 const CHALLENGE = /^[\w-]{43}$/;
 
 /** What one sign-in carries beside what is asked of WorkOS; attributes are checked before they come here. */
-export type Journey = Pick<
+export type SignInFlow = Pick<
   SignInUrlOptions,
   'returnTo' | 'state' | 'redirectUri' | 'codeChallenge' | 'attributes'
 > &
@@ -32,14 +32,14 @@ export type StartSignIn<Options extends object> = (
   req: Request,
   res: Response,
   options: Options,
-  journey: Journey,
+  flow: SignInFlow,
 ) => Promise<string>;
 
-export interface SignInParts<Options extends object> {
+export interface AuthorizationRequestDependencies<Options extends object> {
   config: Config & { readonly signIn: Options };
   cookies: Cookies;
   /** Tells a browser that has just lost a session. */
-  losses: { readonly isLost: (req: Request, res: Response) => Promise<boolean> };
+  redirectLoop: { readonly isLooping: (req: Request, res: Response) => Promise<boolean> };
   parameters: ParameterSet<Options>;
   /** The address of the endpoint that a query is for. */
   authorizationUrl: (query: URLSearchParams) => string;
@@ -51,19 +51,21 @@ interface Freshness {
   prompt?: string;
 }
 
-export function createSignIn<Options extends object>(parts: SignInParts<Options>): StartSignIn<Options> {
-  const { config, cookies, losses, parameters, authorizationUrl } = parts;
-  return async (req, res, options, journey) => {
+export function createAuthorizationRequest<Options extends object>(
+  parts: AuthorizationRequestDependencies<Options>,
+): StartSignIn<Options> {
+  const { config, cookies, redirectLoop, parameters, authorizationUrl } = parts;
+  return async (req, res, options, flow) => {
     const signIn = parameters.withPinned(options, config.signIn);
     const { maxAge, prompt } = signIn as Freshness;
     const isFresh = maxAge !== undefined || prompt === 'login';
-    const isRepeat = await losses.isLost(req, res);
+    const isRepeat = await redirectLoop.isLooping(req, res);
     const fields = {
-      ...fieldsOf(journey, config),
+      ...fieldsOf(flow, config),
       ...(isFresh ? { isFresh } : {}),
       ...(isRepeat ? { isRepeat } : {}),
     };
-    const { transaction, sealed } = await fitting(newTransaction(fields, config.now()), config);
+    const { transaction, sealed } = await sealToFitCookie(newTransaction(fields, config.now()), config);
     cookies.setTransaction(req, res, sealed);
     const query = parameters.query(signIn, {
       client_id: config.clientId,
@@ -77,17 +79,17 @@ export function createSignIn<Options extends object>(parts: SignInParts<Options>
 }
 
 function fieldsOf(
-  journey: Journey,
+  flow: SignInFlow,
   config: Config,
 ): Omit<Transaction, 'nonce' | 'codeVerifier' | 'issuedAt'> {
-  const { from, state, attributes, redirectUri, codeChallenge: clientChallenge, restartOf } = journey;
+  const { from, state, attributes, redirectUri, codeChallenge: clientChallenge, restartOf } = flow;
   const callback = redirectUri === undefined ? undefined : checkedCallback(redirectUri);
   return {
     from,
     returnTo:
       clientChallenge === undefined
-        ? ownReturnTo(journey.returnTo, config, callback)
-        : clientReturnTo(journey, config),
+        ? ownReturnTo(flow.returnTo, config, callback)
+        : clientReturnTo(flow, config),
     ...(state === undefined ? {} : { state: checkedState(state) }),
     ...(attributes === undefined ? {} : { attributes }),
     ...(callback === undefined ? {} : { callback }),
@@ -114,7 +116,7 @@ export function returnRules({ returnToRules }: Config, callback: string | undefi
  * Where a client's code is sent. Exact entries only (RFC 9700 section 4.1.3): whoever starts a flow with a challenge
  * of their own could redeem a code that leaks from any other page.
  */
-function clientReturnTo({ returnTo, codeChallenge }: Journey, { routes, login }: Config): string {
+function clientReturnTo({ returnTo, codeChallenge }: SignInFlow, { routes, login }: Config): string {
   if (!routes.token)
     throw new AuthKitError('invalid_request', 'codeChallenge needs a token route: name it in routes.token');
   if (typeof codeChallenge !== 'string' || !CHALLENGE.test(codeChallenge))
@@ -141,7 +143,7 @@ function checkedCallback(value: unknown): string {
 }
 
 /** A transaction has to fit a cookie: where to go afterwards yields first, the application's own value never. */
-async function fitting(
+async function sealToFitCookie(
   transaction: Transaction,
   config: Config,
 ): Promise<{ transaction: Transaction; sealed: string }> {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AnswerError } from './answer.js';
+import type { RespondWithError } from './answer.js';
 import type { SessionAuth } from './auth.js';
 import { single } from './authorization/index.js';
 import type { Config } from './config/index.js';
@@ -7,15 +7,15 @@ import { AuthKitError, isUnfinished } from './errors.js';
 import { header, isScripted, json, query, redirect, target, type Handler, type Request } from './http.js';
 import type { SignInUrlOptions } from './options.js';
 import { sendPage } from './pages.js';
-import type { Renew } from './request-renewal.js';
+import type { RefreshRequestSession } from './request-renewal.js';
 import { safeReturnTo } from './return-to.js';
-import { isForeign } from './same-origin.js';
-import type { OpenVisit } from './visits.js';
+import { isCrossSite } from './same-origin.js';
+import type { AuthenticateRequest } from './visits.js';
 
-export interface SwitchParts {
+export interface SwitchDependencies {
   config: Config;
-  openVisit: OpenVisit;
-  renew: Renew;
+  authenticateRequest: AuthenticateRequest;
+  renew: RefreshRequestSession;
   /** Starts a sign-in in the application's own words. */
   start: (req: IncomingMessage, res: ServerResponse, options: SignInUrlOptions) => Promise<string>;
 }
@@ -27,7 +27,7 @@ export type SwitchToOrganization = (
 ) => Promise<SessionAuth | undefined>;
 
 /** Where an organization demands its own sign-in, such as SSO or a second factor, a page goes there and comes back. */
-export function createSwitchToOrganization(parts: SwitchParts): SwitchToOrganization {
+export function createSwitchToOrganization(parts: SwitchDependencies): SwitchToOrganization {
   const { renew, start } = parts;
   return async (req, res, organizationId) => {
     try {
@@ -51,10 +51,10 @@ async function isForSignIn(
   organizationId: string,
   req: IncomingMessage,
   res: ServerResponse,
-  { openVisit }: SwitchParts,
+  { authenticateRequest }: SwitchDependencies,
 ): Promise<boolean> {
   if (!(error instanceof AuthKitError && isUnfinished(error.code))) return false;
-  const now = (await openVisit(req, res)).auth();
+  const now = (await authenticateRequest(req, res)).auth();
   return !(now.type === 'session' && now.organizationId === organizationId);
 }
 
@@ -62,7 +62,7 @@ async function isForSignIn(
  * `POST` with `organizationId` and `returnTo`, in the query, or in a body that the application has parsed before.
  * A form ends at `returnTo`, a script gets JSON.
  */
-export function createSwitchRoute(parts: SwitchParts, answer: AnswerError): Handler {
+export function createSwitchRoute(parts: SwitchDependencies, answer: RespondWithError): Handler {
   const { config, renew } = parts;
   return async (req, res) => {
     let wanted: Wanted | undefined;
@@ -87,7 +87,7 @@ interface Wanted {
 
 /** @throws {AuthKitError} `forbidden` for another site, `invalid_request` without an organization. */
 function wantedOf(req: Request, { returnTo, returnToRules }: Config): Wanted {
-  if (isForeign(req, returnToRules.origin, returnToRules.origins))
+  if (isCrossSite(req, returnToRules.origin, returnToRules.origins))
     throw new AuthKitError('forbidden', 'a switch has to come from this application');
   const organizationId = field(req, 'organizationId', 'organization_id');
   if (organizationId === undefined || !/^[\w-]{1,128}$/.test(organizationId))
@@ -100,7 +100,12 @@ function wantedOf(req: Request, { returnTo, returnToRules }: Config): Wanted {
  * The organization wants its own sign-in. A form gets a page and no redirect: `form-action 'self'`, as helmet sets
  * it, would block its way to WorkOS.
  */
-function signInFirst(error: AuthKitError, wanted: Wanted, parts: SwitchParts, answer: AnswerError): Handler {
+function signInFirst(
+  error: AuthKitError,
+  wanted: Wanted,
+  parts: SwitchDependencies,
+  answer: RespondWithError,
+): Handler {
   return async (req, res) => {
     if (isScripted(req)) {
       const login = parts.config.routes.login?.public;

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { createHash } from 'node:crypto';
-import { peek } from './access-token.js';
-import type { AnswerError } from './answer.js';
+import { decodeUnverified } from './access-token.js';
+import type { RespondWithError } from './answer.js';
 import type { Authenticator } from './authenticate.js';
 import { readFields } from './body.js';
 import { CODE_LIFETIME, openClientCode, type ClientCode } from './client-code.js';
@@ -13,11 +13,11 @@ import { header, json, vary, type Handler, type Request, type Response } from '.
 import type { Session } from './session.js';
 import { codeChallenge, isSame } from './transaction.js';
 
-export interface TokenParts {
+export interface TokenDependencies {
   config: AuthKitConfig;
   authenticator: Authenticator;
   exchange: ExchangeCode;
-  answer: AnswerError;
+  answer: RespondWithError;
 }
 
 type Fields = ReadonlyMap<string, string>;
@@ -33,7 +33,7 @@ const MAX_BODY = 32_768;
  * `POST /token`: tokens for a native or single-page client, for a code and its verifier (RFC 6749 section 4.1.3,
  * RFC 7636 section 4.5), and newer ones for a refresh token (RFC 6749 section 6). No cookie takes part.
  */
-export function createToken(parts: TokenParts): Handler {
+export function createToken(parts: TokenDependencies): Handler {
   const { config, answer } = parts;
   const redeem = createRedeem(parts);
   return async (req, res) => {
@@ -58,7 +58,7 @@ function grant(
   req: Request,
   res: Response,
   redeem: Redeem,
-  parts: TokenParts,
+  parts: TokenDependencies,
 ): Promise<Session | 'answered'> {
   const type = fields.get('grant_type');
   if (type === 'authorization_code') return redeem(fields, req, res);
@@ -67,7 +67,7 @@ function grant(
 }
 
 /** A code is spent by its first use, whatever comes of it: here in this process, and at WorkOS everywhere. */
-function createRedeem({ config, exchange }: TokenParts): Redeem {
+function createRedeem({ config, exchange }: TokenDependencies): Redeem {
   const { now } = config;
   const spent = new LRUCache<string, true>({
     max: MAX_CODES,
@@ -102,15 +102,15 @@ function prove(fields: Fields, { transaction }: ClientCode): void {
     throw invalidGrant('the redirect URI is not that of the code');
 }
 
-async function renew(fields: Fields, { config, authenticator }: TokenParts): Promise<Session> {
+async function renew(fields: Fields, { config, authenticator }: TokenDependencies): Promise<Session> {
   const session = openClientSession(fields.get('refresh_token') ?? '', config);
   if (!session) throw invalidGrant('the refresh token is none of these');
   const organizationId = fields.get('organization_id');
   if (organizationId !== undefined && !ORGANIZATION.test(organizationId))
     throw new AuthKitError('invalid_request', 'organization_id is malformed');
-  const result = await authenticator.renew(session, organizationId);
-  if (result.kind === 'active') return result.session;
-  if (result.kind === 'unknown' || (result.kind === 'ended' && isUnfinished(result.error.code)))
+  const result = await authenticator.refresh(session, organizationId);
+  if (result.kind === 'authenticated') return result.session;
+  if (result.kind === 'unavailable' || (result.kind === 'ended' && isUnfinished(result.error.code)))
     throw result.error;
   throw invalidGrant('the session has ended');
 }
@@ -118,7 +118,7 @@ async function renew(fields: Fields, { config, authenticator }: TokenParts): Pro
 /** RFC 6749 section 5.1, and who it is. */
 async function tokensOf(session: Session, config: AuthKitConfig): Promise<object> {
   const { accessToken, user, organizationId } = session;
-  const { exp } = peek(accessToken);
+  const { exp } = decodeUnverified(accessToken);
   const expiresIn = typeof exp === 'number' ? Math.max(0, Math.floor(exp - config.now() / 1000)) : undefined;
   return {
     access_token: accessToken,

@@ -12,7 +12,7 @@ import type { Transaction } from './transaction.js';
  * @param organizationId The organization that was wanted, if one was.
  * @see https://workos.com/docs/reference/authkit/authentication-errors
  */
-export function wayOn(error: AuthKitError, organizationId?: string): SignInOptions | undefined {
+export function nextSignInOptions(error: AuthKitError, organizationId?: string): SignInOptions | undefined {
   if (!isUnfinished(error.code)) return undefined;
   const { email, organizations, connection_ids, sso_connection_ids } = error.details ?? {};
   const hint = typeof email === 'string' ? { loginHint: email } : {};
@@ -40,9 +40,12 @@ export function wayOn(error: AuthKitError, organizationId?: string): SignInOptio
  * The same for a session that ends this way, as parameters of the login route: whatever WorkOS wants, the person comes
  * back to the organization that they were in.
  */
-export function wayBack(error: AuthKitError, organizationId: string | undefined): Record<string, string> {
+export function nextLoginParameters(
+  error: AuthKitError,
+  organizationId: string | undefined,
+): Record<string, string> {
   if (!isUnfinished(error.code)) return {};
-  const { connectionId, loginHint, ...others } = wayOn(error, organizationId) ?? {};
+  const { connectionId, loginHint, ...others } = nextSignInOptions(error, organizationId) ?? {};
   const organization = others.organizationId ?? organizationId;
   if (connectionId !== undefined) return { connectionId };
   return {
@@ -69,17 +72,18 @@ function texts(value: unknown): string[] {
  *
  * @returns Where to, or `undefined` if it ends here.
  */
-export function createRestart(signIn: StartSignIn<SignInOptions>) {
+export function createSignInRetry(signIn: StartSignIn<SignInOptions>) {
   return async (
     error: AuthKitError,
     transaction: Transaction,
     req: Request,
     res: Response,
   ): Promise<string | undefined> => {
-    const options = transaction.restartOf === undefined && isPageLoad(req) ? wayOn(error) : undefined;
+    const options =
+      transaction.restartOf === undefined && isPageLoad(req) ? nextSignInOptions(error) : undefined;
     if (!options) return undefined;
     const { returnTo, from = 'link', state, attributes, callback, issuedAt } = transaction;
-    const journey = {
+    const flow = {
       ...{ returnTo, from, restartOf: issuedAt },
       ...(state === undefined ? {} : { state }),
       ...(attributes === undefined ? {} : { attributes }),
@@ -87,7 +91,7 @@ export function createRestart(signIn: StartSignIn<SignInOptions>) {
     };
     log('login', { restart: error.code });
     try {
-      return await signIn(req, res, options, journey);
+      return await signIn(req, res, options, flow);
     } catch (problem) {
       // What the application pinned may not go with it.
       if (problem instanceof AuthKitError) return undefined;

@@ -4,7 +4,7 @@ import { publish, type AuthKitEvents } from './events.js';
 const MAX_BYTES = 1_048_576;
 
 /** An answer that is no success: a status, a broken body, or none at all. Holds nothing that was sent. */
-export class BadReply extends Error {
+export class UpstreamError extends Error {
   override readonly name = 'BadReply';
   /** The JSON object that came with it, or an empty one. Not enumerable: it may hold a pending token. */
   declare readonly body: Readonly<Record<string, unknown>>;
@@ -28,15 +28,15 @@ export class BadReply extends Error {
   }
 
   /** Whether it is worth a second try at once: nothing said how long to wait. */
-  get isPassing(): boolean {
+  get isRetryable(): boolean {
     if (this.retryAfter !== undefined || this.reason === 'malformed') return false;
     return this.status === undefined || this.status >= 500 || this.status === 408;
   }
 
   /** The reply behind an error that the SDK wrapped. */
-  static in(error: unknown): BadReply | undefined {
+  static from(error: unknown): UpstreamError | undefined {
     for (let depth = 0, link = error; depth < 5 && link instanceof Error; depth += 1, link = link.cause) {
-      if (link instanceof BadReply) return link;
+      if (link instanceof UpstreamError) return link;
     }
     return undefined;
   }
@@ -46,7 +46,7 @@ export class BadReply extends Error {
  * `fetch` with one deadline for head and body, a bounded body, and no redirects.
  *
  * @param timeout Milliseconds.
- * @returns A function that resolves to successes holding JSON and their `Date`, and throws {@link BadReply} for everything else.
+ * @returns A function that resolves to successes holding JSON and their `Date`, and throws {@link UpstreamError} for everything else.
  */
 export function createFetch(
   timeout: number,
@@ -54,7 +54,7 @@ export function createFetch(
   return async (input, init) => {
     const { pathname: path } = new URL(input instanceof Request ? input.url : input);
     const started = performance.now();
-    const tell = (outcome: Outcome, status: number | undefined) => {
+    const publishUpstream = (outcome: Outcome, status: number | undefined) => {
       publish('upstream', {
         method: init?.method ?? 'GET',
         path,
@@ -65,10 +65,10 @@ export function createFetch(
     };
     try {
       const { status, body, date } = await ask(input, init, timeout);
-      tell('ok', status);
+      publishUpstream('ok', status);
       return Response.json(body, { headers: date === null ? {} : { date } });
     } catch (error) {
-      if (error instanceof BadReply) tell(error.reason, error.status);
+      if (error instanceof UpstreamError) publishUpstream(error.reason, error.status);
       throw error;
     }
   };
@@ -88,12 +88,12 @@ async function ask(
     response = await fetch(input, { ...init, signal, redirect: 'manual' });
     text = await bounded(response);
   } catch (error) {
-    throw new BadReply(signal.aborted ? 'timeout' : 'network', undefined, undefined, undefined, error);
+    throw new UpstreamError(signal.aborted ? 'timeout' : 'network', undefined, undefined, undefined, error);
   }
   const { status } = response;
   const body = parse(text);
-  if (!response.ok) throw new BadReply('status', status, retryAfter(response.headers), body);
-  if (body === undefined) throw new BadReply('malformed', status, undefined, undefined);
+  if (!response.ok) throw new UpstreamError('status', status, retryAfter(response.headers), body);
+  if (body === undefined) throw new UpstreamError('malformed', status, undefined, undefined);
   return { status, body, date: response.headers.get('date') };
 }
 

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { AnswerError } from './answer.js';
+import type { RespondWithError } from './answer.js';
 import { rawBody } from './body.js';
 import { AuthKitError, unavailable } from './errors.js';
 import { header, json, middleware, type Middleware, type Request } from './http.js';
@@ -25,10 +25,10 @@ export interface WebhookOptions {
   onEvent?: (event: WebhookEvent) => unknown;
 }
 
-export interface WebhookParts {
+export interface WebhookDependencies {
   revocation: Revocation;
   store: SharedStore | undefined;
-  answer: AnswerError;
+  answer: RespondWithError;
   now: () => number;
   /** For the body, in milliseconds. */
   timeout: number;
@@ -40,14 +40,14 @@ const MAX_BODY = 1_048_576;
 /** Makes receivers of WorkOS's webhooks. */
 export type CreateWebhooks = (options: WebhookOptions) => Middleware;
 
-export function createWebhooks(parts: WebhookParts): CreateWebhooks {
+export function createWebhooks(parts: WebhookDependencies): CreateWebhooks {
   const { answer, revocation, now } = parts;
   const claim = createClaims(parts);
   return (options) => {
     const secrets = secretsOf(options);
     return middleware(async (req, res) => {
       try {
-        const { event, delivery } = await genuine(req, secrets, parts);
+        const { event, delivery } = await verifiedEvent(req, secrets, parts);
         const release = await claim(delivery);
         try {
           if (!(await apply(event, revocation, now())))
@@ -79,10 +79,10 @@ function secretsOf({ secret }: WebhookOptions): readonly string[] {
 }
 
 /** @throws {AuthKitError} `invalid_request` for a body that WorkOS did not sign, did not sign of late, or that is no event. */
-async function genuine(
+async function verifiedEvent(
   req: Request,
   secrets: readonly string[],
-  { now, timeout }: WebhookParts,
+  { now, timeout }: WebhookDependencies,
 ): Promise<{ event: WebhookEvent; delivery: string }> {
   const signature = parseSignature(header(req, 'workos-signature'));
   if (!signature) throw refused('the request has no usable WorkOS-Signature');
@@ -120,7 +120,7 @@ function apply({ event, data }: WebhookEvent, revocation: Revocation, now: numbe
 }
 
 /** Takes a delivery once: in all processes where there is a store, else in this one. Returns how to give it back. */
-function createClaims({ store, now }: WebhookParts) {
+function createClaims({ store, now }: WebhookDependencies) {
   const taken = new LRUCache<string, true>({
     max: 10_000,
     ttl: REPLAYABLE_FOR,

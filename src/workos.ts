@@ -1,7 +1,7 @@
 import type { AuthenticationResponse, ProfileAndToken, WorkOS } from '@workos-inc/node';
 import type { Config } from './config/index.js';
 import { AuthKitError, isUnfinished, unavailable } from './errors.js';
-import { BadReply, createFetch } from './upstream.js';
+import { UpstreamError, createFetch } from './upstream.js';
 
 /** What WorkOS hands out when it has authenticated somebody. */
 export type Tokens = Pick<
@@ -16,27 +16,27 @@ export type Tokens = Pick<
 >;
 
 /** WorkOS said yes, said no, or could not be asked. Only the second is about the person. */
-export type Answer<T> =
-  | { readonly kind: 'granted'; readonly value: T }
+export type ApiResult<T> =
+  | { readonly kind: 'ok'; readonly value: T }
   | { readonly kind: 'refused'; readonly error: AuthKitError }
-  | { readonly kind: 'unreachable'; readonly error: AuthKitError };
+  | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
 /** Whom WorkOS's SSO API has authenticated. */
 export type ProfileReply = ProfileAndToken<Record<string, unknown>>;
 
-export interface WorkOSDoor {
+export interface WorkOSClient {
   /** Exchanges a code once; a code that may be spent is never sent again. */
-  exchangeCode: (code: string, codeVerifier: string) => Promise<Answer<Tokens>>;
+  exchangeCode: (code: string, codeVerifier: string) => Promise<ApiResult<Tokens>>;
   /** The same at the SSO API; without a verifier for a sign-in that began at the identity provider. */
-  exchangeProfile: (code: string, codeVerifier: string | undefined) => Promise<Answer<ProfileReply>>;
+  exchangeProfile: (code: string, codeVerifier: string | undefined) => Promise<ApiResult<ProfileReply>>;
   /** Refreshes, trying at most twice: WorkOS repeats a lost answer for 30 s. */
-  refresh: (refreshToken: string, organizationId: string | undefined) => Promise<Answer<Tokens>>;
+  refresh: (refreshToken: string, organizationId: string | undefined) => Promise<ApiResult<Tokens>>;
   /** Any other call. What WorkOS will not do is `refused` as `invalid_request`. */
-  call: <T>(call: (workos: WorkOS) => Promise<T>) => Promise<Answer<T>>;
+  call: <T>(call: (workos: WorkOS) => Promise<T>) => Promise<ApiResult<T>>;
   /** The JSON Web Keys of this client, unchecked. */
   fetchKeys: () => Promise<unknown>;
   /** The same as it came, with the time by WorkOS's clock. */
-  askForKeys: () => Promise<Response>;
+  fetchKeysResponse: () => Promise<Response>;
   /** Those of AuthKit's OAuth server, which has its own: `issuer` is the AuthKit domain. */
   fetchIssuerKeys: (issuer: string) => Promise<unknown>;
   authorizationUrl: (query: URLSearchParams) => string;
@@ -45,11 +45,11 @@ export interface WorkOSDoor {
 }
 
 /** The only file that talks to WorkOS. */
-export function createWorkOSDoor(config: Config): WorkOSDoor {
+export function createWorkOSClient(config: Config): WorkOSClient {
   const { clientId, api, now } = config;
   const ask = createFetch(config.timeout);
   const client = createClient(config, ask);
-  const authenticate = asking(client, now, isComplete);
+  const authenticate = createApiCall(client, now, isComplete);
   const refresh = (refreshToken: string, organizationId: string | undefined) =>
     authenticate(({ userManagement }) => {
       const organization = organizationId === undefined ? {} : { organizationId };
@@ -63,7 +63,7 @@ export function createWorkOSDoor(config: Config): WorkOSDoor {
         userManagement.authenticateWithCode({ clientId, code, codeVerifier }),
       ),
     exchangeProfile: (code, codeVerifier) =>
-      asking(
+      createApiCall(
         client,
         now,
         isProfile,
@@ -73,12 +73,14 @@ export function createWorkOSDoor(config: Config): WorkOSDoor {
       }),
     refresh: async (refreshToken, organizationId) => {
       const answer = await refresh(refreshToken, organizationId);
-      const cause = answer.kind === 'unreachable' ? answer.error.cause : undefined;
-      return cause instanceof BadReply && cause.isPassing ? refresh(refreshToken, organizationId) : answer;
+      const cause = answer.kind === 'unavailable' ? answer.error.cause : undefined;
+      return cause instanceof UpstreamError && cause.isRetryable
+        ? refresh(refreshToken, organizationId)
+        : answer;
     },
-    call: (call) => asking(client, now)(call),
+    call: (call) => createApiCall(client, now)(call),
     fetchKeys: async () => (await askForKeys()).json(),
-    askForKeys,
+    fetchKeysResponse: askForKeys,
     fetchIssuerKeys: async (issuer) => (await ask(`${issuer}/oauth2/jwks`)).json(),
     ...addresses(api.origin),
   };
@@ -87,7 +89,7 @@ export function createWorkOSDoor(config: Config): WorkOSDoor {
 /** Where browsers are sent. */
 function addresses(
   origin: string,
-): Pick<WorkOSDoor, 'authorizationUrl' | 'ssoAuthorizationUrl' | 'logoutUrl'> {
+): Pick<WorkOSClient, 'authorizationUrl' | 'ssoAuthorizationUrl' | 'logoutUrl'> {
   const address = (path: string, query: URLSearchParams) => `${origin}/${path}?${query.toString()}`;
   return {
     authorizationUrl: (query) => address('user_management/authorize', query),
@@ -124,14 +126,14 @@ function createClient(
  * @param isWhole Whether a 200 holds what it must. Without it the call is about no person, and what WorkOS will not
  * do is an answer too.
  */
-function asking<T>(client: () => Promise<WorkOS>, now: () => number, isWhole?: (value: T) => boolean) {
-  return async <U extends T>(call: (workos: WorkOS) => Promise<U>): Promise<Answer<U>> => {
+function createApiCall<T>(client: () => Promise<WorkOS>, now: () => number, isWhole?: (value: T) => boolean) {
+  return async <U extends T>(call: (workos: WorkOS) => Promise<U>): Promise<ApiResult<U>> => {
     try {
       const value = await call(await client());
-      if (!isWhole || isWhole(value)) return { kind: 'granted', value };
-      return { kind: 'unreachable', error: unavailable('WorkOS sent an answer without what was asked for') };
+      if (!isWhole || isWhole(value)) return { kind: 'ok', value };
+      return { kind: 'unavailable', error: unavailable('WorkOS sent an answer without what was asked for') };
     } catch (error) {
-      const status = isWhole ? undefined : BadReply.in(error)?.status;
+      const status = isWhole ? undefined : UpstreamError.from(error)?.status;
       if (status === undefined || ![400, 403, 404, 422].includes(status)) return classify(error, now());
       return { kind: 'refused', error: new AuthKitError('invalid_request', `WorkOS answered ${status}`) };
     }
@@ -154,10 +156,10 @@ function isText(value: unknown): boolean {
 }
 
 /** Told apart by what WorkOS answered, never by the SDK's class or message: those lose status and code. */
-function classify(error: unknown, now: number): Answer<never> {
-  const reply = BadReply.in(error);
+function classify(error: unknown, now: number): ApiResult<never> {
+  const reply = UpstreamError.from(error);
   if (!reply)
-    return { kind: 'unreachable', error: unavailable('WorkOS could not be asked', { cause: error }) };
+    return { kind: 'unavailable', error: unavailable('WorkOS could not be asked', { cause: error }) };
   const { status, retryAfter } = reply;
   if (isNo(status)) {
     const refusal = refusalOf(reply);
@@ -165,7 +167,7 @@ function classify(error: unknown, now: number): Answer<never> {
     warn(status, now);
   }
   const wait = retryAfter === undefined ? {} : { retryAfter };
-  return { kind: 'unreachable', error: unavailable(reply.message, { cause: reply, ...wait }) };
+  return { kind: 'unavailable', error: unavailable(reply.message, { cause: reply, ...wait }) };
 }
 
 /** Whether WorkOS says no. Of a failure of its own nothing is believed, whatever its body says. */
@@ -174,7 +176,7 @@ function isNo(status: number | undefined): status is number {
 }
 
 /** Refused is `invalid_grant`, or an authentication that WorkOS wants one more step for. */
-function refusalOf({ body }: BadReply): AuthKitError | undefined {
+function refusalOf({ body }: UpstreamError): AuthKitError | undefined {
   const word = typeof body['code'] === 'string' ? body['code'] : body['error'];
   // What an organization's policy demands is answered by signing in through its connection.
   const code = word === 'organization_authentication_methods_required' ? 'sso_required' : word;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { authkit, AuthKitError } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';
-import { examine, type Finding, type Patient } from '../src/doctor/index.js';
+import { runChecks, type Finding, type DoctorInput } from '../src/doctor/index.js';
 import { ROOT } from './support/documentation.js';
 import { environmentOf } from './support/example.js';
 
@@ -13,13 +13,13 @@ const REDIRECT = 'http://localhost:3000/callback';
 
 /** Findings of a healthy application, with what is given changed. */
 async function look(
-  patient: Partial<Patient> = {},
+  patient: Partial<DoctorInput> = {},
   redirectUri = REDIRECT,
 ): Promise<Record<Finding['status'], string[]>> {
   const workos = await createTestWorkOS();
   onTestFinished(() => workos.close());
   const { env = {}, ...others } = patient;
-  const findings = await examine({
+  const findings = await runChecks({
     options: {},
     nodeVersion: '22.0.0',
     folder: ROOT,
@@ -69,7 +69,7 @@ describe('the doctor', () => {
   test.each<
     [
       what: string,
-      patient: Partial<Patient>,
+      patient: Partial<DoctorInput>,
       redirectUri: string,
       status: 'problem' | 'warning',
       says: RegExp,

@@ -1,5 +1,14 @@
 import type { SignInOptions } from '../options.js';
-import * as form from './forms.js';
+import {
+  codeOnly,
+  domainHint,
+  idParameter,
+  loginHint,
+  provider,
+  providerQueryParams,
+  providerScopes,
+  textParameter,
+} from './forms.js';
 import { parameterSet } from './parameters.js';
 import { AUTHKIT, providerNamed } from './providers.js';
 
@@ -12,21 +21,21 @@ const DIGITS = /^\d{1,9}$/;
  */
 export const authKitParameters = parameterSet<SignInOptions>(
   {
-    provider: form.provider,
-    connectionId: form.id('connection_id', 'connection'),
-    organizationId: form.id('organization_id', 'organization'),
-    loginHint: form.loginHint,
-    domainHint: form.domainHint,
-    screenHint: form.text('screen_hint', /^sign-(?:in|up)$/),
-    prompt: form.text('prompt', /^(?:login|consent|none|select_account)$/),
-    invitationToken: form.text('invitation_token', /^[\w.-]{1,512}$/),
+    provider: provider,
+    connectionId: idParameter('connection_id', 'connection'),
+    organizationId: idParameter('organization_id', 'organization'),
+    loginHint: loginHint,
+    domainHint: domainHint,
+    screenHint: textParameter('screen_hint', /^sign-(?:in|up)$/),
+    prompt: textParameter('prompt', /^(?:login|consent|none|select_account)$/),
+    invitationToken: textParameter('invitation_token', /^[\w.-]{1,512}$/),
     maxAge: {
       wire: 'max_age',
       parse: (value) => (DIGITS.test(value) ? Number(value) : undefined),
       valid: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
     },
-    providerScopes: form.providerScopes,
-    providerQueryParams: form.providerQueryParams,
+    providerScopes: providerScopes,
+    providerQueryParams: providerQueryParams,
   },
   conflictsOf,
   ({ connectionId }) => (connectionId === undefined ? { provider: AUTHKIT } : {}),

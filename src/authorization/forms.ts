@@ -10,7 +10,7 @@ const MAX_ITEMS = 50;
 
 const matching = (pattern: RegExp) => (value: unknown) => typeof value === 'string' && pattern.test(value);
 
-export function text(wire: string, pattern: RegExp, names: readonly string[] = []): Parameter {
+export function textParameter(wire: string, pattern: RegExp, names: readonly string[] = []): Parameter {
   return { wire, names, parse: (value) => value, valid: matching(pattern) };
 }
 
@@ -18,9 +18,9 @@ export function codeOnly({ wire, valid }: Parameter): Parameter {
   return { wire, valid };
 }
 
-export const id = (wire: string, ...names: string[]) => text(wire, ID, names);
-export const loginHint = text('login_hint', ONE_LINE);
-export const domainHint = text('domain_hint', /^[A-Za-z0-9.-]{1,253}$/);
+export const idParameter = (wire: string, ...names: string[]) => textParameter(wire, ID, names);
+export const loginHint = textParameter('login_hint', ONE_LINE);
+export const domainHint = textParameter('domain_hint', /^[A-Za-z0-9.-]{1,253}$/);
 
 /** By WorkOS's name or the short one; sent in WorkOS's. */
 export const provider: Parameter = {

@@ -1,5 +1,14 @@
 import type { SSOSignInOptions } from '../sso/options.js';
-import * as form from './forms.js';
+import {
+  codeOnly,
+  domainHint,
+  idParameter,
+  loginHint,
+  provider,
+  providerQueryParams,
+  providerScopes,
+  textParameter,
+} from './forms.js';
 import { parameterSet } from './parameters.js';
 import { AUTHKIT, providerNamed } from './providers.js';
 
@@ -10,15 +19,15 @@ import { AUTHKIT, providerNamed } from './providers.js';
  */
 export const ssoParameters = parameterSet<SSOSignInOptions>(
   {
-    organization: form.id('organization'),
-    connection: form.id('connection'),
-    provider: { ...form.provider, valid: (value) => form.provider.valid(value) && !isAuthKit(value) },
-    domain: form.codeOnly({ ...form.domainHint, wire: 'domain' }),
-    loginHint: form.loginHint,
-    domainHint: form.domainHint,
-    nonce: form.codeOnly(form.text('nonce', /^[\u0021-\u007e]{1,256}$/)),
-    providerScopes: form.providerScopes,
-    providerQueryParams: form.providerQueryParams,
+    organization: idParameter('organization'),
+    connection: idParameter('connection'),
+    provider: { ...provider, valid: (value) => provider.valid(value) && !isAuthKit(value) },
+    domain: codeOnly({ ...domainHint, wire: 'domain' }),
+    loginHint: loginHint,
+    domainHint: domainHint,
+    nonce: codeOnly(textParameter('nonce', /^[\u0021-\u007e]{1,256}$/)),
+    providerScopes: providerScopes,
+    providerQueryParams: providerQueryParams,
   },
   conflictsOf,
 );

@@ -8,7 +8,7 @@ import { isRecord, type Problems } from './problems.js';
 import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
 import { loginRules, pinned, type LoginRules } from './sign-in.js';
 
-/** What every door has: options and environment, complete and checked. Nothing else reads either. */
+/** What every defaults has: options and environment, complete and checked. Nothing else reads either. */
 export interface Config {
   readonly clientId: string;
   readonly apiKey: string;
@@ -32,20 +32,20 @@ export interface Config {
   readonly now: () => number;
 }
 
-/** In what one door differs from another before any option is read. */
-export interface DoorDefaults<SignIn extends object> {
+/** In what one defaults differs from another before any option is read. */
+export interface InstanceDefaults<SignIn extends object> {
   readonly routes: RouteDefaults;
   readonly cookieName: (env: NodeJS.ProcessEnv) => string;
   readonly parameters: ParameterSet<SignIn>;
 }
 
-/** Options that every door takes. */
+/** Options that every defaults takes. */
 type CommonOptions = Omit<AuthKitOptions, 'signIn' | 'onSuccess'> & { signIn?: object };
 
 export function common<SignIn extends object>(
   options: CommonOptions,
   env: NodeJS.ProcessEnv,
-  door: DoorDefaults<SignIn>,
+  defaults: InstanceDefaults<SignIn>,
   problems: Problems,
 ): Config & { readonly signIn: SignIn } {
   const lent = options.workos;
@@ -55,7 +55,7 @@ export function common<SignIn extends object>(
     required('redirectUri', options.redirectUri, env, problems, ADDRESS),
     problems,
   );
-  const routes = parseRoutes(options.routes, door.routes, redirect, problems);
+  const routes = parseRoutes(options.routes, defaults.routes, redirect, problems);
   const rules = returnToRules(options.returnToOrigins, redirect, routes, problems);
   hooks({ onError: options.onError, now: options.now }, problems);
   return {
@@ -63,15 +63,15 @@ export function common<SignIn extends object>(
     apiKey: required('apiKey', options.apiKey ?? lent?.key, env, problems),
     redirectUri: redirect.href,
     cookiePasswords: passwords(options.cookiePassword, env, problems),
-    cookie: cookie(options.cookie, env, door.cookieName(env), redirect, problems),
+    cookie: cookie(options.cookie, env, defaults.cookieName(env), redirect, problems),
     api: origin,
     issuers: issuers(options.issuer, env, origin, clientId, problems),
     timeout: timeout(options.timeout, problems),
     routes,
     returnTo: defaultReturnTo(options.returnTo, rules, problems),
     returnToRules: rules,
-    login: loginRules(options, door.parameters.names, problems),
-    signIn: pinned(options.signIn, door.parameters, problems),
+    login: loginRules(options, defaults.parameters.names, problems),
+    signIn: pinned(options.signIn, defaults.parameters, problems),
     hooks: Object.freeze(options.onError ? { onError: options.onError } : {}),
     serverTiming: serverTiming(options.serverTiming, problems),
     now: options.now ?? Date.now,

@@ -1,6 +1,6 @@
 import { authKitParameters } from '../authorization/index.js';
 import type { AuthKitOptions, SignInOptions } from '../options.js';
-import { assertOptions, common, hooks, throwAll, type Config, type DoorDefaults } from './common.js';
+import { assertOptions, common, hooks, throwAll, type Config, type InstanceDefaults } from './common.js';
 import { isRecord, Problems, variable } from './problems.js';
 import { signUpRules, type SignUpRules } from './sign-in.js';
 import { storage, type StoreConfig } from './store.js';
@@ -58,7 +58,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   now: true,
 };
 
-const DOOR: DoorDefaults<SignInOptions> = {
+const DEFAULTS: InstanceDefaults<SignInOptions> = {
   routes: {
     login: '/login',
     callback: '/callback',
@@ -89,7 +89,7 @@ export function resolveConfig(options: AuthKitOptions, env: NodeJS.ProcessEnv): 
   const own = { onSuccess, onSessionRefreshSuccess, onSessionRefreshError };
   hooks(own, problems);
   const config: AuthKitConfig = {
-    ...common(options, env, DOOR, problems),
+    ...common(options, env, DEFAULTS, problems),
     signUp: signUpRules(options.signUp, problems),
     storage: storage(options.store, options.session, problems),
     memoryBytes: memoryBytes(options.sessionMemory, problems),

@@ -19,7 +19,7 @@ export interface Route {
   readonly public: string;
 }
 
-/** What a door has unless options say otherwise. Routes that are `false` are off until named. */
+/** What a defaults has unless options say otherwise. Routes that are `false` are off until named. */
 export type RouteDefaults = Readonly<Record<keyof Routes, string | false>>;
 
 /** Literal segments only: a route of ours is never a pattern. */

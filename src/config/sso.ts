@@ -1,6 +1,6 @@
 import { ssoParameters } from '../authorization/index.js';
 import type { SSOOptions, SSOSignInOptions } from '../sso/options.js';
-import { assertOptions, common, hooks, throwAll, type Config, type DoorDefaults } from './common.js';
+import { assertOptions, common, hooks, throwAll, type Config, type InstanceDefaults } from './common.js';
 import { Problems } from './problems.js';
 
 /** {@link SSOOptions} and the environment, complete and checked. */
@@ -38,7 +38,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   now: true,
 };
 
-const DOOR: DoorDefaults<SSOSignInOptions> = {
+const DEFAULTS: InstanceDefaults<SSOSignInOptions> = {
   routes: {
     login: '/sso/login',
     callback: '/sso/callback',
@@ -72,7 +72,7 @@ export function resolveSSOConfig(options: SSOOptions, env: NodeJS.ProcessEnv): S
     problems.add(`sessionLifetime must be a whole number of seconds, from 1 to ${LONGEST}`);
   if (typeof acceptIdPInitiated !== 'boolean') problems.add('acceptIdPInitiated must be true or false');
   const config: SSOConfig = {
-    ...common(options, env, DOOR, problems),
+    ...common(options, env, DEFAULTS, problems),
     sessionLifetime,
     acceptIdPInitiated,
     hooks: Object.freeze({ onSuccess, onError }) as SSOConfig['hooks'],

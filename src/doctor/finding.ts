@@ -8,6 +8,6 @@ export interface Finding {
   readonly message: string;
 }
 
-export function found(check: Finding['check'], status: Finding['status'], message: string): Finding {
+export function finding(check: Finding['check'], status: Finding['status'], message: string): Finding {
   return { check, status, message };
 }

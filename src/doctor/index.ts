@@ -1,14 +1,14 @@
 import { resolveConfig, type Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
 import type { AuthKitOptions } from '../options.js';
-import { createWorkOSDoor } from '../workos.js';
-import { found, type Finding } from './finding.js';
+import { createWorkOSClient } from '../workos.js';
+import { finding, type Finding } from './finding.js';
 import { node, packages } from './machine.js';
 import { credentials, keysAndClock } from './reach.js';
 
 export type { Finding };
 
-export interface Patient {
+export interface DoctorInput {
   /** What the application passes to `authkit()`, beside the environment. */
   options: AuthKitOptions;
   env: NodeJS.ProcessEnv;
@@ -18,7 +18,7 @@ export interface Patient {
 }
 
 /** Looks at everything that can be wrong before the first person signs in. Calls WorkOS; changes nothing there. */
-export async function examine(patient: Patient): Promise<Finding[]> {
+export async function runChecks(patient: DoctorInput): Promise<Finding[]> {
   const before = [node(patient.nodeVersion), ...packages(patient.folder)];
   let config;
   try {
@@ -26,14 +26,14 @@ export async function examine(patient: Patient): Promise<Finding[]> {
   } catch (error) {
     return [...before, ...configurationProblems(error)];
   }
-  const door = createWorkOSDoor(config);
+  const workos = createWorkOSClient(config);
   return [
     ...before,
-    found('configuration', 'ok', 'Options and environment are complete.'),
+    finding('configuration', 'ok', 'Options and environment are complete.'),
     ...addresses(config),
     ...cookie(config, patient),
-    ...(await keysAndClock(config, door)),
-    await credentials(door),
+    ...(await keysAndClock(config, workos)),
+    await credentials(workos),
   ];
 }
 
@@ -42,8 +42,8 @@ function configurationProblems(error: unknown): Finding[] {
   const problems = (error.details?.['problems'] as readonly string[] | undefined) ?? [error.message];
   const unasked = 'WorkOS was not asked, since the configuration is not complete.';
   return [
-    ...problems.map((problem) => found('configuration', 'problem', problem)),
-    found('credentials', 'skipped', unasked),
+    ...problems.map((problem) => finding('configuration', 'problem', problem)),
+    finding('credentials', 'skipped', unasked),
   ];
 }
 
@@ -56,32 +56,36 @@ function addresses({ redirectUri, routes }: Config): Finding[] {
   const prefix = callback ? callback.public.slice(0, -callback.mounted.length) : '';
   const mount = prefix === '' ? 'app.use(authkit())' : `app.use('${prefix}', auth); app.use(auth.session)`;
   return [
-    found('addresses', 'ok', `Routes: ${list}. Mount with: ${mount}`),
+    finding('addresses', 'ok', `Routes: ${list}. Mount with: ${mount}`),
     callback
-      ? found('addresses', 'ok', `WorkOS has to know ${redirectUri}: dashboard, Redirects.`)
-      : found('addresses', 'warning', `No callback route: the application has to answer ${pathname} itself.`),
+      ? finding('addresses', 'ok', `WorkOS has to know ${redirectUri}: dashboard, Redirects.`)
+      : finding(
+          'addresses',
+          'warning',
+          `No callback route: the application has to answer ${pathname} itself.`,
+        ),
   ];
 }
 
 function cookie(
   { redirectUri, cookie: { secure, sameSite, domain }, apiKey }: Config,
-  { env }: Patient,
+  { env }: DoctorInput,
 ): Finding[] {
   const { hostname } = new URL(redirectUri);
   const isLocal = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\]|.*\.localhost)$/.test(hostname);
   const isProduction = env['NODE_ENV'] === 'production';
   const findings = [];
-  if (secure) findings.push(found('cookie', 'ok', 'Cookies are Secure, since redirectUri is https.'));
+  if (secure) findings.push(finding('cookie', 'ok', 'Cookies are Secure, since redirectUri is https.'));
   else if (isLocal && !isProduction)
-    findings.push(found('cookie', 'ok', 'http on this machine: cookies are not Secure.'));
+    findings.push(finding('cookie', 'ok', 'http on this machine: cookies are not Secure.'));
   else {
     const message = `redirectUri is http, so cookies are not Secure and anybody on the way reads them: use https for ${hostname}.`;
-    findings.push(found('cookie', isProduction && !isLocal ? 'problem' : 'warning', message));
+    findings.push(finding('cookie', isProduction && !isLocal ? 'problem' : 'warning', message));
   }
   findings.push(reach(domain, hostname));
   if (sameSite === 'none')
     findings.push(
-      found(
+      finding(
         'cookie',
         'warning',
         'cookie.sameSite is "none": guard what changes state against forgery yourself.',
@@ -89,7 +93,7 @@ function cookie(
     );
   if (isProduction && apiKey.startsWith('sk_test_'))
     findings.push(
-      found(
+      finding(
         'credentials',
         'warning',
         'NODE_ENV is production, but the API key is one of a staging environment (sk_test_).',
@@ -104,5 +108,5 @@ function reach(domain: string | undefined, hostname: string): Finding {
     domain === undefined
       ? `Sessions are of ${hostname} alone: pages at other hosts, sub-domains included, need cookie.domain.`
       : `Sessions are of ${domain} and all its sub-domains.`;
-  return found('cookie', 'ok', message);
+  return finding('cookie', 'ok', message);
 }

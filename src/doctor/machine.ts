@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { found, type Finding } from './finding.js';
+import { finding, type Finding } from './finding.js';
 
 export function node(nodeVersion: string): Finding {
   return isAtLeast(nodeVersion, 20, 19)
-    ? found('node', 'ok', `Node ${nodeVersion}.`)
-    : found('node', 'problem', `Node ${nodeVersion} is too old: use 20.19 or later.`);
+    ? finding('node', 'ok', `Node ${nodeVersion}.`)
+    : finding('node', 'problem', `Node ${nodeVersion} is too old: use 20.19 or later.`);
 }
 
 /** @param folder Of the application, from which it loads its packages. */
@@ -16,20 +16,20 @@ export function packages(folder: string): Finding[] {
   const findings = [];
   if (sdk === undefined) {
     findings.push(
-      found('packages', 'problem', '@workos-inc/node is not installed: npm install @workos-inc/node'),
+      finding('packages', 'problem', '@workos-inc/node is not installed: npm install @workos-inc/node'),
     );
   } else if (!isAtLeast(sdk, 10, 14)) {
-    findings.push(found('packages', 'problem', `@workos-inc/node ${sdk} is too old: use 10.14 or later.`));
+    findings.push(finding('packages', 'problem', `@workos-inc/node ${sdk} is too old: use 10.14 or later.`));
   } else if (isAtLeast(sdk, 12, 0)) {
     findings.push(
-      found('packages', 'warning', `@workos-inc/node ${sdk} is newer than what was tested: 10 and 11.`),
+      finding('packages', 'warning', `@workos-inc/node ${sdk} is newer than what was tested: 10 and 11.`),
     );
-  } else findings.push(found('packages', 'ok', `@workos-inc/node ${sdk}.`));
+  } else findings.push(finding('packages', 'ok', `@workos-inc/node ${sdk}.`));
   if (express === undefined)
-    findings.push(found('packages', 'ok', 'No Express: Connect or node:http, then.'));
+    findings.push(finding('packages', 'ok', 'No Express: Connect or node:http, then.'));
   else if (!isAtLeast(express, 4, 20))
-    findings.push(found('packages', 'problem', `Express ${express} is too old: use 4.20 or later.`));
-  else findings.push(found('packages', 'ok', `Express ${express}.`));
+    findings.push(finding('packages', 'problem', `Express ${express} is too old: use 4.20 or later.`));
+  else findings.push(finding('packages', 'ok', `Express ${express}.`));
   return findings;
 }
 

@@ -2,16 +2,16 @@ import { LRUCache } from 'lru-cache';
 import type { Authentication, Authenticator } from '../authenticate.js';
 import type { SSOConfig } from '../config/index.js';
 import type { Session } from '../session.js';
-import { isMissing } from '../shelf.js';
+import { isNotStored } from '../shelf.js';
 import type { Sessions } from '../sessions.js';
 import { claimsOf, openSSOSession, toSession } from './session.js';
 
 const MAX_BYTES = 8 * 1_048_576;
 const MAX_ENDED = 10_000;
 
-const NONE: Authentication = Object.freeze({ kind: 'absent', reason: 'none' });
+const NONE: Authentication = Object.freeze({ kind: 'anonymous', reason: 'none' });
 
-type Active = Extract<Authentication, { kind: 'active' }>;
+type Active = Extract<Authentication, { kind: 'authenticated' }>;
 
 /** Judges session cookies of `sso()`: nothing is asked of WorkOS, which keeps no session for them. */
 export function createSSOAuthenticator(config: SSOConfig): {
@@ -28,19 +28,19 @@ export function createSSOAuthenticator(config: SSOConfig): {
       authenticate(values) {
         if (values.length === 0) return NONE;
         const active = first(values);
-        if (!active) return { kind: 'absent', reason: 'invalid' };
-        if (!isLive(active.session)) return { kind: 'absent', reason: 'ended' };
-        return now() / 1000 < active.claims.exp ? active : { kind: 'absent', reason: 'expired' };
+        if (!active) return { kind: 'anonymous', reason: 'invalid' };
+        if (!isLive(active.session)) return { kind: 'anonymous', reason: 'ended' };
+        return now() / 1000 < active.claims.exp ? active : { kind: 'anonymous', reason: 'expired' };
       },
       // There are no tokens to renew.
-      renew: () => Promise.resolve({ kind: 'absent', reason: 'expired' }),
+      refresh: () => Promise.resolve({ kind: 'anonymous', reason: 'expired' }),
       isLive,
     },
     sessions: {
       peek: (values) => Promise.resolve(first(values)?.session),
       end(session) {
         // Nothing of it lies in a store, so that it is always at hand.
-        if (!isMissing(session)) ended.set(idOf(session), true);
+        if (!isNotStored(session)) ended.set(idOf(session), true);
         return Promise.resolve();
       },
     },
@@ -62,7 +62,7 @@ function createMemory(config: SSOConfig) {
     const session = toSession(opened);
     ids.set(session, opened.id);
     const found: Active = {
-      kind: 'active',
+      kind: 'authenticated',
       session,
       claims: claimsOf(opened, config.api.origin),
       auth: undefined,

@@ -1,18 +1,20 @@
 import type { SSOConfig } from '../config/index.js';
-import { decide } from '../decision.js';
+import { runOnSuccess } from '../decision.js';
 import { publish } from '../events.js';
 import type { Request, Response } from '../http.js';
 import type { Completed } from '../sign-in-completion.js';
 import type { Transaction } from '../transaction.js';
-import type { ProfileReply, WorkOSDoor } from '../workos.js';
+import type { ProfileReply, WorkOSClient } from '../workos.js';
 import { newSession, sealSSOSession, userOf } from './session.js';
 
 /** What a sign-in was begun with; one that began at the identity provider has no verifier. */
-export type Begun = Pick<Transaction, 'returnTo' | 'callback' | 'state' | 'from'> & { codeVerifier?: string };
+export type FlowStart = Pick<Transaction, 'returnTo' | 'callback' | 'state' | 'from'> & {
+  codeVerifier?: string;
+};
 
 export interface SSOReply {
   code: string;
-  begun: Begun;
+  begun: FlowStart;
   req: Request;
   res: Response;
 }
@@ -25,12 +27,12 @@ export interface SSOReply {
  */
 export type ExchangeProfile = (reply: SSOReply) => Promise<Completed | 'answered'>;
 
-export function createProfileExchange(config: SSOConfig, door: WorkOSDoor): ExchangeProfile {
+export function createProfileExchange(config: SSOConfig, workos: WorkOSClient): ExchangeProfile {
   return async ({ code, begun, req, res }) => {
-    const answer = await door.exchangeProfile(code, begun.codeVerifier);
-    if (answer.kind !== 'granted') throw answer.error;
+    const answer = await workos.exchangeProfile(code, begun.codeVerifier);
+    if (answer.kind !== 'ok') throw answer.error;
     const ask = () => config.hooks.onSuccess?.({ ...factsOf(answer.value, begun, config), req, res });
-    const decided = await decide(ask, res, begun, config);
+    const decided = await runOnSuccess(ask, res, begun, config);
     if (decided === 'answered') return decided;
     const session = newSession(answer.value.profile, decided.data, config);
     const sealed = await sealSSOSession(session, config);
@@ -48,7 +50,7 @@ export function createProfileExchange(config: SSOConfig, door: WorkOSDoor): Exch
 
 function factsOf(
   { profile, accessToken, oauthTokens }: ProfileReply,
-  { state, from = 'link', returnTo, codeVerifier }: Begun,
+  { state, from = 'link', returnTo, codeVerifier }: FlowStart,
   { now }: SSOConfig,
 ) {
   return {

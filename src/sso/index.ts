@@ -1,31 +1,31 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createAnswer } from '../answer.js';
+import { createErrorResponder } from '../answer.js';
 import { ssoParameters } from '../authorization/index.js';
 import { createCallback } from '../callback.js';
 import { resolveSSOConfig, type SSOConfig } from '../config/index.js';
 import { createCookies } from '../cookies.js';
-import type { TokenJudges } from '../credentials.js';
-import { mountDoor, type Door } from '../door.js';
+import type { BearerVerifiers } from '../credentials.js';
+import { createAuthRouter, type AuthRouter } from '../door.js';
 import { AuthKitError } from '../errors.js';
 import { isRequest } from '../http.js';
 import { createLogin } from '../login.js';
 import { createEndSession, createLogout } from '../logout.js';
-import { createLostSessions } from '../lost-sessions.js';
+import { createRedirectLoopGuard } from '../lost-sessions.js';
 import { createAuthenticate, createSignOut, type Methods } from '../methods.js';
-import { createSignIn, type StartSignIn } from '../sign-in.js';
-import { createSignInCompletion } from '../sign-in-completion.js';
-import { patienceOf } from '../visit.js';
-import { createVisits } from '../visits.js';
-import { createWorkOSDoor } from '../workos.js';
+import { createAuthorizationRequest, type StartSignIn } from '../sign-in.js';
+import { oncePerState } from '../sign-in-completion.js';
+import { softTimeoutOf } from '../visit.js';
+import { createAuthenticateRequest } from '../visits.js';
+import { createWorkOSClient } from '../workos.js';
 import { createSSOAuthenticator } from './authenticator.js';
 import { createProfileExchange } from './exchange.js';
 import type { SSOOptions, SSOSignInOptions, SSOSignInUrlOptions } from './options.js';
-import { createUnsolicited } from './unsolicited.js';
+import { createIdPInitiated } from './unsolicited.js';
 
 export type { SSOOptions, SSOSignInOptions, SSOSignInResult, SSOSignInUrlOptions } from './options.js';
 
 /** A router with single sign-on by WorkOS's SSO API, which also gives every other request `req.auth` and `req.user`. */
-export interface SSO extends Door, Pick<Methods, 'signOut' | 'authenticate'> {
+export interface SSO extends AuthRouter, Pick<Methods, 'signOut' | 'authenticate'> {
   /**
    * URL of the identity provider's sign-in, by way of WorkOS. Its transaction cookie is set on `res`, so it is good for
    * this browser only.
@@ -55,31 +55,52 @@ export function sso(options: SSOOptions = {}): SSO {
     maxAge: Math.min(config.cookie.maxAge, config.sessionLifetime),
   });
   const { authenticator, sessions } = createSSOAuthenticator(config);
-  const door = createWorkOSDoor(config);
-  const answer = createAnswer(config);
-  const patience = patienceOf(config);
-  const openVisit = createVisits({ config, cookies, authenticator, answer, tokens: NO_TOKENS, patience });
+  const workos = createWorkOSClient(config);
+  const answer = createErrorResponder(config);
+  const softTimeout = softTimeoutOf(config);
+  const authenticateRequest = createAuthenticateRequest({
+    config,
+    cookies,
+    authenticator,
+    respondWithError: answer,
+    bearerVerifiers: NO_TOKENS,
+    softTimeout: softTimeout,
+  });
   const parameters = ssoParameters;
-  const losses = createLostSessions({ config, cookies, openVisit });
+  const redirectLoop = createRedirectLoopGuard({ config, cookies, authenticateRequest });
   const signIn = withSelector(
-    createSignIn({ config, cookies, losses, parameters, authorizationUrl: door.ssoAuthorizationUrl }),
+    createAuthorizationRequest({
+      config,
+      cookies,
+      redirectLoop,
+      parameters,
+      authorizationUrl: workos.ssoAuthorizationUrl,
+    }),
     config,
   );
-  const exchange = createProfileExchange(config, door);
-  const complete = createSignInCompletion(config.now, ({ code, transaction: begun, req, res }) =>
+  const exchange = createProfileExchange(config, workos);
+  const complete = oncePerState(config.now, ({ code, transaction: begun, req, res }) =>
     exchange({ code, begun, req, res }),
   );
-  const unsolicited = createUnsolicited({ config, door, signIn, exchange });
-  const ending = { config, cookies, sessions, openVisit, door, answer };
+  const unsolicited = createIdPInitiated({ config, workos, signIn, exchange });
+  const ending = { config, cookies, sessions, authenticateRequest, workos, answer };
   const end = createEndSession(ending);
   const login = { config, parameters, signIn, answer };
   const handlers = {
     login: createLogin(login),
     provider: createLogin(login, { hasProvider: true }),
-    callback: createCallback({ config, cookies, openVisit, complete, answer, losses, unsolicited }),
+    callback: createCallback({
+      config,
+      cookies,
+      authenticateRequest,
+      exchangeOnce: complete,
+      answer,
+      redirectLoop: redirectLoop,
+      unsolicited,
+    }),
     logout: createLogout(ending, end),
   };
-  return Object.assign(mountDoor(config, openVisit, handlers), {
+  return Object.assign(createAuthRouter(config, authenticateRequest, handlers), {
     signOut: createSignOut(config, end),
     authenticate: createAuthenticate({ config, cookies, authenticator }),
     getSignInUrl: fromCode(signIn),
@@ -87,9 +108,9 @@ export function sso(options: SSOOptions = {}): SSO {
 }
 
 /** Tokens are of AuthKit's: here nobody has one. */
-const NO_TOKENS: TokenJudges = {
-  ofSessions: () => ({ kind: 'refused', reason: 'single sign-on knows no tokens' }),
-  ofResource: () => () => ({ kind: 'refused', reason: 'single sign-on knows no tokens' }),
+const NO_TOKENS: BearerVerifiers = {
+  forSessions: () => ({ kind: 'refused', reason: 'single sign-on knows no tokens' }),
+  forResource: () => () => ({ kind: 'refused', reason: 'single sign-on knows no tokens' }),
 };
 
 /** WorkOS has to be told whose identity provider it is. */
@@ -97,11 +118,11 @@ function withSelector(
   start: StartSignIn<SSOSignInOptions>,
   { signIn }: SSOConfig,
 ): StartSignIn<SSOSignInOptions> {
-  return (req, res, options, journey) => {
+  return (req, res, options, flow) => {
     const { organization, connection, provider, domain } = { ...options, ...signIn };
     if ([organization, connection, provider, domain].every((value) => value === undefined))
       throw new AuthKitError('invalid_request', 'one of organization, connection and provider is needed');
-    return start(req, res, options, journey);
+    return start(req, res, options, flow);
   };
 }
 

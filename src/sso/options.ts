@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { OauthTokens, Profile, User } from '@workos-inc/node';
-import type { AuthKitOptions, SignInDecision } from '../options.js';
+import type { AuthKitOptions, OnSuccessResult } from '../options.js';
 
 /** What a sign-in can ask of WorkOS's SSO API. Exactly one of the first four says whose identity provider it is. */
 export interface SSOSignInOptions {
@@ -58,7 +58,7 @@ export interface SSOSignInResult {
 }
 
 // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a hook without `return` is the usual one
-type MaybeDecision = SignInDecision | undefined | void;
+type MaybeOnSuccessResult = OnSuccessResult | undefined | void;
 
 type Shared =
   | 'clientId'
@@ -98,5 +98,5 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
    * Runs after WorkOS confirmed a sign-in and before the session exists. A throw vetoes: nobody is signed in.
    * Must not answer the request itself.
    */
-  onSuccess?: (result: SSOSignInResult) => MaybeDecision | Promise<MaybeDecision>;
+  onSuccess?: (result: SSOSignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
 }

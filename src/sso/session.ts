@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Profile, User } from '@workos-inc/node';
 import type { Claims } from '../access-token.js';
 import type { SSOConfig } from '../config/index.js';
-import { isRecord } from '../json.js';
+import { isRecord } from '../config/problems.js';
 import { open, seal } from '../seal.js';
 import type { Session, SSOProfile } from '../session.js';
 
@@ -52,7 +52,7 @@ export function openSSOSession(
   return payload as unknown as SSOSession;
 }
 
-/** What guards and `req.auth` are made of, whichever door was used. */
+/** What guards and `req.auth` are made of, whichever workos was used. */
 export function toSession({ profile, signedInAt, data }: SSOSession): Session {
   return {
     accessToken: '',
@@ -60,7 +60,7 @@ export function toSession({ profile, signedInAt, data }: SSOSession): Session {
     user: userOf(profile, signedInAt),
     authenticationMethod: 'SSO',
     ...(profile.organizationId ? { organizationId: profile.organizationId } : {}),
-    own: { profile, signedInAt, ...(data === undefined ? {} : { data }) },
+    extension: { profile, signedInAt, ...(data === undefined ? {} : { data }) },
   };
 }
 

@@ -1,12 +1,12 @@
 import { log } from '../log.js';
 
 /** An answer of the store's, or none in time. */
-export type Reply<T> = { readonly kind: 'reply'; readonly value: T } | { readonly kind: 'unreachable' };
+export type StoreReply<T> = { readonly kind: 'ok'; readonly value: T } | { readonly kind: 'unavailable' };
 
 /** Calls the store. Never throws, never rejects, never waits longer than the deadline. */
-export type Ask = <T>(call: () => Promise<T>) => Promise<Reply<T>>;
+export type CallStore = <T>(call: () => Promise<T>) => Promise<StoreReply<T>>;
 
-export const UNREACHABLE = Object.freeze({ kind: 'unreachable' });
+export const UNAVAILABLE = Object.freeze({ kind: 'unavailable' });
 
 /** A store that did not answer in time is left alone for this long, in milliseconds; then one call tries it. */
 const LEFT_ALONE = 1000;
@@ -18,18 +18,18 @@ const TICKS = 4;
  *
  * @param deadline Milliseconds.
  */
-export function createAsk(deadline: number): Ask {
+export function createCallStore(deadline: number): CallStore {
   let silentSince: number | undefined;
   let isTrying = false;
   return async (call) => {
     const isSilent = silentSince !== undefined;
-    if (isSilent && (isTrying || performance.now() - (silentSince ?? 0) < LEFT_ALONE)) return UNREACHABLE;
+    if (isSilent && (isTrying || performance.now() - (silentSince ?? 0) < LEFT_ALONE)) return UNAVAILABLE;
     isTrying = isSilent;
     const outcome = await within(deadline, call);
     if (isSilent) isTrying = false;
     if (outcome === 'silent') silentSince = performance.now();
     else silentSince = undefined;
-    return typeof outcome === 'string' ? UNREACHABLE : { kind: 'reply', value: outcome.value };
+    return typeof outcome === 'string' ? UNAVAILABLE : { kind: 'ok', value: outcome.value };
   };
 }
 

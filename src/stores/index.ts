@@ -1,3 +1,9 @@
 export { expressStore, type ExpressSessionStore, type ExpressStoreOptions } from './express.js';
-export { createSharedStore, deriveKey, type Entry, type Found, type SharedStore } from './shared.js';
+export {
+  createSignedStore as createSharedStore,
+  deriveKey,
+  type Entry,
+  type Found,
+  type SignedStore as SharedStore,
+} from './shared.js';
 export { STORE_METHODS, type Store } from './store.js';

@@ -1,9 +1,9 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
-import { createAsk, UNREACHABLE, type Ask } from './deadline.js';
+import { createCallStore, UNAVAILABLE, type CallStore } from './deadline.js';
 import type { Store } from './store.js';
 
 /** What lies in the store. */
-export type Kind = 'session' | 'refresh' | 'lock' | 'ended' | 'user' | 'webhook';
+export type EntryKind = 'session' | 'refresh' | 'lock' | 'ended' | 'user' | 'webhook';
 
 /** `raw` is what stands in the store, to be named in a `replace`. */
 export interface Entry {
@@ -12,41 +12,41 @@ export interface Entry {
   readonly raw: string;
 }
 
-export type Written = 'done' | 'unreachable';
+export type Written = 'ok' | 'unavailable';
 
-export type Unreachable = { readonly kind: 'unreachable' };
+export type Unavailable = { readonly kind: 'unavailable' };
 
 /**
  * What a look into the store comes to. `unreadable`: there is something, and it is not ours, not at its place, of
  * another version, or under a password that this process does not know.
  */
-export type Found = Entry | { readonly kind: 'miss' } | { readonly kind: 'unreadable' } | Unreachable;
+export type Found = Entry | { readonly kind: 'miss' } | { readonly kind: 'unreadable' } | Unavailable;
 
 /** The store as this package uses it: keys that tell nothing, entries that cannot be forged or moved, no rejections. */
-export interface SharedStore {
-  get: (kind: Kind, id: string) => Promise<Found>;
+export interface SignedStore {
+  get: (kind: EntryKind, id: string) => Promise<Found>;
   /** @param ttl Milliseconds. */
-  put: (kind: Kind, id: string, text: string, ttl: number) => Promise<Written>;
+  put: (kind: EntryKind, id: string, text: string, ttl: number) => Promise<Written>;
   add: (
-    kind: Kind,
+    kind: EntryKind,
     id: string,
     text: string,
     ttl: number,
-  ) => Promise<Entry | { readonly kind: 'taken' } | Unreachable>;
+  ) => Promise<Entry | { readonly kind: 'taken' } | Unavailable>;
   /** Replaces what still is `entry`. */
   replace: (
-    kind: Kind,
+    kind: EntryKind,
     id: string,
     entry: Entry,
     text: string,
     ttl: number,
-  ) => Promise<Entry | { readonly kind: 'changed' } | Unreachable>;
+  ) => Promise<Entry | { readonly kind: 'changed' } | Unavailable>;
   /** Deletes what still is `entry`. */
-  release: (kind: Kind, id: string, entry: Entry) => Promise<unknown>;
-  remove: (kind: Kind, id: string) => Promise<Written>;
+  release: (kind: EntryKind, id: string, entry: Entry) => Promise<unknown>;
+  remove: (kind: EntryKind, id: string) => Promise<Written>;
 }
 
-export interface SharedStoreOptions {
+export interface SignedStoreOptions {
   store: Store;
   clientId: string;
   /** The first signs, all of them verify. */
@@ -61,11 +61,11 @@ const VERSION = '1';
  * Entries are signed together with their key: whoever can write to the store can neither make one nor put somebody's
  * in the place of somebody else's. What is secret in them is sealed before it comes here.
  */
-export function createSharedStore({ store, clientId, passwords, deadline }: SharedStoreOptions): SharedStore {
-  const ask: Ask = createAsk(deadline);
+export function createSignedStore({ store, clientId, passwords, deadline }: SignedStoreOptions): SignedStore {
+  const ask: CallStore = createCallStore(deadline);
   const keys = passwords.map((password) => deriveKey(password, 'store entries'));
   const [signing] = keys as [Buffer, ...Buffer[]];
-  const keyOf = (kind: Kind, id: string) =>
+  const keyOf = (kind: EntryKind, id: string) =>
     `${kind}:${createHash('sha256').update(`${clientId}\0${kind}\0${id}`).digest('base64url')}`;
   const entryOf = (key: string, text: string): Entry => ({
     kind: 'hit',
@@ -73,12 +73,12 @@ export function createSharedStore({ store, clientId, passwords, deadline }: Shar
     raw: `${VERSION}.${sign(signing, key, text)}.${text}`,
   });
   const done = async (call: () => Promise<unknown>): Promise<Written> =>
-    (await ask(call)).kind === 'reply' ? 'done' : 'unreachable';
+    (await ask(call)).kind === 'ok' ? 'ok' : 'unavailable';
   return {
     async get(kind, id) {
       const key = keyOf(kind, id);
       const reply = await ask(() => store.get(key));
-      return reply.kind === 'unreachable' ? UNREACHABLE : read(key, reply.value, keys);
+      return reply.kind === 'unavailable' ? UNAVAILABLE : read(key, reply.value, keys);
     },
     put(kind, id, text, ttl) {
       const key = keyOf(kind, id);
@@ -88,14 +88,14 @@ export function createSharedStore({ store, clientId, passwords, deadline }: Shar
       const key = keyOf(kind, id);
       const entry = entryOf(key, text);
       const reply = await ask(() => store.add(key, entry.raw, ttl));
-      if (reply.kind === 'unreachable') return reply;
+      if (reply.kind === 'unavailable') return reply;
       return reply.value ? entry : { kind: 'taken' };
     },
     async replace(kind, id, { raw }, text, ttl) {
       const key = keyOf(kind, id);
       const next = entryOf(key, text);
       const reply = await ask(() => store.replace(key, raw, next.raw, ttl));
-      if (reply.kind === 'unreachable') return reply;
+      if (reply.kind === 'unavailable') return reply;
       return reply.value ? next : { kind: 'changed' };
     },
     release: (kind, id, { raw }) => ask(() => store.replace(keyOf(kind, id), raw, undefined, 0)),

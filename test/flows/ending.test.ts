@@ -240,7 +240,7 @@ test('a person sees where they are signed in, and ends one of them in every proc
   expect(one.workos.callsTo('revokeSession')).toHaveLength(1);
 
   const adaId = one.workos.users().find(({ email }) => email === ADA)!.id;
-  await one.auth.revokeUser(adaId);
+  await one.auth.revokeUserSessions(adaId);
   await wait(LEARNED);
   for (const { origin } of [one, two]) {
     expect(await ask(origin, mine)).toBe(401);
@@ -263,5 +263,7 @@ test('more sessions than a page holds are all listed, and one that WorkOS does n
   site.workos.fail({ on: 'revokeSession', status: 500 });
   await expect(site.auth.revokeSession('session_x')).rejects.toMatchObject({ code: 'upstream_unavailable' });
   site.workos.fail({ on: 'sessions', status: 500 });
-  await expect(site.auth.revokeUser('user_x')).rejects.toMatchObject({ code: 'upstream_unavailable' });
+  await expect(site.auth.revokeUserSessions('user_x')).rejects.toMatchObject({
+    code: 'upstream_unavailable',
+  });
 });

@@ -66,7 +66,7 @@ describe('events', () => {
     expect((await browser.fetch(`${origin}/account`)).status).toBe(503);
     expect(all).toMatchObject([
       ['authkit:upstream', { outcome: 'status', status: 503, path: '/user_management/authenticate' }],
-      ['authkit:refresh-failed', { ...who, outcome: 'unreachable', code: 'upstream_unavailable' }],
+      ['authkit:refresh-failed', { ...who, outcome: 'unavailable', code: 'upstream_unavailable' }],
       ['authkit:denied', { code: 'upstream_unavailable', userId: undefined }],
     ]);
     outage.restore();

@@ -119,7 +119,7 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
       expect(reply.headers['cache-control']).toBe('private, no-store');
     }
     const open = await send(`${origin}/open`, { headers: { ...FETCH, cookie: old } });
-    expect(JSON.parse(open.body)).toMatchObject({ email: null, reason: 'unknown' });
+    expect(JSON.parse(open.body)).toMatchObject({ email: null, reason: 'unavailable' });
     workos.recover();
     // A call that still hangs is waited for by whoever comes meanwhile; the first after it succeeds.
     await vi.waitFor(async () => {

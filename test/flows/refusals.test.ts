@@ -36,7 +36,7 @@ test('a guard waits for a refresh that an open page no longer waits for', async 
   const [open, guarded] = await Promise.all(
     ['/open', '/account'].map((path) => send(origin + path, { headers })),
   );
-  expect(JSON.parse(open!.body)).toMatchObject({ email: null, reason: 'unknown' });
+  expect(JSON.parse(open!.body)).toMatchObject({ email: null, reason: 'unavailable' });
   expect(guarded!.status).toBe(200);
   expect(workos.callsTo('refresh')).toHaveLength(1);
 });

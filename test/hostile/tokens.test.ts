@@ -2,7 +2,7 @@ import { createPrivateKey, type JsonWebKey } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose';
 import { createVerifier } from '../../src/access-token.js';
-import { createKeys } from '../../src/keys.js';
+import { createJWKS } from '../../src/keys.js';
 import { seal } from '../../src/seal.js';
 import { FRAMEWORKS } from '../support/apps.js';
 import { FETCH, send } from '../support/browser.js';
@@ -128,7 +128,7 @@ describe.each(FRAMEWORKS)('access tokens inside a genuine seal on %s', (framewor
 
 test('made rows: taken is what jose takes, and no more', async (context) => {
   const now = () => keys.now * 1000;
-  const set = createKeys({ fetchKeys: () => Promise.resolve(keys.jwks), now, patience: 1000 });
+  const set = createJWKS({ fetchKeys: () => Promise.resolve(keys.jwks), now, softTimeout: 1000 });
   const { issuer, clientId } = keys;
   const verify = createVerifier({ issuers: [issuer], clientId, now, keys: set });
   let taken = 0;

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import type { Claims, Verdict } from '../../src/access-token.js';
-import { peek } from '../../src/access-token.js';
+import type { Claims, TokenVerification } from '../../src/access-token.js';
+import { decodeUnverified } from '../../src/access-token.js';
 import { AuthKitError } from '../../src/errors.js';
 import { createRefresh } from '../../src/refresh.js';
-import { createRenewal } from '../../src/renewal.js';
+import { createTokenRefresh } from '../../src/renewal.js';
 import { toSession, type Session } from '../../src/session.js';
-import type { Answer, Tokens } from '../../src/workos.js';
+import type { ApiResult, Tokens } from '../../src/workos.js';
 import { fc, LONG } from '../support/properties.js';
 
 const EXPIRES = 2_000_000_000;
@@ -31,16 +31,16 @@ function strictWorkOS(outages: readonly boolean[]) {
       this: { spentTwice: string[] },
       token: string,
       organizationId?: string,
-    ): Promise<Answer<Tokens>> {
+    ): Promise<ApiResult<Tokens>> {
       const isDown = outages[calls++ % Math.max(1, outages.length)] ?? false;
-      if (isDown) return { kind: 'unreachable', error: new AuthKitError('upstream_unavailable', 'down') };
+      if (isDown) return { kind: 'unavailable', error: new AuthKitError('upstream_unavailable', 'down') };
       if (spent.has(token)) {
         this.spentTwice.push(token);
         return { kind: 'refused', error: new AuthKitError('code_exchange_failed', 'spent') };
       }
       spent.add(token);
       const [, user = '', generation = ''] = /^rt_(.+)_(\d+)$/.exec(token) ?? [];
-      return { kind: 'granted', value: tokensFor(user, Number(generation) + 1, organizationId) };
+      return { kind: 'ok', value: tokensFor(user, Number(generation) + 1, organizationId) };
     },
   };
 }
@@ -60,11 +60,11 @@ test(
         fc.array(fc.boolean(), { maxLength: 4 }),
         async (scheduler, requests, outages) => {
           const workos = strictWorkOS(outages);
-          const verify = (token: string): Verdict => ({
+          const verify = (token: string): TokenVerification => ({
             kind: 'valid',
-            claims: peek(token) as unknown as Claims,
+            claims: decodeUnverified(token) as unknown as Claims,
           });
-          const renew = createRenewal({
+          const renew = createTokenRefresh({
             refresh: scheduler.scheduleFunction(workos.refresh.bind(workos)),
             verify,
             seal: scheduler.scheduleFunction(async (session: Session) => JSON.stringify(session)),
@@ -75,10 +75,10 @@ test(
           const answers = requests.map(async ({ user, organization }) => {
             const result = await run(toSession(tokensFor(user, 0), {}), organization);
             expect(result.kind).not.toBe('refused');
-            if (result.kind !== 'renewed') return;
+            if (result.kind !== 'refreshed') return;
             expect(result.session.user.id).toBe(user);
-            expect(peek(result.session.accessToken)).toMatchObject({ sub: user });
-            expect(peek(result.session.accessToken)['org_id']).toBe(organization);
+            expect(decodeUnverified(result.session.accessToken)).toMatchObject({ sub: user });
+            expect(decodeUnverified(result.session.accessToken)['org_id']).toBe(organization);
             expect(JSON.parse(result.sealed)).toMatchObject({ user: { id: user } });
           });
           await scheduler.waitFor(Promise.all(answers));
@@ -94,16 +94,16 @@ test('an answer about another person is never believed', LONG, async () => {
   await fc.assert(
     fc.asyncProperty(person, person, person, async (own, inAnswer, inToken) => {
       const answer = { ...tokensFor(inToken, 1), user: { id: inAnswer } as Tokens['user'] };
-      const renew = createRenewal({
-        refresh: () => Promise.resolve({ kind: 'granted', value: answer }),
-        verify: (token) => ({ kind: 'valid', claims: peek(token) as unknown as Claims }),
+      const renew = createTokenRefresh({
+        refresh: () => Promise.resolve({ kind: 'ok', value: answer }),
+        verify: (token) => ({ kind: 'valid', claims: decodeUnverified(token) as unknown as Claims }),
         seal: () => Promise.resolve('sealed'),
         onRefreshed: () => undefined,
         onFailed: () => undefined,
       });
       const { run } = createRefresh({ clientId: 'client_1', renew, now: () => 0 });
       const result = await run(toSession(tokensFor(own, 0), {}), undefined);
-      expect(result.kind).toBe(own === inAnswer && own === inToken ? 'renewed' : 'unreachable');
+      expect(result.kind).toBe(own === inAnswer && own === inToken ? 'refreshed' : 'unavailable');
     }),
   );
 });

@@ -1,7 +1,7 @@
 import { onTestFinished, expect, test } from 'vitest';
 import { authkit, requireAuth } from 'authkit-express';
 import { createRefresh } from '../../src/refresh.js';
-import { ended } from '../../src/renewal.js';
+import { sessionEnded } from '../../src/renewal.js';
 import { toSession } from '../../src/session.js';
 import { serve } from '../support/apps.js';
 import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
@@ -206,7 +206,7 @@ test('F12 what is remembered of refreshes is bounded: the oldest of 12,000 is fo
     clientId: 'client_1',
     renew: () => {
       calls += 1;
-      return Promise.resolve(ended());
+      return Promise.resolve(sessionEnded());
     },
     now: () => 0,
   });

@@ -123,7 +123,9 @@ async function expectPages(at: Application, { cookie }: Person, canRead: boolean
   expect(sessionLines(guarded).filter((line) => line.includes('Max-Age=0'))).toEqual([]);
   const open = await ask(at.origin, cookie, '/open');
   expect(open.status).toBe(200);
-  expect(JSON.parse(open.body)).toMatchObject(canRead ? { email: ADA } : { email: null, reason: 'unknown' });
+  expect(JSON.parse(open.body)).toMatchObject(
+    canRead ? { email: ADA } : { email: null, reason: 'unavailable' },
+  );
   expect(sessionLines(open).filter((line) => line.includes('Max-Age=0'))).toEqual([]);
 }
 

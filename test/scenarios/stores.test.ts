@@ -418,10 +418,10 @@ test('S07 ids have 256 bits of chance, and none of 1000 guesses is one', () => {
   const ids = createSessionIds(['a-password-for-tests-and-for-nothing-else']);
   const other = createSessionIds(['another-password-for-tests-and-for-nothing']);
   const session = { accessToken: 'a.e30.c', refreshToken: 'rt', user: { id: 'user_1' }, own: {} } as never;
-  const made = new Set(Array.from({ length: 1000 }, () => ids.fresh()));
+  const made = new Set(Array.from({ length: 1000 }, () => ids.create()));
   expect(made.size).toBe(1000);
   for (const id of made) expect(Buffer.from(id, 'base64url')).toHaveLength(32);
-  expect(ids.read(ids.write(ids.fresh(), session))).toBeDefined();
+  expect(ids.read(ids.write(ids.create(), session))).toBeDefined();
   for (const id of made) expect(ids.read(other.write(id, session))).toBeUndefined();
 });
 
@@ -453,7 +453,7 @@ test.runIf(hasRedis)(
       [`${prefix}.`.repeat(1000)],
       [prefix, id, version, told, 'é'.repeat(43)],
       [elsewhere.write(id, session)],
-      ...Array.from({ length: 100 }, () => [elsewhere.write(elsewhere.fresh(), session)]),
+      ...Array.from({ length: 100 }, () => [elsewhere.write(elsewhere.create(), session)]),
     ].map((one) => one.join('.'));
     for (const value of forged) {
       const reply = await at(site, `wos-session=${value}`);

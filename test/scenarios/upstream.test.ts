@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { SignJWT, generateKeyPair, exportJWK } from 'jose';
 import { createVerifier } from '../../src/access-token.js';
-import { createKeys } from '../../src/keys.js';
+import { createJWKS } from '../../src/keys.js';
 import { seal } from '../../src/seal.js';
 import { fingerprint, newTransaction, sealTransaction } from '../../src/transaction.js';
 import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
@@ -339,7 +339,7 @@ test('C03 the second of expiry is expired, the one before holds, and ahead of it
       [exp + 1, 'expired'],
     ] as const) {
       const clock = () => now * 1000;
-      const keys = createKeys({ fetchKeys: () => Promise.resolve(jwks), now: clock, patience: 1000 });
+      const keys = createJWKS({ fetchKeys: () => Promise.resolve(jwks), now: clock, softTimeout: 1000 });
       const verdict = await createVerifier({ issuers: ['i'], clientId: 'c', now: clock, keys })(token);
       expect(verdict.kind).toBe(kind);
     }

@@ -51,7 +51,7 @@ export const whoami: Handler = (req, res) => {
   const { auth, user } = req as WithAuth;
   const told =
     auth.type === null
-      ? { reason: auth.reason, signInUrl: auth.signInUrl }
+      ? { reason: auth.reason, loginUrl: auth.loginUrl }
       : { type: auth.type, ...(auth.user ? { sessionId: auth.sessionId } : {}) };
   json(res, { email: user?.email ?? null, ...told });
 };

@@ -47,10 +47,10 @@ app.get('/account', requireAuth(), (req, res) => {
 function narrowed({ auth: who }: Request): string {
   switch (who.type) {
     case null: {
-      const { user, signInUrl, reason }: { user: null; signInUrl: string; reason: string } = who;
+      const { user, loginUrl, reason }: { user: null; loginUrl: string; reason: string } = who;
       // @ts-expect-error -- signed out
       who.sessionId;
-      return signInUrl + reason + String(user);
+      return loginUrl + reason + String(user);
     }
     case 'session':
       return ((one: SessionAuth) => one.sessionId + one.user.email)(who);

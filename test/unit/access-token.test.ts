@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { createVerifier } from '../../src/access-token.js';
-import { createKeys } from '../../src/keys.js';
+import { createJWKS } from '../../src/keys.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';
 
 const keys = corpusKeys('jwt-keys') as { now: number; issuer: string; clientId: string; jwks: JSONWebKeySet };
@@ -15,7 +15,7 @@ interface TokenRow extends Row {
 }
 
 function verifier() {
-  const set = createKeys({ fetchKeys: () => Promise.resolve(keys.jwks), now, patience: 1000 });
+  const set = createJWKS({ fetchKeys: () => Promise.resolve(keys.jwks), now, softTimeout: 1000 });
   return createVerifier({ issuers: [keys.issuer], clientId: keys.clientId, now, keys: set });
 }
 
@@ -90,7 +90,7 @@ test('exp is exclusive: valid a second before, expired at the very second', asyn
     [exp + 1, 'expired'],
   ] as const) {
     const clock = () => at * 1000;
-    const set = createKeys({ fetchKeys: () => Promise.resolve(keys.jwks), now: clock, patience: 1000 });
+    const set = createJWKS({ fetchKeys: () => Promise.resolve(keys.jwks), now: clock, softTimeout: 1000 });
     const verify = createVerifier({ issuers: [keys.issuer], clientId: keys.clientId, now: clock, keys: set });
     expect((await verify(row.token)).kind).toBe(kind);
   }

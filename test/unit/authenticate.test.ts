@@ -1,18 +1,18 @@
 import { expect, test } from 'vitest';
 import type { Claims } from '../../src/access-token.js';
 import { createAuthenticator } from '../../src/authenticate.js';
-import { createRenewal } from '../../src/renewal.js';
-import { createKeeping } from '../../src/keeping.js';
+import { createTokenRefresh } from '../../src/renewal.js';
+import { createSessionStorage } from '../../src/keeping.js';
 import { createRefresh } from '../../src/refresh.js';
 import { createRevocation } from '../../src/revocation.js';
 import type { Session } from '../../src/session.js';
-import type { Answer, Tokens } from '../../src/workos.js';
+import type { ApiResult, Tokens } from '../../src/workos.js';
 
 const NOW = Date.UTC(2026, 0, 1);
 
 function sessionWith(claims: object): Session {
   const accessToken = `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2ln`;
-  return { accessToken, refreshToken: 'rt', user: { id: 'user_1' } as Session['user'], own: {} };
+  return { accessToken, refreshToken: 'rt', user: { id: 'user_1' } as Session['user'], extension: {} };
 }
 
 function claimsOf({ accessToken }: Session): Claims {
@@ -22,13 +22,13 @@ function claimsOf({ accessToken }: Session): Claims {
 test('a refresh ahead that hangs delays one request, and is waited for by no other until it comes', async () => {
   let clock = NOW;
   let calls = 0;
-  let answer: (value: Answer<Tokens>) => void = () => undefined;
+  let answer: (value: ApiResult<Tokens>) => void = () => undefined;
   const now = () => clock;
   const old = sessionWith({ sub: 'user_1', sid: 's', iat: NOW / 1000 - 270, exp: NOW / 1000 + 30 });
   const next = sessionWith({ sub: 'user_1', sid: 's', iat: NOW / 1000, exp: NOW / 1000 + 300 });
   const verify = (token: string) =>
     ({ kind: 'valid', claims: claimsOf({ accessToken: token } as Session) }) as const;
-  const renew = createRenewal({
+  const renew = createTokenRefresh({
     verify,
     seal: () => Promise.resolve('sealed'),
     onRefreshed: () => undefined,
@@ -41,7 +41,7 @@ test('a refresh ahead that hangs delays one request, and is waited for by no oth
   const refresh = createRefresh({ clientId: 'c', now, renew });
   const passwords = ['a-password-for-tests-and-for-nothing-else'] as const;
   const seal = () => Promise.resolve('sealed');
-  const keeping = createKeeping({
+  const storage = createSessionStorage({
     mode: 'cookie',
     store: undefined,
     passwords,
@@ -52,23 +52,23 @@ test('a refresh ahead that hangs delays one request, and is waited for by no oth
   });
   const revocation = createRevocation({ store: undefined, now });
   const { authenticate } = createAuthenticator({
-    keeping,
+    storage,
     verify,
     refresh,
     revocation,
     memoryBytes: 1_048_576,
     now,
-    patience: 20,
+    softTimeout: 20,
   });
 
-  expect(await authenticate(['cookie'], () => true)).toMatchObject({ kind: 'active', session: old });
+  expect(await authenticate(['cookie'], () => true)).toMatchObject({ kind: 'authenticated', session: old });
   const second = authenticate(['cookie'], () => true);
   expect(second).not.toBeInstanceOf(Promise);
-  expect(second).toMatchObject({ kind: 'active', session: old });
+  expect(second).toMatchObject({ kind: 'authenticated', session: old });
   expect(calls).toBe(1);
 
-  answer({ kind: 'granted', value: next as unknown as Tokens });
+  answer({ kind: 'ok', value: next as unknown as Tokens });
   clock += 10_000;
-  expect(await authenticate(['cookie'], () => true)).toMatchObject({ kind: 'active', sealed: 'sealed' });
+  expect(await authenticate(['cookie'], () => true)).toMatchObject({ kind: 'authenticated', sealed: 'sealed' });
   expect(calls).toBe(1);
 });

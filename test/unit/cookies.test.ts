@@ -184,13 +184,13 @@ test('all flows are cleared at once, and no other cookie', () => {
 test('an arrival lives ten seconds, where the session goes it goes, and it ends with it', () => {
   const strict = createCookies({ ...config, sameSite: 'strict', domain: 'example.com' });
   const set = sent(undefined, (_req, res) => {
-    strict.setArrival(res, 'abc');
+    strict.setSignInMarker(res, 'abc');
   });
   const attributes = 'Domain=example.com; Path=/; HttpOnly; SameSite=Strict';
   expect(set).toEqual([`wos-signed-in=abc; Max-Age=10; ${attributes}`]);
   const values = 'wos-signed-in=a; wos-signed-in=b; other=x; wos-signed-in=c; wos-signed-in=d';
-  expect(strict.arrivalValues(request(values))).toEqual(['a', 'b', 'c']);
-  for (const clear of [strict.clearArrival, strict.clearSession]) {
+  expect(strict.signInMarkerValues(request(values))).toEqual(['a', 'b', 'c']);
+  for (const clear of [strict.clearSignInMarker, strict.clearSession]) {
     expect(sent('wos-signed-in=a', clear)).toContain(`wos-signed-in=; Max-Age=0; ${attributes}`);
     expect(sent('other=a', clear).join()).not.toContain('wos-signed-in');
   }

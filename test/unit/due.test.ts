@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { dueAt } from '../../src/refresh.js';
+import { refreshDueAt } from '../../src/refresh.js';
 
 const EXP = 1_000_000;
 const claims = (iat: unknown) =>
-  ({ iss: 'i', sub: 'u', sid: 's', exp: EXP, iat }) as Parameters<typeof dueAt>[0];
+  ({ iss: 'i', sub: 'u', sid: 's', exp: EXP, iat }) as Parameters<typeof refreshDueAt>[0];
 
 test.each([
   ['an hour of life', EXP - 3600, 60],
@@ -15,5 +15,5 @@ test.each([
   ['a start at its end', EXP, 60],
   ['a start behind its end', EXP + 5, 60],
 ])('%s: due %3$s seconds ahead', (_, iat, ahead) => {
-  expect(dueAt(claims(iat))).toBe((EXP - ahead) * 1000);
+  expect(refreshDueAt(claims(iat))).toBe((EXP - ahead) * 1000);
 });

@@ -2,19 +2,19 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { Claims } from '../../src/access-token.js';
 import { resolveConfig } from '../../src/config/index.js';
-import { createSessionMemory, type Verified } from '../../src/memory.js';
+import { createSessionCache, type VerifiedSession } from '../../src/memory.js';
 import type { Session } from '../../src/session.js';
 
 const MINUTE = 60_000;
 const MIB = 1_048_576;
 
-function verified(id: number, expiresAt: number): Verified {
+function verified(id: number, expiresAt: number): VerifiedSession {
   const claims: Claims = { iss: 'i', sub: `user_${id}`, sid: `s${id}`, iat: 0, exp: expiresAt / 1000 };
   const user = { id: claims.sub } as Session['user'];
   return {
-    kind: 'active',
+    kind: 'authenticated',
     claims,
-    session: { accessToken: 'x'.repeat(900), refreshToken: 'r', user, own: {} },
+    session: { accessToken: 'x'.repeat(900), refreshToken: 'r', user, extension: {} },
   };
 }
 
@@ -26,68 +26,68 @@ function valueOf(id: number): string {
 
 test('the same object is recalled until its token is due, and no longer than ten minutes', () => {
   let clock = 0;
-  const memory = createSessionMemory(MIB, () => clock);
+  const memory = createSessionCache(MIB, () => clock);
   const [short, long] = [verified(1, 5 * MINUTE), verified(2, 60 * MINUTE)];
-  memory.remember(valueOf(1), short, false);
-  memory.remember(valueOf(2), long, false);
-  expect(memory.recall(valueOf(1))).toBe(short);
+  memory.set(valueOf(1), short, false);
+  memory.set(valueOf(2), long, false);
+  expect(memory.get(valueOf(1))).toBe(short);
   clock = 5 * MINUTE;
-  expect(memory.recall(valueOf(1))).toBeUndefined();
-  expect(memory.recall(valueOf(2))).toBe(long);
+  expect(memory.get(valueOf(1))).toBeUndefined();
+  expect(memory.get(valueOf(2))).toBe(long);
   clock = 10 * MINUTE;
-  expect(memory.recall(valueOf(2))).toBeUndefined();
+  expect(memory.get(valueOf(2))).toBeUndefined();
 });
 
 test('it is bounded in bytes, and what was used last stays', () => {
-  const memory = createSessionMemory(MIB, () => 0);
+  const memory = createSessionCache(MIB, () => 0);
   const session = verified(0, 60 * MINUTE);
   for (let id = 0; id < 1000; id += 1) {
-    memory.remember(valueOf(id), session, false);
-    expect(memory.recall(valueOf(0)), String(id)).toBe(session);
+    memory.set(valueOf(id), session, false);
+    expect(memory.get(valueOf(0)), String(id)).toBe(session);
   }
-  const kept = Array.from({ length: 1000 }, (_, id) => memory.recall(valueOf(id))).filter(Boolean).length;
+  const kept = Array.from({ length: 1000 }, (_, id) => memory.get(valueOf(id))).filter(Boolean).length;
   expect(kept).toBeGreaterThan(50);
   expect(kept).toBeLessThan(MIB / valueOf(0).length);
 });
 
 test('what is offered is remembered from its second time on, and what comes once takes no room from it', () => {
-  const memory = createSessionMemory(MIB, () => 0);
+  const memory = createSessionCache(MIB, () => 0);
   const session = verified(0, 60 * MINUTE);
   memory.offer(valueOf(0), session, false);
-  expect(memory.recall(valueOf(0))).toBeUndefined();
+  expect(memory.get(valueOf(0))).toBeUndefined();
   memory.offer(valueOf(0), session, false);
-  expect(memory.recall(valueOf(0))).toBe(session);
+  expect(memory.get(valueOf(0))).toBe(session);
   for (let id = 1; id < 10_000; id += 1) memory.offer(valueOf(id), verified(id, 60 * MINUTE), false);
-  expect(memory.recall(valueOf(0))).toBe(session);
-  expect(memory.recall(valueOf(9999))).toBeUndefined();
+  expect(memory.get(valueOf(0))).toBe(session);
+  expect(memory.get(valueOf(9999))).toBeUndefined();
 });
 
 test('of many who come in turn, all are remembered', () => {
-  const memory = createSessionMemory(64 * MIB, () => 0);
+  const memory = createSessionCache(64 * MIB, () => 0);
   const ids = Array.from({ length: 5000 }, (_, id) => id);
   for (let round = 0; round < 2; round += 1)
     for (const id of ids) memory.offer(valueOf(id), verified(id, 60 * MINUTE), false);
-  expect(ids.filter((id) => !memory.recall(valueOf(id)))).toEqual([]);
+  expect(ids.filter((id) => !memory.get(valueOf(id)))).toEqual([]);
 });
 
 test('of many who come once, hardly anybody is remembered', () => {
-  const memory = createSessionMemory(64 * MIB, () => 0);
+  const memory = createSessionCache(64 * MIB, () => 0);
   const ids = Array.from({ length: 100_000 }, (_, id) => id);
   for (const id of ids) memory.offer(valueOf(id), verified(id, 60 * MINUTE), false);
-  expect(ids.filter((id) => memory.recall(valueOf(id))).length).toBeLessThan(50);
+  expect(ids.filter((id) => memory.get(valueOf(id))).length).toBeLessThan(50);
 });
 
 test('what is forgotten, or switched off, is not recalled; a value with the same end is another', () => {
-  const memory = createSessionMemory(MIB, () => 0);
-  memory.remember(valueOf(1), verified(1, MINUTE * 5), false);
-  expect(memory.recall(valueOf(1).replace('xx', 'xy'))).toBeUndefined();
-  memory.forget(valueOf(1));
-  expect(memory.recall(valueOf(1))).toBeUndefined();
-  const off = createSessionMemory(0, () => 0);
-  off.remember(valueOf(1), verified(1, MINUTE * 5), false);
+  const memory = createSessionCache(MIB, () => 0);
+  memory.set(valueOf(1), verified(1, MINUTE * 5), false);
+  expect(memory.get(valueOf(1).replace('xx', 'xy'))).toBeUndefined();
+  memory.delete(valueOf(1));
+  expect(memory.get(valueOf(1))).toBeUndefined();
+  const off = createSessionCache(0, () => 0);
+  off.set(valueOf(1), verified(1, MINUTE * 5), false);
   off.offer(valueOf(1), verified(1, MINUTE * 5), false);
   off.offer(valueOf(1), verified(1, MINUTE * 5), false);
-  expect(off.recall(valueOf(1))).toBeUndefined();
+  expect(off.get(valueOf(1))).toBeUndefined();
 });
 
 test('`sessionMemory` is false or a size that makes sense', () => {

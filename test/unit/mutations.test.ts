@@ -3,7 +3,7 @@ import * as iron from 'iron-webcrypto';
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose';
 import { expect, test } from 'vitest';
 import { createVerifier } from '../../src/access-token.js';
-import { createKeys } from '../../src/keys.js';
+import { createJWKS } from '../../src/keys.js';
 import { open, seal } from '../../src/seal.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';
 
@@ -125,7 +125,7 @@ function isStrict(token: string): boolean {
 test(`${COUNT} mutated tokens: what jose verifies and nothing else`, async () => {
   const random = numbers(2);
   const now = () => NOW;
-  const keys = createKeys({ fetchKeys: () => Promise.resolve(jwks), now, patience: 1000 });
+  const keys = createJWKS({ fetchKeys: () => Promise.resolve(jwks), now, softTimeout: 1000 });
   const verify = createVerifier({ issuers: [ISSUER], clientId: 'client_1', now, keys });
   const rows = [tokenOf(HEADER, PAYLOAD), tokenOf(HEADER, PAYLOAD.replace('user_1', 'user_2'))];
   rows.push(...corpus<Row & { token: string }>('jwts').map(({ token }) => token));

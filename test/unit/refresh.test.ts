@@ -3,12 +3,12 @@ import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { AuthKitError } from '../../src/errors.js';
 import { createRefresh } from '../../src/refresh.js';
-import { createRenewal } from '../../src/renewal.js';
+import { createTokenRefresh } from '../../src/renewal.js';
 import { toSession, type Session } from '../../src/session.js';
 
 const token = (payload: object) => `x.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.x`;
 
-const down = { kind: 'unreachable', error: new AuthKitError('upstream_unavailable', 'down') };
+const down = { kind: 'unavailable', error: new AuthKitError('upstream_unavailable', 'down') };
 const refused = { kind: 'refused', error: new AuthKitError('code_exchange_failed', 'no') };
 const step = { kind: 'refused', error: new AuthKitError('sso_required', 'sso') };
 
@@ -44,14 +44,14 @@ function refreshing({
   const asked: unknown[] = [];
   const told: unknown[] = [];
   const granted = () => ({
-    kind: 'granted',
+    kind: 'ok',
     value: {
       accessToken: token({ sub: 'u', exp: 7200 }),
       refreshToken: `rt_${asked.length + 1}`,
       user: { id: 'u' },
     },
   });
-  const renew = createRenewal({
+  const renew = createTokenRefresh({
     refresh: (refreshToken, organizationId) => {
       asked.push([refreshToken, organizationId]);
       if (asked.length > 20 * ENOUGH) return Promise.resolve(refused as never);
@@ -69,7 +69,7 @@ function refreshing({
 test('a result is remembered for its organization, until the new token has run out', async () => {
   let clock = 1000;
   const { run, asked, told } = refreshing({ now: () => clock });
-  expect(await run(session(), undefined)).toMatchObject({ kind: 'renewed', sealed: 'sealed' });
+  expect(await run(session(), undefined)).toMatchObject({ kind: 'refreshed', sealed: 'sealed' });
   await run(session(), undefined);
   await run(session(), 'org_1');
   expect(asked).toEqual([
@@ -101,7 +101,12 @@ test('a refusal is the end, remembered for a minute, and told as such', async ()
 
 test('an outage is not remembered, and holds back only what is ahead of time, for ten seconds', async () => {
   let clock = 1000;
-  const { run, asked, mayTryAhead, postpone } = refreshing({ answer: down, now: () => clock });
+  const {
+    run,
+    asked,
+    canRefreshAhead: mayTryAhead,
+    backOff: postpone,
+  } = refreshing({ answer: down, now: () => clock });
   expect(mayTryAhead(session())).toBe(true);
   expect(await run(session(), undefined)).toEqual(down);
   await run(session(), undefined);
@@ -118,7 +123,11 @@ test('an outage is not remembered, and holds back only what is ahead of time, fo
 
 test('new tokens end what an outage held back: who still has the old ones gets them at once', async () => {
   let isDown = true;
-  const { run, mayTryAhead, postpone } = refreshing({ answer: () => (isDown ? down : undefined) });
+  const {
+    run,
+    canRefreshAhead: mayTryAhead,
+    backOff: postpone,
+  } = refreshing({ answer: () => (isDown ? down : undefined) });
   await run(session(), undefined);
   expect(mayTryAhead(session())).toBe(false);
   isDown = false;
@@ -137,7 +146,7 @@ test('what one organization demands is asked about once, and leaves the tokens t
   expect(await run(session(), 'org_sso')).toEqual(step);
   expect(asked).toEqual([['rt', 'org_sso']]);
   const [other, again] = await Promise.all([run(session(), undefined), run(session(), 'org_sso')]);
-  expect({ other: other.kind, again }).toEqual({ other: 'renewed', again: step });
+  expect({ other: other.kind, again }).toEqual({ other: 'refreshed', again: step });
   expect(asked).toEqual([
     ['rt', 'org_sso'],
     ['rt', undefined],
@@ -152,7 +161,7 @@ test.each([
   const { run, asked } = refreshing({ answer: (id) => (id === 'org_1' ? answer : undefined) });
   const [first, second] = await Promise.all([run(session(), 'org_1'), run(session(), 'org_2')]);
   expect(first.kind).toBe(answer.kind);
-  expect(second.kind).toBe(answer === refused ? 'refused' : 'renewed');
+  expect(second.kind).toBe(answer === refused ? 'refused' : 'refreshed');
   expect(asked).toEqual(expected.map((id) => ['rt', id]));
 });
 
@@ -181,25 +190,25 @@ test.each([
   [{ kind: 'invalid', reason: 'issuer' }, 'u', 'WorkOS sent an access token that does not hold (issuer)'],
   [{ kind: 'expired' }, 'u', 'WorkOS sent an access token that has expired by the clock of this server'],
   [{ kind: 'valid', claims: { sub: 'v' } }, 'u', 'WorkOS sent an access token of another user'],
-  [{ kind: 'unknown' }, 'v', 'WorkOS sent an access token of another user'],
+  [{ kind: 'unavailable' }, 'v', 'WorkOS sent an access token of another user'],
 ])('a new token that is judged %j is not believed', async (verdict, sub, message) => {
   const value = { accessToken: token({ sub }), refreshToken: 'rt_2', user: { id: 'u' } };
-  const { run } = refreshing({ verdict, answer: { kind: 'granted', value } });
-  expect(await run(session(), undefined)).toMatchObject({ kind: 'unreachable', error: { message } });
+  const { run } = refreshing({ verdict, answer: { kind: 'ok', value } });
+  expect(await run(session(), undefined)).toMatchObject({ kind: 'unavailable', error: { message } });
 });
 
 test('keys that cannot be had lose no tokens; another person does, and so does what breaks on the way', async () => {
-  expect(await refreshing({ verdict: { kind: 'unknown' } }).run(session(), undefined)).toMatchObject({
-    kind: 'renewed',
+  expect(await refreshing({ verdict: { kind: 'unavailable' } }).run(session(), undefined)).toMatchObject({
+    kind: 'refreshed',
   });
   const value = { accessToken: token({ sub: 'u' }), refreshToken: 'rt_2', user: { id: 'v' } };
-  expect(await refreshing({ answer: { kind: 'granted', value } }).run(session(), undefined)).toMatchObject({
-    kind: 'unreachable',
+  expect(await refreshing({ answer: { kind: 'ok', value } }).run(session(), undefined)).toMatchObject({
+    kind: 'unavailable',
     error: { message: 'WorkOS sent the session of another user' },
   });
   const cause = new Error('no entropy');
   expect(await refreshing({ seal: () => Promise.reject(cause) }).run(session(), undefined)).toMatchObject({
-    kind: 'unreachable',
+    kind: 'unavailable',
     error: { message: 'the session could not be refreshed', cause },
   });
 });

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { open, seal } from '../../src/seal.js';
 import {
-  identityIn,
-  identityOf,
+  sessionIdentityIn,
+  sessionIdentityOf,
   openSession,
-  renewed,
+  withTokens,
   sealSession,
   sessionIdOf,
   toSession,
@@ -26,15 +26,15 @@ async function again(payload: object) {
 }
 
 test('a session keeps what it is made of, through its seal, and nothing else', async () => {
-  const own = { authenticatedAt: 5, data: { plan: 'pro' } };
-  const session = toSession({ ...full, oauthTokens: 'secret' } as never, own);
-  expect(session).toEqual({ ...full, own });
+  const extension = { authenticatedAt: 5, data: { plan: 'pro' } };
+  const session = toSession({ ...full, oauthTokens: 'secret' } as never, extension);
+  expect(session).toEqual({ ...full, extension });
   expect(openSession(await sealSession(session, PASSWORD), [PASSWORD], 0)).toEqual(session);
   const bare = toSession(tokens, {});
-  expect(Object.keys(bare).sort()).toEqual(['accessToken', 'own', 'refreshToken', 'user']);
+  expect(Object.keys(bare).sort()).toEqual(['accessToken', 'extension', 'refreshToken', 'user']);
   const reopened = openSession(await sealSession(bare, PASSWORD), [PASSWORD], 0)!;
   expect(reopened).toEqual(bare);
-  expect(Object.keys(reopened.own)).toEqual([]);
+  expect(Object.keys(reopened.extension)).toEqual([]);
 });
 
 test('the six fields lie in the seal as every SDK reads them, and ours under a key of its own', async () => {
@@ -47,14 +47,14 @@ test('the six fields lie in the seal as every SDK reads them, and ours under a k
 
 test('a refresh keeps who acts and how they signed in, and takes what is new', () => {
   const before = toSession(full, { authenticatedAt: 5 });
-  const after = renewed(before, { ...tokens, refreshToken: 'rt_2', organizationId: 'org_2' });
+  const after = withTokens(before, { ...tokens, refreshToken: 'rt_2', organizationId: 'org_2' });
   expect(after).toEqual({
     ...full,
     refreshToken: 'rt_2',
     organizationId: 'org_2',
-    own: { authenticatedAt: 5 },
+    extension: { authenticatedAt: 5 },
   });
-  expect(renewed(before, { ...tokens, authenticationMethod: 'Password' })).toMatchObject({
+  expect(withTokens(before, { ...tokens, authenticationMethod: 'Password' })).toMatchObject({
     authenticationMethod: 'Password',
   });
 });
@@ -87,10 +87,10 @@ test('what does not have its form is left out', async () => {
     organizationId: '',
     authkitExpress: { purpose: 'session', authenticatedAt: 'x' },
   };
-  expect(await again({ ...tokens, ...odd })).toEqual({ ...tokens, own: {} });
-  expect(await again({ ...tokens, authkitExpress: null })).toEqual({ ...tokens, own: {} });
-  expect(await again({ ...tokens, authkitExpress: { data: 0 } })).toEqual({ ...tokens, own: { data: 0 } });
-  expect(await again({ ...tokens, impersonator: [] })).toEqual({ ...tokens, own: {} });
+  expect(await again({ ...tokens, ...odd })).toEqual({ ...tokens, extension: {} });
+  expect(await again({ ...tokens, authkitExpress: null })).toEqual({ ...tokens, extension: {} });
+  expect(await again({ ...tokens, authkitExpress: { data: 0 } })).toEqual({ ...tokens, extension: { data: 0 } });
+  expect(await again({ ...tokens, impersonator: [] })).toEqual({ ...tokens, extension: {} });
 });
 
 test('the session id is that of the access token, if it has one', () => {
@@ -102,9 +102,9 @@ test('the session id is that of the access token, if it has one', () => {
 test('a session is known by its id, its user and when its token was issued, and what has no form of these is nobody', () => {
   const accessToken = token({ sid: 'session_1', sub: 'user_of_the_token', iat: 5 });
   const identity = { sessionId: 'session_1', userId: 'user_1', issuedAt: 5 };
-  expect(identityOf(toSession({ ...tokens, accessToken }, {}))).toEqual(identity);
-  expect(identityIn({ sid: 'session_1', sub: 'user_1', iat: 5 })).toEqual(identity);
+  expect(sessionIdentityOf(toSession({ ...tokens, accessToken }, {}))).toEqual(identity);
+  expect(sessionIdentityIn({ sid: 'session_1', sub: 'user_1', iat: 5 })).toEqual(identity);
   const nobody = { sessionId: undefined, userId: '', issuedAt: 0 };
   for (const claims of [{}, { sid: 1, sub: 1, iat: '5' }, { sid: '', sub: '' }])
-    expect(identityIn(claims)).toEqual(nobody);
+    expect(sessionIdentityIn(claims)).toEqual(nobody);
 });

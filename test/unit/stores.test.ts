@@ -265,11 +265,11 @@ describe('entries', () => {
       },
     };
     const door = shared(moody);
-    expect(await door.get('user', 'a')).toEqual({ kind: 'unreachable' });
-    for (let i = 0; i < 100; i += 1) expect(await door.get('user', 'a')).toEqual({ kind: 'unreachable' });
+    expect(await door.get('user', 'a')).toEqual({ kind: 'unavailable' });
+    for (let i = 0; i < 100; i += 1) expect(await door.get('user', 'a')).toEqual({ kind: 'unavailable' });
     expect(asked).toBe(1);
     hangs = false;
-    while ((await door.get('user', 'a')).kind === 'unreachable') await wait(50);
+    while ((await door.get('user', 'a')).kind === 'unavailable') await wait(50);
     expect(asked).toBe(2);
   });
 
@@ -285,7 +285,7 @@ describe('entries', () => {
     let call = 0;
     const broken: Store = { ...store, set: () => wrongs[call++ % 3]!() };
     const door = shared(broken);
-    for (let i = 0; i < 6; i += 1) expect(await door.put('user', 'a', 'x', 1)).toBe('unreachable');
+    for (let i = 0; i < 6; i += 1) expect(await door.put('user', 'a', 'x', 1)).toBe('unavailable');
     expect(await door.get('user', 'a')).toEqual({ kind: 'miss' });
     expect(call).toBe(6);
   });
