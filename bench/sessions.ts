@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createTestWorkOS, type TestWorkOS } from 'authkit-express/testing';
-import { open } from '../src/seal.js';
+import { open } from '../src/session/seal.js';
 
 /** Many people, signed in at a WorkOS in this process, and cookies of theirs. */
 export interface Sessions {

@@ -7,7 +7,7 @@ await build({
   absWorkingDir: fileURLToPath(new URL('..', import.meta.url)),
   entryPoints: {
     index: 'src/index.ts',
-    cli: 'src/cli.ts',
+    cli: 'src/cli/index.ts',
     redis: 'src/stores/redis.ts',
     testing: 'src/testing/index.ts',
   },

@@ -1,46 +1,52 @@
 import type { User as WorkOSUser } from '@workos-inc/node';
-import type { Auth } from './auth.js';
+import type { Auth } from './auth/principal.js';
 
-export { authkit } from './authkit.js';
+export { authkit } from './authkit/index.js';
 export { AuthKitError } from './errors.js';
-export { protectedResource } from './protected-resource.js';
-export { requireAuth, signedIn } from './require-auth.js';
+export { protectedResource } from './auth/protected-resource.js';
+export { requireAuth, signedIn } from './auth/require-auth.js';
 export { sso } from './sso/index.js';
-export type { SSO, SSOOptions, SSOSignInOptions, SSOSignInResult, SSOSignInUrlOptions } from './sso/index.js';
-export type { SSOProfile } from './session.js';
-export type { AuthKit } from './authkit.js';
+export type { SSO } from './sso/index.js';
+export type {
+  SSOOptions,
+  SSOSignInOptions,
+  SSOSignInResult,
+  SSOSignInUrlOptions,
+} from './config/sso-options.js';
+export type { SSOProfile } from './session/sealed-session.js';
+export type { AuthKit } from './authkit/index.js';
 export type {
   ApiKeyAuth,
   Auth,
-  BearerAuth,
-  Principal as Caller,
   AuthType as Credential,
+  BearerAuth,
   MachineAuth,
+  Principal as Caller,
   SessionAuth,
   SignedIn,
   SignedOut,
-} from './auth.js';
-export type { Claims, CustomClaims, TokenClaims } from './access-token.js';
+} from './auth/principal.js';
+export type { Claims, CustomClaims, TokenClaims } from './workos/access-token.js';
 export type { AuthKitErrorCode } from './errors.js';
 export type { AuthKitEvents } from './events.js';
-export type { Check, GuardRule, Unauthenticated } from './guard-rule.js';
-export type { ProtectedResourceOptions } from './config/resource.js';
-export type { ProtectedResource } from './protected-resource.js';
-export type { OneOrMore, Rule } from './rules.js';
-export type { ActiveSession, Management } from './management.js';
-export { expressStore } from './stores/index.js';
-export type { WebhookEvent, WebhookOptions } from './webhooks.js';
-export type { ExpressSessionStore, ExpressStoreOptions, Store } from './stores/index.js';
+export type { Check, GuardRule, Unauthenticated } from './auth/guard-rule.js';
+export type { ProtectedResource, ProtectedResourceOptions } from './auth/protected-resource.js';
+export type { OneOrMore, Rule } from './auth/rule.js';
+export type { ActiveSession, Management } from './authkit/session-management.js';
+export { expressStore } from './stores/express-session.js';
+export type { WebhookEvent, WebhookOptions } from './routes/webhooks.js';
+export type { ExpressSessionStore, ExpressStoreOptions } from './stores/express-session.js';
+export type { Store } from './stores/index.js';
 export type {
   AuthKitOptions,
   ErrorContext,
-  SessionRefreshResult,
   OnSuccessResult as SignInDecision,
+  SessionRefreshResult,
   SignInOptions,
   SignInResult,
   SignInUrlOptions,
   SignUpAttributes,
-} from './options.js';
+} from './config/options.js';
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- how Express lets packages add to a request

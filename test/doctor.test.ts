@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { authkit, AuthKitError } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';
-import { runChecks, type Finding, type DoctorInput } from '../src/doctor/index.js';
+import { runChecks, type Finding, type DoctorInput } from '../src/cli/doctor.js';
 import { ROOT } from './support/documentation.js';
 import { environmentOf } from './support/example.js';
 

@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { SignInOptions } from 'authkit-express';
-import { authKitParameters, PROVIDERS, ssoParameters } from '../src/authorization/index.js';
-import type { SSOSignInOptions } from '../src/sso/options.js';
+import { authKitParameters, ssoParameters } from '../src/config/authorization-parameters.js';
+import { PROVIDERS } from '../src/config/providers.js';
+import type { SSOSignInOptions } from '../src/config/sso-options.js';
 
 interface Described {
   name: string;

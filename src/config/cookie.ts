@@ -1,21 +1,13 @@
+import type { CookieConfig } from '../http/cookies.js';
 import { number } from './credentials.js';
-import { isRecord, variable, type Problems } from './problems.js';
-
-export interface CookieConfig {
-  readonly name: string;
-  readonly domain: string | undefined;
-  readonly sameSite: 'lax' | 'strict' | 'none';
-  /** Seconds. */
-  readonly maxAge: number;
-  /** Follows from the redirect URI. */
-  readonly secure: boolean;
-}
+import { isRecord, type Problems, variable } from './problems.js';
 
 /** 400 days: browsers keep no cookie longer (RFC 6265bis section 5.5). */
 const LONGEST = 34_560_000;
 
 /** RFC 6265 section 4.1.1, `token`. */
 const NAME = /^[\w!#$%&'*+\-.^`|~]{1,64}$/;
+
 const DOMAIN = /^(?!-)[a-z\d-]{1,63}(?:\.(?!-)[a-z\d-]{1,63})+$/i;
 
 const KEYS = { name: true, domain: true, sameSite: true, maxAge: true } as const;

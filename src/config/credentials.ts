@@ -1,10 +1,12 @@
-import { isRecord, variable, type Problems } from './problems.js';
+import { isRecord, type Problems, variable } from './problems.js';
 
 const MIN_BYTES = 32;
+
 const MIN_CHARACTERS = 10;
 
 /** What goes into a header is visible ASCII; the rest would fail there, long after the start. */
 const WORD = /^[\u0021-\u007e]+$/;
+
 /** An address may have a name in any script. */
 export const ADDRESS = /^[^\u0000-\u0020\u007f]+$/;
 

@@ -1,4 +1,4 @@
-import type { AuthKitOptions } from '../options.js';
+import type { AuthKitOptions } from './options.js';
 import type { Problems } from './problems.js';
 
 /** Where our routes are: below the mount point, and as browsers see them. */

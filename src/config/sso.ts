@@ -1,7 +1,7 @@
-import { ssoParameters } from '../authorization/index.js';
-import type { SSOOptions, SSOSignInOptions } from '../sso/options.js';
-import { assertOptions, common, hooks, throwAll, type Config, type InstanceDefaults } from './common.js';
+import { ssoParameters } from './authorization-parameters.js';
+import { assertOptions, common, type Config, hooks, type InstanceDefaults, throwAll } from './index.js';
 import { Problems } from './problems.js';
+import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
 
 /** {@link SSOOptions} and the environment, complete and checked. */
 export interface SSOConfig extends Config {
@@ -55,6 +55,7 @@ const DEFAULTS: InstanceDefaults<SSOSignInOptions> = {
 
 /** A working day, in seconds: nothing at WorkOS ends the session earlier. */
 const LIFETIME = 28_800;
+
 const LONGEST = 34_560_000;
 
 /**

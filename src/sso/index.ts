@@ -1,31 +1,38 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createErrorResponder } from '../answer.js';
-import { ssoParameters } from '../authorization/index.js';
-import { createCallback } from '../callback.js';
-import { resolveSSOConfig, type SSOConfig } from '../config/index.js';
-import { createCookies } from '../cookies.js';
-import type { BearerVerifiers } from '../credentials.js';
-import { createAuthRouter, type AuthRouter } from '../door.js';
+import type { BearerVerifiers } from '../auth/bearer-token.js';
+import { createAuthenticateRequest, createAuthenticate } from '../auth/request-auth.js';
+import { type AuthRouter, createAuthRouter } from '../routes/router.js';
+import { ssoParameters } from '../config/authorization-parameters.js';
+import { softTimeoutOf } from '../config/index.js';
+import type { SSOOptions, SSOSignInOptions, SSOSignInUrlOptions } from '../config/sso-options.js';
+import { resolveSSOConfig, type SSOConfig } from '../config/sso.js';
 import { AuthKitError } from '../errors.js';
-import { isRequest } from '../http.js';
-import { createLogin } from '../login.js';
-import { createEndSession, createLogout } from '../logout.js';
-import { createRedirectLoopGuard } from '../lost-sessions.js';
-import { createAuthenticate, createSignOut, type Methods } from '../methods.js';
-import { createAuthorizationRequest, type StartSignIn } from '../sign-in.js';
-import { oncePerState } from '../sign-in-completion.js';
-import { softTimeoutOf } from '../visit.js';
-import { createAuthenticateRequest } from '../visits.js';
-import { createWorkOSClient } from '../workos.js';
-import { createSSOAuthenticator } from './authenticator.js';
-import { createProfileExchange } from './exchange.js';
-import type { SSOOptions, SSOSignInOptions, SSOSignInUrlOptions } from './options.js';
-import { createIdPInitiated } from './unsolicited.js';
+import { createCookies } from '../http/cookies.js';
+import { createErrorResponder } from '../http/error-response.js';
+import { isRequest } from '../http/request.js';
+import { createAuthorizationRequest, type StartSignIn } from '../routes/authorization-request.js';
+import { createCallback } from '../routes/callback.js';
+import { oncePerState } from '../routes/code-exchange.js';
+import { createLogin } from '../routes/login.js';
+import { createEndSession, createLogout, createSignOut } from '../routes/logout.js';
+import { createRedirectLoopGuard } from '../routes/redirect-loop.js';
+import { createWorkOSClient } from '../workos/client.js';
+import { createIdPInitiated, createProfileExchange } from './code-exchange.js';
+import { createSSOAuthenticator } from './session.js';
 
-export type { SSOOptions, SSOSignInOptions, SSOSignInResult, SSOSignInUrlOptions } from './options.js';
+export type {
+  SSOOptions,
+  SSOSignInOptions,
+  SSOSignInResult,
+  SSOSignInUrlOptions,
+} from '../config/sso-options.js';
 
 /** A router with single sign-on by WorkOS's SSO API, which also gives every other request `req.auth` and `req.user`. */
-export interface SSO extends AuthRouter, Pick<Methods, 'signOut' | 'authenticate'> {
+export interface SSO extends AuthRouter {
+  /** Ends the session here. WorkOS keeps no session for standalone SSO. */
+  signOut: ReturnType<typeof createSignOut>;
+  /** The session of a request that has no response, such as a WebSocket upgrade. */
+  authenticate: ReturnType<typeof createAuthenticate>;
   /**
    * URL of the identity provider's sign-in, by way of WorkOS. Its transaction cookie is set on `res`, so it is good for
    * this browser only.

@@ -1,5 +1,5 @@
-import { log } from '../log.js';
-import type { Store } from './store.js';
+import { log } from '../events.js';
+import type { Store } from './index.js';
 
 /** A client of node-redis 4 to 6 or of ioredis 5 and 6, single or cluster, as far as a store needs it. */
 export interface RedisClient {

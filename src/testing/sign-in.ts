@@ -1,5 +1,5 @@
 import type { Impersonator, User } from '@workos-inc/node';
-import { seal } from '../seal.js';
+import { seal } from '../session/seal.js';
 import type { Directory, Person } from './directory.js';
 import type { TestUser } from './seed.js';
 import type { Sessions, TokenPair } from './sessions.js';

@@ -1,4 +1,4 @@
-import { signPayload } from '../webhook-signature.js';
+import { signPayload } from '../routes/webhooks.js';
 import { newId } from './identifier.js';
 
 /** A request as WorkOS makes it to an endpoint for webhooks. */

@@ -166,7 +166,7 @@ describe('a webhook is refused', () => {
   test.each(['[]', '"text"', 'null', '{"id":1}', '{"id":"event_1","event":"session.revoked"}', 'not JSON'])(
     'signed, but no event: %s',
     async (body) => {
-      const { signPayload } = await import('../../src/webhook-signature.js');
+      const { signPayload } = await import('../../src/routes/webhooks.js');
       const site = await world('express5', receiving());
       const timestamp = String(Date.now());
       const value = `t=${timestamp}, v1=${signPayload(timestamp, body, site.workos.webhookSecret)}`;

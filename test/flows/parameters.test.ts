@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { SignInUrlOptions } from 'authkit-express';
-import { PROVIDERS, shortName } from '../../src/authorization/index.js';
+import { PROVIDERS, shortName } from '../../src/config/providers.js';
 import { FRAMEWORKS } from '../support/apps.js';
 import { send, type Browser } from '../support/browser.js';
 import { ADA, world, type Options } from '../support/world.js';

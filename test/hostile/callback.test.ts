@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { fingerprint } from '../../src/transaction.js';
+import { fingerprint } from '../../src/http/cookies.js';
 import { FRAMEWORKS } from '../support/apps.js';
 import { NAVIGATION, type Reply } from '../support/browser.js';
 import { corpus, type Row } from '../support/corpora.js';

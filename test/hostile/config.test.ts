@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { expect, test } from 'vitest';
 import { AuthKitError } from 'authkit-express';
 import { resolveConfig } from '../../src/config/index.js';
-import { createCookies } from '../../src/cookies.js';
+import { createCookies } from '../../src/http/cookies.js';
 import type { Row } from '../support/corpora.js';
 import { random } from '../support/random.js';
 import { tryAll } from '../support/tally.js';

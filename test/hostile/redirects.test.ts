@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { safeReturnTo } from '../../src/return-to.js';
+import { safeReturnTo } from '../../src/http/return-to.js';
 import { FRAMEWORKS } from '../support/apps.js';
 import { corpus, type Row } from '../support/corpora.js';
 import { place, staysOn, type Place } from '../support/place.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { open } from '../../src/seal.js';
-import { openSession } from '../../src/session.js';
+import { open } from '../../src/session/seal.js';
+import { openSession } from '../../src/session/sealed-session.js';
 import { FRAMEWORKS } from '../support/apps.js';
 import { place, type Place } from '../support/place.js';
 import { tryAll } from '../support/tally.js';
@@ -68,7 +68,7 @@ test('made seals: what opens is what iron opens, and nothing throws', async (con
       if (opened !== undefined && SPELT.test(value)) expect(opened).toEqual(byIron);
       else if (isWritten(value)) expect(byIron).toBeUndefined();
       const person = openSession(value, [password], now);
-      if (person) expect(person).toEqual({ ...session, own: {} });
+      if (person) expect(person).toEqual({ ...session, extension: {} });
       return 1;
     },
   );

@@ -1,9 +1,9 @@
 import { createPrivateKey, type JsonWebKey } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose';
-import { createVerifier } from '../../src/access-token.js';
-import { createJWKS } from '../../src/keys.js';
-import { seal } from '../../src/seal.js';
+import { createVerifier } from '../../src/workos/access-token.js';
+import { createJWKS } from '../../src/workos/jwks.js';
+import { seal } from '../../src/session/seal.js';
 import { FRAMEWORKS } from '../support/apps.js';
 import { FETCH, send } from '../support/browser.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';

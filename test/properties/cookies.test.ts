@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import { CookieJar } from 'tough-cookie';
 import { expect, test } from 'vitest';
 import type { AuthKitError } from 'authkit-express';
-import { createCookies } from '../../src/cookies.js';
+import { createCookies } from '../../src/http/cookies.js';
 import { fc, LONG } from '../support/properties.js';
 import { checkOwnCookie, parseSetCookie } from '../tripwires/set-cookie.js';
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { AuthKitError } from 'authkit-express';
 import { resolveConfig } from '../../src/config/index.js';
-import { safeReturnTo } from '../../src/return-to.js';
-import { compileRule, type Rule, type Subject } from '../../src/rules.js';
-import { open, seal } from '../../src/seal.js';
-import { openSession } from '../../src/session.js';
+import { safeReturnTo } from '../../src/http/return-to.js';
+import { compileRule, type Rule, type Subject } from '../../src/auth/rule.js';
+import { open, seal } from '../../src/session/seal.js';
+import { openSession } from '../../src/session/sealed-session.js';
 import { staysOn } from '../support/place.js';
 import { fc, LONG, RUNS } from '../support/properties.js';
 

@@ -1,8 +1,8 @@
 import { onTestFinished, expect, test } from 'vitest';
 import { authkit, requireAuth } from 'authkit-express';
-import { createRefresh } from '../../src/refresh.js';
-import { sessionEnded } from '../../src/renewal.js';
-import { toSession } from '../../src/session.js';
+import { createRefresh } from '../../src/session/refresh.js';
+import { sessionEnded } from '../../src/session/token-refresh.js';
+import { toSession } from '../../src/session/sealed-session.js';
 import { serve } from '../support/apps.js';
 import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
 import { ADA, json, whoami, world, type World } from '../support/world.js';

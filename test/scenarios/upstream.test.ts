@@ -1,9 +1,10 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { SignJWT, generateKeyPair, exportJWK } from 'jose';
-import { createVerifier } from '../../src/access-token.js';
-import { createJWKS } from '../../src/keys.js';
-import { seal } from '../../src/seal.js';
-import { fingerprint, newTransaction, sealTransaction } from '../../src/transaction.js';
+import { createVerifier } from '../../src/workos/access-token.js';
+import { createJWKS } from '../../src/workos/jwks.js';
+import { seal } from '../../src/session/seal.js';
+import { fingerprint } from '../../src/http/cookies.js';
+import { newTransaction, sealTransaction } from '../../src/routes/transaction.js';
 import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
 import type { Weather } from '../support/proxy.js';
 import { ADA, world, type World } from '../support/world.js';

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { format } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { authkit, AuthKitError, requireAuth, type GuardRule } from 'authkit-express';
-import { log } from '../../src/log.js';
+import { log } from '../../src/events.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { place } from '../support/place.js';
 import { ADA, world } from '../support/world.js';

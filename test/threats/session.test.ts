@@ -4,8 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { requireAuth, signedIn } from 'authkit-express';
-import { open, seal } from '../../src/seal.js';
-import { fingerprint, newTransaction, sealTransaction } from '../../src/transaction.js';
+import { open, seal } from '../../src/session/seal.js';
+import { fingerprint } from '../../src/http/cookies.js';
+import { newTransaction, sealTransaction } from '../../src/routes/transaction.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, world } from '../support/world.js';
 

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { createVerifier } from '../../src/access-token.js';
-import { createJWKS } from '../../src/keys.js';
+import { createVerifier } from '../../src/workos/access-token.js';
+import { createJWKS } from '../../src/workos/jwks.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';
 
 const keys = corpusKeys('jwt-keys') as { now: number; issuer: string; clientId: string; jwks: JSONWebKeySet };

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import type { Claims } from '../../src/access-token.js';
-import { createAuthenticator } from '../../src/authenticate.js';
-import { createTokenRefresh } from '../../src/renewal.js';
-import { createSessionStorage } from '../../src/keeping.js';
-import { createRefresh } from '../../src/refresh.js';
-import { createRevocation } from '../../src/revocation.js';
-import type { Session } from '../../src/session.js';
-import type { ApiResult, Tokens } from '../../src/workos.js';
+import type { Claims } from '../../src/workos/access-token.js';
+import { createAuthenticator } from '../../src/session/authenticate.js';
+import { createTokenRefresh } from '../../src/session/token-refresh.js';
+import { createSessionStorage } from '../../src/session/storage.js';
+import { createRefresh } from '../../src/session/refresh.js';
+import { createRevocation } from '../../src/session/revocation.js';
+import type { Session } from '../../src/session/sealed-session.js';
+import type { ApiResult, Tokens } from '../../src/workos/client.js';
 
 const NOW = Date.UTC(2026, 0, 1);
 
@@ -69,6 +69,9 @@ test('a refresh ahead that hangs delays one request, and is waited for by no oth
 
   answer({ kind: 'ok', value: next as unknown as Tokens });
   clock += 10_000;
-  expect(await authenticate(['cookie'], () => true)).toMatchObject({ kind: 'authenticated', sealed: 'sealed' });
+  expect(await authenticate(['cookie'], () => true)).toMatchObject({
+    kind: 'authenticated',
+    sealed: 'sealed',
+  });
   expect(calls).toBe(1);
 });

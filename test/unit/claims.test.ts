@@ -1,7 +1,7 @@
 import { generateKeyPairSync, sign as signBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { createVerifier, decodeUnverified } from '../../src/access-token.js';
-import { createJWKS } from '../../src/keys.js';
+import { createVerifier, decodeUnverified } from '../../src/workos/access-token.js';
+import { createJWKS } from '../../src/workos/jwks.js';
 
 const NOW = 1_700_000_000;
 const good = { iss: 'https://issuer.example', sub: 'user_1', sid: 'session_1', exp: NOW + 300 };

@@ -1,8 +1,8 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { createCookies } from '../../src/cookies.js';
-import { fingerprint } from '../../src/transaction.js';
+import { createCookies } from '../../src/http/cookies.js';
+import { fingerprint } from '../../src/http/cookies.js';
 
 const config = {
   name: 'wos-session',

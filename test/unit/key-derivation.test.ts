@@ -1,6 +1,6 @@
 import { createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { hmacSha256, keyDerivation } from '../../src/key-derivation.js';
+import { hmacSha256, keyDerivation } from '../../src/session/seal.js';
 
 test.each([
   'x',

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import type { Claims } from '../../src/access-token.js';
+import type { Claims } from '../../src/workos/access-token.js';
 import { resolveConfig } from '../../src/config/index.js';
-import { createSessionCache, type VerifiedSession } from '../../src/memory.js';
-import type { Session } from '../../src/session.js';
+import { createSessionCache, type VerifiedSession } from '../../src/session/verified-cache.js';
+import type { Session } from '../../src/session/sealed-session.js';
 
 const MINUTE = 60_000;
 const MIB = 1_048_576;

@@ -2,9 +2,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { AuthKitError } from '../../src/errors.js';
-import { createRefresh } from '../../src/refresh.js';
-import { createTokenRefresh } from '../../src/renewal.js';
-import { toSession, type Session } from '../../src/session.js';
+import { createRefresh } from '../../src/session/refresh.js';
+import { createTokenRefresh } from '../../src/session/token-refresh.js';
+import { toSession, type Session } from '../../src/session/sealed-session.js';
 
 const token = (payload: object) => `x.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.x`;
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { safeReturnTo } from '../../src/return-to.js';
+import { safeReturnTo } from '../../src/http/return-to.js';
 import { corpus, type Row } from '../support/corpora.js';
 
 const origin = 'https://app.example.com';

@@ -1,7 +1,7 @@
 import * as iron from 'iron-webcrypto';
 import { describe, expect, test } from 'vitest';
-import { open, seal } from '../../src/seal.js';
-import { openSession } from '../../src/session.js';
+import { open, seal } from '../../src/session/seal.js';
+import { openSession } from '../../src/session/sealed-session.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';
 
 const keys = corpusKeys('seal-keys') as Record<'password' | 'previousPassword' | 'attackerPassword', string>;

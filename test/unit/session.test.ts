@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { open, seal } from '../../src/seal.js';
+import { open, seal } from '../../src/session/seal.js';
 import {
   sessionIdentityIn,
   sessionIdentityOf,
@@ -8,7 +8,7 @@ import {
   sealSession,
   sessionIdOf,
   toSession,
-} from '../../src/session.js';
+} from '../../src/session/sealed-session.js';
 
 const PASSWORD = 'correct-horse-battery-staple-0123456789';
 const user = { object: 'user', id: 'user_1', email: 'ada@example.com' } as never;
@@ -89,7 +89,10 @@ test('what does not have its form is left out', async () => {
   };
   expect(await again({ ...tokens, ...odd })).toEqual({ ...tokens, extension: {} });
   expect(await again({ ...tokens, authkitExpress: null })).toEqual({ ...tokens, extension: {} });
-  expect(await again({ ...tokens, authkitExpress: { data: 0 } })).toEqual({ ...tokens, extension: { data: 0 } });
+  expect(await again({ ...tokens, authkitExpress: { data: 0 } })).toEqual({
+    ...tokens,
+    extension: { data: 0 },
+  });
   expect(await again({ ...tokens, impersonator: [] })).toEqual({ ...tokens, extension: {} });
 });
 

@@ -14,7 +14,7 @@ import { createClient as createClient5 } from 'redis5';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { expressStore, type Store } from 'authkit-express';
 import { redisStore } from 'authkit-express/redis';
-import { createSharedStore } from '../../src/stores/index.js';
+import { createSignedStore as createSharedStore } from '../../src/stores/signed-store.js';
 import { mapStore } from '../support/map-store.js';
 import { freePort, hasRedis, startRedis, stop, type RedisServer } from '../support/redis.js';
 

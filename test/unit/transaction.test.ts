@@ -1,14 +1,14 @@
 import * as oauth from 'oauth4webapi';
 import { expect, test } from 'vitest';
-import { seal } from '../../src/seal.js';
+import { seal } from '../../src/session/seal.js';
 import {
   codeChallenge,
-  fingerprint,
   isSame,
   newTransaction,
   openTransaction,
   sealTransaction,
-} from '../../src/transaction.js';
+} from '../../src/routes/transaction.js';
+import { fingerprint } from '../../src/http/cookies.js';
 
 const PASSWORD = 'correct-horse-battery-staple-0123456789';
 const binding = { clientId: 'client_1', redirectUri: 'https://app.example.com/callback' };

@@ -1,0 +1,244 @@
+import { AuthKitError } from '../errors.js';
+import { single } from '../http/request.js';
+import type { SignInOptions } from './options.js';
+import { AUTHKIT, providerNamed } from './providers.js';
+import type { SSOSignInOptions } from './sso-options.js';
+
+/** How one option of a sign-in is read, checked and sent. */
+export interface Parameter {
+  /** The name in WorkOS's authorization URL. */
+  readonly wire: string;
+  /** Further names in a query, beside the option's own and `wire`. */
+  readonly names?: readonly string[];
+  /** Reads one value of a query; `undefined` if it is malformed. Without it, the option is for code alone. */
+  readonly parse?: (text: string) => unknown;
+  /** Whether a value has the form that WorkOS takes. */
+  readonly valid: (value: unknown) => boolean;
+  /** What is sent; default the value, or each item of a list, under `wire`. */
+  readonly write?: (value: unknown) => readonly (readonly [name: string, value: string])[];
+}
+
+/** What is wrong with an option, or between several. */
+interface Problem {
+  readonly name?: string;
+  readonly text: string;
+}
+
+/** Everything that can be asked of one of WorkOS's authorization endpoints. */
+export interface ParameterSet<Options extends object> {
+  /** Options that a query may carry. */
+  readonly names: readonly string[];
+  /** What is wrong with options from code, one sentence each. */
+  problemsOf: (options: object) => string[];
+  /**
+   * Reads options out of a query, in camelCase or WorkOS's snake_case.
+   *
+   * @param pinned What the application fixed: dropped from the query before anything looks at it.
+   * @param taken Names of the options that the query may carry; others are ignored.
+   * @throws {AuthKitError} `invalid_request` or `invalid_provider`; nothing of the query is in the message.
+   */
+  parse: (params: URLSearchParams, pinned: Options, taken: ReadonlySet<string>) => Options;
+  /** Pinned options win; the result is free of conflicts. */
+  withPinned: (asked: Options, pinned: Options) => Options;
+  /** The query of the authorization URL. */
+  query: (options: Options, protocol: Readonly<Record<string, string>>) => URLSearchParams;
+}
+
+/**
+ * @param rows In the order in which they are sent. The compiler keeps them complete.
+ * @param conflictsOf Which options exclude each other.
+ * @param defaults What is sent unless an option says otherwise.
+ */
+export function parameterSet<Options extends object>(
+  rows: Readonly<Record<keyof Options & string, Parameter>>,
+  conflictsOf: (options: Options) => string[],
+  defaults: (options: Options) => Readonly<Record<string, string>> = () => ({}),
+): ParameterSet<Options> {
+  const all = Object.entries<Parameter>(rows);
+  const problemsOf = (options: Values): Problem[] => {
+    const unknown = Object.keys(options).filter((name) => !Object.hasOwn(rows, name));
+    const malformed = all.filter(([name, { valid }]) => options[name] !== undefined && !valid(options[name]));
+    return [
+      ...unknown.map((name) => ({ text: `unknown sign-in option "${name.slice(0, 64)}"` })),
+      ...malformed.map(([name]) => ({ name, text: `${name} is malformed` })),
+      ...conflictsOf(options as Options).map((text) => ({ text })),
+    ];
+  };
+  return {
+    names: all.filter(([, { parse }]) => parse !== undefined).map(([name]) => name),
+    problemsOf: (options) => problemsOf(options as Values).map(({ text }) => text),
+    parse: (params, pinned, taken) =>
+      parse(
+        all.filter(([name]) => taken.has(name) && (pinned as Values)[name] === undefined),
+        params,
+      ) as Options,
+    withPinned(asked, pinned) {
+      const options = { ...asked, ...pinned };
+      const [problem] = problemsOf(options as Values);
+      if (problem) throw refusal(problem);
+      return options;
+    },
+    query: (options, protocol) => {
+      const params = new URLSearchParams({ response_type: 'code', ...protocol, ...defaults(options) });
+      for (const [name, row] of all) write(params, row, (options as Values)[name]);
+      return params;
+    },
+  };
+}
+
+type Values = Readonly<Record<string, unknown>>;
+
+function parse(rows: readonly [string, Parameter][], params: URLSearchParams): Values {
+  const asked: Record<string, unknown> = {};
+  for (const [name, { wire, names = [], parse: read, valid }] of rows) {
+    const value = read && single(params, name, wire, ...names);
+    if (value === undefined) continue;
+    asked[name] = read?.(value);
+    if (!valid(asked[name])) throw refusal({ name, text: `${name} is malformed` });
+  }
+  return asked;
+}
+
+function write(params: URLSearchParams, { wire, write: pairs }: Parameter, value: unknown): void {
+  if (value === undefined) return;
+  params.delete(wire);
+  const items = Array.isArray(value) ? (value as readonly unknown[]) : [value];
+  const lines = pairs?.(value) ?? items.map((item) => [wire, String(item)] as const);
+  for (const [name, text] of lines) params.append(name, text);
+}
+
+function refusal({ name, text }: Problem): AuthKitError {
+  return new AuthKitError(name === 'provider' ? 'invalid_provider' : 'invalid_request', text);
+}
+
+/** Forms that the parameters of both authorization endpoints have. */
+const ID = /^[\w-]{1,128}$/;
+
+const ONE_LINE = /^[^\u0000-\u001f\u007f]{1,320}$/;
+
+const SCOPE = /^[\u0021\u0023-\u005b\u005d-\u007e]{1,256}$/;
+
+const PARAMETER_NAME = /^[\w.-]{1,64}$/;
+
+const MAX_ITEMS = 50;
+
+const matching = (pattern: RegExp) => (value: unknown) => typeof value === 'string' && pattern.test(value);
+
+export function textParameter(wire: string, pattern: RegExp, names: readonly string[] = []): Parameter {
+  return { wire, names, parse: (value) => value, valid: matching(pattern) };
+}
+
+export function codeOnly({ wire, valid }: Parameter): Parameter {
+  return { wire, valid };
+}
+
+export const idParameter = (wire: string, ...names: string[]) => textParameter(wire, ID, names);
+
+export const loginHint = textParameter('login_hint', ONE_LINE);
+
+export const domainHint = textParameter('domain_hint', /^[A-Za-z0-9.-]{1,253}$/);
+
+/** By WorkOS's name or the short one; sent in WorkOS's. */
+export const provider: Parameter = {
+  wire: 'provider',
+  parse: providerNamed,
+  valid: (value) => typeof value === 'string' && providerNamed(value) !== undefined,
+  write: (value) => [['provider', providerNamed(value as string) ?? '']],
+};
+
+export const providerScopes: Parameter = {
+  wire: 'provider_scopes',
+  parse: (value) => value.split(/[ ,]/),
+  valid: (value) =>
+    Array.isArray(value) && value.length > 0 && value.length <= MAX_ITEMS && value.every(matching(SCOPE)),
+};
+
+/** For code alone: they go to the provider as they are. Sent as WorkOS's SDK sends them, `provider_query_params[hd]`. */
+export const providerQueryParams: Parameter = {
+  wire: 'provider_query_params',
+  valid: (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.entries(value).length <= MAX_ITEMS &&
+    Object.entries(value).every(([name, item]) => PARAMETER_NAME.test(name) && isScalar(item)),
+  write: (value) =>
+    Object.entries(value as object).map(([name, item]) => [`provider_query_params[${name}]`, String(item)]),
+};
+
+function isScalar(value: unknown): boolean {
+  return (
+    typeof value === 'boolean' || Number.isFinite(value) || matching(/^[^\u0000-\u001f\u007f]{0,512}$/)(value)
+  );
+}
+
+const DIGITS = /^\d{1,9}$/;
+
+/**
+ * Everything that `/user_management/authorize` can be asked.
+ *
+ * @see https://workos.com/docs/reference/authkit/authentication/get-authorization-url
+ */
+export const authKitParameters = parameterSet<SignInOptions>(
+  {
+    provider: provider,
+    connectionId: idParameter('connection_id', 'connection'),
+    organizationId: idParameter('organization_id', 'organization'),
+    loginHint: loginHint,
+    domainHint: domainHint,
+    screenHint: textParameter('screen_hint', /^sign-(?:in|up)$/),
+    prompt: textParameter('prompt', /^(?:login|consent|none|select_account)$/),
+    invitationToken: textParameter('invitation_token', /^[\w.-]{1,512}$/),
+    maxAge: {
+      wire: 'max_age',
+      parse: (value) => (DIGITS.test(value) ? Number(value) : undefined),
+      valid: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+    },
+    providerScopes: providerScopes,
+    providerQueryParams: providerQueryParams,
+  },
+  conflictsOf,
+  ({ connectionId }) => (connectionId === undefined ? { provider: AUTHKIT } : {}),
+);
+
+/** WorkOS takes exactly one selector; AuthKit is the one that an organization accompanies. */
+function conflictsOf({ connectionId, provider, organizationId, screenHint }: SignInOptions): string[] {
+  const conflicts = [];
+  const isAuthKit = provider === undefined || providerNamed(provider) === AUTHKIT;
+  const withAuthKit = connectionId === undefined && isAuthKit;
+  if (connectionId !== undefined && provider !== undefined)
+    conflicts.push('connectionId and provider exclude each other');
+  if (organizationId !== undefined && !withAuthKit) conflicts.push('organizationId goes with AuthKit only');
+  if (screenHint !== undefined && !withAuthKit) conflicts.push('screenHint goes with AuthKit only');
+  return conflicts;
+}
+
+/**
+ * Everything that `/sso/authorize` can be asked.
+ *
+ * @see https://workos.com/docs/reference/sso/get-authorization-url
+ */
+export const ssoParameters = parameterSet<SSOSignInOptions>(
+  {
+    organization: idParameter('organization'),
+    connection: idParameter('connection'),
+    provider: { ...provider, valid: (value) => provider.valid(value) && !isAuthKit(value) },
+    domain: codeOnly({ ...domainHint, wire: 'domain' }),
+    loginHint: loginHint,
+    domainHint: domainHint,
+    nonce: codeOnly(textParameter('nonce', /^[\u0021-\u007e]{1,256}$/)),
+    providerScopes: providerScopes,
+    providerQueryParams: providerQueryParams,
+  },
+  ssoConflictsOf,
+);
+
+function isAuthKit(value: unknown): boolean {
+  return providerNamed(String(value)) === AUTHKIT;
+}
+
+/** Exactly one selector; which one is missing is only known when a sign-in starts. */
+function ssoConflictsOf({ organization, connection, provider, domain }: SSOSignInOptions): string[] {
+  const selectors = [organization, connection, provider, domain].filter((value) => value !== undefined);
+  return selectors.length > 1 ? ['organization, connection, provider and domain exclude each other'] : [];
+}
