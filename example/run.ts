@@ -1,6 +1,6 @@
-// `npm run example` and `npm run example NAME`: runs example/NAME/app.ts, or app.cjs, on http://localhost:3000 or
-// another PORT. With WORKOS_API_KEY set it runs on the real WorkOS, configured by the environment as an application
-// is; without, on a WorkOS in this process, which this file puts into the environment.
+// `npm run example NAME` runs example/NAME/app.ts or app.cjs (the default is `main`) on http://localhost:3000, or on another
+// PORT. If WORKOS_API_KEY is set, the example uses the real WorkOS. Otherwise this file starts a test WorkOS in this process
+// and sets the environment variables for it.
 import { existsSync, readdirSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { createTestWorkOS } from 'authkit-express/testing';
@@ -8,11 +8,11 @@ import { createTestWorkOS } from 'authkit-express/testing';
 const { argv, env } = process;
 const [name = 'main'] = argv.slice(2);
 const [file] = ['app.ts', 'app.cjs']
-  .map((last) => new URL(`${name}/${last}`, import.meta.url))
+  .map((entry) => new URL(`${name}/${entry}`, import.meta.url))
   .filter((url) => existsSync(url));
 if (!file) {
   const names = readdirSync(import.meta.dirname).filter((entry) => !entry.includes('.'));
-  console.error(`There is no example "${name}". There are: ${names.join(', ')}`);
+  console.error(`There is no example "${name}". Choose one of: ${names.join(', ')}`);
   process.exit(1);
 }
 
@@ -34,7 +34,9 @@ async function useTestWorkOS(redirectUri: string): Promise<void> {
     WORKOS_API_HTTPS: String(options.apiHttps),
     WORKOS_API_PORT: String(options.apiPort),
   });
-  console.log('  WORKOS_API_KEY is not set: a test WorkOS. Sign in as Ada (may see billing), Grace or Alan.');
+  console.log(
+    '  WORKOS_API_KEY is not set, so this runs on a test WorkOS. Sign in as Ada (with access to billing), Grace or Alan.',
+  );
 }
 
 async function freePort(): Promise<string> {

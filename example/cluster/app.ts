@@ -1,5 +1,5 @@
-// Two processes behind one port, with Redis between them: a token is refreshed once however many of them are asked, and
-// who signs out at one is signed out at the other, half a second later at most. The sessions themselves stay in their cookies.
+// Two processes on one port, which share Redis. A token is refreshed once across both of them, and a user who signs out in
+// one process is signed out in the other within half a second. The sessions themselves stay in the cookies.
 import cluster from 'node:cluster';
 import express from 'express';
 import { createClient } from 'redis';
@@ -11,7 +11,7 @@ const { PORT = '3000', REDIS_URL = 'redis://localhost:6379' } = process.env;
 if (cluster.isPrimary) {
   for (let i = 0; i < 2; i += 1) cluster.fork();
   cluster.on('listening', ({ id }) => {
-    console.log(`worker ${id} listens`);
+    console.log(`worker ${id} is listening`);
   });
 } else {
   const client = createClient({ url: REDIS_URL });

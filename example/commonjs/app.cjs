@@ -1,4 +1,4 @@
-// JavaScript with `require`. Node loads the ES module itself: 20.19, 22.12 and later.
+// JavaScript with `require`. Node 20.19, 22.12 and later versions can load an ES module this way.
 const express = require('express');
 const { authkit, requireAuth, signedIn } = require('authkit-express');
 

@@ -1,17 +1,17 @@
-// A small application with sign-in: public pages, an account, a page for who may see billing, and an API.
-// `npm run example` runs it on a WorkOS in its own process: no account, no network.
+// A small application with sign-in: a public home page, an account page, a billing page that requires a permission, a page
+// of devices, and an API. `npm run example` runs it on a test WorkOS, without an account or a network.
 import cookieParser from 'cookie-parser';
 import express from 'express';
 import { authkit, requireAuth, signedIn } from 'authkit-express';
 import * as pages from './pages.js';
 
-// Of the WorkOS in this process; with one of your own, name one of its organizations.
+// The default is an organization of the test WorkOS. With a WorkOS account, set this to one of your organizations.
 const organization = process.env['ORGANIZATION_ID'] ?? 'org_01KR351Z9RRWMQ8WC2P3PGCCZV';
 
 const app = express();
 const auth = authkit({ routes: { signUp: '/signup' } });
 app.use(auth);
-app.use(cookieParser()); // For the application's own cookie; the session does not need it.
+app.use(cookieParser()); // Only for the theme cookie below. The session does not need it.
 
 app.get('/', (req, res) => {
   const { theme } = req.cookies as { theme?: string };
@@ -32,9 +32,9 @@ app.get('/devices', requireAuth(), async (req, res) => {
 
 app.post('/devices/end', requireAuth({ sameOrigin: true }), express.urlencoded(), async (req, res) => {
   const { id } = req.body as { id?: string };
-  // Out of the person's own list: an id that comes in a form may be anybody's.
-  const device = (await auth.listSessions(req)).find((one) => one.id === id);
-  if (device) await auth.revokeSession(device.id);
+  // The form could contain the id of another user's session, so it is looked up among the user's own sessions.
+  const session = (await auth.listSessions(req)).find((one) => one.id === id);
+  if (session) await auth.revokeSession(session.id);
   res.redirect(303, '/devices');
 });
 

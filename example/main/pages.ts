@@ -1,6 +1,6 @@
 import type { ActiveSession, Auth, SignedIn } from 'authkit-express';
 
-/** Markup that is safe to send: what is put into it is escaped, unless it is markup itself. */
+/** HTML that is safe to send: `html` escapes every value that is not an `Html` itself. */
 class Html {
   constructor(readonly text: string) {}
 }
@@ -41,19 +41,19 @@ form { margin: 0 }
 }`;
 
 function page(title: string, body: Html, auth: Auth, theme = 'cool'): string {
-  const people = auth.type === null ? html`<a href="/login">Sign in</a>` : html`${nav()}${signOut()}`;
+  const links = auth.type === null ? html`<a href="/login">Sign in</a>` : html`${nav()}${signOut()}`;
   return html`<!doctype html>
     <html lang="en" data-theme="${theme === 'warm' ? 'warm' : 'cool'}">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${title} · Example</title>
+        <title>${title} · Example app</title>
         <style>
           ${new Html(STYLE)}
         </style>
       </head>
       <body>
-        <header><strong>authkit-express</strong><a href="/">Home</a>${people}</header>
+        <header><strong>Example app</strong><a href="/">Home</a>${links}</header>
         <main>${body}</main>
       </body>
     </html>`.text;
@@ -66,27 +66,27 @@ const signOut = () =>
   html`<form method="post" action="/logout?returnTo=/"><button class="button">Sign out</button></form>`;
 
 const themeButton = () =>
-  html`<form method="post" action="/theme"><button class="button">Change the colours</button></form>`;
+  html`<form method="post" action="/theme"><button class="button">Change colours</button></form>`;
 
-/** The front door, for who is signed in and for who is not. */
+/** The home page, which differs for signed-in and signed-out users. */
 export function home(auth: Auth, theme: string | undefined, organization: string): string {
   const body =
     auth.user === null
-      ? html`<h1>Sign-in for Express, in one line</h1>
-          <p>Nobody is signed in. Everything on this page is public; the account page is not.</p>
+      ? html`<h1>Welcome</h1>
+          <p>You are signed out. Sign in to see your account, your billing and your devices.</p>
           <div class="actions">
             <a class="button primary" href="/login">Sign in</a>
             <a class="button" href="/login/google">Continue with Google</a>
             <a class="button" href="/login?organizationId=${organization}">Sign in to your organization</a>
             <a class="button" href="/signup">Create an account</a>
-            <a class="button" href="/account">Go to the account page</a>${themeButton()}
+            <a class="button" href="/account">Your account</a>${themeButton()}
           </div>`
       : html`<h1>Hello, ${auth.user.firstName ?? auth.user.email}</h1>
-          <p>You are signed in, and stay signed in while this page is used: tokens are renewed on the way.</p>
+          <p>You are signed in as ${auth.user.email}.</p>
           <div class="actions">
             <a class="button primary" href="/account">Your account</a>
             <a class="button" href="/billing">Billing</a>
-            <a class="button" href="/api/me">The same as JSON</a>${themeButton()}
+            <a class="button" href="/api/me">Your account as JSON</a>${themeButton()}
           </div>`;
   return page('Home', body, auth, theme);
 }
@@ -98,7 +98,6 @@ export function account(auth: SignedIn): string {
     ['Organization', auth.organizationId ?? 'none'],
     ['Role', auth.role ?? 'none'],
     ['Permissions', auth.permissions.join(', ') || 'none'],
-    ['Session', auth.sessionId ?? 'none'],
   ];
   const list = new Html(
     rows
@@ -110,12 +109,12 @@ export function account(auth: SignedIn): string {
       .join(''),
   );
   const body = html`<h1>Your account</h1>
-    <p>Only you can see this page, because a guard stands before it.</p>
+    <p>Only you can see this page.</p>
     <div class="card"><dl>${list}</dl></div>`;
   return page('Account', body, auth);
 }
 
-/** Where the person is signed in, with a button to end each of the others. */
+/** The sessions of the user, with a button to end each one except the current one. */
 export function devices(auth: SignedIn, sessions: readonly ActiveSession[]): string {
   const rows = sessions.map(({ id, isCurrent, userAgent, createdAt }) => {
     const end = html`<form method="post" action="/devices/end">
@@ -127,14 +126,14 @@ export function devices(auth: SignedIn, sessions: readonly ActiveSession[]): str
     </div>`.text;
   });
   const body = html`<h1>Your devices</h1>
-    <p>Where you are signed in, by WorkOS's account.</p>
+    <p>These are the devices and browsers where you are signed in.</p>
     ${new Html(rows.join(''))}`;
   return page('Devices', body, auth);
 }
 
 export function billing(auth: SignedIn): string {
   const body = html`<h1>Billing</h1>
-    <p>For members of an organization with the permission <code>billing:read</code>.</p>
+    <p>Only members of your organization with access to billing can see this page.</p>
     <div class="card">
       <dl>
         <dt>Organization</dt>

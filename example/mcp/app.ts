@@ -1,5 +1,5 @@
-// An MCP server for the people of this application: clients find out by themselves where to get a token, and people sign
-// in at AuthKit. AUTHKIT_DOMAIN is the one of your environment; APP_URL is how clients know this server.
+// An MCP server for the users of this application. Clients discover where to get a token, and users sign in with AuthKit.
+// AUTHKIT_DOMAIN is the AuthKit domain of your WorkOS environment, and APP_URL is the public URL of this application.
 import type { IncomingMessage } from 'node:http';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
@@ -18,14 +18,14 @@ app.post('/mcp', express.json(), mcp.requireAuth(), async (req, res) => {
   const server = serverFor(signedIn(req).user);
   const transport = new StreamableHTTPServerTransport();
   await server.connect(transport);
-  const plain: IncomingMessage = req; // MCP's own types have another `req.auth`.
+  const plain: IncomingMessage = req; // The MCP SDK declares a different type for `req.auth`.
   await transport.handleRequest(plain, res, req.body);
 });
 
-/** A server a request: nothing of one person is left for the next. */
+/** Creates a server for each request, so that nothing is shared between users. */
 function serverFor({ email }: { email: string }): McpServer {
   const server = new McpServer({ name: 'example', version: '1.0.0' });
-  server.registerTool('whoami', { description: 'Says who asks' }, () => ({
+  server.registerTool('whoami', { description: 'Returns the e-mail address of the user' }, () => ({
     content: [{ type: 'text', text: email }],
   }));
   return server;

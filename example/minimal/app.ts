@@ -1,4 +1,4 @@
-// The whole of it: sign-in, sign-out (POST /logout), and a page for who is signed in.
+// The smallest application: sign-in, sign-out (POST /logout), and a page for signed-in users.
 import express from 'express';
 import { authkit, requireAuth, signedIn } from 'authkit-express';
 

@@ -1,4 +1,5 @@
-// NestJS on its Express adapter. authkit() is a middleware like any other, and a guard is one for the routes it names.
+// NestJS with its Express adapter. authkit() is mounted like any other middleware, and requireAuth() on the routes that
+// it protects.
 import 'reflect-metadata';
 import type { Server } from 'node:http';
 import { Controller, Get, Module, Req, type MiddlewareConsumer, type NestModule } from '@nestjs/common';

@@ -1,6 +1,6 @@
-// An Express API beside a Next.js application that signs people in with @workos-inc/authkit-nextjs: one domain, one
-// session. Both have the same WORKOS_COOKIE_PASSWORD, WORKOS_CLIENT_ID and WORKOS_API_KEY, and WORKOS_COOKIE_DOMAIN if
-// they are on sub-domains. Sign-in and sign-out stay with Next.js: this API answers 401, and the page there goes to sign-in.
+// An Express API that uses the sessions of a Next.js application with @workos-inc/authkit-nextjs on the same domain. Both
+// need the same WORKOS_COOKIE_PASSWORD, WORKOS_CLIENT_ID and WORKOS_API_KEY, and the same WORKOS_COOKIE_DOMAIN if they are
+// on different sub-domains. Next.js handles sign-in and sign-out: this API responds with 401, and the page redirects.
 import express from 'express';
 import { authkit, requireAuth, signedIn } from 'authkit-express';
 

@@ -1,5 +1,5 @@
-// Behind nginx, which ends TLS and gives this application the path /shop: see nginx.conf. Everything public follows from
-// WORKOS_REDIRECT_URI=https://example.com/shop/callback, so no header of a proxy has to be believed.
+// An application behind nginx, which terminates TLS and forwards the path /shop: see nginx.conf. All public URLs follow
+// from WORKOS_REDIRECT_URI=https://example.com/shop/callback, so no proxy header has to be trusted.
 import express from 'express';
 import { authkit, requireAuth, signedIn } from 'authkit-express';
 

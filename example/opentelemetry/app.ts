@@ -1,5 +1,5 @@
-// Seeing in production what sign-in does. Start your OpenTelemetry SDK as you do for everything else; without one,
-// the calls of its API do nothing.
+// Reports metrics and spans with OpenTelemetry. Start your OpenTelemetry SDK as usual; without it, the calls of its API have
+// no effect.
 import './telemetry.js';
 import express from 'express';
 import { authkit, requireAuth, signedIn } from 'authkit-express';

@@ -1,4 +1,4 @@
-// What authkit-express decides, as OpenTelemetry metrics and spans: by its events, with no dependency on either side.
+// Turns the events of authkit-express into OpenTelemetry metrics and spans. Neither package depends on the other.
 import { subscribe } from 'node:diagnostics_channel';
 import { metrics, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { AuthKitEvents } from 'authkit-express';
@@ -31,7 +31,7 @@ on('authkit:sign-out', () => {
 });
 on('authkit:denied', ({ code, userId }) => {
   decisions.add(1, { event: 'denied', code });
-  // Told while the request is being answered, so the span is the request's own.
+  // The event is published while the request is handled, so the active span is the span of that request.
   trace.getActiveSpan()?.addEvent('authkit.denied', { code, ...(userId ? { 'user.id': userId } : {}) });
 });
 on('authkit:upstream', ({ method, path, outcome, status = 0, duration }) => {

@@ -1,5 +1,5 @@
-// Beside express-session and passport: a cart in express-session for everybody, AuthKit for people, and passport for
-// the partners that it signed in before. Each has a cookie of its own, and none sees the others'.
+// Uses express-session and passport in the same application: a cart in express-session for every visitor, AuthKit for users,
+// and passport for partners who send a key. The session cookies are separate.
 import express, { type RequestHandler } from 'express';
 import session from 'express-session';
 import passport from 'passport';
@@ -13,9 +13,9 @@ declare module 'express-session' {
 }
 
 const app = express();
-app.use(session({ secret: 'the cart is no secret', resave: false, saveUninitialized: false }));
+app.use(session({ secret: 'only for this example', resave: false, saveUninitialized: false }));
 
-// passport keeps to its own paths: `req.user` is what it says there, and AuthKit's user everywhere else.
+// passport is used for the partner routes only. There, `req.user` is the partner; everywhere else it is the AuthKit user.
 passport.use('partner-key', new PartnerKey(new Map([['key-of-acme', 'acme']])));
 const partnersOnly = passport.authenticate('partner-key', { session: false }) as RequestHandler;
 app.get('/partner/orders', partnersOnly, (req, res) => {

@@ -1,5 +1,5 @@
-// An API and the single-page application that uses it, on one origin: the cookie is all there is to it. The page asks
-// with plain `fetch`, without a token of its own, and an answer of 401 says where to sign in.
+// An API and a single-page application on the same origin. The page calls the API with `fetch` and the session cookie, and
+// does not handle tokens. A 401 response contains the URL of the login route.
 import express from 'express';
 import { authkit, requireAuth, signedIn } from 'authkit-express';
 

@@ -1,5 +1,5 @@
-// Several tenants in one process, each with its own environment at WorkOS: its own people, keys, addresses and cookie.
-// An instance of authkit() is a value like any other; nothing is global.
+// Several tenants in one process, each with its own WorkOS environment, users, keys, URLs and cookie. Every tenant has its
+// own instance of authkit(), and instances share no global state.
 import express, { type Router } from 'express';
 import { authkit } from 'authkit-express';
 
@@ -8,7 +8,7 @@ const { APP_URL = 'http://localhost:3000', TENANTS = 'acme,globex' } = process.e
 const app = express();
 for (const name of TENANTS.split(',')) app.use(`/${name}`, tenant(name));
 
-/** Everything below /NAME. Its credentials are NAME_CLIENT_ID and NAME_API_KEY, or the common ones. */
+/** Serves everything below /NAME. The credentials are NAME_CLIENT_ID and NAME_API_KEY, or else those of all tenants. */
 function tenant(name: string): Router {
   const own = (variable: string) => process.env[`${name.toUpperCase()}_${variable}`];
   const [clientId, apiKey] = [own('CLIENT_ID'), own('API_KEY')];

@@ -1,5 +1,6 @@
-// A WebSocket of who is signed in. The upgrade is a request without a response, so the session is asked for by hand; a
-// page of another origin is nobody, whatever cookie the browser sends along (cross-site WebSocket hijacking).
+// A WebSocket for signed-in users. An upgrade is a request without a response, so the application authenticates it itself.
+// authenticate() does not accept a request from another origin, even with a valid session cookie (cross-site WebSocket
+// hijacking).
 import express from 'express';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { authkit, type SignedIn } from 'authkit-express';
@@ -15,10 +16,11 @@ export const server = app.listen(process.env['PORT'] ?? 3000);
 
 const sockets = new WebSocketServer({ noServer: true });
 server.on('upgrade', (req, socket, head) => {
-  void auth.authenticate(req).then((who) => {
-    if (who.type !== 'session') return socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n');
+  void auth.authenticate(req).then((result) => {
+    if (result.type !== 'session')
+      return socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n');
     sockets.handleUpgrade(req, socket, head, (webSocket) => {
-      greet(webSocket, who);
+      greet(webSocket, result);
     });
     return undefined;
   });

@@ -64,7 +64,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       expect(await page.textContent('h1')).toBe('Billing');
       await page.getByRole('button', { name: 'Sign out' }).click();
       await page.waitForURL(`${address}/`);
-      expect(await page.textContent('main')).toContain('Nobody is signed in');
+      expect(await page.textContent('main')).toContain('You are signed out');
       await page.goBack();
       await page.goto(`${address}/account`);
       expect(new URL(page.url()).origin).not.toBe(address);

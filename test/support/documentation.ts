@@ -19,10 +19,13 @@ export interface Block {
   readonly isRunnable: boolean;
 }
 
-/** README.md and every page of `docs/`. */
+/** The pages outside `docs/`; README.md is the first. */
+const OTHERS = ['README.md', 'SECURITY.md', 'CHANGELOG.md', 'bench/README.md', 'example/README.md'];
+
+/** Every page that users read. */
 export function pages(): Page[] {
   const docs = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
-  return ['README.md', ...docs.map((name) => `docs/${name}`)].map((path) => ({
+  return [...OTHERS, ...docs.map((name) => `docs/${name}`)].map((path) => ({
     path,
     text: readFileSync(join(ROOT, path), 'utf8'),
   }));
