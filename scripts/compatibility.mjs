@@ -157,8 +157,9 @@ function page({ nodes, runtime, types, runners }) {
     [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
   return `# Compatibility
 
-Written by \`npm run compatibility\`, which installs the package as it would be published beside each of these versions
-and runs a small application there: guard, sign-in, refresh, sign-out; as an ES module and by \`require\`.
+\`npm run compatibility\` generates this page. For each of these versions, it installs the package in the form in which it
+is published and runs a small app, once as an ES module and once with \`require\`. The app tests a guard, a sign-in, a
+refresh and a sign-out. In the tables, ✓ means that it works, and – that this version does not support it.
 
 ## Node, frameworks and \`@workos-inc/node\`
 
@@ -166,14 +167,14 @@ ${table(['framework', '@workos-inc/node', ...nodes.map(({ version }) => `Node ${
 
 ## Test runners
 
-\`authkit-express/testing\` under them; node:test is in [testing](testing.md#nodetest). jest loads an ES module by
-\`require\` only where Node lets it.
+These are the runners that \`authkit-express/testing\` is tested with. For node:test, see
+[Testing your app](testing.md#nodetest). jest can load an ES module with \`require\` only in the newer versions of Node.
 
 ${table(['runner', ...nodes.map(({ version }) => `Node ${version}`)], runners)}
 
 ## TypeScript
 
-\`require\` of an ES module is known to TypeScript from 5.8 on.
+TypeScript supports \`require\` of an ES module from 5.8 on.
 
 ${table(['TypeScript', '`import`, nodenext', '`import`, bundler', '`require`, nodenext', '`import`, @types/express 4'], types)}
 `;

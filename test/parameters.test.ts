@@ -1,105 +1,171 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
+import { ROOT } from './support/documentation.js';
 
-/** The parameters of each document, as the document has them. */
-const DOCUMENTS: Readonly<Record<string, readonly string[]>> = {
-  getSignInUrl: ['organizationId', 'loginHint', 'redirectUri', 'prompt', 'state', 'returnTo'],
-  'Get an authorization URL': [
-    'response_type',
-    'client_id',
-    'code_challenge',
-    'code_challenge_method',
-    'redirect_uri',
-    'connection_id',
-    'organization_id',
-    'provider',
-    'state',
-    'login_hint',
-    'domain_hint',
-    'screen_hint',
-    'provider_scopes',
-  ],
-  handleAuth: [
-    'returnPathname',
-    'onSuccess',
-    'user',
-    'oauthTokens',
-    'authenticationMethod',
-    'organizationId',
-    'state',
-    'onError',
-    'error',
-    'request',
-    'baseURL',
-  ],
-  'SSO: Get Authorization URL': [
-    'base_url',
-    'response_type',
-    'client_id',
-    'redirect_uri',
-    'organization',
-    'connection',
-    'provider',
-    'state',
-    'login_hint',
-    'domain_hint',
-  ],
-  '/signin/provider/{provider}': [
-    'provider',
-    'allowedRoles',
-    'defaultRole',
-    'displayName',
-    'locale',
-    'metadata',
-    'redirectTo',
-    'connect',
-    'state',
-    'providerSpecificParams',
-    'connection',
-    'organization',
-    'codeChallenge',
-    'Location',
-    'status',
-    'message',
-    'error',
-  ],
+/** The titles of the tests that check what a parameter does here, each under a short name. */
+const TESTS = {
+  anotherRedirectUri: 'another redirect URI is sent to WorkOS, sealed, and the place that paths lead to',
+  clientCode: 'gets a code in place of a session, and tokens for it once',
+  conflict: 'a conflict is named, in the words of the options',
+  deepLink: 'a deep link cannot name where WorkOS sends the code, nor for whom',
+  linkedAccount: 'leads the person who is signed in to WorkOS Pipes and back',
+  linkParameters:
+    'parameters of a link reach WorkOS if they are well-formed, and never override what the application pinned',
+  onError: 'onError answers, passes on, throws, or leaves it: always exactly one answer',
+  onSuccess: 'the application has the last word: veto, data, another page, its own state',
+  pkce: 'sends PKCE with every request, and spends the transaction',
+  provider: 'each has a route, by its short name and by that of WorkOS',
+  providerParameters: 'parameters of the provider are sent as the SDK of WorkOS sends them',
+  providerSignIn: 'a provider signs a person in, and its tokens reach onSuccess',
+  signUpAttributes: 'attributes travel with the sign-in, and say whose word they are',
+  signUpScreen: '/signup lands on the sign-up screen once it is named, whatever a link says',
+  ssoParameters: 'exactly one selector; parameters are those of the SSO API, and pinned ones win',
+  ssoSignIn: 'leads from a guarded page to the identity provider and back, with the profile',
+  ssoState: 'the application has the last word, and its state comes back',
+  state: 'a state of JSON comes back as it went in',
+  unfinished: '%s goes on through the connection, and comes back with everything it carried',
+  unknownProvider: 'what is no provider is invalid_provider, and WorkOS is not asked',
+} as const;
+
+/** The parameters of each document, as the document has them, with the test that checks each of them. */
+const DOCUMENTS: Readonly<Record<string, Readonly<Record<string, keyof typeof TESTS>>>> = {
+  getSignInUrl: {
+    organizationId: 'linkParameters',
+    loginHint: 'linkParameters',
+    redirectUri: 'anotherRedirectUri',
+    prompt: 'linkParameters',
+    state: 'state',
+    returnTo: 'anotherRedirectUri',
+  },
+  'Get an authorization URL': {
+    response_type: 'pkce',
+    client_id: 'deepLink',
+    code_challenge: 'pkce',
+    code_challenge_method: 'pkce',
+    redirect_uri: 'deepLink',
+    connection_id: 'conflict',
+    organization_id: 'linkParameters',
+    provider: 'provider',
+    state: 'state',
+    login_hint: 'linkParameters',
+    domain_hint: 'linkParameters',
+    screen_hint: 'signUpScreen',
+    provider_scopes: 'providerSignIn',
+  },
+  handleAuth: {
+    returnPathname: 'onSuccess',
+    onSuccess: 'onSuccess',
+    user: 'onSuccess',
+    oauthTokens: 'providerSignIn',
+    authenticationMethod: 'providerSignIn',
+    organizationId: 'unfinished',
+    state: 'state',
+    onError: 'onError',
+    error: 'onError',
+    request: 'onError',
+    baseURL: 'anotherRedirectUri',
+  },
+  'SSO: Get Authorization URL': {
+    base_url: 'ssoSignIn',
+    response_type: 'ssoSignIn',
+    client_id: 'ssoSignIn',
+    redirect_uri: 'ssoSignIn',
+    organization: 'ssoSignIn',
+    connection: 'ssoParameters',
+    provider: 'ssoParameters',
+    state: 'ssoState',
+    login_hint: 'ssoParameters',
+    domain_hint: 'ssoParameters',
+  },
+  '/signin/provider/{provider}': {
+    provider: 'unknownProvider',
+    allowedRoles: 'deepLink',
+    defaultRole: 'signUpAttributes',
+    displayName: 'signUpAttributes',
+    locale: 'signUpAttributes',
+    metadata: 'signUpAttributes',
+    redirectTo: 'providerSignIn',
+    connect: 'linkedAccount',
+    state: 'clientCode',
+    providerSpecificParams: 'providerParameters',
+    connection: 'provider',
+    organization: 'provider',
+    codeChallenge: 'clientCode',
+    Location: 'provider',
+    status: 'unknownProvider',
+    message: 'unknownProvider',
+    error: 'unknownProvider',
+  },
 };
 
-const page = readFileSync(new URL('../docs/parameters.md', import.meta.url), 'utf8');
+const page = readFileSync(join(ROOT, 'docs/parameters.md'), 'utf8');
 
-interface Row {
-  name: string;
-  here: string;
-  file: string;
-  title: string;
+/** The list below the heading of a document: `- `name`: what it does here`, over one or more lines. */
+function entriesOf(document: string): { name: string; here: string }[] {
+  const [, section = ''] = page.split(`## ${document}\n`);
+  const [list = ''] = section.split('\n## ', 1);
+  const [, ...entries] = list.split(/^- /m);
+  return entries.map((entry) => {
+    const [, name = '', here = ''] = /^`([^`]+)`: (.+)$/s.exec(entry) ?? [];
+    return { name, here: here.trim() };
+  });
 }
 
-/** The rows of a table, below the heading of its document. */
-function rowsOf(document: string): Row[] {
-  const [, section = ''] = page.split(`## ${document}\n`);
-  const [table = ''] = section.split('\n## ', 1);
-  const cells = /^\| `([^`]+)` +\| (.*?) +\| `([^`]+)`: (.*?) +\|$/gm;
-  return [...table.matchAll(cells)].map(([, name = '', here = '', file = '', title = '']) => ({
-    name,
-    here,
-    file,
-    title,
-  }));
+/** The titles of the tests in a file: `test('title', …)` and `test.each(…)('title', …)`, and nothing else. */
+function titlesIn(source: string): string[] {
+  const titles: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isCallExpression(node) && isTest(node.expression)) {
+      const [title] = node.arguments;
+      if (title && ts.isStringLiteralLike(title)) titles.push(title.text);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile('file.test.ts', source, ts.ScriptTarget.Latest));
+  return titles;
+}
+
+function isTest(callee: ts.Expression): boolean {
+  const isNamedTest = (node: ts.Expression) => ts.isIdentifier(node) && node.text === 'test';
+  if (isNamedTest(callee)) return true;
+  if (!ts.isCallExpression(callee) || !ts.isPropertyAccessExpression(callee.expression)) return false;
+  const { expression, name } = callee.expression;
+  return isNamedTest(expression) && name.text === 'each';
 }
 
 describe.each(Object.keys(DOCUMENTS))('%s', (document) => {
-  test('each of its parameters is in the table, once, and says what it is here', () => {
-    const rows = rowsOf(document);
-    expect(rows.map(({ name }) => name)).toEqual(DOCUMENTS[document]);
-    for (const { name, here } of rows) expect(here.length, name).toBeGreaterThan(5);
+  test('the page lists each of its parameters once, in order, with what it does here', () => {
+    const entries = entriesOf(document);
+    expect(entries.map(({ name }) => name)).toEqual(Object.keys(DOCUMENTS[document]!));
+    for (const { name, here } of entries) expect(here.length, name).toBeGreaterThan(5);
   });
+});
 
-  test('the test that shows it exists', () => {
-    for (const { name, file, title } of rowsOf(document)) {
-      const path = new URL(`../${file}`, import.meta.url);
-      expect(existsSync(path), file).toBe(true);
-      // A quote inside a name may be written as the source needs it.
-      expect(readFileSync(path, 'utf8').replaceAll("\\'", "'"), name).toContain(title);
+test('every parameter has a test that exists', () => {
+  const files = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' });
+  const titles = new Set(
+    files
+      .filter((file) => file.endsWith('.test.ts'))
+      .flatMap((file) => titlesIn(readFileSync(join(ROOT, 'test', file), 'utf8'))),
+  );
+  for (const [document, parameters] of Object.entries(DOCUMENTS)) {
+    for (const [name, key] of Object.entries(parameters)) {
+      expect(titles, `${document}: ${name}`).toContain(TESTS[key]);
     }
-  });
+  }
+});
+
+test('a title in a comment, in a string or of a skipped test is not that of a test', () => {
+  const source = `
+    // test('in a comment', () => {});
+    const text = "test('in a string', () => {})";
+    describe('a group', () => {
+      test('a test', () => {});
+      test.skip('skipped', () => {});
+      test.todo('to do');
+      test.each([[1]])('one of several, %s', () => {});
+    });`;
+  expect(titlesIn(source)).toEqual(['a test', 'one of several, %s']);
 });
