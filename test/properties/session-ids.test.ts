@@ -6,7 +6,7 @@ import { fc, LONG, RUNS } from '../support/properties.js';
 const ids = createSessionIds(['a-password-for-tests-and-for-nothing-else']);
 const of = (sessionId: string, refreshToken: string) => {
   const payload = Buffer.from(JSON.stringify({ sid: sessionId })).toString('base64url');
-  return { accessToken: `x.${payload}.x`, refreshToken, user: { id: 'user_1' }, own: {} } as never;
+  return { accessToken: `x.${payload}.x`, refreshToken, user: { id: 'user_1' }, extension: {} } as never;
 };
 const text = (bytes: number) => randomBytes(bytes).toString('base64url');
 
