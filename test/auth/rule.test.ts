@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { requireAuth, signedIn, type GuardRule, type Rule } from 'authkit-express';
 import type { TestSignIn } from 'authkit-express/testing';
 import { FETCH, send } from '../support/browser.js';
-import { json, createTestApp } from '../support/app.js';
+import { json, createTestApp, ADA } from '../support/app.js';
 
 const ORGANIZATION = 'org_01RULES';
 
@@ -53,8 +53,11 @@ const DEMANDS: Record<string, Demand> = {
 };
 
 const NAMES = Object.keys(DEMANDS);
+
 const isIn = (set: number, index: number) => (set & (1 << index)) !== 0;
+
 const SETS = Array.from({ length: 1 << NAMES.length }, (_, set) => set);
+
 const ALL = SETS.length - 1;
 
 function ruleOf(set: number): GuardRule {
@@ -220,4 +223,39 @@ test('a rule that is changed afterwards changes nothing', async () => {
   const headers = { ...FETCH, cookie: await cookie({ permissions: ['b'] }) };
   expect((await send(`${origin}/account`, { headers })).status).toBe(403);
   expect(served()).toBe(0);
+});
+
+test('T23 the truth table of two keys, whole values, and no rule without a meaning', async () => {
+  const organizations = [{ id: 'org_1', name: 'One' }];
+  for (const [role, permissions, expected] of [
+    ['admin', ['a:read', 'a:write'], 200],
+    ['admin', ['a:read'], 403],
+    ['member', ['a:read', 'a:write'], 403],
+    ['member', [], 403],
+    ['superadmin', ['a:read', 'a:writes'], 403],
+  ] as const) {
+    const { origin, cookie } = await createTestApp('express5', {
+      rule: { role: 'admin', permission: ['a:read', 'a:write'] },
+      workos: {
+        organizations,
+        users: [
+          { email: ADA, memberships: [{ organizationId: 'org_1', role, permissions: [...permissions] }] },
+        ],
+      },
+    });
+    const session = await cookie({ user: ADA, organizationId: 'org_1' });
+    expect(
+      (await send(`${origin}/account`, { headers: { ...FETCH, cookie: session } })).status,
+      `${role} ${permissions.join()}`,
+    ).toBe(expected);
+  }
+  for (const rule of [
+    { roles: 'admin' },
+    { permission: [] },
+    { role: '' },
+    { organization: '' },
+    { role: undefined },
+    { role: { any: [] } },
+  ])
+    expect(() => requireAuth(rule as GuardRule)).toThrow(TypeError);
 });

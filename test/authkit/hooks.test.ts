@@ -228,3 +228,42 @@ test('an unfinished authentication is an error with what WorkOS sent, and nothin
   expect(reply.body + JSON.stringify(error)).not.toContain(pending);
   expect((await send(`${origin}/callback?code=x`, { headers: NAVIGATION })).status).toBe(302);
 });
+
+test('P05 hooks that throw, reject or throw nothing: one answer each, and the process lives', async () => {
+  const throws: (() => unknown)[] = [
+    () => {
+      throw new Error('thrown');
+    },
+    () => Promise.reject(new Error('rejected')),
+    () => {
+      // eslint-disable-next-line @typescript-eslint/only-throw-error -- an application may
+      throw undefined;
+    },
+  ];
+  for (const hook of throws) {
+    const { origin, signIn, browser } = await createTestApp('express4', {
+      authkit: { onSuccess: hook as never, onError: hook },
+    });
+    expect((await signIn()).status).toBeGreaterThanOrEqual(400);
+    expect((await browser.cookieNames(origin)).filter((name) => name.startsWith('wos-session'))).toEqual([]);
+  }
+});
+
+test('E01 a hook that answers, passes on twice, or does nothing: exactly one answer', async () => {
+  const hooks = [
+    ({ res }: { res: { end: (body: string) => void } }) => {
+      res.end('mine');
+    },
+    ({ error, next }: { error: unknown; next: (error?: unknown) => void }) => {
+      next(error);
+      next(error);
+    },
+    () => undefined,
+  ];
+  for (const onError of hooks) {
+    const { origin } = await createTestApp('express5', { authkit: { onError: onError } });
+    const reply = await send(`${origin}/callback?error=access_denied`, { headers: FETCH });
+    expect(reply.status).toBeGreaterThanOrEqual(200);
+    expect(reply.body.length).toBeGreaterThan(0);
+  }
+});

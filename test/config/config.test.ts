@@ -249,3 +249,16 @@ describe('further values of the same kinds', () => {
     expect(problemOf({ ...good, ...PLACES[field]!(value) }) === '').toBe(isFine);
   });
 });
+
+test('T34 weak passwords are refused with the command that makes a good one', () => {
+  for (const cookiePassword of [
+    '',
+    'short',
+    'x'.repeat(64),
+    'abc'.repeat(20),
+    'abcdefghij'.repeat(4),
+    [],
+    ['correct-horse-battery-staple-0123456789', ''],
+  ])
+    expect(() => authkit({ ...good, cookiePassword })).toThrow(/openssl rand -base64 32|secret/);
+});

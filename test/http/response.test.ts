@@ -1,11 +1,15 @@
-import { createReadStream } from 'node:fs';
-import type { ServerResponse } from 'node:http';
+import { createReadStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type ServerResponse, createServer } from 'node:http';
 import express from 'express';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, onTestFinished } from 'vitest';
 import { authkit, requireAuth } from 'authkit-express';
-import { FETCH, send } from '../support/browser.js';
+import { FETCH, send, type Reply } from '../support/browser.js';
 import { FRAMEWORKS, serve, type Handler } from '../support/frameworks.js';
 import { ADA, createTestApp } from '../support/app.js';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createTestWorkOS } from 'authkit-express/testing';
 
 const LATER = 600_000;
 
@@ -55,6 +59,23 @@ const HANDLERS: Record<string, (res: ServerResponse) => void> = {
     res.end();
   },
 };
+
+const isSession = (line: string) => /^wos-session(?:\.\d+)?=[^;]/.test(line);
+
+/** The answer of a handler to a request whose session has just been refreshed. */
+async function refreshed(
+  handler: Handler,
+  ask: { method?: string; headers?: Record<string, string> } = {},
+): Promise<Reply> {
+  const at = await createTestApp('express5', {
+    routes: (app) => {
+      app.route('/x', requireAuth(), handler);
+    },
+  });
+  const cookie = await at.cookie();
+  at.workos.clock.advance(LATER);
+  return send(`${at.origin}/x`, { ...ask, headers: { ...FETCH, ...ask.headers, cookie } });
+}
 
 describe.each(FRAMEWORKS)('a renewed session on %s reaches the browser', (framework) => {
   test.each(Object.keys(HANDLERS))('whatever the handler does: %s', async (name) => {
@@ -173,4 +194,69 @@ test('a session that fits no cookie is an error that says so, never a loop', asy
   expect(reply.status).toBe(500);
   expect(seen).toMatchObject([{ code: 'cookie_too_large' }]);
   expect(await browser.cookieNames(origin)).toEqual([]);
+});
+
+test('H01 a handler that sets, rewrites or removes Set-Cookie loses none of ours, and keeps its own', async () => {
+  const set = await refreshed((_req, res) => res.setHeader('Set-Cookie', 'theme=dark').end());
+  const written = await refreshed((_req, res) => res.writeHead(200, { 'Set-Cookie': 'theme=dark' }).end());
+  const removed = await refreshed((_req, res) => {
+    res.removeHeader('Set-Cookie');
+    res.end();
+  });
+  for (const reply of [set, written]) expect(reply.setCookies).toContain('theme=dark');
+  for (const reply of [set, written, removed]) expect(reply.setCookies.filter(isSession)).toHaveLength(1);
+});
+
+test('H02 streams, early flushes, early hints and events: the cookie is in the head', async () => {
+  const handlers: Handler[] = [
+    (_req, res) => res.write('a') && res.end('b'),
+    (_req, res) => {
+      res.flushHeaders();
+      res.end('b');
+    },
+    (_req, res) => {
+      res.writeEarlyHints({ link: '</style.css>; rel=preload' });
+      res.end();
+    },
+    (_req, res) => {
+      res.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: x\n\n');
+      res.end();
+    },
+  ];
+  for (const handler of handlers)
+    expect((await refreshed(handler)).setCookies.filter(isSession)).toHaveLength(1);
+});
+
+test('H04 304, 204 and HEAD carry the refreshed cookie and no body', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'authkit-'));
+  onTestFinished(() => {
+    rmSync(folder, { recursive: true });
+  });
+  writeFileSync(join(folder, 'page.txt'), 'text');
+  const workos = await createTestWorkOS();
+  const app = express();
+  const server = createServer(app);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+    return workos.close();
+  });
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  app.use(authkit({ ...workos.options, redirectUri: `${origin}/callback` }), requireAuth());
+  app.get('/empty', (_req, res) => void res.status(204).end());
+  app.use(express.static(folder, { maxAge: 60_000 }));
+  const etag = (await send(`${origin}/page.txt`, { headers: { ...FETCH, cookie: await workos.signIn() } }))
+    .headers.etag!;
+  for (const [path, method, headers, status] of [
+    ['/page.txt', 'GET', { 'if-none-match': etag }, 304],
+    ['/empty', 'GET', {}, 204],
+    ['/page.txt', 'HEAD', {}, 200],
+  ] as const) {
+    const cookie = await workos.signIn();
+    workos.clock.advance(LATER);
+    const reply = await send(origin + path, { method, headers: { ...FETCH, ...headers, cookie } });
+    expect({ status: reply.status, body: reply.body }).toEqual({ status, body: '' });
+    expect(reply.setCookies.filter(isSession)).toHaveLength(1);
+  }
 });

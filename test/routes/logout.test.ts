@@ -8,8 +8,12 @@ const FORM = {
   'sec-fetch-site': 'same-origin',
   'content-type': 'application/x-www-form-urlencoded',
 };
+
 const CLICK = { ...NAVIGATION, 'sec-fetch-site': 'same-origin' };
+
 const CLEARED = /^wos-session=; Max-Age=0; Path=\/; HttpOnly; SameSite=Lax$/;
+
+const LATER = 600_000;
 
 describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
   test('from sign-in to sign-out: the guarded page asks to sign in again', async () => {
@@ -144,4 +148,111 @@ test('signOut from code does the same', async () => {
   expect(reply.status).toBe(303);
   expect(new URL(reply.location!).searchParams.get('return_to')).toBe(`${origin}/open`);
   expect(reply.location).toContain(workos.url);
+});
+
+test('L01 an own form signs out; another site, an image, a frame and a prefetch do not', async () => {
+  const { origin, cookie } = await createTestApp('express5');
+  const session = await cookie();
+  for (const headers of [
+    { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' },
+    { ...FORM, 'sec-fetch-dest': 'iframe' },
+    { ...FORM, 'sec-purpose': 'prefetch' },
+  ])
+    expect((await send(`${origin}/logout`, { headers: { ...headers, cookie: session } })).setCookies).toEqual(
+      [],
+    );
+  const form = await send(`${origin}/logout`, { method: 'POST', headers: { ...FORM, cookie: session } });
+  expect(form.setCookies[0]).toMatch(/^wos-session=; Max-Age=0/);
+});
+
+test('L02 signing out with an expired, junk or no session, and with WorkOS down: cleared, never an error', async () => {
+  const { origin, cookie, workos } = await createTestApp('express5');
+  const session = await cookie();
+  workos.clock.advance(LATER);
+  workos.fail({ on: 'jwks', reset: true });
+  workos.fail({ on: 'authenticate', reset: true });
+  for (const header of [session, 'wos-session=junk', 'wos-session.0=x; wos-session.1=y', '']) {
+    const headers = { ...FORM, ...(header === '' ? {} : { cookie: header }) };
+    const reply = await send(`${origin}/logout`, { method: 'POST', headers });
+    expect(reply.status).toBe(200);
+    expect(reply.setCookies[0]).toMatch(/^wos-session=; Max-Age=0/);
+  }
+  expect(workos.callsTo('refresh')).toEqual([]);
+});
+
+test('L03 where a sign-out leads: this application, or a listed origin', async () => {
+  const { origin, cookie } = await createTestApp('express5', {
+    authkit: { returnToOrigins: ['https://www.example.com'] },
+  });
+  for (const [returnTo, expected] of [
+    ['/open', `${origin}/open`],
+    ['https://www.example.com/bye', 'https://www.example.com/bye'],
+    ['https://evil.example/', null],
+    ['//evil.example', null],
+  ] as const) {
+    const headers = { ...FETCH, cookie: await cookie() };
+    const reply = await send(`${origin}/logout?returnTo=${encodeURIComponent(returnTo)}`, {
+      method: 'POST',
+      headers,
+    });
+    const { logoutUrl } = JSON.parse(reply.body) as { logoutUrl: string };
+    expect(new URL(logoutUrl).searchParams.get('return_to')).toBe(expected);
+  }
+});
+
+test('L04 a copied cookie after sign-out is nobody here', async () => {
+  const { origin, cookie } = await createTestApp('express5');
+  const session = await cookie();
+  await send(`${origin}/logout`, { method: 'POST', headers: { cookie: session } });
+  expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: session } })).status).toBe(401);
+});
+
+test('B08 in a frame, SameSite=None: Secure, and a sign-out of another site is refused all the same', async () => {
+  const { origin, cookie } = await createTestApp('express5', {
+    authkit: { cookie: { sameSite: 'none' }, redirectUri: 'https://app.example.com/callback' },
+  });
+  expect((await send(`${origin}/login`, { headers: NAVIGATION })).setCookies[0]).toContain(
+    'Secure; SameSite=None',
+  );
+  const headers = { ...NAVIGATION, 'sec-fetch-site': 'cross-site', cookie: await cookie() };
+  expect((await send(`${origin}/logout`, { method: 'POST', headers })).status).toBe(403);
+});
+
+test('T24 an image, a frame, a prefetch or another site signs nobody out', async () => {
+  const { origin, cookie } = await createTestApp('express5');
+  const session = await cookie();
+  const attempts: [string, Record<string, string>][] = [
+    ['GET', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' }],
+    ['GET', { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' }],
+    [
+      'GET',
+      {
+        'sec-fetch-site': 'same-origin',
+        'sec-fetch-mode': 'navigate',
+        'sec-fetch-dest': 'document',
+        'sec-purpose': 'prefetch',
+      },
+    ],
+    ['POST', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }],
+    ['POST', { origin: 'https://evil.example' }],
+  ];
+  for (const [method, headers] of attempts) {
+    const reply = await send(`${origin}/logout`, { method, headers: { ...headers, cookie: session } });
+    expect(reply.setCookies).toEqual([]);
+  }
+  expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: session } })).status).toBe(200);
+});
+
+test('T26 a refresh that was under way at sign-out brings nothing back', async () => {
+  const { origin, cookie, workos } = await createTestApp('express5');
+  const session = await cookie();
+  workos.clock.advance(LATER);
+  workos.fail({ on: 'refresh', delay: 150, times: 1 });
+  const late = send(`${origin}/account`, { headers: { ...FETCH, cookie: session } });
+  while (workos.callsTo('refresh').length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect((await send(`${origin}/logout`, { method: 'POST', headers: { cookie: session } })).status).toBe(303);
+  const reply = await late;
+  expect(reply.status).toBe(401);
+  expect(reply.setCookies.filter((line) => /^wos-session=[^;]/.test(line))).toEqual([]);
+  expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: session } })).status).toBe(401);
 });

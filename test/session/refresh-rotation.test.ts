@@ -8,8 +8,10 @@ import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
 import { ADA, json, whoami, createTestApp, type TestApp } from '../support/app.js';
 
 const LATER = 600_000;
+
 const session = (reply: Reply) =>
   reply.setCookies.find((line) => /^wos-session=[^;]/.test(line))?.split(';', 1)[0];
+
 const at = (origin: string, cookie: string, path = '/account') =>
   send(origin + path, { headers: { ...FETCH, cookie } });
 
@@ -231,4 +233,27 @@ test('F13 a server that closes while a session is refreshed still answers it', a
   const reply = await pending;
   expect(reply.status).toBe(200);
   expect(session(reply)).toBeDefined();
+});
+
+test('T13 fifty requests with one expired cookie: one refresh, and nobody signed out', async () => {
+  const { origin, cookie, workos } = await createTestApp('express5', { workos: { replayWindow: 0 } });
+  const headers = { ...FETCH, cookie: await cookie() };
+  workos.clock.advance(LATER);
+  const replies = await Promise.all(Array.from({ length: 50 }, () => send(`${origin}/account`, { headers })));
+  expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
+  expect(workos.callsTo('refresh')).toHaveLength(1);
+});
+
+test('T14 20 people, 10 interleaved requests each, all expired: everybody gets their own', async () => {
+  const users = Array.from({ length: 20 }, (_, index) => ({ email: `person${index}@example.com` }));
+  const { origin, cookie, workos } = await createTestApp('express5', { workos: { users } });
+  const cookies = await Promise.all(users.map(({ email }) => cookie({ user: email })));
+  workos.clock.advance(LATER);
+  await Promise.all(
+    Array.from({ length: 200 }, async (_, index) => {
+      const who = (index * 7) % 20;
+      const reply = await send(`${origin}/account`, { headers: { ...FETCH, cookie: cookies[who]! } });
+      expect(JSON.parse(reply.body)).toMatchObject({ email: users[who]!.email });
+    }),
+  );
 });
