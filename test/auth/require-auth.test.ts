@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { inspect } from 'node:util';
 import cookieParser from 'cookie-parser';
 import helmet from 'helmet';
 import express from 'express';
@@ -137,7 +136,7 @@ describe.each(FRAMEWORKS)('the guard on %s', (framework) => {
     }
   });
 
-  test('mounted twice by mistake is one refresh and one cookie', async () => {
+  test('P03 mounting the middleware several times causes one refresh and one cookie', async () => {
     const { origin, cookie, workos } = await createTestApp(framework, {
       mount: (app, auth) => {
         app.use(auth);
@@ -189,6 +188,11 @@ test('several instances: the first at which a request is signed in is the one th
   const two = (await second.cookie({ user: ADA })).replace('wos-session', 'two');
   const reply = await send(`${tenants.origin}/account`, { headers: { ...FETCH, cookie: two } });
   expect(JSON.parse(reply.body)).toMatchObject({ email: ADA });
+  const one = (await first.cookie({ user: 'grace@example.com' })).replace('wos-session', 'one');
+  for (const cookie of [`${one}; ${two}`, `${two}; ${one}`]) {
+    const both = await send(`${tenants.origin}/account`, { headers: { ...FETCH, cookie } });
+    expect(JSON.parse(both.body)).toMatchObject({ email: 'grace@example.com' });
+  }
   const anonymous = await send(`${tenants.origin}/account`, { headers: NAVIGATION });
   expect(anonymous.location).toBe(`${tenants.origin}/one/login?returnTo=%2Faccount`);
   await tenants.close();
@@ -212,33 +216,6 @@ test('cookie-parser and helmet may run before, after or not at all', async () =>
     expect(reply.body).toBe(`${ADA} ${order === 'never' ? 'no cookies' : 'dark'}`);
     await site.close();
   }
-});
-
-test('tokens do not leak by being printed', async () => {
-  const printed: string[] = [];
-  let token = '';
-  const { origin, cookie, workos } = await createTestApp('express5', {
-    routes: (app) => {
-      app.route('/print', requireAuth(), (req, res) => {
-        const auth = signedIn(req);
-        printed.push(
-          JSON.stringify(auth),
-          inspect(auth, { depth: 9 }),
-          JSON.stringify({ ...auth }),
-          inspect(req, { depth: 3 }),
-        );
-        token = auth.accessToken;
-        res.end();
-      });
-    },
-  });
-  const session = await cookie();
-  await send(`${origin}/print`, { headers: { ...FETCH, cookie: session } });
-  expect(token.split('.')).toHaveLength(3);
-  const [auth] = printed;
-  expect(JSON.parse(auth!)).toMatchObject({ type: 'session', user: { email: ADA } });
-  for (const text of printed.slice(0, 3)) expect(text).not.toContain(token);
-  for (const text of printed) expect(text).not.toContain(workos.options.apiKey);
 });
 
 test('app.use(authkit) without parentheses fails at start-up, with a sentence', () => {

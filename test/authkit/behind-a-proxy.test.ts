@@ -12,24 +12,6 @@ test('X01 behind TLS without trust proxy: Secure follows from the redirect URI',
   expect(new URL(location!).searchParams.get('redirect_uri')).toBe('https://app.example.com/callback');
 });
 
-test('X02 trust proxy and forwarded headers: no influence', async () => {
-  const { origin } = await createTestApp('express5', {
-    mount: (app, auth) => {
-      app.set?.('trust proxy', true);
-      app.use(auth);
-    },
-  });
-  const headers = {
-    ...NAVIGATION,
-    'x-forwarded-host': 'evil.example',
-    'x-forwarded-proto': 'https',
-    'x-forwarded-prefix': '/evil',
-  };
-  const login = await send(`${origin}/login`, { headers });
-  expect(new URL(login.location!).searchParams.get('redirect_uri')).toBe(`${origin}/callback`);
-  expect(login.setCookies[0]).not.toMatch(/Domain|Secure/);
-});
-
 test('X03 a proxy that splits the Cookie header: both halves count', async () => {
   const at = await createCorpusApp('express5');
   onTestFinished(() => at.close());
@@ -37,7 +19,7 @@ test('X03 a proxy that splits the Cookie header: both halves count', async () =>
   expect(await at.raw('/protected', ['Cookie: a=b', `Cookie: ${session}`])).toMatch(/^HTTP\/1\.1 200/);
 });
 
-test('T30 Host and X-Forwarded-Host change no address', async () => {
+test('T30 X02 Host and forwarded headers do not change any URL, even with trust proxy', async () => {
   const { origin } = await createTestApp('express5', {
     mount: (app, auth) => {
       app.set?.('trust proxy', true);
@@ -49,6 +31,7 @@ test('T30 Host and X-Forwarded-Host change no address', async () => {
     host: 'evil.example',
     'x-forwarded-host': 'evil.example',
     'x-forwarded-proto': 'https',
+    'x-forwarded-prefix': '/evil',
     forwarded: 'host=evil.example',
   };
   const login = await send(`${origin}/login`, { headers });

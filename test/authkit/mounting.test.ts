@@ -4,25 +4,6 @@ import { expect, test } from 'vitest';
 import { Browser, FETCH, send } from '../support/browser.js';
 import { ADA, createTestApp } from '../support/app.js';
 
-const LATER = 600_000;
-
-const isSession = (line: string) => /^wos-session(?:\.\d+)?=[^;]/.test(line);
-
-test('P03 the same instance twice: one refresh, one cookie', async () => {
-  const { origin, cookie, workos } = await createTestApp('express5', {
-    mount: (app, auth) => {
-      app.use(auth);
-      app.use(auth);
-      app.use(auth.session);
-    },
-  });
-  const old = await cookie();
-  workos.clock.advance(LATER);
-  const reply = await send(`${origin}/account`, { headers: { ...FETCH, cookie: old } });
-  expect(reply.setCookies.filter(isSession)).toHaveLength(1);
-  expect(workos.callsTo('refresh')).toHaveLength(1);
-});
-
 test('P04 two hundred sign-ins and a thousand guarded requests leave no listener behind', async () => {
   const { origin, browser, cookie, signIn } = await createTestApp('express5');
   const before = process.listenerCount('warning');

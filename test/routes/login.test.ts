@@ -1,14 +1,35 @@
 import { expect, test } from 'vitest';
 import { NAVIGATION, send } from '../support/browser.js';
+import { mapStore } from '../support/map-store.js';
 import { ADA, createTestApp } from '../support/app.js';
 import { authkit } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';
 
 test('D02 five hundred sign-ins that nobody finishes: no call to WorkOS, nothing kept', async () => {
-  const { origin, workos } = await createTestApp('express5');
+  const writes: string[] = [];
+  const store = mapStore();
+  for (const method of ['set', 'add', 'replace'] as const) {
+    const write = store[method] as (...args: unknown[]) => Promise<unknown>;
+    store[method] = (...args: unknown[]) => {
+      writes.push(method);
+      return write(...args) as never;
+    };
+  }
+  const { origin, workos } = await createTestApp('express5', { authkit: { store } });
+  const begin = async () => {
+    const reply = await send(`${origin}/login`, { headers: NAVIGATION });
+    expect(reply.status).toBe(302);
+    expect(reply.location).toContain(`${workos.url}/user_management/authorize?`);
+    expect(reply.setCookies).toHaveLength(1);
+    // The sign-in is in its cookie, and the server keeps no copy of the state.
+    return new URL(reply.location!).searchParams.get('state');
+  };
+  const states = new Set<unknown>();
   for (let round = 0; round < 10; round += 1)
-    await Promise.all(Array.from({ length: 50 }, () => send(`${origin}/login`, { headers: NAVIGATION })));
+    for (const state of await Promise.all(Array.from({ length: 50 }, begin))) states.add(state);
+  expect(states.size).toBe(500);
   expect(workos.calls).toEqual([]);
+  expect(writes).toEqual([]);
 });
 
 test('B01 twenty tabs at once: the newest finish, the header stays small', async () => {
@@ -57,6 +78,11 @@ test('T25 sub-resource requests start no sign-in, and thirty tabs stay under 8 K
       const headers = { 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': dest, 'sec-fetch-site': 'cross-site' };
       expect((await send(`${origin}/login`, { headers })).setCookies).toEqual([]);
     }
-  for (let tab = 0; tab < 30; tab += 1) await browser.go(`${origin}/login?returnTo=/${'x'.repeat(900)}`);
-  expect((await browser.jar.getCookieString(origin)).length).toBeLessThan(8192);
+  for (let tab = 0; tab < 30; tab += 1) {
+    const reply = await browser.go(`${origin}/login?returnTo=/${'x'.repeat(900)}`);
+    expect(reply.setCookies.some((line) => /^wos-auth-verifier-[^=]+=[^;]/.test(line))).toBe(true);
+  }
+  const header = await browser.jar.getCookieString(origin);
+  expect(header).toContain('wos-auth-verifier-');
+  expect(header.length).toBeLessThan(8192);
 });

@@ -80,7 +80,7 @@ describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
     expect(workos.callsTo('code')).toHaveLength(1);
   });
 
-  test('two callbacks of one state at once share one exchange', async () => {
+  test('B04 simultaneous callbacks with one state share one code exchange', async () => {
     let runs = 0;
     const { origin, browser, workos } = await createTestApp(framework, {
       authkit: { onSuccess: () => void (runs += 1) },
@@ -112,10 +112,14 @@ describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
     expect(again.setCookies.join()).not.toContain('wos-session');
   });
 
-  test('a code that nobody asked for never makes a session', async () => {
+  test('T37 a code that this application did not request creates no session: the browser is sent to sign-in', async () => {
     const { origin, browser, workos } = await createTestApp(framework);
     const reply = await browser.go(`${origin}/callback?code=unasked`);
-    expect(reply.location).toBe(`${origin}/login`);
+    expect({ status: reply.status, location: reply.location }).toEqual({
+      status: 302,
+      location: `${origin}/login`,
+    });
+    expect(reply.setCookies).toEqual([]);
     expect(workos.callsTo('code')).toEqual([]);
   });
 

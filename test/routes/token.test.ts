@@ -73,6 +73,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     expect(reply.setCookies).toEqual([]);
     expect(tokens(reply)).toMatchObject({ token_type: 'Bearer', user: { email: ADA } });
     expect(tokens(reply).expires_in).toBeGreaterThan(200);
+    expect(tokens(reply).expires_in).toBeLessThanOrEqual(300);
     const again = await redeem(code, verifier);
     expect({ status: again.status, error: errorOf(again) }).toEqual({ status: 400, error: 'invalid_grant' });
     expect(workos.callsTo('code')).toHaveLength(1);
@@ -263,10 +264,17 @@ test('a public OAuth client of somebody else redeems and refreshes', async () =>
 });
 
 test('a single-page client of a listed origin may read the answer, and no other origin', async () => {
-  const { token } = await native('express5');
+  const { codeFor, token } = await native('express5');
   const from = async (origin: string) =>
     (await token({ grant_type: 'x' }, { origin })).headers['access-control-allow-origin'];
   expect(await from('https://spa.example.com')).toBe('https://spa.example.com');
+  const verifier = newVerifier();
+  const granted = await token(
+    { grant_type: 'authorization_code', code: await codeFor(verifier), code_verifier: verifier },
+    { origin: 'https://spa.example.com' },
+  );
+  expect(granted.status).toBe(200);
+  expect(granted.headers['access-control-allow-origin']).toBe('https://spa.example.com');
   expect(await from('https://evil.example.com')).toBeUndefined();
   expect(await from('null')).toBeUndefined();
 });

@@ -79,7 +79,7 @@ test('the name of a flow is FNV-1a-32 of its state, in eight digits', () => {
   expect(fingerprint('')).toBe('811c9dc5');
   expect(fingerprint('a')).toBe('e40c292c');
   expect(fingerprint('foobar')).toBe('bf9cf968');
-  expect(fingerprint('é')).toBe(fingerprint(Buffer.from('é').toString()));
+  expect(fingerprint('é')).toBe('1e9de8c1');
   for (let index = 0; index < 2000; index += 1) expect(fingerprint(String(index))).toMatch(/^[\da-f]{8}$/);
 });
 

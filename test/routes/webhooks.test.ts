@@ -157,9 +157,8 @@ describe('a webhook is refused', () => {
     };
     const changed = change(signed());
     const { body, headers } = 'options' in changed ? signed(changed.options) : changed;
-    const reply = await send(site.origin + HOOK, { method: 'POST', headers, body }).catch(() => undefined);
-    // A body without end may be cut off before it is answered.
-    if (reply) expect(reply.status).toBe(400);
+    const reply = await send(site.origin + HOOK, { method: 'POST', headers, body });
+    expect(reply.status).toBe(400);
     expect(heard).toEqual([]);
   });
 
@@ -240,13 +239,15 @@ test('a person sees where they are signed in, and ends one of them in every proc
   expect(one.workos.callsTo('revokeSession')).toHaveLength(1);
 
   const adaId = one.workos.users().find(({ email }) => email === ADA)!.id;
+  // At the start of a second, so that the sign-in below is still in it.
+  one.workos.clock.advance(1000 - (one.workos.clock.now() % 1000));
   await one.auth.revokeUserSessions(adaId);
   await wait(LEARNED);
   for (const { origin } of [one, two]) {
     expect(await ask(origin, mine)).toBe(401);
     expect(await ask(origin, grace)).toBe(200);
   }
-  // Who signs in again, be it in the same second, is signed in.
+  // A user who signs in again is signed in, even within the same second.
   expect(await ask(two.origin, await one.cookie({ user: ADA }))).toBe(200);
   const nobody = await send(`${one.origin}/devices`, { headers: FETCH });
   expect(nobody.status).toBe(401);

@@ -19,7 +19,7 @@ import type { ProcessSettings } from '../support/cluster-process.js';
 describe.runIf(hasRedis)('three processes and a Redis', () => {
   const old = 'an-older-password-of-this-application';
   const fresh = 'the-newer-password-of-this-application';
-  const people = Array.from({ length: 1000 }, (_, index) => `person${index}@example.com`);
+  const people = Array.from({ length: 300 }, (_, index) => `person${index}@example.com`);
   let redis: RedisServer;
   let workos: TestWorkOS;
   let front: { port: number; close: () => unknown };
@@ -28,8 +28,8 @@ describe.runIf(hasRedis)('three processes and a Redis', () => {
 
   const settings = (cookiePassword: string | string[]): ProcessSettings => {
     const redirectUri = 'http://localhost:3000/callback';
-    // Two cores may be busy with other things: a slow answer is no failure here.
-    // The clock stays here: it is the same one.
+    // Two cores may be busy with other things: a slow response is not a failure.
+    // The clock is the real one, so it is not passed on.
     const authkit = { ...workos.options, redirectUri, cookiePassword, timeout: 20_000 };
     return { redis: redis.url, authkit, webhookSecret: workos.webhookSecret };
   };
@@ -76,7 +76,7 @@ describe.runIf(hasRedis)('three processes and a Redis', () => {
     );
   }
 
-  function expectEverybodyIn(answers: (Answered & { user: string })[]): void {
+  function expectAllSignedIn(answers: (Answered & { user: string })[]): void {
     const tally: Record<string, number> = {};
     for (const { status } of answers) tally[status] = (tally[status] ?? 0) + 1;
     expect(tally).toEqual({ 200: answers.length });
@@ -84,15 +84,15 @@ describe.runIf(hasRedis)('three processes and a Redis', () => {
     expect(answers.filter(({ cookie }) => cookie === '')).toEqual([]);
   }
 
-  test('1000 people at the same moment, 10 requests each, no replay window: 1000 refreshes, 10,000 times 200', async () => {
-    const asking = await expired(1000);
+  test('300 users with 10 simultaneous requests each: one refresh for each user without a replay window, and status 200 for all', async () => {
+    const asking = await expired(300);
     const answers = await tenEach(asking);
-    expectEverybodyIn(answers);
-    expect(answers).toHaveLength(10_000);
-    expect(workos.callsTo('refresh')).toHaveLength(1000);
+    expectAllSignedIn(answers);
+    expect(answers).toHaveLength(3000);
+    expect(workos.callsTo('refresh')).toHaveLength(300);
   }, 120_000);
 
-  test('session.revoked, told to one process: 401 at each of the others', async () => {
+  test('a session.revoked event delivered to one process ends the session in all of them', async () => {
     const cookie = await workos.signIn({ user: people[0]! });
     const ask = ({ port }: Member) =>
       send(`http://127.0.0.1:${port}/account`, { headers: { ...FETCH, cookie } });
@@ -106,18 +106,18 @@ describe.runIf(hasRedis)('three processes and a Redis', () => {
     expect(await statuses()).toEqual([401, 401, 401]);
   });
 
-  test('one process is killed in the middle: nobody is signed out', async () => {
+  test('killing one process under load signs no user out', async () => {
     workos.replayWindow = 30;
     const answers = await tenEach(
       await expired(150),
       (count) => count === 200 && members[0]!.child.kill('SIGKILL'),
     );
-    expectEverybodyIn(answers);
+    expectAllSignedIn(answers);
     await endMember(members[0]!);
     members[0] = await start();
   }, 60_000);
 
-  test('Redis is stopped in the middle, and continued: nobody is signed out', async () => {
+  test('stopping Redis under load and continuing it signs no user out', async () => {
     workos.replayWindow = 30;
     const asking = await expired(150);
     const answers = await tenEach(asking, (count) => {
@@ -125,14 +125,15 @@ describe.runIf(hasRedis)('three processes and a Redis', () => {
       if (count === 1200) redis.signal('SIGCONT');
     });
     redis.signal('SIGCONT');
-    expectEverybodyIn(answers);
-    expectEverybodyIn(await tenEach(asking.slice(0, 20)));
+    expectAllSignedIn(answers);
+    expectAllSignedIn(await tenEach(asking.slice(0, 20)));
   }, 60_000);
 
-  test('the password is rotated under load, one process at a time: no 401, no 5xx', async () => {
+  test('rotating the password under load, one process at a time, causes no 401 and no 5xx', async () => {
     workos.replayWindow = 30;
-    // Tokens run out all the while, so that every password seals.
-    workos.accessTokenLifetime = 3;
+    // Tokens are refreshed all the while, so that every password seals; a slow machine still verifies them in time.
+    workos.accessTokenLifetime = 10;
+    let refreshed = 0;
     let isOver = false;
     const bad: Answered[] = [];
     let served = 0;
@@ -141,6 +142,7 @@ describe.runIf(hasRedis)('three processes and a Redis', () => {
       while (!isOver) {
         const answered = await account(front.port, agent, own);
         if (answered.status !== 200 || answered.email !== user) bad.push(answered);
+        if (answered.cookie !== undefined) refreshed += 1;
         own = answered.cookie ?? own;
         served += 1;
         await wait(10);
@@ -161,5 +163,7 @@ describe.runIf(hasRedis)('three processes and a Redis', () => {
     workos.accessTokenLifetime = 300;
     expect(bad).toEqual([]);
     expect(served).toBeGreaterThan(400);
+    // Each user has been given a new session more than once.
+    expect(refreshed).toBeGreaterThan(80);
   }, 60_000);
 });

@@ -29,16 +29,6 @@ async function reached(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-test('F01 100 requests at once with one expired session: one refresh, one new cookie', async () => {
-  const { origin, cookie, workos } = await createTestApp('express5', { workos: { replayWindow: 0 } });
-  const old = await cookie();
-  workos.clock.advance(LATER);
-  const replies = await Promise.all(Array.from({ length: 100 }, () => at(origin, old)));
-  expect(replies.filter(({ status }) => status === 200)).toHaveLength(100);
-  expect(new Set(replies.map(session)).size).toBe(1);
-  expect(workos.callsTo('refresh')).toHaveLength(1);
-});
-
 test('F02 stragglers with the old cookie up to a minute later: served, without a second call', async () => {
   const { origin, cookie, workos } = await createTestApp('express5', { workos: { replayWindow: 0 } });
   const old = await cookie();
@@ -72,7 +62,7 @@ test('F04 the other process comes 31 seconds later: one sign-in, no circle', asy
   expect(late.setCookies[0]).toMatch(/^wos-session=; Max-Age=0/);
 });
 
-test('F05 30 people, 300 interleaved requests, delays of all lengths: each answer is about who asked', async () => {
+test('T14 F05 300 interleaved requests of 30 users are each answered for the user who sent them', async () => {
   const users = Array.from({ length: 30 }, (_, index) => ({ email: `person${index}@example.com` }));
   const { origin, cookie, workos } = await createTestApp('express5', { workos: { users, replayWindow: 0 } });
   const cookies = await Promise.all(users.map(({ email }) => cookie({ user: email })));
@@ -117,31 +107,6 @@ test('F06 a switch of organization and a refresh at the same time: one after the
   for (const reply of [switched, refreshed]) expect((await at(origin, session(reply)!)).status).toBe(200);
 });
 
-test('F07 the answer to a refresh is lost: asked again, nobody signed out', async () => {
-  const { origin, cookie, workos } = await createTestApp('express5');
-  const old = await cookie();
-  workos.clock.advance(LATER);
-  workos.fail({ on: 'refresh', reset: true, after: true, times: 1 });
-  expect((await at(origin, old)).status).toBe(200);
-  expect(workos.callsTo('refresh')).toHaveLength(2);
-});
-
-test('F08 a client that leaves mid-refresh loses nothing', async () => {
-  const { origin, cookie, workos } = await createTestApp('express5', { workos: { replayWindow: 0 } });
-  const old = await cookie();
-  workos.clock.advance(LATER);
-  workos.fail({ on: 'refresh', delay: 100, times: 1 });
-  const leaving = new AbortController();
-  const left = fetch(`${origin}/account`, { headers: { cookie: old }, signal: leaving.signal }).catch(
-    () => 'left',
-  );
-  await reached(() => workos.callsTo('refresh').length > 0);
-  leaving.abort();
-  expect(await left).toBe('left');
-  expect((await at(origin, old)).status).toBe(200);
-  expect(workos.callsTo('refresh')).toHaveLength(1);
-});
-
 test('F09 where the head has gone no cookie can be set, so nothing is refreshed', async () => {
   const { origin, cookie, workos } = await createTestApp('express5', {
     mount: (app, auth) => {
@@ -157,18 +122,6 @@ test('F09 where the head has gone no cookie can be set, so nothing is refreshed'
   expect((await at(origin, old, '/late')).body).toBe('earlydone');
   expect(workos.callsTo('refresh')).toEqual([]);
   expect((await at(origin, old)).status).toBe(200);
-});
-
-test('F10 a sign-out while a refresh is under way: the late answer brings nothing back', async () => {
-  const { origin, cookie, workos } = await createTestApp('express5');
-  const old = await cookie();
-  workos.clock.advance(LATER);
-  workos.fail({ on: 'refresh', delay: 100, times: 1 });
-  const late = at(origin, old);
-  await reached(() => workos.callsTo('refresh').length > 0);
-  await send(`${origin}/logout`, { method: 'POST', headers: { cookie: old } });
-  expect(session(await late)).toBeUndefined();
-  expect((await at(origin, old)).status).toBe(401);
 });
 
 test('F10 a late answer with a session of another id brings nothing back either', async () => {
@@ -233,27 +186,4 @@ test('F13 a server that closes while a session is refreshed still answers it', a
   const reply = await pending;
   expect(reply.status).toBe(200);
   expect(session(reply)).toBeDefined();
-});
-
-test('T13 fifty requests with one expired cookie: one refresh, and nobody signed out', async () => {
-  const { origin, cookie, workos } = await createTestApp('express5', { workos: { replayWindow: 0 } });
-  const headers = { ...FETCH, cookie: await cookie() };
-  workos.clock.advance(LATER);
-  const replies = await Promise.all(Array.from({ length: 50 }, () => send(`${origin}/account`, { headers })));
-  expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
-  expect(workos.callsTo('refresh')).toHaveLength(1);
-});
-
-test('T14 20 people, 10 interleaved requests each, all expired: everybody gets their own', async () => {
-  const users = Array.from({ length: 20 }, (_, index) => ({ email: `person${index}@example.com` }));
-  const { origin, cookie, workos } = await createTestApp('express5', { workos: { users } });
-  const cookies = await Promise.all(users.map(({ email }) => cookie({ user: email })));
-  workos.clock.advance(LATER);
-  await Promise.all(
-    Array.from({ length: 200 }, async (_, index) => {
-      const who = (index * 7) % 20;
-      const reply = await send(`${origin}/account`, { headers: { ...FETCH, cookie: cookies[who]! } });
-      expect(JSON.parse(reply.body)).toMatchObject({ email: users[who]!.email });
-    }),
-  );
 });

@@ -164,8 +164,15 @@ test.runIf(hasRedis)('S02 of several planted sessions none stays', async () => {
 
 test.runIf(hasRedis)('S02 who is not signed in leaves nothing in the store', async () => {
   const one = await createTestApp('express5', { authkit: inStore() });
-  for (const path of ['/open', '/account', '/login']) await one.browser.go(one.origin + path);
+  for (const [path, status] of [
+    ['/open', 200],
+    ['/account', 302],
+    ['/login', 302],
+  ] as const)
+    expect((await one.browser.go(one.origin + path)).status, path).toBe(status);
   expect(await client.keys('*')).toEqual([]);
+  expect((await one.signIn()).status).toBe(200);
+  expect(await client.keys('*')).not.toEqual([]);
 });
 
 test.runIf(hasRedis)(

@@ -1,4 +1,3 @@
-import { createServer } from 'node:http';
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { createVerifier } from '../../src/workos/access-token.js';
@@ -66,16 +65,6 @@ describe('access tokens of the corpus', () => {
       expect((await verify(good)).kind).toBe('valid');
       expect(await verify(token), id).toEqual(await verifier()(token));
     }
-  });
-
-  test('a key named by the token itself is not fetched', async () => {
-    let asked = 0;
-    const server = createServer(() => (asked += 1)).listen(0);
-    for (const row of corpus<TokenRow>('jwts').filter(({ name }) => /jku|x5u|jwk/.test(name))) {
-      await verifier()(row.token);
-    }
-    server.close();
-    expect(asked).toBe(0);
   });
 });
 

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { safeReturnTo } from '../../../src/http/return-to.js';
-import { FRAMEWORKS } from '../../support/frameworks.js';
+import { FRAMEWORKS, type Framework } from '../../support/frameworks.js';
 import { corpus, type Row } from '../../support/corpora.js';
 import { createCorpusApp, staysOn, type CorpusApp } from '../../support/corpus-app.js';
 import { tryAll } from '../../support/tally.js';
@@ -14,12 +13,22 @@ interface RedirectRow extends Row {
 /** Longer than what Node takes as headers, which it answers by itself. */
 const MAX_SENT = 4000;
 
-describe.each(FRAMEWORKS)('open redirects on %s', (framework) => {
+/** Tests every row of the corpus on one framework. There is a file for each of them, since a file runs on one core. */
+export function describeRedirects(framework: Framework): void {
+  describe.runIf(FRAMEWORKS.includes(framework))(`open redirects on ${framework}`, () => {
+    defineTests(framework);
+  });
+}
+
+function defineTests(framework: Framework): void {
   let at: CorpusApp;
   beforeAll(async () => {
     at = await createCorpusApp(framework);
   });
   afterAll(() => at.close());
+
+  /** How many request targets were answered with the redirect of the guard. */
+  let redirected = 0;
 
   /** A link, a state that was sealed with it, and the target of a request that a guard remembers. */
   const ways: Record<string, (input: string) => Promise<number>> = {
@@ -33,7 +42,7 @@ describe.each(FRAMEWORKS)('open redirects on %s', (framework) => {
     },
     async target(input) {
       const remembered = await at.raw(input, ['Accept: text/html']);
-      // No answer of the application's: what Node's parser refuses is answered by Node.
+      // Without a location, Node's parser has refused the request, and the application has not seen it.
       const [location, ...others] = [...remembered.matchAll(/^location: (.*)\r$/gim)].map(
         (match) => match[1]!,
       );
@@ -41,6 +50,7 @@ describe.each(FRAMEWORKS)('open redirects on %s', (framework) => {
       expect(remembered.slice(0, 400)).not.toMatch(/^HTTP\/1\.1 5/);
       expect(at.served()).toBe(0);
       if (location === undefined) return 1;
+      redirected += 1;
       const login = new URL(location, at.origin);
       expect(login.origin + login.pathname).toBe(`${at.origin}/auth/login`);
       await arrives(await at.begin(login.searchParams.get('returnTo') ?? '/'));
@@ -67,13 +77,17 @@ describe.each(FRAMEWORKS)('open redirects on %s', (framework) => {
     staysOn(at.origin, reply.headers.location!);
   }
 
-  test.for(Object.keys(ways))('each row, by its %s', async (way, context) => {
-    const rows = corpus<RedirectRow>('open-redirect');
-    const name = { corpus: 'open-redirect, 3 ways', on: framework };
-    await tryAll(context, name, rows, (row) => oneWay(way, row));
-  });
+  test.for(Object.keys(ways))(
+    'no row of the corpus leaves the origin, given as the %s',
+    async (way, context) => {
+      const rows = corpus<RedirectRow>('open-redirect');
+      const name = { corpus: 'open-redirect, 3 ways', on: framework };
+      await tryAll(context, name, rows, (row) => oneWay(way, row));
+      if (way === 'target') expect(redirected).toBeGreaterThan(rows.length / 2);
+    },
+  );
 
-  test('further rows of the same kinds, three ways', async (context) => {
+  test('no further row of the same kinds leaves the origin, given in three ways', async (context) => {
     // A sample over HTTP; all of them below.
     const rows = furtherRedirects().filter((_, index) => index % 240 === FRAMEWORKS.indexOf(framework));
     await tryAll(context, { corpus: 'open-redirect, further', on: framework }, rows, threeWays);
@@ -82,12 +96,12 @@ describe.each(FRAMEWORKS)('open redirects on %s', (framework) => {
   const share = <T>(rows: readonly T[]) =>
     rows.filter((_, index) => index % 4 === FRAMEWORKS.indexOf(framework));
 
-  test('made rows of the same kinds, three ways', async (context) => {
+  test('no generated row of the same kinds leaves the origin, given in three ways', async (context) => {
     const rows = share(hostileAddresses(160));
     await tryAll(context, { corpus: 'open-redirect, made', on: framework }, rows, threeWays);
   });
 
-  test('made good values are kept, three ways', async (context) => {
+  test('generated addresses of this site are kept, given in three ways', async (context) => {
     const rows = share(goodAddresses(160));
     await tryAll(context, { corpus: 'open-redirect-accept, made', on: framework }, rows, async (row) => {
       const input = row.input.replace('@@ORIGIN@@', at.origin);
@@ -105,7 +119,7 @@ describe.each(FRAMEWORKS)('open redirects on %s', (framework) => {
     });
   });
 
-  test('good values are kept', async (context) => {
+  test('addresses of this site are kept', async (context) => {
     const rows = corpus<RedirectRow & { must_resolve_to: string }>('open-redirect-accept');
     await tryAll(context, { corpus: 'open-redirect-accept', on: framework }, rows, async (row) => {
       const reply = await at.finish(await at.begin(row.input));
@@ -113,37 +127,4 @@ describe.each(FRAMEWORKS)('open redirects on %s', (framework) => {
       return 1;
     });
   });
-});
-
-test('further rows of the same kinds never leave the origin', async (context) => {
-  const origin = 'https://app.example.com';
-  const ownPaths = ['/auth/login', '/auth/callback', '/auth/logout'];
-  const rules = { origin, origins: [], ownPaths };
-  const name = { corpus: 'open-redirect, further', on: 'function' };
-  await tryAll(context, name, furtherRedirects(), ({ input }) => {
-    const safe = safeReturnTo(input, rules);
-    if (safe === undefined) return 1;
-    staysOn(origin, safe);
-    expect(safeReturnTo(safe, rules)).toBe(safe);
-    return 1;
-  });
-});
-
-test('made rows of the same kinds never leave the origin, and good ones stay what they are', async (context) => {
-  const origin = 'https://app.example.com';
-  const rules = { origin, origins: [], ownPaths: ['/auth/login', '/auth/callback', '/auth/logout'] };
-  const good = new Set(goodAddresses(2000));
-  const rows = [...hostileAddresses(4000), ...good];
-  await tryAll(context, { corpus: 'open-redirect, made', on: 'function' }, rows, (row) => {
-    const input = row.input.replace('@@ORIGIN@@', origin);
-    const safe = safeReturnTo(input, rules);
-    if (safe === undefined) {
-      expect(good.has(row), input).toBe(false);
-      return 1;
-    }
-    staysOn(origin, safe);
-    expect(safeReturnTo(safe, rules)).toBe(safe);
-    expect(new URL(safe, `${origin}/auth/callback`).href).toBe(new URL(input, origin).href);
-    return 1;
-  });
-});
+}
