@@ -15,7 +15,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     reporters: ['default', new TallyReporter()],
-    setupFiles: ['test/tripwires/setup.ts'],
+    setupFiles: ['test/support/leak-checks/setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // More than cores: tests wait for deadlines and sockets more than they compute.

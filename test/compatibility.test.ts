@@ -5,7 +5,7 @@ import { WorkOS as WorkOS10 } from 'workos-node-10';
 import { WorkOS as WorkOS8 } from 'workos-node-8';
 import type { TestWorkOS } from 'authkit-express/testing';
 import { FETCH, send } from './support/browser.js';
-import { ADA, world, type World } from './support/world.js';
+import { ADA, createTestApp, type TestApp } from './support/app.js';
 
 /** What these tests need of a WorkOS SDK, in any of its major versions. */
 interface Sdk {
@@ -30,7 +30,7 @@ function sdk(name: keyof typeof SDKS, { options }: TestWorkOS): Sdk {
 }
 
 /** A code of the test WorkOS, as a browser would bring it. */
-async function code({ workos, origin }: World): Promise<string> {
+async function code({ workos, origin }: TestApp): Promise<string> {
   const query = new URLSearchParams({
     response_type: 'code',
     client_id: workos.options.clientId,
@@ -43,7 +43,7 @@ async function code({ workos, origin }: World): Promise<string> {
 
 describe.each(Object.keys(SDKS) as (keyof typeof SDKS)[])('%s', (name) => {
   test('its sealed session is a session here, and lives on when its token has expired', async () => {
-    const at = await world('express5');
+    const at = await createTestApp('express5');
     const { cookiePassword, clientId } = at.workos.options;
     const { sealedSession } = await sdk(name, at.workos).userManagement.authenticateWithCode({
       code: await code(at),
@@ -60,7 +60,7 @@ describe.each(Object.keys(SDKS) as (keyof typeof SDKS)[])('%s', (name) => {
   });
 
   test('our cookie is a session there', async () => {
-    const at = await world('express5');
+    const at = await createTestApp('express5');
     await at.signIn();
     const sessionData = (await at.browser.cookie(at.origin, 'wos-session'))!;
     const { cookiePassword } = at.workos.options;
@@ -71,7 +71,7 @@ describe.each(Object.keys(SDKS) as (keyof typeof SDKS)[])('%s', (name) => {
 
 describe('@workos/authkit-session', () => {
   test('its session is a session here, and ours opens there', async () => {
-    const at = await world('express5');
+    const at = await createTestApp('express5');
     const password = at.workos.options.cookiePassword;
     await at.signIn();
     const ours = (await at.browser.cookie(at.origin, 'wos-session'))!;
@@ -90,7 +90,7 @@ describe('@workos/authkit-session', () => {
 });
 
 test('a new password beside the old one signs nobody out', async () => {
-  const older = await world('express5');
+  const older = await createTestApp('express5');
   const session = await older.cookie({ user: ADA });
   const fresh = 'a-newer-cookie-password-9876543210-zyxwvu';
   for (const [cookiePassword, status] of [
@@ -98,7 +98,7 @@ test('a new password beside the old one signs nobody out', async () => {
     [[fresh, older.workos.options.cookiePassword], 200],
     [[fresh], 401],
   ] as const) {
-    const newer = await world('express5', { authkit: { ...older.workos.options, cookiePassword } });
+    const newer = await createTestApp('express5', { authkit: { ...older.workos.options, cookiePassword } });
     const reply = await send(`${newer.origin}/account`, { headers: { ...FETCH, cookie: session } });
     expect(reply.status).toBe(status);
     expect(reply.setCookies).toEqual([]);

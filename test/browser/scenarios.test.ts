@@ -3,7 +3,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { authkit, requireAuth, signedIn } from 'authkit-express';
 import { hasChromium, launch } from '../support/chromium.js';
-import { world, type Options, type World, type WorldOptions } from '../support/world.js';
+import { createTestApp, type Options, type TestApp, type TestAppOptions } from '../support/app.js';
 
 let browser: Browser;
 beforeAll(async () => {
@@ -39,8 +39,11 @@ function html(res: ServerResponse, body: string): void {
 const elsewhere = (origin: string) => origin.replace('127.0.0.1', 'localhost');
 
 /** An application at `localhost`, with a guarded `/page`. */
-async function atLocalhost(options: Options, extra: WorldOptions = {}): Promise<World & { home: string }> {
-  const at = await world('express5', {
+async function atLocalhost(
+  options: Options,
+  extra: TestAppOptions = {},
+): Promise<TestApp & { home: string }> {
+  const at = await createTestApp('express5', {
     ...extra,
     mount: () => undefined,
     routes: (app, _, { origin, workos }) => {
@@ -56,7 +59,7 @@ async function atLocalhost(options: Options, extra: WorldOptions = {}): Promise<
 
 describe.skipIf(!hasChromium)('in Chromium', () => {
   test('B01 more sign-ins at once than a browser keeps: the newest finishes, the oldest is told kindly', async () => {
-    const { origin } = await world('express5');
+    const { origin } = await createTestApp('express5');
     const page = await tab();
     const away: string[] = [];
     for (let count = 0; count < 7; count += 1) {
@@ -78,7 +81,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
   });
 
   test('B02 the address of a spent callback, from the history: home', async () => {
-    const { origin, workos } = await world('express5');
+    const { origin, workos } = await createTestApp('express5');
     const page = await tab();
     let callback = '';
     page.on('request', (request) => {
@@ -105,7 +108,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
 
     test.each(Object.entries(WAYS))('by %s: the guarded pages ask to sign in', async (name, way) => {
       const log: string[] = [];
-      const { origin } = await world('express5', {
+      const { origin } = await createTestApp('express5', {
         mount: (app, auth) => {
           app.use((req, _res, next) => {
             log.push(req.url!.split('?')[0]!);
@@ -145,7 +148,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
   });
 
   test('B04 a double click at WorkOS, and a reload after it: one session', async () => {
-    const { origin, workos } = await world('express5');
+    const { origin, workos } = await createTestApp('express5');
     const page = await tab();
     await page.goto(`${origin}/account`);
     await choose(page, 'dblclick');
@@ -179,7 +182,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
   });
 
   test('B07 opened as localhost, redirected to 127.0.0.1: a page, and its link leads to the right address', async () => {
-    const { origin } = await world('express5');
+    const { origin } = await createTestApp('express5');
     const page = await tab();
     await page.goto(`${elsewhere(origin)}/account`);
     await choose(page);
@@ -193,7 +196,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     const { home } = await atLocalhost({});
     const page = await tab();
     await signIn(page, `${home}/page`);
-    const evil = await world('express5', {
+    const evil = await createTestApp('express5', {
       routes: (app) => {
         app.route('/evil', (_req, res) => {
           const frames = `<iframe name="a" src="${home}/logout"></iframe><iframe name="b"></iframe>`;
@@ -217,7 +220,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
   });
 
   test('B09 a proxy drops the session cookie: the second sign-in ends in a page', async () => {
-    const { origin, workos } = await world('express5', {
+    const { origin, workos } = await createTestApp('express5', {
       mount: (app, auth) => {
         app.use((_req, res, next) => {
           drop(res);

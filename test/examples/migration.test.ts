@@ -31,7 +31,7 @@ async function serve(
   return origin;
 }
 
-/** The same in a process of its own: the old code's cookies are not what the tripwires of this one ask for. */
+/** The same in a process of its own: the old code's cookies are not what the leak checks of this one ask for. */
 async function spawnOld(env: (origin: string) => Record<string, string>, file: string): Promise<string> {
   const port = await freePort();
   const origin = `http://localhost:${port}`;

@@ -18,7 +18,7 @@ const config = mergeConfig(
   base,
   defineConfig({
     test: {
-      env: { AUTHKIT_FRAMEWORKS: 'express5', AUTHKIT_TRIPWIRES: 'off', AUTHKIT_PROPERTY_RUNS: '100' },
+      env: { AUTHKIT_FRAMEWORKS: 'express5', AUTHKIT_LEAK_CHECKS: 'off', AUTHKIT_PROPERTY_RUNS: '100' },
       exclude: ['test/browser/**', 'test/testing/**', 'test/examples/**', 'test/*.test.ts'],
       silent: true,
       sequence: { sequencer: AsListed },

@@ -1,12 +1,13 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createClient } from 'redis';
 import { onTestFinished } from 'vitest';
+import { findProgram } from './programs.js';
 
 /** Whether there is a `redis-server`; where there is none, its tests are skipped, and say so. */
-export const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
+export const hasRedis = findProgram('redis-server') !== undefined;
 if (!hasRedis) console.log('skipped: tests that need Redis. Install redis-server.');
 
 export interface RedisServer {

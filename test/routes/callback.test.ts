@@ -1,0 +1,146 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { authkit } from 'authkit-express';
+import { serve } from '../support/frameworks.js';
+import { Browser, NAVIGATION, send, FETCH } from '../support/browser.js';
+import { ADA, createTestApp } from '../support/app.js';
+import { createHash } from 'node:crypto';
+import { fingerprint } from '../../src/http/cookies.js';
+import { newTransaction, sealTransaction } from '../../src/routes/transaction.js';
+
+const isSession = (line: string) => /^wos-session(?:\.\d+)?=[^;]/.test(line);
+
+test('P01 a restart between sign-in and callback, or another node: the state is in the cookie', async () => {
+  const { origin, workos, browser, sibling } = await createTestApp('express5');
+  const { location } = await browser.go(`${origin}/login?returnTo=/open`);
+  const callback = new URL(await workos.authorize(location!, { user: ADA }));
+  const other = await sibling({ redirectUri: `${origin}/callback` });
+  const reply = await browser.go(other.origin + callback.pathname + callback.search);
+  expect({ status: reply.status, location: reply.headers.location }).toEqual({
+    status: 302,
+    location: '/open',
+  });
+  expect(reply.setCookies.filter(isSession)).toHaveLength(1);
+});
+
+test('P02 two instances in one process, with one password: neither takes what is the other’s', async () => {
+  const { workos } = await createTestApp('express5');
+  const site = await serve('express5', (app, origin) => {
+    const two = { clientId: 'client_two', cookie: { name: 'two' } };
+    app.use('/one', authkit({ ...workos.options, redirectUri: `${origin}/one/callback` }));
+    app.use('/two', authkit({ ...workos.options, ...two, redirectUri: `${origin}/two/callback` }));
+  });
+  onTestFinished(() => site.close());
+  const browser = new Browser();
+  const { location } = await browser.go(`${site.origin}/one/login`);
+  const callback = await workos.authorize(location!, { user: ADA });
+  expect((await browser.go(callback.replace('/one/', '/two/'))).status).toBe(400);
+  expect(workos.callsTo('code')).toEqual([]);
+});
+
+test('B02 the back button to a callback that is spent: home when signed in, else a page with a way to sign in', async () => {
+  const { origin, browser, workos } = await createTestApp('express5');
+  const { location } = await browser.go(`${origin}/login?returnTo=/open`);
+  const callback = await workos.authorize(location!, { user: ADA });
+  await browser.go(callback);
+  workos.clock.advance(11_000);
+  expect((await browser.go(callback)).headers.location).toBe('/');
+  const stranger = await new Browser().go(callback);
+  expect(stranger.status).toBe(400);
+  expect(stranger.body).toContain(`href="${origin}/login`);
+  expect(workos.callsTo('code')).toHaveLength(1);
+});
+
+test('B05 a strict session: the flow’s cookie is lax, and the landing is a page of this site', async () => {
+  const { origin, browser, workos } = await createTestApp('express5', {
+    authkit: { cookie: { sameSite: 'strict' } },
+  });
+  const login = await browser.go(`${origin}/login?returnTo=/open`);
+  expect(login.setCookies[0]).toContain('SameSite=Lax');
+  const landing = await browser.go(await workos.authorize(login.location!, { user: ADA }));
+  expect(landing.status).toBe(200);
+  expect(landing.body).toContain('http-equiv="refresh"');
+  expect(landing.setCookies.find(isSession)).toContain('SameSite=Strict');
+});
+
+test('B07 opened as localhost, redirected to 127.0.0.1: a page with the right address, never a circle', async () => {
+  const { origin, browser, workos } = await createTestApp('express5');
+  const elsewhere = origin.replace('127.0.0.1', 'localhost');
+  const { location, setCookies } = await send(`${origin}/login`, {
+    headers: { ...NAVIGATION, host: new URL(elsewhere).host },
+  });
+  await browser.jar.setCookie(setCookies[0]!, elsewhere);
+  const reply = await browser.go(await workos.authorize(location!, { user: ADA }));
+  expect(reply.status).toBe(400);
+  expect(reply.body).toContain(`href="${origin}/login`);
+});
+
+test("T01 another browser's state: 400, nothing exchanged", async () => {
+  const { origin, workos, browser } = await createTestApp('express5');
+  const attackers = await new Browser().go(`${origin}/login`);
+  const callback = await workos.authorize(attackers.location!, { user: 'grace@example.com' });
+  const own = await browser.go(`${origin}/login`);
+  const reply = await browser.go(callback);
+  expect(reply.status).toBe(400);
+  expect(reply.setCookies.filter(isSession)).toEqual([]);
+  // Nor with a cookie of the right name and a genuine transaction of this browser: what counts is the value.
+  const state = new URL(callback).searchParams.get('state')!;
+  const [, value = ''] = own.setCookies[0]!.split(/[=;]/);
+  const cookie = `wos-auth-verifier-${fingerprint(state)}=${value}`;
+  const collided = await send(callback, { headers: { ...NAVIGATION, cookie } });
+  expect(collided.status).toBe(400);
+  expect(collided.setCookies.filter(isSession)).toEqual([]);
+  expect(workos.callsTo('code')).toEqual([]);
+});
+
+test('T02 the verifier belongs to the challenge, shows nowhere, and a second callback exchanges nothing', async () => {
+  const { origin, workos, browser } = await createTestApp('express5');
+  const { location } = await browser.go(`${origin}/login`);
+  const callback = await workos.authorize(location!, { user: ADA });
+  const jar = await browser.jar.getCookieString(callback);
+  expect((await browser.go(callback)).status).toBe(302);
+  const verifier = String(workos.callsTo('code')[0]!.body!['code_verifier']);
+  const challenge = createHash('sha256').update(verifier).digest('base64url');
+  expect(new URL(location!).searchParams.get('code_challenge')).toBe(challenge);
+  expect(location! + callback + jar).not.toContain(verifier);
+  workos.clock.advance(11_000);
+  const again = await send(callback, { headers: { ...NAVIGATION, cookie: jar } });
+  expect(again.status).toBe(400);
+  expect(workos.callsTo('code')).toHaveLength(1);
+});
+
+test("T04 another instance's state is refused, with the same password, and so is another issuer's answer", async () => {
+  const { origin, workos, browser } = await createTestApp('express5');
+  const { clientId, cookiePassword } = workos.options;
+  const own = { clientId, redirectUri: `${origin}/callback` };
+  for (const binding of [
+    { ...own, clientId: 'client_other' },
+    { ...own, redirectUri: `${origin}/other/callback` },
+  ]) {
+    const transaction = newTransaction({ returnTo: '/' }, workos.clock.now());
+    const state = await sealTransaction(transaction, binding, cookiePassword);
+    const cookie = `wos-auth-verifier-${fingerprint(state)}=${state}`;
+    const url = `${origin}/callback?code=x&state=${encodeURIComponent(state)}`;
+    expect((await send(url, { headers: { ...NAVIGATION, cookie } })).status).toBe(400);
+  }
+  const away = await browser.go(`${origin}/login`);
+  const callback = await workos.authorize(away.location!, { user: ADA });
+  expect((await browser.go(`${callback}&iss=https://evil.example`)).status).toBe(400);
+  expect(workos.callsTo('code')).toEqual([]);
+});
+
+test('T12 what a browser held before it signed in is worth nothing afterwards', async () => {
+  const { origin, browser, signIn, cookie } = await createTestApp('express5');
+  const planted = 'Fe26.2*1*planted~2';
+  await browser.jar.setCookie(`wos-session=${planted}; Path=/`, origin);
+  await signIn();
+  const fresh = await browser.cookie(origin, 'wos-session');
+  expect(fresh).not.toBe(planted);
+  const reply = await send(`${origin}/account`, { headers: { ...FETCH, cookie: `wos-session=${planted}` } });
+  expect(reply.status).toBe(401);
+  // Signing in over somebody else's session leaves nothing of it.
+  const other = (await cookie({ user: 'grace@example.com' })).split('=')[1]!;
+  await browser.jar.setCookie(`wos-session=${other}; Path=/`, origin);
+  const landed = await signIn(ADA, '/login?returnTo=/account');
+  expect(JSON.parse(landed.body)).toMatchObject({ email: ADA });
+  expect(await browser.cookie(origin, 'wos-session')).not.toBe(other);
+});

@@ -1,0 +1,47 @@
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { authkit, requireAuth } from 'authkit-express';
+import { serve, type Framework, type Site } from './frameworks.js';
+import { corpusKeys } from './corpora.js';
+import { whoami } from './app.js';
+
+/** An application for the tokens of the corpora, at their time, whose WorkOS is whatever a test makes of it. */
+export interface FakeWorkOSApp extends Pick<Site, 'origin'> {
+  /** How often the handler of `/protected` ran. */
+  served: () => number;
+  close: () => Promise<void>;
+}
+
+export async function startFakeWorkOS(
+  framework: Framework,
+  cookiePassword: string,
+  workos: RequestListener,
+): Promise<FakeWorkOSApp> {
+  const { clientId, issuer, now } = corpusKeys('jwt-keys') as {
+    clientId: string;
+    issuer: string;
+    now: number;
+  };
+  let count = 0;
+  const upstream = createServer(workos);
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+  const { port } = upstream.address() as AddressInfo;
+  const site = await serve(framework, (app, origin) => {
+    const api = { apiHostname: '127.0.0.1', apiHttps: false, apiPort: port, timeout: 1000 };
+    const own = { cookiePassword, apiKey: 'sk_test', redirectUri: `${origin}/callback` };
+    app.use(authkit({ ...api, ...own, clientId, issuer, now: () => now * 1000 }));
+    app.route('/protected', requireAuth(), (req, res, next) => {
+      count += 1;
+      whoami(req, res, next);
+    });
+  });
+  return {
+    origin: site.origin,
+    served: () => count,
+    async close() {
+      upstream.closeAllConnections();
+      upstream.close();
+      await site.close();
+    },
+  };
+}
