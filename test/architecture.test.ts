@@ -8,8 +8,6 @@ import * as redis from '../src/stores/redis.js';
 import * as testing from '../src/testing/index.js';
 
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
-const MAX_FILE = 200;
-const MAX_FUNCTION = 40;
 
 const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) =>
   file.endsWith('.ts'),
@@ -70,20 +68,6 @@ test('no value of node:http is imported: that makes Node load all of it, WebSock
   });
   expect(values.filter((file) => !file.startsWith('testing/'))).toEqual([]);
   expect(values).toContain('testing/server.ts');
-});
-
-test.each(files)('%s fits a sitting, and each of its functions a screen', (file) => {
-  const source = parsed.get(file)!;
-  const lineOf = (position: number) => source.getLineAndCharacterOfPosition(position).line;
-  expect(lineOf(source.end)).toBeLessThanOrEqual(MAX_FILE);
-  const measure = (node: ts.Node) => {
-    if (ts.isFunctionLike(node) && 'body' in node && node.body !== undefined) {
-      const lines = lineOf(node.end) - lineOf(node.getStart()) + 1;
-      expect(lines, `${file}:${lineOf(node.getStart()) + 1}`).toBeLessThanOrEqual(MAX_FUNCTION + 5);
-    }
-    ts.forEachChild(node, measure);
-  };
-  measure(source);
 });
 
 describe('one door to each outside thing', () => {

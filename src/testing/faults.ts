@@ -1,7 +1,69 @@
 import { STATUS_CODES } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
-import { covers, type Operation } from './operations.js';
-import { json, type Reply } from './reply.js';
+import { type Operation, type TestRequest, type TestResponse, covers, json } from './endpoints/http.js';
+
+/** The time of a test WorkOS, and of the application under test that was given its `options`. */
+export interface TestClock {
+  /** Milliseconds since the epoch. */
+  now: () => number;
+  /** Moves time forward; backward if `milliseconds` is negative. */
+  advance: (milliseconds: number) => void;
+}
+
+/**
+ * @param start Milliseconds since the epoch. From there the clock moves by `advance` alone; without it, it also runs
+ * with real time, since an application that somebody tries by hand has to see its tokens expire.
+ */
+export function createClock(start?: number): TestClock {
+  let advanced = 0;
+  return {
+    now: () => (start ?? Date.now()) + advanced,
+    advance: (milliseconds) => {
+      advanced += milliseconds;
+    },
+  };
+}
+
+/** A request that reached the test WorkOS. */
+export interface RecordedCall {
+  readonly operation: Operation;
+  readonly method: string;
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  /** The fields of the body, secrets as they were sent; `undefined` if it was malformed. */
+  readonly body: Readonly<Record<string, unknown>> | undefined;
+  /** Milliseconds since the epoch, by the clock of the test WorkOS. */
+  readonly at: number;
+  /** Of the answer; not there while there is none. */
+  status?: number;
+}
+
+export interface Calls {
+  readonly all: readonly RecordedCall[];
+  /** Of one operation; `authenticate` means every grant. */
+  to: (operation: Operation) => readonly RecordedCall[];
+  record: (operation: Operation, request: TestRequest) => RecordedCall;
+}
+
+export function createCalls(now: () => number): Calls {
+  const all: RecordedCall[] = [];
+  return {
+    all,
+    to: (operation) => all.filter((call) => covers(operation, call.operation)),
+    record: (operation, { method, path, query, body }) => {
+      const call: RecordedCall = {
+        operation,
+        method,
+        path,
+        query: Object.fromEntries(query),
+        body,
+        at: now(),
+      };
+      all.push(call);
+      return call;
+    },
+  };
+}
 
 /** What goes wrong. Without `status`, `body`, `reset` and `hang`, WorkOS does what it is asked. Timers are real. */
 export interface Fault {
@@ -34,8 +96,8 @@ export interface Fault {
 /** What is put on the wire, and how. */
 export type Delivery =
   | {
-      readonly kind: 'reply';
-      readonly reply: Reply;
+      readonly kind: 'response';
+      readonly reply: TestResponse;
       readonly millisecondsPerByte?: number;
       readonly isTruncated?: boolean;
     }
@@ -46,7 +108,7 @@ export interface Faults {
   add: (fault: Fault) => { restore: () => void };
   clear: () => void;
   /** Performs an operation under the oldest fault that it is subject to. */
-  deliver: (operation: Operation, act: () => Promise<Reply>) => Promise<Delivery>;
+  deliver: (operation: Operation, act: () => Promise<TestResponse>) => Promise<Delivery>;
 }
 
 /** @param signal Ends all waiting. */
@@ -72,12 +134,16 @@ export function createFaults(signal: AbortSignal): Faults {
     },
     deliver: async (operation, act) => {
       const fault = next(operation);
-      return fault ? suffer(fault, act, signal) : { kind: 'reply', reply: await act() };
+      return fault ? suffer(fault, act, signal) : { kind: 'response', reply: await act() };
     },
   };
 }
 
-async function suffer(fault: Fault, act: () => Promise<Reply>, signal: AbortSignal): Promise<Delivery> {
+async function suffer(
+  fault: Fault,
+  act: () => Promise<TestResponse>,
+  signal: AbortSignal,
+): Promise<Delivery> {
   const { status, body, after = false, delay = 0, slow = false, truncate: isTruncated = false } = fault;
   const isSilent = fault.reset === true || fault.hang === true;
   const isMadeUp = status !== undefined || body !== undefined;
@@ -87,18 +153,18 @@ async function suffer(fault: Fault, act: () => Promise<Reply>, signal: AbortSign
   const reply = isMadeUp ? madeUp(fault) : await altered(done ?? (await act()), fault);
   const pace = slow === false ? {} : { millisecondsPerByte: slow === true ? 1000 : slow };
   return {
-    kind: 'reply',
+    kind: 'response',
     reply: { ...reply, headers: { ...reply.headers, ...fault.headers } },
     ...pace,
     isTruncated,
   };
 }
 
-function madeUp({ status = 200, body = { message: STATUS_CODES[status] ?? 'Error' } }: Fault): Reply {
+function madeUp({ status = 200, body = { message: STATUS_CODES[status] ?? 'Error' } }: Fault): TestResponse {
   return typeof body === 'string' ? { status, headers: {}, body } : json(status, body);
 }
 
-async function altered(reply: Reply, { alter }: Fault): Promise<Reply> {
+async function altered(reply: TestResponse, { alter }: Fault): Promise<TestResponse> {
   if (!alter) return reply;
   return { ...reply, body: JSON.stringify(await alter(JSON.parse(reply.body) as Record<string, unknown>)) };
 }

@@ -1,9 +1,9 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { type TestRequest, type TestResponse, json } from './endpoints/http.js';
 import type { Delivery } from './faults.js';
-import { newId } from './identifier.js';
-import { json, type Question, type Reply } from './reply.js';
+import { newId } from './state/tokens.js';
 
 const HOST = '127.0.0.1';
 const MAX_BODY = 1_048_576;
@@ -22,7 +22,7 @@ export interface ServerOptions {
   keepsProcess: boolean;
   /** Ends when the server closes. */
   signal: AbortSignal;
-  answer: (question: Question) => Promise<Delivery>;
+  answer: (request: TestRequest) => Promise<Delivery>;
 }
 
 /** HTTP alone: reads a request, has it answered, puts the answer on the wire. */
@@ -59,7 +59,7 @@ async function respond(
   try {
     const delivery = await answer(await read(req)).catch(failure(signal));
     if (delivery.kind === 'reset') req.socket.resetAndDestroy();
-    else if (delivery.kind === 'reply') await send(res, delivery, signal);
+    else if (delivery.kind === 'response') await send(res, delivery, signal);
   } catch {
     req.socket.destroy();
   }
@@ -69,11 +69,11 @@ async function respond(
 function failure(signal: AbortSignal) {
   return (error: unknown): Delivery => {
     if (signal.aborted) return { kind: 'reset' };
-    return { kind: 'reply', reply: json(500, { message: `The test WorkOS failed: ${String(error)}` }) };
+    return { kind: 'response', reply: json(500, { message: `The test WorkOS failed: ${String(error)}` }) };
   };
 }
 
-async function read(req: IncomingMessage): Promise<Question> {
+async function read(req: IncomingMessage): Promise<TestRequest> {
   const { pathname, searchParams } = new URL(req.url ?? '/', `http://${HOST}`);
   const chunks: Buffer[] = [];
   let size = 0;
@@ -93,7 +93,7 @@ async function read(req: IncomingMessage): Promise<Question> {
 }
 
 /** Forms as RFC 6749 has them, JSON as WorkOS's SDKs send it. */
-function parse(body: string, type: string): Question['body'] {
+function parse(body: string, type: string): TestRequest['body'] {
   if (body === '') return {};
   if (type.startsWith('application/x-www-form-urlencoded'))
     return Object.fromEntries(new URLSearchParams(body));
@@ -105,9 +105,9 @@ function parse(body: string, type: string): Question['body'] {
   }
 }
 
-type ReplyDelivery = Extract<Delivery, { kind: 'reply' }>;
+type ResponseDelivery = Extract<Delivery, { kind: 'response' }>;
 
-async function send(res: ServerResponse, delivery: ReplyDelivery, signal: AbortSignal): Promise<void> {
+async function send(res: ServerResponse, delivery: ResponseDelivery, signal: AbortSignal): Promise<void> {
   const { reply, millisecondsPerByte, isTruncated = false } = delivery;
   const body = Buffer.from(reply.body);
   writeHead(res, reply, body.length + (isTruncated ? 100 : 0));
@@ -120,7 +120,7 @@ async function send(res: ServerResponse, delivery: ReplyDelivery, signal: AbortS
   }
 }
 
-function writeHead(res: ServerResponse, { status, headers }: Reply, length: number): void {
+function writeHead(res: ServerResponse, { status, headers }: TestResponse, length: number): void {
   res.writeHead(status, { 'x-request-id': newId('req'), 'content-length': length, ...headers });
 }
 

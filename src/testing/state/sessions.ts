@@ -1,6 +1,7 @@
 import type { Impersonator } from '@workos-inc/node';
-import type { Grants } from './grants.js';
-import { newId, newSecret } from './identifier.js';
+import type { JWTPayload } from 'jose';
+import type { Grants } from './directory.js';
+import { newId, newSecret } from './tokens.js';
 
 /** A session at WorkOS. Its id stays the same for all its tokens. */
 export interface Session {
@@ -110,4 +111,42 @@ export function createSessions({ now, replayWindow, issue }: SessionRules): Sess
 
 function isReplayable({ exchangedAt }: RefreshToken, now: number, replayWindow: number): boolean {
   return exchangedAt === undefined || now - exchangedAt < replayWindow * 1000;
+}
+
+export interface AccessTokenContext {
+  issuer: string;
+  clientId: string;
+  /** Seconds since the epoch. */
+  issuedAt: number;
+  /** Seconds; negative for a token that has expired already. */
+  lifetime: number;
+}
+
+/**
+ * The claims of a WorkOS access token. A claim without a value is left out.
+ *
+ * @see https://workos.com/docs/reference/authkit/session-tokens/access-token
+ */
+export function accessTokenClaims(session: Session, grants: Grants, context: AccessTokenContext): JWTPayload {
+  const { issuer, clientId, issuedAt, lifetime } = context;
+  const claims: Record<string, unknown> = {
+    iss: issuer,
+    sub: session.userId,
+    // RFC 8693 section 4.1: the party that acts for the subject.
+    act: session.impersonator ? { sub: session.impersonator.email } : undefined,
+    sid: session.id,
+    jti: newId('jti').slice('jti_'.length),
+    org_id: session.organizationId,
+    role: grants.role,
+    roles: grants.roles,
+    permissions: grants.permissions,
+    entitlements: grants.entitlements,
+    feature_flags: grants.featureFlags,
+    client_id: clientId,
+    auth_time: session.authTime,
+    exp: issuedAt + lifetime,
+    iat: issuedAt,
+    ...session.claims,
+  };
+  return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined));
 }

@@ -1,9 +1,14 @@
-import { provesChallenge } from './codes.js';
-import type { Directory } from './directory.js';
-import { newId, newSecret } from './identifier.js';
-import { createToken, type MakeToken, type TestOAuthToken, type TokenParts } from './oauth-token.js';
-import type { Handler } from './operations.js';
-import { json, oauthError, redirect, text, type Question, type Reply } from './reply.js';
+import type { Directory } from '../state/directory.js';
+import { type SigningKeys, newId, newSecret, provesChallenge } from '../state/tokens.js';
+import {
+  type Handler,
+  type TestRequest,
+  type TestResponse,
+  json,
+  oauthError,
+  redirect,
+  text,
+} from './http.js';
 
 export interface OAuthServer {
   token: MakeToken;
@@ -53,9 +58,8 @@ export function createOAuthServer(parts: TokenParts): OAuthServer {
       clients.set(clientId, { secret: clientSecret, redirectUris: [], organizationId: organization });
       return { clientId, clientSecret };
     },
-    handle: async (question) =>
-      (await routes[`${question.method} ${question.path}`]?.(question)) ??
-      json(404, { message: 'Not Found' }),
+    handle: async (request) =>
+      (await routes[`${request.method} ${request.path}`]?.(request)) ?? json(404, { message: 'Not Found' }),
     jwks: async () => json(200, await parts.keys.published()),
   };
 }
@@ -75,7 +79,7 @@ function metadata(issuer: string): Record<string, unknown> {
   };
 }
 
-function register(body: Question['body'], clients: Map<string, Client>): Reply {
+function register(body: TestRequest['body'], clients: Map<string, Client>): TestResponse {
   const uris = body?.['redirect_uris'];
   if (!Array.isArray(uris) || !uris.every((uri) => typeof uri === 'string'))
     return oauthError(400, 'invalid_redirect_uri', 'redirect_uris must be a list of addresses.');
@@ -89,7 +93,7 @@ function authorize(
   clients: ReadonlyMap<string, Client>,
   grants: Map<string, Grant>,
   directory: Directory,
-): Reply {
+): TestResponse {
   const clientId = query.get('client_id') ?? '';
   const redirectUri = query.get('redirect_uri') ?? '';
   const challenge = query.get('code_challenge') ?? '';
@@ -145,4 +149,53 @@ function spend(code: string | undefined, grants: Map<string, Grant>): Grant | un
   const grant = grants.get(code ?? '');
   grants.delete(code ?? '');
   return grant;
+}
+
+/** A token of the OAuth server, as a test asks for it. */
+export interface TestOAuthToken {
+  /** Id or e-mail address; default the first person. */
+  user?: string | undefined;
+  /** `client_…` of an M2M application, in place of a person. */
+  machine?: string;
+  /** `aud`: the resource it is for. Default: the client id, as for a client that names no resource. */
+  audience?: string | readonly string[] | undefined;
+  organizationId?: string | undefined;
+  scope?: string | undefined;
+  /** Seconds, default 300; negative for one that has expired. */
+  expiresIn?: number;
+  /** Further claims; may replace the server's own, or take one away with `undefined`. */
+  claims?: Readonly<Record<string, unknown>>;
+}
+
+export type MakeToken = (token?: TestOAuthToken) => Promise<string>;
+
+export interface TokenParts {
+  clientId: string;
+  url: string;
+  directory: Directory;
+  /** Its own, not those of sessions. */
+  keys: SigningKeys;
+  now: () => number;
+}
+
+/** @see https://workos.com/docs/reference/workos-connect/token */
+export function createToken({ clientId, url, directory, keys, now }: TokenParts): MakeToken {
+  return async ({ user, machine, audience, organizationId, scope, expiresIn = 300, claims } = {}) => {
+    const person = user === undefined ? directory.people()[0] : directory.find(user);
+    if (machine === undefined && !person) throw new Error(`Nobody here is "${user ?? ''}"`);
+    const issuedAt = Math.floor(now() / 1000);
+    const all = {
+      iss: url,
+      aud: audience ?? clientId,
+      sub: machine ?? person?.user.id,
+      org_id: organizationId ?? (machine === undefined ? person?.memberships[0]?.organizationId : undefined),
+      sid: machine === undefined ? newId('app_consent') : undefined,
+      jti: newId('jti').slice('jti_'.length),
+      scope,
+      exp: issuedAt + expiresIn,
+      iat: issuedAt,
+      ...claims,
+    };
+    return keys.sign(Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)));
+  };
 }

@@ -1,7 +1,6 @@
-import type { Directory } from './directory.js';
-import { newId, newSecret } from './identifier.js';
-import type { Handler } from './operations.js';
-import { apiError, json, text } from './reply.js';
+import type { Directory } from '../state/directory.js';
+import { newId, newSecret } from '../state/tokens.js';
+import { type Handler, apiError, json, text } from './http.js';
 
 export interface TestApiKey {
   /** Id or name of the organization that it acts in; default the first one. */

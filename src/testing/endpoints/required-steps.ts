@@ -1,7 +1,7 @@
-import type { Directory, Organization, Person } from './directory.js';
-import { idFor, newSecret } from './identifier.js';
-import { json, type Reply } from './reply.js';
-import { userOnTheWire } from './wire.js';
+import type { Directory, Organization, Person } from '../state/directory.js';
+import { idFor, newSecret } from '../state/tokens.js';
+import { type TestResponse, json } from './http.js';
+import { userJson } from './json.js';
 
 /** A further step that WorkOS demands before it hands out tokens. */
 export type StepCode =
@@ -32,7 +32,7 @@ export interface Steps {
     organizationId: string | undefined,
     on: 'code' | 'refresh',
     done?: StepsDone,
-  ) => Reply | undefined;
+  ) => TestResponse | undefined;
 }
 
 /** What a sign-in has brought along already, so that it is not demanded again. */
@@ -97,14 +97,14 @@ function unfinished(code: StepCode, person: Person): Record<string, unknown> {
   };
   switch (code) {
     case 'organization_selection_required':
-      return { ...step, user: userOnTheWire(person.user), organizations: organizationsOf(person) };
+      return { ...step, user: userJson(person.user), organizations: organizationsOf(person) };
     case 'email_verification_required':
       return { ...step, email, email_verification_id: idFor('email_verification', id) };
     case 'mfa_enrollment':
-      return { ...step, user: userOnTheWire(person.user) };
+      return { ...step, user: userJson(person.user) };
     case 'mfa_challenge': {
       const factors = [{ id: idFor('auth_factor', id), type: 'totp' }];
-      return { ...step, user: userOnTheWire(person.user), authentication_factors: factors };
+      return { ...step, user: userJson(person.user), authentication_factors: factors };
     }
     case 'sso_required':
       return { ...policy, connection_ids: connections };

@@ -1,7 +1,6 @@
-import type { Directory } from './directory.js';
-import type { Handler } from './operations.js';
-import { apiError, json } from './reply.js';
-import { userOnTheWire } from './wire.js';
+import type { Directory } from '../state/directory.js';
+import { type Handler, apiError, json } from './http.js';
+import { userJson } from './json.js';
 
 /** `GET /user_management/users/:id` */
 export function createGetUser(directory: Directory, apiKey: string): Handler {
@@ -10,6 +9,6 @@ export function createGetUser(directory: Directory, apiKey: string): Handler {
     const id = decodeURIComponent(path.slice(path.lastIndexOf('/') + 1));
     const person = directory.find(id);
     if (!person) return apiError(404, `User not found: '${id}'.`, 'entity_not_found');
-    return json(200, userOnTheWire(person.user));
+    return json(200, userJson(person.user));
   };
 }

@@ -1,15 +1,13 @@
 import type { OauthTokens } from '@workos-inc/node';
+import type { Connection, Directory, Invitations, Person } from '../state/directory.js';
+import { type Codes, newSecret } from '../state/tokens.js';
 import {
-  parseAuthorizationRequest,
   type AuthorizationRequest,
   type Endpoint,
   type RequestProblem,
+  parseAuthorizationRequest,
 } from './authorization-request.js';
-import type { Codes } from './codes.js';
-import type { Connection, Directory, Person } from './directory.js';
-import { newSecret } from './identifier.js';
-import type { Invitations } from './invitations.js';
-import { json, redirect, text, type Question, type Reply } from './reply.js';
+import { type TestRequest, type TestResponse, json, redirect, text } from './http.js';
 import { errorPage, signInPage, signUpPage } from './sign-in-page.js';
 
 export interface AuthorizeParts {
@@ -26,12 +24,12 @@ export interface AuthorizeParts {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function endpointOf({ path }: Question): Endpoint {
+function endpointOf({ path }: TestRequest): Endpoint {
   return path.startsWith('/sso/') ? '/sso/authorize' : '/user_management/authorize';
 }
 
 /** `GET /user_management/authorize` and `/sso/authorize`: the page on which somebody says who they are. */
-export function createAuthorize(parts: AuthorizeParts): (question: Question) => Reply {
+export function createAuthorize(parts: AuthorizeParts): (question: TestRequest) => TestResponse {
   return (question) => {
     const request = parseAuthorizationRequest(question.query, endpointOf(question), parts);
     if ('error' in request) return refuse(request, question);
@@ -59,7 +57,7 @@ function unknownIn(
 }
 
 /** `POST …/authorize/choose`: what was chosen there. */
-export function createChoose(parts: AuthorizeParts): (question: Question) => Reply {
+export function createChoose(parts: AuthorizeParts): (question: TestRequest) => TestResponse {
   return (question) => {
     const { body = {} } = question;
     const query = new URLSearchParams(text(body['request']) ?? '');
@@ -83,9 +81,9 @@ export function createChoose(parts: AuthorizeParts): (question: Question) => Rep
 function enter(
   request: AuthorizationRequest,
   person: Person,
-  question: Question,
+  question: TestRequest,
   parts: AuthorizeParts,
-): Reply {
+): TestResponse {
   const { directory, invitations } = parts;
   const invitation = invitations.find(request.invitationToken ?? '');
   if (invitation && invitation.email.toLowerCase() !== person.user.email.toLowerCase()) {
@@ -114,11 +112,11 @@ function connectionOf(
   return directory.findOrganization(organizationId)?.connections[0];
 }
 
-function refuse({ error, description }: RequestProblem, { wantsPage }: Question): Reply {
+function refuse({ error, description }: RequestProblem, { wantsPage }: TestRequest): TestResponse {
   return wantsPage ? errorPage(description) : json(400, { error, error_description: description });
 }
 
-function goBack({ redirectUri, state }: AuthorizationRequest, answer: Record<string, string>): Reply {
+function goBack({ redirectUri, state }: AuthorizationRequest, answer: Record<string, string>): TestResponse {
   const url = new URL(redirectUri);
   for (const [name, value] of Object.entries(answer)) url.searchParams.set(name, value);
   if (state !== undefined) url.searchParams.set('state', state);

@@ -1,8 +1,7 @@
-import type { Directory, Membership, Person } from './directory.js';
-import { idFor } from './identifier.js';
-import type { Handler } from './operations.js';
-import { apiError, json, text } from './reply.js';
-import { userOnTheWire } from './wire.js';
+import type { Directory, Membership, Person } from '../state/directory.js';
+import { idFor } from '../state/tokens.js';
+import { type Handler, apiError, json, text } from './http.js';
+import { userJson } from './json.js';
 
 /** `PUT /user_management/users/:id`: changes what is given. */
 export function createUpdateUser(directory: Directory, apiKey: string): Handler {
@@ -20,7 +19,7 @@ export function createUpdateUser(directory: Directory, apiKey: string): Handler 
       ...(locale === undefined ? {} : { locale }),
       metadata: { ...user.metadata, ...(body['metadata'] as Record<string, string> | undefined) },
     });
-    return json(200, userOnTheWire(changed.user));
+    return json(200, userJson(changed.user));
   };
 }
 
@@ -32,13 +31,13 @@ export function createMemberships(directory: Directory, apiKey: string): Handler
     if (authorization !== `Bearer ${apiKey}`) return apiError(401, 'Unauthorized');
     if (method === 'GET') {
       const data = all()
-        .map(({ person, membership }) => onTheWire(person, membership))
+        .map(({ person, membership }) => membershipJson(person, membership))
         .filter((one) => one.user_id === (query.get('user_id') ?? one.user_id))
         .filter((one) => one.organization_id === (query.get('organization_id') ?? one.organization_id));
       return json(200, { object: 'list', data, list_metadata: { before: null, after: null } });
     }
     const id = path.slice(path.lastIndexOf('/') + 1);
-    const found = all().find(({ person, membership }) => onTheWire(person, membership).id === id);
+    const found = all().find(({ person, membership }) => membershipJson(person, membership).id === id);
     const role = text(body?.['role_slug']);
     if (!found || role === undefined) return apiError(404, 'Membership not found.', 'entity_not_found');
     const { user, memberships } = found.person;
@@ -46,11 +45,11 @@ export function createMemberships(directory: Directory, apiKey: string): Handler
       one === found.membership ? { organizationId: one.organizationId, role } : one,
     );
     const person = directory.put({ id: user.id, email: user.email, memberships: changed });
-    return json(200, onTheWire(person, { ...found.membership, role }));
+    return json(200, membershipJson(person, { ...found.membership, role }));
   };
 }
 
-function onTheWire({ user }: Person, { organizationId, organization, role = 'member' }: Membership) {
+function membershipJson({ user }: Person, { organizationId, organization, role = 'member' }: Membership) {
   return {
     object: 'organization_membership',
     id: idFor('om', `${user.id}/${organizationId}`),

@@ -1,9 +1,7 @@
 import type { OauthTokens } from '@workos-inc/node';
-import { provesChallenge, type Authorization, type Codes } from './codes.js';
-import type { Directory, Person } from './directory.js';
-import { idFor, newSecret } from './identifier.js';
-import type { Handler } from './operations.js';
-import { json, oauthError, text } from './reply.js';
+import type { Directory, Person } from '../state/directory.js';
+import { type Authorization, type Codes, idFor, newSecret, provesChallenge } from '../state/tokens.js';
+import { type Handler, json, oauthError, text } from './http.js';
 
 export interface SSOParts {
   clientId: string;
@@ -34,12 +32,12 @@ export function createProfileExchange({ clientId, apiKey, directory, codes }: SS
       access_token: newSecret(),
       expires_in: 600,
       profile: profileOf(person, authorization, directory),
-      ...tokensOnTheWire(authorization.oauthTokens),
+      ...tokensJson(authorization.oauthTokens),
     });
   };
 }
 
-function tokensOnTheWire(tokens: OauthTokens | undefined) {
+function tokensJson(tokens: OauthTokens | undefined) {
   if (!tokens) return {};
   const { accessToken, refreshToken, expiresAt, scopes } = tokens;
   return {
@@ -68,5 +66,35 @@ function profileOf({ user, memberships }: Person, authorization: Authorization, 
     groups: [],
     custom_attributes: {},
     raw_attributes: { email, firstName, lastName },
+  };
+}
+
+/** Somebody who begins at their identity provider. */
+export interface TestIdPStart {
+  /** Id or e-mail address. */
+  user: string;
+  /** Id of a connection. */
+  connection: string;
+  /** The callback; default that of `options`. */
+  redirectUri?: string;
+}
+
+export function createIdPStart(directory: Directory, codes: Codes, callback: string) {
+  return ({ user, connection, redirectUri = callback }: TestIdPStart): string => {
+    const [person, found] = [directory.find(user), directory.findConnection(connection)];
+    if (!person || !found) throw new Error(`Nobody here is ${user}, or there is no connection ${connection}`);
+    const code = codes.issue({
+      userId: person.user.id,
+      organizationId: found.organizationId,
+      authenticationMethod: 'SSO',
+      connectionId: found.id,
+      isOrganizationNamed: true,
+      codeChallenge: undefined,
+      authTime: undefined,
+      oauthTokens: undefined,
+    });
+    const url = new URL(redirectUri);
+    url.searchParams.set('code', code);
+    return url.href;
   };
 }

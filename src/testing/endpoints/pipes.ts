@@ -1,7 +1,6 @@
-import type { Directory } from './directory.js';
-import { newSecret } from './identifier.js';
-import type { Handler } from './operations.js';
-import { apiError, json, redirect, text } from './reply.js';
+import type { Directory } from '../state/directory.js';
+import { newSecret } from '../state/tokens.js';
+import { type Handler, apiError, json, redirect, text } from './http.js';
 
 /** Where somebody is asked to link an account, until they have. */
 interface Pending {

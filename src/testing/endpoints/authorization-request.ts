@@ -1,4 +1,4 @@
-import { text } from './reply.js';
+import { text } from './http.js';
 
 /** What an application asks of the sign-in page, checked. */
 export interface AuthorizationRequest {

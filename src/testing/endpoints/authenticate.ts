@@ -1,10 +1,10 @@
 import type { OauthTokens } from '@workos-inc/node';
-import { provesChallenge, type Authorization, type Codes } from './codes.js';
-import type { Directory, Person } from './directory.js';
-import { apiError, json, oauthError, text, type Question, type Reply } from './reply.js';
-import type { NewSession, Refusal, Session, Sessions } from './sessions.js';
-import type { Steps } from './steps.js';
-import { tokensOnTheWire } from './wire.js';
+import type { Directory, Person } from '../state/directory.js';
+import type { NewSession, Refusal, Session, Sessions } from '../state/sessions.js';
+import { type Authorization, type Codes, provesChallenge } from '../state/tokens.js';
+import { type TestRequest, type TestResponse, apiError, json, oauthError, text } from './http.js';
+import { tokensJson } from './json.js';
+import type { Steps } from './required-steps.js';
 
 export interface AuthenticateParts {
   clientId: string;
@@ -18,7 +18,9 @@ export interface AuthenticateParts {
 type Fields = Readonly<Record<string, unknown>>;
 
 /** `POST /user_management/authenticate`: exchanges a code, or a refresh token, for tokens. */
-export function createAuthenticate(parts: AuthenticateParts): (question: Question) => Promise<Reply> {
+export function createAuthenticate(
+  parts: AuthenticateParts,
+): (request: TestRequest) => Promise<TestResponse> {
   const exchangeCode = createCodeGrant(parts);
   const refresh = createRefreshGrant(parts);
   return async ({ body }) => {
@@ -37,7 +39,7 @@ export function createAuthenticate(parts: AuthenticateParts): (question: Questio
 }
 
 function createCodeGrant({ codes, sessions, steps, directory }: AuthenticateParts) {
-  return async (fields: Fields): Promise<Reply> => {
+  return async (fields: Fields): Promise<TestResponse> => {
     const code = text(fields['code']);
     if (code === undefined) return oauthError(400, 'invalid_request', 'code is missing.');
     const authorization = codes.spend(code);
@@ -54,7 +56,7 @@ function createCodeGrant({ codes, sessions, steps, directory }: AuthenticatePart
     directory.recordSignIn(person.user.id);
     const pair = await sessions.start(sessionOf(authorization));
     const { user } = directory.find(person.user.id) ?? person;
-    return json(200, { ...tokensOnTheWire(user, pair), ...oauthTokensOnTheWire(authorization.oauthTokens) });
+    return json(200, { ...tokensJson(user, pair), ...oauthTokensJson(authorization.oauthTokens) });
   };
 }
 
@@ -62,7 +64,7 @@ function sessionOf({ userId, organizationId, authenticationMethod, authTime }: A
   return { userId, organizationId, authenticationMethod, authTime, impersonator: undefined, claims: {} };
 }
 
-function oauthTokensOnTheWire(tokens: OauthTokens | undefined): Fields {
+function oauthTokensJson(tokens: OauthTokens | undefined): Fields {
   if (!tokens) return {};
   const { accessToken, refreshToken, expiresAt, scopes } = tokens;
   return {
@@ -77,7 +79,7 @@ const REFUSALS: Readonly<Record<Refusal, string>> = {
 };
 
 function createRefreshGrant({ sessions, steps, directory }: AuthenticateParts) {
-  return async (fields: Fields): Promise<Reply> => {
+  return async (fields: Fields): Promise<TestResponse> => {
     const refreshToken = text(fields['refresh_token']);
     if (refreshToken === undefined) return oauthError(400, 'invalid_request', 'refresh_token is missing.');
     const session = sessions.check(refreshToken);
@@ -90,7 +92,7 @@ function createRefreshGrant({ sessions, steps, directory }: AuthenticateParts) {
     }
     const demand = steps.demandedOf(person, organizationId, 'refresh');
     if (demand) return demand;
-    return json(200, tokensOnTheWire(person.user, await sessions.rotate(refreshToken, organizationId)));
+    return json(200, tokensJson(person.user, await sessions.rotate(refreshToken, organizationId)));
   };
 }
 

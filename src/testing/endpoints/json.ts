@@ -1,8 +1,8 @@
 import type { User } from '@workos-inc/node';
-import type { Session, TokenPair } from './sessions.js';
+import type { Session, TokenPair } from '../state/sessions.js';
 
 /** A user in WorkOS's JSON. */
-export function userOnTheWire(user: User): Record<string, unknown> {
+export function userJson(user: User): Record<string, unknown> {
   return {
     object: user.object,
     id: user.id,
@@ -22,13 +22,13 @@ export function userOnTheWire(user: User): Record<string, unknown> {
 }
 
 /** A finished authentication in WorkOS's JSON; what does not apply is left out. */
-export function tokensOnTheWire(
+export function tokensJson(
   user: User,
   { session, accessToken, refreshToken }: TokenPair,
 ): Record<string, unknown> {
   const { organizationId, impersonator, authenticationMethod } = session;
   return {
-    user: userOnTheWire(user),
+    user: userJson(user),
     ...(organizationId === undefined ? {} : { organization_id: organizationId }),
     access_token: accessToken,
     refresh_token: refreshToken,
@@ -38,7 +38,7 @@ export function tokensOnTheWire(
 }
 
 /** A session as WorkOS lists it; sessions of tests have no expiry but their tokens', so a week stands here. */
-export function sessionOnTheWire(session: Session): Record<string, unknown> {
+export function sessionJson(session: Session): Record<string, unknown> {
   const { id, userId, organizationId, impersonator, authenticationMethod, isEnded, createdAt } = session;
   const at = new Date(createdAt).toISOString();
   return {
