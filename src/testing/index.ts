@@ -1,32 +1,34 @@
 import type { TestSignIn } from './sign-in.js';
-import { type TestWorkOS, createTestWorkOS } from './test-workos.js';
+import { createTestWorkOS, type TestWorkOS } from './test-workos.js';
+
+export { createTestWorkOS } from './test-workos.js';
+export type { TestAuthKitOptions, TestWorkOS, TestWorkOSOptions } from './test-workos.js';
 export type { TestApiKey } from './endpoints/api-keys.js';
 export type { Operation } from './endpoints/http.js';
+export type { TestInvitation } from './endpoints/invitations.js';
 export type { TestOAuthToken } from './endpoints/oauth.js';
 export type { RequiredStep, StepCode } from './endpoints/required-steps.js';
 export type { TestIdPStart } from './endpoints/sso.js';
-export type { Fault, RecordedCall, TestClock } from './faults.js';
+export type { Fault, RecordedCall, TestClock, TestEndpoint } from './faults.js';
 export type { TestSignIn, TestVisit } from './sign-in.js';
 export type {
+  MembershipStatus,
   TestConnection,
-  TestInvitation,
   TestMembership,
   TestOrganization,
   TestUser,
 } from './state/directory.js';
-export { createTestWorkOS } from './test-workos.js';
-export type { TestAuthKitOptions, TestWorkOS, TestWorkOSOptions } from './test-workos.js';
 export type { TestWebhook, TestWebhookOptions } from './webhooks.js';
 
 let shared: Promise<TestWorkOS> | undefined;
 
-/** A test WorkOS that this process shares, with the default people. It keeps no process alive. */
+/** A test WorkOS that all code of this process shares, with the default users. It does not keep the process running. */
 export function defaultTestWorkOS(): Promise<TestWorkOS> {
   return (shared ??= createTestWorkOS({ keepsProcess: false }));
 }
 
 /**
- * A `Cookie` header of somebody who is signed in at {@link defaultTestWorkOS}.
+ * Signs a user in at {@link defaultTestWorkOS}, and returns the `Cookie` header.
  *
  * @example
  * app.use(authkit({ ...(await defaultTestWorkOS()).options }));

@@ -11,21 +11,21 @@ const MAX_BODY = 1_048_576;
 export interface TestServer {
   readonly port: number;
   readonly url: string;
-  /** Ends every connection, too; may be called twice. */
+  /** Ends every connection as well. It may be called twice. */
   close: () => Promise<void>;
 }
 
 export interface ServerOptions {
-  /** 0 for any that is free. */
+  /** 0 for any free port. */
   port: number;
-  /** Whether a process whose work is done waits for this server. */
+  /** Whether this server keeps a process running that has nothing else to do. */
   keepsProcess: boolean;
-  /** Ends when the server closes. */
+  /** Aborted when the server closes. */
   signal: AbortSignal;
   answer: (request: TestRequest) => Promise<Delivery>;
 }
 
-/** HTTP alone: reads a request, has it answered, puts the answer on the wire. */
+/** The HTTP server: reads a request, has it answered, and sends the response. */
 export async function listen({ port, keepsProcess, signal, answer }: ServerOptions): Promise<TestServer> {
   const server = createServer((req, res) => {
     void respond(req, res, answer, signal);
@@ -49,7 +49,7 @@ export async function listen({ port, keepsProcess, signal, answer }: ServerOptio
   };
 }
 
-/** Never rejects: whatever breaks while answering breaks this one connection. */
+/** Never rejects: an error while a request is answered ends this connection only. */
 async function respond(
   req: IncomingMessage,
   res: ServerResponse,
@@ -65,11 +65,11 @@ async function respond(
   }
 }
 
-/** A mistake in a test, such as an `alter` that throws, is told to whoever reads the answer. */
+/** A mistake in a test, such as an `alter` that throws, is reported in the response. */
 function failure(signal: AbortSignal) {
   return (error: unknown): Delivery => {
     if (signal.aborted) return { kind: 'reset' };
-    return { kind: 'response', reply: json(500, { message: `The test WorkOS failed: ${String(error)}` }) };
+    return { kind: 'response', response: json(500, { message: `The test WorkOS failed: ${String(error)}` }) };
   };
 }
 
@@ -88,11 +88,12 @@ async function read(req: IncomingMessage): Promise<TestRequest> {
     query: searchParams,
     body: parse(Buffer.concat(chunks).toString('utf8'), req.headers['content-type'] ?? ''),
     authorization: req.headers.authorization,
+    userAgent: req.headers['user-agent'],
     wantsPage: req.headers.accept?.includes('text/html') === true,
   };
 }
 
-/** Forms as RFC 6749 has them, JSON as WorkOS's SDKs send it. */
+/** A form, as in RFC 6749, or JSON, as WorkOS's SDKs send it. */
 function parse(body: string, type: string): TestRequest['body'] {
   if (body === '') return {};
   if (type.startsWith('application/x-www-form-urlencoded'))
@@ -108,12 +109,12 @@ function parse(body: string, type: string): TestRequest['body'] {
 type ResponseDelivery = Extract<Delivery, { kind: 'response' }>;
 
 async function send(res: ServerResponse, delivery: ResponseDelivery, signal: AbortSignal): Promise<void> {
-  const { reply, millisecondsPerByte, isTruncated = false } = delivery;
-  const body = Buffer.from(reply.body);
-  writeHead(res, reply, body.length + (isTruncated ? 100 : 0));
+  const { response, millisecondsPerByte, isTruncated = false } = delivery;
+  const body = Buffer.from(response.body);
+  writeHead(res, response, body.length + (isTruncated ? 100 : 0));
   if (millisecondsPerByte !== undefined) await trickle(res, body, millisecondsPerByte, signal);
   if (isTruncated) {
-    // Once it is flushed: an answer that breaks off differs from one that never came.
+    // Destroyed once it is flushed: a response that breaks off differs from one that never came.
     res.write(millisecondsPerByte === undefined ? body : '', () => res.destroy());
   } else {
     res.end(millisecondsPerByte === undefined ? body : undefined);
@@ -121,7 +122,9 @@ async function send(res: ServerResponse, delivery: ResponseDelivery, signal: Abo
 }
 
 function writeHead(res: ServerResponse, { status, headers }: TestResponse, length: number): void {
-  res.writeHead(status, { 'x-request-id': newId('req'), 'content-length': length, ...headers });
+  // RFC 9110 section 8.6: a 204 has no Content-Length.
+  const contentLength = status === 204 ? {} : { 'content-length': length };
+  res.writeHead(status, { 'x-request-id': newId('req'), ...contentLength, ...headers });
 }
 
 async function trickle(res: ServerResponse, body: Buffer, pause: number, signal: AbortSignal): Promise<void> {

@@ -1,108 +1,129 @@
-import type { OauthTokens } from '@workos-inc/node';
-import type { Connection, Directory, Invitations, Person } from '../state/directory.js';
-import { type Codes, newSecret } from '../state/tokens.js';
+import type { Connection, Directory, DirectoryUser } from '../state/directory.js';
+import { newSecret, type AuthorizationCodes, type ProviderTokens } from '../state/tokens.js';
 import {
+  parseAuthorizationRequest,
   type AuthorizationRequest,
   type Endpoint,
   type RequestProblem,
-  parseAuthorizationRequest,
 } from './authorization-request.js';
-import { type TestRequest, type TestResponse, json, redirect, text } from './http.js';
+import {
+  json,
+  redirect,
+  text,
+  type Fields,
+  type Route,
+  type TestRequest,
+  type TestResponse,
+} from './http.js';
+import type { Invitations } from './invitations.js';
 import { errorPage, signInPage, signUpPage } from './sign-in-page.js';
 
-export interface AuthorizeParts {
+export interface AuthorizeDependencies {
   clientId: string;
   redirectUris: readonly string[] | undefined;
   directory: Directory;
-  /** A code of one endpoint is worth nothing at the other. */
-  codes: Readonly<Record<Endpoint, Codes>>;
+  /** A code of one endpoint is invalid at the other. */
+  codes: Readonly<Record<Endpoint, AuthorizationCodes>>;
   invitations: Invitations;
   now: () => number;
-  /** Learns of every redirect URI that was accepted. */
+  /** Called with every redirect URI that was accepted. */
   onRedirectUri: (redirectUri: string) => void;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
+/** The sign-in pages of AuthKit and of the standalone SSO API, and the choice that a user makes on them. */
+export function authorizeRoutes(dependencies: AuthorizeDependencies): Route[] {
+  const [show, choose] = [createShow(dependencies), createChoose(dependencies)];
+  const page = { operation: 'authorize', needsApiKey: false, handle: show } as const;
+  const choice = { operation: 'choose', needsApiKey: false, handle: choose } as const;
+  return [
+    { on: 'GET /user_management/authorize', ...page },
+    { on: 'POST /user_management/authorize/choose', ...choice },
+    { on: 'GET /sso/authorize', ...page },
+    { on: 'POST /sso/authorize/choose', ...choice },
+  ];
+}
 
 function endpointOf({ path }: TestRequest): Endpoint {
   return path.startsWith('/sso/') ? '/sso/authorize' : '/user_management/authorize';
 }
 
-/** `GET /user_management/authorize` and `/sso/authorize`: the page on which somebody says who they are. */
-export function createAuthorize(parts: AuthorizeParts): (question: TestRequest) => TestResponse {
-  return (question) => {
-    const request = parseAuthorizationRequest(question.query, endpointOf(question), parts);
-    if ('error' in request) return refuse(request, question);
-    parts.onRedirectUri(request.redirectUri);
-    const problem = unknownIn(request, parts);
-    if (problem) return goBack(request, problem);
-    return request.isSignUp ? signUpPage(request) : signInPage(request, parts.directory);
+function createShow(dependencies: AuthorizeDependencies): (request: TestRequest) => TestResponse {
+  return (request) => {
+    const authorization = parseAuthorizationRequest(request.query, endpointOf(request), dependencies);
+    if ('error' in authorization) return refuse(authorization, request);
+    dependencies.onRedirectUri(authorization.redirectUri);
+    const error = errorFor(authorization, dependencies);
+    if (error) return redirectBack(authorization, error);
+    return authorization.isSignUp
+      ? signUpPage(authorization)
+      : signInPage(authorization, dependencies.directory);
   };
 }
 
-/** What is told to the application: its address is trusted by now. */
-function unknownIn(
+/** Errors that the application receives at its callback: its address is trusted by now. */
+function errorFor(
   { endpoint, connectionId, organizationId, invitationToken }: AuthorizationRequest,
-  { directory, invitations }: AuthorizeParts,
+  { directory, invitations }: AuthorizeDependencies,
 ): Record<string, string> | undefined {
   const error = (code: string, description: string) => ({ error: code, error_description: description });
-  if (invitationToken !== undefined && !invitations.find(invitationToken))
-    return error('invitation_invalid', 'The invitation is unknown, or was accepted already.');
+  if (invitationToken !== undefined && invitations.problem(invitationToken))
+    return error('invitation_invalid', 'The invitation is unknown or no longer pending.');
   if (endpoint !== '/sso/authorize') return undefined;
   if (connectionId !== undefined && !directory.findConnection(connectionId))
-    return error('connection_invalid', 'There is no such connection.');
+    return error('connection_invalid', 'The connection does not exist.');
   if (organizationId !== undefined && !directory.findOrganization(organizationId)?.connections[0])
     return error('organization_invalid', 'No connection associated with organization.');
   return undefined;
 }
 
-/** `POST …/authorize/choose`: what was chosen there. */
-export function createChoose(parts: AuthorizeParts): (question: TestRequest) => TestResponse {
-  return (question) => {
-    const { body = {} } = question;
+function createChoose(dependencies: AuthorizeDependencies): (request: TestRequest) => TestResponse {
+  return (request) => {
+    const { body = {} } = request;
     const query = new URLSearchParams(text(body['request']) ?? '');
-    const request = parseAuthorizationRequest(query, endpointOf(question), parts);
-    if ('error' in request) return refuse(request, question);
+    const authorization = parseAuthorizationRequest(query, endpointOf(request), dependencies);
+    if ('error' in authorization) return refuse(authorization, request);
     if (body['decision'] === 'deny') {
-      return goBack(request, { error: 'access_denied', error_description: 'The user denied the sign-in.' });
+      const description = 'The user denied the sign-in.';
+      return redirectBack(authorization, { error: 'access_denied', error_description: description });
     }
-    const person = choosePerson(body, parts.directory);
-    if (typeof person === 'string') {
-      const problem = { error: 'invalid_request', description: person };
-      return request.isSignUp && question.wantsPage
-        ? signUpPage(request, { problem: person, fields: body })
-        : refuse(problem, question);
+    const user = chooseUser(body, dependencies.directory);
+    if (typeof user === 'string') {
+      const problem = { error: 'invalid_request', description: user };
+      return authorization.isSignUp && request.wantsPage
+        ? signUpPage(authorization, { problem: user, fields: body })
+        : refuse(problem, request);
     }
-    return enter(request, person, question, parts);
+    return signIn(authorization, user, request, dependencies);
   };
 }
 
-/** Somebody is let in where they are a member, or where they have just been invited to. */
-function enter(
-  request: AuthorizationRequest,
-  person: Person,
-  question: TestRequest,
-  parts: AuthorizeParts,
+/** Signs a user in to an organization of theirs, or to the one that they are invited to. */
+function signIn(
+  authorization: AuthorizationRequest,
+  user: DirectoryUser,
+  request: TestRequest,
+  dependencies: AuthorizeDependencies,
 ): TestResponse {
-  const { directory, invitations } = parts;
-  const invitation = invitations.find(request.invitationToken ?? '');
-  if (invitation && invitation.email.toLowerCase() !== person.user.email.toLowerCase()) {
-    const description = `The invitation is for ${invitation.email}.`;
-    return refuse({ error: 'access_denied', description }, question);
+  const { directory, invitations } = dependencies;
+  const { invitationToken } = authorization;
+  const deny = (description: string) => refuse({ error: 'access_denied', description }, request);
+  if (invitationToken !== undefined) {
+    const problem = invitations.problem(invitationToken, user.user.email);
+    if (problem) return deny(problem.description);
   }
-  const joined = invitation && invitations.accept(request.invitationToken ?? '');
-  const connection = connectionOf(request, directory);
+  const invited =
+    invitationToken === undefined ? undefined : invitations.accept(invitationToken, user.user.id);
+  const connection = connectionOf(authorization, directory);
   const organizationId =
-    joined ?? connection?.organizationId ?? chooseOrganization(question.body ?? {}, request, person);
-  const now = directory.find(person.user.id) ?? person;
-  if (organizationId !== undefined && !isMember(now, organizationId)) {
-    const description = `${person.user.email} is not a member of the organization ${organizationId}.`;
-    return refuse({ error: 'access_denied', description }, question);
-  }
-  return goBack(request, { code: issueCode(request, now, organizationId, connection, parts) });
+    invited ?? connection?.organizationId ?? chooseOrganization(request.body ?? {}, authorization, user);
+  const { memberships } = directory.getUser(user.user.id) ?? user;
+  if (organizationId !== undefined && !memberships.some((one) => one.organizationId === organizationId))
+    return deny(`${user.user.email} is not a member of the organization ${organizationId}.`);
+  const code = issueCode({ authorization, user, organizationId, connection, request }, dependencies);
+  return redirectBack(authorization, { code });
 }
 
-/** An organization alone leads to its connection at the SSO API only; AuthKit asks the person first. */
+/** An organization implies its connection at the SSO API only; AuthKit lets the user choose how to sign in. */
 function connectionOf(
   { endpoint, connectionId, organizationId }: AuthorizationRequest,
   directory: Directory,
@@ -116,66 +137,73 @@ function refuse({ error, description }: RequestProblem, { wantsPage }: TestReque
   return wantsPage ? errorPage(description) : json(400, { error, error_description: description });
 }
 
-function goBack({ redirectUri, state }: AuthorizationRequest, answer: Record<string, string>): TestResponse {
+function redirectBack(
+  { redirectUri, state }: AuthorizationRequest,
+  parameters: Record<string, string>,
+): TestResponse {
   const url = new URL(redirectUri);
-  for (const [name, value] of Object.entries(answer)) url.searchParams.set(name, value);
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
   if (state !== undefined) url.searchParams.set('state', state);
   return redirect(url.href);
 }
 
-/** Somebody who is there, or somebody new; a sentence if that cannot be. */
-function choosePerson(fields: Fields, directory: Directory): Person | string {
+/** The user who was chosen, or the new user of a sign-up; a sentence if there is neither. */
+function chooseUser(fields: Fields, directory: Directory): DirectoryUser | string {
   const chosen = text(fields['user']);
-  if (chosen !== undefined) return directory.find(chosen) ?? `Nobody here is ${chosen}.`;
+  if (chosen !== undefined) return directory.findUser(chosen) ?? `The test WorkOS has no user "${chosen}".`;
   const email = text(fields['email'])?.trim();
   if (email === undefined || !/^[^\s@]+@[^\s@]+$/.test(email)) return 'Please enter an e-mail address.';
-  if (directory.find(email)) return `There is somebody with the address ${email} already.`;
+  if (directory.findUser(email)) return `A user with the address ${email} exists already.`;
   const [firstName, lastName] = [text(fields['first_name']), text(fields['last_name'])];
-  return directory.put({
+  return directory.putUser({
     email,
     ...(firstName === undefined ? {} : { firstName }),
     ...(lastName === undefined ? {} : { lastName }),
   });
 }
 
-/** Unless it was chosen: what the application asked for, else the person's first organization, if any. */
+/** The organization that was chosen, or that the application asked for, or the user's first one. */
 function chooseOrganization(
   fields: Fields,
-  request: AuthorizationRequest,
-  person: Person,
+  { organizationId }: AuthorizationRequest,
+  { memberships }: DirectoryUser,
 ): string | undefined {
   if (typeof fields['organization_id'] === 'string') return text(fields['organization_id']);
-  return request.organizationId ?? person.memberships[0]?.organizationId;
+  return organizationId ?? memberships[0]?.organizationId;
 }
 
-function isMember(person: Person, organizationId: string): boolean {
-  return person.memberships.some((membership) => membership.organizationId === organizationId);
+interface SignedIn {
+  readonly authorization: AuthorizationRequest;
+  readonly user: DirectoryUser;
+  readonly organizationId: string | undefined;
+  readonly connection: Connection | undefined;
+  readonly request: TestRequest;
 }
 
 function issueCode(
-  request: AuthorizationRequest,
-  person: Person,
-  organizationId: string | undefined,
-  connection: Connection | undefined,
-  { codes, now }: AuthorizeParts,
+  { authorization, user, organizationId, connection, request }: SignedIn,
+  { codes, now }: AuthorizeDependencies,
 ): string {
-  const { endpoint, provider, codeChallenge, asksAge, providerScopes } = request;
-  const connectionId = connection?.id ?? request.connectionId;
-  const isOAuth = provider?.endsWith('OAuth') === true;
+  const { endpoint, provider, codeChallenge, providerScopes } = authorization;
+  const connectionId = connection?.id ?? authorization.connectionId;
+  const oauthProvider = provider?.endsWith('OAuth') === true ? provider : undefined;
   const authTime = Math.floor(now() / 1000);
   return codes[endpoint].issue({
-    userId: person.user.id,
+    userId: user.user.id,
     organizationId,
-    authenticationMethod: connectionId !== undefined ? 'SSO' : isOAuth ? provider : 'Password',
+    authenticationMethod: connectionId === undefined ? (oauthProvider ?? 'Password') : 'SSO',
     connectionId,
-    isOrganizationNamed: request.organizationId !== undefined,
+    isOrganizationNamed: authorization.organizationId !== undefined,
     codeChallenge,
-    authTime: asksAge ? authTime : undefined,
-    oauthTokens: isOAuth ? providerTokens(authTime, providerScopes) : undefined,
+    authTime,
+    userAgent: request.userAgent,
+    oauthTokens:
+      oauthProvider === undefined ? undefined : providerTokens(oauthProvider, authTime, providerScopes),
   });
 }
 
-/** What an OAuth provider would have handed to WorkOS; good for an hour, and for nothing. */
-function providerTokens(now: number, scopes: readonly string[]): OauthTokens {
-  return { accessToken: newSecret(), refreshToken: newSecret(), expiresAt: now + 3600, scopes: [...scopes] };
+/** Made-up tokens of an OAuth provider, which expire after an hour. */
+function providerTokens(provider: string, now: number, scopes: readonly string[]): ProviderTokens {
+  const [accessToken, refreshToken] = [newSecret(), newSecret()];
+  return { provider, accessToken, refreshToken, expiresAt: now + 3600, scopes: [...scopes] };
 }

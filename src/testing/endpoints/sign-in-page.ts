@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Directory, Membership, Person } from '../state/directory.js';
+import type { Directory, DirectoryUser, Membership } from '../state/directory.js';
 import type { AuthorizationRequest } from './authorization-request.js';
-import { type TestResponse, text } from './http.js';
+import { text, type Fields, type TestResponse } from './http.js';
 
-/** One sheet, in the page itself: nothing is loaded from elsewhere. Every pair of colours has a contrast of 4.5 or more. */
+/** The style sheet is part of the page, which loads nothing. Every pair of colours has a contrast of at least 4.5. */
 const STYLE = `:root{color-scheme:light dark;--page:#f4f3ef;--card:#fff;--ink:#1d1b26;--soft:#5d5a6b;--line:#dfdce6;--accent:#5145cd;--on-accent:#fff;--hover:#f3f1fd;--note:#fdf3d8;--on-note:#5c4300}
 @media (prefers-color-scheme:dark){:root{--page:#121117;--card:#1c1a24;--ink:#eeecf6;--soft:#aaa6bb;--line:#373345;--accent:#a69cff;--on-accent:#15121f;--hover:#282437;--note:#3a2f12;--on-note:#f6dfa0}}
 *{box-sizing:border-box}
@@ -37,7 +37,7 @@ input{width:100%;font:inherit;padding:.6rem .75rem;border:1px solid var(--soft);
 @media (max-width:24rem){.card{padding:1.5rem 1.1rem 1rem}.ways button{width:100%}}
 @media (forced-colors:active){button,.face,.note{border:1px solid ButtonText}}`;
 
-/** Without `form-action`: a form's answer is a redirect to the application, which that would have to name. */
+/** There is no `form-action`: submitting a form redirects to the application, whose address it would have to list. */
 const POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
@@ -45,34 +45,34 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** The people of the directory, and the organizations that each of them may enter. */
+/** The users of the directory, and the organizations that each of them can sign in to. */
 export function signInPage(request: AuthorizationRequest, directory: Directory): TestResponse {
   const organization =
     request.organizationId === undefined
       ? undefined
       : (directory.findOrganization(request.organizationId)?.name ?? request.organizationId);
-  const people = candidates(request, directory);
-  const hinted = request.loginHint === undefined ? undefined : directory.find(request.loginHint);
+  const users = candidates(request, directory);
+  const hinted = request.loginHint === undefined ? undefined : directory.findUser(request.loginHint);
   const notes = [
-    request.loginHint !== undefined && !hinted ? `Nobody here has the address ${request.loginHint}.` : '',
-    people.length === 0 ? `Nobody here can enter ${organization ?? 'this application'}.` : '',
+    request.loginHint !== undefined && !hinted ? `No user has the address ${request.loginHint}.` : '',
+    users.length === 0 ? `No user can sign in to ${organization ?? 'this application'}.` : '',
   ];
-  const rows = people.map((person) => row(person, request, person.user.id === hinted?.user.id));
+  const rows = users.map((user) => row(user, request, user.user.id === hinted?.user.id));
   return page(200, 'Sign in', request, [
     organization === undefined ? '' : `<p class="soft">as a member of ${escape(organization)}</p>`,
     ...notes.filter(Boolean).map(note),
     `<ul class="people">${rows.join('')}</ul>`,
-    end(request, 'sign-up', 'Create a person'),
+    footer(request, 'sign-up', 'Create a user'),
   ]);
 }
 
-/** A form for somebody new. */
+/** The form that creates a user. */
 export function signUpPage(
   request: AuthorizationRequest,
-  { problem, fields = {} }: { problem?: string; fields?: Readonly<Record<string, unknown>> } = {},
+  { problem, fields = {} }: { problem?: string; fields?: Fields } = {},
 ): TestResponse {
   const email = text(fields['email']) ?? request.loginHint;
-  return page(problem === undefined ? 200 : 400, 'Create a person', request, [
+  return page(problem === undefined ? 200 : 400, 'Create a user', request, [
     problem === undefined ? '' : note(problem),
     form(request, [
       field('email', 'E-mail address', 'type="email" autocomplete="email" required autofocus', email),
@@ -80,29 +80,31 @@ export function signUpPage(
       field('last_name', 'Last name', 'autocomplete="family-name"', text(fields['last_name'])),
       '<button class="main wide">Create and sign in</button>',
     ]),
-    end(request, 'sign-in', 'Sign in as somebody who is here'),
+    footer(request, 'sign-in', 'Sign in as an existing user'),
   ]);
 }
 
-/** What cannot be told to the application, since its address is not trusted. */
+/** An error that the application does not receive, since its address is not trusted. */
 export function errorPage(description: string): TestResponse {
   return page(400, 'This sign-in cannot start', undefined, [note(description)]);
 }
 
-/** The hinted person first; with an organization, its members only. */
-function candidates({ organizationId, loginHint }: AuthorizationRequest, directory: Directory): Person[] {
-  const hinted = loginHint === undefined ? undefined : directory.find(loginHint)?.user.id;
+/** The user of the login hint first; if an organization is requested, its members only. */
+function candidates(
+  { organizationId, loginHint }: AuthorizationRequest,
+  directory: Directory,
+): DirectoryUser[] {
+  const hinted = loginHint === undefined ? undefined : directory.findUser(loginHint)?.user.id;
   return directory
-    .people()
+    .users()
     .filter(
-      (person) =>
-        organizationId === undefined ||
-        person.memberships.some((one) => one.organizationId === organizationId),
+      (user) =>
+        organizationId === undefined || user.memberships.some((one) => one.organizationId === organizationId),
     )
     .sort((a, b) => Number(b.user.id === hinted) - Number(a.user.id === hinted));
 }
 
-function row({ user, memberships }: Person, request: AuthorizationRequest, isHinted: boolean): string {
+function row({ user, memberships }: DirectoryUser, request: AuthorizationRequest, isHinted: boolean): string {
   const name = user.name ?? user.email;
   const ways: (Membership | undefined)[] =
     request.organizationId === undefined
@@ -117,21 +119,21 @@ function row({ user, memberships }: Person, request: AuthorizationRequest, isHin
 ${form(request, [hiddenField('user', user.id), `<div class="ways">${buttons.join('')}</div>`])}</div></li>`;
 }
 
-/** The part that is not seen says to a screen reader whose button it is. */
+/** The visually hidden part tells a screen reader to which user the button belongs. */
 function button(name: string, way: Membership | undefined, hasChoice: boolean, isFocused: boolean): string {
   const label = way?.organization.name ?? (hasChoice ? 'No organization' : 'Continue');
   const role = way ? ` <span class="soft small">${escape(way.role ?? 'member')}</span>` : '';
   return `<button name="organization_id" value="${escape(way?.organizationId ?? '')}"${isFocused ? ' autofocus' : ''}><span class="hidden">${escape(name)}: </span>${escape(label)}${role}</button>`;
 }
 
-function end(request: AuthorizationRequest, screen: 'sign-in' | 'sign-up', label: string): string {
+function footer(request: AuthorizationRequest, screen: 'sign-in' | 'sign-up', label: string): string {
   const query = new URLSearchParams(request.query);
   query.set('screen_hint', screen);
   const deny = '<button class="quiet" name="decision" value="deny">Deny</button>';
   return `<div class="end"><a class="small" href="${request.endpoint}?${escape(query.toString())}">${label}</a>${form(request, [deny])}</div>`;
 }
 
-/** The request travels in the form, so the server has nothing to remember. */
+/** The form carries the authorization request, so the server stores nothing. */
 function form({ query, endpoint }: AuthorizationRequest, content: string[]): string {
   return `<form method="post" action="${endpoint}/choose">${hiddenField('request', query)}${content.join('\n')}</form>`;
 }
@@ -174,7 +176,7 @@ function page(
 <h1>${escape(title)}</h1>
 ${[to, ...content].filter(Boolean).join('\n')}
 </div>
-<p class="foot soft small">A WorkOS for tests: nobody here is real, and nobody has a password.</p>
+<p class="foot soft small">A WorkOS for tests. The users are made up, and no password is asked for.</p>
 </main>
 </body>
 </html>

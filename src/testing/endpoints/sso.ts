@@ -1,56 +1,128 @@
-import type { OauthTokens } from '@workos-inc/node';
-import type { Directory, Person } from '../state/directory.js';
-import { type Authorization, type Codes, idFor, newSecret, provesChallenge } from '../state/tokens.js';
-import { type Handler, json, oauthError, text } from './http.js';
+import type { Connection, Directory, DirectoryUser } from '../state/directory.js';
+import { rolesOf } from '../state/directory.js';
+import {
+  idFor,
+  newSecret,
+  provesChallenge,
+  type Authorization,
+  type AuthorizationCodes,
+} from '../state/tokens.js';
+import { json, listPage, notFound, oauthError, text, type Fields, type Route } from './http.js';
+import { oauthTokensJson } from './json.js';
 
-export interface SSOParts {
+export interface SSODependencies {
   clientId: string;
   apiKey: string;
   directory: Directory;
-  codes: Codes;
+  codes: AuthorizationCodes;
+  now: () => number;
 }
+
+/** Seconds for which the access token of a profile is valid. */
+const PROFILE_TOKEN_LIFETIME = 600;
 
 /**
- * `POST /sso/token`: exchanges a code for a profile, once.
+ * The standalone SSO API: profiles and connections.
  *
- * @see https://workos.com/docs/reference/sso/profile/get-profile-and-token
+ * @see https://workos.com/docs/reference/sso
  */
-export function createProfileExchange({ clientId, apiKey, directory, codes }: SSOParts): Handler {
-  return ({ body }) => {
-    if (body?.['client_id'] !== clientId || body['client_secret'] !== apiKey)
-      return oauthError(400, 'invalid_client', 'Invalid client ID or secret.');
-    if (body['grant_type'] !== 'authorization_code')
-      return oauthError(400, 'unsupported_grant_type', 'The grant type is not supported.');
-    const code = text(body['code']);
-    const authorization = code === undefined ? undefined : codes.spend(code);
-    const person = authorization && directory.find(authorization.userId);
-    if (!person) return oauthError(400, 'invalid_grant', 'The code has expired or has already been used.');
-    if (!provesChallenge(authorization.codeChallenge, text(body['code_verifier'])))
-      return oauthError(400, 'invalid_grant', 'Invalid code verifier.');
-    return json(200, {
-      token_type: 'Bearer',
-      access_token: newSecret(),
-      expires_in: 600,
-      profile: profileOf(person, authorization, directory),
-      ...tokensJson(authorization.oauthTokens),
-    });
-  };
+export function ssoRoutes({ clientId, apiKey, directory, codes, now }: SSODependencies): Route[] {
+  const profiles = new Map<string, { profile: Fields; expiresAt: number }>();
+  return [
+    {
+      on: 'POST /sso/token',
+      operation: 'profile',
+      needsApiKey: false,
+      handle: ({ body }) => {
+        if (body?.['client_id'] !== clientId || body['client_secret'] !== apiKey)
+          return oauthError(400, 'invalid_client', 'Invalid client ID or secret.');
+        if (body['grant_type'] !== 'authorization_code')
+          return oauthError(400, 'unsupported_grant_type', 'The grant type is not supported.');
+        const code = text(body['code']);
+        const authorization = code === undefined ? undefined : codes.consume(code);
+        const user = authorization && directory.getUser(authorization.userId);
+        if (!user) return oauthError(400, 'invalid_grant', 'The code has expired or has already been used.');
+        if (!provesChallenge(authorization.codeChallenge, text(body['code_verifier'])))
+          return oauthError(400, 'invalid_grant', 'Invalid code verifier.');
+        const profile = profileJson(user, authorization, directory);
+        const token = newSecret();
+        profiles.set(token, { profile, expiresAt: now() + PROFILE_TOKEN_LIFETIME * 1000 });
+        return json(200, {
+          token_type: 'Bearer',
+          access_token: token,
+          expires_in: PROFILE_TOKEN_LIFETIME,
+          profile,
+          ...oauthTokensJson(authorization.oauthTokens),
+        });
+      },
+    },
+    {
+      // Authorized by the access token of the exchange, not by the API key.
+      on: 'GET /sso/profile',
+      operation: 'profile',
+      needsApiKey: false,
+      handle: ({ authorization }) => {
+        const found = profiles.get(authorization?.replace(/^Bearer /, '') ?? '');
+        if (!found || now() >= found.expiresAt)
+          return json(401, { error: 'Unauthorized', message: 'Unauthorized' });
+        return json(200, found.profile);
+      },
+    },
+    {
+      on: 'GET /connections',
+      operation: 'connections',
+      handle: ({ query }) => {
+        const [organizationId, type] = [query.get('organization_id'), query.get('connection_type')];
+        const found = directory
+          .connections()
+          .filter(
+            (one) =>
+              (organizationId === null || one.organizationId === organizationId) &&
+              (type === null || one.type === type),
+          );
+        return listPage(query, found, (connection) => connectionJson(connection, directory));
+      },
+    },
+    {
+      on: 'GET /connections/:id',
+      operation: 'connections',
+      handle: (_, { id = '' }) => {
+        const connection = directory.findConnection(id);
+        return connection ? json(200, connectionJson(connection, directory)) : notFound('Connection', id);
+      },
+    },
+  ];
 }
 
-function tokensJson(tokens: OauthTokens | undefined) {
-  if (!tokens) return {};
-  const { accessToken, refreshToken, expiresAt, scopes } = tokens;
+function connectionJson({ id, type, organizationId, createdAt }: Connection, directory: Directory): Fields {
+  const organization = directory.getOrganization(organizationId);
   return {
-    oauth_tokens: { access_token: accessToken, refresh_token: refreshToken, expires_at: expiresAt, scopes },
+    object: 'connection',
+    id,
+    organization_id: organizationId,
+    connection_type: type,
+    name: organization?.name ?? '',
+    state: 'active',
+    status: 'linked',
+    domains: (organization?.domains ?? []).map(({ id: domainId, domain }) => ({
+      object: 'connection_domain',
+      id: domainId,
+      domain,
+    })),
+    created_at: createdAt,
+    updated_at: createdAt,
   };
 }
 
-function profileOf({ user, memberships }: Person, authorization: Authorization, directory: Directory) {
-  const { connectionId, authenticationMethod } = authorization;
+function profileJson(
+  { user, memberships }: DirectoryUser,
+  { connectionId, authenticationMethod }: Authorization,
+  directory: Directory,
+): Fields {
   const connection = connectionId === undefined ? undefined : directory.findConnection(connectionId);
   const membership = memberships.find((one) => one.organizationId === connection?.organizationId);
   const { firstName, lastName, name, email } = user;
-  const roles = (membership?.roles ?? [membership?.role ?? 'member']).map((slug) => ({ slug }));
+  const roles = rolesOf({ role: membership?.role, roles: membership?.roles }).map((slug) => ({ slug }));
   return {
     object: 'profile',
     id: idFor('prof', `${connection?.id ?? authenticationMethod}/${user.id}`),
@@ -69,7 +141,7 @@ function profileOf({ user, memberships }: Person, authorization: Authorization, 
   };
 }
 
-/** Somebody who begins at their identity provider. */
+/** A sign-in that a user starts at the identity provider. */
 export interface TestIdPStart {
   /** Id or e-mail address. */
   user: string;
@@ -79,18 +151,31 @@ export interface TestIdPStart {
   redirectUri?: string;
 }
 
-export function createIdPStart(directory: Directory, codes: Codes, callback: string) {
+export interface IdPStartDependencies {
+  directory: Directory;
+  codes: AuthorizationCodes;
+  callback: string;
+  now: () => number;
+}
+
+/** Makes the URL to which an identity provider sends a browser whose user started there: a code, and no state. */
+export function createIdPStart({ directory, codes, callback, now }: IdPStartDependencies) {
   return ({ user, connection, redirectUri = callback }: TestIdPStart): string => {
-    const [person, found] = [directory.find(user), directory.findConnection(connection)];
-    if (!person || !found) throw new Error(`Nobody here is ${user}, or there is no connection ${connection}`);
+    const [known, found] = [directory.findUser(user), directory.findConnection(connection)];
+    if (!known) throw new Error(`The test WorkOS has no user "${user}". Add the user to \`users\`.`);
+    if (!found)
+      throw new Error(
+        `The test WorkOS has no connection "${connection}". Add it to the \`connections\` of an organization.`,
+      );
     const code = codes.issue({
-      userId: person.user.id,
+      userId: known.user.id,
       organizationId: found.organizationId,
       authenticationMethod: 'SSO',
       connectionId: found.id,
       isOrganizationNamed: true,
       codeChallenge: undefined,
-      authTime: undefined,
+      authTime: Math.floor(now() / 1000),
+      userAgent: undefined,
       oauthTokens: undefined,
     });
     const url = new URL(redirectUri);

@@ -8,21 +8,34 @@ export interface Session {
   readonly id: string;
   readonly userId: string;
   organizationId: string | undefined;
-  /** What `signIn` granted in the organization that it signed in to; elsewhere the membership counts. */
+  /**
+   * Whether the user was a member of the organization when the session entered it. If so, the session ends with the
+   * membership. `signIn` may name an organization that the user is not a member of.
+   */
+  isMember: boolean;
+  /** What `signIn` granted in the organization that it named; in any other organization the membership decides. */
   readonly named: Grants & { organizationId: string | undefined };
   readonly impersonator: Impersonator | undefined;
   readonly authenticationMethod: string;
-  /** Seconds since the epoch, if the sign-in asked for `max_age`. */
-  readonly authTime: number | undefined;
-  /** Claims beyond WorkOS's own. */
+  /** When the user authenticated, in seconds since the epoch. */
+  readonly authTime: number;
+  readonly userAgent: string | undefined;
+  readonly ipAddress: string | undefined;
+  /** Claims in addition to WorkOS's own. */
   readonly claims: Readonly<Record<string, unknown>>;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
-  isEnded: boolean;
+  /** Milliseconds since the epoch; `undefined` while the session is active. */
+  endedAt: number | undefined;
 }
 
-export type NewSession = Omit<Session, 'id' | 'isEnded' | 'named' | 'createdAt'> & {
+export type NewSession = Omit<
+  Session,
+  'id' | 'endedAt' | 'named' | 'createdAt' | 'userAgent' | 'ipAddress'
+> & {
   readonly named?: Grants;
+  readonly userAgent?: string | undefined;
+  readonly ipAddress?: string | undefined;
 };
 
 /** An access token and the refresh token that replaces it. */
@@ -32,6 +45,7 @@ export interface TokenPair {
   readonly refreshToken: string;
 }
 
+/** Why a refresh token is refused. */
 export type Refusal = 'unknown' | 'ended' | 'exchanged';
 
 interface RefreshToken {
@@ -44,12 +58,12 @@ interface RefreshToken {
 export interface Sessions {
   /** @param lifetime Of the first access token, in seconds, if it is not the usual one. */
   start: (session: NewSession, lifetime?: number) => Promise<TokenPair>;
-  /** The session that a refresh token could refresh now, or why it cannot. */
+  /** The session that a refresh token can refresh now, or why it cannot. */
   check: (refreshToken: string) => Session | Refusal;
-  /** Exchanges a refresh token that `check` let pass. A repetition in time gets the very same pair. */
-  rotate: (refreshToken: string, organizationId: string | undefined) => Promise<TokenPair>;
+  /** Exchanges a refresh token that `check` accepted. A repetition within the replay window gets the same pair. */
+  rotate: (refreshToken: string, organizationId: string | undefined, isMember: boolean) => Promise<TokenPair>;
   find: (sessionId: string) => Session | undefined;
-  /** Those that have not ended, the newest first. */
+  /** The sessions that have not ended, oldest first. */
   activeOf: (userId: string) => readonly Session[];
   end: (sessionId: string) => void;
   endAllOf: (userId: string) => void;
@@ -59,16 +73,16 @@ export interface SessionRules {
   now: () => number;
   /** Seconds for which an exchanged refresh token still gets the pair it was exchanged for. */
   replayWindow: () => number;
-  issue: (session: Session, lifetime?: number) => Promise<string>;
+  issueAccessToken: (session: Session, lifetime?: number) => Promise<string>;
 }
 
 /** Sessions and their refresh tokens, which rotate (RFC 9700 section 4.14.2). */
-export function createSessions({ now, replayWindow, issue }: SessionRules): Sessions {
+export function createSessions({ now, replayWindow, issueAccessToken }: SessionRules): Sessions {
   const sessions = new Map<string, Session>();
   const refreshTokens = new Map<string, RefreshToken>();
 
   const pairFor = async (session: Session, lifetime?: number): Promise<TokenPair> => {
-    const accessToken = await issue(session, lifetime);
+    const accessToken = await issueAccessToken(session, lifetime);
     const refreshToken = newSecret();
     refreshTokens.set(refreshToken, { session });
     return { session, accessToken, refreshToken };
@@ -76,35 +90,43 @@ export function createSessions({ now, replayWindow, issue }: SessionRules): Sess
 
   return {
     start: (fields, lifetime) => {
-      const named = { ...fields.named, organizationId: fields.organizationId };
-      const session: Session = { ...fields, named, id: newId('session'), createdAt: now(), isEnded: false };
+      const session: Session = {
+        userAgent: undefined,
+        ipAddress: undefined,
+        ...fields,
+        named: { ...fields.named, organizationId: fields.organizationId },
+        id: newId('session'),
+        createdAt: now(),
+        endedAt: undefined,
+      };
       sessions.set(session.id, session);
       return pairFor(session, lifetime);
     },
     check: (value) => {
       const token = refreshTokens.get(value);
       if (!token) return 'unknown';
-      if (token.session.isEnded) return 'ended';
+      if (token.session.endedAt !== undefined) return 'ended';
       return isReplayable(token, now(), replayWindow()) ? token.session : 'exchanged';
     },
-    rotate: (value, organizationId) => {
+    rotate: (value, organizationId, isMember) => {
       const token = refreshTokens.get(value);
-      if (!token) throw new Error('only a refresh token that was checked is rotated');
+      if (!token) throw new Error('only a refresh token that was checked can be rotated');
       if (token.successor) return token.successor;
       // Marked before anything is awaited: of two exchanges at once, the second is the repetition.
       token.exchangedAt = now();
       token.session.organizationId = organizationId;
+      token.session.isMember = isMember;
       return (token.successor = pairFor(token.session));
     },
     find: (sessionId) => sessions.get(sessionId),
     activeOf: (userId) =>
-      [...sessions.values()].filter((one) => one.userId === userId && !one.isEnded).reverse(),
+      [...sessions.values()].filter((one) => one.userId === userId && one.endedAt === undefined),
     end: (sessionId) => {
       const session = sessions.get(sessionId);
-      if (session) session.isEnded = true;
+      if (session) session.endedAt ??= now();
     },
     endAllOf: (userId) => {
-      for (const session of sessions.values()) session.isEnded ||= session.userId === userId;
+      for (const session of sessions.values()) if (session.userId === userId) session.endedAt ??= now();
     },
   };
 }
