@@ -15,13 +15,17 @@ export function checkNames(where: string, given: object, known: Names): void {
 
 /** A sentence that suggests the known name most like `name`, or lists all if none is like it. */
 export function didYouMean(name: string, known: readonly string[]): string {
+  const given = name.toLowerCase();
+  const isLike = (candidate: string) => {
+    const other = candidate.toLowerCase();
+    const [shorter, longer] = given.length < other.length ? [given, other] : [other, given];
+    const isPart = shorter.length > 2 && longer.startsWith(shorter);
+    return isPart || distance(given, other) <= Math.max(1, Math.floor(longer.length / 3));
+  };
   const [closest] = known
-    .map((candidate) => ({ candidate, distance: distance(name.toLowerCase(), candidate.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance);
-  const isClose =
-    closest !== undefined &&
-    closest.distance <= Math.max(1, Math.floor(Math.max(name.length, closest.candidate.length) / 3));
-  return isClose ? ` Did you mean "${closest.candidate}"?` : ` Its options are ${known.join(', ')}.`;
+    .filter(isLike)
+    .sort((a, b) => distance(given, a.toLowerCase()) - distance(given, b.toLowerCase()));
+  return closest === undefined ? ` Its options are ${known.join(', ')}.` : ` Did you mean "${closest}"?`;
 }
 
 /** How many characters have to be inserted, removed or replaced to turn one word into another (Levenshtein). */

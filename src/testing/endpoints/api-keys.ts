@@ -90,7 +90,8 @@ function apiKeyRoutes({ directory, keys, add, at }: ApiKeyStore): Route[] {
         const value = text(body?.['value']);
         if (value === undefined) return unprocessable('value', 'value is required');
         const key = keys.get(value);
-        if (!key) return json(200, { api_key: null });
+        const isOwned = key?.owner.type !== 'user' || directory.getUser(key.owner.id) !== undefined;
+        if (!key || !isOwned) return json(200, { api_key: null });
         const validated = apiKeyJson(key);
         key.lastUsedAt = at();
         return json(200, { api_key: validated });

@@ -256,12 +256,14 @@ function createMembership(
   if (!directory.getUser(userId)) return notFound('User', userId);
   if (!directory.getOrganization(organizationId)) return notFound('Organization', organizationId);
   const known = directory.findMembership(userId, organizationId);
-  if (known && known.status !== 'inactive')
+  if (known?.status === 'pending')
     return apiError(
       400,
-      'The user is a member of this organization already.',
-      'user_already_organization_member',
+      'A pending membership cannot be activated.',
+      'cannot_reactivate_pending_organization_membership',
     );
+  if (known?.status === 'active')
+    return unprocessable('user_id', 'the user is a member of this organization already');
   // A membership that was deactivated is activated with the new roles.
   const created = directory.putMembership(userId, organizationId, roleSlugsOf(body) ?? ['member']);
   return json(201, toJson(created));
