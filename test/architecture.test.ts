@@ -15,7 +15,7 @@ const LEAVES = ['errors.ts', 'events.ts', 'deadline.ts'];
 /** Folders that stand beside the list, with what they may import of it. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = {
   cli: ['config', 'workos', 'testing'],
-  testing: ['session/seal.ts', 'routes/webhooks.ts'],
+  testing: ['session/seal.ts'],
 };
 
 const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) =>

@@ -253,6 +253,25 @@ test('a person sees where they are signed in, and ends one of them in every proc
   expect(nobody.status).toBe(401);
 });
 
+test.each(['revoked', 'expired'])('a session that WorkOS lists as %s is not listed', async (status) => {
+  const { origin, cookie, workos } = await createTestApp('express5', receiving());
+  const [mine] = [await cookie({ user: ADA }), await cookie({ user: ADA, userAgent: 'Another browser' })];
+  workos.fail({
+    on: 'sessions',
+    alter: ({ data, ...list }) => ({
+      ...list,
+      data: (data as { user_agent: string | null }[]).map((session) =>
+        session.user_agent === null ? session : { ...session, status },
+      ),
+    }),
+  });
+  const reply = await send(`${origin}/devices`, { headers: { ...FETCH, cookie: mine } });
+  expect(JSON.parse(reply.body)).toMatchObject([{ isCurrent: true, userAgent: null }]);
+  workos.recover();
+  const all = await send(`${origin}/devices`, { headers: { ...FETCH, cookie: mine } });
+  expect(JSON.parse(all.body)).toHaveLength(2);
+});
+
 test('more sessions than a page holds are all listed, and one that WorkOS does not know has ended', async () => {
   const site = await createTestApp('express5', receiving());
   for (let i = 0; i < 105; i += 1) await site.cookie({ user: ADA });

@@ -1,10 +1,10 @@
-import { text } from './reply.js';
+import { text } from './http.js';
 
-/** What an application asks of the sign-in page, checked. */
+/** A checked authorization request. */
 export interface AuthorizationRequest {
-  /** Where the request came in, and where its page's forms go. */
+  /** The endpoint that received the request, and to which the forms of its page are sent. */
   readonly endpoint: Endpoint;
-  /** As it came, to be carried through the page's forms. */
+  /** The query as it was received; the forms of the page send it back. */
   readonly query: string;
   readonly redirectUri: string;
   readonly state: string | undefined;
@@ -16,12 +16,10 @@ export interface AuthorizationRequest {
   readonly invitationToken: string | undefined;
   readonly isSignUp: boolean;
   readonly codeChallenge: string | undefined;
-  /** Whether `max_age` was sent: only then does WorkOS state when the person authenticated. */
-  readonly asksAge: boolean;
   readonly providerScopes: readonly string[];
 }
 
-/** Why WorkOS shows an error itself: a redirect URI that is not trusted yet cannot be told. */
+/** Why WorkOS shows an error page: it does not redirect to a redirect URI that it does not trust yet. */
 export interface RequestProblem {
   readonly error: string;
   readonly description: string;
@@ -29,14 +27,14 @@ export interface RequestProblem {
 
 export interface RequestRules {
   clientId: string;
-  /** Exact redirect URIs; without them, loopback addresses and https. */
+  /** The exact redirect URIs to accept; without them, loopback addresses and https. */
   redirectUris: readonly string[] | undefined;
 }
 
-/** AuthKit's, and that of the standalone SSO API. */
+/** The endpoint of AuthKit, and that of the standalone SSO API. */
 export type Endpoint = '/user_management/authorize' | '/sso/authorize';
 
-/** What the endpoints call their selectors. */
+/** The parameters by which each endpoint takes a connection and an organization. */
 const SELECTORS: Readonly<Record<Endpoint, { connection: string; organization: string }>> = {
   '/user_management/authorize': { connection: 'connection_id', organization: 'organization_id' },
   '/sso/authorize': { connection: 'connection', organization: 'organization' },
@@ -73,7 +71,6 @@ export function parseAuthorizationRequest(
     loginHint: get('login_hint'),
     isSignUp: get('screen_hint') === 'sign-up',
     codeChallenge: get('code_challenge'),
-    asksAge: get('max_age') !== undefined,
     providerScopes: query.getAll('provider_scopes').flatMap((scopes) => scopes.split(/[ ,]/).filter(Boolean)),
   };
 }
@@ -96,7 +93,7 @@ function problemOf(
   if (repeated !== undefined) return refuse('invalid_request', `The parameter ${repeated} is repeated.`);
   if (get('client_id') !== rules.clientId) return refuse('invalid_client', 'The client ID is invalid.');
   if (!isAllowed(get('redirect_uri'), rules.redirectUris)) {
-    return refuse('invalid_redirect_uri', 'The redirect URI is not one of this client.');
+    return refuse('invalid_redirect_uri', 'The redirect URI is not registered for this client.');
   }
   if (get('response_type') !== 'code')
     return refuse('unsupported_response_type', 'response_type must be code.');
@@ -116,7 +113,7 @@ function isLoopback(hostname: string): boolean {
   return /^(?:(?:.+\.)?localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
-/** RFC 7636 section 4.3; `plain` is refused. */
+/** RFC 7636 section 4.3. The method `plain` is refused. */
 function pkceProblem(get: Get): string | undefined {
   const challenge = get('code_challenge');
   const method = get('code_challenge_method');
@@ -128,19 +125,19 @@ function pkceProblem(get: Get): string | undefined {
 function selectorProblem(endpoint: Endpoint, selectors: Selectors): string | undefined {
   const { provider, connectionId, organizationId } = selectors;
   const named = [provider, connectionId, organizationId].filter((value) => value !== undefined);
-  if (named.length === 0) return 'A provider, a connection or an organization is needed.';
+  if (named.length === 0) return 'A provider, a connection or an organization is required.';
   if (provider !== undefined && provider !== 'authkit' && !provider.endsWith('OAuth')) {
-    return 'The provider is not known.';
+    return 'The provider is unknown.';
   }
   if (provider !== undefined && connectionId !== undefined) {
-    return 'A provider and a connection exclude each other.';
+    return 'A provider and a connection cannot be combined.';
   }
   if (endpoint === '/sso/authorize') {
-    if (provider === 'authkit') return 'The provider is not known.';
-    return named.length > 1 ? 'Only one selector may be named.' : undefined;
+    if (provider === 'authkit') return 'The provider is unknown.';
+    return named.length > 1 ? 'Only one of provider, connection and organization is allowed.' : undefined;
   }
   if (provider !== undefined && provider !== 'authkit' && organizationId !== undefined) {
-    return 'organization_id goes with the provider authkit only.';
+    return 'organization_id is only allowed with the provider authkit.';
   }
   return undefined;
 }
