@@ -51,7 +51,7 @@ function importersOf(name: string): string[] {
   return files.filter((file) => importsOf(file).foreign.includes(name));
 }
 
-test('no file imports itself by any way, type imports included', () => {
+test('no file imports itself through others, type imports included', () => {
   const visiting: string[] = [];
   const done = new Set<string>();
   const visit = (file: string) => {
@@ -66,7 +66,7 @@ test('no file imports itself by any way, type imports included', () => {
   expect(done.size).toBe(files.length);
 });
 
-test('no value of node:http is imported: that makes Node load all of it, WebSocket included', () => {
+test('no value of node:http is imported, since that makes Node load all of it', () => {
   const values = files.filter((file) => {
     const imports = parsed.get(file)!.statements.filter((node) => ts.isImportDeclaration(node));
     return imports.some(
@@ -91,7 +91,7 @@ function mayImport(from: string, to: string): boolean {
   return FOLDERS.includes(source) && FOLDERS.indexOf(target) > FOLDERS.indexOf(source);
 }
 
-test('imports between folders point down one list', () => {
+test('imports between folders follow one order', () => {
   const wrong = files.flatMap((file) =>
     importsOf(file)
       .local.filter((target) => !mayImport(file, target))
@@ -103,7 +103,7 @@ test('imports between folders point down one list', () => {
   );
 });
 
-describe('each outside thing is used in one place', () => {
+describe('each external interface is used in one place', () => {
   const places: [name: string, files: string[]][] = [
     ['cookie', ['http/cookies.ts']],
     ['on-headers', ['http/response.ts']],
@@ -127,14 +127,14 @@ describe('each outside thing is used in one place', () => {
   test('Set-Cookie is written in one place', () => {
     expect(texts(/setHeader\('Set-Cookie'/)).toEqual(['http/response.ts']);
   });
-  test('req.auth and req.user are given in one place', () => {
+  test('req.auth and req.user are defined in one place', () => {
     expect(
       texts(/'auth'|'user'\b.*=>/).filter((file) =>
         /defineProperty\((?:req|target)\b/.test(parsed.get(file)!.text),
       ),
     ).toEqual(['auth/request-properties.ts']);
   });
-  test('what the core imports from the testing kit is nothing', () => {
+  test('the package imports nothing from the testing kit', () => {
     // The command that runs an application on it is no part of what an application loads.
     const core = files.filter((file) => !file.startsWith('testing') && !file.startsWith('cli'));
     expect(

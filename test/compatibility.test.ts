@@ -42,7 +42,7 @@ async function code({ workos, origin }: TestApp): Promise<string> {
 }
 
 describe.each(Object.keys(SDKS) as (keyof typeof SDKS)[])('%s', (name) => {
-  test('its sealed session is a session here, and lives on when its token has expired', async () => {
+  test('its sealed session is accepted here, and is refreshed when its token has expired', async () => {
     const at = await createTestApp('express5');
     const { cookiePassword, clientId } = at.workos.options;
     const { sealedSession } = await sdk(name, at.workos).userManagement.authenticateWithCode({
@@ -59,7 +59,7 @@ describe.each(Object.keys(SDKS) as (keyof typeof SDKS)[])('%s', (name) => {
     expect(renewed.setCookies[0]).toMatch(/^wos-session=Fe26\.2\*1\*/);
   });
 
-  test('our cookie is a session there', async () => {
+  test('it opens our session cookie', async () => {
     const at = await createTestApp('express5');
     await at.signIn();
     const sessionData = (await at.browser.cookie(at.origin, 'wos-session'))!;
@@ -70,7 +70,7 @@ describe.each(Object.keys(SDKS) as (keyof typeof SDKS)[])('%s', (name) => {
 });
 
 describe('@workos/authkit-session', () => {
-  test('its session is a session here, and ours opens there', async () => {
+  test('its session is accepted here, and it opens ours', async () => {
     const at = await createTestApp('express5');
     const password = at.workos.options.cookiePassword;
     await at.signIn();
@@ -89,7 +89,7 @@ describe('@workos/authkit-session', () => {
   });
 });
 
-test('a new password beside the old one signs nobody out', async () => {
+test('adding a new password signs no user out', async () => {
   const older = await createTestApp('express5');
   const session = await older.cookie({ user: ADA });
   const fresh = 'a-newer-cookie-password-9876543210-zyxwvu';

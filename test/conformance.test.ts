@@ -10,7 +10,7 @@ import { NAVIGATION, send } from './support/browser.js';
 import { ADA, createTestApp } from './support/app.js';
 import { parseSetCookie } from './support/leak-checks/set-cookie.js';
 
-test('oauth4webapi takes our authorization requests and WorkOS’s answers as we do', async () => {
+test("oauth4webapi agrees about our authorization requests and WorkOS's responses", async () => {
   const { origin, workos, browser } = await createTestApp('express5');
   const server: oauth.AuthorizationServer = { issuer: workos.url };
   const client: oauth.Client = { client_id: workos.options.clientId };
@@ -60,7 +60,7 @@ test('oauth4webapi takes our authorization requests and WorkOS’s answers as we
   }
 });
 
-test('tough-cookie reads each of our cookies as our own strict reader does', async () => {
+test('tough-cookie reads each of our cookies as the strict parser of the leak checks does', async () => {
   const { origin, browser, workos, cookie } = await createTestApp('express5');
   const lines: string[] = [];
   const keep = (setCookies: string[]) => void lines.push(...setCookies);
@@ -117,7 +117,7 @@ function unbounded(source: string): string {
 }
 
 test(
-  'no regular expression of the package backtracks, as recheck sees it',
+  'recheck finds no regular expression in the package that backtracks without limit',
   { timeout: 120_000 },
   async () => {
     const all = literals();

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 const root = (file: string) => fileURLToPath(new URL(`../${file}`, import.meta.url));
 
-test('T40 few runtime dependencies, each pinned by the lockfile with its checksum, and no install script', () => {
+test('T40 runtime dependencies are few, pinned with checksums in the lockfile, and have no install script', () => {
   interface Locked {
     packages: Record<
       string,

@@ -65,7 +65,7 @@ test('the README is short enough to be read', () => {
   expect(all[0]!.text.split('\n').length).toBeLessThan(300);
 });
 
-test('every page is found from the index, and every link leads somewhere', () => {
+test('every page is linked from the index, and no link is broken', () => {
   const index = all.find(({ path }) => path === 'docs/README.md')!;
   for (const { path } of all.filter((page) => page.path.startsWith('docs/') && page !== index)) {
     expect(index.text).toContain(`](${path.replace('docs/', '')})`);
@@ -82,7 +82,7 @@ test('every page is found from the index, and every link leads somewhere', () =>
   expect(broken).toEqual([]);
 });
 
-test('every error code has its part of the page that the error names', () => {
+test('every error code has the section of the docs page that the error links to', () => {
   const headings = headingsOf(all.find(({ path }) => path === 'docs/troubleshooting.md')!.text);
   for (const code of ERROR_CODES) {
     const { docs } = new AuthKitError(code, '');

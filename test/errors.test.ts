@@ -25,7 +25,7 @@ const STATUS = {
   upstream_unavailable: 503,
 } as const;
 
-test.each(Object.entries(STATUS))('%s answers %i', (code, status) => {
+test.each(Object.entries(STATUS))('%s has status %i', (code, status) => {
   const error = new AuthKitError(code as keyof typeof STATUS, 'what went wrong');
   expect(error).toBeInstanceOf(Error);
   expect(error).toMatchObject({
@@ -40,7 +40,7 @@ test.each(Object.entries(STATUS))('%s answers %i', (code, status) => {
   expect('cause' in error).toBe(false);
 });
 
-test('headers are added and frozen, a cause is kept, and what may be secret is not enumerable', () => {
+test('an error has frozen headers and a cause, and values that may be secret are not enumerable', () => {
   const cause = new Error('why');
   const error = new AuthKitError('unauthenticated', 'x', {
     cause,
@@ -68,7 +68,7 @@ test.each([
   [60, '60'],
   [61, '60'],
   [86_400, '60'],
-])('wait %s seconds: Retry-After %s', (retryAfter, expected) => {
+])('a wait of %s seconds is sent as Retry-After %s', (retryAfter, expected) => {
   const error = unavailable('down', retryAfter === undefined ? {} : { retryAfter });
   expect(error).toMatchObject({
     code: 'upstream_unavailable',
@@ -80,7 +80,7 @@ test.each([
   expect(unavailable('down', { cause }).cause).toBe(cause);
 });
 
-test('what is one step away is told from what is not', () => {
+test('authentication errors that need another step are told apart from others', () => {
   for (const code of [
     'organization_selection_required',
     'email_verification_required',

@@ -28,7 +28,7 @@ function listen(): { all: Told[]; names: () => string[] } {
 }
 
 describe('events', () => {
-  test('tell of a sign-in, a denial, a refresh, an outage, the end of a session, and a sign-out', async () => {
+  test('are published for a sign-in, a denial, a refresh, an outage, the end of a session and a sign-out', async () => {
     const { origin, browser, workos, signIn } = await createTestApp('express5', {
       workos: { accessTokenLifetime: 100 },
       rule: { organization: true },
@@ -92,7 +92,7 @@ describe('events', () => {
     });
   });
 
-  test('say whom a guard refused, where, and without the query', async () => {
+  test('describe a denied request by user and path, without the query', async () => {
     const { origin, cookie, browser } = await createTestApp('connect', {
       rule: { permission: 'nobody:has' },
     });
@@ -108,7 +108,7 @@ describe('events', () => {
     expect(JSON.stringify(all)).not.toContain('very-secret');
   });
 
-  test('hold no token, no cookie and no address', async () => {
+  test('contain no token, no cookie and no email address', async () => {
     const { browser, origin, workos, signIn } = await createTestApp('http');
     const { all } = listen();
     await signIn(ADA);
@@ -127,7 +127,7 @@ describe('events', () => {
 });
 
 describe('serverTiming', () => {
-  test('tells how long the session and a route took, beside what the handler says', async () => {
+  test('reports the time of session and route beside the metrics of the handler', async () => {
     const { origin, browser } = await createTestApp('express4', {
       authkit: { serverTiming: true },
       routes: (app) => {
@@ -143,7 +143,7 @@ describe('serverTiming', () => {
     expect(login.headers['server-timing']).toMatch(/^authkit-login;dur=\d+\.\d\d$/);
   });
 
-  test('is off unless it is asked for', async () => {
+  test('is off by default', async () => {
     const { origin, browser } = await createTestApp('express5');
     const reply = await browser.fetch(`${origin}/account`, { headers: FETCH });
     expect(reply.headers['server-timing']).toBeUndefined();

@@ -15,7 +15,7 @@ function logged(): string[] {
   return lines;
 }
 
-test('T28 a log line stays one line of printable characters', async () => {
+test('T28 control characters are encoded in log lines', async () => {
   const lines = logged();
   const { origin } = await createTestApp('express5');
   const hostile = encodeURIComponent('x\r\nauthkit:session signed in {"user":"admin"}\u001b[31m\u2028');

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = (file: string) => fileURLToPath(new URL(`../${file}`, import.meta.url));
 
-test('each scenario of the list is a test of its name', () => {
+test('every scenario of the corpus has a test with its id', () => {
   const folder = import.meta.dirname;
   const text = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.test.ts') && !file.includes('node_modules'))
@@ -21,7 +21,7 @@ test('each scenario of the list is a test of its name', () => {
   console.log(`scenarios: all ${ids.length} by their own test`);
 });
 
-test('the table in SECURITY.md is that of the tests, and no threat is without one', () => {
+test('the table in SECURITY.md lists the tests of every threat', () => {
   const printed = execFileSync(process.execPath, [root('scripts/security-table.mjs'), '--check'], {
     encoding: 'utf8',
   });

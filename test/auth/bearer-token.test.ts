@@ -33,7 +33,7 @@ async function api(framework: (typeof FRAMEWORKS)[number] = 'express5') {
 }
 
 describe.each(FRAMEWORKS)('API clients on %s', (framework) => {
-  test('an access token is its user, whom WorkOS is asked about once', async () => {
+  test('an access token authenticates its user, and WorkOS is asked for the user once', async () => {
     const { workos, ask, served } = await api(framework);
     const token = await workos.accessToken({ user: GRACE });
     for (let i = 0; i < 3; i += 1) {
@@ -47,7 +47,7 @@ describe.each(FRAMEWORKS)('API clients on %s', (framework) => {
     expect(served).toEqual(['/any', '/any', '/any']);
   });
 
-  test('an API key has its own permissions, and is asked about once', async () => {
+  test('an API key has permissions of its own, and WorkOS is asked about it once', async () => {
     const { workos, ask, served } = await api(framework);
     const may = workos.createApiKey({ permissions: ['billing:read'] });
     const mayNot = workos.createApiKey({ permissions: ['billing:readonly', 'billing'] });
@@ -60,7 +60,7 @@ describe.each(FRAMEWORKS)('API clients on %s', (framework) => {
     expect(served).toEqual(['/key', '/billing']);
   });
 
-  test('what is forged, foreign, expired or malformed is 401 invalid_token, and the handler is not called', async () => {
+  test('a forged, foreign, expired or malformed token gets 401 invalid_token and does not reach the handler', async () => {
     const { workos, ask, served } = await api(framework);
     const valid = await workos.accessToken();
     const expired = await workos.accessToken({ expiresIn: -1 });
@@ -89,7 +89,7 @@ describe.each(FRAMEWORKS)('API clients on %s', (framework) => {
   });
 });
 
-test('a cookie never authorizes a request that brought a token, nor a token one that needs a cookie', async () => {
+test('a cookie does not authorize a request with a bearer token, nor a token a request that needs a session', async () => {
   const { workos, ask, served, cookie } = await api();
   const session = await cookie({ user: ADA });
   const token = await workos.accessToken({ user: GRACE });
@@ -122,7 +122,7 @@ test('a cookie never authorizes a request that brought a token, nor a token one 
   expect(JSON.parse(basic.body)).toMatchObject({ type: 'session' });
 });
 
-test('an outage is 503 and never 401; who is known already stays served', async () => {
+test('an outage is 503, not 401, and users that are already known are still served', async () => {
   const { workos, ask, served } = await api();
   const known = await workos.accessToken({ user: ADA });
   const unknown = await workos.accessToken({ user: GRACE });
@@ -145,7 +145,7 @@ test('an outage is 503 and never 401; who is known already stays served', async 
   expect((await ask('/any', bearer(key))).status).toBe(200);
 });
 
-test("a wrong API key of the operator's is an outage, not an answer about the caller", async () => {
+test("a wrong WORKOS_API_KEY is 503 and does not reject the caller's key", async () => {
   const { workos, ask, served } = await api();
   workos.fail({ on: 'apiKey', status: 401 });
   expect((await ask('/key', bearer(workos.createApiKey()))).status).toBe(503);
@@ -155,7 +155,7 @@ test("a wrong API key of the operator's is an outage, not an answer about the ca
   expect(served).toEqual([]);
 });
 
-test('a key that was withdrawn, a person who was deleted and a session that was signed out end soon', async () => {
+test('a revoked key, a deleted user and a signed-out session stop working soon', async () => {
   const { workos, ask, origin } = await api();
   const key = workos.createApiKey();
   expect((await ask('/key', bearer(key))).status).toBe(200);
@@ -174,7 +174,7 @@ test('a key that was withdrawn, a person who was deleted and a session that was 
   expect((await ask('/bearer', bearer(gone))).status).toBe(401);
 });
 
-test('a hundred requests with one new key are one question to WorkOS, and an unknown key is not asked about again', async () => {
+test('a hundred requests with one new key cause one call to WorkOS, and an unknown key is not looked up again', async () => {
   const { workos, ask } = await api();
   const key = workos.createApiKey();
   const replies = await Promise.all(Array.from({ length: 100 }, () => ask('/key', bearer(key))));
@@ -184,7 +184,7 @@ test('a hundred requests with one new key are one question to WorkOS, and an unk
   expect(workos.callsTo('apiKey')).toHaveLength(2);
 });
 
-test('maxAge: by auth_time of the token, else stale; RFC 9470 says so, and a key is refused for good', async () => {
+test("maxAge uses the token's auth_time as RFC 9470 describes, and an API key never satisfies it", async () => {
   const { workos, ask, served } = await api();
   const now = Math.floor(workos.clock.now() / 1000);
   const recent = await workos.accessToken({ claims: { auth_time: now - 50 } });
@@ -202,7 +202,7 @@ test('maxAge: by auth_time of the token, else stale; RFC 9470 says so, and a key
   expect(served).toEqual(['/recent']);
 });
 
-test('signedIn gives the person of a token, and says so where a key called', async () => {
+test('signedIn returns the user of a token, and throws for an API key', async () => {
   const told: unknown[] = [];
   const { origin, workos } = await createTestApp('express5', {
     routes: (app) => {
@@ -226,7 +226,7 @@ test('signedIn gives the person of a token, and says so where a key called', asy
   ]);
 });
 
-test('the key is in no recorded log, error or property', async () => {
+test('the API key does not appear in logs, errors or enumerable properties', async () => {
   const printed: string[] = [];
   const { origin, workos } = await createTestApp('express5', {
     routes: (app) => {

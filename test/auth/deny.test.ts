@@ -3,7 +3,7 @@ import { requireAuth } from 'authkit-express';
 import { FETCH, send } from '../support/browser.js';
 import { json, whoami, createTestApp } from '../support/app.js';
 
-test('a 403 says which demand is not met', async () => {
+test('a 403 names the condition that is not met', async () => {
   const { origin, cookie, workos } = await createTestApp('express5', {
     routes: (app) => {
       const guards = {
@@ -29,7 +29,7 @@ test('a 403 says which demand is not met', async () => {
   }
 });
 
-test('a guard waits for a refresh that an open page no longer waits for', async () => {
+test('a guard waits for a refresh that a public page no longer waits for', async () => {
   const { origin, cookie, workos } = await createTestApp('express5');
   const headers = { ...FETCH, cookie: await cookie({ expiresIn: -1 }) };
   workos.fail({ on: 'refresh', delay: 1300, times: 1 });
@@ -41,7 +41,7 @@ test('a guard waits for a refresh that an open page no longer waits for', async 
   expect(workos.callsTo('refresh')).toHaveLength(1);
 });
 
-test('whose session is remembered passes a guard at once: nothing of the application runs in between', async () => {
+test('a request with a cached session passes a guard synchronously', async () => {
   const order: string[] = [];
   const guard = requireAuth({ permission: 'a', check: () => true });
   const { origin, cookie } = await createTestApp('express5', {

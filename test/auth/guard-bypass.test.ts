@@ -4,7 +4,7 @@ import { FETCH, send } from '../support/browser.js';
 import { createCorpusApp } from '../support/corpus-app.js';
 import { createTestApp } from '../support/app.js';
 
-test('T20 no spelling of a path passes the guard', async () => {
+test('T20 no spelling of a path bypasses the guard', async () => {
   const at = await createCorpusApp('express5');
   onTestFinished(() => at.close());
   const cookie = await at.workos.signIn();
@@ -27,7 +27,7 @@ test('T20 no spelling of a path passes the guard', async () => {
   expect(at.served()).toBe(1);
 });
 
-test('T21 no header makes somebody of nobody', async () => {
+test('T21 no header authenticates an anonymous request', async () => {
   const { origin, served } = await createTestApp('express5');
   for (const name of [
     'x-workos-session',
@@ -43,7 +43,7 @@ test('T21 no header makes somebody of nobody', async () => {
   expect(served()).toBe(0);
 });
 
-test('T22 broken keys, a guard without its middleware, a user planted by others: the handler stays uncalled', async () => {
+test('T22 the handler is not called if keys are broken, the middleware is missing, or other middleware sets req.user', async () => {
   let ran = 0;
   const at = await createTestApp('express5', {
     mount: (app, auth) => {

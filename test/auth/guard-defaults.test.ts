@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 // Loaded in the test: guards are made as the package loads, and a mistake there is a failure of this test.
-test('a guard takes a session if it is not told, and what authkit() knows if it is', async () => {
+test('a guard accepts a session by default, and other credentials if its rule names them', async () => {
   const { requireAuth } = await import('authkit-express');
   expect(requireAuth()).toBeTypeOf('function');
   expect(requireAuth({ sameOrigin: true })).toBeTypeOf('function');

@@ -45,8 +45,8 @@ const CLIENTS: [name: string, headers: Record<string, string>, isPage: boolean][
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS'];
 
-describe.each(['express5', 'express4'] as const)('who gets which answer, on %s', (framework) => {
-  test('Accept, Fetch Metadata and method, against each answer', async () => {
+describe.each(['express5', 'express4'] as const)('page or JSON, on %s', (framework) => {
+  test('Accept, Fetch Metadata and method decide between a redirect, a page and JSON', async () => {
     let called = 0;
     const handler: Handler = (_req, res) => {
       called += 1;
@@ -108,8 +108,8 @@ describe.each(['express5', 'express4'] as const)('who gets which answer, on %s',
   });
 });
 
-describe.each(FRAMEWORKS)('answers of the application on %s', (framework) => {
-  test('it answers itself, passes an error on, or gets the default error; the guard stays shut', async () => {
+describe.each(FRAMEWORKS)('responses of the application on %s', (framework) => {
+  test('it responds itself, passes an error on, or gets the default response, and the guard never lets the request through', async () => {
     let called = 0;
     const seen: unknown[] = [];
     const { origin, site } = await createTestApp(framework, {
@@ -169,7 +169,7 @@ describe.each(FRAMEWORKS)('answers of the application on %s', (framework) => {
   });
 });
 
-test('an outage is no absence: the application is not asked to answer it', async () => {
+test('an outage is not treated as a missing session', async () => {
   let asked = 0;
   const { origin, cookie, workos } = await createTestApp('express5', {
     rule: { unauthenticated: () => (asked += 1) },
@@ -180,7 +180,7 @@ test('an outage is no absence: the application is not asked to answer it', async
   expect(asked).toBe(0);
 });
 
-test('sameOrigin: what changes something by a cookie has to come from here, or from who is listed', async () => {
+test('sameOrigin rejects unsafe requests with a cookie from any origin that is not listed', async () => {
   const reached: string[] = [];
   const { origin, cookie, workos } = await createTestApp('express5', {
     routes: (app) => {
@@ -232,7 +232,7 @@ test('sameOrigin: what changes something by a cookie has to come from here, or f
   expect((await send(`${origin}/own`, { method: 'POST', headers: site('cross-site') })).status).toBe(401);
 });
 
-test('impersonation: false is for staff, by the cookie, by the claim and by a token', async () => {
+test('impersonation: false rejects impersonated sessions, by cookie and by token', async () => {
   const { origin, cookie, workos, served } = await createTestApp('express5', {
     rule: { impersonation: false },
     routes: (app) => {
@@ -252,7 +252,7 @@ test('impersonation: false is for staff, by the cookie, by the claim and by a to
   expect((await send(`${origin}/api`, { headers })).status).toBe(403);
 });
 
-test('the organization of the route, out of the request', async () => {
+test('a rule can take the organization from the request', async () => {
   const { origin, cookie, served } = await createTestApp('express5', {
     rule: { organization: (req) => new URL(req.url ?? '', 'http://x').searchParams.get('org') ?? undefined },
   });
@@ -265,7 +265,7 @@ test('the organization of the route, out of the request', async () => {
   expect(served()).toBe(1);
 });
 
-test('a check that fails, lies or never says true leaves the guard shut', async () => {
+test('a check passes only if it returns true', async () => {
   let called = 0;
   const checks: (() => unknown)[] = [
     () => 1,
@@ -305,7 +305,7 @@ test('a check that fails, lies or never says true leaves the guard shut', async 
   expect(called).toBe(0);
 });
 
-test('isRecent in a handler says what maxAge says at a guard', async () => {
+test('isRecent in a handler agrees with maxAge at a guard', async () => {
   const told: unknown[] = [];
   const { origin, cookie, workos } = await createTestApp('express5', {
     rule: { maxAge: 100 },
@@ -331,7 +331,7 @@ test('isRecent in a handler says what maxAge says at a guard', async () => {
   expect((await send(`${origin}/wrong`)).status).toBe(500);
 });
 
-test('of several instances, a token is of whichever knows it, and what one cannot tell no other refuses', async () => {
+test('with several instances, a token belongs to the one that recognizes it, and an outage of one is not a refusal', async () => {
   const [one, two] = [await createTestApp('express5'), await createTestApp('express5')];
   let called = 0;
   const instances: AuthKit[] = [];

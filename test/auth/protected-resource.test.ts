@@ -110,7 +110,7 @@ describe.each(FRAMEWORKS)('an MCP server on %s', (framework) => {
     await second.client.close();
   });
 
-  test('the document is public, and a challenge says where it is', async () => {
+  test('the metadata document is public, and the challenge contains its URL', async () => {
     const { origin, workos, ask, resource, mcp, served } = await resourceServer(framework);
     const document = await send(origin + DOCUMENT, { headers: { origin: 'https://inspector.example' } });
     expect(JSON.parse(document.body)).toEqual({
@@ -145,7 +145,7 @@ describe.each(FRAMEWORKS)('an MCP server on %s', (framework) => {
   });
 });
 
-test('a token counts by issuer, key, audience and time, and in no other place', async () => {
+test('a token is checked by issuer, key, audience and time, and accepted at the guard of its resource only', async () => {
   const { workos, resource, ask, served, cookie, origin } = await resourceServer();
   const good = await workos.oauthToken({ user: ADA, audience: [resource, 'other'], scope: 'openid a' });
   expect((await ask(good)).status).toBe(200);
@@ -181,7 +181,7 @@ test('a token counts by issuer, key, audience and time, and in no other place', 
   expect(served).toEqual([]);
 });
 
-test('a machine is a machine: by client credentials, with its organization and without a user', async () => {
+test('a client credentials token authenticates a machine with its organization and without a user', async () => {
   const { workos, resource, ask, served } = await resourceServer();
   const { clientId, clientSecret } = workos.createMachine();
   const grant = await send(`${workos.url}/oauth2/token`, {
@@ -204,7 +204,7 @@ test('a machine is a machine: by client credentials, with its organization and w
   expect(served).toHaveLength(2);
 });
 
-test('keys that cannot be had are 503; keys that were had serve on', async () => {
+test('without keys the answer is 503, and keys that were fetched before are still used', async () => {
   const { workos, resource, ask, served } = await resourceServer();
   workos.fail({ on: 'oauthKeys', status: 503 });
   const token = await workos.oauthToken({ audience: resource });
@@ -217,7 +217,7 @@ test('keys that cannot be had are 503; keys that were had serve on', async () =>
   expect(served).toHaveLength(2);
 });
 
-test('the audience of clients that name no resource can be allowed', async () => {
+test('the audience of clients that request no resource can be allowed', async () => {
   const { origin, workos } = await createTestApp('express5', {
     routes: (app, _auth, { origin: here, workos: { url, options } }) => {
       const resource = protectedResource({
@@ -255,6 +255,6 @@ test.each([
     { resource: 'https://a.b', authorizationServers: ['https://c.d'], issuer: 'x' },
     /unknown option "issuer"/,
   ],
-])('options that mean nothing are told at start-up: %j', (options, message) => {
+])('options that make no sense throw at start-up: %j', (options, message) => {
   expect(() => protectedResource(options as never)).toThrow(message);
 });

@@ -8,7 +8,7 @@ import { createTestWorkOS } from 'authkit-express/testing';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, json, createTestApp } from '../support/app.js';
 
-test('a remembered session is found again by the whole of its cookie, not by a part of it', async () => {
+test('a cached session is found by the whole cookie value, not by a part of it', async () => {
   const { origin, cookie, served } = await createTestApp('express5');
   const value = await cookie({ user: ADA });
   const ask = (header: string) => send(`${origin}/account`, { headers: { ...FETCH, cookie: header } });
@@ -31,7 +31,7 @@ test('a remembered session is found again by the whole of its cookie, not by a p
   expect(served()).toBe(before);
 });
 
-test('whoever inherits from a request reads the same auth, and setting it there leaves the request alone', async () => {
+test('an object that inherits from a request reads the same auth, and setting it there does not change the request', async () => {
   const { origin, cookie } = await createTestApp('express5', {
     routes: (app) => {
       app.route('/inherited', requireAuth(), (req, res) => {
@@ -49,7 +49,7 @@ test('whoever inherits from a request reads the same auth, and setting it there 
   expect(JSON.parse(reply.body)).toEqual({ email: ADA, still: ADA });
 });
 
-test('our routes are found however the router would find them, and nothing else is taken for one', async () => {
+test('the auth routes match as Express routes do, and no other path is taken for one', async () => {
   const { origin } = await createTestApp('express5', {
     authkit: { routes: { login: '/_in', logout: '/9out' } },
     routes: (app) => {
@@ -66,7 +66,7 @@ test('our routes are found however the router would find them, and nothing else 
   expect((await send(`${origin}/inside`)).body).toBe('theirs');
 });
 
-test('with `sessionMemory: false` a session is served all the same', async () => {
+test('sessions work with `sessionMemory: false`', async () => {
   const { origin, cookie } = await createTestApp('express5', { authkit: { sessionMemory: false } });
   const headers = { ...FETCH, cookie: await cookie({ user: ADA }) };
   for (let count = 0; count < 2; count += 1) {
@@ -77,41 +77,44 @@ test('with `sessionMemory: false` a session is served all the same', async () =>
 test.each([
   ['express 5', express],
   ['express 4', express4 as unknown as typeof express],
-])('an application inside an application of %s gives auth to both, and to nobody else', async (_, make) => {
-  const workos = await createTestWorkOS();
-  const [outer, inner, other] = [make(), make(), make()];
-  inner.use(authkit({ ...workos.options }) as never);
-  inner.get('/inner', (req, res) => void res.json({ email: req.user?.email }));
-  outer.use(inner);
-  outer.get('/outer', (req, res) => void res.json({ email: req.user?.email }));
-  const called = make();
-  called.get('/called', (req, res) => void res.json({ email: req.user?.email }));
-  outer.use((req, res, next) => {
-    called(req, res, next);
-  });
-  other.get('/', (req, res) => {
-    const seen = [];
-    for (const name in req) if (name === 'auth' || name === 'user') seen.push(name);
-    Object.assign(req, { user: 'their own' });
-    res.json({ seen, auth: typeof (req as { auth?: unknown }).auth, user: req.user });
-  });
-  const early = make();
-  early.use((req, _res, next) => {
-    Object.assign(req, { user: { email: 'somebody@example.com' } });
-    next();
-  });
-  early.use(authkit({ ...workos.options }) as never);
-  early.get('/', (req, res) => void res.json({ email: req.user?.email }));
-  const cookie = await workos.signIn({ user: ADA });
-  await request(early).get('/').set('Cookie', cookie).expect(200, { email: ADA });
-  for (const path of ['/inner', '/outer', '/called'])
-    await request(outer).get(path).set('Cookie', cookie).expect(200, { email: ADA });
-  await request(other).get('/').expect(200, { seen: [], auth: 'undefined', user: 'their own' });
-  expect('auth' in IncomingMessage.prototype).toBe(false);
-  await workos.close();
-});
+])(
+  'an application mounted in an application of %s shares req.auth with it, and with no other application',
+  async (_, make) => {
+    const workos = await createTestWorkOS();
+    const [outer, inner, other] = [make(), make(), make()];
+    inner.use(authkit({ ...workos.options }) as never);
+    inner.get('/inner', (req, res) => void res.json({ email: req.user?.email }));
+    outer.use(inner);
+    outer.get('/outer', (req, res) => void res.json({ email: req.user?.email }));
+    const called = make();
+    called.get('/called', (req, res) => void res.json({ email: req.user?.email }));
+    outer.use((req, res, next) => {
+      called(req, res, next);
+    });
+    other.get('/', (req, res) => {
+      const seen = [];
+      for (const name in req) if (name === 'auth' || name === 'user') seen.push(name);
+      Object.assign(req, { user: 'their own' });
+      res.json({ seen, auth: typeof (req as { auth?: unknown }).auth, user: req.user });
+    });
+    const early = make();
+    early.use((req, _res, next) => {
+      Object.assign(req, { user: { email: 'somebody@example.com' } });
+      next();
+    });
+    early.use(authkit({ ...workos.options }) as never);
+    early.get('/', (req, res) => void res.json({ email: req.user?.email }));
+    const cookie = await workos.signIn({ user: ADA });
+    await request(early).get('/').set('Cookie', cookie).expect(200, { email: ADA });
+    for (const path of ['/inner', '/outer', '/called'])
+      await request(outer).get(path).set('Cookie', cookie).expect(200, { email: ADA });
+    await request(other).get('/').expect(200, { seen: [], auth: 'undefined', user: 'their own' });
+    expect('auth' in IncomingMessage.prototype).toBe(false);
+    await workos.close();
+  },
+);
 
-test('behind a guard there is a user also where the application is of another Express than the one outside', async () => {
+test('req.user is set behind a guard even if the outer application uses another version of Express', async () => {
   const workos = await createTestWorkOS();
   const [outer, inner] = [express(), (express4 as unknown as typeof express)()];
   outer.use(authkit({ ...workos.options }));
@@ -124,7 +127,7 @@ test('behind a guard there is a user also where the application is of another Ex
   await workos.close();
 });
 
-test('two copies of the package in one process do not hide each other', async () => {
+test('two copies of the package work in one process', async () => {
   const workos = await createTestWorkOS();
   vi.resetModules();
   const copy = await import('../../src/index.js');
@@ -140,7 +143,7 @@ test('two copies of the package in one process do not hide each other', async ()
   await workos.close();
 });
 
-test('what somebody else put on the requests of Express stays for requests that are not ours, and for those alone', async () => {
+test('a req.user that another package defines on Express requests stays for requests outside this application', async () => {
   const workos = await createTestWorkOS();
   const own = Object.getOwnPropertyDescriptor(express.request, 'user');
   Object.defineProperty(express.request, 'user', { configurable: true, get: () => 'theirs' });

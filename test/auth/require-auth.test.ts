@@ -7,8 +7,8 @@ import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { FRAMEWORKS, serve, type Handler } from '../support/frameworks.js';
 import { ADA, whoami, createTestApp } from '../support/app.js';
 
-describe.each(FRAMEWORKS)('the guard on %s', (framework) => {
-  test('sends a page load to sign-in, and answers everything else with 401', async () => {
+describe.each(FRAMEWORKS)('requireAuth on %s', (framework) => {
+  test('redirects a page load to sign-in, and responds 401 to everything else', async () => {
     const { origin, served } = await createTestApp(framework);
     const page = await send(`${origin}/account?x=1`, { headers: NAVIGATION });
     expect(page.status).toBe(302);
@@ -38,7 +38,7 @@ describe.each(FRAMEWORKS)('the guard on %s', (framework) => {
     expect(served()).toBe(0);
   });
 
-  test('lets a session through, and says who it is', async () => {
+  test('passes a request with a session and sets its user', async () => {
     const { origin, cookie, served } = await createTestApp(framework);
     const reply = await send(`${origin}/account`, {
       headers: { ...FETCH, cookie: await cookie({ user: ADA }) },
@@ -51,7 +51,7 @@ describe.each(FRAMEWORKS)('the guard on %s', (framework) => {
     expect(served()).toBe(1);
   });
 
-  test('a rule that is not met is 403 for a page and for a script, never a second sign-in', async () => {
+  test('a rule that is not met is 403 for pages and scripts, never another sign-in', async () => {
     const { origin, cookie, served } = await createTestApp(framework, {
       rule: { permission: 'billing:read' },
     });
@@ -67,7 +67,7 @@ describe.each(FRAMEWORKS)('the guard on %s', (framework) => {
     expect(served()).toBe(1);
   });
 
-  test('guards without parentheses too', async () => {
+  test('works without parentheses', async () => {
     let served = 0;
     const { origin, cookie } = await createTestApp(framework, {
       routes: (app) => {
@@ -84,7 +84,7 @@ describe.each(FRAMEWORKS)('the guard on %s', (framework) => {
     expect(served).toBe(1);
   });
 
-  test('believes nothing that another middleware planted', async () => {
+  test('ignores req.auth and req.user set by other middleware', async () => {
     let served = 0;
     const { origin } = await createTestApp(framework, {
       routes: (app) => {
@@ -105,7 +105,7 @@ describe.each(FRAMEWORKS)('the guard on %s', (framework) => {
     expect(served).toBe(0);
   });
 
-  test('without authkit() before it, says what to add', async () => {
+  test('without authkit() before it, the error says what to add', async () => {
     const site = await serve(framework, (app) => {
       app.route('/lonely', requireAuth(), whoami);
     });
@@ -117,7 +117,7 @@ describe.each(FRAMEWORKS)('the guard on %s', (framework) => {
       expect(String(site.errors[0])).toContain(part);
   });
 
-  test('a prefix, with the session for the rest, and no prefix with routes that carry it', async () => {
+  test('works mounted at a prefix with the session middleware for the rest, and without a prefix', async () => {
     for (const mount of ['prefix', 'root'] as const) {
       const { origin, browser, signIn } = await createTestApp(framework, {
         callback: '/auth/callback',
@@ -152,7 +152,7 @@ describe.each(FRAMEWORKS)('the guard on %s', (framework) => {
     expect(workos.callsTo('refresh')).toHaveLength(1);
   });
 
-  test('a broken cookie is an anonymous visitor and stays as it is', async () => {
+  test('a malformed cookie means anonymous and is not cleared', async () => {
     const { origin, cookie } = await createTestApp(framework);
     const valid = await cookie();
     for (const broken of [
@@ -170,7 +170,7 @@ describe.each(FRAMEWORKS)('the guard on %s', (framework) => {
   });
 });
 
-test('several instances: the first at which a request is signed in is the one that counts', async () => {
+test('with several instances, req.auth is that of the first at which the request is signed in', async () => {
   const first = await createTestApp('express5', { authkit: { cookie: { name: 'one' } } });
   const second = await createTestApp('express5');
   const tenants = await serve('express5', (app, origin) => {
@@ -198,7 +198,7 @@ test('several instances: the first at which a request is signed in is the one th
   await tenants.close();
 });
 
-test('cookie-parser and helmet may run before, after or not at all', async () => {
+test('cookie-parser and helmet can run before or after the guard', async () => {
   const { workos, cookie } = await createTestApp('express5');
   const header = `${await cookie()}; theme=dark`;
   const others = [cookieParser('a secret of the application'), helmet()] as unknown as Handler[];
@@ -218,6 +218,6 @@ test('cookie-parser and helmet may run before, after or not at all', async () =>
   }
 });
 
-test('app.use(authkit) without parentheses fails at start-up, with a sentence', () => {
+test('app.use(authkit) without parentheses throws at start-up and says what to write', () => {
   expect(() => express().use(authkit as never)).toThrow(/write app\.use\(authkit\(\)\)/);
 });

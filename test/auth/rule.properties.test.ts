@@ -51,7 +51,7 @@ describe('rules', () => {
     });
   }
 
-  test("a guard's answer depends on nothing but the rule and who asks", LONG, () => {
+  test("a guard's decision depends only on the rule and the request's claims", LONG, () => {
     fc.assert(
       fc.property(rule, fc.array(subject, { minLength: 1, maxLength: 5 }), (asked, people) => {
         const judge = compileRule(asked);

@@ -69,7 +69,7 @@ function sessionOf(met: number): TestSignIn {
   return Object.assign({}, ...parts) as TestSignIn;
 }
 
-test('the whole table: a request passes exactly if it meets every demand of the rule', async () => {
+test('a request passes if and only if it meets every condition of the rule', async () => {
   let called: number | undefined;
   const { origin, cookie } = await createTestApp('express5', {
     routes: (app) => {
@@ -105,7 +105,7 @@ test('the whole table: a request passes exactly if it meets every demand of the 
   expect(called).toBeDefined();
 });
 
-test('a refused request does not reach its handler', async () => {
+test('a request that is refused does not reach its handler', async () => {
   const reached: number[] = [];
   const { origin, cookie } = await createTestApp('express5', {
     routes: (app) => {
@@ -123,7 +123,7 @@ test('a refused request does not reach its handler', async () => {
   expect(reached).toEqual([0]);
 });
 
-test('req.auth.has answers as a guard does, for every rule and every caller', async () => {
+test('req.auth.has agrees with a guard for every rule and every principal', async () => {
   const rules = SETS.map(ruleOf).filter((rule) => rule.check === undefined) as Rule[];
   const answers: boolean[][] = [];
   const { origin, cookie } = await createTestApp('express5', {
@@ -145,7 +145,7 @@ test('req.auth.has answers as a guard does, for every rule and every caller', as
   );
 });
 
-describe('values match whole, in each of their forms', () => {
+describe('values are compared as a whole', () => {
   const held = ['a', 'b'];
   const table: [Rule['permission'] & {}, boolean][] = [
     ['a', true],
@@ -210,12 +210,12 @@ test.each([
   ['admin', /a rule is an object or a function/],
   [null, /a rule is an object or a function/],
   [['admin'], /a rule is an object or a function/],
-])('a rule that could not mean anything throws where the route is defined: %j', (rule, message) => {
+])('a rule that makes no sense throws where the route is defined: %j', (rule, message) => {
   expect(() => requireAuth(rule as never)).toThrow(message);
   expect(() => requireAuth(rule as never)).toThrow(TypeError);
 });
 
-test('a rule that is changed afterwards changes nothing', async () => {
+test('changing a rule object later has no effect', async () => {
   const rule = { permission: ['a'], sameOrigin: true as const };
   const { origin, cookie, served } = await createTestApp('express5', { rule });
   rule.permission.pop();
@@ -225,7 +225,7 @@ test('a rule that is changed afterwards changes nothing', async () => {
   expect(served()).toBe(0);
 });
 
-test('T23 the truth table of two keys, whole values, and no rule without a meaning', async () => {
+test('T23 all conditions of a rule have to hold, with whole values, and a meaningless rule throws', async () => {
   const organizations = [{ id: 'org_1', name: 'One' }];
   for (const [role, permissions, expected] of [
     ['admin', ['a:read', 'a:write'], 200],

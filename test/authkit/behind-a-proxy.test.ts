@@ -3,7 +3,7 @@ import { NAVIGATION, send } from '../support/browser.js';
 import { createCorpusApp } from '../support/corpus-app.js';
 import { createTestApp } from '../support/app.js';
 
-test('X01 behind TLS without trust proxy: Secure follows from the redirect URI', async () => {
+test('X01 behind a TLS proxy, cookies are Secure because the redirect URI is https', async () => {
   const { origin } = await createTestApp('express5', {
     authkit: { redirectUri: 'https://app.example.com/callback' },
   });
@@ -12,7 +12,7 @@ test('X01 behind TLS without trust proxy: Secure follows from the redirect URI',
   expect(new URL(location!).searchParams.get('redirect_uri')).toBe('https://app.example.com/callback');
 });
 
-test('X03 a proxy that splits the Cookie header: both halves count', async () => {
+test('X03 a Cookie header that a proxy has split is read whole', async () => {
   const at = await createCorpusApp('express5');
   onTestFinished(() => at.close());
   const session = await at.workos.signIn();

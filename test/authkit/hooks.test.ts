@@ -5,7 +5,7 @@ import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, createTestApp, json, whoami, type Options } from '../support/app.js';
 
 describe.each(FRAMEWORKS)('hooks on %s', (framework) => {
-  test('onError answers, passes on, throws, or leaves it: always exactly one answer', async () => {
+  test('onError can respond, pass the error on, throw or do nothing, and there is always exactly one response', async () => {
     let mode = 'answer';
     const { origin, site } = await createTestApp(framework, {
       authkit: {
@@ -40,7 +40,7 @@ describe.each(FRAMEWORKS)('hooks on %s', (framework) => {
   });
 
   test.each([[undefined], [null], [''], ['route'], ['router']])(
-    'an onError that calls next(%j) passes the error on: no guard is opened by it',
+    'onError calling next(%j) passes the error on and does not open the guard',
     async (word) => {
       const { origin, site, served } = await createTestApp(framework, {
         authkit: {
@@ -59,7 +59,7 @@ describe.each(FRAMEWORKS)('hooks on %s', (framework) => {
     },
   );
 
-  test('a check that throws or rejects lets nobody through, and neither does a truthy answer that is not true', async () => {
+  test('a check that throws, rejects or returns a truthy value other than true refuses the request', async () => {
     let served = 0;
     const checks = {
       '/throws': () => {
@@ -92,7 +92,7 @@ describe.each(FRAMEWORKS)('hooks on %s', (framework) => {
     expect(served).toBe(0);
   });
 
-  test('hooks of a refresh learn of it, and cannot fail a request', async () => {
+  test('onSessionRefresh hooks are called, and an exception in them does not fail the request', async () => {
     const seen: unknown[] = [];
     const { origin, cookie, workos } = await createTestApp(framework, {
       authkit: {
@@ -115,7 +115,7 @@ describe.each(FRAMEWORKS)('hooks on %s', (framework) => {
     expect(seen).toEqual([ADA, 'upstream_unavailable']);
   });
 
-  test('maxAge: a page load signs in again and comes back, a script learns why, and nobody goes in circles', async () => {
+  test('maxAge sends a page load through sign-in and back, and tells a script why, without a redirect loop', async () => {
     const { origin, browser, signIn, workos, served } = await createTestApp(framework, {
       rule: { maxAge: 300 },
     });
@@ -140,7 +140,7 @@ describe.each(FRAMEWORKS)('hooks on %s', (framework) => {
     expect((await browser.go(`${origin}/account`)).location).toContain('maxAge=300');
   });
 
-  test('a provider that does not authenticate afresh is 403, never a circle', async () => {
+  test('a provider that does not ask the user to authenticate again leads to 403, not to a redirect loop', async () => {
     const { origin, browser, workos, served } = await createTestApp(framework, { rule: { maxAge: 0 } });
     const login = await browser.go(`${origin}/login?returnTo=/open&maxAge=0`);
     await browser.follow(await workos.authorize(login.location!, { user: ADA }));
@@ -151,7 +151,7 @@ describe.each(FRAMEWORKS)('hooks on %s', (framework) => {
     expect(served()).toBe(0);
   });
 
-  test('a strict cookie is there on the first page, by way of a page of our own', async () => {
+  test('with SameSite=Strict, the first page after sign-in already has the session', async () => {
     const { origin, browser, workos } = await createTestApp(framework, {
       authkit: { cookie: { sameSite: 'strict' } },
     });
@@ -164,7 +164,7 @@ describe.each(FRAMEWORKS)('hooks on %s', (framework) => {
   });
 });
 
-test('methods: refreshSession, a sign-up address, an own callback route, and a request without a response', async () => {
+test('instance methods work: refreshSession, getSignUpUrl, a callback route of the application, and authenticate without a response', async () => {
   const told: unknown[] = [];
   const { origin, browser, cookie, workos } = await createTestApp('express5', {
     callback: '/own/callback',
@@ -211,7 +211,7 @@ test('methods: refreshSession, a sign-up address, an own callback route, and a r
   expect(workos.callsTo('refresh').length - calls).toBeLessThanOrEqual(1);
 });
 
-test('an unfinished authentication is an error with what WorkOS sent, and nothing of it on the page', async () => {
+test('an unfinished authentication is an error with the details WorkOS sent, none of which are on the page', async () => {
   const seen: { code: string; details: unknown }[] = [];
   const { origin, browser, workos } = await createTestApp('express5', {
     authkit: { onError: ({ error }) => void seen.push(error) },
@@ -230,7 +230,7 @@ test('an unfinished authentication is an error with what WorkOS sent, and nothin
   expect((await send(`${origin}/callback?code=x`, { headers: NAVIGATION })).status).toBe(302);
 });
 
-test('P05 hooks that throw, reject or throw nothing: one answer each, and the process lives', async () => {
+test('P05 hooks that throw, reject or throw undefined get one 500 response each, and the process goes on', async () => {
   const throws: (() => unknown)[] = [
     () => {
       throw new Error('thrown');
@@ -253,7 +253,7 @@ test('P05 hooks that throw, reject or throw nothing: one answer each, and the pr
   }
 });
 
-test('E01 a hook that answers, passes on twice, or does nothing: exactly one answer', async () => {
+test('E01 an onError that responds, calls next twice, or does nothing leads to exactly one response', async () => {
   type OnError = NonNullable<Options['onError']>;
   const hooks: [OnError, expected: unknown][] = [
     [({ res }) => void res.end('mine'), [200, 'mine']],

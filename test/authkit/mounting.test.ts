@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { Browser, FETCH, send } from '../support/browser.js';
 import { ADA, createTestApp } from '../support/app.js';
 
-test('P04 two hundred sign-ins and a thousand guarded requests leave no listener behind', async () => {
+test('P04 two hundred sign-ins and a thousand guarded requests leave no process listener behind', async () => {
   const { origin, browser, cookie, signIn } = await createTestApp('express5');
   const before = process.listenerCount('warning');
   await Promise.all(Array.from({ length: 200 }, () => signIn(ADA, '/account', new Browser())));
@@ -16,7 +16,7 @@ test('P04 two hundred sign-ins and a thousand guarded requests leave no listener
 }, 60_000);
 
 test.each(['/callback', '/auth/callback', '/a/b/callback'])(
-  'N01 mounted so that %s is the callback: sign-in comes back',
+  'N01 sign-in works if the callback is at %s',
   async (callback) => {
     const prefix = callback.slice(0, -'/callback'.length);
     const { origin, signIn } = await createTestApp('express5', {
@@ -32,7 +32,7 @@ test.each(['/callback', '/auth/callback', '/a/b/callback'])(
 );
 
 test.each(['simple', 'extended', false] as const)(
-  'N03 query parser %s: the callback reads its own query, and repeated is 400',
+  'N03 the callback works with query parser %s and rejects a repeated parameter',
   async (parser) => {
     const { origin, signIn, browser, workos } = await createTestApp('express4', {
       mount: (app, auth) => {
@@ -47,7 +47,7 @@ test.each(['simple', 'extended', false] as const)(
   },
 );
 
-test('N04 helmet and cookie-parser before or after', async () => {
+test('N04 sign-in works with helmet and cookie-parser before or after authkit()', async () => {
   for (const isBefore of [true, false]) {
     const { signIn } = await createTestApp('express5', {
       mount: (app, auth) => {

@@ -20,7 +20,7 @@ const LOOKS = [
   { colorScheme: 'dark', width: 320 },
 ] as const;
 
-describe.skipIf(!hasChromium)('pages that a person sees', () => {
+describe.skipIf(!hasChromium)('pages shown to users', () => {
   const example = runExample(() => import('../../example/main/app.js'));
   let browser: Browser;
   beforeAll(async () => {
@@ -64,7 +64,7 @@ describe.skipIf(!hasChromium)('pages that a person sees', () => {
   };
 
   test.each(Object.keys(PAGES))(
-    '%s: axe finds nothing, and it fits, light and wide, dark and narrow',
+    '%s has no accessibility problem that axe finds, and fits wide and narrow screens, light and dark',
     async (name) => {
       const context = await browser.newContext();
       onTestFinished(() => context.close());

@@ -45,7 +45,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     });
     afterAll(() => example.kill());
 
-    test('signs a person in with the keyboard, guards pages, and signs out', async () => {
+    test('signs a user in by keyboard, guards pages, and signs out', async () => {
       const page = await open();
       await page.goto(`${address}/account`);
       expect(new URL(page.url()).origin).not.toBe(address);
@@ -66,7 +66,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       expect(new URL(page.url()).origin).not.toBe(address);
     });
 
-    test('shows a person their devices, and ends one of them', async () => {
+    test("lists the user's sessions and ends one of them", async () => {
       const sign = async () => {
         const page = await open();
         await page.goto(`${address}/devices`);
@@ -105,7 +105,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       expect(await page.textContent('h1')).toBe('Hello, Katherine');
     });
 
-    test('keeps the billing page from who has no permission, without a second sign-in', async () => {
+    test('denies the billing page to a user without the permission, without another sign-in', async () => {
       const page = await open();
       await page.goto(`${address}/billing`);
       await page
@@ -125,7 +125,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       .click();
   }
 
-  test('a session outlives its token without anybody noticing', async () => {
+  test('a session outlives its access token', async () => {
     const { origin, workos } = await createTestApp('express5');
     const page = await open();
     await page.goto(`${origin}/account`);
@@ -138,7 +138,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     expect(await page.evaluate(async () => (await fetch('/account')).status)).toBe(200);
   });
 
-  test('two tabs sign in at once, the second first; back and reload do no harm', async () => {
+  test('two tabs can sign in at once, in any order, and back and reload do no harm', async () => {
     const { origin, workos } = await createTestApp('express5');
     const first = await open();
     const second = await first.context().newPage();
@@ -156,7 +156,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     expect(workos.callsTo('code')).toHaveLength(2);
   });
 
-  test('a form signs out from a page under the policy that helmet sets, and back does not show the page again', async () => {
+  test('a form signs out under the Content-Security-Policy of helmet, and the back button does not show the page again', async () => {
     const { origin } = await createTestApp('express5', {
       mount: (app, auth) => {
         app.use(helmet());
@@ -182,7 +182,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     expect(new URL(page.url()).pathname, 'sign-in is asked for again').toBe('/user_management/authorize');
   });
 
-  test('a signed-out person sees why a sign-in failed, and a way on', async () => {
+  test('a failed sign-in shows the reason and a link to try again', async () => {
     const { origin } = await createTestApp('express5');
     const page = await open();
     await page.goto(`${origin}/callback?code=x&state=y`);

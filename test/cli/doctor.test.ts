@@ -47,7 +47,7 @@ function folderWith(packages: Record<string, string>): string {
 }
 
 describe('the doctor', () => {
-  test('finds nothing wrong with a healthy application, and says what is where', async () => {
+  test('reports no problem for a correct application, with its addresses', async () => {
     const { ok, warning, problem, skipped } = await look();
     expect([...warning, ...problem, ...skipped]).toEqual([]);
     expect(ok.join('\n')).toContain('login at http://localhost:3000/login');
@@ -55,7 +55,7 @@ describe('the doctor', () => {
     expect(ok.join('\n')).toContain('The clock agrees');
   });
 
-  test('names every problem of the configuration at once, and does not ask WorkOS then', async () => {
+  test('lists all configuration problems at once, without calling WorkOS', async () => {
     const { problem, skipped } = await look({
       env: { WORKOS_COOKIE_PASSWORD: 'hunter2', WORKOS_REDIRECT_URI: 'http://localhost:3000/elsewhere' },
     });
@@ -138,7 +138,7 @@ describe('the doctor', () => {
     expect(found[status].join('\n')).toMatch(says);
   });
 
-  test('sees packages that are missing, or too old', async () => {
+  test('detects packages that are missing or too old', async () => {
     const bare = await look({ folder: folderWith({}) });
     expect(bare.problem).toEqual([expect.stringContaining('npm install @workos-inc/node')]);
     expect(bare.ok.join('\n')).toContain('No Express');
@@ -146,7 +146,7 @@ describe('the doctor', () => {
     expect(old.problem).toHaveLength(2);
   });
 
-  test('tells which mount a prefix needs', async () => {
+  test('says how to mount a prefix', async () => {
     const { ok } = await look({}, 'http://localhost:3000/auth/callback');
     expect(ok.join('\n')).toContain("app.use('/auth', auth); app.use(auth.session)");
   });
@@ -201,7 +201,7 @@ describe('npx authkit-express', () => {
     }
   });
 
-  test('dev runs an application on a WorkOS of this machine, and ends as it ends', async () => {
+  test('dev runs an application with a local test WorkOS, and exits with its exit code', async () => {
     const app = `const { authkit } = await import('authkit-express'); authkit();
       const { WORKOS_API_PORT: port, WORKOS_CLIENT_ID: id } = process.env;
       console.log((await fetch('http://127.0.0.1:' + port + '/sso/jwks/' + id)).status); process.exit(7);`;
@@ -213,7 +213,7 @@ describe('npx authkit-express', () => {
     expect(missing).toMatchObject({ status: 127 });
   });
 
-  test('secret prints a password that authkit() accepts, and a misuse is told', async () => {
+  test('secret prints a password that authkit() accepts, and wrong usage is explained', async () => {
     const [secret, misuse] = await Promise.all([run(['secret']), run(['docter'])]);
     const cookiePassword = secret.stdout.trim();
     expect(() =>

@@ -183,7 +183,7 @@ function lines(config: Resolved): Promise<readonly string[]> {
   });
 }
 
-test('made options are refused, or their cookies are ones that a browser keeps', async (context) => {
+test('generated options are rejected, or their cookies are accepted by browsers', async (context) => {
   let taken = 0;
   await tryAll(context, { corpus: 'config-values, made', on: 'function' }, made(400), async ({ options }) => {
     const config = resolved(options);
@@ -270,7 +270,7 @@ const VARIABLES: readonly (readonly [look: Look, env: Record<string, string>, ex
   ),
 ];
 
-test('variables are read as they were meant, or refused', async (context) => {
+test('environment variables are read correctly or rejected', async (context) => {
   const rows = VARIABLES.map(([look, env, expected]) => ({ id: JSON.stringify(env), look, env, expected }));
   await tryAll(
     context,
@@ -284,7 +284,7 @@ test('variables are read as they were meant, or refused', async (context) => {
   );
 });
 
-test('what cannot go into a header is refused at the start, and not at the first call', () => {
+test('values that are invalid in a header are rejected at start-up', () => {
   for (const odd of ['\u200b', '\ufeff', '\u00a0', 'é', '“', '\n', '\0'])
     for (const name of ['apiKey', 'clientId'])
       for (const value of [`x${odd}`, `${odd}x`]) expect(resolved({ [name]: value }), value).toBeUndefined();

@@ -52,7 +52,7 @@ describe('values of the corpus', () => {
   });
 });
 
-test('all problems come at once, each with its fix, and none with a secret', () => {
+test('all problems are listed at once, each with its fix and without secrets', () => {
   const message = problemOf({
     ...good,
     apiKey: undefined,
@@ -67,7 +67,7 @@ test('all problems come at once, each with its fix, and none with a secret', () 
   expect(message).not.toContain('hunter2');
 });
 
-test('explicit options beat the environment, and a variable set to nothing is not set', () => {
+test('options override the environment, and an empty variable counts as unset', () => {
   const env = {
     WORKOS_CLIENT_ID: 'client_env',
     WORKOS_API_KEY: 'sk_env',
@@ -96,7 +96,7 @@ test('explicit options beat the environment, and a variable set to nothing is no
   );
 });
 
-test('what can be derived is: Secure, the prefix, the public paths', () => {
+test('Secure, the prefix and the public paths are derived', () => {
   expect(resolveConfig(good, {})).toMatchObject({
     cookie: { secure: true },
     routes: { login: { mounted: '/login', public: '/auth/login' }, logout: { public: '/auth/logout' } },
@@ -109,7 +109,7 @@ test('what can be derived is: Secure, the prefix, the public paths', () => {
   ).toBe('');
 });
 
-test('milliseconds, foreign domains and a cookie that a browser would drop are refused', () => {
+test('lifetimes in milliseconds, foreign domains and cookies that browsers reject are configuration errors', () => {
   for (const cookie of [
     { maxAge: 34_560_001 },
     { maxAge: 31_536_000_000 },
@@ -125,7 +125,7 @@ test('milliseconds, foreign domains and a cookie that a browser would drop are r
   expect(problemOf({ ...good, cookie: { domain: 'example.com' } })).toBe('');
 });
 
-test('a WorkOS of the application lends key, client id and base URL', () => {
+test('a WorkOS client of the application provides key, client id and base URL', () => {
   const workos = new WorkOS('sk_lent', {
     clientId: 'client_lent',
     apiHostname: 'api.example.com',
@@ -139,7 +139,7 @@ test('a WorkOS of the application lends key, client id and base URL', () => {
   });
 });
 
-test('nothing but config_invalid is thrown, whatever is passed', () => {
+test('only config_invalid is thrown', () => {
   const odd = [
     null,
     undefined,
@@ -175,7 +175,7 @@ test('nothing but config_invalid is thrown, whatever is passed', () => {
   expect(() => authkit(null as never)).toThrow(AuthKitError);
 });
 
-test('an own callback route is a route of ours all the same: nobody is sent back to it', () => {
+test('a callback route of the application is not accepted as returnTo', () => {
   const config = resolveConfig({ ...good, routes: { callback: false } }, {});
   expect(config.returnToRules.ownPaths).toContain('/auth/callback');
 });
@@ -250,7 +250,7 @@ describe('further values of the same kinds', () => {
   });
 });
 
-test('T34 weak passwords are refused with the command that makes a good one', () => {
+test('T34 weak cookie passwords are rejected, with the command that creates a strong one', () => {
   for (const cookiePassword of [
     '',
     'short',

@@ -46,7 +46,7 @@ async function spawnOld(env: (origin: string) => Record<string, string>, file: s
   return origin;
 }
 
-test('the page shows the very files that run here', () => {
+test('the page shows the files that are run here', () => {
   const page = readFileSync(join(ROOT, 'docs/migration.md'), 'utf8');
   const files = readdirSync(join(ROOT, 'example/migration'));
   expect(files).toHaveLength(4);
@@ -56,7 +56,7 @@ test('the page shows the very files that run here', () => {
 });
 
 describe('from the WorkOS recipe', () => {
-  test('before and after do the same, and nobody is signed out on the way', async () => {
+  test('the code before and after behaves the same, and no user is signed out by the migration', async () => {
     const workos = await createTestWorkOS();
     onTestFinished(() => workos.close());
     const env = (origin: string) => environmentOf(workos, `${origin}/callback`);
@@ -83,7 +83,7 @@ describe('from the WorkOS recipe', () => {
 });
 
 describe('from express-openid-connect', () => {
-  test('before and after do the same', async () => {
+  test('the code before and after behaves the same', async () => {
     const claims = { sub: 'user_1', email: ADA, roles: ['admin'] };
     const provider = await startIdentityProvider('client', claims);
     const workos = await createTestWorkOS();

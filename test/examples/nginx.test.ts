@@ -95,7 +95,7 @@ describe.skipIf(missing.length > 0)('behind nginx, with TLS and a path', async (
     return reply;
   }
 
-  test('comes back to the page that the browser asked for, with Secure cookies', async () => {
+  test('returns to the requested page, with Secure cookies', async () => {
     const page = `${publicUrl}/shop/account?tab=1`;
     const guard = await go(page);
     expect(guard.location).toBe(`${publicUrl}/shop/login?returnTo=%2Fshop%2Faccount%3Ftab%3D1`);
@@ -108,7 +108,7 @@ describe.skipIf(missing.length > 0)('behind nginx, with TLS and a path', async (
     expect(await go(page)).toMatchObject({ status: 200, body: 'Hello ada@example.com' });
   });
 
-  test('passes a session of several cookies, both ways', async () => {
+  test('transports a session of several cookies in both directions', async () => {
     const permissions = Array.from({ length: 180 }, (_, i) => `resource-${i}:read`);
     const cookie = await example.workos.signIn({ permissions, expiresIn: -1 });
     const value = cookie.slice('wos-session='.length);

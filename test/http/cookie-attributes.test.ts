@@ -7,7 +7,7 @@ import { createCookies, type CookieConfig } from '../../src/http/cookies.js';
 
 const LATER = 600_000;
 
-test('B06 plain http on this machine: no Secure, no prefix', async () => {
+test('B06 with an http redirect URI, cookies are not Secure and have no prefix', async () => {
   const { origin } = await createTestApp('express5');
   expect((await send(`${origin}/login`, { headers: NAVIGATION })).setCookies[0]).not.toMatch(/Secure|^__/);
 });
@@ -56,7 +56,7 @@ test.each<[options: Partial<CookieConfig>, attributes: string]>([
   },
 );
 
-test('T10 cookies are HttpOnly, of this path, SameSite, and Secure under https', async () => {
+test('T10 cookies have HttpOnly, Path and SameSite, and Secure with an https redirect URI', async () => {
   const secure = 'https://app.example.com/callback';
   const { origin, cookie, workos } = await createTestApp('express5', { authkit: { redirectUri: secure } });
   const { setCookies } = await send(`${origin}/login`, { headers: NAVIGATION });

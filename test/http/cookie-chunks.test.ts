@@ -20,7 +20,7 @@ const withPermissions = (count: number) => ({
   ],
 });
 
-test('H05 chunks are headers of their own, never one with commas', async () => {
+test('H05 each chunk has a Set-Cookie header of its own', async () => {
   const { signIn, browser, origin } = await createTestApp('express5', { workos: withPermissions(120) });
   expect((await signIn()).status).toBe(200);
   expect(await browser.cookieNames(origin)).toEqual(
@@ -28,7 +28,7 @@ test('H05 chunks are headers of their own, never one with commas', async () => {
   );
 });
 
-test('K01 a session that grows: one cookie, then chunks, then a loud error, never a silent circle', async () => {
+test('K01 a growing session is stored in one cookie, then in chunks, and is an error if it is too large', async () => {
   const seen = new Set<number>();
   for (const count of [0, 60, 120, 200, 500]) {
     const { signIn, browser, origin } = await createTestApp('express5', { workos: withPermissions(count) });
@@ -43,7 +43,7 @@ test('K01 a session that grows: one cookie, then chunks, then a loud error, neve
   expect(seen.size).toBeGreaterThan(2);
 });
 
-test('K02 chunks that shrink and grow leave nothing stale', async () => {
+test('K02 no chunk of an earlier session is left when a session shrinks or grows', async () => {
   const organizations = [{ id: 'org_1', name: 'One' }];
   const { signIn, browser, origin, workos } = await createTestApp('express5', {
     workos: withPermissions(120),
@@ -59,7 +59,7 @@ test('K02 chunks that shrink and grow leave nothing stale', async () => {
   }
 });
 
-test('K03 many chunks are capped, and .10 is no part of .1', async () => {
+test('K03 the number of chunks is limited, and .10 is not read as part of .1', async () => {
   const { origin, cookie } = await createTestApp('express5');
   const value = (await cookie()).split('=')[1]!;
   const third = Math.ceil(value.length / 3);

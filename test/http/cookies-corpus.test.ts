@@ -191,7 +191,7 @@ describe.each(FRAMEWORKS)('cookies on %s', (framework) => {
     await tryAll(context, { corpus: 'cookie-headers, further', on: framework }, further(), attempt);
   });
 
-  test('made rows of the same kinds', async (context) => {
+  test('generated rows of the same kinds', async (context) => {
     const rows = made(400).filter((_, index) => index % 4 === FRAMEWORKS.indexOf(framework));
     expect(rows.filter((row) => row.expect === 'authenticated').length).toBeGreaterThan(rows.length / 5);
     await tryAll(context, { corpus: 'cookie-headers, made', on: framework }, rows, attempt);
@@ -211,7 +211,7 @@ describe.each(FRAMEWORKS)('cookies on %s', (framework) => {
     });
   }
 
-  test('the keys of the corpus are not ours', () => {
+  test('the keys of the corpus do not open here', () => {
     expect(Object.values(corpusKeys('seal-keys'))).not.toContain(at.workos.options.cookiePassword);
   });
 });

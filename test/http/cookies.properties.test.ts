@@ -37,7 +37,7 @@ async function exchange(
 }
 
 test(
-  'a session survives any size, growth and shrinkage, and leaves nothing behind when it is cleared',
+  'a session of any size can be read back after growing and shrinking, and clearing it removes all of its cookies',
   LONG,
   async () => {
     const size = fc.oneof(
@@ -80,7 +80,7 @@ test(
   },
 );
 
-test('pending sign-ins never pass their limit, and the newest is always there', LONG, async () => {
+test('pending sign-ins stay within their limit, and the newest is always kept', LONG, async () => {
   const cookies = createCookies({
     name: 'wos-session',
     domain: undefined,

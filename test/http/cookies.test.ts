@@ -69,7 +69,7 @@ test.each<[string | undefined, string[]]>([
   expect(cookies.sessionValues(request(header))).toEqual(values);
 });
 
-test('a session is set whole or in pieces, and what is left of another form goes', () => {
+test('setting a session in one cookie or in chunks removes the cookies of the other form', () => {
   const set = (cookie: string | undefined, sealed: string) =>
     sent(cookie, (req, res) => {
       cookies.setSession(req, res, sealed, () => true);
@@ -100,14 +100,14 @@ test('a session is set whole or in pieces, and what is left of another form goes
   );
 });
 
-test('a session that has ended by the time the head is written is not set', () => {
+test('a session that has ended by the time headers are written is not set', () => {
   const lines = sent(undefined, (req, res) => {
     cookies.setSession(req, res, 'abc', () => false);
   });
   expect(lines).toEqual([]);
 });
 
-test('clearing takes the cookie, its pieces, and nothing else', () => {
+test('clearing removes the session cookie and its chunks, and nothing else', () => {
   const lines = sent('wos-session.0=a; wos-session.1=b; other=c; wos-session-x=d', (req, res) => {
     cookies.clearSession(req, res);
   });
@@ -127,7 +127,7 @@ test.each([
     'Max-Age=60; Domain=example.com; Path=/',
     'Max-Age=600; Domain=example.com; Path=/',
   ],
-] as const)('%j: the session says %s, a flow %s', (change, session, flow) => {
+] as const)('with %j the session cookie has %s and a transaction cookie %s', (change, session, flow) => {
   const own = createCookies({ ...config, ...change });
   const [line] = sent(undefined, (req, res) => {
     own.setSession(req, res, 'abc', () => true);
@@ -139,7 +139,7 @@ test.each([
   expect(other).toContain(flow);
 });
 
-test('a flow has a cookie named after its state, at most three values of it are tried, and it is cleared by name', () => {
+test('a transaction has a cookie named after its state, of which at most three values are tried', () => {
   const name = PREFIX + fingerprint('state');
   expect(
     sent(undefined, (req, res) => {
@@ -155,7 +155,7 @@ test('a flow has a cookie named after its state, at most three values of it are 
   ).toEqual([`${name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax`]);
 });
 
-test('the oldest flows go: beyond five, and beyond 6144 bytes', () => {
+test('the oldest transaction cookies are removed beyond five, and beyond 6144 bytes', () => {
   const flows = (count: number, bytes: number) =>
     Array.from({ length: count }, (_, index) => `${PREFIX}0000000${index}=${'x'.repeat(bytes)}`).join('; ');
   const dropped = (pending: string, bytes: number) =>
@@ -174,14 +174,14 @@ test('the oldest flows go: beyond five, and beyond 6144 bytes', () => {
   expect(dropped(flows(2, 10), 7000)).toEqual(['0', '1']);
 });
 
-test('all flows are cleared at once, and no other cookie', () => {
+test('all transaction cookies can be cleared at once, and no other cookie is', () => {
   const lines = sent(`${PREFIX}a=1; x${PREFIX}b=2; other=3; ${PREFIX}c=4`, (req, res) => {
     cookies.clearTransactions(req, res);
   });
   expect(lines.map((line) => line.split('=', 1)[0])).toEqual([`${PREFIX}a`, `${PREFIX}c`]);
 });
 
-test('an arrival lives ten seconds, where the session goes it goes, and it ends with it', () => {
+test("the sign-in marker lives ten seconds, with the session's attributes, and is cleared with the session", () => {
   const strict = createCookies({ ...config, sameSite: 'strict', domain: 'example.com' });
   const set = sent(undefined, (_req, res) => {
     strict.setSignInMarker(res, 'abc');

@@ -9,7 +9,7 @@ const good = {
   cookiePassword: 'correct-horse-battery-staple-0123456789',
 };
 
-test('T29 no option and no returnTo writes a second header', async () => {
+test('T29 no option and no returnTo can inject a header', async () => {
   for (const options of [
     { cookie: { name: 'a\r\nSet-Cookie: x' } },
     { cookie: { domain: 'x; Secure' } },

@@ -307,7 +307,7 @@ describe.each(SETTINGS)('headers on %s, trust proxy %s', (framework, trustProxy)
     await tryAll(context, { corpus: 'headers, further', on: framework }, further(), attempt);
   });
 
-  test('made rows: a page load is led to sign-in, anything else is told', async (context) => {
+  test('generated rows redirect to sign-in for a page load, and respond 401 otherwise', async (context) => {
     await tryAll(context, { corpus: 'headers, made', on: framework }, made(150), async (row) => {
       const reply = await ask(row);
       if (!reply || reply.status === 400) return 0;

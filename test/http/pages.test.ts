@@ -4,7 +4,7 @@ import { createTestApp } from '../support/app.js';
 
 const SCRIPT = '<script>alert(1)</script><img src=x onerror=alert(1)>';
 
-test('T27 what comes in a query appears in no page', async () => {
+test('T27 no text from a query appears in a page', async () => {
   const { origin } = await createTestApp('express5');
   for (const path of [
     `/callback?error=access_denied&error_description=`,
@@ -20,7 +20,7 @@ test('T27 what comes in a query appears in no page', async () => {
   }
 });
 
-test('T38 no page of ours goes into a frame', async () => {
+test('T38 pages of this package cannot be framed', async () => {
   const { origin, cookie } = await createTestApp('express5', { rule: { role: 'nobody-has-this' } });
   const session = await cookie();
   for (const [path, headers] of [
@@ -36,7 +36,7 @@ test('T38 no page of ours goes into a frame', async () => {
   }
 });
 
-test('T35 code and state leak by no Referer: a redirect, or a page that says no-referrer', async () => {
+test('T35 the callback redirects or sends Referrer-Policy: no-referrer', async () => {
   const { origin } = await createTestApp('express5');
   for (const query of ['code=x&state=y', 'error=access_denied', 'code=x', '']) {
     const reply = await send(`${origin}/callback?${query}`, { headers: NAVIGATION });
@@ -45,7 +45,7 @@ test('T35 code and state leak by no Referer: a redirect, or a page that says no-
   }
 });
 
-test('T36 what redirects is a 302 or a 303', async () => {
+test('T36 redirects use status 302 or 303', async () => {
   const { origin, workos, cookie } = await createTestApp('express5');
   const session = await cookie();
   for (const [method, path] of [

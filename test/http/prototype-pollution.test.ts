@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, createTestApp } from '../support/app.js';
 
-test('T32 nothing untrusted reaches a prototype', async () => {
+test('T32 no query, cookie or response of WorkOS changes a prototype', async () => {
   const { origin, workos } = await createTestApp('express5');
   const before = Reflect.ownKeys(Object.prototype);
   for (const query of [

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { createTestApp } from '../support/app.js';
 
-test('M01 HEAD has no side effect anywhere', async () => {
+test('M01 HEAD requests have no side effects', async () => {
   const { origin, workos, cookie } = await createTestApp('express5');
   const session = await cookie();
   for (const path of ['/login', '/callback?code=x&state=y', '/logout', '/account']) {
@@ -14,13 +14,13 @@ test('M01 HEAD has no side effect anywhere', async () => {
   expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: session } })).status).toBe(200);
 });
 
-test('M02 a preflight is never redirected', async () => {
+test('M02 a CORS preflight is never redirected', async () => {
   const { origin } = await createTestApp('express5');
   const headers = { origin: 'https://other.example', 'access-control-request-method': 'GET' };
   expect((await send(`${origin}/account`, { method: 'OPTIONS', headers })).status).toBe(401);
 });
 
-test('M03 POST, PUT and DELETE of nobody: 401, and no way back to them', async () => {
+test('M03 an anonymous POST, PUT, DELETE or PATCH gets 401 and is not remembered as returnTo', async () => {
   const { origin } = await createTestApp('express5');
   for (const method of ['POST', 'PUT', 'DELETE', 'PATCH']) {
     const reply = await send(`${origin}/account`, { method, headers: NAVIGATION });
@@ -29,7 +29,7 @@ test('M03 POST, PUT and DELETE of nobody: 401, and no way back to them', async (
   }
 });
 
-test('M04 a script that is nobody: 401 as JSON with WWW-Authenticate, and no flow begun', async () => {
+test('M04 an anonymous script gets 401 as JSON with WWW-Authenticate, and no sign-in is started', async () => {
   const { origin } = await createTestApp('express5');
   for (const headers of [
     FETCH,
@@ -46,7 +46,7 @@ test('M04 a script that is nobody: 401 as JSON with WWW-Authenticate, and no flo
   }
 });
 
-test('M05 a prefetch changes nothing', async () => {
+test('M05 a prefetch starts no sign-in and signs no user out', async () => {
   const { origin, cookie } = await createTestApp('express5');
   const session = await cookie();
   for (const path of ['/login', '/logout']) {

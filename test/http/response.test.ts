@@ -77,8 +77,8 @@ async function refreshed(
   return send(`${at.origin}/x`, { ...ask, headers: { ...FETCH, ...ask.headers, cookie } });
 }
 
-describe.each(FRAMEWORKS)('a renewed session on %s reaches the browser', (framework) => {
-  test.each(Object.keys(HANDLERS))('whatever the handler does: %s', async (name) => {
+describe.each(FRAMEWORKS)('a refreshed session on %s reaches the browser', (framework) => {
+  test.each(Object.keys(HANDLERS))('if the handler uses %s', async (name) => {
     const { origin, cookie, workos } = await createTestApp(framework, {
       routes: (app) => {
         app.route('/handler', requireAuth(), (_req, res) => {
@@ -96,7 +96,7 @@ describe.each(FRAMEWORKS)('a renewed session on %s reaches the browser', (framew
   });
 });
 
-test('express.static cannot make a personal answer public, and an anonymous one stays as it is', async () => {
+test('express.static cannot make a response with a session cacheable, and an anonymous one is unchanged', async () => {
   const { workos, cookie } = await createTestApp('express5');
   const site = await serve('express5', (app, origin) => {
     app.use(authkit({ ...workos.options, redirectUri: `${origin}/callback` }));
@@ -114,7 +114,7 @@ test('express.static cannot make a personal answer public, and an anonymous one 
   await site.close();
 });
 
-test('a guarded answer is never public, a stricter one stays', async () => {
+test('a guarded response is never public, and a stricter Cache-Control is kept', async () => {
   const { origin, cookie } = await createTestApp('express5', {
     routes: (app) => {
       for (const [path, value] of [
@@ -140,7 +140,7 @@ test.each([
   [20, ['wos-session']],
   [100, ['wos-session.0', 'wos-session.1']],
   [140, ['wos-session.0', 'wos-session.1', 'wos-session.2']],
-])('a session with %i permissions is kept in %j, and read again', async (count, names) => {
+])('a session with %i permissions is stored in %j and can be read back', async (count, names) => {
   const permissions = Array.from({ length: count }, (_, index) => `resource-${index}:read-and-write`);
   const { origin, browser, workos, cookie } = await createTestApp('express5');
   const old = await cookie({ user: ADA, permissions });
@@ -156,7 +156,7 @@ test.each([
   expect(again.setCookies).toEqual([]);
 });
 
-test('chunks shrink and grow without a rest, and sign-out removes them all', async () => {
+test('a session can shrink and grow in chunks, and sign-out removes them all', async () => {
   const { origin, browser, workos } = await createTestApp('express5');
   const holding = async (count: number) => {
     const permissions = Array.from({ length: count }, (_, index) => `resource-${index}:read-and-write`);
@@ -180,7 +180,7 @@ test('chunks shrink and grow without a rest, and sign-out removes them all', asy
   expect(await browser.cookieNames(origin)).toEqual([]);
 });
 
-test('a session that fits no cookie is an error that says so, never a loop', async () => {
+test('a session that is too large for cookies is an error that says so, not a redirect loop', async () => {
   const seen: unknown[] = [];
   const metadata = Object.fromEntries(
     Array.from({ length: 40 }, (_, key) => [`key-${key}`, 'x'.repeat(300)]),
@@ -196,7 +196,7 @@ test('a session that fits no cookie is an error that says so, never a loop', asy
   expect(await browser.cookieNames(origin)).toEqual([]);
 });
 
-test('H01 a handler that sets, rewrites or removes Set-Cookie loses none of ours, and keeps its own', async () => {
+test('H01 a handler that sets, rewrites or removes Set-Cookie does not remove the session cookie, and keeps its own', async () => {
   const set = await refreshed((_req, res) => res.setHeader('Set-Cookie', 'theme=dark').end());
   const written = await refreshed((_req, res) => res.writeHead(200, { 'Set-Cookie': 'theme=dark' }).end());
   const removed = await refreshed((_req, res) => {
@@ -207,7 +207,7 @@ test('H01 a handler that sets, rewrites or removes Set-Cookie loses none of ours
   for (const reply of [set, written, removed]) expect(reply.setCookies.filter(isSession)).toHaveLength(1);
 });
 
-test('H02 streams, early flushes, early hints and events: the cookie is in the head', async () => {
+test('H02 streams, early flushes, early hints and server-sent events carry the session cookie', async () => {
   const handlers: Handler[] = [
     (_req, res) => res.write('a') && res.end('b'),
     (_req, res) => {

@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { createCorpusApp } from '../support/corpus-app.js';
 import { ADA, createTestApp } from '../support/app.js';
 
-test('N02 request targets in absolute and doubled form lead to this origin', async () => {
+test('N02 a request target in absolute form or with two slashes is not remembered as returnTo', async () => {
   const at = await createCorpusApp('express5');
   onTestFinished(() => at.close());
   for (const target of [
@@ -17,7 +17,7 @@ test('N02 request targets in absolute and doubled form lead to this origin', asy
   }
 });
 
-test('T05 a returnTo never leaves the origin: in the query, in the state, as the request target', async () => {
+test('T05 a returnTo in the query, the state or the request target never leaves the origin', async () => {
   const at = await createCorpusApp('express5');
   onTestFinished(() => at.close());
   const hostile = [
@@ -40,7 +40,7 @@ test('T05 a returnTo never leaves the origin: in the query, in the state, as the
   }
 });
 
-test('T06 coming back to login, logout or callback is no way to loop or to sign somebody out', async () => {
+test('T06 returnTo cannot name the login, logout or callback route', async () => {
   const { origin, browser, signIn } = await createTestApp('express5');
   for (const own of ['/logout', '/LOGOUT/', '/%6cogin', '/callback?code=x', '/login/GoogleOAuth']) {
     const landed = await signIn(ADA, `/login?returnTo=${encodeURIComponent(own)}`);

@@ -46,7 +46,7 @@ describe('returnTo', () => {
     fc.array(piece, { maxLength: 6 }).map((pieces) => origin + pieces.join('')),
   );
 
-  test('is safe for any string, and safe once is safe again', LONG, () => {
+  test('is safe for any string, and stays the same if checked again', LONG, () => {
     let kept = 0;
     fc.assert(
       fc.property(anything, (value) => {
@@ -60,7 +60,7 @@ describe('returnTo', () => {
     expect(kept).toBeGreaterThan(RUNS / 20);
   });
 
-  test('is undefined for what is no string, and never throws', LONG, () => {
+  test('is undefined for a value that is not a string, and never throws', LONG, () => {
     fc.assert(
       fc.property(fc.anything(), (value) => {
         if (typeof value !== 'string') expect(safeReturnTo(value, rules)).toBeUndefined();

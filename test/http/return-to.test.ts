@@ -44,7 +44,7 @@ describe('open redirects of the corpus', () => {
   );
 });
 
-test('own routes are refused in any spelling that a router takes', () => {
+test('the auth routes are rejected in any spelling that a router accepts', () => {
   for (const path of [
     '/auth/logout',
     '/AUTH/Logout',
@@ -59,14 +59,14 @@ test('own routes are refused in any spelling that a router takes', () => {
     expect(safeReturnTo(path, rules)).toBe(path);
 });
 
-test('a backslash is hostile where a parser takes it for a slash, and a letter like others behind that', () => {
+test('a backslash is rejected in the path, where a URL parser treats it as a slash, and kept in the query', () => {
   for (const path of ['/\\evil.example', '/x\\y', '/some/way/down\\', 'https://admin.example.com/x\\y?z'])
     expect(safeReturnTo(path, rules), path).toBeUndefined();
   for (const path of ['/x?y=a\\b', '/x#a\\b', '/x?y=\\', '/x?\\#\\'])
     expect(safeReturnTo(path, rules)).toBe(path);
 });
 
-test('an own path that ends in a slash stands for everything below it, in any case, and for nothing else', () => {
+test('an auth route that ends in a slash includes everything below it, in any letter case, and nothing else', () => {
   const below = { ...rules, ownPaths: ['/auth/Login/'] };
   for (const path of ['/auth/login/GoogleOAuth', '/AUTH/LOGIN/x', '/auth/%6cogin/x'])
     expect(safeReturnTo(path, below), path).toBeUndefined();
@@ -74,7 +74,7 @@ test('an own path that ends in a slash stands for everything below it, in any ca
     expect(safeReturnTo(path, below)).toBe(path);
 });
 
-test('a path that begins with the name of a host is refused, even of our own, and so is one that would once decoded', () => {
+test('a path that begins with two slashes and a host is rejected, even for this host and if encoded', () => {
   for (const path of [
     '/.//app.example.com/x',
     '/x/..//app.example.com/x',
@@ -86,7 +86,7 @@ test('a path that begins with the name of a host is refused, even of our own, an
   expect(safeReturnTo('/x//app.example.com/', rules)).toBe('/x//app.example.com/');
 });
 
-test('a listed origin is kept whole, an unlisted or credentialed one refused', () => {
+test('a URL of a listed origin is kept, and one of another origin or with credentials is rejected', () => {
   expect(safeReturnTo('https://admin.example.com/x?y=1', rules)).toBe('https://admin.example.com/x?y=1');
   for (const who of ['user', ':password', 'user:password'])
     expect(safeReturnTo(`https://${who}@admin.example.com/`, rules)).toBeUndefined();
@@ -94,13 +94,13 @@ test('a listed origin is kept whole, an unlisted or credentialed one refused', (
   expect(safeReturnTo('https://app.example.com/x#y', rules)).toBe('/x#y');
 });
 
-test('nothing but a string is looked at', () => {
+test('only strings are accepted', () => {
   for (const value of [undefined, null, 1, {}, ['/x'], '', 'x', '?x', '#x', `/${'x'.repeat(3000)}`]) {
     expect(safeReturnTo(value, rules)).toBeUndefined();
   }
 });
 
-test('limits: 2048 characters, both schemes, and nothing before the path', () => {
+test('a returnTo has at most 2048 characters, and a URL is http or https', () => {
   expect(safeReturnTo(`/${'x'.repeat(2047)}`, rules)).toHaveLength(2048);
   expect(safeReturnTo(`/${'x'.repeat(2048)}`, rules)).toBeUndefined();
   const plain = { origin: 'http://app.example.com', origins: [], ownPaths: ['/auth/Login'] };

@@ -4,7 +4,7 @@ import { createCorpusApp } from '../support/corpus-app.js';
 
 // The other two answer 404 themselves, or end the process before they ask us (Connect 3 with `http://[::1`).
 test.each(FRAMEWORKS.filter((framework) => framework !== 'connect'))(
-  'a request target that the router cannot read is a visitor like any other on %s',
+  'a request target that the router cannot parse is handled as an anonymous request on %s',
   async (framework) => {
     const at = await createCorpusApp(framework);
     onTestFinished(() => at.close());

@@ -32,7 +32,7 @@ async function fromCode(framework: (typeof FRAMEWORKS)[number], authkit: Options
 }
 
 describe.each(FRAMEWORKS)('providers on %s', (framework) => {
-  test('each has a route, by its short name and by that of WorkOS', async () => {
+  test('each provider has a route, by its short name and by the name of WorkOS', async () => {
     const { origin, browser } = await createTestApp(framework);
     for (const provider of PROVIDERS) {
       for (const name of [provider, shortName(provider)]) {
@@ -48,7 +48,7 @@ describe.each(FRAMEWORKS)('providers on %s', (framework) => {
     expect(connection.sent['provider']).toBeUndefined();
   });
 
-  test('what is no provider is invalid_provider, and WorkOS is not asked', async () => {
+  test('an unknown provider is invalid_provider, and WorkOS is not called', async () => {
     const { origin, browser } = await createTestApp(framework);
     const names = ['spotify', 'twitch', 'strava', 'facebook', 'windowslive', 'azuread', 'entraid', 'Google'];
     const hostile = [
@@ -75,7 +75,7 @@ describe.each(FRAMEWORKS)('providers on %s', (framework) => {
     expect(page.headers['content-type']).toContain('text/html');
   });
 
-  test('an allow-list holds for links, by path and by query', async () => {
+  test('an allow-list of providers applies to links, by path and by query', async () => {
     const { origin, browser } = await createTestApp(framework, {
       authkit: { providers: ['google', 'NewOAuth'] },
     });
@@ -89,7 +89,7 @@ describe.each(FRAMEWORKS)('providers on %s', (framework) => {
     expect(await outcome('/login/AnotherOAuth')).toBe('invalid_provider');
   });
 
-  test('a provider signs a person in, and its tokens reach onSuccess', async () => {
+  test('a user can sign in with a provider, whose tokens reach onSuccess', async () => {
     const seen: unknown[] = [];
     const { origin, browser, workos } = await createTestApp(framework, {
       authkit: {
@@ -105,7 +105,7 @@ describe.each(FRAMEWORKS)('providers on %s', (framework) => {
 });
 
 describe('parameters of a link', () => {
-  test('which are taken can be narrowed; what guards need is always taken', async () => {
+  test('the accepted parameters can be restricted, and those that guards need are always accepted', async () => {
     const { origin, browser } = await createTestApp('express5', { authkit: { loginParams: ['loginHint'] } });
     const { sent } = await ask(
       browser,
@@ -115,7 +115,7 @@ describe('parameters of a link', () => {
     expect(sent).not.toHaveProperty('organization_id');
   });
 
-  test('a conflict is named, in the words of the options', async () => {
+  test('an error about conflicting parameters names the options', async () => {
     const { origin } = await createTestApp('express5');
     const message = async (query: string) =>
       (JSON.parse((await send(`${origin}/login?${query}`)).body) as { message: string }).message;
@@ -130,7 +130,7 @@ describe('parameters of a link', () => {
     expect(await message('organization=org_1&organizationId=org_1')).toBe('organizationId is repeated');
   });
 
-  test('a deep link cannot name where WorkOS sends the code, nor for whom', async () => {
+  test('a link cannot change the redirect URI or the client id', async () => {
     const { origin, browser, workos } = await createTestApp('express5');
     const evil =
       'redirect_uri=https://evil.example&redirectUri=https://evil.example&client_id=evil&clientId=evil';
@@ -150,7 +150,7 @@ describe('parameters of a link', () => {
     expect(sent['code_challenge']).toMatch(/^[\w-]{43}$/);
   });
 
-  test('/signup lands on the sign-up screen once it is named, whatever a link says', async () => {
+  test('/signup opens the sign-up screen if the route is configured, whatever the link says', async () => {
     const { origin, browser } = await createTestApp('express5', {
       authkit: { routes: { signUp: '/signup' } },
     });
@@ -160,7 +160,7 @@ describe('parameters of a link', () => {
     expect((await send(`${without.origin}/signup`)).status).toBe(404);
   });
 
-  test('a sign-in below the login route is no place to come back to', async () => {
+  test("a provider's login route is not accepted as returnTo", async () => {
     const { origin, browser, workos } = await createTestApp('express5');
     for (const returnTo of ['/login/google', '/LOGIN/google?x=1', '/login/%67oogle']) {
       const away = await browser.go(`${origin}/login?returnTo=${encodeURIComponent(returnTo)}`);
@@ -171,7 +171,7 @@ describe('parameters of a link', () => {
 });
 
 describe('options from code', () => {
-  test('a state of JSON comes back as it went in', async () => {
+  test("the application's state is returned unchanged", async () => {
     const seen: unknown[] = [];
     const { start, browser, workos } = await fromCode('express5', {
       onSuccess: ({ state, stateFrom }) => void seen.push(state, stateFrom),
@@ -206,7 +206,7 @@ describe('options from code', () => {
     }
   });
 
-  test('another redirect URI is sent to WorkOS, sealed, and the place that paths lead to', async () => {
+  test('another redirect URI is sent to WorkOS, sealed in the state, and used to resolve returnTo', async () => {
     const { start, origin, browser, workos } = await fromCode('express5');
     const other = origin.replace('127.0.0.1', 'localhost');
     const away = await start({ redirectUri: `${other}/callback?tenant=1`, returnTo: `${other}/open?tab=2` });
@@ -228,7 +228,7 @@ describe('options from code', () => {
     }
   });
 
-  test('parameters of the provider are sent as the SDK of WorkOS sends them', async () => {
+  test('provider parameters are encoded as the WorkOS SDK encodes them', async () => {
     const { start } = await fromCode('express5', { signIn: { provider: 'google' } });
     const { searchParams } = new URL(
       (await start({ providerQueryParams: { hd: 'example.com', access_type: 'offline', n: 1, yes: true } }))
@@ -246,7 +246,7 @@ describe('options from code', () => {
     }
   });
 
-  test('each is checked: malformed values are an error, and WorkOS never sees them', async () => {
+  test('malformed values are an error and are not sent to WorkOS', async () => {
     const { start, workos } = await fromCode('express5');
     const bad: Record<string, unknown>[] = [
       { organizationId: 'org 1' },

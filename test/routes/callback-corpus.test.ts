@@ -146,7 +146,7 @@ function bent(state: string): string {
   return changed === state ? `${state}A` : changed;
 }
 
-describe.each(FRAMEWORKS)('answers at the callback on %s', (framework) => {
+describe.each(FRAMEWORKS)('callback queries on %s', (framework) => {
   let at: CorpusApp;
   beforeAll(async () => {
     at = await createCorpusApp(framework);
@@ -236,7 +236,7 @@ describe.each(FRAMEWORKS)('answers at the callback on %s', (framework) => {
     await tryAll(context, { corpus: 'callback, further', on: framework }, rows, attempt, 1);
   });
 
-  test('made queries sign in if they are right, and only then', async (context) => {
+  test('generated queries sign in if and only if they are valid', async (context) => {
     const rows = madeQueries(40).map((query, index) => ({ id: `made${index}`, query }));
     const before = at.workos.callsTo('code').length;
     let signedIn = 0;
@@ -261,7 +261,7 @@ describe.each(FRAMEWORKS)('answers at the callback on %s', (framework) => {
     expect(at.workos.callsTo('code').length - before).toBeLessThan(rows.length);
   });
 
-  test('a state with anything changed is none, with a cookie that says the same', async (context) => {
+  test('an altered state is rejected, even with a cookie of the same value', async (context) => {
     const rows = Array.from({ length: 40 }, (_, index) => ({ id: `made${index}` }));
     const before = at.workos.callsTo('code').length;
     const begun = await at.begin();

@@ -9,7 +9,7 @@ import { newTransaction, sealTransaction } from '../../src/routes/transaction.js
 
 const isSession = (line: string) => /^wos-session(?:\.\d+)?=[^;]/.test(line);
 
-test('P01 a restart between sign-in and callback, or another node: the state is in the cookie', async () => {
+test('P01 another process can handle the callback, because the transaction is in the cookie', async () => {
   const { origin, workos, browser, sibling } = await createTestApp('express5');
   const { location } = await browser.go(`${origin}/login?returnTo=/open`);
   const callback = new URL(await workos.authorize(location!, { user: ADA }));
@@ -22,7 +22,7 @@ test('P01 a restart between sign-in and callback, or another node: the state is 
   expect(reply.setCookies.filter(isSession)).toHaveLength(1);
 });
 
-test('P02 two instances in one process, with one password: neither takes what is the other’s', async () => {
+test('P02 an instance rejects the callback of another instance with the same password', async () => {
   const { workos } = await createTestApp('express5');
   const site = await serve('express5', (app, origin) => {
     const two = { clientId: 'client_two', cookie: { name: 'two' } };
@@ -37,7 +37,7 @@ test('P02 two instances in one process, with one password: neither takes what is
   expect(workos.callsTo('code')).toEqual([]);
 });
 
-test('B02 the back button to a callback that is spent: home when signed in, else a page with a way to sign in', async () => {
+test('B02 a used callback leads to the home page if signed in, else to a page with a sign-in link', async () => {
   const { origin, browser, workos } = await createTestApp('express5');
   const { location } = await browser.go(`${origin}/login?returnTo=/open`);
   const callback = await workos.authorize(location!, { user: ADA });
@@ -50,7 +50,7 @@ test('B02 the back button to a callback that is spent: home when signed in, else
   expect(workos.callsTo('code')).toHaveLength(1);
 });
 
-test('B05 a strict session: the flow’s cookie is lax, and the landing is a page of this site', async () => {
+test('B05 with SameSite=Strict the transaction cookie is Lax, and the callback responds with a page of this site', async () => {
   const { origin, browser, workos } = await createTestApp('express5', {
     authkit: { cookie: { sameSite: 'strict' } },
   });
@@ -62,7 +62,7 @@ test('B05 a strict session: the flow’s cookie is lax, and the landing is a pag
   expect(landing.setCookies.find(isSession)).toContain('SameSite=Strict');
 });
 
-test('B07 opened as localhost, redirected to 127.0.0.1: a page with the right address, never a circle', async () => {
+test('B07 a sign-in begun at another host name ends in a page with the right address, not in a redirect loop', async () => {
   const { origin, browser, workos } = await createTestApp('express5');
   const elsewhere = origin.replace('127.0.0.1', 'localhost');
   const { location, setCookies } = await send(`${origin}/login`, {
@@ -74,7 +74,7 @@ test('B07 opened as localhost, redirected to 127.0.0.1: a page with the right ad
   expect(reply.body).toContain(`href="${origin}/login`);
 });
 
-test("T01 another browser's state: 400, nothing exchanged", async () => {
+test('T01 a state from another browser is rejected with 400, and no code is exchanged', async () => {
   const { origin, workos, browser } = await createTestApp('express5');
   const attackers = await new Browser().go(`${origin}/login`);
   const callback = await workos.authorize(attackers.location!, { user: 'grace@example.com' });
@@ -92,7 +92,7 @@ test("T01 another browser's state: 400, nothing exchanged", async () => {
   expect(workos.callsTo('code')).toEqual([]);
 });
 
-test('T02 the verifier belongs to the challenge, shows nowhere, and a second callback exchanges nothing', async () => {
+test('T02 the code verifier matches the challenge and is never exposed, and a second callback exchanges no code', async () => {
   const { origin, workos, browser } = await createTestApp('express5');
   const { location } = await browser.go(`${origin}/login`);
   const callback = await workos.authorize(location!, { user: ADA });
@@ -108,7 +108,7 @@ test('T02 the verifier belongs to the challenge, shows nowhere, and a second cal
   expect(workos.callsTo('code')).toHaveLength(1);
 });
 
-test("T04 another instance's state is refused, with the same password, and so is another issuer's answer", async () => {
+test('T04 a state of another instance with the same password is rejected, and so is a response with another iss', async () => {
   const { origin, workos, browser } = await createTestApp('express5');
   const { clientId, cookiePassword } = workos.options;
   const own = { clientId, redirectUri: `${origin}/callback` };
@@ -128,7 +128,7 @@ test("T04 another instance's state is refused, with the same password, and so is
   expect(workos.callsTo('code')).toEqual([]);
 });
 
-test('T12 what a browser held before it signed in is worth nothing afterwards', async () => {
+test('T12 a session cookie from before sign-in is overwritten and rejected', async () => {
   const { origin, browser, signIn, cookie } = await createTestApp('express5');
   const planted = 'Fe26.2*1*planted~2';
   await browser.jar.setCookie(`wos-session=${planted}; Path=/`, origin);

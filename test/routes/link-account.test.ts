@@ -8,7 +8,7 @@ const authkit = { routes: { connect: '/connect' } };
 const CLICK = { headers: { 'sec-fetch-site': 'same-origin' } };
 
 describe.each(FRAMEWORKS)('linking an account on %s', (framework) => {
-  test('leads the person who is signed in to WorkOS Pipes and back', async () => {
+  test('redirects a signed-in user to WorkOS Pipes and back', async () => {
     const { origin, browser, workos, signIn } = await createTestApp(framework, { authkit });
     await signIn();
     const away = await browser.go(`${origin}/connect/github?returnTo=/open?tab=1`, CLICK);
@@ -25,7 +25,7 @@ describe.each(FRAMEWORKS)('linking an account on %s', (framework) => {
     });
   });
 
-  test('who is signed out signs in first, and then goes on by a click', async () => {
+  test('a signed-out user signs in first, and continues with a click', async () => {
     const { origin, browser, workos } = await createTestApp(framework, { authkit });
     const away = await browser.follow(`${origin}/connect/github?returnTo=/open`);
     expect(away.location).toContain('/user_management/authorize');
@@ -39,7 +39,7 @@ describe.each(FRAMEWORKS)('linking an account on %s', (framework) => {
     expect((await send(`${origin}/connect/github`, { headers: FETCH })).status).toBe(401);
   });
 
-  test('no other site starts it, nor does a script, a prefetch or a HEAD', async () => {
+  test('another site, a script, a prefetch or a HEAD request cannot start it', async () => {
     const { origin, cookie, workos } = await createTestApp(framework, { authkit });
     const session = await cookie();
     const ask = (headers: Record<string, string>, method = 'GET') =>
@@ -59,7 +59,7 @@ describe.each(FRAMEWORKS)('linking an account on %s', (framework) => {
     expect(workos.callsTo('pipes')[0]!.body).toMatchObject({ return_to: `${origin}/` });
   });
 
-  test('what is no provider here is invalid_provider; an outage is an outage', async () => {
+  test('an unknown provider is invalid_provider, and an outage is 503', async () => {
     const { origin, cookie, workos } = await createTestApp(framework, { authkit });
     const headers = { accept: 'text/plain', cookie: await cookie() };
     const ask = async (slug: string) => {
@@ -83,7 +83,7 @@ describe.each(FRAMEWORKS)('linking an account on %s', (framework) => {
   });
 });
 
-test('the route is not there until it is named', async () => {
+test('the route does not exist unless it is configured', async () => {
   const { origin, cookie } = await createTestApp('express5');
   expect((await send(`${origin}/connect/github`, { headers: { cookie: await cookie() } })).status).toBe(404);
 });

@@ -5,7 +5,7 @@ import { ADA, createTestApp } from '../support/app.js';
 import { authkit } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';
 
-test('D02 five hundred sign-ins that nobody finishes: no call to WorkOS, nothing kept', async () => {
+test('D02 five hundred unfinished sign-ins cause no call to WorkOS and no write to the store', async () => {
   const writes: string[] = [];
   const store = mapStore();
   for (const method of ['set', 'add', 'replace'] as const) {
@@ -32,7 +32,7 @@ test('D02 five hundred sign-ins that nobody finishes: no call to WorkOS, nothing
   expect(writes).toEqual([]);
 });
 
-test('B01 twenty tabs at once: the newest finish, the header stays small', async () => {
+test('B01 with twenty tabs the newest sign-in finishes, and the Cookie header stays small', async () => {
   const { origin, browser, workos } = await createTestApp('express5');
   const away: string[] = [];
   for (let tab = 0; tab < 20; tab += 1)
@@ -44,7 +44,7 @@ test('B01 twenty tabs at once: the newest finish, the header stays small', async
   expect(oldest.headers.location).toBe('/');
 });
 
-test('T03 no configuration removes the challenge', async () => {
+test('T03 no option and no query removes PKCE', async () => {
   const off = { pkce: false, usePkce: false, codeChallenge: null };
   const workos = await createTestWorkOS();
   expect(() => authkit({ ...workos.options, ...off })).toThrow(/unknown option "pkce"/);
@@ -56,7 +56,7 @@ test('T03 no configuration removes the challenge', async () => {
   expect(searchParams.get('code_challenge')).toMatch(/^[\w-]{43}$/);
 });
 
-test('T07 a query changes neither redirect_uri nor client_id, and what is pinned stays', async () => {
+test('T07 a query cannot change redirect_uri, client_id or a pinned parameter', async () => {
   const { origin, workos } = await createTestApp('express5', {
     authkit: { signIn: { organizationId: 'org_own' } },
   });
@@ -71,7 +71,7 @@ test('T07 a query changes neither redirect_uri nor client_id, and what is pinned
   expect([params.get('scope'), params.get('nonce')]).toEqual([null, null]);
 });
 
-test('T25 sub-resource requests start no sign-in, and thirty tabs stay under 8 KiB', async () => {
+test('T25 subresource requests start no sign-in, and the cookies of thirty tabs stay under 8 KiB', async () => {
   const { origin, browser } = await createTestApp('express5');
   for (const dest of ['image', 'iframe', 'script', 'style', 'empty', 'video'])
     for (let request = 0; request < 10; request += 1) {

@@ -16,7 +16,7 @@ const CLEARED = /^wos-session=; Max-Age=0; Path=\/; HttpOnly; SameSite=Lax$/;
 const LATER = 600_000;
 
 describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
-  test('from sign-in to sign-out: the guarded page asks to sign in again', async () => {
+  test('after signing out, the guarded page asks to sign in again', async () => {
     const { origin, browser, signIn, workos } = await createTestApp(framework);
     await signIn();
     const page = await browser.go(`${origin}/logout?returnTo=/open`, { method: 'POST', headers: FORM });
@@ -30,7 +30,7 @@ describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
     expect((await browser.go(`${origin}/account`)).location).toBe(`${origin}/login?returnTo=%2Faccount`);
   });
 
-  test('a script gets the address, a plain client a redirect', async () => {
+  test('a script gets the logout URL as JSON, another client a redirect', async () => {
     const { origin, cookie, workos } = await createTestApp(framework);
     const scripted = await send(`${origin}/logout`, {
       method: 'POST',
@@ -78,7 +78,7 @@ describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
     expect(form.setCookies[0]).toMatch(CLEARED);
   });
 
-  test("a link on the application's own page does", async () => {
+  test('a link on a page of this site signs out', async () => {
     const { origin, cookie, workos } = await createTestApp(framework);
     const reply = await send(`${origin}/logout`, { headers: { ...CLICK, cookie: await cookie() } });
     expect(reply.status).toBe(200);
@@ -86,7 +86,7 @@ describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
     expect(reply.setCookies[0]).toMatch(CLEARED);
   });
 
-  test('its page has the browser forget the pages of who was signed in, and nothing else has', async () => {
+  test("signing out clears the browser's cache, and nothing else can", async () => {
     const { origin, cookie } = await createTestApp(framework);
     const session = await cookie();
     const page = await send(`${origin}/logout`, { method: 'POST', headers: { ...FORM, cookie: session } });
@@ -110,7 +110,7 @@ describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
     expect(scripted.headers['clear-site-data']).toBe('"cache"');
   });
 
-  test('works with an expired token and while WorkOS is down, and goes home for who is signed out already', async () => {
+  test('works with an expired token and while WorkOS is unavailable, and redirects a signed-out user home', async () => {
     const { origin, cookie, workos } = await createTestApp(framework);
     const session = await cookie();
     workos.clock.advance(3_600_000);
@@ -144,7 +144,7 @@ describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
   });
 });
 
-test('signOut from code does the same', async () => {
+test('signOut works from code', async () => {
   const { origin, cookie, workos } = await createTestApp('express5', {
     routes: (app, auth) => {
       app.route('/bye', (req, res) => void auth.signOut(req, res, { returnTo: '/open' }));
@@ -159,7 +159,7 @@ test('signOut from code does the same', async () => {
   expect(reply.location).toContain(workos.url);
 });
 
-test('L02 signing out with an expired, junk or no session, and with WorkOS down: cleared, never an error', async () => {
+test('L02 signing out with an expired, malformed or missing session, and while WorkOS is unavailable, clears the cookie', async () => {
   const { origin, cookie, workos } = await createTestApp('express5');
   const session = await cookie();
   workos.clock.advance(LATER);
@@ -174,7 +174,7 @@ test('L02 signing out with an expired, junk or no session, and with WorkOS down:
   expect(workos.callsTo('refresh')).toEqual([]);
 });
 
-test('L03 where a sign-out leads: this application, or a listed origin', async () => {
+test('L03 sign-out returns to this application or to a listed origin', async () => {
   const { origin, cookie } = await createTestApp('express5', {
     authkit: { returnToOrigins: ['https://www.example.com'] },
   });
@@ -194,14 +194,14 @@ test('L03 where a sign-out leads: this application, or a listed origin', async (
   }
 });
 
-test('L04 a copied cookie after sign-out is nobody here', async () => {
+test('L04 a copy of the session cookie is rejected after sign-out', async () => {
   const { origin, cookie } = await createTestApp('express5');
   const session = await cookie();
   await send(`${origin}/logout`, { method: 'POST', headers: { cookie: session } });
   expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: session } })).status).toBe(401);
 });
 
-test('B08 in a frame, SameSite=None: Secure, and a sign-out of another site is refused all the same', async () => {
+test('B08 with SameSite=None cookies are Secure, and another site still cannot sign the user out', async () => {
   const { origin, cookie } = await createTestApp('express5', {
     authkit: { cookie: { sameSite: 'none' }, redirectUri: 'https://app.example.com/callback' },
   });

@@ -34,7 +34,7 @@ async function circle({ workos, origin }: TestApp, browser: Browser, path = '/ac
 
 describe.each(FRAMEWORKS)('%s', (framework) => {
   test.each([['lax'], ['strict']] as const)(
-    'B09 a session that does not come back (%s): the second sign-in ends in an error page',
+    'B09 if the session cookie is not sent back (%s), the second sign-in ends in an error page',
     async (sameSite) => {
       const at = await createTestApp(framework, { authkit: { cookie: { sameSite } } });
       const browser = new Forgetful();
@@ -56,7 +56,7 @@ describe.each(FRAMEWORKS)('%s', (framework) => {
   );
 });
 
-test('B09 Secure cookies on http: the flow itself fails at its first callback', async () => {
+test('B09 with Secure cookies on http, the first callback already fails', async () => {
   const at = await createTestApp('express5', {
     authkit: { redirectUri: 'https://app.example.com/callback' },
   });
@@ -68,7 +68,7 @@ test('B09 Secure cookies on http: the flow itself fails at its first callback', 
   expect([reply.status, reply.location]).toEqual([400, undefined]);
 });
 
-test('B09 another process cannot open the session: the circle ends as well, and is told as what it is', async () => {
+test('B09 if another process cannot decrypt the session, the redirect loop ends with an error that says so', async () => {
   const errors: { code: string; message: string }[] = [];
   const at = await createTestApp('express5', {
     authkit: { onError: ({ error }) => void errors.push(error) },
@@ -95,7 +95,7 @@ function garble(app: App): void {
 const organizations = [{ id: 'org_1', name: 'One' }];
 const users = [{ email: ADA, memberships: [{ organizationId: 'org_1' }] }];
 
-describe('who signs in twice within seconds and has a session', () => {
+describe('a user who signs in twice within seconds and has a session', () => {
   async function signedIn() {
     const at = await createTestApp('express5', { workos: { organizations, users } });
     await circle(at, at.browser);
@@ -118,7 +118,7 @@ describe('who signs in twice within seconds and has a session', () => {
       expect((await browser.go(await workos.authorize(location!, { user: ADA }))).status).toBe(302);
   });
 
-  test('B09 two tabs with a strict session, which no callback sees: no error', async () => {
+  test('B09 two tabs with SameSite=Strict: no error', async () => {
     const { browser, origin, workos } = await createTestApp('express5', {
       authkit: { cookie: { sameSite: 'strict' } },
     });
@@ -131,7 +131,7 @@ describe('who signs in twice within seconds and has a session', () => {
     expect(workos.callsTo('code')).toHaveLength(2);
   });
 
-  test('B09 out and in again at once: no error', async () => {
+  test('B09 signing out and in again at once: no error', async () => {
     const at = await signedIn();
     const headers = { 'sec-fetch-site': 'same-origin' };
     await at.browser.go(`${at.origin}/logout`, { method: 'POST', headers });
@@ -139,14 +139,14 @@ describe('who signs in twice within seconds and has a session', () => {
     expect((await circle(at, at.browser)).status).toBe(200);
   });
 
-  test('B09 ended by WorkOS, and in again at once: no error', async () => {
+  test('B09 signing in again right after WorkOS has ended the session: no error', async () => {
     const at = await signedIn();
     at.workos.endSession((await whoIs(at)).sessionId);
     at.workos.clock.advance(600_000);
     expect((await circle(at, at.browser)).status).toBe(200);
   });
 
-  test('B09 eleven seconds later it is no circle', async () => {
+  test('B09 a second sign-in eleven seconds later is not a redirect loop', async () => {
     const at = await createTestApp('express5');
     const browser = new Forgetful();
     const first = await browser.go(`${at.origin}/login`);
@@ -161,7 +161,7 @@ describe('who signs in twice within seconds and has a session', () => {
   }
 });
 
-test('B09 whoever plants an arrival holds up nobody for more than its ten seconds', async () => {
+test('B09 a planted sign-in marker blocks a sign-in for at most ten seconds', async () => {
   const at = await createTestApp('express5');
   const { browser, origin, workos } = at;
   await circle(at, browser);

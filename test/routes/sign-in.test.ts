@@ -7,7 +7,7 @@ import { ADA, json, createTestApp } from '../support/app.js';
 const TRANSACTION = /^wos-auth-verifier-[0-9a-f]{8}$/;
 
 describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
-  test('leads from a guarded page to AuthKit and back to that page, signed in', async () => {
+  test('redirects from a guarded page to AuthKit and back to that page, signed in', async () => {
     const { origin, browser, workos, served, signIn } = await createTestApp(framework);
     const away = await browser.follow(`${origin}/account?tab=1`);
     expect(away.location).toContain(`${workos.url}/user_management/authorize?`);
@@ -18,7 +18,7 @@ describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
     expect(served()).toBe(1);
   });
 
-  test('sends PKCE with every request, and spends the transaction', async () => {
+  test('sends PKCE with every request, and uses a transaction once', async () => {
     const { origin, browser, workos } = await createTestApp(framework);
     const away = await browser.go(`${origin}/login`);
     const asked = new URL(away.location!).searchParams;
@@ -40,7 +40,7 @@ describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
     expect(away.location).not.toContain(verifier);
   });
 
-  test('finishes in any tab, whichever began first', async () => {
+  test('finishes in any of several tabs', async () => {
     const { origin, browser, workos } = await createTestApp(framework);
     const tabs = [];
     for (const path of ['/open?tab=1', '/open?tab=2', '/open?tab=3']) {
@@ -67,7 +67,7 @@ describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
     expect(oldest.status).toBe(400);
   });
 
-  test('a second callback exchanges nothing: back button, reload, another browser', async () => {
+  test('a used callback exchanges no code again, by back button, reload or in another browser', async () => {
     const { origin, browser, workos } = await createTestApp(framework);
     const { location } = await browser.go(`${origin}/login?returnTo=/account`);
     const callback = await workos.authorize(location!, { user: ADA });
@@ -99,7 +99,7 @@ describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
     expect(runs).toBe(1);
   });
 
-  test('a transaction is spent by its first callback, even if that failed', async () => {
+  test('a transaction can be used for one callback only, even if that failed', async () => {
     const { origin, browser, workos } = await createTestApp(framework);
     const { location } = await browser.go(`${origin}/login`);
     const callback = await workos.authorize(location!, { user: ADA });
@@ -123,7 +123,7 @@ describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
     expect(workos.callsTo('code')).toEqual([]);
   });
 
-  test('a refusal by the person is a page that offers another try, and reaches the application', async () => {
+  test('a denied sign-in shows a page with a link to try again, and calls onError', async () => {
     const seen: unknown[] = [];
     const { origin, browser, workos } = await createTestApp(framework, {
       authkit: { onError: ({ error }) => void seen.push(error) },
@@ -140,7 +140,7 @@ describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
     expect(await browser.cookieNames(origin)).toEqual([]);
   });
 
-  test('the application has the last word: veto, data, another page, its own state', async () => {
+  test('onSuccess can deny a sign-in, add data, choose the page and read the state', async () => {
     const seen: Record<string, unknown>[] = [];
     const decide = (result: { state: unknown; stateFrom: string | undefined; user: { email: string } }) => {
       seen.push({ state: result.state, from: result.stateFrom });
@@ -175,7 +175,7 @@ describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
     ]);
   });
 
-  test('nothing but a page load starts a transaction', async () => {
+  test('only a page load starts a sign-in', async () => {
     const { origin, browser } = await createTestApp(framework);
     const requests: [string, Record<string, string>, number][] = [
       ['GET', FETCH, 400],
@@ -196,7 +196,7 @@ describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
     expect(await browser.cookieNames(origin)).toEqual([]);
   });
 
-  test('parameters of a link reach WorkOS if they are well-formed, and never override what the application pinned', async () => {
+  test('valid parameters of a link reach WorkOS, and never override those set in code', async () => {
     const { origin, browser } = await createTestApp(framework, {
       authkit: { signIn: { loginHint: 'pinned@example.com' } },
     });

@@ -38,7 +38,7 @@ async function joining(framework: Framework, authkit: Options = {}) {
 const metadata = (value: unknown) => `metadata=${encodeURIComponent(JSON.stringify(value))}`;
 
 describe.each(FRAMEWORKS)('sign-up on %s', (framework) => {
-  test('attributes travel with the sign-in, and say whose word they are', async () => {
+  test('sign-up attributes reach onSuccess, marked as given by the user or by the application', async () => {
     const { join, seen, browser, origin, workos } = await joining(framework, {
       signUp: { roles: ['editor', 'member'], defaultRole: 'member' },
     });
@@ -63,7 +63,7 @@ describe.each(FRAMEWORKS)('sign-up on %s', (framework) => {
     expect(workos.callsTo('updateUser')).toEqual([]);
   });
 
-  test('malformed attributes never reach WorkOS, and a role is one of the list', async () => {
+  test('malformed attributes are rejected, and a role has to be a listed one', async () => {
     const { origin, workos } = await joining(framework, { signUp: { roles: ['editor'] } });
     const many = Object.fromEntries(Array.from({ length: 51 }, (_, index) => [`k${index}`, '']));
     const bad = [
@@ -99,10 +99,10 @@ describe.each(FRAMEWORKS)('sign-up on %s', (framework) => {
   });
 });
 
-describe('saving what somebody said of themselves', () => {
+describe('saving sign-up attributes', () => {
   const signUp = { roles: ['admin', 'member'], defaultRole: 'member', save: true };
 
-  test('writes the user at a first sign-in, and never again', async () => {
+  test('updates the user at the first sign-in only', async () => {
     const { join, workos, browser, origin } = await joining('express5', { signUp });
     const landed = await join(
       `displayName=Katherine+Johnson&locale=en&${metadata({ plan: 'pro', n: 1 })}&returnTo=/open`,
@@ -116,7 +116,7 @@ describe('saving what somebody said of themselves', () => {
     expect(workos.callsTo('updateUser')).toHaveLength(1);
   });
 
-  test('writes the role to the membership that an invitation made, and the first page knows it', async () => {
+  test('updates the role of an invited membership, and the first page has it', async () => {
     const { origin, browser, workos } = await joining('express5', { signUp });
     const token = workos.invite({ email: NEW, organizationId: 'Analytical Engines' });
     const away = await browser.go(`${origin}/signup?role=admin&invitationToken=${token}&returnTo=/account`);
@@ -133,7 +133,7 @@ describe('saving what somebody said of themselves', () => {
     await expect(workos.authorize(again.location!, { user: NEW })).rejects.toThrow();
   });
 
-  test('an outage loses the attributes, never the sign-in', async () => {
+  test('an outage loses the attributes, but not the sign-in', async () => {
     const { join, workos } = await joining('express5', { signUp });
     workos.fail({ on: 'updateUser', status: 503 });
     workos.fail({ on: 'memberships', reset: true });
@@ -142,7 +142,7 @@ describe('saving what somebody said of themselves', () => {
   });
 });
 
-test('an invitation joins its organization, for whom it was made', async () => {
+test('an invitation adds the invited user to its organization', async () => {
   const { origin, browser, workos } = await createTestApp('express5');
   const token = workos.invite({
     email: 'alan@example.com',
@@ -158,7 +158,7 @@ test('an invitation joins its organization, for whom it was made', async () => {
   expect((await browser.go(refused.headers.get('location')!)).status).toBe(400);
 });
 
-test('attributes from code are checked as well', async () => {
+test('attributes from code are validated too', async () => {
   const outcomes: unknown[] = [];
   const tried: SignUpAttributes[] = [
     { displayName: 'x'.repeat(33) },

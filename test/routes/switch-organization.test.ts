@@ -62,7 +62,7 @@ async function turn(auth: AuthKit, id: string, ...[req, res]: Parameters<AuthKit
 }
 
 describe.each(FRAMEWORKS)('switching organizations on %s', (framework) => {
-  test('ends in the requested one, with its role, and stays there', async () => {
+  test('switches to the requested organization with its role, and stays there', async () => {
     const { browser, origin, where } = await tenants(framework);
     expect(await where()).toBe('org_a');
     const reply = await browser.fetch(`${origin}/to/org_b`);
@@ -73,7 +73,7 @@ describe.each(FRAMEWORKS)('switching organizations on %s', (framework) => {
     });
   });
 
-  test('a hundred at once are one call, and a refresh of the old cookie beside it costs nobody the session', async () => {
+  test('a hundred simultaneous switches cause one call, and a simultaneous refresh of the old cookie keeps the session', async () => {
     const { browser, origin, workos, where } = await tenants(framework);
     const cookie = await browser.jar.getCookieString(origin);
     const headers = { ...FETCH, cookie };
@@ -88,14 +88,14 @@ describe.each(FRAMEWORKS)('switching organizations on %s', (framework) => {
     expect(await where()).toBe('org_b');
   });
 
-  test('an organization that the person is not in is 403, and the session stays where it was', async () => {
+  test('an organization without a membership is 403, and the session is unchanged', async () => {
     const { browser, origin, where } = await tenants(framework);
     const reply = await browser.fetch(`${origin}/to/org_c`);
     expect([reply.status, JSON.parse(reply.body)]).toEqual([403, { error: 'forbidden' }]);
     expect(await where()).toBe('org_a');
   });
 
-  test('a session that is over is over, and an outage is an outage', async () => {
+  test('an ended session is signed out, and an outage is 503', async () => {
     const { browser, origin, where, workos } = await tenants(framework);
     const outage = workos.fail({ on: 'refresh', status: 503 });
     expect((await browser.fetch(`${origin}/to/org_b`)).status).toBe(503);
@@ -108,7 +108,7 @@ describe.each(FRAMEWORKS)('switching organizations on %s', (framework) => {
     expect((await browser.fetch(`${origin}/where`)).status).toBe(401);
   });
 
-  test('an organization that demands its own sign-in gets it, and the person comes back there', async () => {
+  test('an organization that requires its own sign-in gets it, and the user returns to the same page', async () => {
     const { browser, origin, where, workos } = await tenants(framework);
     for (const code of ['sso_required', 'mfa_enrollment', 'mfa_challenge'] as const) {
       const step = workos.requireStep({ code, organizationId: 'org_b', on: 'refresh' });
@@ -129,7 +129,7 @@ describe.each(FRAMEWORKS)('switching organizations on %s', (framework) => {
 });
 
 describe('the route', () => {
-  test('is off until it is named', async () => {
+  test('does not exist unless it is configured', async () => {
     const { origin, cookie } = await createTestApp('express5', { workos: ORGANIZATIONS });
     const headers = { ...FETCH, cookie: await cookie() };
     const reply = await send(`${origin}/switch-organization?organizationId=org_b`, {
@@ -139,7 +139,7 @@ describe('the route', () => {
     expect(reply.status).toBe(404);
   });
 
-  test('a form ends at returnTo, a script gets JSON', async () => {
+  test('redirects a form to returnTo, and responds to a script with JSON', async () => {
     const { browser, origin, where } = await tenants();
     const form = await browser.go(`${origin}${SWITCH}?organizationId=org_b&returnTo=/where`, {
       method: 'POST',
@@ -152,7 +152,7 @@ describe('the route', () => {
     expect(await where()).toBe('org_a');
   });
 
-  test('takes what the application has parsed of a body, and nothing odd', async () => {
+  test('accepts a body that the application has parsed, and rejects malformed values', async () => {
     const { default: express } = await import('express');
     const { browser, origin, where } = await (async () => {
       const there = await createTestApp('express5', {
@@ -189,7 +189,7 @@ describe('the route', () => {
     expect((await post('organizationId=org_a&returnTo=https://evil.example')).location).toBe(`${origin}/`);
   });
 
-  test('another site cannot switch anybody, and a link cannot', async () => {
+  test('another site or a link cannot switch the organization', async () => {
     const { browser, origin, where, workos } = await tenants();
     const url = `${origin}${SWITCH}?organizationId=org_b`;
     for (const headers of [
@@ -204,7 +204,7 @@ describe('the route', () => {
     expect((await send(url, { method: 'POST', headers: FETCH })).status).toBe(401);
   });
 
-  test('where the organization wants its own sign-in, a form goes there by a page, and a script learns where', async () => {
+  test('if the organization requires its own sign-in, a form gets a page that redirects, and a script gets the URL', async () => {
     const { browser, origin, where, workos } = await tenants();
     const step = workos.requireStep({ code: 'sso_required', organizationId: 'org_b', on: 'refresh' });
     const url = `${origin}${SWITCH}?organizationId=org_b&returnTo=/where`;

@@ -57,7 +57,7 @@ const tokens = (reply: Reply) => JSON.parse(reply.body) as Tokens;
 const errorOf = (reply: Reply) => (JSON.parse(reply.body) as { error: string }).error;
 
 describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
-  test('gets a code in place of a session, and tokens for it once', async () => {
+  test('gets a code instead of a session, and exchanges it for tokens once', async () => {
     const { redirected, redeem, browser, origin, workos } = await native(framework);
     const verifier = newVerifier();
     const away = await redirected(verifier);
@@ -79,7 +79,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     expect(workos.callsTo('code')).toHaveLength(1);
   });
 
-  test('wrong verifier, expired code, another redirect URI, a forged or foreign code: all refused', async () => {
+  test('a wrong verifier, an expired code, another redirect URI, and a forged or foreign code are refused', async () => {
     const at = await native(framework);
     const { codeFor, redeem, token, workos } = at;
     const verifier = newVerifier();
@@ -105,7 +105,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     expect(workos.callsTo('code')).toEqual([]);
   });
 
-  test('a redirectTo that is not listed to the letter gets no code, nor does a challenge that is none', async () => {
+  test('a redirectTo that is not exactly a listed one gets no code, and neither does an invalid challenge', async () => {
     const { open, browser, origin } = await native(framework);
     const foreign = [
       'myapp://signed-in/',
@@ -130,7 +130,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     expect(await browser.cookieNames(origin)).toEqual([]);
   });
 
-  test('refreshes with a token of its own, which is no cookie; WorkOS ends it', async () => {
+  test('refreshes with a token that does not work as a cookie, until WorkOS ends the session', async () => {
     const { codeFor, redeem, token, workos, origin } = await native(framework);
     const verifier = newVerifier();
     const first = tokens(await redeem(await codeFor(verifier), verifier));
@@ -157,7 +157,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     expect({ status: ended.status, error: errorOf(ended) }).toEqual({ status: 400, error: 'invalid_grant' });
   });
 
-  test('a refusal by the person reaches the client, and so does a veto', async () => {
+  test('a denied sign-in is reported to the client, and so is a denial by onSuccess', async () => {
     const { open, browser, workos, redeem, codeFor } = await native(framework, {
       authkit: {
         onSuccess: () => {
@@ -176,7 +176,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     });
   });
 
-  test('any body gets one answer', async () => {
+  test('any request body gets exactly one response', async () => {
     const { origin } = await native(framework);
     const form = 'application/x-www-form-urlencoded';
     const bodies: [type: string, body: string, error: string][] = [
@@ -203,7 +203,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
   });
 });
 
-test('a body that never ends is answered at the deadline', async () => {
+test('a request body that never ends is answered at the deadline', async () => {
   const { origin } = await native('express5', { authkit: { timeout: 200 } });
   const { status, body } = await new Promise<{ status: number; body: string }>((resolve, reject) => {
     const req = request(`${origin}/token`, {
@@ -222,7 +222,7 @@ test('a body that never ends is answered at the deadline', async () => {
   expect(JSON.parse(body)).toMatchObject({ error: 'invalid_request' });
 });
 
-test('a public OAuth client of somebody else redeems and refreshes', async () => {
+test('oauth4webapi as a public client exchanges a code and refreshes', async () => {
   const { origin, redirected, workos } = await native('express5');
   const server: oauth.AuthorizationServer = { issuer: origin, token_endpoint: `${origin}/token` };
   const client: oauth.Client = { client_id: 'my-app' };
@@ -263,7 +263,7 @@ test('a public OAuth client of somebody else redeems and refreshes', async () =>
   });
 });
 
-test('a single-page client of a listed origin may read the answer, and no other origin', async () => {
+test('CORS allows the listed origin of a single-page client, and no other', async () => {
   const { codeFor, token } = await native('express5');
   const from = async (origin: string) =>
     (await token({ grant_type: 'x' }, { origin })).headers['access-control-allow-origin'];
@@ -311,7 +311,7 @@ test.each([['urlencoded'], ['json'], ['raw'], ['text']] as const)(
   },
 );
 
-test('without a token route, a challenge in a link changes nothing and one from code is refused', async () => {
+test('without a token route, a challenge in a link is ignored and one from code is an error', async () => {
   const { origin, browser, workos } = await createTestApp('express5', {
     authkit: { clientRedirectUris: [APP] },
   });
@@ -321,7 +321,7 @@ test('without a token route, a challenge in a link changes nothing and one from 
   expect((await send(`${origin}/token`, { method: 'POST' })).status).toBe(404);
 });
 
-test('with sessions in a store, a client refreshes all the same', async () => {
+test('a client can refresh if sessions are in a store', async () => {
   const { codeFor, redeem, token, workos } = await native('express5', {
     authkit: { store: expressStore(new MemoryStore()), session: 'store' },
   });

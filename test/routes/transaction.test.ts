@@ -15,7 +15,7 @@ const binding = { clientId: 'client_1', redirectUri: 'https://app.example.com/ca
 const NOW = 1_700_000_000_000;
 const open = (sealed: string, now = NOW, to = binding) => openTransaction(sealed, to, [PASSWORD], now);
 
-test('a transaction comes out of its seal as it went in, for its own instance', async () => {
+test('a transaction can be sealed and opened by the same instance only', async () => {
   const transaction = newTransaction({ returnTo: '/x', state: { a: 1 }, from: 'app' }, NOW);
   const sealed = await sealTransaction(transaction, binding, PASSWORD);
   expect(open(sealed)).toMatchObject({ ...transaction });
@@ -30,7 +30,7 @@ test.each([
   [0, true],
   [599_999, true],
   [600_000, false],
-])('%i ms after it was issued: open is %s', async (age, isOpen) => {
+])('a transaction %i ms after it was issued opens: %s', async (age, isOpen) => {
   const sealed = await sealTransaction(newTransaction({ returnTo: '/' }, NOW), binding, PASSWORD);
   expect(open(sealed, NOW + age) !== undefined).toBe(isOpen);
 });
@@ -42,7 +42,7 @@ test.each([
   ['no verifier', { codeVerifier: 1 }],
   ['no returnTo', { returnTo: null }],
   ['a time that is text', { issuedAt: String(NOW) }],
-])('%s is no transaction', async (_, change) => {
+])('%s is not a transaction', async (_, change) => {
   const good = {
     purpose: 'transaction',
     ...binding,
@@ -59,7 +59,7 @@ test.each([
   expect(open(await seal([], PASSWORD))).toBeUndefined();
 });
 
-test('verifier and challenge are what oauth4webapi makes of them, and what RFC 7636 has in its appendix', async () => {
+test('the code challenge is that of oauth4webapi and of the example in RFC 7636', async () => {
   expect(codeChallenge('dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk')).toBe(
     'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
   );
@@ -75,7 +75,7 @@ test('verifier and challenge are what oauth4webapi makes of them, and what RFC 7
   expect(seen.size).toBe(100);
 });
 
-test('the name of a flow is FNV-1a-32 of its state, in eight digits', () => {
+test('the fingerprint of a state is its FNV-1a-32 hash in eight hexadecimal digits', () => {
   expect(fingerprint('')).toBe('811c9dc5');
   expect(fingerprint('a')).toBe('e40c292c');
   expect(fingerprint('foobar')).toBe('bf9cf968');
@@ -83,7 +83,7 @@ test('the name of a flow is FNV-1a-32 of its state, in eight digits', () => {
   for (let index = 0; index < 2000; index += 1) expect(fingerprint(String(index))).toMatch(/^[\da-f]{8}$/);
 });
 
-test('two strings are the same, or not', () => {
+test('isSame compares two strings', () => {
   expect(isSame('a', 'a')).toBe(true);
   for (const other of ['', 'b', 'aa', 'A']) expect(isSame('a', other)).toBe(false);
 });

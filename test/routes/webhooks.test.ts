@@ -52,23 +52,26 @@ const ask = async (origin: string, cookie: string) =>
   (await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).status;
 
 describe.each(FRAMEWORKS)('webhooks on %s', (framework) => {
-  test.each(Object.keys(parsers) as Parser[])('session.revoked, after the body parser %s', async (parser) => {
-    const site = await createTestApp(framework, receiving(parser));
-    const cookies = await Promise.all([site.cookie({ user: ADA }), site.cookie({ user: ADA })]);
-    const [mine, other] = cookies;
-    const whoami = await send(`${site.origin}/account`, { headers: { ...FETCH, cookie: mine } });
-    const { sessionId } = JSON.parse(whoami.body) as { sessionId: string };
-    const { body, headers } = site.workos.webhook('session.revoked', { object: 'session', id: sessionId });
-    const post = () => send(site.origin + HOOK, { method: 'POST', headers: { ...headers }, body });
-    expect(await post()).toMatchObject({ status: 200, body: '{"received":true}' });
-    expect(await ask(site.origin, mine)).toBe(401);
-    expect(await ask(site.origin, other)).toBe(200);
-    // The very same delivery once more is somebody who repeats it.
-    expect((await post()).status).toBe(400);
-  });
+  test.each(Object.keys(parsers) as Parser[])(
+    'session.revoked ends a session, after the body parser %s',
+    async (parser) => {
+      const site = await createTestApp(framework, receiving(parser));
+      const cookies = await Promise.all([site.cookie({ user: ADA }), site.cookie({ user: ADA })]);
+      const [mine, other] = cookies;
+      const whoami = await send(`${site.origin}/account`, { headers: { ...FETCH, cookie: mine } });
+      const { sessionId } = JSON.parse(whoami.body) as { sessionId: string };
+      const { body, headers } = site.workos.webhook('session.revoked', { object: 'session', id: sessionId });
+      const post = () => send(site.origin + HOOK, { method: 'POST', headers: { ...headers }, body });
+      expect(await post()).toMatchObject({ status: 200, body: '{"received":true}' });
+      expect(await ask(site.origin, mine)).toBe(401);
+      expect(await ask(site.origin, other)).toBe(200);
+      // The very same delivery once more is somebody who repeats it.
+      expect((await post()).status).toBe(400);
+    },
+  );
 });
 
-test('what one process is told, the others know within a second; the hook hears of it', async () => {
+test('an event delivered to one process reaches the others within a second, and the handler is called', async () => {
   const heard: WebhookEvent[] = [];
   const one = await createTestApp(
     'express5',
@@ -89,7 +92,7 @@ test('what one process is told, the others know within a second; the hook hears 
   expect(again.status).toBe(400);
 });
 
-test('user.deleted ends all sessions of the person, a changed membership has them refreshed', async () => {
+test('user.deleted ends all sessions of the user, and a changed membership causes a refresh', async () => {
   const site = await createTestApp('express5', receiving());
   const { workos, origin } = site;
   const [ada, grace] = await Promise.all([
@@ -163,7 +166,7 @@ describe('a webhook is refused', () => {
   });
 
   test.each(['[]', '"text"', 'null', '{"id":1}', '{"id":"event_1","event":"session.revoked"}', 'not JSON'])(
-    'signed, but no event: %s',
+    'with a signature, but without an event: %s',
     async (body) => {
       const { signPayload } = await import('../../src/routes/webhooks.js');
       const site = await createTestApp('express5', receiving());
@@ -174,14 +177,14 @@ describe('a webhook is refused', () => {
     },
   );
 
-  test('by nobody without a secret: that is said where the route is defined', async () => {
+  test('and without a secret, auth.webhooks() throws', async () => {
     const { auth } = await createTestApp('express5');
     for (const secret of ['', undefined, [], [''], 7] as never[])
       expect(() => auth.webhooks({ secret })).toThrow(/secret of the endpoint/);
   });
 });
 
-test('the SDK of WorkOS believes what the test WorkOS signs, and reads the same from it', async () => {
+test('the WorkOS SDK accepts webhooks that the test WorkOS has signed', async () => {
   const { workos } = await createTestApp('express5');
   const { body, headers } = workos.webhook('user.deleted', { object: 'user', id: 'user_1', email: ADA });
   const sdk = new WorkOS('sk_test_1');
@@ -191,7 +194,7 @@ test('the SDK of WorkOS believes what the test WorkOS signs, and reads the same 
   expect(event).toMatchObject({ event: 'user.deleted', data: { id: 'user_1' } });
 });
 
-test('a hook that fails, or a store that cannot be told, has WorkOS send the event again, and then it counts', async () => {
+test('a handler that fails or a store that is unavailable is 503, so that WorkOS sends the event again', async () => {
   let isBroken = true;
   const failing = () => {
     if (isBroken) throw new Error('no database');
@@ -216,7 +219,7 @@ test('a hook that fails, or a store that cannot be told, has WorkOS send the eve
   expect(told.headers['retry-after']).toBeDefined();
 });
 
-test('a person sees where they are signed in, and ends one of them in every process', async () => {
+test('a user can list their sessions and end one of them in every process', async () => {
   const one = await createTestApp('express5', receiving());
   const two = await one.sibling();
   const cookies = await Promise.all([ADA, ADA, ADA, 'grace@example.com'].map((user) => one.cookie({ user })));
@@ -272,7 +275,7 @@ test.each(['revoked', 'expired'])('a session that WorkOS lists as %s is not list
   expect(JSON.parse(all.body)).toHaveLength(2);
 });
 
-test('more sessions than a page holds are all listed, and one that WorkOS does not know has ended', async () => {
+test("sessions on several pages of WorkOS's list are all listed, and revoking an unknown session succeeds", async () => {
   const site = await createTestApp('express5', receiving());
   for (let i = 0; i < 105; i += 1) await site.cookie({ user: ADA });
   const cookie = await site.cookie({ user: ADA });

@@ -19,7 +19,7 @@ function claimsOf({ accessToken }: Session): Claims {
   return JSON.parse(Buffer.from(accessToken.split('.')[1]!, 'base64url').toString()) as Claims;
 }
 
-test('a refresh ahead that hangs delays one request, and is waited for by no other until it comes', async () => {
+test('a refresh before expiry that hangs delays one request and no other', async () => {
   let clock = NOW;
   let calls = 0;
   let answer: (value: ApiResult<Tokens>) => void = () => undefined;

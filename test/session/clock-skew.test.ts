@@ -26,7 +26,7 @@ async function withSkew(skew: number): Promise<TestApp> {
   return at;
 }
 
-test('C01 a clock ten minutes ahead: 503 and one refresh a request, never a circle', async () => {
+test('C01 with a clock ten minutes ahead, a request gets 503 and at most one refresh, not a redirect loop', async () => {
   const at = await withSkew(600_000);
   const landed = await at.signIn();
   expect(landed.status).toBe(503);
@@ -37,7 +37,7 @@ test('C01 a clock ten minutes ahead: 503 and one refresh a request, never a circ
   }
 });
 
-test('C02 a clock ten minutes behind: tokens from the future hold, a state from it does not', async () => {
+test('C02 with a clock ten minutes behind, tokens are accepted, and a state from the future is not', async () => {
   const at = await withSkew(-600_000);
   expect((await account(at, await at.cookie())).status).toBe(200);
   expect((await at.signIn(ADA, '/account')).status).toBe(200);
@@ -60,7 +60,7 @@ test('C02 a clock ten minutes behind: tokens from the future hold, a state from 
   }
 });
 
-test('C03 the second of expiry is expired, the one before holds, and ahead of it is a window', async () => {
+test('C03 a token is valid until the second before exp, expired at exp, and refreshed in a window before it', async () => {
   const { privateKey, publicKey } = await generateKeyPair('RS256');
   const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: 'k' }] };
   for (const exp of [1_000_000, 1_700_000_000, 4_000_000_000]) {
@@ -81,7 +81,7 @@ test('C03 the second of expiry is expired, the one before holds, and ahead of it
   }
 });
 
-test('C04 a clock that jumps back makes no session older, nor a recent sign-in stale', async () => {
+test('C04 a clock that jumps back does not age a session or a recent sign-in', async () => {
   const at = await createTestApp('express5', { rule: { maxAge: 60 } });
   const landed = await at.signIn(ADA, '/login?maxAge=60&returnTo=/account');
   expect(landed.status).toBe(200);

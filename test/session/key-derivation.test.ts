@@ -10,7 +10,7 @@ test.each([
   'd'.repeat(65),
   'e'.repeat(500),
   'pässwörd 😀',
-])('the key of password %j and a salt is that of PBKDF2-SHA1 with one round', (password) => {
+])('the key of password %j and a salt is PBKDF2-SHA1 with one iteration', (password) => {
   const derive = keyDerivation(password);
   for (let times = 0; times < 5; times += 1) {
     const salt = randomBytes(32).toString('hex');
@@ -18,7 +18,7 @@ test.each([
   }
 });
 
-test('two passwords in turn do not mix', () => {
+test('keys of two passwords used in turn are not mixed up', () => {
   const [one, another] = ['one password', 'another password'];
   const [deriveOne, deriveAnother] = [keyDerivation(one), keyDerivation(another)];
   const salt = '0'.repeat(64);

@@ -25,7 +25,7 @@ const NEW = 'a-newer-cookie-password-0123456789abcdefg';
 
 const OLD = 'an-older-cookie-password-0123456789abcdef';
 
-test('K07 rotation of passwords: the old one opens and the new one seals; without it nobody is an error', async () => {
+test('K07 during a password rotation the old one decrypts and the new one encrypts, and without the old one a session means anonymous', async () => {
   const both = await withPasswords([NEW, OLD]);
   const old = await both.cookie(OLD);
   expect((await send(`${both.origin}/account`, { headers: { ...FETCH, cookie: old } })).status).toBe(200);
@@ -39,7 +39,7 @@ test('K07 rotation of passwords: the old one opens and the new one seals; withou
   ).toBe(401);
 });
 
-test('K08 a deploy with another password: people sign in once, nobody gets an error, and going back finds them signed in', async () => {
+test('K08 after a deploy with another password users sign in again without an error, and their old cookies are kept', async () => {
   const other = await withPasswords([NEW]);
   const cookie = await other.cookie(OLD);
   const page = await send(`${other.origin}/account`, { headers: { ...NAVIGATION, cookie } });

@@ -75,7 +75,7 @@ async function cluster(mode: Mode, options: Options = {}) {
 }
 
 describe.runIf(hasRedis).each(Object.keys(troubles))('a Redis that %s', (name) => {
-  test('sessions in cookies go on as without a store, and it is found again', async () => {
+  test('sessions in cookies work as without a store, and the store is used again when it is back', async () => {
     const { server, one } = await cluster('cookie');
     const { origin, browser, workos, signIn } = one;
     expect((await signIn()).status).toBe(200);
@@ -92,7 +92,7 @@ describe.runIf(hasRedis).each(Object.keys(troubles))('a Redis that %s', (name) =
     await found(one);
   });
 
-  test('sessions in it: 503 or 200, never signed out, and it is found again', async () => {
+  test('sessions in the store get 503 or 200, stay signed in, and work when it is back', async () => {
     const { server, one } = await cluster('store');
     const { origin, browser, workos, signIn, served } = one;
     expect((await signIn()).status).toBe(200);
@@ -141,9 +141,9 @@ async function found({ workos, sibling }: TestApp): Promise<void> {
   throw new Error('the store was not found again');
 }
 
-describe.runIf(hasRedis)('a Redis that is not there at start', () => {
+describe.runIf(hasRedis)('a Redis that is not running at start-up', () => {
   test.each(['node-redis', 'ioredis'])(
-    'with %s: nothing throws, and it is used once it is there',
+    'with %s nothing throws, and it is used once it is running',
     async (name) => {
       const port = await freePort();
       const client =
@@ -179,7 +179,7 @@ const rubbish: [string, unknown][] = [
   ['true', true],
 ];
 
-test.each(rubbish)('a store that answers %s to everything signs nobody out', async (_name, answer) => {
+test.each(rubbish)('a store that answers %s to everything signs no user out', async (_name, answer) => {
   const say = async () => answer as never;
   const store: Store = { get: say, set: say, add: say, replace: say, delete: say };
   const one = await createTestApp('express5', { authkit: { store, timeout: 1000 } });

@@ -29,7 +29,7 @@ async function reached(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-test('F02 stragglers with the old cookie up to a minute later: served, without a second call', async () => {
+test('F02 requests with the old cookie up to a minute later are served without another refresh', async () => {
   const { origin, cookie, workos } = await createTestApp('express5', { workos: { replayWindow: 0 } });
   const old = await cookie();
   workos.clock.advance(LATER);
@@ -40,7 +40,7 @@ test('F02 stragglers with the old cookie up to a minute later: served, without a
   expect(workos.callsTo('refresh')).toHaveLength(1);
 });
 
-test('F03 two processes refresh at the same moment: both succeed, with the same pair', async () => {
+test('F03 two processes that refresh at the same moment both succeed', async () => {
   const one = await createTestApp('express5');
   const other = await twin(one);
   const old = await one.cookie();
@@ -50,7 +50,7 @@ test('F03 two processes refresh at the same moment: both succeed, with the same 
   for (const reply of replies) expect((await at(one.origin, session(reply)!)).status).toBe(200);
 });
 
-test('F04 the other process comes 31 seconds later: one sign-in, no circle', async () => {
+test('F04 another process with the old cookie 31 seconds later asks to sign in, once', async () => {
   const one = await createTestApp('express5');
   const other = await twin(one);
   const old = await one.cookie();
@@ -78,7 +78,7 @@ test('T14 F05 300 interleaved requests of 30 users are each answered for the use
   expect(workos.callsTo('refresh')).toHaveLength(30);
 });
 
-test('F06 a switch of organization and a refresh at the same time: one after the other, each as asked', async () => {
+test('F06 a simultaneous organization switch and refresh run one after the other, each with its organization', async () => {
   const organizations = [
     { id: 'org_1', name: 'One' },
     { id: 'org_2', name: 'Two' },
@@ -107,7 +107,7 @@ test('F06 a switch of organization and a refresh at the same time: one after the
   for (const reply of [switched, refreshed]) expect((await at(origin, session(reply)!)).status).toBe(200);
 });
 
-test('F09 where the head has gone no cookie can be set, so nothing is refreshed', async () => {
+test('F09 if headers are already sent, no refresh is started, because its cookie could not be set', async () => {
   const { origin, cookie, workos } = await createTestApp('express5', {
     mount: (app, auth) => {
       app.use('/late', (req, res) => {
@@ -124,7 +124,7 @@ test('F09 where the head has gone no cookie can be set, so nothing is refreshed'
   expect((await at(origin, old)).status).toBe(200);
 });
 
-test('F10 a late answer with a session of another id brings nothing back either', async () => {
+test('F10 a refresh that finishes after sign-out with another session id does not restore the session either', async () => {
   const { origin, cookie, workos } = await createTestApp('express5');
   const old = await cookie({ user: ADA });
   workos.clock.advance(LATER);
@@ -142,7 +142,7 @@ test('F10 a late answer with a session of another id brings nothing back either'
   expect((await at(origin, old)).status).toBe(401);
 });
 
-test('F10 a straggler after a sign-out from what its session was refreshed to, under another id, is nobody', async () => {
+test('F10 after signing out of a session refreshed under another id, the older cookie is rejected', async () => {
   const { origin, cookie, workos } = await createTestApp('express5');
   const old = await cookie({ user: ADA });
   workos.clock.advance(LATER);
@@ -155,7 +155,7 @@ test('F10 a straggler after a sign-out from what its session was refreshed to, u
   expect([late.status, session(late)]).toEqual([401, undefined]);
 });
 
-test('F12 what is remembered of refreshes is bounded: the oldest of 12,000 is forgotten, the newest not', async () => {
+test('F12 the number of remembered refreshes is limited, and the oldest are removed first', async () => {
   let calls = 0;
   const { run } = createRefresh({
     clientId: 'client_1',
@@ -175,7 +175,7 @@ test('F12 what is remembered of refreshes is bounded: the oldest of 12,000 is fo
   expect(calls).toBe(12_001);
 });
 
-test('F13 a server that closes while a session is refreshed still answers it', async () => {
+test('F13 a server that closes during a refresh still answers the request', async () => {
   const { origin, cookie, workos, site } = await createTestApp('express5');
   const old = await cookie();
   workos.clock.advance(LATER);

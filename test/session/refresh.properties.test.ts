@@ -46,7 +46,7 @@ function strictWorkOS(outages: readonly boolean[]) {
 }
 
 test(
-  'nobody gets the session of another, and no token is sent twice, whatever the interleaving',
+  "no user gets another user's session and no refresh token is sent twice, for any interleaving",
   LONG,
   async () => {
     const request = fc.record({
@@ -89,7 +89,7 @@ test(
   },
 );
 
-test('an answer about another person is never believed', LONG, async () => {
+test('a refresh response about another user is rejected', LONG, async () => {
   const person = fc.constantFrom('ada', 'grace');
   await fc.assert(
     fc.asyncProperty(person, person, person, async (own, inAnswer, inToken) => {

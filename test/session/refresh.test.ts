@@ -66,7 +66,7 @@ function refreshing({
   return { ...createRefresh({ clientId: 'client_1', renew, now }), asked, told };
 }
 
-test('a result is remembered for its organization, until the new token has run out', async () => {
+test('a result is remembered for its organization until the new token expires', async () => {
   let clock = 1000;
   const { run, asked, told } = refreshing({ now: () => clock });
   expect(await run(session(), undefined)).toMatchObject({ kind: 'refreshed', sealed: 'sealed' });
@@ -85,7 +85,7 @@ test('a result is remembered for its organization, until the new token has run o
   expect(asked).toHaveLength(3);
 });
 
-test('a refusal is the end, remembered for a minute, and told as such', async () => {
+test('a refused refresh ends the session, and is remembered for a minute', async () => {
   let clock = 1000;
   const { run, asked, told } = refreshing({ answer: refused, now: () => clock });
   const first = await run(session(), undefined);
@@ -99,7 +99,7 @@ test('a refusal is the end, remembered for a minute, and told as such', async ()
   expect(await refreshing({ answer: step }).run(session(), undefined)).toEqual(step);
 });
 
-test('an outage is not remembered, and holds back only what is ahead of time, for ten seconds', async () => {
+test('an outage is not remembered, except that refreshes before expiry pause for ten seconds', async () => {
   let clock = 1000;
   const {
     run,
@@ -121,7 +121,7 @@ test('an outage is not remembered, and holds back only what is ahead of time, fo
   expect(mayTryAhead(session('another'))).toBe(true);
 });
 
-test('new tokens end what an outage held back: who still has the old ones gets them at once', async () => {
+test('new tokens end the pause after an outage, also for requests with the old tokens', async () => {
   let isDown = true;
   const {
     run,
@@ -140,7 +140,7 @@ test('new tokens end what an outage held back: who still has the old ones gets t
   expect(mayTryAhead(session('slow'))).toBe(true);
 });
 
-test('what one organization demands is asked about once, and leaves the tokens to the others', async () => {
+test('a further step required by one organization is remembered for that organization only', async () => {
   const { run, asked } = refreshing({ answer: (id) => (id === 'org_sso' ? step : undefined) });
   expect(await run(session(), 'org_sso')).toEqual(step);
   expect(await run(session(), 'org_sso')).toEqual(step);
@@ -165,7 +165,7 @@ test.each([
   expect(asked).toEqual(expected.map((id) => ['rt', id]));
 });
 
-test('what is over is let go of, whole sessions as it holds, though nobody asks for it again', async () => {
+test('expired results are removed even if they are never requested again', async () => {
   let clock = 1000;
   const { run } = refreshing({ now: () => clock });
   const refresh = async (name: string) => {
@@ -191,13 +191,13 @@ test.each([
   [{ kind: 'expired' }, 'u', 'WorkOS sent an access token that has expired by the clock of this server'],
   [{ kind: 'valid', claims: { sub: 'v' } }, 'u', 'WorkOS sent an access token of another user'],
   [{ kind: 'unavailable' }, 'v', 'WorkOS sent an access token of another user'],
-])('a new token that is judged %j is not believed', async (verdict, sub, message) => {
+])('a new token whose verification is %j is not accepted', async (verdict, sub, message) => {
   const value = { accessToken: token({ sub }), refreshToken: 'rt_2', user: { id: 'u' } };
   const { run } = refreshing({ verdict, answer: { kind: 'ok', value } });
   expect(await run(session(), undefined)).toMatchObject({ kind: 'unavailable', error: { message } });
 });
 
-test('keys that cannot be had lose no tokens; another person does, and so does what breaks on the way', async () => {
+test('new tokens are kept while keys are unavailable, and dropped if they belong to another user or an error occurs', async () => {
   expect(await refreshing({ verdict: { kind: 'unavailable' } }).run(session(), undefined)).toMatchObject({
     kind: 'refreshed',
   });

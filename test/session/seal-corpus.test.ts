@@ -21,14 +21,14 @@ function isWritten(value: string): boolean {
   );
 }
 
-describe.each(FRAMEWORKS)('made seals on %s', (framework) => {
+describe.each(FRAMEWORKS)('generated seals on %s', (framework) => {
   let at: CorpusApp;
   beforeAll(async () => {
     at = await createCorpusApp(framework);
   });
   afterAll(() => at.close());
 
-  test('whoever is signed in by one is whom iron finds in it', async (context) => {
+  test('a seal signs in exactly the user that iron-webcrypto finds in it', async (context) => {
     const { cookiePassword } = at.workos.options;
     const genuine = (await at.workos.signIn({ user: ADA })).split('=')[1]!;
     const now = at.workos.clock.now();
@@ -54,7 +54,7 @@ describe.each(FRAMEWORKS)('made seals on %s', (framework) => {
   });
 });
 
-test('made seals: what opens is what iron opens, and nothing throws', async (context) => {
+test('a generated seal opens if and only if iron-webcrypto opens it, and never throws', async (context) => {
   const password = 'correct-horse-battery-staple-0123456789';
   const now = 1_767_225_600_000;
   const session = { accessToken: 'a.b.c', refreshToken: 'rt', user: { id: 'user_1' } };

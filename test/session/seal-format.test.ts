@@ -63,37 +63,37 @@ test.each<[string, Form]>([
   ['half an hmac', { hmac: (value) => value.slice(0, 20) }],
   ['a ninth part', { extra: '*x' }],
   ['no JSON', { plain: '{"a":' }],
-])('%s, and a genuine signature: not one of ours', (_, form) => {
+])('%s is rejected even with a valid MAC', (_, form) => {
   expect(open(made(form), [PASSWORD], 0)).toBeUndefined();
 });
 
-test('a seal without its last part, or without any: not one of ours, and no exception', () => {
+test('a seal with missing parts is rejected without an exception', () => {
   const sealed = made();
   for (const cut of [sealed.slice(0, sealed.lastIndexOf('*')), 'Fe26.2*'])
     expect(open(`${cut}~2`, [PASSWORD], 0)).toBeUndefined();
 });
 
-test('characters of several bytes survive wherever a block of the cipher ends', () => {
+test('multi-byte characters survive at any block boundary of the cipher', () => {
   for (let before = 0; before < 16; before += 1) {
     const data = { text: 'x'.repeat(before) + 'é日😀'.repeat(4) };
     expect(open(made({ plain: JSON.stringify(data) }), [PASSWORD], 0)).toEqual(data);
   }
 });
 
-test('a seal expires a minute late, to the millisecond', () => {
+test('a seal expires after its time to live and one minute of clock skew', () => {
   const sealed = made({ expiration: '1000000' });
   expect(open(sealed, [PASSWORD], 1_059_999)).toEqual({ a: 1 });
   expect(open(sealed, [PASSWORD], 1_060_000)).toBeUndefined();
   expect(open(made({ expiration: '1' }), [PASSWORD], 0)).toEqual({ a: 1 });
 });
 
-test('whoever opens a seal says how long it may be, to the character', () => {
+test('the caller of open() sets the maximum length of a seal', () => {
   const sealed = made();
   expect(open(sealed, [PASSWORD], 0, sealed.length)).toEqual({ a: 1 });
   expect(open(sealed, [PASSWORD], 0, sealed.length - 1)).toBeUndefined();
 });
 
-test('the longest seal that is looked at has 16384 characters', async () => {
+test('a seal of more than 16384 characters is not opened', async () => {
   const sealed = await seal({ pad: 'x'.repeat(11_900) }, PASSWORD);
   expect(sealed.length).toBeLessThanOrEqual(16_384);
   const room = 16_384 - made({ plain: JSON.stringify({ pad: '' }) }).length;

@@ -5,7 +5,7 @@ import { newTransaction, sealTransaction } from '../../src/routes/transaction.js
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { createTestApp } from '../support/app.js';
 
-test('T09 a transaction is no session, and a session no transaction', async () => {
+test('T09 a transaction cannot be used as a session, nor a session as a transaction', async () => {
   const { origin, workos, cookie, served } = await createTestApp('express5');
   const { clientId, cookiePassword } = workos.options;
   const transaction = newTransaction({ returnTo: '/' }, workos.clock.now());

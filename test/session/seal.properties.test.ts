@@ -11,7 +11,7 @@ describe('seal', () => {
     .dictionary(fc.string(), fc.jsonValue())
     .map((value) => JSON.parse(JSON.stringify(value)) as object);
 
-  test('open undoes it, for any data and any position among the passwords', LONG, async () => {
+  test('open() returns what was sealed, for any data and any position of the password', LONG, async () => {
     await fc.assert(
       fc.asyncProperty(data, fc.nat(3), async (value, before) => {
         const sealed = await seal(value, PASSWORD);
@@ -26,7 +26,7 @@ describe('seal', () => {
     );
   });
 
-  test('any flipped bit is nobody', LONG, async () => {
+  test('a session with any flipped bit does not open', LONG, async () => {
     const user = { id: 'user_1', email: 'ada@example.com' };
     const sealed = await seal({ accessToken: 'a.b.c', refreshToken: 'rt', user }, PASSWORD);
     expect(openSession(sealed, [PASSWORD], 0)?.user.id).toBe('user_1');
@@ -39,7 +39,7 @@ describe('seal', () => {
     );
   });
 
-  test('any string is nobody, and never an exception', LONG, () => {
+  test('no other string opens, and none throws', LONG, () => {
     const part = fc.oneof(
       fc.string(),
       fc.constantFrom('Fe26.2', '1', '', 'a'.repeat(64), 'AAAA', '0', '1e9'),

@@ -46,7 +46,7 @@ describe('seals of the corpus', () => {
 });
 
 describe('seal and open', () => {
-  test('are inverse, whatever the data', async () => {
+  test('are inverse for any data', async () => {
     for (const data of [{}, { a: 1, b: [null, 'é日本😀'] }, { long: 'x'.repeat(8000) }]) {
       const sealed = await seal(data, keys.password);
       expect(open(sealed, [keys.password], now)).toEqual(data);
@@ -54,14 +54,14 @@ describe('seal and open', () => {
     }
   });
 
-  test('every password is tried, and none but the right one opens', async () => {
+  test('every password is tried, and only the right one opens', async () => {
     const sealed = await seal({ a: 1 }, keys.previousPassword);
     expect(open(sealed, [keys.password, keys.previousPassword], now)).toEqual({ a: 1 });
     expect(open(sealed, [keys.password, keys.attackerPassword], now)).toBeUndefined();
     expect(open(sealed, [], now)).toBeUndefined();
   });
 
-  test('a seal of iron-webcrypto with a time to live opens until it has run out', async () => {
+  test('a seal of iron-webcrypto with a time to live opens until it expires', async () => {
     const options = { ...iron.defaults, ttl: 1000, localtimeOffsetMsec: 0 };
     const sealed = await iron.seal({ a: 1 }, { id: '1', secret: keys.password }, options);
     expect(open(`${sealed}~2`, [keys.password], now)).toEqual({ a: 1 });

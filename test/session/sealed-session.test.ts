@@ -25,7 +25,7 @@ async function again(payload: object) {
   return openSession(await seal(payload, PASSWORD), [PASSWORD], 0);
 }
 
-test('a session keeps what it is made of, through its seal, and nothing else', async () => {
+test('a session keeps its fields through sealing, and no others', async () => {
   const extension = { authenticatedAt: 5, data: { plan: 'pro' } };
   const session = toSession({ ...full, oauthTokens: 'secret' } as never, extension);
   expect(session).toEqual({ ...full, extension });
@@ -37,7 +37,7 @@ test('a session keeps what it is made of, through its seal, and nothing else', a
   expect(Object.keys(reopened.extension)).toEqual([]);
 });
 
-test('the six fields lie in the seal as every SDK reads them, and ours under a key of its own', async () => {
+test('the six fields are sealed as the WorkOS SDKs read them, with additions under a key of their own', async () => {
   const sealed = await sealSession(toSession(full, { authenticatedAt: 5 }), PASSWORD);
   expect(open(sealed, [PASSWORD], 0)).toEqual({
     ...full,
@@ -45,7 +45,7 @@ test('the six fields lie in the seal as every SDK reads them, and ours under a k
   });
 });
 
-test('a refresh keeps who acts and how they signed in, and takes what is new', () => {
+test('a refresh keeps impersonator and authentication method, and takes the new tokens', () => {
   const before = toSession(full, { authenticatedAt: 5 });
   const after = withTokens(before, { ...tokens, refreshToken: 'rt_2', organizationId: 'org_2' });
   expect(after).toEqual({
@@ -72,15 +72,15 @@ test.each([
   ['a user whose id is a number', { ...tokens, user: { id: 1 } }],
   ['a purpose', { ...tokens, purpose: 'transaction' }],
   ['another purpose under our key', { ...tokens, authkitExpress: { purpose: 'transaction' } }],
-])('%s is no session', async (_, payload) => {
+])('%s is not a session', async (_, payload) => {
   expect(await again(payload)).toBeUndefined();
 });
 
-test.each([null, 1, 'text', [], true])('%j is no session', async (payload) => {
+test.each([null, 1, 'text', [], true])('%j is not a session', async (payload) => {
   expect(await again(payload as unknown as object)).toBeUndefined();
 });
 
-test('what does not have its form is left out', async () => {
+test('optional fields of the wrong type are left out', async () => {
   const odd = {
     impersonator: 'x',
     authenticationMethod: 5,
@@ -96,13 +96,13 @@ test('what does not have its form is left out', async () => {
   expect(await again({ ...tokens, impersonator: [] })).toEqual({ ...tokens, extension: {} });
 });
 
-test('the session id is that of the access token, if it has one', () => {
+test('the session id is the sid of the access token', () => {
   expect(sessionIdOf(toSession(tokens, {}))).toBe('session_1');
   for (const accessToken of ['', 'x', 'x.y.z', token({}), token({ sid: '' }), token({ sid: 1 })])
     expect(sessionIdOf(toSession({ ...tokens, accessToken }, {}))).toBeUndefined();
 });
 
-test('a session is known by its id, its user and when its token was issued, and what has no form of these is nobody', () => {
+test('the identity of a session is its id, its user and the time its token was issued', () => {
   const accessToken = token({ sid: 'session_1', sub: 'user_of_the_token', iat: 5 });
   const identity = { sessionId: 'session_1', userId: 'user_1', issuedAt: 5 };
   expect(sessionIdentityOf(toSession({ ...tokens, accessToken }, {}))).toEqual(identity);

@@ -46,7 +46,7 @@ describe.runIf(hasRedis)('with Redis', () => {
   });
 
   describe.each(FRAMEWORKS)('on %s', (framework) => {
-    test.each(MODES)('sign-in, page, refresh and sign-out, with the session in the %s', async (mode) => {
+    test.each(MODES)('sign-in, guard, refresh and sign-out work with the session in the %s', async (mode) => {
       const site = await createTestApp(framework, { authkit: over(mode) });
       const { origin, browser, workos } = site;
       expect((await site.signIn()).status).toBe(200);
@@ -64,7 +64,7 @@ describe.runIf(hasRedis)('with Redis', () => {
   });
 
   test.each(MODES)(
-    '100 requests over two processes: one refresh, one organization switch, session in the %s',
+    '100 requests over two processes cause one refresh and one organization switch, with the session in the %s',
     async (mode) => {
       const organizations = ['org_one', 'org_two'].map((id) => ({ id, name: id }));
       const memberships = organizations.map(({ id }) => ({ organizationId: id }));
@@ -103,7 +103,7 @@ describe.runIf(hasRedis)('with Redis', () => {
     },
   );
 
-  test('the store holds no token, no name, and no key that tells whose it is', async () => {
+  test('the store contains no readable token, email address or user id', async () => {
     const site = await createTestApp('express5', { authkit: over('store') });
     await site.signIn();
     site.workos.clock.advance(LATER);
@@ -117,14 +117,14 @@ describe.runIf(hasRedis)('with Redis', () => {
     expect(cookie).toMatch(/^s1\.[\w-]{43}\.[\w-]{11}\.[\w-]+\.[\w-]{43}$/);
   });
 
-  test('a session of any size fits: the cookie holds an id', async () => {
+  test('a session of any size fits, because the cookie contains an id', async () => {
     const data = { text: 'x'.repeat(100_000) };
     const site = await createTestApp('express5', { authkit: over('store', { onSuccess: () => ({ data }) }) });
     expect((await site.signIn()).status).toBe(200);
     expect(await site.browser.cookieNames(site.origin)).toEqual(['wos-session', 'wos-signed-in']);
   });
 
-  test.each(MODES)('one can switch to sessions in the %s without signing anybody out', async (mode) => {
+  test.each(MODES)('switching to sessions in the %s signs no user out', async (mode) => {
     const one = await createTestApp('express5', { authkit: over(mode === 'store' ? 'cookie' : 'store') });
     const two = await one.sibling({ session: mode });
     await one.signIn();
@@ -149,7 +149,7 @@ describe.runIf(hasRedis)('with Redis', () => {
     expect(one.workos.callsTo('refresh')).toHaveLength(1);
   });
 
-  test.each(MODES)('who signs out is signed out in every process, session in the %s', async (mode) => {
+  test.each(MODES)('sign-out is effective in every process, with the session in the %s', async (mode) => {
     const one = await createTestApp('express5', { authkit: over(mode) });
     const two = await one.sibling();
     await one.signIn();
@@ -167,7 +167,7 @@ describe.runIf(hasRedis)('with Redis', () => {
     expect(one.workos.callsTo('refresh')).toEqual([]);
   });
 
-  test('a password can be rotated with sessions in the store: [old], [old, new], [new, old]', async () => {
+  test('the password can be rotated with sessions in the store', async () => {
     const [old, fresh] = ['an-older-password-of-this-application', 'the-newer-password-of-this-application'];
     const one = await createTestApp('express5', { authkit: over('store', { cookiePassword: old }) });
     await one.signIn();
@@ -183,14 +183,14 @@ describe.runIf(hasRedis)('with Redis', () => {
     expect((await send(`${both.origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
   });
 
-  describe('a session entry that is not what it should be', () => {
+  describe('an invalid session entry in the store', () => {
     test.each([
       ['rubbish', 'rubbish'],
       ['an array', '[1,2]'],
       ['of another version', (good: string) => good.replace(/^1\./, '2.')],
       ['cut short', (good: string) => good.slice(0, -1)],
       ['somebody else’s', undefined],
-    ])('%s: 503, the cookie is kept', async (_name, wrong) => {
+    ])('%s is 503, and the cookie is kept', async (_name, wrong) => {
       const site = await createTestApp('express5', { authkit: over('store') });
       await site.signIn();
       const cookie = await site.browser.jar.getCookieString(site.origin);
@@ -217,7 +217,7 @@ describe.runIf(hasRedis)('with Redis', () => {
       expect(page.status).toBe(302);
     });
 
-    test('a record of a refresh that is rubbish is no record, and one of somebody else is not believed', async () => {
+    test('an invalid refresh record in the store is ignored, and so is one of another user', async () => {
       const site = await createTestApp('express5', { authkit: over('cookie') });
       const cookies = await Promise.all([ADA, 'grace@example.com'].map((user) => site.cookie({ user })));
       site.workos.clock.advance(LATER);
@@ -239,7 +239,7 @@ describe.runIf(hasRedis)('with Redis', () => {
   });
 });
 
-test('over a store of express-session: one refresh, sign-out everywhere, sessions in the store', async () => {
+test('a store of express-session works for refreshes, sign-out and sessions in the store', async () => {
   const store = expressStore(new MemoryStore());
   const one = await createTestApp('express5', {
     workos: { replayWindow: 0 },
@@ -260,7 +260,7 @@ test('over a store of express-session: one refresh, sign-out everywhere, session
   expect((await ask(two.origin)).status).toBe(401);
 });
 
-test('what is no store is told so at start-up, with its fix', () => {
+test('an object that is not a store is a start-up error that says how to fix it', () => {
   const start = (options: Options) => () =>
     authkit({
       clientId: 'client_1',

@@ -75,7 +75,7 @@ const MOMENTS = ['mid-flight', 'at start-up'] as const;
 const CASES = Object.keys(TROUBLES).flatMap((name) => MOMENTS.map((moment) => [name, moment] as const));
 
 test.runIf(hasRedis).each(CASES)(
-  'S01 a Redis with the sessions in it that %s, %s: 503 and the cookie kept, public pages, no half sign-in, a way out',
+  'S01 with sessions in a Redis that %s, %s, guarded pages get 503 and keep the cookie, public pages work, and no sign-in is half done',
   async (name, moment) => {
     const server = await redisServer();
     const client = await connected(server.url);
@@ -140,7 +140,7 @@ async function signInAt({ origin }: Application, { workos }: TestApp): Promise<n
 }
 
 test.each(['get', 'set', 'add', 'replace', 'delete'] as const)(
-  'S01 a store whose %s never answers: every request ends, and nobody is signed out who did not ask for it',
+  'S01 with a store whose %s never answers, every request ends and no user is signed out',
   async (method) => {
     const good = mapStore();
     const one = await createTestApp('express5', {

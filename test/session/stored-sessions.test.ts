@@ -79,7 +79,7 @@ function watched(store: Store, before: (method: keyof Store, key: string) => unk
 }
 
 test.runIf(hasRedis)(
-  'F11 a process that refreshes on its own while another one has gone on: the newer session stays',
+  'F11 a process that refreshes late does not overwrite the newer session of another process',
   async () => {
     const one = await createTestApp('express5', {
       authkit: inStore(),
@@ -124,7 +124,7 @@ test.runIf(hasRedis)(
 );
 
 test.runIf(hasRedis)(
-  'S02 a session that somebody planted before a sign-in: a new id, and the planted one is destroyed everywhere',
+  'S02 sign-in creates a new session id, and a session planted before it is destroyed in every process',
   async () => {
     const one = await createTestApp('express5', { authkit: inStore() });
     const two = await one.sibling();
@@ -146,7 +146,7 @@ test.runIf(hasRedis)(
   },
 );
 
-test.runIf(hasRedis)('S02 of several planted sessions none stays', async () => {
+test.runIf(hasRedis)('S02 all of several planted sessions are destroyed at sign-in', async () => {
   const one = await createTestApp('express5', { authkit: inStore() });
   const planted = await Promise.all(
     [0, 1].map(async () => {
@@ -162,7 +162,7 @@ test.runIf(hasRedis)('S02 of several planted sessions none stays', async () => {
   await kept();
 });
 
-test.runIf(hasRedis)('S02 who is not signed in leaves nothing in the store', async () => {
+test.runIf(hasRedis)('S02 anonymous requests write nothing to the store', async () => {
   const one = await createTestApp('express5', { authkit: inStore() });
   for (const [path, status] of [
     ['/open', 200],
@@ -176,7 +176,7 @@ test.runIf(hasRedis)('S02 who is not signed in leaves nothing in the store', asy
 });
 
 test.runIf(hasRedis)(
-  'S03 a sign-in over the session of another person: that one is destroyed, and nothing of it is carried over',
+  'S03 signing in as another user destroys the earlier session and carries nothing over',
   async () => {
     const one = await createTestApp('express5', {
       authkit: inStore({
@@ -234,7 +234,7 @@ function behind(store: Store, times = 1, reads: string[] = []): Store & { isBehi
 }
 
 test.runIf(hasRedis)(
-  'S05 a replica that does not know a session yet is read once more: nobody is signed out',
+  'S05 a replica that does not have a session yet is read once more, and the user stays signed in',
   async () => {
     const store = behind(redisStore(client));
     const one = await createTestApp('express5', { authkit: inStore({ store }) });
@@ -244,7 +244,7 @@ test.runIf(hasRedis)(
 );
 
 test.runIf(hasRedis)(
-  'S05 a replica that still has the spent tokens: no second refresh, nobody is signed out',
+  'S05 a replica that still has the old tokens causes no second refresh and signs no user out',
   async () => {
     const store = behind(redisStore(client));
     const one = await createTestApp('express5', { workos: { replayWindow: 0 }, authkit: inStore({ store }) });
@@ -259,7 +259,7 @@ test.runIf(hasRedis)(
 );
 
 test.runIf(hasRedis)(
-  'S05 the cookie of before, at a replica that knows of no refresh: nobody is signed out',
+  'S05 the old cookie at a replica without the refresh record signs no user out',
   async () => {
     // So far that WorkOS has refused the spent token before it learns what another process had for it.
     const store = behind(redisStore(client), 3);
@@ -275,24 +275,27 @@ test.runIf(hasRedis)(
   },
 );
 
-test.runIf(hasRedis)('S05 what is not there at the second look is gone: two reads, no more', async () => {
-  const reads: string[] = [];
-  const one = await createTestApp('express5', {
-    authkit: inStore({ store: behind(redisStore(client), 1, reads) }),
-  });
-  await one.signIn();
-  const cookie = await cookieOf(one, one.browser);
-  await client.del((await kept()).key);
-  const two = await one.sibling();
-  reads.length = 0;
-  const reply = await at(two, cookie);
-  expect(reply.status).toBe(401);
-  expect(reply.setCookies).toEqual([]);
-  expect(reads).toHaveLength(2);
-});
+test.runIf(hasRedis)(
+  'S05 a session that is missing at the second read has ended, after two reads',
+  async () => {
+    const reads: string[] = [];
+    const one = await createTestApp('express5', {
+      authkit: inStore({ store: behind(redisStore(client), 1, reads) }),
+    });
+    await one.signIn();
+    const cookie = await cookieOf(one, one.browser);
+    await client.del((await kept()).key);
+    const two = await one.sibling();
+    reads.length = 0;
+    const reply = await at(two, cookie);
+    expect(reply.status).toBe(401);
+    expect(reply.setCookies).toEqual([]);
+    expect(reads).toHaveLength(2);
+  },
+);
 
 test.runIf(hasRedis)(
-  'S06 a session lies there as long as its cookie may live, and only a refresh prolongs it',
+  'S06 a stored session lives as long as its cookie, and only a refresh extends it',
   async () => {
     const maxAge = 3600;
     const writes: string[] = [];
@@ -321,7 +324,7 @@ test.runIf(hasRedis)(
   },
 );
 
-test('S07 ids have 256 bits of chance, and none of 1000 guesses is one', () => {
+test('S07 session ids have 256 random bits, and none of 1000 forged references is accepted', () => {
   const ids = createSessionIds(['a-password-for-tests-and-for-nothing-else']);
   const other = createSessionIds(['another-password-for-tests-and-for-nothing']);
   const session = { accessToken: 'a.e30.c', refreshToken: 'rt', user: { id: 'user_1' }, own: {} } as never;
@@ -333,7 +336,7 @@ test('S07 ids have 256 bits of chance, and none of 1000 guesses is one', () => {
 });
 
 test.runIf(hasRedis)(
-  'S07 forged, guessed and altered ids are nobody, and the store is not asked',
+  'S07 forged, guessed and altered session references are rejected without reading the store',
   async () => {
     const reads: string[] = [];
     const store = watched(redisStore(client), (method, key) => method === 'get' && reads.push(key));

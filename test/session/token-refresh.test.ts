@@ -12,7 +12,7 @@ function sessionOf(reply: Reply): string | undefined {
 }
 
 describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
-  test('an expired session is renewed before the handler runs, POST included', async () => {
+  test('an expired session is refreshed before the handler runs, also for POST', async () => {
     const { origin, cookie, workos, served } = await createTestApp(framework);
     const old = await cookie({ user: ADA });
     workos.clock.advance(LATER);
@@ -28,7 +28,7 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
     expect(served()).toBe(2);
   });
 
-  test('new tokens that come as the deadline passes are served: nobody is sent to sign in over a slow WorkOS', async () => {
+  test('tokens that arrive as the deadline passes are used', async () => {
     const { origin, cookie, workos } = await createTestApp(framework, { authkit: { timeout: 300 } });
     const old = await cookie({ user: ADA });
     workos.clock.advance(LATER);
@@ -58,7 +58,7 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
     expect(workos.callsTo('refresh')).toHaveLength(1);
   });
 
-  test('100 requests over a second with the old cookie: one refresh, 100 times 200', async () => {
+  test('100 requests with the old cookie over a second cause one refresh and all get status 200', async () => {
     const { origin, cookie, workos } = await createTestApp(framework, { workos: { replayWindow: 0 } });
     const old = await cookie({ user: ADA });
     workos.clock.advance(LATER);
@@ -108,7 +108,7 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
       '200 that is a page',
       { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>login</html>' },
     ],
-  ])('unreachable is not refused: %s', async (_, fault) => {
+  ])('an outage signs no user out: %s', async (_, fault) => {
     // Short only where the answer never comes: on a busy machine a short deadline is an outage by itself.
     const timeout = 'hang' in fault ? 300 : 5000;
     const { origin, cookie, workos, served } = await createTestApp(framework, { authkit: { timeout } });
@@ -141,7 +141,7 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
     expect(workos.callsTo('refresh')).toHaveLength(2);
   });
 
-  test('ahead of expiry the old token serves whatever WorkOS does, and is not tried at every request', async () => {
+  test('before expiry the old token is used if the refresh fails, and the refresh is not repeated at every request', async () => {
     const { origin, cookie, workos } = await createTestApp(framework);
     const old = await cookie({ user: ADA });
     const headers = { ...FETCH, cookie: old };
@@ -159,7 +159,7 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
     expect(sessionOf(renewed)).toBeDefined();
   });
 
-  test('keys that cannot be had are no verdict: 503, the cookie kept, and good again with the keys', async () => {
+  test('while keys are unavailable requests get 503 and keep their cookie', async () => {
     const { origin, cookie, workos, served } = await createTestApp(framework);
     const session = await cookie({ user: ADA });
     for (const fault of [
@@ -179,7 +179,7 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
   });
 });
 
-test('keys outlive their server, and a new key is fetched at once', async () => {
+test('keys are kept while their server is unavailable, and a new key is fetched at once', async () => {
   const { origin, cookie, workos } = await createTestApp('express5', {
     workos: { accessTokenLifetime: 7200 },
   });
@@ -198,7 +198,7 @@ test('keys outlive their server, and a new key is fetched at once', async () => 
   expect(workos.callsTo('jwks').length - before).toBe(1);
 });
 
-test('100 people at once, 20 requests each: everybody gets their own session', async () => {
+test('100 users with 20 simultaneous requests each get their own sessions', async () => {
   const users = Array.from({ length: 100 }, (_, index) => ({ email: `person${index}@example.com` }));
   const { origin, cookie, workos } = await createTestApp('express5', { workos: { users, replayWindow: 0 } });
   const cookies = await Promise.all(users.map(({ email }) => cookie({ user: email })));
@@ -219,7 +219,7 @@ test('100 people at once, 20 requests each: everybody gets their own session', a
   expect(workos.callsTo('refresh')).toHaveLength(100);
 }, 60_000);
 
-test('another person in the answer to a refresh is refused, and the cookie kept', async () => {
+test('a refresh response about another user is 503, and the cookie is kept', async () => {
   const { origin, cookie, workos } = await createTestApp('express5');
   const ada = await cookie({ user: ADA });
   workos.clock.advance(LATER);
@@ -239,7 +239,7 @@ test('another person in the answer to a refresh is refused, and the cookie kept'
   expect(JSON.parse(reply.body)).toMatchObject({ email: ADA });
 });
 
-test('a request sees one session: readers after a refresh see the new one', async () => {
+test('req.auth shows the new session after a refresh within the request', async () => {
   const seen: (string | null)[] = [];
   const { origin, cookie } = await createTestApp('express5', {
     routes: (app, auth) => {
@@ -268,7 +268,7 @@ test('a request sees one session: readers after a refresh see the new one', asyn
   expect(sessionOf(reply)).toBeDefined();
 });
 
-test('the organization is always named, so that a refresh never changes it', async () => {
+test('a refresh sends the organization of the session, so that it never changes', async () => {
   const { origin, cookie, workos } = await createTestApp('express5', {
     workos: {
       organizations: [{ id: 'org_one', name: 'One' }],
@@ -297,7 +297,7 @@ test('F08 a refresh completes even if the client that caused it disconnects', as
   expect(workos.callsTo('refresh')).toHaveLength(1);
 });
 
-test('people whose tokens hold are served while somebody else waits for a hanging refresh', async () => {
+test('a hanging refresh of one user does not delay other users', async () => {
   const { origin, cookie, workos } = await createTestApp('express5', { authkit: { timeout: 1500 } });
   const waiting = await cookie({ user: ADA });
   workos.clock.advance(LATER);
@@ -308,7 +308,7 @@ test('people whose tokens hold are served while somebody else waits for a hangin
   expect((await slow).status).toBe(503);
 });
 
-test('WorkOS that is not there at all: sign-in says so, and nobody is signed out', async () => {
+test('if WorkOS cannot be reached, sign-in shows an error and no user is signed out', async () => {
   const { origin, browser, signIn, workos } = await createTestApp('express5');
   await signIn();
   const port = workos.options.apiPort;

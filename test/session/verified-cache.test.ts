@@ -24,7 +24,7 @@ function valueOf(id: number): string {
   return `Fe26.2*${'x'.repeat(2000)}*${mac}~2`;
 }
 
-test('the same object is recalled until its token is due, and no longer than ten minutes', () => {
+test('a cached session is returned until its token is due for refresh, and for ten minutes at most', () => {
   let clock = 0;
   const memory = createSessionCache(MIB, () => clock);
   const [short, long] = [verified(1, 5 * MINUTE), verified(2, 60 * MINUTE)];
@@ -38,7 +38,7 @@ test('the same object is recalled until its token is due, and no longer than ten
   expect(memory.get(valueOf(2))).toBeUndefined();
 });
 
-test('it is bounded in bytes, and what was used last stays', () => {
+test('the cache is limited in bytes, and the least recently used sessions are removed', () => {
   const memory = createSessionCache(MIB, () => 0);
   const session = verified(0, 60 * MINUTE);
   for (let id = 0; id < 1000; id += 1) {
@@ -50,7 +50,7 @@ test('it is bounded in bytes, and what was used last stays', () => {
   expect(kept).toBeLessThan(MIB / valueOf(0).length);
 });
 
-test('what is offered is remembered from its second time on, and what comes once takes no room from it', () => {
+test('a session is cached at its second use', () => {
   const memory = createSessionCache(MIB, () => 0);
   const session = verified(0, 60 * MINUTE);
   memory.offer(valueOf(0), session, false);
@@ -62,7 +62,7 @@ test('what is offered is remembered from its second time on, and what comes once
   expect(memory.get(valueOf(9999))).toBeUndefined();
 });
 
-test('of many who come in turn, all are remembered', () => {
+test('sessions that are used repeatedly are all cached', () => {
   const memory = createSessionCache(64 * MIB, () => 0);
   const ids = Array.from({ length: 5000 }, (_, id) => id);
   for (let round = 0; round < 2; round += 1)
@@ -70,14 +70,14 @@ test('of many who come in turn, all are remembered', () => {
   expect(ids.filter((id) => !memory.get(valueOf(id)))).toEqual([]);
 });
 
-test('of many who come once, hardly anybody is remembered', () => {
+test('sessions that are used once are hardly ever cached', () => {
   const memory = createSessionCache(64 * MIB, () => 0);
   const ids = Array.from({ length: 100_000 }, (_, id) => id);
   for (const id of ids) memory.offer(valueOf(id), verified(id, 60 * MINUTE), false);
   expect(ids.filter((id) => memory.get(valueOf(id))).length).toBeLessThan(50);
 });
 
-test('what is forgotten, or switched off, is not recalled; a value with the same end is another', () => {
+test('a deleted session is not returned, and neither is one with a similar value', () => {
   const memory = createSessionCache(MIB, () => 0);
   memory.set(valueOf(1), verified(1, MINUTE * 5), false);
   expect(memory.get(valueOf(1).replace('xx', 'xy'))).toBeUndefined();

@@ -87,7 +87,7 @@ async function createSsoApp(framework: Framework, setup: Setup = {}) {
 const pinned = { signIn: { organization: 'org_engines' } };
 
 describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
-  test('leads from a guarded page to the identity provider and back, with the profile', async () => {
+  test('redirects from a guarded page to the identity provider and back, with the profile', async () => {
     const { origin, browser, workos, served } = await createSsoApp(framework, { sso: pinned });
     const away = await browser.follow(`${origin}/account?tab=1`);
     const asked = new URL(away.location!);
@@ -120,7 +120,7 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
     });
   });
 
-  test('rules hold as everywhere', async () => {
+  test('guard rules apply to SSO sessions', async () => {
     const admins = await createSsoApp(framework, {
       sso: pinned,
       rule: { role: 'admin', organization: 'org_engines' },
@@ -131,7 +131,7 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
     expect((await send(`${admins.origin}/account`, { headers: FETCH })).status).toBe(401);
   });
 
-  test('a session lives as long as it is told to, and no longer', async () => {
+  test('a session ends after its sessionLifetime', async () => {
     const { origin, browser, signIn, workos } = await createSsoApp(framework, {
       sso: { ...pinned, sessionLifetime: 3600 },
     });
@@ -145,7 +145,7 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
     expect(workos.callsTo('refresh')).toEqual([]);
   });
 
-  test('exactly one selector; parameters are those of the SSO API, and pinned ones win', async () => {
+  test('requires exactly one selector, sends the parameters of the SSO API, and keeps those set in code', async () => {
     const { origin, workos } = await createSsoApp(framework);
     const ask = async (query: string, path = '/sso/login') => {
       const reply = await send(`${origin}${path}?${query}`);
@@ -176,7 +176,7 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
     expect(new URL(reply.location!).searchParams.get('connection')).toBe('conn_engines');
   });
 
-  test('another browser’s state, a spent one, a wrong verifier, a refusal: nobody is signed in', async () => {
+  test('a foreign or used state, a wrong verifier and a denial sign no user in', async () => {
     const { origin, browser, workos, signIn, served } = await createSsoApp(framework, { sso: pinned });
     const away = await browser.go(`${origin}/sso/login`);
     const callback = await workos.authorize(away.location!, { user: ADA });
@@ -196,7 +196,7 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
     expect(served()).toBe(0);
   });
 
-  test('a sign-in that began at the identity provider is begun again from here', async () => {
+  test('a sign-in started at the identity provider is restarted by this application', async () => {
     const { origin, browser, begin, workos } = await createSsoApp(framework);
     const again = await browser.go(begin());
     const asked = new URL(again.location!);
@@ -214,7 +214,7 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
     expect((await browser.go(`${origin}/sso/callback?code=forged`)).status).toBe(400);
   });
 
-  test('with a selector pinned, not even the connection is taken from such a code; an option takes all of it', async () => {
+  test('with a pinned selector an IdP-initiated code is not used at all, unless an option allows it', async () => {
     const restarting = await createSsoApp(framework, { sso: pinned });
     const again = await restarting.browser.go(restarting.begin());
     expect(new URL(again.location!).searchParams.get('organization')).toBe('org_engines');
@@ -236,7 +236,7 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
     expect(scripted.setCookies).toEqual([]);
   });
 
-  test('signs out here, and a session that was signed out stays so', async () => {
+  test('signs out, and a copied cookie is rejected afterwards', async () => {
     const { origin, browser, signIn } = await createSsoApp(framework, { sso: pinned });
     await signIn('');
     const cookie = await browser.jar.getCookieString(origin);
@@ -253,7 +253,7 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
   });
 
   test.each(['before', 'after'] as const)(
-    'beside authkit() mounted %s, each keeps to its own seals',
+    'works beside authkit() mounted %s, each with its own sessions',
     async (order) => {
       const { origin, browser, signIn, workos } = await createSsoApp(framework, {
         sso: pinned,
@@ -285,14 +285,14 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
     },
   );
 
-  test('maxAge cannot be asked of it: 403 right after signing in, never a circle', async () => {
+  test('maxAge is not supported: 403 after signing in, not a redirect loop', async () => {
     const { signIn, served } = await createSsoApp(framework, { sso: pinned, rule: { maxAge: 60 } });
     expect((await signIn('returnTo=/account')).status).toBe(403);
     expect(served()).toBe(0);
   });
 });
 
-test('the application has the last word, and its state comes back', async () => {
+test("onSuccess can deny a sign-in, and gets the application's state", async () => {
   const seen: unknown[] = [];
   const at = await createSsoApp('express5', {
     sso: {
@@ -328,7 +328,7 @@ test('the application has the last word, and its state comes back', async () => 
   expect(seen).toEqual(['veto', 'link', true, true, { team: 1 }, 'app', true, true]);
 });
 
-test('is configured as authkit() is: all problems at once', () => {
+test('configuration problems are listed at once', () => {
   expect(() =>
     sso({
       sessionLifetime: 0,

@@ -112,7 +112,7 @@ describe.runIf(hasRedis)('redisStore', () => {
     },
   };
 
-  test.each(Object.entries(clients))('keeps its word with %s', async (name, make) => {
+  test.each(Object.entries(clients))('meets the contract of a store with %s', async (name, make) => {
     const { client, close } = await make();
     onTestFinished(() => close());
     await keepsItsWord(redisStore(client, { prefix: `${name}:` }));
@@ -125,7 +125,7 @@ describe.runIf(hasRedis)('redisStore', () => {
     expect(await reader.get(expected ?? 'authkit:seen')).toBe('x');
   });
 
-  test('keeps its word on a cluster, with both clients', async () => {
+  test('meets the contract on a Redis cluster, with both clients', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'authkit-cluster-'));
     const [bus, announced] = [String(await freePort()), '127.0.0.1'];
     const cluster = ['--cluster-enabled', 'yes', '--cluster-port', bus, '--cluster-announce-ip', announced];
@@ -151,7 +151,7 @@ describe.runIf(hasRedis)('redisStore', () => {
     await keepsItsWord(redisStore(ioredis));
   });
 
-  test('connect-redis, as a store of express-session', async () => {
+  test('connect-redis works through expressStore', async () => {
     const client = createClient({ url: server.url });
     await client.connect();
     onTestFinished(() => {
@@ -162,7 +162,7 @@ describe.runIf(hasRedis)('redisStore', () => {
   });
 });
 
-test('what is no client is told so where it is passed', () => {
+test('an object that is not a Redis client throws a TypeError', () => {
   for (const wrong of [undefined, null, {}, { get: () => undefined }, 'redis://localhost'] as never[]) {
     expect(() => redisStore(wrong)).toThrow(/node-redis or ioredis/);
     expect(() => expressStore(wrong)).toThrow(/express-session/);
@@ -170,16 +170,16 @@ test('what is no client is told so where it is passed', () => {
 });
 
 describe('expressStore', () => {
-  test('keeps its word with the MemoryStore of express-session', async () => {
+  test('meets the contract of a store with the MemoryStore of express-session', async () => {
     await keepsItsWord(expressStore(new MemoryStore()));
   });
 
-  test('keeps its word with memorystore', async () => {
+  test('meets the contract of a store with memorystore', async () => {
     const Memory = createMemoryStore(session);
     await keepsItsWord(expressStore(new Memory({})));
   });
 
-  test('of two that add at once, one is told yes', async () => {
+  test('only one of two simultaneous add() calls succeeds', async () => {
     const store = expressStore(new MemoryStore());
     const added = await Promise.all(['a', 'b', 'c'].map((value) => store.add('lock', value, MINUTE)));
     expect(added.filter(Boolean)).toHaveLength(1);
@@ -192,7 +192,7 @@ describe('expressStore', () => {
     ['another session', { cookie: {}, user: 'ada' }],
     ['a value that is no text', { value: 7, until: Infinity }],
     ['a cycle', Object.assign([], { value: {}, until: 1 })],
-  ])('an entry that is %s is no entry', async (_name, entry) => {
+  ])('an entry that is %s is ignored', async (_name, entry) => {
     const store = expressStore({
       get: (_id: string, done: (error: null, entry: unknown) => void) => {
         done(null, entry);
@@ -218,7 +218,7 @@ describe('entries', () => {
     return { map, store: mapStore(map) };
   };
 
-  test('tell nothing by their keys, and open under the newer password and the older', async () => {
+  test('have keys that reveal nothing, and can be read with the newer and the older password', async () => {
     const { map, store } = mapped();
     await shared(store).put('ended', 'session_1', 'x', 1);
     expect([...map.keys()].join()).not.toContain('session_1');
@@ -228,7 +228,7 @@ describe('entries', () => {
     expect(await shared(store).get('ended', 'session_2')).toEqual({ kind: 'unreadable' });
   });
 
-  test('that were moved, altered or made by somebody else cannot be read', async () => {
+  test('that were moved, altered or written without the password cannot be read', async () => {
     const { map, store } = mapped();
     await shared(store).put('session', 'mine', 'sealed', 1);
     await shared(store).put('session', 'theirs', 'other', 1);
@@ -253,7 +253,7 @@ describe('entries', () => {
     }
   });
 
-  test('a store that hangs delays one call in a while, is left alone meanwhile, and is found again', async () => {
+  test('a store that hangs delays one call at a time, is not called meanwhile, and is used again when it responds', async () => {
     const { store } = mapped();
     let asked = 0;
     let hangs = true;
@@ -273,7 +273,7 @@ describe('entries', () => {
     expect(asked).toBe(2);
   });
 
-  test('a store that throws or rejects is unreachable for that call alone', async () => {
+  test('a store that throws or rejects is unavailable for that call only', async () => {
     const { store } = mapped();
     const wrongs: (() => Promise<never>)[] = [
       () => {

@@ -134,7 +134,7 @@ describe.each([
     authenticate({ grant_type: 'authorization_code', code, code_verifier });
   const VERIFIER = 'a-verifier-of-at-least-forty-three-characters-0123';
 
-  test('a code is worth one exchange, by who has its verifier', async () => {
+  test('a code can be exchanged once, with its verifier', async () => {
     const stolen = await exchange(await codeFor(VERIFIER), VERIFIER.replace('a-', 'b-'));
     expect(stolen.status).toBe(400);
     const code = await codeFor(VERIFIER);
@@ -153,7 +153,7 @@ describe.each([
     expect(await refresh('unknown')).toMatchObject({ status: 400, word: 'invalid_grant' });
   });
 
-  test('an answer has the fields that the SDK reads, and its token the claims and a key that is published', async () => {
+  test('a response has the fields that the SDK reads, and its token has the claims and a published key', async () => {
     const { body } = await exchange(await codeFor(VERIFIER), VERIFIER);
     expect(body).toMatchObject({
       access_token: expect.any(String) as string,

@@ -55,13 +55,13 @@ describe('claims', () => {
     expect(await verify(token)).toMatchObject(verdict);
   });
 
-  test('an exp past all numbers is none', async () => {
+  test('an exp that is not a finite number is rejected', async () => {
     const token = sign(JSON.stringify(good).replace(/"exp":\d+/, '"exp":1e999'));
     expect(await verify(token)).toEqual({ kind: 'invalid', reason: 'exp' });
   });
 });
 
-describe('tokens for a resource of ours', () => {
+describe('tokens for a protected resource', () => {
   const audience = ['https://api.example/mcp', 'https://api.example/v2'];
   const grant = { iss: good.iss, sub: good.sub, exp: good.exp, aud: audience[0] };
   const verifyGrant = createVerifier({ issuers, clientId: 'client_1', now, keys, audience });
@@ -88,7 +88,7 @@ describe('tokens for a resource of ours', () => {
     expect(await verifyGrant(token)).toMatchObject(verdict);
   });
 
-  test('a session is not held to an audience', async () => {
+  test('the audience of a session token is not checked', async () => {
     expect(await verify(sign({ ...good, aud: 'https://other.example' }))).toMatchObject({ kind: 'valid' });
   });
 });
@@ -129,11 +129,11 @@ describe('form', () => {
     });
   });
 
-  test('the longest token that is looked at has 262144 characters', async () => {
+  test('a token of more than 262144 characters is not verified', async () => {
     expect(await verify(ofLength(262_144))).toMatchObject({ kind: 'valid' });
   });
 
-  test('a signature that does not fit, a key that nobody has', async () => {
+  test('a wrong signature or an unknown key is invalid', async () => {
     const token = sign(good);
     const [head, , mac] = token.split('.');
     const payload = Buffer.from(JSON.stringify({ ...good, sub: 'user_2' })).toString('base64url');
@@ -141,7 +141,7 @@ describe('form', () => {
     expect(await verify(sign(good, { kid: 'unknown' }))).toEqual({ kind: 'expired' });
   });
 
-  test('keys that cannot be had say nothing about the token', async () => {
+  test('without keys the result is unavailable', async () => {
     const keys = createJWKS({
       fetchKeys: () => Promise.reject(new Error('down')),
       now: Date.now,
@@ -151,7 +151,7 @@ describe('form', () => {
     expect(await blind(sign(good))).toEqual({ kind: 'unavailable' });
   });
 
-  test('a peek at a payload, or at nothing', async () => {
+  test('decodeUnverified returns the payload, or an empty object', async () => {
     expect(decodeUnverified(sign(good))).toEqual(good);
     for (const token of ['', 'x', '..', 'x.ew.x', 'x.W10.x', 'x.bnVsbA.x'])
       expect(decodeUnverified(token)).toEqual({});

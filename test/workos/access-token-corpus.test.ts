@@ -107,7 +107,7 @@ describe.each(FRAMEWORKS)('access tokens inside a genuine seal on %s', (framewor
     expect([...asked].sort()).toEqual([`/sso/jwks/${keys.clientId}`, '/user_management/authenticate']);
   });
 
-  test('made rows of the same kinds', async (context) => {
+  test('generated rows of the same kinds', async (context) => {
     const nth = made.length / SENT;
     const at = FRAMEWORKS.indexOf(framework);
     const rows = made.filter((_, index) => index % nth === at);
@@ -126,7 +126,7 @@ describe.each(FRAMEWORKS)('access tokens inside a genuine seal on %s', (framewor
   });
 });
 
-test('made rows: taken is what jose takes, and no more', async (context) => {
+test('a generated token is accepted if and only if jose accepts it', async (context) => {
   const now = () => keys.now * 1000;
   const set = createJWKS({ fetchKeys: () => Promise.resolve(keys.jwks), now, softTimeout: 1000 });
   const { issuer, clientId } = keys;

@@ -57,7 +57,7 @@ describe('access tokens of the corpus', () => {
     if (!DIFFERENCES.has(row.name)) expect(accepted, 'as jose has it').toBe(await reference(row.token));
   });
 
-  test('what was judged before changes no verdict: a good token between any two', async () => {
+  test('the result does not depend on tokens verified before', async () => {
     const rows = corpus<TokenRow>('jwts');
     const good = rows.find((row) => row.expect === 'accept')!.token;
     const verify = verifier();
@@ -68,7 +68,7 @@ describe('access tokens of the corpus', () => {
   });
 });
 
-test('exp is exclusive: valid a second before, expired at the very second', async () => {
+test('exp is exclusive: a token is valid the second before and expired at that second', async () => {
   const row = corpus<TokenRow>('jwts')[0]!;
   const { exp } = JSON.parse(Buffer.from(row.token.split('.')[1]!, 'base64url').toString()) as {
     exp: number;

@@ -18,7 +18,7 @@ function isOutage(reply: Reply): void {
   expect(reply.setCookies.filter((line) => line.startsWith('wos-session'))).toEqual([]);
 }
 
-test('R01 the network fails during the callback: 503, no session, the flow is over, a way to sign in again', async () => {
+test('R01 if the network fails during the callback, the answer is 503 without a session, and with a link to sign in again', async () => {
   const at = await createTestApp('express5', { proxied: true });
   for (const weather of WEATHER) {
     at.proxy!.set('fine');
@@ -33,7 +33,7 @@ test('R01 the network fails during the callback: 503, no session, the flow is ov
   }
 });
 
-test('R02 the network fails while a token has expired: 503, the cookie kept, and the next one after it succeeds', async () => {
+test('R02 if the network fails while a token has expired, the answer is 503, the cookie is kept, and a later request succeeds', async () => {
   const at = await createTestApp('express5', { proxied: true });
   const cookie = await at.cookie();
   at.workos.clock.advance(LATER);
@@ -46,7 +46,7 @@ test('R02 the network fails while a token has expired: 503, the cookie kept, and
   expect((await account(at, cookie)).status).toBe(200);
 });
 
-test('R03 WorkOS hangs or sends a byte at a time: every request ends, calls are shared, others are served meanwhile', async () => {
+test('R03 if WorkOS hangs or sends a byte at a time, every request ends, calls are shared, and other users are served', async () => {
   const at = await createTestApp('express5', { proxied: true, authkit: { timeout: 300 } });
   const waiting = await at.cookie();
   at.workos.clock.advance(LATER);
@@ -63,7 +63,7 @@ test('R03 WorkOS hangs or sends a byte at a time: every request ends, calls are 
   }
 });
 
-test('R04 a refresh ahead of expiry fails: the token that holds serves, and not every request tries', async () => {
+test('R04 if a refresh before expiry fails, the valid token is used, and not every request tries again', async () => {
   const at = await createTestApp('express5', { proxied: true });
   const cookie = await at.cookie();
   expect((await account(at, cookie)).status).toBe(200);
@@ -74,7 +74,7 @@ test('R04 a refresh ahead of expiry fails: the token that holds serves, and not 
   expect(at.proxy!.connections() - before).toBeLessThanOrEqual(2);
 });
 
-test('R05 429 in all its forms: Retry-After is a whole number of seconds from 1 to 60', async () => {
+test('R05 a 429 of WorkOS is answered with a Retry-After of 1 to 60 whole seconds', async () => {
   const at = await createTestApp('express5');
   const cookie = await at.cookie();
   at.workos.clock.advance(LATER);
@@ -102,7 +102,7 @@ test('R05 429 in all its forms: Retry-After is a whole number of seconds from 1 
   }
 });
 
-test("R06 an operator's mistake signs nobody out, and is told once a minute", async () => {
+test('R06 a configuration mistake that WorkOS rejects signs no user out, and is warned about once a minute', async () => {
   const warnings: string[] = [];
   const listen = (warning: Error & { code?: string }) => void warnings.push(warning.code ?? '');
   process.on('warning', listen);
@@ -132,7 +132,7 @@ test("R06 an operator's mistake signs nobody out, and is told once a minute", as
   expect(told()).toBe(2);
 });
 
-test('R08 one more step: the code reaches the application, the pending token nobody', async () => {
+test('R08 an unfinished authentication passes its code to the application, and never shows the pending token', async () => {
   const codes: string[] = [];
   const at = await createTestApp('express5', {
     authkit: { onError: ({ error }) => void codes.push(error.code) },
@@ -158,7 +158,7 @@ test('R08 one more step: the code reaches the application, the pending token nob
   }
 });
 
-test('R09 a 200 that holds no session is never sealed and never served, and the cookie stays', async () => {
+test('R09 a 200 response without a valid session is 503, and the cookie is kept', async () => {
   const at = await createTestApp('express5');
   const cookie = await at.cookie({ user: ADA });
   at.workos.clock.advance(LATER);
@@ -189,7 +189,7 @@ test('R09 a 200 that holds no session is never sealed and never served, and the 
   expect(at.served()).toBe(0);
 });
 
-test('T33 an outage signs nobody out: 503, the cookie kept, and good again afterwards', async () => {
+test('T33 an outage is 503 and keeps the cookie, which works again afterwards', async () => {
   const { origin, workos, browser, signIn } = await createTestApp('express5');
   await signIn();
   workos.clock.advance(LATER);

@@ -61,7 +61,7 @@ const sessionSet = (reply: Reply) => reply.setCookies.some((line) => /^wos-sessi
 const sessionCleared = (reply: Reply) =>
   reply.setCookies.some((line) => line.startsWith('wos-session=; Max-Age=0'));
 
-describe.each(FRAMEWORKS)('what WorkOS can answer, on %s', (framework) => {
+describe.each(FRAMEWORKS)('failures of WorkOS on %s', (framework) => {
   const rows = corpus<FailureRow>('workos-failures');
   let codes: string[] = [];
   // Short only where the answer takes longer than any deadline.

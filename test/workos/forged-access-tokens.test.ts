@@ -6,7 +6,7 @@ import { seal } from '../../src/session/seal.js';
 import { FETCH, send } from '../support/browser.js';
 import { createTestApp } from '../support/app.js';
 
-test('T18 a forged token in a genuine seal: none, HS256 with the public key, its own key', async () => {
+test('T18 a forged token in a genuine seal is rejected: none, HS256 with the public key, a key of its own', async () => {
   const { origin, workos, served } = await createTestApp('express5');
   const { keys } = (await (await fetch(`${workos.url}/sso/jwks/${workos.options.clientId}`)).json()) as {
     keys: { kid: string }[];
@@ -69,7 +69,7 @@ test('T18 a forged token in a genuine seal: none, HS256 with the public key, its
     expect((await ask(`${part(head)}.${body}.${signature}`)).status).toBe(401);
 });
 
-test('T19 a genuine token of another client, issuer, person or kind signs nobody in', async () => {
+test('T19 a genuine token of another client, issuer, user or kind is rejected', async () => {
   const { origin, workos, served } = await createTestApp('express5');
   const now = Math.floor(workos.clock.now() / 1000);
   const good = {

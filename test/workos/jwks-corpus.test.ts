@@ -117,7 +117,7 @@ async function joseTakes(token: string, body: unknown): Promise<boolean> {
   }
 }
 
-test('made key sets: a token holds by them as it does by jose', async (context) => {
+test('a token is accepted with a generated key set if and only if jose accepts it', async (context) => {
   const token = corpus<Row & { token: string }>('jwts')[0]!.token;
   const right = corpusOf.jwks.keys[0] as Record<string, unknown>;
   let held = 0;

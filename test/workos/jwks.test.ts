@@ -14,7 +14,7 @@ function isOutage(reply: Reply): void {
   expect(reply.setCookies.filter((line) => line.startsWith('wos-session'))).toEqual([]);
 }
 
-test('J01 no keys at a cold start: 503, public routes and sign-in go on, and it recovers by itself', async () => {
+test('J01 without keys at a cold start, guarded routes get 503, public routes and sign-in work, and it recovers by itself', async () => {
   const at = await createTestApp('express5');
   const cookie = await at.cookie();
   const down = at.workos.fail({ on: 'jwks', status: 500 });
@@ -25,7 +25,7 @@ test('J01 no keys at a cold start: 503, public routes and sign-in go on, and it 
   expect((await account(at, cookie)).status).toBe(200);
 });
 
-test('J02 good keys outlive their server for a day, and not longer', async () => {
+test('J02 keys are kept for a day while their server is unavailable, and not longer', async () => {
   const at = await createTestApp('express5', { workos: { accessTokenLifetime: 200_000 } });
   const cookie = await at.cookie();
   expect((await account(at, cookie)).status).toBe(200);
@@ -38,7 +38,7 @@ test('J02 good keys outlive their server for a day, and not longer', async () =>
   isOutage(await account(at, cookie));
 });
 
-test('J03 a new key during the cool-down: one fetch, nobody signed out, at most one request fails', async () => {
+test('J03 a new key causes one fetch of the keys, and its tokens are accepted at once', async () => {
   const at = await createTestApp('express5');
   expect((await account(at, await at.cookie())).status).toBe(200);
   await at.workos.rotateKeys({ keepOld: true });
@@ -55,7 +55,7 @@ test('J03 a new key during the cool-down: one fetch, nobody signed out, at most 
   });
 });
 
-test('J04 a withdrawn key: its tokens are renewed, and nobody sees a sign-in', async () => {
+test('J04 sessions with tokens of a withdrawn key are refreshed without a sign-in', async () => {
   const at = await createTestApp('express5', { workos: { accessTokenLifetime: 7200 } });
   const cookie = await at.cookie();
   expect((await account(at, cookie)).status).toBe(200);
@@ -67,7 +67,7 @@ test('J04 a withdrawn key: its tokens are renewed, and nobody sees a sign-in', a
   expect(at.workos.callsTo('refresh')).toHaveLength(1);
 });
 
-test('J05 300 tokens of unknown keys: at most one more fetch of the keys', async () => {
+test('J05 300 tokens with unknown keys cause at most one more fetch of the keys', async () => {
   const at = await createTestApp('express5');
   expect((await account(at, await at.cookie())).status).toBe(200);
   at.workos.fail({ on: 'refresh', status: 400, body: { error: 'invalid_grant' } });
@@ -84,7 +84,7 @@ test('J05 300 tokens of unknown keys: at most one more fetch of the keys', async
   expect(at.workos.callsTo('jwks').length - before).toBeLessThanOrEqual(1);
 });
 
-test('J06 a redirect, a page, an empty set, ten megabytes, foreign kinds of keys: no verdict', async () => {
+test('J06 a redirect, a page, an empty set, ten megabytes or other kinds of keys are treated as an outage', async () => {
   const at = await createTestApp('express5');
   const cookie = await at.cookie();
   const bodies = [

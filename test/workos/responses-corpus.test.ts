@@ -25,7 +25,7 @@ const sign = (claims: object) =>
     .setProtectedHeader({ alg: 'RS256', kid: 'sso_oidc_key_pair_A' })
     .sign(key);
 
-describe.each(FRAMEWORKS)('made answers of WorkOS on %s', (framework) => {
+describe.each(FRAMEWORKS)('generated responses of WorkOS on %s', (framework) => {
   let site: FakeWorkOSApp;
   let rows: AnswerRow[] = [];
 
@@ -48,7 +48,7 @@ describe.each(FRAMEWORKS)('made answers of WorkOS on %s', (framework) => {
   });
   afterAll(() => site.close());
 
-  test('an expired session: renewed, ended, or kept until WorkOS can say', async (context) => {
+  test('an expired session is refreshed, ended, or kept until WorkOS is available', async (context) => {
     await tryAll(context, { corpus: 'workos-failures, made', on: framework }, rows, async (row) => {
       // Of a session each: one that has ended is over for all who have its id.
       const expired = await sign({ exp: keys.now - 60, sid: `session_${row.id}` });

@@ -10,7 +10,7 @@ import { checkOwnCookie, parseSetCookie } from './set-cookie.js';
 const secret = 'rt_0123456789abcdefghijklmnopqrstuvwxyz';
 const isOff = process.env['AUTHKIT_LEAK_CHECKS'] === 'off';
 
-test('a secret is found whole, in half, and in the middle of other text', () => {
+test('a secret is found as a whole, in part, and within other text', () => {
   const secrets = new Secrets();
   secrets.add('refresh_token', secret);
   secrets.add('short', 'abc');
@@ -43,11 +43,11 @@ test.each([
   '__Secure-a=c; Path=/',
   `a=${'x'.repeat(4096)}`,
   'a=b, c=d; Path=/',
-])('the strict reader refuses %s', (line) => {
+])('the strict cookie parser rejects %s', (line) => {
   expect(() => parseSetCookie(line)).toThrow('Set-Cookie');
 });
 
-test('the strict reader takes what is right, and a cookie of the package needs more', () => {
+test('the strict cookie parser accepts valid cookies, and cookies of the package have further requirements', () => {
   const cookie = parseSetCookie('wos-session=Fe26.2*1~2; Max-Age=5; Path=/; HttpOnly; Secure; SameSite=None');
   expect(cookie).toMatchObject({ name: 'wos-session', value: 'Fe26.2*1~2' });
   checkOwnCookie(cookie);
@@ -61,7 +61,7 @@ test('the strict reader takes what is right, and a cookie of the package needs m
     }).toThrow();
 });
 
-test.skipIf(isOff)('what a server answers, and what is handed out, is looked through', async () => {
+test.skipIf(isOff)('responses and values passed to the application are searched', async () => {
   const session = `Fe26.2*1*${'a1b2c3d4'.repeat(20)}~2`;
   const server = createServer((req, res) => {
     if (req.url === '/moved') res.writeHead(307, { location: '/' }).end();
