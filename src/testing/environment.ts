@@ -89,11 +89,18 @@ export function createEnvironment(dependencies: EnvironmentDependencies) {
   const pipes = createPipes({ providers: settings.pipes, directory, url, homepage });
   const client = { clientId, apiKey, directory, invitations, now };
   const credentials = { passwords, oneTimeCodes, factors };
-  const answer = createRouter(apiKey, [
+  const deleteUser = (id: string) => {
+    sessions.endAllOf(id);
+    apiKeys.revokeOf(id);
+    passwords.remove(id);
+    for (const factor of factors.of(id)) factors.remove(factor.id);
+    directory.removeUser(id);
+  };
+  const route = createRouter(apiKey, [
     ...authorizeRoutes({ ...client, redirectUris, codes: codesByEndpoint, onRedirectUri }),
     ...authenticateRoutes({ ...client, ...credentials, codes, sessions, steps }),
     ...credentialRoutes({ ...client, ...credentials, url }),
-    ...userRoutes({ directory, sessions, passwords }),
+    ...userRoutes({ directory, passwords, deleteUser }),
     ...organizationRoutes(directory),
     ...membershipRoutes(directory),
     ...invitations.routes(),
@@ -117,8 +124,9 @@ export function createEnvironment(dependencies: EnvironmentDependencies) {
     ssoCodes,
     ...credentials,
     linkedBy: pipes.linkedBy,
+    deleteUser,
     answer: async (request: TestRequest): Promise<Delivery> => {
-      const { operation, handle } = answer(request);
+      const { operation, handle } = route(request);
       const call = calls.record(operation, request);
       const delivery = await faults.deliver(operation, request, async () => handle());
       if (delivery.kind === 'response') call.status = delivery.response.status;

@@ -281,9 +281,7 @@ function controls(
     putUser: (user) => putUser(user).user,
     deleteUser: (idOrEmail) => {
       const id = idOf(idOrEmail);
-      if (id === undefined) return;
-      sessions.endAllOf(id);
-      directory.removeUser(id);
+      if (id !== undefined) environment.deleteUser(id);
     },
   };
 }

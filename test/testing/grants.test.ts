@@ -112,7 +112,7 @@ describe('an authorization code', () => {
     const fields = { grant_type: 'authorization_code', code, code_verifier: VERIFIER };
     for (const wrong of [{ client_secret: 'sk_other' }, { client_id: 'client_other' }]) {
       const { status, body } = await authenticate(workos, { ...fields, ...wrong });
-      expect([status, body['error']]).toEqual([401, 'invalid_client']);
+      expect([status, body['error']]).toEqual([400, 'invalid_client']);
     }
     expect((await authenticate(workos, fields)).status).toBe(200);
   });

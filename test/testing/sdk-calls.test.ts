@@ -227,6 +227,9 @@ const USERS: Row[] = [
       const { data } = await um.listOrganizationMemberships({ organizationId: ORGANIZATION });
       expect(data.map(({ userId }) => userId)).toEqual(['user_grace']);
       expect(await failure(um.deleteUser('user_ada'))).toMatchObject({ status: 404 });
+      // A new user with the same id inherits nothing.
+      workos.putUser({ id: 'user_ada', email: 'ada@example.com' });
+      expect(await failure(signInWithPassword({ um }))).toMatchObject({ status: 400 });
     },
   ],
   [

@@ -90,11 +90,13 @@ export function authenticateRoutes(dependencies: AuthenticateDependencies): Rout
       operation: operationOf,
       needsApiKey: false,
       handle: (request) => {
-        const { body } = request;
+        const { body, authorization } = request;
+        // The SDK sends the API key in the header as well as in the body.
+        if (authorization !== undefined && authorization !== `Bearer ${apiKey}`) return apiError(401);
         if (!body) return oauthError(400, 'invalid_request', 'The body is neither JSON nor a form.');
-        if (body['client_id'] !== clientId) return oauthError(401, 'invalid_client', 'Invalid client ID.');
+        if (body['client_id'] !== clientId) return oauthError(400, 'invalid_client', 'Invalid client ID.');
         if (body['client_secret'] !== apiKey)
-          return oauthError(401, 'invalid_client', 'Invalid client secret.');
+          return oauthError(400, 'invalid_client', 'Invalid client secret.');
         const grantType = text(body['grant_type']) ?? '';
         const grant = Object.hasOwn(grants, grantType) ? grants[grantType] : undefined;
         if (grant) return grant(body);

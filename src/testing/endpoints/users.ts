@@ -1,6 +1,5 @@
 import type { Passwords } from '../state/credentials.js';
 import type { Directory, UserChanges } from '../state/directory.js';
-import type { Sessions } from '../state/sessions.js';
 import {
   apiError,
   empty,
@@ -17,12 +16,13 @@ import { userJson } from './json.js';
 
 export interface UsersDependencies {
   directory: Directory;
-  sessions: Sessions;
   passwords: Passwords;
+  /** Deletes a user and everything that belongs to the user. */
+  deleteUser: (id: string) => void;
 }
 
 /** @see https://workos.com/docs/reference/authkit/user */
-export function userRoutes({ directory, sessions, passwords }: UsersDependencies): Route[] {
+export function userRoutes({ directory, passwords, deleteUser }: UsersDependencies): Route[] {
   return [
     {
       on: 'GET /user_management/users',
@@ -96,8 +96,7 @@ export function userRoutes({ directory, sessions, passwords }: UsersDependencies
       operation: 'users',
       handle: (_, { id = '' }) => {
         if (!directory.getUser(id)) return notFound('User', id);
-        sessions.endAllOf(id);
-        directory.removeUser(id);
+        deleteUser(id);
         return empty(200);
       },
     },

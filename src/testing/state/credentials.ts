@@ -71,6 +71,7 @@ export interface Passwords {
   /** Notes that the application has sent a hash, which the test WorkOS cannot check a password against. */
   setHash: (userId: string) => void;
   check: (userId: string, password: string) => 'ok' | 'wrong' | 'hashed';
+  remove: (userId: string) => void;
   createReset: (user: { id: string; email: string }) => PasswordReset;
   findReset: (id: string) => PasswordReset | undefined;
   /** Consumes a reset token, and returns whose password it resets. */
@@ -87,8 +88,9 @@ export function createPasswords(now: () => number): Passwords {
     check: (userId, password) => {
       const known = passwords.get(userId);
       if (typeof known === 'object') return 'hashed';
-      return known === password ? 'ok' : 'wrong';
+      return known !== undefined && known === password ? 'ok' : 'wrong';
     },
+    remove: (userId) => void passwords.delete(userId),
     createReset: ({ id: userId, email }) => {
       const token = newSecret();
       const times = { createdAt: now(), expiresAt: now() + DAY };
