@@ -73,6 +73,7 @@ type Shared =
   | 'timeout'
   | 'returnTo'
   | 'returnToOrigins'
+  | 'trustedOrigins'
   | 'loginParams'
   | 'providers'
   | 'onError'

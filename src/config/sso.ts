@@ -27,6 +27,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   routes: true,
   returnTo: true,
   returnToOrigins: true,
+  trustedOrigins: true,
   signIn: true,
   loginParams: true,
   providers: true,
