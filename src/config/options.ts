@@ -116,6 +116,12 @@ export interface AuthKitOptions {
   apiKey?: string;
   /** `WORKOS_REDIRECT_URI`: the absolute URL of the callback, as registered with WorkOS. */
   redirectUri?: string;
+  /**
+   * Accepts http for `redirectUri`, `clientRedirectUris` and the WorkOS API at hosts other than this machine; default
+   * false. Cookies, codes and tokens then travel unencrypted, so use it only in a private network, such as that of
+   * Docker Compose.
+   */
+  allowInsecureHttp?: boolean;
   /** `WORKOS_COOKIE_PASSWORD`: at least 32 bytes; of several, the first seals and all of them open. */
   cookiePassword?: string | readonly string[];
   cookie?: {

@@ -64,6 +64,7 @@ type Shared =
   | 'clientId'
   | 'apiKey'
   | 'redirectUri'
+  | 'allowInsecureHttp'
   | 'cookiePassword'
   | 'cookie'
   | 'apiHostname'

@@ -24,7 +24,7 @@ function logged(): string[] {
 
 const good = {
   clientId: 'client_1',
-  apiKey: 'sk',
+  apiKey: 'sk_1',
   redirectUri: 'https://x.example/callback',
   cookiePassword: 'correct-horse-battery-staple-0123456789',
 };
