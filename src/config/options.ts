@@ -116,6 +116,12 @@ export interface AuthKitOptions {
   apiKey?: string;
   /** `WORKOS_REDIRECT_URI`: the absolute URL of the callback, as registered with WorkOS. */
   redirectUri?: string;
+  /**
+   * Accepts http for `redirectUri`, `clientRedirectUris` and the WorkOS API at hosts other than this machine; default
+   * false. Cookies, codes and tokens then travel unencrypted, so use it only in a private network, such as that of
+   * Docker Compose.
+   */
+  allowInsecureHttp?: boolean;
   /** `WORKOS_COOKIE_PASSWORD`: at least 32 bytes; of several, the first seals and all of them open. */
   cookiePassword?: string | readonly string[];
   cookie?: {
@@ -144,8 +150,16 @@ export interface AuthKitOptions {
   routes?: RouteOptions;
   /** Where to go after sign-in when the visitor came from nowhere, default `/`. */
   returnTo?: string;
-  /** Other origins that a `returnTo` may name. */
+  /**
+   * Other origins that a `returnTo` may point to, such as `https://docs.example.com`; default none. Pages of these
+   * origins get no other rights: see `trustedOrigins`.
+   */
   returnToOrigins?: readonly string[];
+  /**
+   * Other origins whose pages may act with the user's session cookie: open WebSockets, sign out and switch
+   * organizations; default none. Pages of the origin of `redirectUri` always may.
+   */
+  trustedOrigins?: readonly string[];
   /** Pinned for every sign-in: no query overrides what is set here. */
   signIn?: SignInOptions;
   /** Query parameters that the login route takes beside `returnTo` and `maxAge`; default all. */

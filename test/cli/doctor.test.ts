@@ -93,14 +93,14 @@ describe('the doctor', () => {
     ['nobody there', { env: { WORKOS_API_PORT: '9' } }, REDIRECT, 'problem', /keys: .*check the network/],
     [
       'http elsewhere',
-      {},
+      { options: { allowInsecureHttp: true } },
       'http://app.example.com/callback',
       'warning',
       /cookie: .*use https for app\.example/,
     ],
     [
       'http in production',
-      { env: { NODE_ENV: 'production' } },
+      { options: { allowInsecureHttp: true }, env: { NODE_ENV: 'production' } },
       'http://app.example.com/callback',
       'problem',
       /cookie: .*not Secure/,
@@ -163,7 +163,7 @@ describe('npx authkit-express', () => {
       const { PATH = '' } = process.env;
       execFile(
         process.execPath,
-        ['--import', 'tsx', join(ROOT, 'src/cli.ts'), ...args],
+        ['--import', 'tsx', join(ROOT, 'src/cli/index.ts'), ...args],
         { cwd: ROOT, env: { PATH, ...env } },
         (error, stdout, stderr) => {
           resolve({ status: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });

@@ -9,7 +9,7 @@ import { FRAMEWORKS, type Framework, type Handler } from '../support/frameworks.
 import { FETCH, send, type Reply } from '../support/browser.js';
 import { ADA, createTestApp, type TestAppOptions } from '../support/app.js';
 
-const APP = 'myapp://signed-in';
+const APP = 'com.example.app://signed-in';
 const SPA = 'https://spa.example.com/callback?from=login';
 
 const newVerifier = () => randomBytes(32).toString('base64url');
@@ -61,7 +61,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     const { redirected, redeem, browser, origin, workos } = await native(framework);
     const verifier = newVerifier();
     const away = await redirected(verifier);
-    expect(away.headers.location).toMatch(/^myapp:\/\/signed-in\?code=Fe26.*&state=xyz$/);
+    expect(away.headers.location).toMatch(/^com\.example\.app:\/\/signed-in\?code=Fe26.*&state=xyz$/);
     expect(away.headers.location!.length).toBeLessThan(2000);
     expect(await browser.cookieNames(origin)).toEqual([]);
     expect(workos.callsTo('code')).toEqual([]);
@@ -108,9 +108,9 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
   test('a redirectTo that is not exactly a listed one gets no code, and neither does an invalid challenge', async () => {
     const { open, browser, origin } = await native(framework);
     const foreign = [
-      'myapp://signed-in/',
-      'myapp://evil',
-      'otherapp://signed-in',
+      'com.example.app://signed-in/',
+      'com.example.app://evil',
+      'com.example.other://signed-in',
       `${origin}/open`,
       '/open',
       '//evil',

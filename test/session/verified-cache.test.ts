@@ -95,7 +95,7 @@ test('`sessionMemory` is false or a size that makes sense', () => {
     clientId: 'client_1',
     apiKey: 'sk_1',
     redirectUri: 'http://localhost:3000/callback',
-    cookiePassword: 'a-password-for-tests-and-for-nothing-else',
+    cookiePassword: 'correct-horse-battery-staple-0123456789',
   };
   const bytes = (sessionMemory: unknown) =>
     resolveConfig({ ...given, ...(sessionMemory === undefined ? {} : { sessionMemory }) } as never, {})
