@@ -122,15 +122,17 @@ export function createSSOAuthenticator(config: SSOConfig): {
   const ttl = config.sessionLifetime * 1000;
   const ended = expiringMap<true>({ max: MAX_ENDED, ttl, now });
   const isLive = (session: Session) => !ended.has(idOf(session));
+  const authenticate = (values: readonly string[]): Authentication => {
+    if (values.length === 0) return NONE;
+    const active = first(values);
+    if (!active) return { kind: 'anonymous', reason: 'invalid' };
+    if (!isLive(active.session)) return { kind: 'anonymous', reason: 'ended' };
+    return now() / 1000 < active.claims.exp ? active : { kind: 'anonymous', reason: 'expired' };
+  };
   return {
     authenticator: {
-      authenticate(values) {
-        if (values.length === 0) return NONE;
-        const active = first(values);
-        if (!active) return { kind: 'anonymous', reason: 'invalid' };
-        if (!isLive(active.session)) return { kind: 'anonymous', reason: 'ended' };
-        return now() / 1000 < active.claims.exp ? active : { kind: 'anonymous', reason: 'expired' };
-      },
+      cached: authenticate,
+      authenticate: (values) => Promise.resolve(authenticate(values)),
       // There are no tokens to renew.
       refresh: () => Promise.resolve({ kind: 'anonymous', reason: 'expired' }),
       isLive,
