@@ -99,7 +99,8 @@ function setSessionCookie(
     return result;
   }
   try {
-    const isLive = () => result.kind !== 'authenticated' || authenticator.isLive(result.session);
+    const session = result.sealedSession ?? (result.kind === 'authenticated' ? result.session : undefined);
+    const isLive = () => !session || authenticator.isLive(session);
     cookies.setSession(req, res, result.sealed as string, isLive);
     return result;
   } catch (error) {
@@ -184,7 +185,9 @@ export function createAuthenticateRequest(parts: Instance): AuthenticateRequest 
     const opened = list.find((requestAuth) => requestAuth.instance === parts);
     if (opened) return opened;
     const stop = config.serverTiming ? startTimer(res, 'authkit-session') : undefined;
-    const pending = authenticator.authenticate(cookies.sessionValues(req), () => canSetCookie(res));
+    const values = cookies.sessionValues(req);
+    const pending =
+      authenticator.cached(values) ?? authenticator.authenticate(values, () => canSetCookie(res));
     if (pending instanceof Promise) void pending.then(stop, stop);
     else stop?.();
     const requestAuth = new RequestAuth(parts, req, res, pending);

@@ -90,7 +90,7 @@ const DEFAULTS: InstanceDefaults<SignInOptions> = {
   parameters: authKitParameters,
 };
 
-const MEMORY_BYTES = 32 * 1_048_576;
+const MEMORY_BYTES = 16 * 1_048_576;
 
 /** With less, most sessions are evicted before their next request. */
 const LEAST_BYTES = 1_048_576;
