@@ -13,18 +13,19 @@ export type {
   SSOSignInResult,
   SSOSignInUrlOptions,
 } from './config/sso-options.js';
-export type { SSOProfile } from './session/sealed-session.js';
+export type { SSOProfile } from './session/sso-session.js';
 export type { AuthKit } from './authkit/index.js';
 export type {
   ApiKeyAuth,
   Auth,
-  AuthType as Credential,
+  AuthType,
   BearerAuth,
   MachineAuth,
-  Principal as Caller,
+  Principal,
   SessionAuth,
   SignedIn,
   SignedOut,
+  SSOAuth,
 } from './auth/principal.js';
 export type { Claims, CustomClaims, TokenClaims } from './workos/access-token.js';
 export type { AuthKitErrorCode } from './errors.js';
@@ -40,7 +41,7 @@ export type { Store } from './stores/index.js';
 export type {
   AuthKitOptions,
   ErrorContext,
-  OnSuccessResult as SignInDecision,
+  OnSuccessResult,
   SessionRefreshResult,
   SignInOptions,
   SignInResult,

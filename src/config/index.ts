@@ -27,6 +27,8 @@ export interface AuthKitConfig extends Config {
   readonly storage: StoreConfig;
   /** Of remembered sessions; 0 for none. */
   readonly memoryBytes: number;
+  /** `WORKOS_WEBHOOK_SECRET` */
+  readonly webhookSecret: string | undefined;
   readonly hooks: Readonly<Hooks>;
 }
 
@@ -45,6 +47,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   timeout: true,
   routes: true,
   returnTo: true,
+  postLogoutReturnTo: true,
   returnToOrigins: true,
   signIn: true,
   loginParams: true,
@@ -98,6 +101,7 @@ export function resolveConfig(options: AuthKitOptions, env: NodeJS.ProcessEnv): 
     signUp: signUpRules(options.signUp, problems),
     storage: storage(options.store, options.session, problems),
     memoryBytes: memoryBytes(options.sessionMemory, problems),
+    webhookSecret: variable(env, 'WORKOS_WEBHOOK_SECRET'),
     hooks: Object.freeze({ ...own, onError }) as Hooks,
   };
   throwAll(problems.list);
@@ -129,6 +133,8 @@ export interface Config {
   readonly routes: Routes;
   /** Default of `returnTo`, already safe. */
   readonly returnTo: string;
+  /** Where to go after a sign-out, already safe. */
+  readonly postLogoutReturnTo: string | undefined;
   readonly returnToRules: ReturnToRules;
   readonly login: LoginRules;
   readonly signIn: object;
@@ -175,6 +181,7 @@ export function common<SignIn extends object>(
     timeout: timeout(options.timeout, problems),
     routes,
     returnTo: defaultReturnTo(options.returnTo, rules, problems),
+    postLogoutReturnTo: postLogoutReturnTo(options.postLogoutReturnTo, rules, problems),
     returnToRules: rules,
     login: loginRules(options, defaults.parameters.names, problems),
     signIn: pinned(options.signIn, defaults.parameters, problems),
@@ -230,12 +237,15 @@ function returnToRules(value: unknown, redirect: URL, routes: Routes, problems: 
     .filter((route) => route !== undefined)
     .flatMap((route) => [route.public, route.mounted]);
   // Mounted at the root, the router answers below the prefix of the redirect URI and without it.
-  const login = routes.login ? [`${routes.login.public}/`, `${routes.login.mounted}/`] : [];
+  const below = [routes.login, routes.connect].flatMap((route) =>
+    route ? [`${route.public}/`, `${route.mounted}/`] : [],
+  );
   return Object.freeze({
     origin: redirect.origin,
     origins: Array.isArray(origins) ? [...(origins as string[])] : [],
-    // The callback too where the application keeps its own route: its query holds a code. `/login/google` is a sign-in.
-    ownPaths: [...new Set([...routed, redirect.pathname, ...login])],
+    // The callback too where the application keeps its own route: its query holds a code. `/login/google` is a
+    // sign-in, and `/connect/github` links an account.
+    ownPaths: [...new Set([...routed, redirect.pathname, ...below])],
   });
 }
 
@@ -244,6 +254,13 @@ function defaultReturnTo(value: unknown, rules: ReturnToRules, problems: Problem
   if (safe === undefined)
     problems.add('returnTo must be a path of this application or a URL of a listed origin');
   return safe ?? '/';
+}
+
+function postLogoutReturnTo(value: unknown, rules: ReturnToRules, problems: Problems): string | undefined {
+  const safe = value === undefined ? undefined : safeReturnTo(value, rules);
+  if (value !== undefined && safe === undefined)
+    problems.add('postLogoutReturnTo must be a path of this application or a URL of a listed origin');
+  return safe;
 }
 
 /** Where processes meet, and where sessions are kept. */

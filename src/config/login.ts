@@ -17,6 +17,8 @@ export interface SignUpRules {
   readonly roles: readonly string[];
   readonly defaultRole: string | undefined;
   readonly save: boolean;
+  /** Keys of `metadata` that are saved from a link. */
+  readonly metadata: readonly string[];
 }
 
 /** What guards themselves put into a link to the login route. */
@@ -74,16 +76,27 @@ function isClientUri(uri: string): boolean {
 
 export function signUpRules(value: unknown, problems: Problems): SignUpRules {
   const given = value ?? {};
-  if (!isRecord(given)) problems.add('signUp must be an object: { roles, defaultRole, save }');
+  if (!isRecord(given)) problems.add('signUp must be an object: { roles, defaultRole, save, metadata }');
   const options = isRecord(given) ? given : {};
-  problems.unknownKeys('signUp option', options, { roles: true, defaultRole: true, save: true });
+  problems.unknownKeys('signUp option', options, {
+    roles: true,
+    defaultRole: true,
+    save: true,
+    metadata: true,
+  });
   const roles = texts('signUp.roles', options['roles'], [], problems);
+  const metadata = texts('signUp.metadata', options['metadata'], [], problems);
   const { defaultRole, save = false } = options;
   if (!roles.every((role) => SLUG.test(role))) problems.add('signUp.roles must be slugs of roles');
   if (defaultRole !== undefined && !roles.includes(defaultRole as string))
     problems.add('signUp.defaultRole must be one of signUp.roles');
   if (typeof save !== 'boolean') problems.add('signUp.save must be true or false');
-  return Object.freeze({ roles, defaultRole: defaultRole as string | undefined, save: save === true });
+  return Object.freeze({
+    roles,
+    defaultRole: defaultRole as string | undefined,
+    save: save === true,
+    metadata: Object.freeze([...metadata]),
+  });
 }
 
 function texts(

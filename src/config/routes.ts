@@ -1,5 +1,6 @@
 import type { AuthKitOptions } from './options.js';
 import type { Problems } from './problems.js';
+import { providerNamed } from './providers.js';
 
 /** Where our routes are: below the mount point, and as browsers see them. */
 export interface Routes {
@@ -56,7 +57,7 @@ export function parseRoutes(
     const path = paths[name];
     return isPath(path) ? { mounted: path, public: prefix + path } : undefined;
   };
-  return {
+  const routes = {
     login: route('login'),
     callback: route('callback'),
     logout: route('logout'),
@@ -65,6 +66,53 @@ export function parseRoutes(
     connect: route('connect'),
     switchOrganization: route('switchOrganization'),
   };
+  checkCollisions(routes, problems);
+  return routes;
+}
+
+/** What each route answers: a method and, for `/login/:provider` and `/connect/:slug`, everything one level below. */
+const METHODS: Readonly<Record<keyof Routes, readonly string[]>> = {
+  login: ['GET'],
+  callback: ['GET'],
+  logout: ['GET', 'POST'],
+  signUp: ['GET'],
+  token: ['POST'],
+  connect: ['GET below'],
+  switchOrganization: ['POST'],
+};
+
+/** Two routes at one path: only one of them would ever respond. */
+function checkCollisions(routes: Routes, problems: Problems): void {
+  const taken = new Map<string, keyof Routes>();
+  for (const name of Object.keys(METHODS) as (keyof Routes)[]) {
+    const route = routes[name];
+    if (!route) continue;
+    const methods = name === 'login' ? [...METHODS.login, 'GET below'] : METHODS[name];
+    const keys = [...new Set([route.mounted, route.public])].flatMap((path) =>
+      methods.map((method) => `${method} ${path.toLowerCase()}`),
+    );
+    const other = keys.map((key) => taken.get(key)).find((found) => found !== undefined);
+    if (other !== undefined)
+      problems.add(
+        `routes.${name} (${route.mounted}) is also the path of routes.${other}: change one of them`,
+      );
+    for (const key of keys) taken.set(key, name);
+    checkProviderPath(name, route, routes, problems);
+  }
+}
+
+/** A route below the login route must not be named like a provider: `/login/google` signs in with Google. */
+function checkProviderPath(name: keyof Routes, route: Route, { login }: Routes, problems: Problems): void {
+  if (!login || name === 'login' || !METHODS[name].includes('GET')) return;
+  for (const below of [`${login.mounted}/`, `${login.public}/`]) {
+    const last = route.mounted.slice(below.length);
+    if (!route.mounted.toLowerCase().startsWith(below.toLowerCase()) || last.includes('/')) continue;
+    if (providerNamed(last) === undefined) continue;
+    problems.add(
+      `routes.${name} (${route.mounted}) is also the sign-in with ${last}: change it, e.g. '${route.mounted}-page'`,
+    );
+    return;
+  }
 }
 
 const ROUTES: Readonly<Record<keyof Routes, true>> = {

@@ -1,5 +1,14 @@
+import type { Store } from '../stores/index.js';
 import { ssoParameters } from './authorization-parameters.js';
-import { assertOptions, common, type Config, hooks, type InstanceDefaults, throwAll } from './index.js';
+import {
+  assertOptions,
+  common,
+  type Config,
+  hooks,
+  type InstanceDefaults,
+  storage,
+  throwAll,
+} from './index.js';
 import { Problems } from './problems.js';
 import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
 
@@ -9,6 +18,8 @@ export interface SSOConfig extends Config {
   /** Seconds. */
   readonly sessionLifetime: number;
   readonly acceptIdPInitiated: boolean;
+  /** Where processes share which sessions were signed out. */
+  readonly store: Store | undefined;
   readonly hooks: Readonly<Pick<SSOOptions, 'onSuccess' | 'onError'>>;
 }
 
@@ -26,6 +37,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   timeout: true,
   routes: true,
   returnTo: true,
+  postLogoutReturnTo: true,
   returnToOrigins: true,
   signIn: true,
   loginParams: true,
@@ -35,6 +47,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   onSuccess: true,
   onError: true,
   serverTiming: true,
+  store: true,
   now: true,
 };
 
@@ -76,6 +89,7 @@ export function resolveSSOConfig(options: SSOOptions, env: NodeJS.ProcessEnv): S
     ...common(options, env, DEFAULTS, problems),
     sessionLifetime,
     acceptIdPInitiated,
+    store: storage(options.store, undefined, problems).store,
     hooks: Object.freeze({ onSuccess, onError }) as SSOConfig['hooks'],
   };
   throwAll(problems.list);

@@ -25,6 +25,8 @@ export interface RevocationOptions {
   store: SignedStore | undefined;
   /** Milliseconds since the epoch. */
   now: () => number;
+  /** How long an ended session stays ended, in milliseconds; default a day. */
+  endedFor?: number;
 }
 
 /** What happened to a person, in milliseconds since the epoch. */
@@ -48,8 +50,8 @@ const TRIES = 5;
 
 const UNMARKED: UserMark = { endedBefore: 0, changedAt: 0 };
 
-export function createRevocation({ store, now }: RevocationOptions): Revocation {
-  const known = createKnown(now);
+export function createRevocation({ store, now, endedFor = ENDED_FOR }: RevocationOptions): Revocation {
+  const known = createKnown(now, endedFor);
   const check = store && createCheck(store, known);
   const mark = async (userId: string, added: UserMark) => {
     known.mark(userId, added);
@@ -65,7 +67,7 @@ export function createRevocation({ store, now }: RevocationOptions): Revocation 
     isEndedHere: (identity) => known.status(identity) === 'revoked',
     async endSession(sessionId) {
       known.end(sessionId);
-      return store ? (await store.put('ended', sessionId, 'ended', ENDED_FOR)) === 'ok' : true;
+      return store ? (await store.put('ended', sessionId, 'ended', endedFor)) === 'ok' : true;
     },
     endUser: (userId, before) => mark(userId, { ...UNMARKED, endedBefore: before }),
     changeUser: (userId) => mark(userId, { ...UNMARKED, changedAt: now() }),
@@ -73,8 +75,8 @@ export function createRevocation({ store, now }: RevocationOptions): Revocation 
 }
 
 /** What this process knows. */
-function createKnown(now: () => number) {
-  const lasting = { max: MAX_KNOWN, ttl: ENDED_FOR, ttlResolution: 0, perf: { now } };
+function createKnown(now: () => number, endedFor: number) {
+  const lasting = { max: MAX_KNOWN, ttl: endedFor, ttlResolution: 0, perf: { now } };
   const ended = new LRUCache<string, true>(lasting);
   const marks = new LRUCache<string, UserMark>(lasting);
   return {

@@ -225,7 +225,7 @@ test('tokens do not leak by being printed', async () => {
           JSON.stringify({ ...auth }),
           inspect(req, { depth: 3 }),
         );
-        token = auth.accessToken;
+        token = auth.type === 'session' ? auth.accessToken : '';
         res.end();
       });
     },

@@ -133,7 +133,7 @@ test('T15 what is printed of req.auth and req.user holds no token', async () => 
         const { user } = req as { user?: object };
         for (const value of [auth, user, { ...auth }])
           printed.push(JSON.stringify(value), inspect(value, { depth: 9 }));
-        token = auth.accessToken;
+        token = auth.type === 'session' ? auth.accessToken : '';
         res.end();
       });
     },

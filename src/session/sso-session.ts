@@ -1,0 +1,103 @@
+import type { Profile, User } from '@workos-inc/node';
+import { randomUUID } from 'node:crypto';
+import { isRecord } from '../config/problems.js';
+import { open, seal } from './seal.js';
+
+/** A user in the words of their identity provider, without the raw attributes, which can be of any size. */
+export type SSOProfile = Readonly<Omit<Profile<Record<string, unknown>>, 'rawAttributes'>>;
+
+/** What the cookie of an SSO session holds. WorkOS keeps no session for it, so there are no tokens. */
+export interface SSOSession {
+  readonly id: string;
+  readonly profile: SSOProfile;
+  /** Seconds since the epoch, as `expiresAt`. */
+  readonly signedInAt: number;
+  readonly expiresAt: number;
+  /** What `onSuccess` returned as `data`. */
+  readonly data?: unknown;
+}
+
+/** An SSO session that was opened, has not expired and was not signed out. */
+export interface VerifiedSSOSession {
+  readonly kind: 'sso';
+  readonly session: SSOSession;
+}
+
+/** What a sealed SSO session is bound to. */
+interface SSOSessionBinding {
+  readonly clientId: string;
+  readonly cookiePasswords: readonly [string, ...string[]];
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** Distinguishes an SSO session from every other sealed value, such as a session of `authkit()`. */
+const PURPOSE = 'sso-session';
+
+/** @param lifetime In seconds. */
+export function newSSOSession(
+  { rawAttributes: _, ...profile }: Profile<Record<string, unknown>>,
+  data: unknown,
+  now: number,
+  lifetime: number,
+): SSOSession {
+  const signedInAt = Math.floor(now / 1000);
+  const times = { signedInAt, expiresAt: signedInAt + lifetime };
+  return { id: `sso_${randomUUID()}`, profile, ...times, ...(data === undefined ? {} : { data }) };
+}
+
+export function sealSSOSession(
+  session: SSOSession,
+  { clientId, cookiePasswords }: SSOSessionBinding,
+): Promise<string> {
+  // Through JSON, because iron seals plain data only.
+  const plain = JSON.parse(JSON.stringify({ purpose: PURPOSE, clientId, ...session })) as object;
+  return seal(plain, cookiePasswords[0]);
+}
+
+/** Opens a session of this client, whether or not it has expired. Anything else is `undefined`. */
+export function openSSOSession(
+  sealed: string,
+  { clientId, cookiePasswords, now }: SSOSessionBinding,
+): SSOSession | undefined {
+  const payload = open(sealed, cookiePasswords, now());
+  if (!isRecord(payload) || payload['purpose'] !== PURPOSE || payload['clientId'] !== clientId)
+    return undefined;
+  const { id, profile, signedInAt, expiresAt, data } = payload;
+  if (typeof id !== 'string' || !isRecord(profile) || typeof profile['id'] !== 'string') return undefined;
+  if (typeof signedInAt !== 'number' || typeof expiresAt !== 'number') return undefined;
+  return {
+    id,
+    profile: profile as unknown as SSOProfile,
+    signedInAt,
+    expiresAt,
+    ...(data === undefined ? {} : { data }),
+  };
+}
+
+/**
+ * A profile in the form of a WorkOS user, with the ID of the profile, because the SSO API knows no users.
+ * `emailVerified` is false because WorkOS does not report it.
+ *
+ * @param signedInAt In seconds since the epoch.
+ */
+export function toUser(profile: SSOProfile, signedInAt: number): User {
+  const at = new Date(signedInAt * 1000).toISOString();
+  const { id, email, idpId, firstName = null, lastName = null, name = null } = profile;
+  return {
+    object: 'user',
+    id,
+    email,
+    emailVerified: false,
+    name,
+    firstName,
+    lastName,
+    profilePictureUrl: null,
+    lastSignInAt: at,
+    locale: null,
+    createdAt: at,
+    updatedAt: at,
+    externalId: idpId,
+    metadata: {},
+  };
+}

@@ -1,0 +1,77 @@
+import { LRUCache } from 'lru-cache';
+import type { SessionAuthenticator, SessionResult } from '../auth/request-auth.js';
+import type { SSOConfig } from '../config/sso.js';
+import { after } from '../deadline.js';
+import type { EndSessions } from '../routes/logout.js';
+import type { Revocation } from '../session/revocation.js';
+import type { SessionIdentity } from '../session/sealed-session.js';
+import { openSSOSession, type SSOSession, type VerifiedSSOSession } from '../session/sso-session.js';
+
+/** Of cached sessions, in bytes. */
+const MAX_CACHE_BYTES = 8 * 1_048_576;
+
+const NONE: SessionResult = Object.freeze({ kind: 'anonymous', reason: 'none' });
+
+/** Authenticates the session cookies of `sso()`, and ends their sessions. WorkOS is not called for either. */
+export function createSSOSessions(
+  config: SSOConfig,
+  revocation: Revocation,
+): { authenticator: SessionAuthenticator; endSessions: EndSessions } {
+  const { now } = config;
+  const openCached = createSessionCache(config);
+
+  /** Of the values that a cookie may have, the first that is signed in, else the reason of the last. */
+  const authenticate = (
+    values: readonly string[],
+    otherwise: SessionResult,
+  ): SessionResult | Promise<SessionResult> => {
+    const [value, ...others] = values;
+    if (value === undefined) return otherwise;
+    const verified = openCached(value);
+    if (!verified) return authenticate(others, otherwise);
+    if (now() / 1000 >= verified.session.expiresAt)
+      return authenticate(others, { kind: 'anonymous', reason: 'expired' });
+    return after(revocation.status(identityOf(verified.session)), (status) =>
+      status === 'revoked' ? authenticate(others, { kind: 'anonymous', reason: 'ended' }) : verified,
+    );
+  };
+
+  return {
+    authenticator: {
+      authenticate: (values) =>
+        values.length === 0 ? NONE : authenticate(values, { kind: 'anonymous', reason: 'invalid' }),
+    },
+    async endSessions(values) {
+      const sessions = values.map(openCached).flatMap((verified) => (verified ? [verified.session] : []));
+      await Promise.all(sessions.map(({ id }) => revocation.endSession(id)));
+      const [first] = sessions;
+      return first && { sessionId: first.id, user: userOf(first) };
+    },
+  };
+}
+
+function userOf({ profile }: SSOSession) {
+  return { id: profile.id, organizationId: profile.organizationId };
+}
+
+/** An SSO session is revoked by its own ID. */
+function identityOf({ id, profile, signedInAt }: SSOSession): SessionIdentity {
+  return { sessionId: id, userId: profile.id, issuedAt: signedInAt };
+}
+
+/** Opens cookie values. Opened sessions are cached by value, expired ones too, so that most requests decrypt nothing. */
+function createSessionCache(config: SSOConfig) {
+  const cache = new LRUCache<string, VerifiedSSOSession>({
+    maxSize: MAX_CACHE_BYTES,
+    sizeCalculation: (_, value) => value.length * 4 + 512,
+  });
+  return (value: string): VerifiedSSOSession | undefined => {
+    const cached = cache.get(value);
+    if (cached) return cached;
+    const session = openSSOSession(value, config);
+    if (!session) return undefined;
+    const verified: VerifiedSSOSession = { kind: 'sso', session };
+    cache.set(value, verified);
+    return verified;
+  };
+}
