@@ -49,6 +49,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   returnTo: true,
   postLogoutReturnTo: true,
   returnToOrigins: true,
+  trustedOrigins: true,
   signIn: true,
   loginParams: true,
   providers: true,
@@ -136,6 +137,8 @@ export interface Config {
   /** Where to go after a sign-out, already safe. */
   readonly postLogoutReturnTo: string | undefined;
   readonly returnToRules: ReturnToRules;
+  /** Origins besides that of `redirectUri` whose pages may act with the user's session cookie. */
+  readonly trustedOrigins: readonly string[];
   readonly login: LoginRules;
   readonly signIn: object;
   readonly hooks: Readonly<Pick<AuthKitOptions, 'onError'>>;
@@ -183,6 +186,7 @@ export function common<SignIn extends object>(
     returnTo: defaultReturnTo(options.returnTo, rules, problems),
     postLogoutReturnTo: postLogoutReturnTo(options.postLogoutReturnTo, rules, problems),
     returnToRules: rules,
+    trustedOrigins: originList('trustedOrigins', options.trustedOrigins, problems),
     login: loginRules(options, defaults.parameters.names, problems),
     signIn: pinned(options.signIn, defaults.parameters, problems),
     hooks: Object.freeze(options.onError ? { onError: options.onError } : {}),
@@ -223,16 +227,25 @@ function serverTiming(value: unknown, problems: Problems): boolean {
   return value === true;
 }
 
-function returnToRules(value: unknown, redirect: URL, routes: Routes, problems: Problems): ReturnToRules {
+function originList(name: string, value: unknown, problems: Problems): readonly string[] {
   const origins = value ?? [];
-  const isOrigin = (origin: unknown) =>
-    typeof origin === 'string' &&
-    URL.canParse(origin) &&
-    new URL(origin).origin === origin &&
-    origin !== 'null';
-  if (!Array.isArray(origins) || !origins.every(isOrigin)) {
-    problems.add('returnToOrigins must be a list of origins, such as ["https://admin.example.com"]');
-  }
+  if (Array.isArray(origins) && origins.every(isOrigin)) return Object.freeze([...origins]);
+  problems.add(`${name} must be a list of origins, such as ["https://admin.example.com"]`);
+  return Object.freeze([]);
+}
+
+/** An origin as browsers send it (RFC 6454 section 6.2): scheme, host and a port that is not the default. */
+function isOrigin(value: unknown): value is string {
+  return (
+    typeof value === 'string' &&
+    value !== 'null' &&
+    !value.includes('*') &&
+    URL.canParse(value) &&
+    new URL(value).origin === value
+  );
+}
+
+function returnToRules(value: unknown, redirect: URL, routes: Routes, problems: Problems): ReturnToRules {
   const routed = Object.values(routes as unknown as Record<string, Routes['login']>)
     .filter((route) => route !== undefined)
     .flatMap((route) => [route.public, route.mounted]);
@@ -242,7 +255,7 @@ function returnToRules(value: unknown, redirect: URL, routes: Routes, problems: 
   );
   return Object.freeze({
     origin: redirect.origin,
-    origins: Array.isArray(origins) ? [...(origins as string[])] : [],
+    origins: originList('returnToOrigins', value, problems),
     // The callback too where the application keeps its own route: its query holds a code. `/login/google` is a
     // sign-in, and `/connect/github` links an account.
     ownPaths: [...new Set([...routed, redirect.pathname, ...below])],

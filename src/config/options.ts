@@ -149,8 +149,16 @@ export interface AuthKitOptions {
   returnTo?: string;
   /** Where to go after a sign-out without a `returnTo`; default: where the WorkOS dashboard says. */
   postLogoutReturnTo?: string;
-  /** Other origins that a `returnTo` may name. */
+  /**
+   * Other origins that a `returnTo` may point to, such as `https://docs.example.com`; default none. Pages of these
+   * origins get no other rights: see `trustedOrigins`.
+   */
   returnToOrigins?: readonly string[];
+  /**
+   * Other origins whose pages may act with the user's session cookie: open WebSockets, sign out and switch
+   * organizations; default none. Pages of the origin of `redirectUri` always may.
+   */
+  trustedOrigins?: readonly string[];
   /** Pinned for every sign-in: no query overrides what is set here. */
   signIn?: SignInOptions;
   /** Query parameters that the login route takes beside `returnTo` and `maxAge`; default all. */

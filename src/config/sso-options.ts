@@ -75,6 +75,7 @@ type Shared =
   | 'returnTo'
   | 'postLogoutReturnTo'
   | 'returnToOrigins'
+  | 'trustedOrigins'
   | 'loginParams'
   | 'providers'
   | 'onError'

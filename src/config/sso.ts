@@ -39,6 +39,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   returnTo: true,
   postLogoutReturnTo: true,
   returnToOrigins: true,
+  trustedOrigins: true,
   signIn: true,
   loginParams: true,
   providers: true,

@@ -172,11 +172,11 @@ function hasSession(req: Request, cookies: Cookies): boolean {
  */
 function checkLogout(
   req: Request,
-  { returnToRules: { origin, origins } }: Config,
+  { returnToRules, trustedOrigins }: Config,
 ): 'allowed' | 'confirm' | 'prefetch' | 'nothing' {
   if (req.method === 'HEAD') return 'nothing';
   if (req.method !== 'GET') {
-    if (isCrossSite(req, origin, origins))
+    if (isCrossSite(req, returnToRules.origin, trustedOrigins))
       throw new AuthKitError('forbidden', 'a sign-out must be requested by a page of this application');
     return 'allowed';
   }

@@ -91,8 +91,8 @@ interface SwitchParameters {
 }
 
 /** @throws {AuthKitError} `forbidden` for a request from another site, `invalid_request` without an organization. */
-function parametersOf(req: Request, { returnTo, returnToRules }: Config): SwitchParameters {
-  if (isCrossSite(req, returnToRules.origin, returnToRules.origins))
+function parametersOf(req: Request, { returnTo, returnToRules, trustedOrigins }: Config): SwitchParameters {
+  if (isCrossSite(req, returnToRules.origin, trustedOrigins))
     throw new AuthKitError('forbidden', 'a switch must be requested by a page of this application');
   const organizationId = parameter(req, 'organizationId', 'organization_id');
   if (organizationId === undefined || !/^[\w-]{1,128}$/.test(organizationId))
