@@ -142,9 +142,12 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   });
 
   // Routes.
-  const { logoutUrl } = workos;
-  const { revokeSession } = management;
-  const endBearerSession = createEndBearerSession({ config, bearerVerifiers, revokeSession, logoutUrl });
+  const endBearerSession = createEndBearerSession({
+    config,
+    bearerVerifiers,
+    revokeSession: (sessionId) => management.revokeSession(sessionId),
+    logoutUrl: workos.logoutUrl,
+  });
   const getSignInUrl = createGetSignInUrl({ config, startSignIn });
   const router = createAuthRouter(config, authenticateRequest, {
     login: createLogin(login),

@@ -1,15 +1,19 @@
-import { LRUCache } from 'lru-cache';
-import { createHash } from 'node:crypto';
-import type { AuthKitConfig, Config } from '../config/index.js';
-import { isRecord } from '../config/problems.js';
+import type { AuthKitConfig } from '../config/index.js';
 import { AuthKitError, isUnfinished } from '../errors.js';
+import { expiringMap } from '../expiring-map.js';
 import { readFields } from '../http/body.js';
 import type { Handler, Request, Response } from '../http/middleware.js';
 import { header } from '../http/request.js';
 import { json, vary } from '../http/response.js';
 import type { Authenticator } from '../session/authenticate.js';
-import { open, seal } from '../session/seal.js';
+import {
+  openPayload,
+  type PayloadBinding,
+  type PayloadPurpose,
+  sealPayload,
+} from '../session/sealed-payload.js';
 import type { Session } from '../session/sealed-session.js';
+import { sha256 } from '../sha256.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import type { ExchangeCode } from './code-exchange.js';
 import { codeChallenge, isSame, type Transaction } from './transaction.js';
@@ -70,15 +74,10 @@ function grantSession(
  */
 function createRedeemCode({ config, exchangeCode }: TokenDependencies): RedeemCode {
   const { now } = config;
-  const spent = new LRUCache<string, true>({
-    max: MAX_CODES,
-    ttl: CODE_LIFETIME,
-    ttlResolution: 0,
-    perf: { now },
-  });
+  const spent = expiringMap<true>({ max: MAX_CODES, ttl: CODE_LIFETIME, now });
   return async (fields, req, res) => {
     const sealed = fields.get('code') ?? '';
-    const key = createHash('sha256').update(sealed).digest('base64url');
+    const key = sha256(sealed);
     const opened = spent.has(key) ? undefined : openClientCode(sealed, config);
     if (!opened) throw invalidGrant('the code is unknown, has been used, or has expired');
     spent.set(key, true);
@@ -151,16 +150,17 @@ function invalidGrant(message: string, cause?: AuthKitError): AuthKitError {
 /** In milliseconds. RFC 6749 section 4.1.2 recommends a short lifetime; a client redeems its code at once. */
 export const CODE_LIFETIME = 60_000;
 
-const CODE_PURPOSE = 'client-code';
+const CLIENT_CODE: PayloadPurpose = {
+  name: 'client-code',
+  isBoundToRedirectUri: true,
+  lifetime: CODE_LIFETIME,
+};
 
 /** What a client's code contains: the code of WorkOS, which is exchanged when the client redeems its own. */
 export interface ClientCode {
   readonly code: string;
   readonly transaction: Transaction;
 }
-
-/** What a code is bound to. */
-type CodeBinding = Pick<Config, 'clientId' | 'redirectUri' | 'cookiePasswords' | 'now'>;
 
 /**
  * The redirect URI of a client, with a code or an error (RFC 6749 section 4.1.2).
@@ -171,19 +171,12 @@ type CodeBinding = Pick<Config, 'clientId' | 'redirectUri' | 'cookiePasswords' |
 export async function clientUrl(
   codeOrError: string | AuthKitError,
   transaction: Transaction,
-  { clientId, redirectUri, cookiePasswords, now }: CodeBinding,
+  binding: PayloadBinding,
 ): Promise<string> {
   const url = new URL(transaction.returnTo);
   if (typeof codeOrError === 'string') {
-    const payload = {
-      purpose: CODE_PURPOSE,
-      clientId,
-      redirectUri,
-      issuedAt: now(),
-      code: codeOrError,
-      transaction,
-    };
-    url.searchParams.set('code', await seal(payload, cookiePasswords[0]));
+    const code = await sealPayload(CLIENT_CODE, binding, { code: codeOrError, transaction });
+    url.searchParams.set('code', code);
   } else {
     url.searchParams.set('error', codeOrError.code);
   }
@@ -191,41 +184,21 @@ export async function clientUrl(
   return url.href;
 }
 
-/** Opens a code of this instance that has not expired. Anything else is `undefined`. */
-export function openClientCode(
-  sealed: string,
-  { clientId, redirectUri, cookiePasswords, now }: CodeBinding,
-): ClientCode | undefined {
-  const payload = open(sealed, cookiePasswords, now()) as
-    Readonly<Record<string, unknown>> | null | undefined;
-  if (payload?.['purpose'] !== CODE_PURPOSE) return undefined;
-  if (payload['clientId'] !== clientId || payload['redirectUri'] !== redirectUri) return undefined;
-  const { issuedAt } = payload;
-  if (typeof issuedAt !== 'number' || now() - issuedAt >= CODE_LIFETIME) return undefined;
-  return payload as unknown as ClientCode;
+/** Opens a code that this instance issued less than a minute ago. Anything else is `undefined`. */
+export function openClientCode(sealed: string, binding: PayloadBinding): ClientCode | undefined {
+  return openPayload(CLIENT_CODE, binding, sealed) as ClientCode | undefined;
 }
 
-const SESSION_PURPOSE = 'client-session';
+/**
+ * The refresh token of a native or single-page client is its session, sealed. A session cookie is not accepted as one,
+ * nor the reverse.
+ */
+const CLIENT_SESSION: PayloadPurpose = { name: 'client-session', isBoundToRedirectUri: false };
 
-/** What the session of a client is bound to. */
-type SessionBinding = Pick<Config, 'clientId' | 'cookiePasswords' | 'now'>;
-
-/** The session of a native or single-page client: its refresh token. It is not accepted as a cookie, nor the reverse. */
-export function sealClientSession(
-  session: Session,
-  { clientId, cookiePasswords }: SessionBinding,
-): Promise<string> {
-  // Through JSON, because iron seals plain data only.
-  const plain = JSON.parse(JSON.stringify({ purpose: SESSION_PURPOSE, clientId, session })) as object;
-  return seal(plain, cookiePasswords[0]);
+export function sealClientSession(session: Session, binding: PayloadBinding): Promise<string> {
+  return sealPayload(CLIENT_SESSION, binding, { session });
 }
 
-export function openClientSession(
-  sealed: string,
-  { clientId, cookiePasswords, now }: SessionBinding,
-): Session | undefined {
-  const payload = open(sealed, cookiePasswords, now());
-  if (!isRecord(payload) || payload['purpose'] !== SESSION_PURPOSE || payload['clientId'] !== clientId)
-    return undefined;
-  return payload['session'] as Session;
+export function openClientSession(sealed: string, binding: PayloadBinding): Session | undefined {
+  return openPayload(CLIENT_SESSION, binding, sealed)?.['session'] as Session | undefined;
 }

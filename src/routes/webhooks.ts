@@ -1,8 +1,8 @@
-import { LRUCache } from 'lru-cache';
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { AuthKitConfig } from '../config/index.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { log } from '../events.js';
+import { expiringMap } from '../expiring-map.js';
 import { rawBody } from '../http/body.js';
 import { answerErrors, type RespondWithError } from '../http/error-response.js';
 import { type Handler, type Middleware, middleware, type Request } from '../http/middleware.js';
@@ -159,12 +159,7 @@ function revoke(
  * @returns A function that claims a delivery and returns how to release it.
  */
 function createDeliveryClaims({ store, config: { now } }: WebhookDependencies) {
-  const claimed = new LRUCache<string, true>({
-    max: 10_000,
-    ttl: REPLAYABLE_FOR,
-    ttlResolution: 0,
-    perf: { now },
-  });
+  const claimed = expiringMap<true>({ max: 10_000, ttl: REPLAYABLE_FOR, now });
   return async (delivery: string): Promise<() => Promise<unknown>> => {
     if (claimed.has(delivery)) throw repeated();
     claimed.set(delivery, true);

@@ -1,7 +1,7 @@
 import type { Profile, User } from '@workos-inc/node';
 import { randomUUID } from 'node:crypto';
 import { isRecord } from '../config/problems.js';
-import { open, seal } from './seal.js';
+import { openPayload, type PayloadBinding, type PayloadPurpose, sealPayload } from './sealed-payload.js';
 
 /** A user in the words of their identity provider, without the raw attributes, which can be of any size. */
 export type SSOProfile = Readonly<Omit<Profile<Record<string, unknown>>, 'rawAttributes'>>;
@@ -23,16 +23,8 @@ export interface VerifiedSSOSession {
   readonly session: SSOSession;
 }
 
-/** What a sealed SSO session is bound to. */
-interface SSOSessionBinding {
-  readonly clientId: string;
-  readonly cookiePasswords: readonly [string, ...string[]];
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
-}
-
-/** Distinguishes an SSO session from every other sealed value, such as a session of `authkit()`. */
-const PURPOSE = 'sso-session';
+/** A session of `authkit()` is not accepted as one of `sso()`, nor the reverse. */
+const SSO_SESSION: PayloadPurpose = { name: 'sso-session', isBoundToRedirectUri: false };
 
 /** @param lifetime In seconds. */
 export function newSSOSession(
@@ -46,23 +38,14 @@ export function newSSOSession(
   return { id: `sso_${randomUUID()}`, profile, ...times, ...(data === undefined ? {} : { data }) };
 }
 
-export function sealSSOSession(
-  session: SSOSession,
-  { clientId, cookiePasswords }: SSOSessionBinding,
-): Promise<string> {
-  // Through JSON, because iron seals plain data only.
-  const plain = JSON.parse(JSON.stringify({ purpose: PURPOSE, clientId, ...session })) as object;
-  return seal(plain, cookiePasswords[0]);
+export function sealSSOSession(session: SSOSession, binding: PayloadBinding): Promise<string> {
+  return sealPayload(SSO_SESSION, binding, session);
 }
 
 /** Opens a session of this client, whether or not it has expired. Anything else is `undefined`. */
-export function openSSOSession(
-  sealed: string,
-  { clientId, cookiePasswords, now }: SSOSessionBinding,
-): SSOSession | undefined {
-  const payload = open(sealed, cookiePasswords, now());
-  if (!isRecord(payload) || payload['purpose'] !== PURPOSE || payload['clientId'] !== clientId)
-    return undefined;
+export function openSSOSession(sealed: string, binding: PayloadBinding): SSOSession | undefined {
+  const payload = openPayload(SSO_SESSION, binding, sealed);
+  if (!payload) return undefined;
   const { id, profile, signedInAt, expiresAt, data } = payload;
   if (typeof id !== 'string' || !isRecord(profile) || typeof profile['id'] !== 'string') return undefined;
   if (typeof signedInAt !== 'number' || typeof expiresAt !== 'number') return undefined;

@@ -1,7 +1,7 @@
-import { LRUCache } from 'lru-cache';
 import type { SessionAuthenticator, SessionResult } from '../auth/request-auth.js';
 import type { SSOConfig } from '../config/sso.js';
 import { after } from '../deadline.js';
+import { expiringMap } from '../expiring-map.js';
 import type { EndSessions } from '../routes/logout.js';
 import type { Revocation } from '../session/revocation.js';
 import type { SessionIdentity } from '../session/sealed-session.js';
@@ -61,9 +61,9 @@ function identityOf({ id, profile, signedInAt }: SSOSession): SessionIdentity {
 
 /** Opens cookie values. Opened sessions are cached by value, expired ones too, so that most requests decrypt nothing. */
 function createSessionCache(config: SSOConfig) {
-  const cache = new LRUCache<string, VerifiedSSOSession>({
-    maxSize: MAX_CACHE_BYTES,
-    sizeCalculation: (_, value) => value.length * 4 + 512,
+  const cache = expiringMap<VerifiedSSOSession>({
+    now: config.now,
+    size: { max: MAX_CACHE_BYTES, of: (_, value) => value.length * 4 + 512 },
   });
   return (value: string): VerifiedSSOSession | undefined => {
     const cached = cache.get(value);
