@@ -9,7 +9,7 @@ const CODES = {
   invalid_provider: [400, 'This link does not work', 'This way of signing in is not available here.'],
   invalid_state: [
     400,
-    'We could not complete your sign-in',
+    'This sign-in could not be finished',
     'It was started in another browser, has already been used, or took too long. Please sign in again.',
   ],
   access_denied: [403, 'Sign-in was cancelled', 'You are not signed in. You can try again at any time.'],
@@ -62,7 +62,7 @@ const CODES = {
   ],
   session_lost: [
     400,
-    'We could not keep you signed in',
+    'Your sign-in was not kept',
     'You signed in, but your browser did not keep the sign-in. Please allow cookies for this site and sign in ' +
       'again. If the problem persists, please contact the site’s administrator.',
   ],

@@ -35,6 +35,8 @@ export type { ProtectedResource, ProtectedResourceOptions } from './auth/protect
 export type { OneOrMore, Rule } from './auth/rule.js';
 export type { ActiveSession, Management } from './authkit/session-management.js';
 export { expressStore } from './stores/express-session.js';
+export type { RouteName } from './http/error-response.js';
+export type { SignOutOptions } from './routes/logout.js';
 export type { WebhookEvent, WebhookOptions } from './routes/webhooks.js';
 export type { ExpressSessionStore, ExpressStoreOptions } from './stores/express-session.js';
 export type { Store } from './stores/index.js';

@@ -157,9 +157,8 @@ describe('a webhook is refused', () => {
     };
     const changed = change(signed());
     const { body, headers } = 'options' in changed ? signed(changed.options) : changed;
-    const reply = await send(site.origin + HOOK, { method: 'POST', headers, body }).catch(() => undefined);
-    // A body without end may be cut off before it is answered.
-    if (reply) expect(reply.status).toBe(400);
+    const reply = await send(site.origin + HOOK, { method: 'POST', headers, body });
+    expect(reply.status).toBe(400);
     expect(heard).toEqual([]);
   });
 

@@ -154,11 +154,11 @@ test('T25 sub-resource requests start no sign-in, and thirty tabs stay under 8 K
   expect((await browser.jar.getCookieString(origin)).length).toBeLessThan(8192);
 });
 
-test('T35 code and state leak by no Referer: a redirect, or a page that says no-referrer', async () => {
+test('T35 code and state leak to no other site by Referer: a redirect, or a page that says same-origin', async () => {
   const { origin } = await world('express5');
   for (const query of ['code=x&state=y', 'error=access_denied', 'code=x', '']) {
     const reply = await send(`${origin}/callback?${query}`, { headers: NAVIGATION });
-    if (reply.status !== 302) expect(reply.headers['referrer-policy']).toBe('no-referrer');
+    if (reply.status !== 302) expect(reply.headers['referrer-policy']).toBe('same-origin');
     expect(reply.headers['cache-control']).toBe('private, no-store');
   }
 });
