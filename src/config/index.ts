@@ -39,6 +39,8 @@ export interface AuthKitConfig extends Config {
   readonly storage: StoreConfig;
   /** Size of the cache of verified sessions in bytes; 0 turns it off. */
   readonly memoryBytes: number;
+  /** `WORKOS_WEBHOOK_SECRET` */
+  readonly webhookSecret: string | undefined;
   readonly hooks: Readonly<Hooks>;
 }
 
@@ -58,6 +60,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   timeout: true,
   routes: true,
   returnTo: true,
+  postLogoutReturnTo: true,
   returnToOrigins: true,
   trustedOrigins: true,
   signIn: true,
@@ -113,6 +116,7 @@ export function resolveConfig(given: AuthKitOptions, env: NodeJS.ProcessEnv): Au
     signUp: readSignUpRules(options.signUp, problems),
     storage: readStorage(options.store, options.session, problems),
     memoryBytes: readMemoryBytes(options.sessionMemory, problems),
+    webhookSecret: variable(env, 'WORKOS_WEBHOOK_SECRET'),
     hooks: Object.freeze({ ...hooks, onError }) as Hooks,
   };
   throwProblems(problems.list, isNothingSet(options, env));
@@ -150,6 +154,8 @@ export interface Config {
   readonly routes: Routes;
   /** Where a sign-in leads that names no `returnTo`. It has been checked. */
   readonly returnTo: string;
+  /** Where to go after a sign-out, already safe. */
+  readonly postLogoutReturnTo: string | undefined;
   readonly returnToRules: ReturnToRules;
   /** Origins besides that of `redirectUri` whose pages may act with the user's session cookie. */
   readonly trustedOrigins: readonly string[];
@@ -202,6 +208,7 @@ export function resolveCommon<SignIn extends object>(
     timeout: readTimeout(options.timeout, problems),
     routes,
     returnTo: readReturnTo(options.returnTo, rules, problems),
+    postLogoutReturnTo: readPostLogoutReturnTo(options.postLogoutReturnTo, rules, problems),
     returnToRules: rules,
     trustedOrigins: readOrigins('trustedOrigins', options.trustedOrigins, problems),
     login: readLoginRules(options, defaults.parameters.names, isHttpAllowed, problems),
@@ -296,12 +303,15 @@ function readReturnToRules(value: unknown, redirect: URL, routes: Routes, proble
     .flatMap((route) => [route.public, route.mounted]);
   // An application's own callback route counts too, since its query holds a code.
   const callback = routes.callback ? [] : [redirect.pathname];
-  // A router that is mounted at the root also responds below the prefix of the redirect URI.
-  const login = routes.login ? [`${routes.login.public}/`, `${routes.login.mounted}/`] : [];
+  // A router that is mounted at the root also responds below the prefix of the redirect URI. Below the login route are
+  // sign-ins (`/login/google`), and below the connect route links to accounts (`/connect/github`).
+  const below = [routes.login, routes.connect].flatMap((route) =>
+    route ? [`${route.public}/`, `${route.mounted}/`] : [],
+  );
   return Object.freeze({
     origin: redirect.origin,
     origins: readOrigins('returnToOrigins', value, problems),
-    ownPaths: [...new Set([...routed, ...callback, ...login])],
+    ownPaths: [...new Set([...routed, ...callback, ...below])],
   });
 }
 
@@ -310,6 +320,17 @@ function readReturnTo(value: unknown, rules: ReturnToRules, problems: Problems):
   if (safe === undefined)
     problems.add('returnTo must be a path of this application or a URL of a listed origin');
   return safe ?? '/';
+}
+
+function readPostLogoutReturnTo(
+  value: unknown,
+  rules: ReturnToRules,
+  problems: Problems,
+): string | undefined {
+  const safe = value === undefined ? undefined : safeReturnTo(value, rules);
+  if (value !== undefined && safe === undefined)
+    problems.add('postLogoutReturnTo must be a path of this application or a URL of a listed origin');
+  return safe;
 }
 
 /** What processes share, and where sessions are kept. */

@@ -19,6 +19,8 @@ export interface SignUpRules {
   readonly roles: readonly string[];
   readonly defaultRole: string | undefined;
   readonly save: boolean;
+  /** Keys of `metadata` that are saved from a link. */
+  readonly metadata: readonly string[];
 }
 
 /** Parameters that guards add to the URL of the login route, so they cannot be turned off. */
@@ -105,21 +107,27 @@ function clientUriProblem(uri: string, isHttpAllowed: boolean): string | undefin
 
 export function readSignUpRules(value: unknown, problems: Problems): SignUpRules {
   const given = value ?? {};
-  if (!isRecord(given)) problems.add('signUp must be an object: { roles, defaultRole, save }');
+  if (!isRecord(given)) problems.add('signUp must be an object: { roles, defaultRole, save, metadata }');
   const options = isRecord(given) ? ownProperties(given) : {};
   problems.unknownKeys(
     'signUp option',
     options,
-    { roles: true, defaultRole: true, save: true },
+    { roles: true, defaultRole: true, save: true, metadata: true },
     SIGN_UP_ADVICE,
   );
   const roles = readStrings('signUp.roles', options['roles'], [], problems);
+  const metadata = readStrings('signUp.metadata', options['metadata'], [], problems);
   const { defaultRole, save = false } = options;
   if (!roles.every((role) => SLUG.test(role))) problems.add('signUp.roles must be slugs of roles');
   if (defaultRole !== undefined && !roles.includes(defaultRole as string))
     problems.add('signUp.defaultRole must be one of signUp.roles');
   if (typeof save !== 'boolean') problems.add('signUp.save must be true or false');
-  return Object.freeze({ roles, defaultRole: defaultRole as string | undefined, save: save === true });
+  return Object.freeze({
+    roles,
+    defaultRole: defaultRole as string | undefined,
+    save: save === true,
+    metadata: Object.freeze([...metadata]),
+  });
 }
 
 function readStrings(

@@ -1,6 +1,7 @@
 import type { Impersonator, OauthTokens, User, WorkOS } from '@workos-inc/node';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthKitError } from '../errors.js';
+import type { RouteName } from '../http/error-response.js';
 import type { Next } from '../http/middleware.js';
 import type { Store } from '../stores/index.js';
 
@@ -98,6 +99,8 @@ export interface ErrorContext {
   req: IncomingMessage;
   res: ServerResponse;
   next: Next;
+  /** The route of this package that the error belongs to; `undefined` for a guard. */
+  route: RouteName | undefined;
 }
 
 export interface SessionRefreshResult {
@@ -150,6 +153,8 @@ export interface AuthKitOptions {
   routes?: RouteOptions;
   /** Where to go after sign-in when the visitor came from nowhere, default `/`. */
   returnTo?: string;
+  /** Where to go after a sign-out without a `returnTo`; default: where the WorkOS dashboard says. */
+  postLogoutReturnTo?: string;
   /**
    * Other origins that a `returnTo` may point to, such as `https://docs.example.com`; default none. Pages of these
    * origins get no other rights: see `trustedOrigins`.
@@ -173,8 +178,13 @@ export interface AuthKitOptions {
     roles?: readonly string[];
     /** The role of who asked for none; one of `roles`. */
     defaultRole?: string;
-    /** Writes the attributes of a first sign-in to the WorkOS user and the organization membership, default false. */
+    /**
+     * Saves the attributes of a first sign-in to the WorkOS user, and the role to an organization membership that
+     * this sign-in created; default false.
+     */
     save?: boolean;
+    /** Keys of `metadata` that `save` takes from a link; default none. Metadata from code is saved as it is. */
+    metadata?: readonly string[];
   };
   /** Shared by the processes of the application: `redisStore(client)` or `expressStore(store)`. Default none. */
   store?: Store;

@@ -1,6 +1,7 @@
 import { refuseInsecureHttp } from './insecure-http.js';
 import type { AuthKitOptions } from './options.js';
 import { isRecord, ownProperties, type Problems } from './problems.js';
+import { providerNamed } from './providers.js';
 import { ROUTE_ADVICE } from './suggestions.js';
 
 /** Where the routes of an instance are. A route that is turned off is `undefined`. */
@@ -80,11 +81,57 @@ export function parseRoutes(
       return [name, isPath(path) ? { mounted: path, public: prefix + path } : undefined];
     }),
   );
+  checkCollisions(routes as unknown as Routes, problems);
   return routes as unknown as Routes;
 }
 
 function isPath(path: unknown): path is string {
   return typeof path === 'string' && PATH.test(path);
+}
+
+/** What each route answers: a method and, for `/login/:provider` and `/connect/:slug`, everything one level below. */
+const METHODS: Readonly<Record<keyof Routes, readonly string[]>> = {
+  login: ['GET'],
+  callback: ['GET'],
+  logout: ['GET', 'POST'],
+  signUp: ['GET'],
+  token: ['POST'],
+  connect: ['GET below'],
+  switchOrganization: ['POST'],
+};
+
+/** Two routes at one path: only one of them would ever respond. */
+function checkCollisions(routes: Routes, problems: Problems): void {
+  const taken = new Map<string, keyof Routes>();
+  for (const name of Object.keys(METHODS) as (keyof Routes)[]) {
+    const route = routes[name];
+    if (!route) continue;
+    const methods = name === 'login' ? [...METHODS.login, 'GET below'] : METHODS[name];
+    const keys = [...new Set([route.mounted, route.public])].flatMap((path) =>
+      methods.map((method) => `${method} ${path.toLowerCase()}`),
+    );
+    const other = keys.map((key) => taken.get(key)).find((found) => found !== undefined);
+    if (other !== undefined)
+      problems.add(
+        `routes.${name} (${route.mounted}) is also the path of routes.${other}: change one of them`,
+      );
+    for (const key of keys) taken.set(key, name);
+    checkProviderPath(name, route, routes, problems);
+  }
+}
+
+/** A route below the login route must not be named like a provider: `/login/google` signs in with Google. */
+function checkProviderPath(name: keyof Routes, route: Route, { login }: Routes, problems: Problems): void {
+  if (!login || name === 'login' || !METHODS[name].includes('GET')) return;
+  for (const below of [`${login.mounted}/`, `${login.public}/`]) {
+    const last = route.mounted.slice(below.length);
+    if (!route.mounted.toLowerCase().startsWith(below.toLowerCase()) || last.includes('/')) continue;
+    if (providerNamed(last) === undefined) continue;
+    problems.add(
+      `routes.${name} (${route.mounted}) is also the sign-in with ${last}: change it, e.g. '${route.mounted}-page'`,
+    );
+    return;
+  }
 }
 
 const ROUTES: Readonly<Record<keyof Routes, true>> = {

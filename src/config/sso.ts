@@ -1,3 +1,4 @@
+import type { Store } from '../stores/index.js';
 import { ssoParameters } from './authorization-parameters.js';
 import {
   assertOptions,
@@ -5,6 +6,7 @@ import {
   type Config,
   type InstanceDefaults,
   isNothingSet,
+  readStorage,
   resolveCommon,
   throwProblems,
 } from './index.js';
@@ -18,6 +20,8 @@ export interface SSOConfig extends Config {
   /** In seconds. */
   readonly sessionLifetime: number;
   readonly acceptIdPInitiated: boolean;
+  /** Where processes share which sessions were signed out. */
+  readonly store: Store | undefined;
   readonly hooks: Readonly<Pick<SSOOptions, 'onSuccess' | 'onError'>>;
 }
 
@@ -36,6 +40,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   timeout: true,
   routes: true,
   returnTo: true,
+  postLogoutReturnTo: true,
   returnToOrigins: true,
   trustedOrigins: true,
   signIn: true,
@@ -46,6 +51,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   onSuccess: true,
   onError: true,
   serverTiming: true,
+  store: true,
   now: true,
 };
 
@@ -89,6 +95,7 @@ export function resolveSSOConfig(given: SSOOptions, env: NodeJS.ProcessEnv): SSO
     ...resolveCommon(options, env, DEFAULTS, problems),
     sessionLifetime,
     acceptIdPInitiated,
+    store: readStorage(options.store, undefined, problems).store,
     hooks: Object.freeze({ onSuccess, onError }) as SSOConfig['hooks'],
   };
   throwProblems(problems.list, isNothingSet(options, env));

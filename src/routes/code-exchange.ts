@@ -43,7 +43,11 @@ export function createCodeExchange({ config, workos, verify, save }: CodeExchang
     const ask = () => config.hooks.onSuccess?.({ ...facts, returnTo: transaction.returnTo, req, res });
     const decided = await runOnSuccess(ask, res, transaction, config);
     if (decided === 'answered') return decided;
-    const tokens = facts.isFirstSignIn ? await save(answer.value, facts.attributes) : answer.value;
+    const { attributes, attributesFrom: from } = facts;
+    const startedAt = transaction.restartOf ?? transaction.issuedAt;
+    const tokens = facts.isFirstSignIn
+      ? await save(answer.value, { attributes, from, startedAt })
+      : answer.value;
     const session = toSession(tokens, {
       ...(transaction.isFresh ? { authenticatedAt: Math.floor(config.now() / 1000) } : {}),
       ...(decided.data === undefined ? {} : { data: decided.data }),
