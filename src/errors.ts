@@ -19,8 +19,32 @@ const STATUS = {
   mfa_challenge: 403,
   sso_required: 403,
   sign_in_rejected: 403,
+  organization_unavailable: 403,
+  sign_up_not_allowed: 403,
+  invitation_invalid: 403,
+  invitation_cannot_be_used_for_email: 403,
+  authentication_method_not_allowed: 403,
+  email_password_auth_disabled: 403,
+  invalid_connection: 403,
+  invalid_profile: 403,
+  extra_attributes_required: 403,
+  user_mismatch: 403,
+  application_consent_required: 403,
+  passkey_progressive_enrollment: 403,
+  mfa_verification: 403,
+  radar_challenge: 403,
+  radar_sign_up_challenge: 403,
+  invalid_credentials: 400,
+  invalid_one_time_code: 400,
+  one_time_code_previously_used: 400,
+  one_time_code_expired: 400,
+  one_time_code_too_many_attempts: 400,
+  invalid_pending_authentication_token: 400,
+  invalid_link_authorization_code: 400,
+  expired_token: 400,
   cookie_too_large: 500,
   session_lost: 400,
+  sdk_missing: 500,
   upstream_unavailable: 503,
 } as const;
 
@@ -97,7 +121,7 @@ function challenge(status: number): Record<string, string> {
   return status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {};
 }
 
-/** WorkOS, or its keys, cannot be asked now: wait, then ask again. */
+/** WorkOS or its keys cannot be reached now. `Retry-After` is 5 seconds by default, and 60 at most. */
 export function unavailable(message: string, options: { retryAfter?: number; cause?: unknown } = {}) {
   const seconds = Math.min(60, Math.max(1, Math.ceil(options.retryAfter ?? 5)));
   return new AuthKitError('upstream_unavailable', message, {

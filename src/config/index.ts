@@ -41,7 +41,9 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   apiHttps: true,
   apiPort: true,
   issuer: true,
+  audience: true,
   workos: true,
+  fetch: true,
   timeout: true,
   routes: true,
   returnTo: true,
@@ -124,6 +126,10 @@ export interface Config {
   readonly cookie: CookieConfig;
   readonly api: Api;
   readonly issuers: readonly string[];
+  /** Accepted `aud` of access tokens of sessions. */
+  readonly audience: readonly string[];
+  /** Replaces the global `fetch`, if it is set. */
+  readonly fetch: typeof globalThis.fetch | undefined;
   /** Milliseconds. */
   readonly timeout: number;
   readonly routes: Routes;
@@ -163,7 +169,7 @@ export function common<SignIn extends object>(
   );
   const routes = parseRoutes(options.routes, defaults.routes, redirect, problems);
   const rules = returnToRules(options.returnToOrigins, redirect, routes, problems);
-  hooks({ onError: options.onError, now: options.now }, problems);
+  hooks({ onError: options.onError, now: options.now, fetch: options.fetch }, problems);
   return {
     clientId,
     apiKey: required('apiKey', options.apiKey ?? lent?.key, env, problems),
@@ -172,6 +178,8 @@ export function common<SignIn extends object>(
     cookie: cookie(options.cookie, env, defaults.cookieName(env), redirect, problems),
     api: origin,
     issuers: issuers(options.issuer, env, origin, clientId, problems),
+    audience: audience(options.audience, clientId, problems),
+    fetch: options.fetch ?? fetchOf(lent),
     timeout: timeout(options.timeout, problems),
     routes,
     returnTo: defaultReturnTo(options.returnTo, rules, problems),
@@ -209,6 +217,19 @@ function timeout(value: unknown, problems: Problems): number {
     problems.add('timeout must be a whole number of milliseconds, from 1 to 60000');
   }
   return value as number;
+}
+
+/** The `fetchFn` of a WorkOS client of the app. */
+function fetchOf(workos: unknown): Config['fetch'] {
+  const given = isRecord(workos) && isRecord(workos['options']) ? workos['options']['fetchFn'] : undefined;
+  return typeof given === 'function' ? (given as Config['fetch']) : undefined;
+}
+
+function audience(value: unknown, clientId: string, problems: Problems): readonly string[] {
+  const list = [value ?? clientId].flat();
+  if (list.length === 0 || !list.every((name) => typeof name === 'string' && name !== ''))
+    problems.add('audience must be a string or a list of strings');
+  return Object.freeze(list as string[]);
 }
 
 function serverTiming(value: unknown, problems: Problems): boolean {

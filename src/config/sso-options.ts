@@ -70,6 +70,7 @@ type Shared =
   | 'apiHttps'
   | 'apiPort'
   | 'workos'
+  | 'fetch'
   | 'timeout'
   | 'returnTo'
   | 'returnToOrigins'

@@ -85,6 +85,31 @@ const ONE_MORE_STEP = {
   text: 'Your organization asks for another step before you can sign in. Please sign in again.',
 };
 
+const OTHER_METHOD = {
+  title: 'Please sign in another way',
+  text: 'This way to sign in is not allowed for your account. Please sign in again and choose another one.',
+};
+
+const IDENTITY_PROVIDER = {
+  title: 'Your organization’s sign-in does not work',
+  text: 'The connection to the identity provider of your organization is not set up correctly. Please contact its administrator.',
+};
+
+const CHALLENGE = {
+  title: 'Please confirm that it is you',
+  text: 'This sign-in looks unusual and has to be confirmed. Please sign in again and follow the instructions.',
+};
+
+const CODE = {
+  title: 'This code cannot be used',
+  text: 'It is wrong, has expired, or has been used already. Please sign in again to get a new code.',
+};
+
+const TOOK_TOO_LONG = {
+  title: 'This sign-in has expired',
+  text: 'It took too long, or was finished already. Please sign in again.',
+};
+
 const PROSE: Partial<Record<AuthKitErrorCode, { title: string; text: string }>> = {
   unauthenticated: { title: 'Please sign in', text: 'You need to be signed in to see this page.' },
   step_up_required: { title: 'Please sign in again', text: 'This page asks for a recent sign-in.' },
@@ -109,6 +134,60 @@ const PROSE: Partial<Record<AuthKitErrorCode, { title: string; text: string }>> 
     title: 'You cannot sign in here',
     text: 'This application did not accept your account.',
   },
+  organization_unavailable: {
+    title: 'This organization is not available',
+    text: 'It does not exist any more, or you are not a member of it. Please sign in again to choose another one.',
+  },
+  sign_up_not_allowed: {
+    title: 'Sign-up is not open',
+    text: 'There is no account for you yet, and accounts are created by invitation only. Please ask for an invitation.',
+  },
+  invitation_invalid: {
+    title: 'This invitation cannot be used',
+    text: 'It has expired, was withdrawn, or has been accepted already. Please ask for a new one, or sign in.',
+  },
+  invitation_cannot_be_used_for_email: {
+    title: 'This invitation is for another address',
+    text: 'Please sign in with the e-mail address that the invitation was sent to.',
+  },
+  authentication_method_not_allowed: OTHER_METHOD,
+  email_password_auth_disabled: OTHER_METHOD,
+  passkey_progressive_enrollment: {
+    title: 'Please add a passkey',
+    text: 'Your account needs a passkey before you can go on. Please sign in again and follow the instructions.',
+  },
+  invalid_connection: IDENTITY_PROVIDER,
+  invalid_profile: IDENTITY_PROVIDER,
+  extra_attributes_required: {
+    title: 'Something is missing from your profile',
+    text: 'Your identity provider did not send everything that is needed to sign in. Please contact the administrator of your organization.',
+  },
+  user_mismatch: {
+    title: 'This is another account',
+    text: 'The sign-in was begun for another user. Please sign in again, with the account that you want to use.',
+  },
+  application_consent_required: {
+    title: 'Your consent is needed',
+    text: 'You have not allowed this application to use your account. Please sign in again to allow it.',
+  },
+  mfa_verification: ONE_MORE_STEP,
+  radar_challenge: CHALLENGE,
+  radar_sign_up_challenge: CHALLENGE,
+  invalid_credentials: {
+    title: 'You were not signed in',
+    text: 'The e-mail address or the password is not correct. Please try again.',
+  },
+  invalid_one_time_code: CODE,
+  one_time_code_previously_used: CODE,
+  one_time_code_expired: CODE,
+  one_time_code_too_many_attempts: {
+    title: 'Too many attempts',
+    text: 'A wrong code was entered too often. Please wait a moment and sign in again to get a new code.',
+  },
+  invalid_pending_authentication_token: TOOK_TOO_LONG,
+  invalid_link_authorization_code: TOOK_TOO_LONG,
+  expired_token: TOOK_TOO_LONG,
+  code_exchange_failed: TOOK_TOO_LONG,
   session_lost: {
     title: 'Your sign-in was not kept',
     text: 'You signed in, but this browser did not hold on to it. Please allow cookies for this site and sign in again. If that does not help, the site itself has to be mended.',
@@ -118,6 +197,10 @@ const PROSE: Partial<Record<AuthKitErrorCode, { title: string; text: string }>> 
   mfa_enrollment: ONE_MORE_STEP,
   mfa_challenge: ONE_MORE_STEP,
   sso_required: ONE_MORE_STEP,
+  sdk_missing: {
+    title: 'Sign-in is not available',
+    text: 'This application is not installed correctly. Please contact its administrator.',
+  },
   upstream_unavailable: {
     title: 'Sign-in is not available right now',
     text: 'You are not signed out. Please try again in a moment.',

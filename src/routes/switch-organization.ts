@@ -12,6 +12,7 @@ import { json, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
 import type { Authentication, Authenticator } from '../session/authenticate.js';
 import type { Session } from '../session/sealed-session.js';
+import { isMisconfigured } from '../workos/error-answers.js';
 import { UpstreamError } from '../workos/fetch.js';
 
 export interface SwitchDependencies {
@@ -192,15 +193,16 @@ async function ask(
     return result.sealed === undefined ? { error } : { result, error };
   }
   if (result.kind !== 'ended') return { result };
-  // Another organization's demands say nothing about the session in this one.
-  const isOfThis = organizationId === undefined || !isUnfinished(result.error.code);
-  return isOfThis ? { result, error: result.error } : { error: result.error };
+  const { error } = result;
+  if (organizationId === undefined || error.code === 'unauthenticated') return { result, error };
+  // What another organization requires says nothing about the session in this one.
+  return { error: error.code === 'organization_unavailable' ? keptOut(error) : error };
 }
 
-/** Not our key (401), not now (408, 429, 5xx): the rest of what WorkOS will not do is about what was asked. */
+/** WorkOS refused the organization, and neither the credentials of the app nor the user's own sign-in. */
 function isAboutOrganization({ cause }: AuthKitError): boolean {
-  const status = cause instanceof UpstreamError ? cause.status : undefined;
-  return status !== undefined && [400, 403, 404, 422].includes(status);
+  if (!(cause instanceof UpstreamError) || isMisconfigured(cause)) return false;
+  return cause.status !== undefined && [400, 403, 404, 422].includes(cause.status);
 }
 
 function keptOut(cause: AuthKitError): AuthKitError {

@@ -126,8 +126,11 @@ function verifySession(
   return after(statusOf(session, revocation), (status) => {
     if (status === 'revoked') return anonymous('ended', 'revoked');
     return after(verify(session.accessToken), (verification) => {
-      if (verification.kind === 'unavailable') return unavailableAuthentication(NO_KEYS);
-      if (verification.kind === 'expired') return mayRefresh() ? renew(session, parts) : anonymous('expired');
+      if (verification.kind === 'unavailable' && !verification.isKeyUnknown)
+        return unavailableAuthentication(NO_KEYS);
+      // A new session is signed with a key that is published, so an unknown key is answered by a refresh too.
+      if (verification.kind === 'expired' || verification.kind === 'unavailable')
+        return mayRefresh() ? renew(session, parts) : anonymous('expired');
       if (verification.kind === 'invalid') return anonymous('invalid', verification.reason);
       if (verification.claims.sub !== session.user.id) return anonymous('invalid', 'sub');
       const verified: VerifiedSession = {

@@ -114,10 +114,12 @@ export function sso(options: SSOOptions = {}): SSO {
   });
 }
 
-/** Tokens are of AuthKit's: here nobody has one. */
+const NOT_ACCEPTED = { kind: 'refused', reason: 'sso() accepts no bearer tokens' } as const;
+
+/** Access tokens and API keys belong to AuthKit. */
 const NO_TOKENS: BearerVerifiers = {
-  forSessions: () => ({ kind: 'refused', reason: 'single sign-on knows no tokens' }),
-  forResource: () => () => ({ kind: 'refused', reason: 'single sign-on knows no tokens' }),
+  forSessions: () => Promise.resolve(NOT_ACCEPTED),
+  forResource: () => () => Promise.resolve(NOT_ACCEPTED),
 };
 
 /** WorkOS has to be told whose identity provider it is. */
