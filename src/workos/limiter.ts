@@ -78,8 +78,9 @@ export function createLimiter(options: LimiterOptions): Limiter {
         ({ report } = result);
         return result;
       } finally {
-        if (!isProbe) slots.release(priority);
+        // First, so that the slot of a failed call is not given to a call that may not be made any more.
         circuit.record(report, isProbe);
+        if (!isProbe) slots.release(priority);
       }
     },
   };
