@@ -1,3 +1,33 @@
+const OTHER_METHOD = [
+  403,
+  'Please sign in another way',
+  'This way of signing in is not allowed for your account. Please sign in again and choose another one.',
+] as const;
+
+const IDENTITY_PROVIDER = [
+  403,
+  'Your organization’s sign-in does not work',
+  'The connection to your organization’s identity provider is not set up correctly. Please contact its administrator.',
+] as const;
+
+const CHALLENGE = [
+  403,
+  'Please confirm that it is you',
+  'This sign-in looks unusual and has to be confirmed. Please sign in again and follow the instructions.',
+] as const;
+
+const ONE_TIME_CODE = [
+  400,
+  'This code cannot be used',
+  'It is wrong, has expired, or has already been used. Please sign in again to get a new code.',
+] as const;
+
+const EXPIRED_SIGN_IN = [
+  400,
+  'This sign-in has expired',
+  'It took too long, or has already been finished. Please sign in again.',
+] as const;
+
 /** For each code: the HTTP status of the response, and the title and text of the page that a user sees. */
 const CODES = {
   config_invalid: [500, 'Something went wrong', 'Please try again later.'],
@@ -18,11 +48,7 @@ const CODES = {
     'We could not sign you in',
     'The sign-in could not be completed. Please try again.',
   ],
-  code_exchange_failed: [
-    400,
-    'We could not sign you in',
-    'The sign-in could not be completed. Please try again.',
-  ],
+  code_exchange_failed: EXPIRED_SIGN_IN,
   invalid_grant: [400, 'We could not sign you in', 'The sign-in could not be completed. Please try again.'],
   unsupported_grant_type: [
     400,
@@ -55,6 +81,73 @@ const CODES = {
     'Your organization requires you to sign in through its own sign-in page. Please sign in again.',
   ],
   sign_in_rejected: [403, 'You cannot sign in here', 'This application did not accept your account.'],
+  organization_unavailable: [
+    403,
+    'This organization is not available',
+    'It no longer exists, or you are not a member of it. Please sign in again to choose another one.',
+  ],
+  sign_up_not_allowed: [
+    403,
+    'Sign-up is not open',
+    'There is no account for you yet, and accounts are created by invitation only. Please ask for an invitation.',
+  ],
+  invitation_invalid: [
+    403,
+    'This invitation cannot be used',
+    'It has expired, was withdrawn, or has already been accepted. Please ask for a new one, or sign in.',
+  ],
+  invitation_cannot_be_used_for_email: [
+    403,
+    'This invitation is for another address',
+    'Please sign in with the e-mail address that the invitation was sent to.',
+  ],
+  authentication_method_not_allowed: OTHER_METHOD,
+  email_password_auth_disabled: OTHER_METHOD,
+  invalid_connection: IDENTITY_PROVIDER,
+  invalid_profile: IDENTITY_PROVIDER,
+  extra_attributes_required: [
+    403,
+    'Something is missing from your profile',
+    'Your identity provider did not send everything that is needed to sign in. Please contact the administrator of your organization.',
+  ],
+  user_mismatch: [
+    403,
+    'This is another account',
+    'The sign-in was started for another user. Please sign in again with the account that you want to use.',
+  ],
+  application_consent_required: [
+    403,
+    'Your consent is needed',
+    'You have not allowed this application to use your account. Please sign in again to allow it.',
+  ],
+  passkey_progressive_enrollment: [
+    403,
+    'Please add a passkey',
+    'Your account needs a passkey before you can continue. Please sign in again and follow the instructions.',
+  ],
+  mfa_verification: [
+    403,
+    'One more step is needed',
+    'A second factor is required to sign in. Please sign in again.',
+  ],
+  radar_challenge: CHALLENGE,
+  radar_sign_up_challenge: CHALLENGE,
+  invalid_credentials: [
+    400,
+    'You were not signed in',
+    'The e-mail address or the password is not correct. Please try again.',
+  ],
+  invalid_one_time_code: ONE_TIME_CODE,
+  one_time_code_previously_used: ONE_TIME_CODE,
+  one_time_code_expired: ONE_TIME_CODE,
+  one_time_code_too_many_attempts: [
+    400,
+    'Too many attempts',
+    'A wrong code was entered too often. Please wait a moment and sign in again to get a new code.',
+  ],
+  invalid_pending_authentication_token: EXPIRED_SIGN_IN,
+  invalid_link_authorization_code: EXPIRED_SIGN_IN,
+  expired_token: EXPIRED_SIGN_IN,
   cookie_too_large: [
     500,
     'We could not sign you in',
@@ -65,6 +158,11 @@ const CODES = {
     'Your sign-in was not kept',
     'You signed in, but your browser did not keep the sign-in. Please allow cookies for this site and sign in ' +
       'again. If the problem persists, please contact the site’s administrator.',
+  ],
+  sdk_missing: [
+    500,
+    'Sign-in is not available',
+    'This application is not installed correctly. Please contact its administrator.',
   ],
   upstream_unavailable: [
     503,
@@ -163,7 +261,7 @@ function challenge(status: number): Record<string, string> {
   return status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {};
 }
 
-/** WorkOS, its keys or a store is unavailable: the same request may succeed a little later. */
+/** WorkOS or its keys cannot be reached now. `Retry-After` is 5 seconds by default, and 60 at most. */
 export function unavailable(message: string, options: { retryAfter?: number; cause?: unknown } = {}) {
   const seconds = Math.min(60, Math.max(1, Math.ceil(options.retryAfter ?? 5)));
   return new AuthKitError('upstream_unavailable', message, {

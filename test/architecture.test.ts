@@ -122,7 +122,7 @@ describe('each external interface is used in one place', () => {
   });
   test('the network is reached from one place', () => {
     expect(texts(/\bfetch\(/)).toEqual(['workos/fetch.ts']);
-    expect(texts(/import\('@workos-inc\/node'\)/)).toEqual(['workos/client.ts']);
+    expect(texts(/import\('@workos-inc\/node'\)/)).toEqual(['workos/sdk.ts']);
   });
   test('Set-Cookie is written in one place', () => {
     expect(texts(/setHeader\('Set-Cookie'/)).toEqual(['http/response.ts']);

@@ -181,12 +181,12 @@ Object.defineProperty(authkit, 'handle', {
 
 /** What lives as long as an instance. */
 export function createInstance(config: AuthKitConfig) {
-  const { clientId, issuers, cookiePasswords: passwords, now, timeout } = config;
+  const { clientId, issuers, audience: sessionAudience, cookiePasswords: passwords, now, timeout } = config;
   const softTimeout = softTimeoutOf(config);
   const store = sharedStoreOf(config, softTimeout);
   const workos = createWorkOSClient(config);
   const keys = createJWKS({ fetchKeys: workos.fetchKeys, now, softTimeout: softTimeout });
-  const verify = createVerifier({ issuers, clientId, now, keys });
+  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys });
   const open = (sealed: string) => openSession(sealed, passwords, now());
   const openKept = (sealed: string) => openSession(sealed, passwords, now(), Infinity);
   const seal = (session: Session) => sealSession(session, passwords[0]);

@@ -56,7 +56,9 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   apiHttps: true,
   apiPort: true,
   issuer: true,
+  audience: true,
   workos: true,
+  fetch: true,
   timeout: true,
   routes: true,
   returnTo: true,
@@ -149,6 +151,10 @@ export interface Config {
   readonly cookie: CookieConfig;
   readonly api: Api;
   readonly issuers: readonly string[];
+  /** Accepted `aud` of access tokens of sessions. */
+  readonly audience: readonly string[];
+  /** Replaces the global `fetch`, if it is set. */
+  readonly fetch: typeof globalThis.fetch | undefined;
   /** Of one call to WorkOS, in milliseconds. */
   readonly timeout: number;
   readonly routes: Routes;
@@ -196,7 +202,7 @@ export function resolveCommon<SignIn extends object>(
   const routes = parseRoutes(options.routes, defaults.routes, redirect, problems);
   const rules = readReturnToRules(options.returnToOrigins, redirect, routes, problems);
   const cookieOptions = isRecord(options.cookie) ? ownProperties(options.cookie) : options.cookie;
-  checkFunctions({ onError: options.onError, now: options.now }, problems);
+  checkFunctions({ onError: options.onError, now: options.now, fetch: options.fetch }, problems);
   return {
     clientId,
     apiKey,
@@ -205,6 +211,8 @@ export function resolveCommon<SignIn extends object>(
     cookie: cookie(cookieOptions, env, defaults.cookieName(env), redirect, problems),
     api,
     issuers: readIssuers(options.issuer, env, api, clientId, problems),
+    audience: readAudience(options.audience, clientId, problems),
+    fetch: options.fetch ?? fetchOf(workos),
     timeout: readTimeout(options.timeout, problems),
     routes,
     returnTo: readReturnTo(options.returnTo, rules, problems),
@@ -272,6 +280,19 @@ function readTimeout(value: unknown, problems: Problems): number {
     );
   }
   return value as number;
+}
+
+/** The `fetchFn` of a WorkOS client of the app. */
+function fetchOf(workos: unknown): Config['fetch'] {
+  const given = isRecord(workos) && isRecord(workos['options']) ? workos['options']['fetchFn'] : undefined;
+  return typeof given === 'function' ? (given as Config['fetch']) : undefined;
+}
+
+function readAudience(value: unknown, clientId: string, problems: Problems): readonly string[] {
+  const list = [value ?? clientId].flat();
+  if (list.length === 0 || !list.every((name) => typeof name === 'string' && name !== ''))
+    problems.add('audience must be a string or a list of strings');
+  return Object.freeze(list as string[]);
 }
 
 function readServerTiming(value: unknown, problems: Problems): boolean {

@@ -145,8 +145,18 @@ export interface AuthKitOptions {
   apiPort?: number;
   /** `WORKOS_ISSUER`: accepted `iss` of access tokens, default the forms that WorkOS is known to mint. */
   issuer?: string | readonly string[];
-  /** A WorkOS client of the application: lends its key, client id and base URL. */
+  /**
+   * Accepted `aud` of access tokens, if your JWT template sets one, default the client id. A token without `aud` is
+   * always accepted.
+   */
+  audience?: string | readonly string[];
+  /** A WorkOS client of the application. Its key, client id, base URL and `fetchFn` are used. */
   workos?: WorkOS;
+  /**
+   * Replaces the global `fetch` for every call to WorkOS, for example to use an outgoing proxy. Default: the `fetchFn` of
+   * `workos`, or the global `fetch`.
+   */
+  fetch?: typeof globalThis.fetch;
   /** Longest time for one call to WorkOS, in milliseconds, default 5000. */
   timeout?: number;
   /** Paths below the mount point; `false` leaves a route out. */

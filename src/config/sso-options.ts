@@ -72,6 +72,7 @@ type Shared =
   | 'apiHttps'
   | 'apiPort'
   | 'workos'
+  | 'fetch'
   | 'timeout'
   | 'returnTo'
   | 'postLogoutReturnTo'

@@ -37,6 +37,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   apiHttps: true,
   apiPort: true,
   workos: true,
+  fetch: true,
   timeout: true,
   routes: true,
   returnTo: true,

@@ -12,6 +12,7 @@ import { json, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
 import type { Authentication, Authenticator } from '../session/authenticate.js';
 import type { Session } from '../session/sealed-session.js';
+import { isMisconfigured } from '../workos/error-answers.js';
 import { UpstreamError } from '../workos/fetch.js';
 
 export interface SwitchDependencies {
@@ -188,15 +189,16 @@ async function refreshSession(
     return result.sealed === undefined ? { error } : { result, error };
   }
   if (result.kind !== 'ended') return { result };
-  // What another organization requires does not end the session in this one.
-  const endsSession = organizationId === undefined || !isUnfinished(result.error.code);
-  return endsSession ? { result, error: result.error } : { error: result.error };
+  const { error } = result;
+  if (organizationId === undefined || error.code === 'unauthenticated') return { result, error };
+  // What another organization requires says nothing about the session in this one.
+  return { error: error.code === 'organization_unavailable' ? organizationForbidden(error) : error };
 }
 
-/** A wrong API key (401), a timeout (408), a limit (429) and 5xx are not about the organization; other errors are. */
+/** WorkOS refused the organization, and neither the credentials of the app nor the user's own sign-in. */
 function isAboutOrganization({ cause }: AuthKitError): boolean {
-  const status = cause instanceof UpstreamError ? cause.status : undefined;
-  return status !== undefined && [400, 403, 404, 422].includes(status);
+  if (!(cause instanceof UpstreamError) || isMisconfigured(cause)) return false;
+  return cause.status !== undefined && [400, 403, 404, 422].includes(cause.status);
 }
 
 function organizationForbidden(cause: AuthKitError): AuthKitError {

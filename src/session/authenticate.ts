@@ -134,8 +134,10 @@ async function verifySession(
   dependencies: Dependencies,
 ): Promise<Authentication> {
   const verification = await dependencies.verify(session.accessToken);
-  if (verification.kind === 'unavailable') return unavailableAuthentication(NO_KEYS);
-  if (verification.kind === 'expired')
+  if (verification.kind === 'unavailable' && !verification.isKeyUnknown)
+    return unavailableAuthentication(NO_KEYS);
+  // New sessions are signed with a published key, so a refresh is also what an unknown key needs.
+  if (verification.kind === 'expired' || verification.kind === 'unavailable')
     return mayRefresh() ? renewSession(session, dependencies) : anonymous('expired');
   if (verification.kind === 'invalid') return anonymous('invalid', verification.reason);
   if (verification.claims.sub !== session.user.id) return anonymous('invalid', 'sub');

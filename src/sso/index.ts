@@ -121,10 +121,12 @@ export function sso(options: SSOOptions = {}): SSO {
   });
 }
 
+const NOT_ACCEPTED = { kind: 'refused', reason: 'sso() accepts no bearer tokens' } as const;
+
 /** Access tokens and API keys belong to AuthKit. */
 const NO_TOKENS: BearerVerifiers = {
-  forSessions: () => ({ kind: 'refused', reason: 'sso() accepts no tokens' }),
-  forResource: () => () => ({ kind: 'refused', reason: 'sso() accepts no tokens' }),
+  forSessions: () => Promise.resolve(NOT_ACCEPTED),
+  forResource: () => () => Promise.resolve(NOT_ACCEPTED),
 };
 
 function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfig, deadline: number) {

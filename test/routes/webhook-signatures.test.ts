@@ -6,7 +6,9 @@ import { createTestApp } from '../support/app.js';
 const SECRET = 'a-secret-for-test-webhooks';
 
 /** An application without a store, and a function that sends a webhook. */
-async function receiving(options: Parameters<Awaited<ReturnType<typeof createTestApp>>['auth']['webhooks']>[0]) {
+async function receiving(
+  options: Parameters<Awaited<ReturnType<typeof createTestApp>>['auth']['webhooks']>[0],
+) {
   const at = await createTestApp('express5', {
     workos: { webhookSecret: SECRET },
     routes: (app, auth) => {

@@ -212,10 +212,10 @@ export function madeTokens(maker: TokenMaker, count: number): MadeToken[] {
   });
 }
 
-/** Where we refuse what `jose` takes: an extension, a mark before the text, claims that name nobody or no time. */
+/** Where we refuse what `jose` takes: an extension, a mark before the text, claims that name nobody or no time, another audience. */
 function isStricter(head: string, body: string): boolean {
   const isExtended = /"b64"|"crit"/.test(head) || head.startsWith('\ufeff') || body.startsWith('\ufeff');
-  return isExtended || /"(?:sub|sid)":(?:""|[^"])|"client_id":|"exp":1e400/.test(body);
+  return isExtended || /"(?:sub|sid)":(?:""|[^"])|"client_id":|"aud":|"exp":1e400/.test(body);
 }
 
 function subjectOf(body: string): unknown {
