@@ -4,7 +4,7 @@ import { authorizationUrl, exchange, REDIRECT_URI, start } from './application.j
 const asBrowser = (url: string) => fetch(url, { headers: { accept: 'text/html,*/*' } });
 
 describe('the authorization endpoint', () => {
-  test('returns the state unchanged', async () => {
+  test('hands the state back exactly', async () => {
     const workos = await start();
     const callback = new URL(await workos.authorize(authorizationUrl(workos)));
     expect(callback.origin + callback.pathname).toBe(REDIRECT_URI);
@@ -19,7 +19,7 @@ describe('the authorization endpoint', () => {
     expect(await workos.authorize(url)).toMatch(/^https:\/\/app\.example\/callback\?tenant=1&code=/);
   });
 
-  test('reports a denied sign-in to the application', async () => {
+  test('tells the application that the person refused', async () => {
     const workos = await start();
     const { searchParams } = new URL(await workos.authorize(authorizationUrl(workos), { deny: true }));
     expect(searchParams.get('error')).toBe('access_denied');
@@ -52,7 +52,7 @@ describe('the authorization endpoint', () => {
     await expect(workos.authorize(url)).rejects.toThrow('WorkOS refuses this sign-in with 400');
   });
 
-  test('accepts listed redirect URIs only, and no repeated parameter', async () => {
+  test('takes listed redirect URIs only, and no repeated parameter', async () => {
     const workos = await start({ redirectUris: ['http://localhost:4000/callback'] });
     await expect(workos.authorize(authorizationUrl(workos))).rejects.toThrow('invalid_redirect_uri');
     const url = authorizationUrl(workos, { redirect_uri: 'http://localhost:4000/callback' });
@@ -60,7 +60,7 @@ describe('the authorization endpoint', () => {
     expect(await workos.authorize(url)).toContain('code=');
   });
 
-  test('lets users into their own organizations only', async () => {
+  test('lets people into their own organizations only', async () => {
     const workos = await start({
       organizations: [{ name: 'A' }, { name: 'B' }],
       users: [
@@ -90,7 +90,7 @@ describe('the authorization endpoint', () => {
 });
 
 describe('the sign-in page', () => {
-  test('lists the users and their organizations', async () => {
+  test('lists the people and where each may go', async () => {
     const workos = await start();
     const response = await asBrowser(authorizationUrl(workos));
     const page = await response.text();
@@ -110,7 +110,7 @@ describe('the sign-in page', () => {
     expect(page).not.toMatch(/<script|https?:\/\/(?!localhost)/);
   });
 
-  test('puts the hinted user first and focuses them', async () => {
+  test('puts the hinted person first, and the focus on them', async () => {
     const workos = await start();
     const page = await (await asBrowser(authorizationUrl(workos, { login_hint: 'ALAN@example.com' }))).text();
     expect(page.indexOf('Alan Turing')).toBeLessThan(page.indexOf('Ada Lovelace'));
@@ -119,7 +119,7 @@ describe('the sign-in page', () => {
     expect(stranger).toContain('Nobody here has the address &#60;b&#62;@x');
   });
 
-  test('shows only the members if an organization is requested', async () => {
+  test('shows the members alone when an organization is asked for', async () => {
     const workos = await start();
     const [ada] = workos.users();
     const code = new URL(
@@ -132,7 +132,7 @@ describe('the sign-in page', () => {
     expect(page).not.toContain('No organization');
   });
 
-  test('adds a new user', async () => {
+  test('takes in somebody new', async () => {
     const workos = await start();
     const url = authorizationUrl(workos, { screen_hint: 'sign-up', login_hint: 'mary@example.com' });
     const page = await (await asBrowser(url)).text();
@@ -166,7 +166,7 @@ describe('the logout endpoint', () => {
       redirect: 'manual',
     });
 
-  test('redirects to return_to, else to the application', async () => {
+  test('goes where it is told, else to the application', async () => {
     const workos = await start();
     const locations = async (query: Record<string, string>) =>
       (await logout(workos.url, query)).headers.get('location');
@@ -178,7 +178,7 @@ describe('the logout endpoint', () => {
     expect(await locations({ session_id: 'session_1' })).toBe('https://app.example');
   });
 
-  test('rejects unsupported parameters', async () => {
+  test('refuses what it cannot do', async () => {
     const workos = await start({ homepage: 'https://home.example' });
     expect((await logout(workos.url, {})).status).toBe(400);
     expect((await logout(workos.url, { session_id: 's', return_to: 'javascript:alert(1)' })).status).toBe(

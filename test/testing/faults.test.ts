@@ -5,7 +5,7 @@ const keysUrl = ({ url, options }: Awaited<ReturnType<typeof start>>) =>
   `${url}/sso/jwks/${options.clientId}`;
 
 describe('a fault', () => {
-  test('responds with status, headers and body, the given number of times', async () => {
+  test('answers with status, headers and body, as often as it is told', async () => {
     const workos = await start();
     workos.fail({ on: 'jwks', status: 429, headers: { 'retry-after': '1' }, times: 2 });
     const answers = [];
@@ -16,7 +16,7 @@ describe('a fault', () => {
     expect(workos.callsTo('jwks').map(({ status }) => status)).toEqual([429, 429, 200]);
   });
 
-  test('can respond with anything', async () => {
+  test('may answer with anything at all', async () => {
     const workos = await start();
     const bodyFor = async (body: unknown, headers = {}) => {
       const { restore } = workos.fail({ on: 'jwks', body, headers });
@@ -53,7 +53,7 @@ describe('a fault', () => {
     expect(workos.callsTo('authenticate')).toHaveLength(5);
   });
 
-  test('does not use the token up, unless it comes after', async () => {
+  test('leaves the token alone, unless it comes after', async () => {
     const workos = await start({ replayWindow: 0 });
     const first = (await signInByCode(workos)).body['refresh_token'];
     workos.fail({ on: 'refresh', reset: true, times: 1 });
@@ -124,7 +124,7 @@ describe('a fault', () => {
     expect((await refresh(workos, body['refresh_token'])).body['message']).toContain('a mistake');
   });
 
-  test('of the sign-in page reaches its visitors', async () => {
+  test('of the sign-in page reaches whoever visits it', async () => {
     const workos = await start();
     workos.fail({ on: 'authorize', status: 503, times: 1 });
     await expect(signInByCode(workos)).rejects.toThrow('503');

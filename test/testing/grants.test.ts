@@ -15,7 +15,7 @@ import {
 const callbackCode = (callback: string) => new URL(callback).searchParams.get('code');
 
 describe('an authorization code', () => {
-  test('is exchanged for a user and tokens, in the format of WorkOS', async () => {
+  test('buys a user and tokens, in the shape of WorkOS', async () => {
     const workos = await start();
     const { status, body } = await signInByCode(workos);
     expect(status).toBe(200);
