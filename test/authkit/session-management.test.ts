@@ -56,8 +56,8 @@ test('a user can list their sessions and end one of them in every process', asyn
   }
   // A user who signs in again is signed in, even within the same second.
   expect(await ask(two.origin, await one.cookie({ user: ADA }))).toBe(200);
-  const nobody = await send(`${one.origin}/devices`, { headers: FETCH });
-  expect(nobody.status).toBe(401);
+  const anonymous = await send(`${one.origin}/devices`, { headers: FETCH });
+  expect(anonymous.status).toBe(401);
 });
 
 test("sessions on several pages of WorkOS's list are all listed, and revoking an unknown session succeeds", async () => {

@@ -23,7 +23,7 @@ describe.runIf(hasRedis)('redisStore', () => {
   });
   afterAll(() => stop(server));
 
-  /** Of one major each: how a client is made, and how it ends. */
+  /** How a client of each major version is created and closed. */
   const clients = {
     'node-redis 4': async () => {
       const client = createClient4({ url: server.url });
@@ -125,7 +125,7 @@ describe.runIf(hasRedis)('redisStore', () => {
     onTestFinished(() => {
       client.destroy();
     });
-    // It counts in seconds and rounds up: that what is over is not handed out is our own doing.
+    // It counts in seconds and rounds up, so expired entries are dropped here.
     await expectStoreContract(expressStore(new RedisStore({ client })));
   });
 });

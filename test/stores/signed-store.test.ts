@@ -57,19 +57,19 @@ describe('entries', () => {
     const { store } = mapped();
     let asked = 0;
     let hangs = true;
-    const moody: Store = {
+    const hanging: Store = {
       ...store,
       get: (key) => {
         asked += 1;
         return hangs ? new Promise(() => undefined) : store.get(key);
       },
     };
-    const door = shared(moody);
-    expect(await door.get('user', 'a')).toEqual({ kind: 'unavailable' });
-    for (let i = 0; i < 100; i += 1) expect(await door.get('user', 'a')).toEqual({ kind: 'unavailable' });
+    const signed = shared(hanging);
+    expect(await signed.get('user', 'a')).toEqual({ kind: 'unavailable' });
+    for (let i = 0; i < 100; i += 1) expect(await signed.get('user', 'a')).toEqual({ kind: 'unavailable' });
     expect(asked).toBe(1);
     hangs = false;
-    while ((await door.get('user', 'a')).kind === 'unavailable') await wait(50);
+    while ((await signed.get('user', 'a')).kind === 'unavailable') await wait(50);
     expect(asked).toBe(2);
   });
 
@@ -84,9 +84,9 @@ describe('entries', () => {
     ];
     let call = 0;
     const broken: Store = { ...store, set: () => wrongs[call++ % 3]!() };
-    const door = shared(broken);
-    for (let i = 0; i < 6; i += 1) expect(await door.put('user', 'a', 'x', 1)).toBe('unavailable');
-    expect(await door.get('user', 'a')).toEqual({ kind: 'miss' });
+    const signed = shared(broken);
+    for (let i = 0; i < 6; i += 1) expect(await signed.put('user', 'a', 'x', 1)).toBe('unavailable');
+    expect(await signed.get('user', 'a')).toEqual({ kind: 'miss' });
     expect(call).toBe(6);
   });
 });

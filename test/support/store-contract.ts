@@ -21,7 +21,7 @@ export async function expectStoreContract(store: Store): Promise<void> {
   expect(await store.get('a')).toBe('ä ✓');
   await store.delete('a');
   expect((await store.get('a')) ?? undefined).toBeUndefined();
-  // Long enough for a busy machine to add it, and no longer than it takes to be gone.
+  // Long enough for a busy machine to write it, and short enough to wait until it has expired.
   expect(await store.add('brief', 'x', 400.5)).toBe(true);
   await store.set('short', 'x', 400.5);
   await gone(store, 'brief');

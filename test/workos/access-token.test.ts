@@ -18,7 +18,7 @@ function verifier() {
   return createVerifier({ issuers: [keys.issuer], clientId: keys.clientId, now, keys: set });
 }
 
-/** jose with the same rules: the second opinion. */
+/** jose with the same rules, as the reference. */
 async function reference(token: string): Promise<boolean> {
   try {
     await jwtVerify(token, createLocalJWKSet(keys.jwks), {
@@ -33,9 +33,9 @@ async function reference(token: string): Promise<boolean> {
   }
 }
 
-/** Where we are stricter or kinder than jose, on purpose. */
+/** Rows in which the result differs from jose's on purpose. */
 const DIFFERENCES = new Set([
-  'nbf future 4s (skew)', // clocks differ; a minute of skew is no forgery
+  'nbf future 4s (skew)', // a minute of clock skew is accepted
   'shape newline trail', // one canonical form of base64url
   'shape padded sig',
   'shape sig last char malleable',

@@ -50,7 +50,7 @@ describe.each(FRAMEWORKS)('generated responses of WorkOS on %s', (framework) => 
 
   test('an expired session is refreshed, ended, or kept until WorkOS is available', async (context) => {
     await tryAll(context, { corpus: 'workos-failures, made', on: framework }, rows, async (row) => {
-      // Of a session each: one that has ended is over for all who have its id.
+      // A session for each row, since ending one ends all cookies with its id.
       const expired = await sign({ exp: keys.now - 60, sid: `session_${row.id}` });
       const session = { accessToken: expired, refreshToken: `rt_${row.id}`, user: USER };
       const cookie = `wos-session=${await seal(session, cookiePassword)}`;
@@ -67,7 +67,7 @@ describe.each(FRAMEWORKS)('generated responses of WorkOS on %s', (framework) => 
       if (status === 503) expect(reply.headers['retry-after']).toMatch(/^(?:[1-9]|[1-5]\d|60)$/);
       if (status === 302) expect(new URL(reply.location!).origin).toBe(site.origin);
       if (status !== 200) return 1;
-      // And what was sealed opens again.
+      // The new cookie can be opened again.
       const [next = ''] = setCookies[0]!.split(';', 1);
       const again = await send(`${site.origin}/protected`, { headers: { ...FETCH, cookie: next } });
       expect(again.status).toBe(200);
