@@ -86,7 +86,7 @@ function mayImport(from: string, to: string): boolean {
   if (source === target || LEAVES.includes(to)) return true;
   if (source === 'index.ts') return target !== 'cli' && target !== 'testing';
   if (source in BESIDE) return BESIDE[source]!.some((name) => name === target || name === to);
-  // Two entry points that do not know of each other.
+  // Two entry points that are independent of each other.
   if (source === 'authkit' && target === 'sso') return false;
   return FOLDERS.includes(source) && FOLDERS.indexOf(target) > FOLDERS.indexOf(source);
 }

@@ -7,7 +7,7 @@ import type { TestWorkOS } from 'authkit-express/testing';
 import { FETCH, send } from './support/browser.js';
 import { ADA, createTestApp, type TestApp } from './support/app.js';
 
-/** What these tests need of a WorkOS SDK, in any of its major versions. */
+/** The part of the WorkOS SDK that these tests use, in all of its major versions. */
 interface Sdk {
   userManagement: {
     authenticateWithCode: (options: object) => Promise<{ sealedSession?: string; accessToken: string }>;

@@ -50,7 +50,7 @@ test("oauth4webapi agrees about our authorization requests and WorkOS's response
     change(callback);
     const reply = await browser.go(callback.href);
     const isIn = reply.setCookies.some((line) => /^wos-session=[^;]/.test(line));
-    // A repeated code is left to its caller there, and refused here (RFC 6749 section 3.1).
+    // oauth4webapi leaves a repeated code to its caller; here it is rejected (RFC 6749 section 3.1).
     const isRepeated = callback.searchParams.getAll('code').length > 1;
     expect(isIn, String(change)).toBe(judged(callback, asked.get('state')!) && !isRepeated);
     if (!isIn) continue;
@@ -85,7 +85,7 @@ test('tough-cookie reads each of our cookies as the strict parser of the leak ch
 
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
 
-/** Every regular expression that is written in the package. */
+/** Every regular expression in the source of the package. */
 function literals(): { where: string; source: string; flags: string }[] {
   const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) =>
     file.endsWith('.ts'),
@@ -111,7 +111,7 @@ function literals(): { where: string; source: string; flags: string }[] {
   });
 }
 
-/** Without counts, which only make it slower to judge: what is linear for any number is so for a few. */
+/** Without counts, which only make the check slower: what is linear for any count is linear for a small one. */
 function unbounded(source: string): string {
   return source.replace(/\{(\d+)(?:,\d*)?\}/g, (_, least) => (least === '0' ? '*' : '+'));
 }

@@ -8,7 +8,7 @@ import { AuthKitError } from 'authkit-express';
 import { ERROR_CODES } from '../src/errors.js';
 import { blocksOf, pages, ROOT, type Block } from './support/documentation.js';
 
-// Inside the checkout, so that imports resolve as they do here.
+// In the repository, so that imports resolve as they do here.
 const folder = mkdtempSync(join(ROOT, 'test', '.docs-'));
 afterAll(() => {
   rmSync(folder, { recursive: true });
@@ -39,7 +39,7 @@ test('all code in README and docs compiles', { timeout: 120_000 }, () => {
   expect(blocks.length).toBeGreaterThanOrEqual(4);
 });
 
-// Their own assertions say whether they work.
+// They contain their own assertions.
 const runnable = blocks.filter(({ isRunnable }) => isRunnable);
 const isOf = (runner: string) => (block: Block) => block.code.includes(`from '${runner}'`);
 

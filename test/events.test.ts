@@ -16,7 +16,7 @@ const CHANNELS = [
 
 type Told = { [N in keyof AuthKitEvents]: [name: N, facts: AuthKitEvents[N]] }[keyof AuthKitEvents];
 
-/** What is told from here on, the oldest first. */
+/** The events published from now on, the oldest first. */
 function listen(): { all: Told[]; names: () => string[] } {
   const all: Told[] = [];
   const onMessage = (facts: unknown, name: string | symbol) => all.push([name, facts] as Told);

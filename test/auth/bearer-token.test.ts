@@ -7,7 +7,7 @@ import { ADA, json, whoami, createTestApp, type TestApp } from '../support/app.j
 const GRACE = 'grace@example.com';
 const bearer = (token: string) => ({ ...FETCH, authorization: `Bearer ${token}` });
 
-/** A guard for every kind of caller, and one for each combination that a test needs. */
+/** A guard for every kind of principal, and one for each combination that a test needs. */
 async function api(framework: (typeof FRAMEWORKS)[number] = 'express5') {
   const served: string[] = [];
   const there = await createTestApp(framework, {

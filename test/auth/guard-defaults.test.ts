@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-// Loaded in the test: guards are made as the package loads, and a mistake there is a failure of this test.
+// Imported in the test, since guards are created when the package loads.
 test('a guard accepts a session by default, and other credentials if its rule names them', async () => {
   const { requireAuth } = await import('authkit-express');
   expect(requireAuth()).toBeTypeOf('function');

@@ -6,7 +6,7 @@ import { ADA, json, whoami, createTestApp } from '../support/app.js';
 
 const HTML = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
 
-/** What a client sends, and whether a browser will show the answer as a page. */
+/** The headers of a client, and whether a browser shows the response as a page. */
 const CLIENTS: [name: string, headers: Record<string, string>, isPage: boolean][] = [
   ['says nothing', {}, false],
   ['takes anything', { accept: '*/*' }, false],

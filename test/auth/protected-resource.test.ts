@@ -14,7 +14,7 @@ import { ADA, json, createTestApp } from '../support/app.js';
 const GRACE = 'grace@example.com';
 const DOCUMENT = '/.well-known/oauth-protected-resource/mcp';
 
-/** An MCP server that answers one request: it knows who asks. */
+/** An MCP server that responds to one request with its user. */
 const serveMcp: Handler = async (req, res) => {
   const { email } = signedIn(req).user;
   const server = new McpServer({ name: 'test', version: '1.0.0' });
@@ -57,7 +57,7 @@ async function resourceServer(framework: Framework = 'express5') {
   return { ...there, served, resource, ask, mcp };
 }
 
-/** A client that has no browser: it keeps what it is given, and the test goes where it is sent. */
+/** A client without a browser: it stores what it gets, and the test follows its redirects. */
 function memory(): OAuthClientProvider & { wanted: URL[] } {
   let information: OAuthClientInformation | undefined;
   let tokens: OAuthTokens | undefined;

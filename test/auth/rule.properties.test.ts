@@ -32,7 +32,7 @@ describe('rules', () => {
     impersonator: fc.constant(undefined),
   });
 
-  /** The same rule in other words. */
+  /** An independent implementation of the same rule. */
   function model(asked: Rule, who: Subject): boolean {
     const held: Record<string, readonly string[]> = {
       role: [...who.roles, ...(who.role === undefined ? [] : [who.role])],
@@ -57,7 +57,7 @@ describe('rules', () => {
         const judge = compileRule(asked);
         const expected = people.map((who) => model(asked, who));
         expect(people.map(judge)).toEqual(expected);
-        // In another order, and again: nothing is remembered.
+        // In another order, and a second time: the guard has no state.
         expect([...people].reverse().map(judge).reverse()).toEqual(expected);
       }),
     );

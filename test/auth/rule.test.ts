@@ -8,12 +8,12 @@ const ORGANIZATION = 'org_01RULES';
 
 interface Demand {
   rule: GuardRule;
-  /** What a session has that meets it, and one that nearly does. */
+  /** Claims of a session that meets it, and of one that nearly does. */
   met: TestSignIn;
   missed: TestSignIn;
 }
 
-/** Each demand alone; a session that meets it, and one that has the same letters in another place. */
+/** Each condition alone, with a session that meets it, and one with the same text in another claim. */
 const DEMANDS: Record<string, Demand> = {
   role: {
     rule: { role: { any: ['owner', 'admin'] } },
@@ -81,7 +81,7 @@ test('a request passes if and only if it meets every condition of the rule', asy
       }
     },
   });
-  // Who meets everything, nothing, everything but one, and one alone.
+  // Users who meet all conditions, none, all but one, and only one.
   const alone = NAMES.map((_, i) => 1 << i);
   const people = [ALL, 0, ...alone.map((one) => ALL & ~one), ...alone];
   let passed = 0;
@@ -100,7 +100,7 @@ test('a request passes if and only if it meets every condition of the rule', asy
       }),
     );
   }
-  // By counting, not by asking the same code again: 2^n for who meets n demands.
+  // Computed independently: a user who meets n conditions passes 2^n rules.
   expect(passed).toBe(2 ** 7 + 1 + 7 * 2 ** 6 + 7 * 2);
   expect(called).toBeDefined();
 });

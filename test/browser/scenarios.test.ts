@@ -103,7 +103,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       'a handler': '<form method="post" action="/leave"><button id="out">Sign out</button></form>',
       'a script': `<button id="out" onclick="${FETCH.replaceAll('"', '&quot;')}">Sign out</button>`,
     };
-    // What a page restored from the back/forward cache says, the driver does not notice.
+    // The driver does not see console messages of a page that is restored from the back/forward cache.
     const WITNESS = `<script>addEventListener('pageshow', () => navigator.sendBeacon('/seen'))</script>`;
 
     test.each(Object.entries(WAYS))(
@@ -155,7 +155,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     const page = await tab();
     await page.goto(`${origin}/account`);
     await choose(page, 'dblclick');
-    // The second click may abort the navigation of the first, which `waitForURL` takes for the end.
+    // The second click can abort the navigation of the first, which `waitForURL` reports as a failure.
     await expect.poll(() => page.url(), { timeout: 30_000 }).toBe(`${origin}/account`);
     await page.waitForLoadState();
     await page.reload();
@@ -239,7 +239,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     });
     await page.goto(`${origin}/account`);
     await choose(page);
-    // The guard has sent the person away again.
+    // The guard has redirected the user again.
     await choose(page);
     expect(await page.textContent('h1')).toBe('Your sign-in was not kept');
     expect(guarded).toHaveLength(1);
@@ -247,7 +247,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
   });
 });
 
-/** What a proxy does that takes no cookie of the session's size. */
+/** A proxy that drops cookies of the session's size. */
 function drop(res: ServerResponse): void {
   const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => ServerResponse;
   res.writeHead = (...args: unknown[]) => {

@@ -90,7 +90,13 @@ describe('the doctor', () => {
       'problem',
       /keys: .*WORKOS_CLIENT_ID/,
     ],
-    ['nobody there', { env: { WORKOS_API_PORT: '9' } }, REDIRECT, 'problem', /keys: .*check the network/],
+    [
+      'WorkOS unreachable',
+      { env: { WORKOS_API_PORT: '9' } },
+      REDIRECT,
+      'problem',
+      /keys: .*check the network/,
+    ],
     [
       'http elsewhere',
       { options: { allowInsecureHttp: true } },

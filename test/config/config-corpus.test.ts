@@ -139,7 +139,7 @@ interface ConfigRow extends Row {
   options: object;
 }
 
-/** Options of any form, a third of them with something in the middle that has no place there. */
+/** Options of any form, a third of them with an unexpected character inside. */
 function made(count: number): ConfigRow[] {
   const { pick, oneIn, below } = random('configuration');
   const bent = (value: unknown) => {
@@ -161,7 +161,7 @@ function made(count: number): ConfigRow[] {
   });
 }
 
-/** What is sent for a session and for a sign-in. */
+/** The cookies that are set for a session and for a sign-in. */
 function lines(config: Resolved): Promise<readonly string[]> {
   const cookies = createCookies(config.cookie);
   return new Promise((resolve, reject) => {
@@ -214,7 +214,7 @@ const site: Look = ({ cookie }) => cookie.sameSite;
 const origin: Look = ({ api }) => api.origin;
 const REFUSED = Symbol('refused');
 
-/** What a variable comes to: people type them, and shells, files and dashboards add to them. */
+/** Values of environment variables as people type them, and as shells, files and dashboards change them. */
 const VARIABLES: readonly (readonly [look: Look, env: Record<string, string>, expected: unknown])[] = [
   ...['5', ' 5', '5\n', '005', '\ufeff5'].map((value) => [age, { WORKOS_COOKIE_MAX_AGE: value }, 5] as const),
   ...['1e3', '0x10', '-1', '+5', '0', '5.0', '5s', '٥', 'NaN', 'Infinity', '34560001', '5 6', '"5"'].map(

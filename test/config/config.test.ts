@@ -44,7 +44,7 @@ describe('values of the corpus', () => {
   test.for(corpus<ValueRow>('config-values'))('$id $field $value is refused', ({ field, value }, context) => {
     counted(context, { corpus: 'config-values', on: 'function' });
     const options = { ...good, ...PLACES[field]!(value) };
-    // A __Host- name is a good one where the cookie is secure and of this host alone.
+    // A __Host- name is valid if the cookie is secure and without a domain.
     if (value === '__Host-x') expect(problemOf(options)).toBe('');
     else expect(problemOf(options)).not.toBe('');
     if (value === '__Host-x')
@@ -244,7 +244,7 @@ describe('further values of the same kinds', () => {
   ];
   test.for(rows)('%s %j is refused', ([field, value], context) => {
     counted(context, { corpus: 'config-values, further', on: 'function' });
-    // None goes with https, which the good configuration has.
+    // SameSite=None requires https, which this configuration has.
     const isFine = field === 'sameSite' && value === 'none';
     expect(problemOf({ ...good, ...PLACES[field]!(value) }) === '').toBe(isFine);
   });

@@ -31,7 +31,7 @@ async function serve(
   return origin;
 }
 
-/** The same in a process of its own: the old code's cookies are not what the leak checks of this one ask for. */
+/** The same in another process: the cookies of the old code do not meet the leak checks of this one. */
 async function spawnOld(env: (origin: string) => Record<string, string>, file: string): Promise<string> {
   const port = await freePort();
   const origin = `http://localhost:${port}`;
@@ -68,14 +68,14 @@ describe('from the WorkOS recipe', () => {
         email: ADA,
       });
       const out = await browser.go(`${origin}/logout`, { headers: { 'sec-fetch-site': 'same-origin' } });
-      // A redirect, or a page that goes on by itself.
+      // A redirect, or a page that redirects.
       expect(out.location ?? out.body).toContain('/user_management/sessions/logout?session_id=session_');
       expect((await browser.go(`${origin}/dashboard`)).location).toContain('/login');
       const cookie = await workos.signIn({ user: ADA, expiresIn: -1 });
       const stale = await browser.go(`${origin}/dashboard`, { headers: { cookie } });
       expect(stale.setCookies.some((line) => line.startsWith('wos-session=Fe26'))).toBe(true);
     }
-    // Ports are no part of a cookie: the browser of the old application goes on in the new one.
+    // Cookies do not depend on the port, so the browser of the old application continues in the new one.
     const browser = new Browser();
     await signInWith(browser, workos, `${before}/dashboard`, ADA);
     expect(json((await browser.go(`${after}/dashboard`)).body)).toEqual({ email: ADA });

@@ -90,7 +90,7 @@ function further(): CookieRow[] {
   return rows;
 }
 
-/** Headers put together at random, and what they come to: the first whole session, else one in pieces. */
+/** Random headers with their expected session: the first one in a single cookie, else one in chunks. */
 function made(count: number): CookieRow[] {
   const { pick, some, oneIn } = random('cookies');
   const name = 'wos-session';
@@ -198,11 +198,11 @@ describe.each(FRAMEWORKS)('cookies on %s', (framework) => {
   });
 
   for (const name of ['seals', 'seal-bitflips']) {
-    test(`${name}: nobody is signed in, and nothing is cleared`, async (context) => {
+    test(`${name}: no user is signed in, and no cookie is cleared`, async (context) => {
       const before = at.served();
       await tryAll(context, { corpus: name, on: framework }, corpus<SealRow>(name), async ({ value }) => {
         const answer = await at.raw('/protected', [`Cookie: wos-session=${value}`]);
-        // Node answers for what is no header, or a longer one than it takes.
+        // Node itself rejects an invalid header, and one that is too long.
         expect(answer.slice(0, 60)).toMatch(/^HTTP\/1\.1 (?:400|401|431) /);
         expect(answer).not.toMatch(/^set-cookie/im);
         return undefined;

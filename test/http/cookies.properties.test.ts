@@ -10,7 +10,7 @@ import { checkOwnCookie, parseSetCookie } from '../support/leak-checks/set-cooki
 const ORIGIN = 'http://localhost/';
 const CHARACTERS = 'ABCDEFabcdef0123456789-_*.~';
 
-/** Text of a length, of the characters of a seal, different for each `salt`. */
+/** Text of the given length in the characters of a seal, different for each `salt`. */
 function text(length: number, salt: number): string {
   return Array.from({ length }, (_, index) => CHARACTERS[(index * 7 + salt * 13) % CHARACTERS.length]).join(
     '',
@@ -62,7 +62,7 @@ test(
               cookies.setSession(req, res, sealed, () => true);
               held = sealed;
             } catch (error) {
-              // Too large is said, and what was there stays.
+              // A session that is too large is an error, and the earlier cookies stay.
               expect((error as AuthKitError).code).toBe('cookie_too_large');
               expect(length).toBeGreaterThan(11_000);
             }

@@ -20,7 +20,7 @@ function request(cookie?: string): IncomingMessage {
   return req;
 }
 
-/** What is sent for an act on a request that has this Cookie header. */
+/** The Set-Cookie headers of an operation on a request with this Cookie header. */
 function sent(
   cookie: string | undefined,
   act: (req: IncomingMessage, res: ServerResponse) => void,
@@ -47,7 +47,7 @@ test.each<[string | undefined, string[]]>([
   ['wos-session=a; other=b', ['a']],
   ['other=b; wos-session=a', ['a']],
   ['xwos-session=a', []],
-  // As long as our name is: what stands behind it is not ours.
+  // As long as the name of our cookie, but another name.
   ['other-name=a', []],
   ['wos-sessionX', []],
   ['wos-sessionx=a', []],

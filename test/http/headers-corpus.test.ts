@@ -187,7 +187,7 @@ const ACCEPTS: readonly (readonly [accept: string, isHtml: boolean])[] = [
   ['application/json;profile="text/html"', false],
 ];
 
-/** What a client says of itself, beside what it claims to be. */
+/** Headers of the client, beside those that claim an identity. */
 function made(count: number): MadeRow[] {
   const { pick, some, oneIn } = random('headers');
   return Array.from({ length: count }, (_, index) => {
@@ -206,7 +206,7 @@ function made(count: number): MadeRow[] {
       ...(oneIn(3) ? { host: pick(HOSTS) } : {}),
       ...(authorization === undefined ? {} : { authorization }),
     };
-    // Who brings a token is told what is wrong with it.
+    // A request with a token is told what is wrong with it.
     const bringsToken = /^bearer(?: |$)/i.test(authorization ?? '');
     const isPage = (mode ? mode === 'navigate' : isHtml && !isXhr) && !bringsToken;
     return { id: `made${index}`, path: '/protected', headers, isPage };
@@ -245,7 +245,7 @@ describe.each(SETTINGS)('headers on %s, trust proxy %s', (framework, trustProxy)
     await workos.close();
   });
 
-  /** The request target and the headers to the letter; `undefined` where Node's client would not send them. */
+  /** Sends the request target and headers unchanged; `undefined` if Node's client refuses to send them. */
   function ask({ path, headers }: HeaderRow): Promise<Answer> | undefined {
     const { port } = site.server.address() as AddressInfo;
     const setHost = headers['host'] === undefined;
@@ -274,7 +274,7 @@ describe.each(SETTINGS)('headers on %s, trust proxy %s', (framework, trustProxy)
     const headers = Object.fromEntries(filled) as Record<string, string>;
     const reply = await ask({ ...row, headers });
     if (!reply) return 0;
-    // A prefetch is told that there is nothing yet.
+    // A prefetch gets an error status, so that its result is not used.
     const isPrefetch = ['purpose', 'sec-purpose', 'x-moz'].some((name) => name in headers);
     expect(reply.status).toBeLessThan(isPrefetch ? 504 : 500);
     expect(reply.body).not.toContain('secret page');

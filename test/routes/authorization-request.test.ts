@@ -5,7 +5,7 @@ import { FRAMEWORKS } from '../support/frameworks.js';
 import { send, type Browser } from '../support/browser.js';
 import { ADA, createTestApp, type Options } from '../support/app.js';
 
-/** What a link to the login route comes to: what WorkOS is asked, or the error. */
+/** The result of a link to the login route: the authorization request, or the error. */
 async function ask(browser: Browser, url: string) {
   const reply = await browser.go(url, { headers: { accept: '*/*', 'sec-fetch-mode': '' } });
   const sent = reply.location === undefined ? {} : Object.fromEntries(new URL(reply.location).searchParams);

@@ -109,7 +109,7 @@ const PAIRS: readonly (readonly [name: string, values: readonly string[]])[] = [
   ['', ['', 'x']],
 ];
 
-/** Queries put together at random, most of them around the right pair. */
+/** Random queries, most of them around the right code and state. */
 function madeQueries(count: number): string[] {
   return Array.from({ length: count }, () => {
     const others = some(PAIRS, 0, 3).map(([name, values]) => `${name}=${pick(values)}`);
@@ -119,7 +119,7 @@ function madeQueries(count: number): string[] {
   });
 }
 
-/** What RFC 6749 and RFC 9207 make of an answer, in other words than the code's. */
+/** The expected result by RFC 6749 and RFC 9207, implemented independently. */
 function isRight(query: string, state: string, code: string, issuer: string): boolean {
   const params = new URLSearchParams(query);
   const only = (name: string, ...values: string[]) =>
@@ -128,7 +128,7 @@ function isRight(query: string, state: string, code: string, issuer: string): bo
   return only('state', state) && only('code', code) && none('error') && (none('iss') || only('iss', issuer));
 }
 
-/** A state with one thing changed, in a place of the whole. */
+/** A state with one change in it. */
 function bent(state: string): string {
   const at = below(state.length);
   const [before, char, after] = [state.slice(0, at), state[at]!, state.slice(at + 1)];
@@ -162,7 +162,7 @@ describe.each(FRAMEWORKS)('callback queries on %s', (framework) => {
     [/@@STATE_OTHER_REDIRECT@@/, () => ({ redirectUri: 'https://other.example/callback' })],
   ];
 
-  /** Fills the placeholders of a row and says with which cookie it is sent. */
+  /** Fills the placeholders of a row and returns the cookie it is sent with. */
   async function fill(row: QueryRow): Promise<{ query: string; cookie: string }> {
     const filled = (query: string, code: string) => query.replace(/(^|&)code=c(?=&|;|$)/, `$1code=${code}`);
     for (const [pattern, fields] of SEALED) {
@@ -257,7 +257,7 @@ describe.each(FRAMEWORKS)('callback queries on %s', (framework) => {
       return 1;
     });
     expect(signedIn).toBeGreaterThan(rows.length / 10);
-    // A code that WorkOS does not know costs a call too, and nothing else does.
+    // A code that WorkOS does not know causes a call too, and nothing else does.
     expect(at.workos.callsTo('code').length - before).toBeLessThan(rows.length);
   });
 

@@ -121,8 +121,8 @@ describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
     expect(expired.location).toContain('session_id=');
     expect(expired.setCookies[0]).toMatch(CLEARED);
     for (const header of [{}, { cookie: 'wos-session=junk' }]) {
-      const nobody = await send(`${origin}/logout?returnTo=/open`, { method: 'POST', headers: header });
-      expect(nobody.location).toBe(`${origin}/open`);
+      const anonymous = await send(`${origin}/logout?returnTo=/open`, { method: 'POST', headers: header });
+      expect(anonymous.location).toBe(`${origin}/open`);
     }
     const elsewhere = await send(`${origin}/logout?returnTo=https://evil.example`, { method: 'POST' });
     expect(elsewhere.location).toBe(`${origin}/`);

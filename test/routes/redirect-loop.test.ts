@@ -17,7 +17,7 @@ class Forgetful extends Browser {
   }
 }
 
-/** Follows every redirect as a browser does, where WorkOS signs somebody in at once. */
+/** Follows every redirect as a browser does, with a WorkOS that signs the user in at once. */
 async function circle({ workos, origin }: TestApp, browser: Browser, path = '/account') {
   const toGuarded: string[] = [];
   let url = origin + path;
@@ -83,7 +83,7 @@ test('B09 if another process cannot decrypt the session, the redirect loop ends 
   expect(errors[0]!.message).toMatch(/wos-session, of 127\.0\.0\.1:\d+ alone, .* cookiePassword/);
 });
 
-/** What a process with another password makes of a session. */
+/** A session as a process with another password creates it. */
 function garble(app: App): void {
   app.use((req, _res, next) => {
     const { cookie } = req.headers;

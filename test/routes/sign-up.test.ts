@@ -6,7 +6,7 @@ import { ADA, createTestApp, type Options } from '../support/app.js';
 
 const NEW = 'katherine@example.com';
 
-/** What a person does who is new: fills in the form of the sign-up screen. */
+/** Fills in the form of the sign-up screen as a new user. */
 async function fillIn(url: string, email: string): Promise<string> {
   const answer = await fetch(new URL('/user_management/authorize/choose', url), {
     method: 'POST',

@@ -17,7 +17,7 @@ const challengeOf = (verifier: string) => createHash('sha256').update(verifier).
 
 const clients = { routes: { token: '/token' }, clientRedirectUris: [APP, SPA] };
 
-/** A native application: it opens a browser, gets the redirect, and talks to the token route by itself. */
+/** A native application that opens a browser, gets the redirect, and calls the token route itself. */
 async function native(framework: Framework, options: TestAppOptions = {}) {
   const at = await createTestApp(framework, { ...options, authkit: { ...clients, ...options.authkit } });
   const { origin, browser, workos } = at;

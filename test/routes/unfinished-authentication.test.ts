@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { AuthKitError } from 'authkit-express';
 import { FRAMEWORKS } from '../support/frameworks.js';
-import { FETCH } from '../support/browser.js';
+import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, json, createTestApp, type TestAppOptions } from '../support/app.js';
 
 const ENGINES = 'Analytical Engines';
 
-/** Signs in by an OAuth provider, which knows nothing of what WorkOS wants besides; collects errors. */
+/** Signs in with an OAuth provider and collects errors. */
 async function direct(framework: (typeof FRAMEWORKS)[number], options: TestAppOptions = {}) {
   const errors: AuthKitError[] = [];
   const seen: unknown[] = [];
@@ -168,7 +168,7 @@ describe.each(FRAMEWORKS)('an authentication that WorkOS did not finish, on %s',
     expect(sent(away.location)).toMatchObject({ organization_id: 'org_b' });
     const back = await finish(away.location);
     expect(back.location).toBe(`${origin}/switch?to=org_b`);
-    // WorkOS still wants more of somebody who has just signed in to it: an error, not a third time.
+    // If WorkOS requires another step right after this sign-in, it is an error, not a third attempt.
     expect((await browser.go(back.location!)).status).toBe(403);
     step.restore();
     workos.clock.advance(61_000);
@@ -178,4 +178,23 @@ describe.each(FRAMEWORKS)('an authentication that WorkOS did not finish, on %s',
     expect((await browser.fetch(`${origin}/switch?to=org_a`, { headers: FETCH })).status).toBe(403);
     expect((await browser.go(`${origin}/account`)).status).toBe(200);
   });
+});
+
+test('an unfinished authentication is an error with the details WorkOS sent, none of which are on the page', async () => {
+  const seen: { code: string; details: unknown }[] = [];
+  const { origin, browser, workos } = await createTestApp('express5', {
+    authkit: { onError: ({ error }) => void seen.push(error) },
+  });
+  workos.requireStep({ user: ADA, code: 'mfa_enrollment' });
+  const login = await browser.go(`${origin}/login`);
+  const reply = await browser.go(await workos.authorize(login.location!, { user: ADA }));
+  expect(reply.status).toBe(403);
+  const [error] = seen;
+  expect(error!.code).toBe('mfa_enrollment');
+  const { pending_authentication_token: pending } = error!.details as {
+    pending_authentication_token: string;
+  };
+  expect(pending.length).toBeGreaterThan(5);
+  expect(reply.body + JSON.stringify(error)).not.toContain(pending);
+  expect((await send(`${origin}/callback?code=x`, { headers: NAVIGATION })).status).toBe(302);
 });

@@ -51,7 +51,7 @@ describe.runIf(hasRedis)('three processes and a Redis', () => {
     await Promise.all([...members.map(endMember), stop(redis), workos.close()]);
   });
 
-  /** Cookies of people whose tokens have all expired at the same moment. */
+  /** Cookies of users whose tokens have all expired at the same moment. */
   const expired = (count: number) =>
     Promise.all(
       people
@@ -59,7 +59,7 @@ describe.runIf(hasRedis)('three processes and a Redis', () => {
         .map(async (user) => ({ user, cookie: await workos.signIn({ user, expiresIn: -1 }) })),
     );
 
-  /** Ten requests each, all of them at once, each on the connection that is free. */
+  /** Ten requests for each user, all at once, each on a free connection. */
   async function tenEach(
     asking: Awaited<ReturnType<typeof expired>>,
     onAnswer = (_count: number) => undefined as unknown,

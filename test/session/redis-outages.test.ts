@@ -18,17 +18,17 @@ import { ADA, createTestApp, type Options, type TestApp } from '../support/app.j
 
 /** Longer than any access token of the tests lives, in milliseconds. */
 const LATER = 600_000;
-/** Calls to the store have a fifth of this; WorkOS is in this process. */
+/** Calls to the store time out after a fifth of this. WorkOS runs in this process. */
 const timeout = 2500;
 
-// The SDK is loaded with the first call, which on a busy machine is the whole of that.
+// The SDK is loaded with the first call, which on a busy machine can take this long.
 beforeAll(async () => {
   await import('@workos-inc/node');
 });
 
 type Mode = 'cookie' | 'store';
 
-/** What goes wrong with a Redis that was fine, and how it is mended. */
+/** Faults of a running Redis, and how each is repaired. */
 const troubles: Record<string, (server: RedisServer) => Promise<() => Promise<unknown>>> = {
   'is killed': async (server) => {
     await stop(server);
@@ -104,18 +104,18 @@ describe.runIf(hasRedis).each(Object.keys(troubles))('a Redis that %s', (name) =
       const reply = await send(`${origin}/account`, {
         headers: { ...headers, cookie: `wos-session=${cookie}` },
       });
-      // Who can still read it can still serve.
+      // A process that can still read the store can still serve.
       expect([200, 503]).toContain(reply.status);
       if (reply.status === 503) expect(reply.headers['retry-after']).toBeDefined();
       expect(reply.setCookies.filter((line) => line.startsWith('wos-session=;'))).toEqual([]);
       expect(served() > before).toBe(reply.status === 200);
     }
     workos.clock.advance(LATER);
-    // Tokens that were renewed while it could not take them are not lost.
+    // Tokens that were refreshed while the store could not be written are not lost.
     const late = await browser.go(`${origin}/account`);
     expect([200, 503]).toContain(late.status);
     await mend();
-    // A Redis that was killed comes back without what it held; every other one has kept the session.
+    // A Redis that was killed comes back empty; in the other cases the session is still there.
     const end = name === 'is killed' ? 302 : 200;
     let status = 0;
     for (let tries = 0; tries < 100 && status !== end; tries += 1) {
@@ -128,7 +128,7 @@ describe.runIf(hasRedis).each(Object.keys(troubles))('a Redis that %s', (name) =
   });
 });
 
-/** Goes on until a process that keeps sessions in the store can do so: then the store has been found again. */
+/** Waits until a process can store sessions again. */
 async function found({ workos, sibling }: TestApp): Promise<void> {
   const { origin } = await sibling({ session: 'store' });
   for (let tries = 0; tries < 100; tries += 1) {

@@ -15,8 +15,8 @@ const session = (reply: Reply) =>
 const at = (origin: string, cookie: string, path = '/account') =>
   send(origin + path, { headers: { ...FETCH, cookie } });
 
-/** A second process of the same application, as far as WorkOS and browsers can tell. */
-async function twin({ workos, origin }: TestApp): Promise<string> {
+/** A second process of the same application. */
+async function secondProcess({ workos, origin }: TestApp): Promise<string> {
   const site = await serve('express5', (app) => {
     app.use(authkit({ ...workos.options, redirectUri: `${origin}/callback` }));
     app.route('/account', requireAuth(), whoami);
@@ -42,7 +42,7 @@ test('F02 requests with the old cookie up to a minute later are served without a
 
 test('F03 two processes that refresh at the same moment both succeed', async () => {
   const one = await createTestApp('express5');
-  const other = await twin(one);
+  const other = await secondProcess(one);
   const old = await one.cookie();
   one.workos.clock.advance(LATER);
   const replies = await Promise.all([at(one.origin, old), at(other, old)]);
@@ -52,7 +52,7 @@ test('F03 two processes that refresh at the same moment both succeed', async () 
 
 test('F04 another process with the old cookie 31 seconds later asks to sign in, once', async () => {
   const one = await createTestApp('express5');
-  const other = await twin(one);
+  const other = await secondProcess(one);
   const old = await one.cookie();
   one.workos.clock.advance(LATER);
   expect((await at(one.origin, old)).status).toBe(200);

@@ -21,7 +21,7 @@ function tokensFor(user: string, generation: number, organizationId?: string): T
   };
 }
 
-/** A WorkOS that takes each refresh token once, and is at times not there. */
+/** A WorkOS that accepts each refresh token once, and is sometimes unavailable. */
 function strictWorkOS(outages: readonly boolean[]) {
   const spent = new Set<string>();
   let calls = 0;

@@ -12,7 +12,7 @@ const down = { kind: 'unavailable', error: new AuthKitError('upstream_unavailabl
 const refused = { kind: 'refused', error: new AuthKitError('code_exchange_failed', 'no') };
 const step = { kind: 'refused', error: new AuthKitError('sso_required', 'sso') };
 
-/** Who looks at one refresh token that often goes in circles, and would for ever. */
+/** A refresh token that is looked up this often is in an endless loop. */
 const ENOUGH = 50;
 
 function session(refreshToken = 'rt'): Session {
@@ -28,7 +28,7 @@ function session(refreshToken = 'rt'): Session {
 }
 
 interface Made {
-  /** Of WorkOS, the same every time or for each organization; new tokens if there is none. */
+  /** Responses of WorkOS, the same every time or for each organization; new tokens by default. */
   answer?: object | ((organizationId: string | undefined) => object | undefined);
   verdict?: object;
   now?: () => number;

@@ -7,11 +7,11 @@ import { tryAll } from '../support/tally.js';
 import { ADA } from '../support/app.js';
 import { ironOpens, madeSeals } from '../support/generated/seals.js';
 
-/** As every SDK writes it; what iron reads beyond that is none of ours. */
+/** The form that every SDK writes. iron-webcrypto reads other forms too, which are rejected here. */
 const WRITTEN =
   /^Fe26\.2\*1\*[0-9a-f]{64}\*([\w-]{22})\*([\w-]+)\*(?:[1-9]\d{0,15})?\*[0-9a-f]{64}\*([\w-]{43})~2$/;
 
-/** A ciphertext in another spelling, which iron does not read; that one too only the password's owner can sign. */
+/** A ciphertext in another spelling, which iron-webcrypto does not read. It can only be signed with the password. */
 const SPELT = /^(?:[^*]*\*){4}[\w-]*\*/;
 
 function isWritten(value: string): boolean {
@@ -43,7 +43,7 @@ describe.each(FRAMEWORKS)('generated seals on %s', (framework) => {
       expect(answer).not.toMatch(/^set-cookie/im);
       const isIn = answer.startsWith('HTTP/1.1 200');
       if (isIn) signedIn += 1;
-      // A header loses the space around a value.
+      // HTTP removes whitespace around a header value.
       const byIron = await ironOpens(value.trim(), cookiePassword, now);
       if (isIn && SPELT.test(value)) expect(byIron).toEqual(session);
       else if (!isIn && isWritten(value)) expect(byIron).not.toEqual(session);

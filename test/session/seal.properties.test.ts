@@ -6,7 +6,7 @@ import { fc, LONG } from '../support/properties.js';
 const PASSWORD = 'correct-horse-battery-staple-0123456789';
 
 describe('seal', () => {
-  // An object, and no -0 or `__proto__`, which JSON itself does not carry over.
+  // An object without -0 and `__proto__`, which JSON does not preserve.
   const data = fc
     .dictionary(fc.string(), fc.jsonValue())
     .map((value) => JSON.parse(JSON.stringify(value)) as object);

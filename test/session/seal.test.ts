@@ -7,7 +7,7 @@ import { corpus, corpusKeys, type Row } from '../support/corpora.js';
 const keys = corpusKeys('seal-keys') as Record<'password' | 'previousPassword' | 'attackerPassword', string>;
 const now = Date.now();
 
-/** Longer than any Cookie header: refused before it is looked at. */
+/** Longer than any Cookie header, so it is rejected before it is parsed. */
 const LIMIT = 16_384;
 
 interface SealRow extends Row {
@@ -16,7 +16,7 @@ interface SealRow extends Row {
   expect: string;
 }
 
-/** What iron-webcrypto, the reference, makes of the same seal. */
+/** What iron-webcrypto, the reference implementation, reads from the same seal. */
 async function reference(sealed: string, password: string): Promise<unknown> {
   if (!sealed.endsWith('~2') || sealed.length > LIMIT) return undefined;
   try {

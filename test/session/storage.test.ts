@@ -22,7 +22,7 @@ afterAll(() => (hasRedis ? stop(server) : undefined));
 const sessionOf = (reply: Reply) =>
   reply.setCookies.find((line) => /^wos-session=[^;]/.test(line))?.split(';', 1)[0];
 
-/** Everything that lies in Redis. */
+/** Everything in Redis. */
 async function contents(): Promise<[key: string, value: string][]> {
   const keys = await client.keys('*');
   return Promise.all(
@@ -88,7 +88,7 @@ describe.runIf(hasRedis)('with Redis', () => {
         send(`${index % 2 === 0 ? one.origin : two.origin}${path}`, { headers: { ...FETCH, cookie } });
       const replies = await Promise.all(Array.from({ length: 100 }, (_, index) => ask(index)));
       expect(replies.filter(({ status }) => status !== 200)).toEqual([]);
-      // Who finds the newer tokens in the store already has no need of a newer cookie.
+      // If the newer tokens are already in the store, no new cookie is needed.
       expect(new Set(replies.flatMap((reply) => sessionOf(reply) ?? [])).size).toBe(1);
       expect(one.workos.callsTo('refresh')).toHaveLength(1);
 
@@ -96,7 +96,7 @@ describe.runIf(hasRedis)('with Redis', () => {
         Array.from({ length: 40 }, (_, index) => ask(index, index % 4 < 2 ? '/switch' : '/account')),
       );
       expect(mixed.filter(({ status }) => status !== 200)).toEqual([]);
-      // Each token was exchanged once: a second time, WorkOS without a replay window would have ended the session.
+      // Each token was used once: without a replay window, WorkOS would have ended the session at the second use.
       expect(one.workos.callsTo('refresh').every(({ status }) => status === 200)).toBe(true);
       const tokens = one.workos.callsTo('refresh').map(({ body }) => body!['refresh_token']);
       expect(new Set(tokens).size).toBe(tokens.length);
@@ -138,7 +138,7 @@ describe.runIf(hasRedis)('with Redis', () => {
     expect(after).toMatch(mode === 'store' ? /^wos-session=s1\./ : /^wos-session=Fe26\.2\*/);
     expect(await sessionsInStore()).toBe(1);
     one.workos.clock.advance(LATER);
-    // Old and new cookie, old and new process, at once: one refresh all the same.
+    // Old and new cookies at old and new processes at the same time cause one refresh.
     const asks = [before, after!].flatMap((cookie) =>
       [one.origin, two.origin].map((origin) => ({ origin, cookie })),
     );
@@ -178,7 +178,7 @@ describe.runIf(hasRedis)('with Redis', () => {
       one.workos.clock.advance(LATER);
       expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
     }
-    // What the newest wrote, the one before it reads as well.
+    // The process before it can read what the newest one wrote.
     await wait(600);
     expect((await send(`${both.origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
   });
@@ -229,7 +229,7 @@ describe.runIf(hasRedis)('with Redis', () => {
       const [one, two] = records as [[string, string], [string, string]];
       await client.set(one[0], two[1]);
       await client.set(two[0], '{"kind":"renewed"}');
-      // The replay window of WorkOS covers what the store has lost.
+      // The replay window of WorkOS covers results that the store has lost.
       const sibling = await site.sibling();
       for (const [index, cookie] of cookies.entries()) {
         const reply = await ask(sibling.origin, cookie);

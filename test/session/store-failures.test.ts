@@ -10,13 +10,13 @@ import { connected, hasRedis, redisServer, stop, type RedisServer } from '../sup
 import { ADA, createTestApp, type Application, type TestApp } from '../support/app.js';
 
 const LATER = 600_000;
-/** Longer than what the store said of a session holds, in milliseconds of real time. */
+/** Longer than a lookup in the store is cached, in milliseconds of real time. */
 const SEEN = 550;
-/** Calls to the store have a fifth of it: where they hang, that is waited for. */
+/** Calls to the store time out after a fifth of this. */
 const SHORT = 500;
 const LONG = 20_000;
 
-/** What goes wrong with a Redis that was fine. */
+/** Faults of a running Redis. */
 const TROUBLES: Record<
   string,
   (server: RedisServer, call: (...words: string[]) => Promise<unknown>) => unknown
@@ -33,7 +33,7 @@ const TROUBLES: Record<
     await call('client', 'kill', 'type', 'normal', 'skipme', 'yes');
   },
 };
-/** Of these one can still read. */
+/** Faults after which the store can still be read. */
 const READABLE = ['is READONLY', 'is OOM'];
 
 function admin({ port }: RedisServer) {
@@ -45,7 +45,7 @@ function admin({ port }: RedisServer) {
   return (...[name = '', ...words]: string[]) => client.call(name, ...words);
 }
 
-/** Of a process that starts while its Redis is in trouble: nobody waits for it. */
+/** For a process that starts while Redis is unavailable. */
 function starting(url: string): Store {
   const client = createClient({ url, socket: { reconnectStrategy: 50 } });
   const store = redisStore(client);
@@ -98,7 +98,7 @@ test.runIf(hasRedis).each(CASES)(
     const at =
       moment === 'mid-flight' ? running : await one.sibling({ timeout, store: starting(server.url) });
     await expectPages(at, ada, canRead);
-    // What was renewed and cannot be written is not lost, and nobody fails over it.
+    // A refreshed session that cannot be written is not lost, and the request succeeds.
     one.workos.clock.advance(LATER);
     await expectPages(at, ada, canRead);
     expect(await signInAt(at, one)).toBe(503);
@@ -129,7 +129,7 @@ async function expectPages(at: Application, { cookie }: Person, canRead: boolean
   expect(sessionLines(open).filter((line) => line.includes('Max-Age=0'))).toEqual([]);
 }
 
-/** Signs somebody in there, who gets no cookie of a session, and returns the status of the callback. */
+/** Signs a user in, expects no session cookie, and returns the status of the callback. */
 async function signInAt({ origin }: Application, { workos }: TestApp): Promise<number> {
   const browser = new Browser();
   const away = await browser.go(`${origin}/login`);

@@ -10,7 +10,7 @@ import { ADA, createTestApp, type Application, type Options } from '../support/a
 /** Longer than any access token of the tests lives, in milliseconds. */
 const LATER = 600_000;
 
-/** Longer than what the store said of a session holds, in milliseconds of real time. */
+/** Longer than a lookup in the store is cached, in milliseconds of real time. */
 const SEEN = 600;
 
 const GRACE = 'grace@example.com';
@@ -45,14 +45,14 @@ const cookieOf = ({ origin }: Application, browser: Browser) => browser.jar.getC
 const cleared = ({ setCookies }: Reply) =>
   setCookies.some((line) => line.startsWith('wos-session=; Max-Age=0'));
 
-/** The one session that lies in the store. */
+/** The one session in the store. */
 async function kept(): Promise<{ key: string; value: string | null }> {
   const [key, ...others] = await client.keys('authkit:session:*');
   expect(others).toEqual([]);
   return { key: key!, value: await client.get(key!) };
 }
 
-/** A store whose calls are counted, and of which some are made to wait or to fail. */
+/** A store that reports each call before it is made, so that calls can be counted, delayed or failed. */
 function watched(store: Store, before: (method: keyof Store, key: string) => unknown): Store {
   return {
     get: async (key) => {
@@ -97,7 +97,7 @@ test.runIf(hasRedis)(
     const two = await one.sibling({
       store: watched(redisStore(client), async (method, key) => {
         if (method === 'get') return;
-        // Its locks fail, so that it works on what it has read; its write comes late.
+        // Its locks fail, so it continues with what it has read, and writes late.
         if (!key.startsWith('session:')) throw new Error('refused');
         writes.push(method);
         await held;
@@ -105,7 +105,7 @@ test.runIf(hasRedis)(
       timeout: 20_000,
     });
     expect((await at(two, cookie)).status).toBe(200);
-    // Serving somebody writes nothing.
+    // Serving a request writes nothing.
     expect(writes).toEqual([]);
     one.workos.clock.advance(LATER);
     const late = at(two, cookie);
@@ -131,7 +131,7 @@ test.runIf(hasRedis)(
     const attacker = new Browser();
     await one.signIn(GRACE, '/account', attacker);
     const planted = await cookieOf(one, attacker);
-    // Of both names that a sub-domain can set: the victim's browser sends them all.
+    // A subdomain can set the cookie, and the victim's browser sends it.
     await one.browser.jar.setCookie(`${planted}; Path=/`, one.origin);
     const away = await one.browser.go(`${one.origin}/login`);
     await one.browser.follow(await one.workos.authorize(away.location!, { user: ADA }));
@@ -207,13 +207,13 @@ test.runIf(hasRedis)(
   },
 );
 
-/** Reads as from a replica that is behind: of what was written, the first reads learn only what was there before. */
+/** Reads from a lagging replica: the first reads after a write return the earlier value. */
 function behind(store: Store, times = 1, reads: string[] = []): Store & { isBehind: boolean } {
   const before = new Map<string, { value: string | null | undefined; left: number }>();
   const noted = async <T>(key: string, write: () => Promise<T>): Promise<T> => {
     const value = await store.get(key);
     const done = await write();
-    // What was not written leaves nothing to be behind with.
+    // A write that was refused does not change the replica.
     if (done !== false) before.set(key, { value, left: times });
     return done;
   };
@@ -261,7 +261,7 @@ test.runIf(hasRedis)(
 test.runIf(hasRedis)(
   'S05 the old cookie at a replica without the refresh record signs no user out',
   async () => {
-    // So far that WorkOS has refused the spent token before it learns what another process had for it.
+    // Lagging so far that WorkOS refuses the used token before the process sees the other process's result.
     const store = behind(redisStore(client), 3);
     const one = await createTestApp('express5', { workos: { replayWindow: 0 }, authkit: inStore({ store }) });
     await one.signIn();

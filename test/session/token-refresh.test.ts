@@ -35,7 +35,7 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
     workos.fail({ on: 'refresh', delay: 5000, times: 1 });
     const pending = send(`${origin}/account`, { headers: { ...NAVIGATION, cookie: old } });
     while (workos.callsTo('refresh').length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    // The guard waits by now. Then the process stands still, past its deadline and that of the first try.
+    // By now the guard is waiting. Then the process is blocked until after its deadline and that of the first attempt.
     await new Promise((resolve) => setTimeout(resolve, 120));
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 900);
     const reply = await pending;
@@ -112,7 +112,7 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
       { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>login</html>' },
     ],
   ])('an outage signs no user out: %s', async (_, fault) => {
-    // Short only where the answer never comes: on a busy machine a short deadline is an outage by itself.
+    // Short only if there is no response at all: on a busy machine a short deadline causes an outage by itself.
     const timeout = 'hang' in fault ? 300 : 5000;
     const { origin, cookie, workos, served } = await createTestApp(framework, { authkit: { timeout } });
     const old = await cookie({ user: ADA });

@@ -206,7 +206,7 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
     const back = await browser.follow(await workos.authorize(again.location!, { user: ADA }));
     expect(back.status).toBe(404);
     expect(JSON.parse((await browser.go(`${origin}/open`)).body)).toEqual({ email: ADA });
-    // An attacker's code signs nobody in as the attacker: whoever answers at the identity provider counts.
+    // An attacker's code does not sign the user in as the attacker: the user authenticates at the identity provider again.
     const victim = new Browser();
     const led = await victim.go(begin('conn_engines', 'eve@example.com'));
     await victim.go(await workos.authorize(led.location!, { user: ADA }));

@@ -13,11 +13,11 @@ export interface TestApp extends Application {
   workos: TestWorkOS;
   browser: Browser;
   proxy: Proxy | undefined;
-  /** Signs somebody in as a browser does, from a page of the application, and returns where it ended. */
+  /** Signs a user in as a browser does, starting at a page of the application, and returns the last response. */
   signIn: (user?: string, path?: string, browser?: Browser) => Promise<Reply & { url: string }>;
-  /** A session cookie that no browser asked for. */
+  /** A session cookie made without a sign-in. */
   cookie: (session?: Parameters<TestWorkOS['signIn']>[0]) => Promise<string>;
-  /** The same application once more, as another process runs it; what is given differs from the first. */
+  /** The same application as a second process, with the given options changed. */
   sibling: (authkit?: Options) => Promise<Application>;
 }
 
@@ -38,7 +38,7 @@ export interface TestAppOptions {
   mount?: (app: App, auth: AuthKit) => void;
   routes?: (app: App, auth: AuthKit, place: { origin: string; workos: TestWorkOS }) => void;
   rule?: GuardRule;
-  /** Puts a network with weather between the application and WorkOS. */
+  /** Puts a proxy between the application and WorkOS that can simulate network failures. */
   proxied?: boolean;
 }
 
@@ -46,7 +46,7 @@ export const ADA = 'ada@example.com';
 
 type WithAuth = IncomingMessage & { auth: Auth; user?: { id: string; email: string } };
 
-/** Says who is signed in, as JSON. */
+/** Responds with the signed-in user as JSON. */
 export const whoami: Handler = (req, res) => {
   const { auth, user } = req as WithAuth;
   const told =
@@ -61,13 +61,13 @@ export function json(res: ServerResponse, body: unknown): void {
   res.end(JSON.stringify(body));
 }
 
-/** A WorkOS, an application with `/open` and a guarded `/account`, and a browser. Gone when the test is. */
+/** A test WorkOS, an application with a public `/open` and a guarded `/account`, and a browser, closed at the end of the test. */
 export async function createTestApp(framework: Framework, options: TestAppOptions = {}): Promise<TestApp> {
   const workos = await createTestWorkOS(options.workos);
   onTestFinished(() => workos.close());
   const proxy = options.proxied ? await createProxy(workos.options.apiPort) : undefined;
   if (proxy) onTestFinished(() => proxy.close());
-  // Tokens name the WorkOS behind the proxy.
+  // The issuer of tokens is the WorkOS behind the proxy.
   const issuer = `${workos.url}/user_management/${workos.options.clientId}`;
   const near: Options = proxy ? { apiPort: proxy.port, issuer } : {};
   const own = { ...options, authkit: { ...near, ...options.authkit } };

@@ -33,7 +33,7 @@ app.get('/memory', (_req, res) => {
 const server = createServer(app).listen(0, '127.0.0.1', () => {
   process.send?.((server.address() as AddressInfo).port);
 });
-// The old process of a rolling deploy: it ends when its last request has been answered.
+// The old process of a rolling deploy ends when it has responded to its last request.
 process.on('message', () => {
   server.close(() => {
     client.destroy();

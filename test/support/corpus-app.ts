@@ -11,25 +11,25 @@ import { ADA, whoami } from './app.js';
 
 export const OLD_PASSWORD = 'an-older-cookie-password-0123456789abcdef';
 
-/** A sign-in that stopped before its callback. */
+/** A sign-in that has not reached its callback. */
 export interface Begun {
   state: string;
   code: string;
-  /** The Cookie header of its browser. */
+  /** The Cookie header of the browser. */
   cookie: string;
 }
 
-/** A live application with a prefix, as the corpora have it: `/auth/login`, `/auth/callback`, `/auth/logout`. */
+/** A running application with the prefix of the corpora: `/auth/login`, `/auth/callback`, `/auth/logout`. */
 export interface CorpusApp {
   workos: TestWorkOS;
   origin: string;
   /** How often a handler behind the guard ran. */
   served: () => number;
   ask: (path: string, ask?: Ask) => Promise<Reply>;
-  /** Bytes as they are: Node's own client refuses some of them. */
+  /** Sends raw bytes, some of which Node's client refuses. */
   raw: (requestTarget: string, lines: readonly string[]) => Promise<string>;
   begin: (returnTo?: string) => Promise<Begun>;
-  /** A state of this browser, sealed by hand, with its cookie and a code. */
+  /** A state sealed by hand, with its cookie and a code. */
   sealed: (fields: SealedFields) => Promise<Begun>;
   finish: (begun: Begun) => Promise<Reply>;
   close: () => Promise<void>;
@@ -97,7 +97,7 @@ function signIns(workos: TestWorkOS, origin: string, ask: CorpusApp['ask']) {
         binding,
         fields.password ?? workos.options.cookiePassword,
       );
-      // Without a challenge, as an old client sends it: the transaction was sealed by hand.
+      // Without a challenge, since the transaction was sealed by hand.
       const query = new URLSearchParams({
         response_type: 'code',
         client_id: clientId,
@@ -128,7 +128,7 @@ function raw(origin: string, requestTarget: string, lines: readonly string[]): P
     let text = '';
     socket.setTimeout(10_000, () => socket.destroy(new Error('no answer')));
     socket.on('data', (chunk) => (text += chunk.toString('latin1')));
-    // Node hangs up on what is no HTTP, with or without an answer.
+    // Node closes the connection if the request is not valid HTTP, with or without a response.
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') reject(error);
     });
@@ -142,13 +142,13 @@ export function sessionCookies(reply: Reply): string[] {
   return reply.setCookies.filter((line) => /^wos-session(\.\d+)?=[^;]/.test(line));
 }
 
-/** What holds for every answer to every row; the leak checks see to the rest. */
+/** Holds for the response to every row, in addition to the leak checks. */
 export function sound(reply: Reply): void {
   expect(reply.status).toBeLessThan(500);
   if (reply.status >= 300 && reply.status < 400) expect([302, 303, 304]).toContain(reply.status);
 }
 
-/** The oracle for a redirect, on the `Location` after a successful sign-in. */
+/** Expects that the `Location` after a sign-in stays on this origin. */
 export function staysOn(origin: string, location: string): void {
   expect(location).toMatch(/^[\u0021-\u007e]+$/);
   const url = new URL(location, `${origin}/auth/callback`);

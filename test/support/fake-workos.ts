@@ -5,7 +5,7 @@ import { serve, type Framework, type Site } from './frameworks.js';
 import { corpusKeys } from './corpora.js';
 import { whoami } from './app.js';
 
-/** An application for the tokens of the corpora, at their time, whose WorkOS is whatever a test makes of it. */
+/** An application for the tokens of the corpora, at their time, with a WorkOS whose responses the test defines. */
 export interface FakeWorkOSApp extends Pick<Site, 'origin'> {
   /** How often the handler of `/protected` ran. */
   served: () => number;

@@ -14,20 +14,20 @@ import { handedOut } from './leak-checks/index.js';
 export type Next = (error?: unknown) => void;
 export type Handler = (req: IncomingMessage, res: ServerResponse, next: Next) => unknown;
 
-/** What an application of any framework can do, in one form, so that a flow is written once. */
+/** The same interface for the applications of all frameworks, so that a flow is written once. */
 export interface App {
   /** For every request, or those below a path. */
   use: (...args: [Handler] | [path: string, handler: Handler]) => void;
   /** For one path, whatever the method. */
   route: (path: string, ...handlers: Handler[]) => void;
-  /** A setting of Express; the others have none. */
+  /** A setting of Express; the other frameworks have none. */
   set?: (name: string, value: unknown) => void;
 }
 
 const ALL = ['express5', 'express4', 'connect', 'http'] as const;
 export type Framework = (typeof ALL)[number];
 
-/** All of them; a run that has to be quick names fewer. */
+/** All frameworks, or those listed in AUTHKIT_FRAMEWORKS. */
 export const FRAMEWORKS: readonly Framework[] = ALL.filter(
   (framework) => process.env['AUTHKIT_FRAMEWORKS']?.split(',').includes(framework) ?? true,
 );
@@ -40,14 +40,14 @@ export interface Site {
   close: () => Promise<void>;
 }
 
-/** Starts an application on a free port. `build` learns the origin, which redirect URIs need, before it is built. */
+/** Starts an application on a free port. `build` is given the origin, which redirect URIs need. */
 export async function serve(framework: Framework, build: (app: App, origin: string) => void): Promise<Site> {
   let listener: RequestListener = () => undefined;
   const server = createServer((req, res) => {
     listener(req, res);
   });
-  // Room for all that a test opens at once: on a busy machine the usual 511 are full before the first is taken.
-  // A kept connection must not end just as a client that was kept waiting uses it.
+  // A backlog for all connections of a test: on a busy machine the default of 511 fills up before the first is accepted.
+  // A keep-alive connection must not time out just as a client that had to wait uses it.
   server.keepAliveTimeout = 120_000;
   await new Promise<void>((resolve) => server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -67,7 +67,7 @@ export async function serve(framework: Framework, build: (app: App, origin: stri
 
 type Maker = (build: (app: App) => void, errors: unknown[]) => RequestListener;
 
-/** What a framework does with an error nobody handled: the error's own status, and no page of its own making. */
+/** What a framework does with an unhandled error: the error's status, without a page. */
 function answerError(error: unknown, res: ServerResponse, errors: unknown[]): void {
   errors.push(error);
   handedOut(error);

@@ -93,12 +93,12 @@ const HOSTS = [
 ];
 const OWN = ['/auth/login', '/auth/logout', '/auth/callback'];
 
-/** Without lone surrogates, which no URL encoder takes. */
+/** Without lone surrogates, which URL encoders reject. */
 function wellFormed(value: string): string {
   return Buffer.from(value).toString();
 }
 
-/** What one does to a value that a filter has refused, to have it let through. */
+/** Changes that an attacker makes to a rejected value to get it past a filter. */
 const MUTATIONS: readonly ((value: string) => string)[] = [
   (value) => value.toUpperCase(),
   (value) => encodeURI(wellFormed(value)),
@@ -150,7 +150,7 @@ function* built(): Generator<string> {
       }
 }
 
-/** Rows of the kinds of `open-redirect.jsonl` that are not in it, the same each time. */
+/** Rows of the same kinds as in `open-redirect.jsonl` that are not in it. They are the same on every run. */
 export function furtherRedirects(): FurtherRow[] {
   const known = new Set<string>();
   const rows: FurtherRow[] = [];

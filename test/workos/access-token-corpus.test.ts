@@ -28,7 +28,7 @@ const keys = corpusKeys('jwt-keys') as {
 const cookiePassword = 'a-password-for-tokens-and-nothing-else-01';
 const USER = { object: 'user', id: 'user_01TEST', email: 'x@example.com' };
 
-/** Of them, so many go through a server on each framework. */
+/** The number of rows that are sent to a server on each framework. */
 const SENT = 30;
 const made = madeTokens(
   {
@@ -55,19 +55,19 @@ async function joseTakes(token: string): Promise<boolean> {
   );
 }
 
-/** We may be stricter where we mean to, and kinder to a clock alone. */
+/** Stricter than jose on purpose, and more tolerant for clock skew only. */
 async function agrees(row: MadeToken, isIn: boolean): Promise<void> {
   const isRight = await joseTakes(row.token);
   if (isRight && !row.isRefusedByUs) expect(isIn).toBe(true);
   if (!isRight && !row.isEarly) expect(isIn).toBe(false);
 }
 
-/** What Node takes as headers, less the rest of the seal. */
+/** Node's limit for headers, less the rest of the seal. */
 const MAX_TOKEN = 9000;
 
 describe.each(FRAMEWORKS)('access tokens inside a genuine seal on %s', (framework) => {
   let site: FakeWorkOSApp;
-  /** Paths that were asked for at the one server that stands for WorkOS: keys, and refreshes that it cannot do. */
+  /** Paths requested from the fake WorkOS: keys, and refreshes, which fail. */
   const asked = new Set<string>();
 
   beforeAll(async () => {
@@ -86,7 +86,7 @@ describe.each(FRAMEWORKS)('access tokens inside a genuine seal on %s', (framewor
     const { status } = await send(`${site.origin}/protected`, {
       headers: { ...FETCH, cookie: `wos-session=${value}` },
     });
-    // An expired one is for WorkOS to judge, and this one cannot.
+    // An expired token needs a refresh, which fails here.
     expect([200, 401, 431, 503]).toContain(status);
     return status;
   }
@@ -103,7 +103,7 @@ describe.each(FRAMEWORKS)('access tokens inside a genuine seal on %s', (framewor
     });
     expect(site.served()).toBe(accepted);
     expect(accepted).toBeGreaterThan(0);
-    // Not what `jku`, `x5u` or `iss` of a token name.
+    // Not a URL from `jku`, `x5u` or `iss` of a token.
     expect([...asked].sort()).toEqual([`/sso/jwks/${keys.clientId}`, '/user_management/authenticate']);
   });
 
@@ -117,7 +117,7 @@ describe.each(FRAMEWORKS)('access tokens inside a genuine seal on %s', (framewor
       if (row.token.length > MAX_TOKEN) return 0;
       const isIn = (await ask(row.id, row.token || ' ')) === 200;
       if (isIn) accepted += 1;
-      // The seal names somebody too, and both have to agree.
+      // The seal contains the user too, and both have to agree.
       if (row.isOfAnother) expect(isIn).toBe(false);
       else await agrees(row, isIn);
       return 1;

@@ -23,7 +23,7 @@ function verifier() {
   return createVerifier({ issuers: [keys.issuer], clientId: keys.clientId, now, keys: set });
 }
 
-/** jose with the same rules: the second opinion. */
+/** jose with the same rules, as the reference. */
 async function reference(token: string): Promise<boolean> {
   try {
     await jwtVerify(token, createLocalJWKSet(keys.jwks), {
@@ -38,7 +38,7 @@ async function reference(token: string): Promise<boolean> {
   }
 }
 
-/** Where we are stricter or kinder than jose, on purpose. */
+/** Rows in which the result differs from jose's on purpose. */
 const DIFFERENCES = new Set([
   'aud ["other"]', // a token for another audience
   'aud null',

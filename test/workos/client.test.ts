@@ -1,16 +1,16 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
-import type { Weather } from '../support/proxy.js';
+import type { NetworkCondition } from '../support/proxy.js';
 import { ADA, createTestApp, type TestApp } from '../support/app.js';
 
 const LATER = 600_000;
 
-const WEATHER: readonly Weather[] = ['reset', 'html', 'half-closed'];
+const CONDITIONS: readonly NetworkCondition[] = ['reset', 'html', 'half-closed'];
 
 const account = ({ origin }: TestApp, cookie: string, headers: Record<string, string> = FETCH) =>
   send(`${origin}/account`, { headers: { ...headers, cookie } });
 
-/** The answer while WorkOS cannot be asked: nobody is signed out by it. */
+/** Expects the response during an outage, which signs no user out. */
 function isOutage(reply: Reply): void {
   expect(reply.status).toBe(503);
   expect(reply.headers['retry-after']).toMatch(/^(?:[1-9]|[1-5]\d|60)$/);
@@ -20,11 +20,11 @@ function isOutage(reply: Reply): void {
 
 test('R01 if the network fails during the callback, the answer is 503 without a session, and with a link to sign in again', async () => {
   const at = await createTestApp('express5', { proxied: true });
-  for (const weather of WEATHER) {
+  for (const condition of CONDITIONS) {
     at.proxy!.set('fine');
     const { location } = await at.browser.go(`${at.origin}/login?returnTo=/open`);
     const callback = await at.workos.authorize(location!, { user: ADA });
-    at.proxy!.set(weather);
+    at.proxy!.set(condition);
     const reply = await at.browser.go(callback);
     isOutage(reply);
     expect(reply.body).toContain(`href="${at.origin}/login`);
@@ -37,8 +37,8 @@ test('R02 if the network fails while a token has expired, the answer is 503, the
   const at = await createTestApp('express5', { proxied: true });
   const cookie = await at.cookie();
   at.workos.clock.advance(LATER);
-  for (const weather of WEATHER) {
-    at.proxy!.set(weather);
+  for (const condition of CONDITIONS) {
+    at.proxy!.set(condition);
     for (const headers of [FETCH, NAVIGATION]) isOutage(await account(at, cookie, headers));
   }
   expect(at.served()).toBe(0);
@@ -52,13 +52,13 @@ test('R03 if WorkOS hangs or sends a byte at a time, every request ends, calls a
   at.workos.clock.advance(LATER);
   const fine = await at.cookie({ user: 'grace@example.com' });
   expect((await account(at, fine)).status).toBe(200);
-  for (const weather of ['hang', { bytePause: 100 }] as const) {
-    at.proxy!.set(weather);
+  for (const condition of ['hang', { bytePause: 100 }] as const) {
+    at.proxy!.set(condition);
     const before = at.proxy!.connections();
     const slow = Promise.all(Array.from({ length: 10 }, () => account(at, waiting)));
     expect((await account(at, fine)).status).toBe(200);
     for (const reply of await slow) isOutage(reply);
-    // A try and another one, each of which may find its connection gone; not one for each of the ten.
+    // Two attempts, each of which may have to reconnect, but not one for each of the ten requests.
     expect(at.proxy!.connections() - before).toBeLessThanOrEqual(4);
   }
 });

@@ -14,7 +14,7 @@ interface FailureRow extends Row {
 
 const SUBJECT = 'user_01';
 
-/** What the network does, as the test WorkOS can do it. A host that has no name and a bad certificate end alike. */
+/** Network failures as the test WorkOS can simulate them. An unknown host and a bad certificate have the same effect. */
 const NETWORK: Record<string, Partial<Fault>> = {
   'ECONNRESET before response': { reset: true },
   ENOTFOUND: { reset: true },
@@ -47,7 +47,7 @@ async function faultOf({ response }: FailureRow, { workos }: TestApp): Promise<P
   };
 }
 
-/** A new `sid` of the same person is accepted: WorkOS may open a new session for a refresh. */
+/** A new `sid` of the same user is accepted: WorkOS may create a new session for a refresh. */
 const isFine = (row: FailureRow) => row.class === 'valid-but-hostile' || row.name === '200 sid changed';
 const isTooLarge = (row: FailureRow) => row.name.includes('huge user metadata');
 
@@ -64,7 +64,7 @@ const sessionCleared = (reply: Reply) =>
 describe.each(FRAMEWORKS)('failures of WorkOS on %s', (framework) => {
   const rows = corpus<FailureRow>('workos-failures');
   let codes: string[] = [];
-  // Short only where the answer takes longer than any deadline.
+  // Short only if the response takes longer than any deadline.
   const setUp = ({ name }: FailureRow) =>
     createTestApp(framework, {
       workos: { users: [{ id: SUBJECT, email: ADA }] },
@@ -115,7 +115,7 @@ describe.each(FRAMEWORKS)('failures of WorkOS on %s', (framework) => {
       expect({ status: reply.status, codes }).toEqual({ status: 500, codes: ['cookie_too_large'] });
     else if (isFine(row)) expect(reply.status).toBe(302);
     else if (row.class.startsWith('terminal')) expect([400, 403]).toContain(reply.status);
-    // The fourth way in which a 200 is broken here and fine at a refresh does not exist: nobody was signed in before.
+    // Another user is an error at a refresh only, since there is no earlier session here.
     else if (row.name === '200 DIFFERENT user id') expect(reply.status).toBe(302);
     else expect(reply.status).toBe(503);
     expect(sessionSet(reply)).toBe(reply.status === 302);

@@ -60,7 +60,7 @@ test('T18 a forged token in a genuine seal is rejected: none, HS256 with the pub
   // The same claims, and what WorkOS signs.
   const right = await workos.signToken(claims);
   expect((await ask(right)).status).toBe(200);
-  // Another algorithm, and an extension, that the header of a right signature names.
+  // Another algorithm and an extension in the header of a valid signature.
   const [, body = '', signature = ''] = right.split('.');
   for (const head of [
     { alg: 'RS256', kid, crit: ['x'] },

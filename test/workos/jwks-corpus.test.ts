@@ -49,7 +49,7 @@ const FURTHER: KeysRow[] = [
 
 describe.each(FRAMEWORKS)('key sets on %s', (framework) => {
   test.for([...corpus<KeysRow>('jwks-failures'), ...FURTHER])(
-    '$id $name: nobody is signed in or out by it',
+    '$id $name: no user is signed in or out by it',
     async ({ id, response }, context) => {
       counted(context, { corpus: `jwks-failures${id.startsWith('f') ? ', further' : ''}`, on: framework });
       const { origin, cookie, workos, served } = await createTestApp(framework);
@@ -73,7 +73,7 @@ describe.each(FRAMEWORKS)('key sets on %s', (framework) => {
         return;
       }
       const reply = await ask();
-      // A usable key set without this token's key: a refresh decides, and its token is judged later.
+      // A usable key set without this token's key causes a refresh, whose token is verified later.
       expect(reply.status).toBe(503);
       if (body !== '@@B@@') expect(reply.setCookies).toEqual([]);
       expect(served()).toBe(0);
@@ -91,7 +91,7 @@ const corpusOf = corpusKeys('jwt-keys') as {
   jwks: JSONWebKeySet;
 };
 
-/** Whether a token holds by `jose`: where several keys could be meant, it leaves it to its caller to try each. */
+/** Whether `jose` accepts a token. If several keys match, it leaves it to its caller to try each. */
 async function joseTakes(token: string, body: unknown): Promise<boolean> {
   const rules = { algorithms: ['RS256'], currentDate: new Date(corpusOf.now * 1000) };
   try {
@@ -130,13 +130,13 @@ test('a token is accepted with a generated key set if and only if jose accepts i
       const keys = createJWKS({ fetchKeys: () => Promise.resolve(row.body), now, softTimeout: 1000 });
       const { issuer, clientId } = corpusOf;
       const verdict = await createVerifier({ issuers: [issuer], clientId, now, keys })(token);
-      // Of a set without a usable key nothing is said, and without the token's own WorkOS is asked for a newer token.
+      // Without any usable key it is an outage, and without the token's key WorkOS is asked for a newer token.
       expect(['valid', 'unavailable', 'expired', 'invalid']).toContain(verdict.kind);
       const list = (row.body as { keys?: unknown } | null)?.keys;
       const isWhole = [list].flat().every((key) => typeof key === 'object' && key !== null);
       const byJose = await joseTakes(token, row.body);
       if (byJose) expect(verdict.kind).toBe('valid');
-      // jose refuses a set as a whole for one member that is no object; nobody is signed out over that here.
+      // jose rejects a whole set for one member that is not an object; here that signs no user out.
       else if (isWhole) expect(verdict.kind).not.toBe('valid');
       if (verdict.kind === 'valid') held += 1;
       return 1;

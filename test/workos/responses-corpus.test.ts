@@ -48,7 +48,7 @@ describe.each(FRAMEWORKS)('generated responses of WorkOS on %s', (framework) => 
   });
   afterAll(() => site.close());
 
-  test('an expired session: renewed, ended, or kept until WorkOS can say', async (context) => {
+  test('an expired session is refreshed, ended, or kept until WorkOS is available', async (context) => {
     const name = { corpus: 'workos-failures, made', on: framework };
     const attempt = async (row: AnswerRow) => {
       // Of a session each: one that has ended is over for all who have its id.
@@ -69,7 +69,7 @@ describe.each(FRAMEWORKS)('generated responses of WorkOS on %s', (framework) => 
       if (status === 503) expect(reply.headers['retry-after']).toMatch(/^(?:[1-9]|[1-5]\d|60)$/);
       if (status === 302) expect(new URL(reply.location!).origin).toBe(site.origin);
       if (status !== 200) return 1;
-      // And what was sealed opens again.
+      // The new cookie can be opened again.
       const [next = ''] = setCookies[0]!.split(';', 1);
       const again = await send(`${site.origin}/protected`, { headers: { ...FETCH, cookie: next } });
       expect(again.status).toBe(200);

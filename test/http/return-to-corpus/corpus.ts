@@ -10,7 +10,7 @@ interface RedirectRow extends Row {
   input: string;
 }
 
-/** Longer than what Node takes as headers, which it answers by itself. */
+/** Longer than Node's limit for headers, which Node rejects by itself. */
 const MAX_SENT = 4000;
 
 /** Tests every row of the corpus on one framework. There is a file for each of them, since a file runs on one core. */
@@ -88,7 +88,7 @@ function defineTests(framework: Framework): void {
   );
 
   test('no further row of the same kinds leaves the origin, given in three ways', async (context) => {
-    // A sample over HTTP; all of them below.
+    // A sample over HTTP; function.test.ts tests all of them.
     const rows = furtherRedirects().filter((_, index) => index % 240 === FRAMEWORKS.indexOf(framework));
     await tryAll(context, { corpus: 'open-redirect, further', on: framework }, rows, threeWays);
   });
@@ -111,7 +111,7 @@ function defineTests(framework: Framework): void {
       };
       await lands(await at.begin(input));
       await lands(await at.sealed({ returnTo: input }));
-      // What a client sends as a request target has no fragment, and no other characters.
+      // A request target has no fragment and no other characters.
       if (!/^\/[!-~]*$/.test(input) || input.includes('#')) return 2;
       const [, login = ''] = /^location: (.*)\r$/im.exec(await at.raw(input, ['Accept: text/html'])) ?? [];
       await lands(await at.begin(new URL(login, at.origin).searchParams.get('returnTo')!));

@@ -11,7 +11,7 @@ const rsa = (bits: number) =>
   spki(generateKeyPairSync('rsa', { modulusLength: bits }).publicKey.export({ format: 'jwk' }));
 const curve = spki(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }));
 
-/** Sets of keys, some of which hold the right one, by its id or without one, among others of any kind. */
+/** Key sets, some of which contain the right key, with or without its id, among other keys. */
 export function madeKeySets(right: Record<string, unknown>, count: number): MadeKeySet[] {
   const { pick, some, oneIn } = random('key sets');
   const { n, e, kid } = right;

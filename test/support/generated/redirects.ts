@@ -105,7 +105,7 @@ const HOSTILE = [
   ],
 ];
 
-/** Addresses that somebody puts together to lead away. */
+/** URLs constructed to leave the site. */
 export function hostileAddresses(count: number): MadeAddress[] {
   const { pick, some } = random('hostile addresses');
   const starts = ['', '/', '//', 'https://', 'https://app.example.com', '/\\', 'https:', '?', '#', ' ', '/a'];
@@ -245,7 +245,7 @@ const FRAGMENTS = [
   '"',
 ];
 
-/** Addresses of pages of an application that people come from, in any form that a link has. */
+/** URLs of pages of the application, in any form that a link has. */
 export function goodAddresses(count: number): MadeAddress[] {
   const { pick, some, oneIn } = random('good addresses');
   const path = (): string => {

@@ -17,7 +17,7 @@ interface Parts {
   hmacSalt: string;
 }
 
-/** Signed as it is, whatever its parts: what only the owner of the password could make. */
+/** Signs any parts, as only the owner of the password can. */
 function signed(parts: Parts, password: string, salts: { rounds: number; hash: string }): string {
   const { prefix, id, salt, iv, ciphertext, expiration, hmacSalt } = parts;
   const text = [prefix, id, salt, iv, ciphertext, expiration].join('*');
@@ -164,7 +164,7 @@ export function madeSeals(session: object, password: string, count: number): Mad
   });
 }
 
-/** What iron itself makes of a seal, with the suffix that every SDK adds; `undefined` for nothing. */
+/** What iron-webcrypto reads from a seal with the suffix that every SDK adds; `undefined` if it rejects it. */
 export async function ironOpens(value: string, password: string, now: number): Promise<unknown> {
   if (!value.endsWith('~2')) return undefined;
   try {

@@ -4,11 +4,11 @@ import type { Row } from '../corpora.js';
 
 export interface MadeToken extends Row {
   token: string;
-  /** What `jose` takes and we do not, on purpose: extensions, more than one spelling, odd claims. */
+  /** Accepted by `jose` and rejected here on purpose: extensions, several spellings, odd claims. */
   isRefusedByUs: boolean;
-  /** What we take and `jose` does not: a clock that is a little behind. */
+  /** Accepted here and rejected by `jose`: clock skew. */
   isEarly: boolean;
-  /** Of another person than the claims that all are made of. */
+  /** For another user than the claims that the rows are made from. */
   isOfAnother: boolean;
 }
 
@@ -156,7 +156,7 @@ function bodies({ claims, now }: TokenMaker): string[] {
   ];
 }
 
-/** What is done to a token that is signed. */
+/** Changes to a signed token. */
 const SPELLINGS: readonly ((token: string) => string)[] = [
   (token) => `${token}=`,
   (token) => `${token}\n`,
@@ -212,7 +212,7 @@ export function madeTokens(maker: TokenMaker, count: number): MadeToken[] {
   });
 }
 
-/** Where we refuse what `jose` takes: an extension, a mark before the text, claims that name nobody or no time, another audience. */
+/** Rejected here and accepted by `jose`: an extension, a byte order mark, claims without a user or a time, another audience. */
 function isStricter(head: string, body: string): boolean {
   const isExtended = /"b64"|"crit"/.test(head) || head.startsWith('\ufeff') || body.startsWith('\ufeff');
   return isExtended || /"(?:sub|sid)":(?:""|[^"])|"client_id":|"aud":|"exp":1e400/.test(body);

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { deflateSync, gzipSync } from 'node:zlib';
 import type { Row } from '../corpora.js';
 
-/** What comes of an answer: new tokens, the end of the session, or nothing that could be said. */
+/** What a response leads to: new tokens, the end of the session, or an outage. */
 export type Outcome = 'renewed' | 'ended' | 'outage';
 
 export interface AnswerRow extends Row {
@@ -12,10 +12,10 @@ export interface AnswerRow extends Row {
 
 export const JSON_TYPE = { 'content-type': 'application/json' };
 
-/** What the answers are made of. */
+/** What the responses are generated from. */
 export interface AnswerMaker {
   user: Readonly<Record<string, unknown>> & { readonly id: string };
-  /** Signs an access token that holds, but for these claims. */
+  /** Signs an access token that is valid except for these claims. */
   sign: (claims: object) => Promise<string>;
   /** Seconds. */
   now: number;
@@ -33,7 +33,7 @@ interface Good {
   refresh_token: string;
 }
 
-/** Answers of all kinds, each with what it has to come to. */
+/** Responses of all kinds, each with its expected outcome. */
 export async function madeAnswers({ user, sign, now }: AnswerMaker): Promise<AnswerRow[]> {
   const answers = collect();
   const good = { user, access_token: await sign({ sid: 'session_next' }), refresh_token: 'rt_next' };
@@ -60,7 +60,7 @@ function collect(): Answers {
   };
 }
 
-/** What holds a session, however it is written. */
+/** Responses with a valid session, in any notation. */
 function whole(good: Good, { add, reply }: Answers): void {
   const text = JSON.stringify(good);
   reply('renewed', 200, good);
@@ -104,7 +104,7 @@ function whole(good: Good, { add, reply }: Answers): void {
   });
 }
 
-/** What holds none. */
+/** Responses without a valid session. */
 function broken(good: Good, { reply }: Answers): void {
   const text = JSON.stringify(good);
   for (const body of [
@@ -163,7 +163,7 @@ function broken(good: Good, { reply }: Answers): void {
     for (const value of values) reply('outage', 200, { ...good, [name]: value });
 }
 
-/** Tokens of others, and tokens that do not hold. */
+/** Tokens of other users, and invalid tokens. */
 async function foreign(
   good: Good,
   sign: AnswerMaker['sign'],
@@ -183,7 +183,7 @@ async function foreign(
     reply('outage', 200, { ...good, access_token: await sign(claims) });
 }
 
-/** What is no success, and says nothing about the person. */
+/** Failures that say nothing about the session. */
 function refused({ reply }: Answers): void {
   for (const status of [204, 205, 304]) reply('outage', status, '');
   for (const status of [300, 301, 302, 303, 307, 308])
@@ -235,7 +235,7 @@ function refused({ reply }: Answers): void {
   reply('outage', 302, '{"error":"invalid_grant"}', { location: '/x' });
 }
 
-/** What servers, proxies and networks do to an answer. */
+/** Failures caused by servers, proxies and networks. */
 function onTheWire(text: string, { add, reply }: Answers): void {
   reply('outage', 200, text, { 'content-encoding': 'gzip' });
   reply('outage', 200, gzipSync(text).subarray(0, 60), { 'content-encoding': 'gzip' });
@@ -269,7 +269,7 @@ function onTheWire(text: string, { add, reply }: Answers): void {
     add('outage', (res) => void res.socket?.end(raw));
 }
 
-/** What ends a session. */
+/** Responses that end a session. */
 function ending({ reply }: Answers): void {
   for (const [status, body] of [
     [400, { error: 'invalid_grant' }],

@@ -7,7 +7,7 @@ import { watchExchanges, type Exchange } from './wire.js';
 
 const problems = new Set<string>();
 const secrets = new Secrets();
-/** What left the package since the last look: texts by where they were seen. */
+/** Texts that left the package since the last check, with where they were seen. */
 let said = new Map<string, string>();
 const inspected = new WeakSet();
 
@@ -15,7 +15,7 @@ function say(where: string, text: string): void {
   said.set(text, where);
 }
 
-/** Has a value looked through that the package handed to an application: an error, or what `req` holds. */
+/** Checks a value that the package passed to an application: an error, or a property of `req`. */
 export function handedOut(value: unknown): void {
   if (typeof value !== 'object' || value === null || inspected.has(value)) return;
   inspected.add(value);
@@ -23,14 +23,14 @@ export function handedOut(value: unknown): void {
   try {
     say('in JSON of what the application sees', JSON.stringify(value));
   } catch {
-    // What has no JSON leaks nothing by it.
+    // A value that cannot be serialized leaks nothing by it.
   }
 }
 
 const isWorkOS = ({ request: { url = '' }, head }: Exchange) =>
   /^x-request-id: req_/im.test(head) || /^\/(?:user_management|sso|oauth2|_test)\//.test(url);
 
-/** The one answer that is there to hand tokens out, to a client that has proved itself. */
+/** The one response that is meant to contain tokens, for a client that has proved its verifier. */
 const isGrant = ({ request: { method, url }, response: { statusCode } }: Exchange) =>
   method === 'POST' && url === '/token' && statusCode === 200;
 
@@ -72,7 +72,7 @@ function harvest(body: string, fields: RegExp): void {
   for (const [, kind = '', value] of body.matchAll(fields)) secrets.add(kind, value);
 }
 
-/** Has everything searched that is printed from now on, with every log of the package on. */
+/** Checks everything that is printed from now on, with all logs of the package enabled. */
 export function watch(): void {
   watchExchanges(record);
   debug.enable('authkit:*');
@@ -95,14 +95,14 @@ export function watch(): void {
 }
 
 const clean = shape();
-/** What a pollution would show in: the prototypes that everything inherits from. */
+/** The prototypes in which prototype pollution would show. */
 function shape(): string {
   return [Object.prototype, Array.prototype, Function.prototype, String.prototype]
     .map((prototype) => Reflect.ownKeys(prototype).map(String).join())
     .join('|');
 }
 
-/** What went wrong since the last look, as sentences. */
+/** The problems found since the last check. */
 export async function look(): Promise<string[]> {
   await turn();
   if (shape() !== clean) problems.add('a built-in prototype was changed');
@@ -117,7 +117,7 @@ export async function look(): Promise<string[]> {
 
 const KEPT_OPEN = ['TCPServerWrap', 'TCPSocketWrap', 'Timeout', 'ProcessWrap', 'PipeWrap'];
 
-/** What keeps the process from ending, and how many listen to it. */
+/** What keeps the process running, and the number of its listeners. */
 export function open(): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const type of process.getActiveResourcesInfo()) {

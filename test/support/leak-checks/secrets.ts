@@ -1,4 +1,4 @@
-/** Shorter than any secret of the tests; a window of this length is looked for. */
+/** The length of the part that is searched for. It is shorter than any secret of the tests. */
 const WINDOW = 16;
 const RUN = /[A-Za-z0-9_\-.*~+/=]{16,}/g;
 

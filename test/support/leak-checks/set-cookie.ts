@@ -1,6 +1,6 @@
 /**
- * A strict reader of `Set-Cookie`, written for the tests from RFC 6265bis section 4.1.1 (what a server may send) and
- * section 5.6 (what a browser would drop without a word). It shares nothing with the package or with a library.
+ * A strict parser of `Set-Cookie`, written for the tests from RFC 6265bis section 4.1.1 (what a server may send) and
+ * section 5.6 (what a browser would silently drop). It shares no code with the package or with a library.
  */
 export interface StrictCookie {
   name: string;
@@ -28,7 +28,7 @@ const ATTRIBUTES: Record<string, (value: string | undefined) => boolean> = {
   partitioned: (value) => value === undefined,
 };
 
-/** @throws {Error} for a line that is not to the letter, or that a browser would drop or cut. */
+/** @throws {Error} for a line that breaks the syntax, or that a browser would drop or truncate. */
 export function parseSetCookie(line: string): StrictCookie {
   const fail = (why: string): never => {
     throw new Error(`Set-Cookie ${why}: ${line.slice(0, 60)}… ${line.slice(-90)}`);
@@ -58,7 +58,7 @@ export function parseSetCookie(line: string): StrictCookie {
   return { name, value, attributes };
 }
 
-/** What a cookie of the package has on top. */
+/** Further requirements for cookies of the package. */
 export function checkOwnCookie({ name, attributes }: StrictCookie): void {
   const has = (key: string, value: string | undefined) =>
     attributes.has(key) && (value === undefined || attributes.get(key) === value);

@@ -1,10 +1,10 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 
-/** One exchange of any server of this process, as it was written. */
+/** One request and response of any server in this process, as written. */
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** Status line and headers to the letter: what went into `writeHead` is nowhere else. */
+  /** Status line and headers exactly as sent, including those passed to `writeHead`. */
   readonly head: string;
   readonly requestBody: string;
   readonly responseBody: string;
