@@ -1,5 +1,5 @@
-// Makes dist/ out of what the type checker has passed: a few files instead of a hundred, since Node takes longer to find a
-// file than to run what is in it. What entries share is shared, so an `AuthKitError` is one class for all of them.
+// Bundles src/ into a few files in dist/, because Node takes longer to find a file than to run it. The entry points share
+// chunks, so that there is one class `AuthKitError` for all of them. Type declarations are written by tsc.
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -8,6 +8,7 @@ await build({
   entryPoints: {
     index: 'src/index.ts',
     cli: 'src/cli/index.ts',
+    postgres: 'src/stores/postgres.ts',
     redis: 'src/stores/redis.ts',
     testing: 'src/testing/index.ts',
   },

@@ -1,4 +1,5 @@
 export { defaultTestWorkOS, signIn } from './shared.js';
+export { testStore } from './test-store.js';
 export { createTestWorkOS } from './workos.js';
 export type { TestApiKey } from './api-keys.js';
 export type { RecordedCall } from './calls.js';
@@ -12,6 +13,7 @@ export type { Operation } from './operations.js';
 export type { TestWorkOSOptions } from './settings.js';
 export type { TestSignIn } from './sign-in.js';
 export type { RequiredStep, StepCode } from './steps.js';
+export type { TestStoreOptions } from './test-store.js';
 export type { TestVisit } from './visitor.js';
 export type { TestWebhook, TestWebhookOptions } from './webhooks.js';
 export type { TestAuthKitOptions, TestWorkOS } from './workos.js';
