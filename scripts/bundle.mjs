@@ -1,5 +1,6 @@
 // Bundles src/ into a few files in dist/, because Node takes longer to find a file than to run it. The entry points share
 // chunks, so that there is one class `AuthKitError` for all of them. Type declarations are written by tsc.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -24,3 +25,9 @@ await build({
   sourcesContent: false,
   logLevel: 'warning',
 });
+
+// Declarations use types of Node, such as IncomingMessage. Projects that list their global types would not find them.
+for (const name of ['index', 'stores/postgres', 'stores/redis', 'testing/index']) {
+  const file = fileURLToPath(new URL(`../dist/${name}.d.ts`, import.meta.url));
+  writeFileSync(file, `/// <reference types="node" />\n${readFileSync(file, 'utf8')}`);
+}
