@@ -8,6 +8,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^authkit-express$/, replacement: source('index.ts') },
+      { find: /^authkit-express\/postgres$/, replacement: source('stores/postgres.ts') },
       { find: /^authkit-express\/redis$/, replacement: source('stores/redis.ts') },
       { find: /^authkit-express\/testing$/, replacement: source('testing/index.ts') },
     ],

@@ -8,6 +8,7 @@ import { ROOT } from './support/documentation.js';
 
 const ENTRIES = {
   'authkit-express': 'src/index.ts',
+  'authkit-express/postgres': 'src/stores/postgres.ts',
   'authkit-express/redis': 'src/stores/redis.ts',
   'authkit-express/testing': 'src/testing/index.ts',
 };

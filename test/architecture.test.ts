@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import * as entry from '../src/index.js';
+import * as postgres from '../src/stores/postgres.js';
 import * as redis from '../src/stores/redis.js';
 import * as testing from '../src/testing/index.js';
 
@@ -14,8 +15,8 @@ const FOLDERS = ['authkit', 'sso', 'routes', 'auth', 'session', 'workos', 'confi
 const LEAVES = ['errors.ts', 'events.ts', 'deadline.ts', 'expiring-map.ts', 'sha256.ts'];
 /** Folders that stand beside the list, with what they may import of it. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = {
-  cli: ['config', 'workos', 'testing'],
-  testing: ['session/seal.ts'],
+  cli: ['config', 'workos', 'stores', 'testing'],
+  testing: ['session/seal.ts', 'stores/index.ts'],
 };
 
 const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) =>
@@ -153,8 +154,14 @@ test('the public names', () => {
     'signedIn',
     'sso',
   ]);
+  expect(Object.keys(postgres).sort()).toEqual(['postgresSchema', 'postgresStore']);
   expect(Object.keys(redis)).toEqual(['redisStore']);
-  expect(Object.keys(testing).sort()).toEqual(['createTestWorkOS', 'defaultTestWorkOS', 'signIn']);
+  expect(Object.keys(testing).sort()).toEqual([
+    'createTestWorkOS',
+    'defaultTestWorkOS',
+    'signIn',
+    'testStore',
+  ]);
 });
 
 test('runtime dependencies are few, and each is imported', () => {

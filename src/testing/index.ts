@@ -10,6 +10,7 @@ export type { TestOAuthToken } from './endpoints/oauth.js';
 export type { RequiredStep, StepCode } from './endpoints/required-steps.js';
 export type { TestIdPStart } from './endpoints/sso.js';
 export type { Fault, RecordedCall, TestClock, TestEndpoint } from './faults.js';
+export { testStore, type TestStoreOptions } from './test-store.js';
 export type { TestSignIn, TestVisit } from './sign-in.js';
 export type {
   MembershipStatus,
