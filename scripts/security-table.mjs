@@ -1,4 +1,4 @@
-// Writes the table of threats into SECURITY.md, out of the tests that show them. With --check, it only compares.
+// Writes the table of threats in SECURITY.md from the tests that show them. With --check, it only compares.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -25,7 +25,7 @@ const rows = threats.map(([id, [attack, defence]]) => {
   return `| ${id} | ${attack} | ${defence} | ${shown.map(({ name, file }) => `${name} (\`${file}\`)`).join('; ')} |`;
 });
 for (const { id } of tests) {
-  if (!threats.some(([known]) => known === id)) throw new Error(`${id} is no threat that is written down`);
+  if (!threats.some(([known]) => known === id)) throw new Error(`${id} is not in threats.json`);
 }
 
 const path = join(root, 'SECURITY.md');
