@@ -1,4 +1,4 @@
-// Writes the table of threats into SECURITY.md, out of the tests that show them. With --check, it only compares.
+// Writes the table of threats in SECURITY.md from the tests that show them. With --check, it only compares.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 

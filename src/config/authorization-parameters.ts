@@ -5,17 +5,17 @@ import { AUTHKIT, providerNamed } from './providers.js';
 import type { SSOSignInOptions } from './sso-options.js';
 import { type Advice, SIGN_IN_ADVICE, SSO_SIGN_IN_ADVICE, suggestionFor } from './suggestions.js';
 
-/** How one option of a sign-in is read, checked and sent. */
+/** How one option of a sign-in is read from a query, checked, and written to the authorization URL. */
 export interface Parameter {
   /** The name in WorkOS's authorization URL. */
   readonly wire: string;
-  /** Further names in a query, beside the option's own and `wire`. */
+  /** Further names in a query, besides the name of the option and `wire`. */
   readonly names?: readonly string[];
-  /** Reads one value of a query; `undefined` if it is malformed. Without it, the option is for code alone. */
+  /** Reads a value from a query; `undefined` if it is malformed. Without it, only code can set the option. */
   readonly parse?: (text: string) => unknown;
-  /** Whether a value has the form that WorkOS takes. */
+  /** Whether WorkOS accepts the form of a value. */
   readonly valid: (value: unknown) => boolean;
-  /** What is sent; default the value, or each item of a list, under `wire`. */
+  /** What is sent. Default: the value, or each item of a list, under `wire`. */
   readonly write?: (value: unknown) => readonly (readonly [name: string, value: string])[];
 }
 
@@ -25,29 +25,29 @@ interface Problem {
   readonly text: string;
 }
 
-/** Everything that can be asked of one of WorkOS's authorization endpoints. */
+/** All parameters of one of WorkOS's authorization endpoints. */
 export interface ParameterSet<Options extends object> {
   /** Options that a query may carry. */
   readonly names: readonly string[];
   /** What is wrong with options from code, one sentence each. */
   problemsOf: (options: object) => string[];
   /**
-   * Reads options out of a query, in camelCase or WorkOS's snake_case.
+   * Reads options from a query, in camelCase or WorkOS's snake_case.
    *
-   * @param pinned What the application fixed: dropped from the query before anything looks at it.
-   * @param taken Names of the options that the query may carry; others are ignored.
-   * @throws {AuthKitError} `invalid_request` or `invalid_provider`; nothing of the query is in the message.
+   * @param pinned Options that the application has set, which the query cannot override.
+   * @param taken Names of the options that the query may set; others are ignored.
+   * @throws {AuthKitError} `invalid_request` or `invalid_provider`. The message contains nothing from the query.
    */
   parse: (params: URLSearchParams, pinned: Options, taken: ReadonlySet<string>) => Options;
-  /** Pinned options win; the result is free of conflicts. */
-  withPinned: (asked: Options, pinned: Options) => Options;
+  /** Adds the pinned options, which take precedence. The result has no conflicts. */
+  withPinned: (requested: Options, pinned: Options) => Options;
   /** The query of the authorization URL. */
   query: (options: Options, protocol: Readonly<Record<string, string>>) => URLSearchParams;
 }
 
 /**
- * @param rows In the order in which they are sent. The compiler keeps them complete.
- * @param conflictsOf Which options exclude each other.
+ * @param rows The options in the order in which they are sent. The compiler checks that they are complete.
+ * @param conflictsOf Says which options exclude each other.
  * @param advice For option names that are written by mistake.
  * @param defaults Parameters that are sent unless an option changes them.
  */
@@ -78,8 +78,8 @@ export function parameterSet<Options extends object>(
         all.filter(([name]) => taken.has(name) && (pinned as Values)[name] === undefined),
         params,
       ) as Options,
-    withPinned(asked, pinned) {
-      const options = { ...asked, ...pinned };
+    withPinned(requested, pinned) {
+      const options = { ...requested, ...pinned };
       const [problem] = problemsOf(options as Values);
       if (problem) throw refusal(problem);
       return options;
@@ -95,14 +95,14 @@ export function parameterSet<Options extends object>(
 type Values = Readonly<Record<string, unknown>>;
 
 function parse(rows: readonly [string, Parameter][], params: URLSearchParams): Values {
-  const asked: Record<string, unknown> = {};
+  const requested: Record<string, unknown> = {};
   for (const [name, { wire, names = [], parse: read, valid }] of rows) {
     const value = read && single(params, name, wire, ...names);
     if (value === undefined) continue;
-    asked[name] = read?.(value);
-    if (!valid(asked[name])) throw refusal({ name, text: `${name} is malformed` });
+    requested[name] = read?.(value);
+    if (!valid(requested[name])) throw refusal({ name, text: `${name} is malformed` });
   }
-  return asked;
+  return requested;
 }
 
 function write(params: URLSearchParams, { wire, write: pairs }: Parameter, value: unknown): void {
@@ -117,7 +117,7 @@ function refusal({ name, text }: Problem): AuthKitError {
   return new AuthKitError(name === 'provider' ? 'invalid_provider' : 'invalid_request', text);
 }
 
-/** Forms that the parameters of both authorization endpoints have. */
+/** An id of WorkOS. */
 const ID = /^[\w-]{1,128}$/;
 
 const ONE_LINE = /^[^\u0000-\u001f\u007f]{1,320}$/;
@@ -144,7 +144,7 @@ export const loginHint = textParameter('login_hint', ONE_LINE);
 
 export const domainHint = textParameter('domain_hint', /^[A-Za-z0-9.-]{1,253}$/);
 
-/** By WorkOS's name or the short one; sent in WorkOS's. */
+/** Accepted by WorkOS's name or the short one, and sent by WorkOS's. */
 export const provider: Parameter = {
   wire: 'provider',
   parse: providerNamed,
@@ -159,7 +159,7 @@ export const providerScopes: Parameter = {
     Array.isArray(value) && value.length > 0 && value.length <= MAX_ITEMS && value.every(matching(SCOPE)),
 };
 
-/** For code alone: they go to the provider as they are. Sent as WorkOS's SDK sends them, `provider_query_params[hd]`. */
+/** From code only, since the provider gets them unchanged. Sent like in WorkOS's SDK: `provider_query_params[hd]`. */
 export const providerQueryParams: Parameter = {
   wire: 'provider_query_params',
   valid: (value) =>
@@ -181,7 +181,7 @@ function isScalar(value: unknown): boolean {
 const DIGITS = /^\d{1,9}$/;
 
 /**
- * Everything that `/user_management/authorize` can be asked.
+ * All parameters of `/user_management/authorize`.
  *
  * @see https://workos.com/docs/reference/authkit/authentication/get-authorization-url
  */
@@ -208,7 +208,7 @@ export const authKitParameters = parameterSet<SignInOptions>(
   ({ connectionId }) => (connectionId === undefined ? { provider: AUTHKIT } : {}),
 );
 
-/** WorkOS takes exactly one selector; AuthKit is the one that an organization accompanies. */
+/** WorkOS accepts exactly one of provider and connection. An organization goes with AuthKit. */
 function conflictsOf({ connectionId, provider, organizationId, screenHint }: SignInOptions): string[] {
   const conflicts = [];
   const isAuthKit = provider === undefined || providerNamed(provider) === AUTHKIT;
@@ -221,7 +221,7 @@ function conflictsOf({ connectionId, provider, organizationId, screenHint }: Sig
 }
 
 /**
- * Everything that `/sso/authorize` can be asked.
+ * All parameters of `/sso/authorize`.
  *
  * @see https://workos.com/docs/reference/sso/get-authorization-url
  */
@@ -245,7 +245,7 @@ function isAuthKit(value: unknown): boolean {
   return providerNamed(String(value)) === AUTHKIT;
 }
 
-/** Exactly one selector; which one is missing is only known when a sign-in starts. */
+/** WorkOS accepts exactly one of them. That there is one is checked when a sign-in starts. */
 function ssoConflictsOf({ organization, connection, provider, domain }: SSOSignInOptions): string[] {
   const selectors = [organization, connection, provider, domain].filter((value) => value !== undefined);
   return selectors.length > 1 ? ['organization, connection, provider and domain exclude each other'] : [];

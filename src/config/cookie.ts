@@ -3,7 +3,7 @@ import { number } from './credentials.js';
 import { isRecord, type Problems, variable } from './problems.js';
 import { COOKIE_ADVICE } from './suggestions.js';
 
-/** 400 days: browsers keep no cookie longer (RFC 6265bis section 5.5). */
+/** 400 days, the longest that browsers keep a cookie (RFC 6265bis section 5.5). In seconds. */
 const LONGEST = 34_560_000;
 
 /** RFC 6265 section 4.1.1, `token`. */
@@ -13,7 +13,7 @@ const DOMAIN = /^(?!-)[a-z\d-]{1,63}(?:\.(?!-)[a-z\d-]{1,63})+$/i;
 
 const KEYS = { name: true, domain: true, sameSite: true, maxAge: true } as const;
 
-/** Refuses what a browser would drop without a word. */
+/** Reads and checks the cookie options. It refuses a cookie that browsers would silently discard. */
 export function cookie(
   value: unknown,
   env: NodeJS.ProcessEnv,

@@ -63,7 +63,7 @@ const VERSION = '1';
  * that of one user in the place of another user's. Secrets are sealed before they are passed to this store.
  */
 export function createSignedStore({ store, clientId, passwords, deadline }: SignedStoreOptions): SignedStore {
-  const ask = createCallStore(deadline, clientId);
+  const callStore = createCallStore(deadline, clientId);
   const keys = passwords.map((password) => deriveKey(password, 'store entries'));
   const [signing] = keys as [Buffer, ...Buffer[]];
   const keyOf = (kind: EntryKind, id: string) => `${kind}:${sha256(`${clientId}\0${kind}\0${id}`)}`;
@@ -73,11 +73,11 @@ export function createSignedStore({ store, clientId, passwords, deadline }: Sign
     raw: `${VERSION}.${sign(signing, key, text)}.${text}`,
   });
   const done = async (operation: StoreOperation, call: () => Promise<unknown>): Promise<Written> =>
-    (await ask(operation, call)).kind === 'ok' ? 'ok' : 'unavailable';
+    (await callStore(operation, call)).kind === 'ok' ? 'ok' : 'unavailable';
   return {
     async get(kind, id) {
       const key = keyOf(kind, id);
-      const reply = await ask('get', () => store.get(key));
+      const reply = await callStore('get', () => store.get(key));
       return reply.kind === 'unavailable' ? UNAVAILABLE : read(key, reply.value, keys);
     },
     put(kind, id, text, ttl) {
@@ -87,18 +87,19 @@ export function createSignedStore({ store, clientId, passwords, deadline }: Sign
     async add(kind, id, text, ttl) {
       const key = keyOf(kind, id);
       const entry = entryOf(key, text);
-      const reply = await ask('add', () => store.add(key, entry.raw, ttl));
+      const reply = await callStore('add', () => store.add(key, entry.raw, ttl));
       if (reply.kind === 'unavailable') return reply;
       return isTrue(reply.value) ? entry : { kind: 'taken' };
     },
     async replace(kind, id, { raw }, text, ttl) {
       const key = keyOf(kind, id);
       const next = entryOf(key, text);
-      const reply = await ask('replace', () => store.replace(key, raw, next.raw, ttl));
+      const reply = await callStore('replace', () => store.replace(key, raw, next.raw, ttl));
       if (reply.kind === 'unavailable') return reply;
       return isTrue(reply.value) ? next : { kind: 'changed' };
     },
-    release: (kind, id, { raw }) => ask('replace', () => store.replace(keyOf(kind, id), raw, undefined, 0)),
+    release: (kind, id, { raw }) =>
+      callStore('replace', () => store.replace(keyOf(kind, id), raw, undefined, 0)),
     remove: (kind, id) => done('delete', () => store.delete(keyOf(kind, id))),
   };
 }
