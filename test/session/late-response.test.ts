@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type Framework, FRAMEWORKS } from '../support/apps.js';
-import { type Browser, FETCH, type Reply } from '../support/browser.js';
+import { type Browser, type Reply } from '../support/browser.js';
 import { ADA, world, type World } from '../support/world.js';
 
 const EXPIRED = 301_000;
