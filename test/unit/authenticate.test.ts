@@ -46,7 +46,7 @@ test('a refresh ahead that hangs delays one request, and is waited for by no oth
     store: undefined,
     passwords,
     open: () => old,
-    openKept: () => old,
+    openStored: () => old,
     seal,
     lifetime: 1,
   });
