@@ -188,7 +188,7 @@ export function createInstance(config: AuthKitConfig) {
   const keys = createJWKS({ fetchKeys: workos.fetchKeys, now, softTimeout: softTimeout });
   const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys });
   const open = (sealed: string) => openSession(sealed, passwords, now());
-  const openKept = (sealed: string) => openSession(sealed, passwords, now(), Infinity);
+  const openStored = (sealed: string) => openSession(sealed, passwords, now(), Infinity);
   const seal = (session: Session) => sealSession(session, passwords[0]);
   const refreshTokens = createTokenRefresh({
     refresh: workos.refresh,
@@ -197,13 +197,13 @@ export function createInstance(config: AuthKitConfig) {
     ...createRefreshHooks(config),
   });
   // Less than the deadline of a request, so that a request that waited in vain has time to refresh on its own.
-  const lock = store && { store, open: openKept, now, waitForLock: timeout * 1.5 };
+  const lock = store && { store, open: openStored, now, waitForLock: timeout * 1.5 };
   const renew = lock ? withRefreshLock(refreshTokens, lock) : refreshTokens;
   const refresh = createRefresh({ clientId, renew, now });
   const revocation = createRevocation({ store, now });
   const { mode } = config.storage;
   const lifetime = config.cookie.maxAge * 1000;
-  const storage = createSessionStorage({ mode, store, passwords, open, openKept, seal, lifetime });
+  const storage = createSessionStorage({ mode, store, passwords, open, openStored, seal, lifetime });
   const authenticator = createAuthenticator({
     storage,
     verify,

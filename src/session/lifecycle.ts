@@ -71,5 +71,5 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
 
 /** The ID of a session at WorkOS, also if the session itself is in a store that is unavailable. */
 export function sessionIdIn(session: Session | StoreUnavailable): string | undefined {
-  return isNotStored(session) ? session.name.sessionId : sessionIdOf(session);
+  return isNotStored(session) ? session.reference.sessionId : sessionIdOf(session);
 }

@@ -46,7 +46,7 @@ test('a refresh before expiry that hangs delays one request and no other', async
     store: undefined,
     passwords,
     open: () => old,
-    openKept: () => old,
+    openStored: () => old,
     seal,
     lifetime: 1,
   });

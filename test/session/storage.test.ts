@@ -217,7 +217,7 @@ describe.runIf(hasRedis)('with Redis', () => {
       expect(page.status).toBe(302);
     });
 
-    test('an invalid refresh record in the store is ignored, and so is one of another user', async () => {
+    test('a stored result of a refresh that is junk, or was moved from another key, is not used', async () => {
       const site = await createTestApp('express5', { authkit: over('cookie') });
       const cookies = await Promise.all([ADA, 'grace@example.com'].map((user) => site.cookie({ user })));
       site.workos.clock.advance(LATER);
