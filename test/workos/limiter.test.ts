@@ -14,7 +14,7 @@ const FAILED: CallReport = { kind: 'failed' };
 const limited = (retryAfter?: number): CallReport => ({ kind: 'limited', retryAfter });
 
 /** A limiter with a clock of its own, and calls whose end the test decides. */
-function setUp({ random = () => 1 } = {}) {
+function setUp({ random = (): number => 1 } = {}) {
   const clock = { now: 1_000_000 };
   const limiter = createLimiter({ clientId: 'client_limiter', now: () => clock.now, random });
   let made = 0;
