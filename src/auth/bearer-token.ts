@@ -21,7 +21,7 @@ const API_KEY = /^sk_[\w-]{6,253}$/;
 
 /** The result of a bearer token. Only `refused` says something about the token. */
 export type BearerResult =
-  | { readonly kind: 'ok'; readonly caller: Principal }
+  | { readonly kind: 'ok'; readonly principal: Principal }
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
@@ -103,7 +103,7 @@ async function verifyToken(
   const type = isMachine(claims) ? 'machine' : 'bearer';
   if (!accepts.has(type)) return refused(`${type} tokens are not accepted here`);
   if (!(await isLive(claims))) return refused('signed out');
-  if (type === 'machine') return { kind: 'ok', caller: toMachineAuth(claims, token) };
+  if (type === 'machine') return { kind: 'ok', principal: toMachineAuth(claims, token) };
   return toResult(await users(claims.sub), (user) => toBearerAuth(user, claims, token));
 }
 
@@ -123,7 +123,7 @@ function isMachine({ sub }: TokenClaims): boolean {
 }
 
 function toResult<T>(answer: ApiResult<T>, toPrincipal: (value: T) => Principal): BearerResult {
-  if (answer.kind === 'ok') return { kind: 'ok', caller: toPrincipal(answer.value) };
+  if (answer.kind === 'ok') return { kind: 'ok', principal: toPrincipal(answer.value) };
   return answer.kind === 'refused' ? refused('unknown to WorkOS') : answer;
 }
 

@@ -179,7 +179,7 @@ function createTokenGuard(demands: CompiledGuardRule, kind: GuardContext) {
     for (const requestAuth of requestAuths) {
       const result = await kind.bearerVerifierOf(requestAuth.instance)(token, accepts);
       if (result.kind === 'ok') {
-        const { caller } = result;
+        const { principal: caller } = result;
         setBearerAuth(req, caller);
         return conclude(await test(caller, req), req, res, requestAuth, caller, maxAge, kind.challenge);
       }

@@ -117,7 +117,7 @@ export function createEndBearerSession({
     const result = await bearerVerifiers.forSessions(token, new Set(['bearer']));
     if (result.kind === 'unavailable') throw result.error;
     if (result.kind === 'refused') throw invalidToken(result.reason);
-    const { caller } = result;
+    const { principal } = result;
     if (caller.type !== 'bearer' || caller.sessionId === undefined)
       throw invalidToken('the token belongs to no session');
     const { sessionId, user, organizationId } = caller;

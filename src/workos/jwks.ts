@@ -16,9 +16,9 @@ const RETRY = 10_000;
  * The first and the longest pause after a fetch that did not bring the key id that it was made for, in milliseconds. It
  * doubles with each such fetch, so that forged key ids cannot flood WorkOS.
  */
-const FIRST_PAUSE = 10_000;
+const FIRST_PAUSE = 30_000;
 
-const LONGEST_PAUSE = 30_000;
+const LONGEST_PAUSE = 60_000;
 
 /** Key ids that are remembered as missing. */
 const MAX_MISSING = 1000;

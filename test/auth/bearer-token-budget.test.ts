@@ -176,11 +176,11 @@ test('19F a bearer token under a new key gets 503 with Retry-After while forged 
   const early = await ask('/bearer', bearer(token));
   expect(early.status).toBe(503);
   expect(Number(early.headers['retry-after'])).toBeGreaterThan(0);
-  expect(Number(early.headers['retry-after'])).toBeLessThanOrEqual(10);
+  expect(Number(early.headers['retry-after'])).toBeLessThanOrEqual(30);
   for (let index = 0; index < 100; index += 1)
     expect([401, 503]).toContain((await ask('/bearer', bearer(forged(`kid_${index}`)))).status);
   expect(workos.callsTo('jwks')).toHaveLength(2);
-  workos.clock.advance(10_000);
+  workos.clock.advance(30_000);
   expect((await ask('/bearer', bearer(token))).status).toBe(200);
 });
 

@@ -10,14 +10,6 @@ import { ADA, createTestApp, type TestApp } from '../support/app.js';
 const account = ({ origin }: TestApp, cookie: string, headers: Record<string, string> = FETCH) =>
   send(`${origin}/account`, { headers: { ...headers, cookie } });
 
-/** Expects the response during an outage, which signs no user out. */
-function isOutage(reply: Reply): void {
-  expect(reply.status).toBe(503);
-  expect(reply.headers['retry-after']).toMatch(/^(?:[1-9]|[1-5]\d|60)$/);
-  expect(reply.headers['cache-control']).toBe('private, no-store');
-  expect(reply.setCookies.filter((line) => line.startsWith('wos-session'))).toEqual([]);
-}
-
 /** An application whose clock differs from WorkOS's, in milliseconds. */
 async function withSkew(skew: number): Promise<TestApp> {
   let clock: () => number = Date.now;
