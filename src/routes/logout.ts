@@ -118,9 +118,9 @@ export function createEndBearerSession({
     if (result.kind === 'unavailable') throw result.error;
     if (result.kind === 'refused') throw invalidToken(result.reason);
     const { principal } = result;
-    if (caller.type !== 'bearer' || caller.sessionId === undefined)
+    if (principal.type !== 'bearer' || principal.sessionId === undefined)
       throw invalidToken('the token belongs to no session');
-    const { sessionId, user, organizationId } = caller;
+    const { sessionId, user, organizationId } = principal;
     await revokeSession(sessionId);
     publish('sign-out', { clientId: config.clientId, userId: user.id, sessionId, organizationId });
     return logoutUrl(sessionId, returnUrl(requestedReturnTo, config));

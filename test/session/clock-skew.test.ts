@@ -4,7 +4,7 @@ import { createVerifier } from '../../src/workos/access-token.js';
 import { createJWKS } from '../../src/workos/jwks.js';
 import { fingerprint } from '../../src/http/cookies.js';
 import { newTransaction, sealTransaction } from '../../src/routes/transaction.js';
-import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
+import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, createTestApp, type TestApp } from '../support/app.js';
 
 const account = ({ origin }: TestApp, cookie: string, headers: Record<string, string> = FETCH) =>
