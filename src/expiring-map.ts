@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 
-export interface ExpiringMapOptions<V extends object | true> {
+export interface ExpiringMapOptions<V extends object | number | true> {
   /** Most entries; the least recently used one makes room for a new one. Default: no limit but that of `size`. */
   max?: number;
   /** Milliseconds until an entry expires, unless `set` is given another lifetime. Default: never. */
@@ -14,7 +14,7 @@ export interface ExpiringMapOptions<V extends object | true> {
 }
 
 /** A map with string keys whose entries expire, limited in number: what every memory of this package is made of. */
-export type ExpiringMap<V extends object | true> = Pick<
+export type ExpiringMap<V extends object | number | true> = Pick<
   LRUCache<string, V>,
   'get' | 'has' | 'delete' | 'size' | 'calculatedSize' | 'purgeStale'
 > & {
@@ -27,7 +27,7 @@ export type ExpiringMap<V extends object | true> = Pick<
  * @example
  * const spentCodes = expiringMap<true>({ max: 10_000, ttl: 60_000, now: Date.now });
  */
-export function expiringMap<V extends object | true>(options: ExpiringMapOptions<V>): ExpiringMap<V> {
+export function expiringMap<V extends object | number | true>(options: ExpiringMapOptions<V>): ExpiringMap<V> {
   const { max, ttl, now, size, onEvict } = options;
   const limits = {
     ...(max === undefined ? {} : { max }),

@@ -1,4 +1,3 @@
-import { after } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Request } from '../http/middleware.js';
 import {
@@ -49,7 +48,7 @@ export interface BearerVerifiersDependencies {
   verify: VerifyAccessToken;
   workos: WorkOSClient;
   /** False for a token of a session that was ended. */
-  isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
+  isLive: (claims: TokenClaims) => Promise<boolean>;
   now: () => number;
   softTimeout: number;
 }
@@ -80,7 +79,7 @@ export function createBearerVerifiers({
 
 interface VerifyBearerDependencies extends WorkOSLookups {
   verify: VerifyAccessToken;
-  isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
+  isLive: (claims: TokenClaims) => Promise<boolean>;
 }
 
 /** Makes the judge of bearer tokens: an access token is a JWT and has dots, an API key of WorkOS's has none. */
@@ -111,7 +110,7 @@ function toBearerResult(
   const claims: TokenClaims = verification.claims;
   const type = isMachine(claims) ? 'machine' : 'bearer';
   if (!accepts.has(type)) return refused(`no ${type} token is accepted here`);
-  return after(isLive(claims), (live) => {
+  return isLive(claims).then((live) => {
     if (!live) return refused('signed out');
     if (type === 'machine') return accepted(toMachineAuth(claims, token));
     return settle(users(claims.sub), (user) => toBearerAuth(user, claims, token));

@@ -14,7 +14,8 @@ export function loginUrl(
 ): string {
   if (!routes.login) return returnTo;
   // `/connect/:slug` cannot be returned to, but the page that it would have led to can.
-  const pages = req.method === 'GET' || req.method === 'HEAD' ? [target(req), query(req).get('returnTo')] : [];
+  const pages =
+    req.method === 'GET' || req.method === 'HEAD' ? [target(req), query(req).get('returnTo')] : [];
   const back = pages.map((page) => safeReturnTo(page, returnToRules)).find((safe) => safe !== undefined);
   const parameters = Object.entries({ ...(back === undefined ? {} : { returnTo: back }), ...wanted });
   const pairs = parameters.map(([name, value]) => `${name}=${encodeURIComponent(value)}`);

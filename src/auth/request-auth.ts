@@ -20,11 +20,10 @@ export type SessionResult = Authentication | VerifiedSSOSession;
 
 /** Authenticates the session cookies of an instance. */
 export interface SessionAuthenticator {
+  /** The result for the values of a cookie, if it is known without waiting. */
+  cached: (values: readonly string[]) => SessionResult | undefined;
   /** @param mayRefresh False where no cookie can be set. */
-  authenticate: (
-    values: readonly string[],
-    mayRefresh: () => boolean,
-  ) => SessionResult | Promise<SessionResult>;
+  authenticate: (values: readonly string[], mayRefresh: () => boolean) => Promise<SessionResult>;
   /** Whether this process still accepts a session that it is about to hand out: false after a sign-out here. */
   isLive?: (session: Session) => boolean;
 }
@@ -120,7 +119,8 @@ function setSessionCookie(
     return result;
   }
   try {
-    const isLive = () => result.kind !== 'authenticated' || (authenticator.isLive?.(result.session) ?? true);
+    const session = result.sealedSession ?? (result.kind === 'authenticated' ? result.session : undefined);
+    const isLive = () => !session || (authenticator.isLive?.(session) ?? true);
     cookies.setSession(req, res, result.sealed as string, isLive);
     return result;
   } catch (error) {
@@ -207,7 +207,9 @@ export function createAuthenticateRequest(parts: Instance): AuthenticateRequest 
     const opened = list.find((requestAuth) => requestAuth.instance === parts);
     if (opened) return opened;
     const stop = config.serverTiming ? startTimer(res, 'authkit-session') : undefined;
-    const pending = authenticator.authenticate(cookies.sessionValues(req), () => canSetCookie(res));
+    const values = cookies.sessionValues(req);
+    const pending =
+      authenticator.cached(values) ?? authenticator.authenticate(values, () => canSetCookie(res));
     if (pending instanceof Promise) void pending.then(stop, stop);
     else stop?.();
     const requestAuth = new RequestAuth(parts, req, res, pending);

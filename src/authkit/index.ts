@@ -3,7 +3,6 @@ import { createAuthenticateRequest } from '../auth/request-auth.js';
 import { authKitParameters as parameters } from '../config/authorization-parameters.js';
 import { type AuthKitConfig, resolveConfig, softTimeoutOf } from '../config/index.js';
 import type { AuthKitOptions } from '../config/options.js';
-import { after } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
@@ -191,10 +190,15 @@ export function createInstance(config: AuthKitConfig) {
   const open = (sealed: string) => openSession(sealed, passwords, now());
   const openKept = (sealed: string) => openSession(sealed, passwords, now(), Infinity);
   const seal = (session: Session) => sealSession(session, passwords[0]);
-  const alone = createTokenRefresh({ refresh: workos.refresh, verify, seal, ...createRefreshHooks(config) });
-  // Less than the deadline of a request, so that who waited in vain still has time to go on alone.
-  const cluster = store && { store, open: openKept, now, waitForLock: timeout * 1.5 };
-  const renew = cluster ? withRefreshLock(alone, cluster) : alone;
+  const refreshTokens = createTokenRefresh({
+    refresh: workos.refresh,
+    verify,
+    seal,
+    ...createRefreshHooks(config),
+  });
+  // Less than the deadline of a request, so that a request that waited in vain has time to refresh on its own.
+  const lock = store && { store, open: openKept, now, waitForLock: timeout * 1.5 };
+  const renew = lock ? withRefreshLock(refreshTokens, lock) : refreshTokens;
   const refresh = createRefresh({ clientId, renew, now });
   const revocation = createRevocation({ store, now });
   const { mode } = config.storage;
@@ -209,9 +213,9 @@ export function createInstance(config: AuthKitConfig) {
     now,
     softTimeout: softTimeout,
   });
-  const sessions = createSessions({ storage, revocation });
-  const isLive = (claims: TokenClaims) =>
-    after(revocation.status(sessionIdentityIn(claims)), (status) => status !== 'revoked');
+  const sessions = createSessions({ storage, revocation, refresh });
+  const isLive = async (claims: TokenClaims) =>
+    (await revocation.status(sessionIdentityIn(claims))) !== 'revoked';
   const tokens = createBearerVerifiers({ verify, workos, isLive, now, softTimeout: softTimeout });
   const cookies = createCookies(config.cookie);
   return { cookies, authenticator, sessions, revocation, store, workos, verify, tokens, softTimeout };

@@ -80,7 +80,7 @@ const DEFAULTS: InstanceDefaults<SignInOptions> = {
   parameters: authKitParameters,
 };
 
-const MEMORY_BYTES = 32 * 1_048_576;
+const MEMORY_BYTES = 16 * 1_048_576;
 
 /** Less would forget each session before its next request. */
 const LEAST_BYTES = 1_048_576;

@@ -200,7 +200,7 @@ export interface AuthKitOptions {
    * development: anybody can read it.
    */
   serverTiming?: boolean;
-  /** Verified sessions that a process remembers from their second request on, default 32 MiB; `false`: none. */
+  /** Size of the cache of verified sessions in each process, default 16 MiB; `false` turns it off. */
   sessionMemory?: false | { maxBytes?: number };
   /** The clock, in milliseconds since the epoch; for tests. */
   now?: () => number;

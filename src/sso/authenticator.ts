@@ -1,6 +1,5 @@
-import type { SessionAuthenticator, SessionResult } from '../auth/request-auth.js';
+import type { SessionAuthenticator } from '../auth/request-auth.js';
 import type { SSOConfig } from '../config/sso.js';
-import { after } from '../deadline.js';
 import { expiringMap } from '../expiring-map.js';
 import type { EndSessions } from '../routes/logout.js';
 import type { Revocation } from '../session/revocation.js';
@@ -10,36 +9,31 @@ import { openSSOSession, type SSOSession, type VerifiedSSOSession } from '../ses
 /** Of cached sessions, in bytes. */
 const MAX_CACHE_BYTES = 8 * 1_048_576;
 
-const NONE: SessionResult = Object.freeze({ kind: 'anonymous', reason: 'none' });
-
 /** Authenticates the session cookies of `sso()`, and ends their sessions. WorkOS is not called for either. */
 export function createSSOSessions(
   config: SSOConfig,
   revocation: Revocation,
 ): { authenticator: SessionAuthenticator; endSessions: EndSessions } {
-  const { now } = config;
   const openCached = createSessionCache(config);
-
-  /** Of the values that a cookie may have, the first that is signed in, else the reason of the last. */
-  const authenticate = (
-    values: readonly string[],
-    otherwise: SessionResult,
-  ): SessionResult | Promise<SessionResult> => {
-    const [value, ...others] = values;
-    if (value === undefined) return otherwise;
-    const verified = openCached(value);
-    if (!verified) return authenticate(others, otherwise);
-    if (now() / 1000 >= verified.session.expiresAt)
-      return authenticate(others, { kind: 'anonymous', reason: 'expired' });
-    return after(revocation.status(identityOf(verified.session)), (status) =>
-      status === 'revoked' ? authenticate(others, { kind: 'anonymous', reason: 'ended' }) : verified,
-    );
-  };
 
   return {
     authenticator: {
-      authenticate: (values) =>
-        values.length === 0 ? NONE : authenticate(values, { kind: 'anonymous', reason: 'invalid' }),
+      cached(values) {
+        const { candidates, reason } = candidatesOf(values.map(openCached), config);
+        for (const verified of candidates) {
+          const status = revocation.statusNow(identityOf(verified.session));
+          if (status !== 'revoked') return status && verified;
+        }
+        return { kind: 'anonymous', reason };
+      },
+      async authenticate(values) {
+        const { candidates, reason } = candidatesOf(values.map(openCached), config);
+        for (const verified of candidates) {
+          const status = await revocation.status(identityOf(verified.session));
+          if (status !== 'revoked') return verified;
+        }
+        return { kind: 'anonymous', reason };
+      },
     },
     async endSessions(values) {
       const sessions = values.map(openCached).flatMap((verified) => (verified ? [verified.session] : []));
@@ -48,6 +42,18 @@ export function createSSOSessions(
       return first && { sessionId: first.id, user: userOf(first) };
     },
   };
+}
+
+/** The sessions that have not expired, and why the request is signed out if all of them were signed out. */
+function candidatesOf(
+  opened: readonly (VerifiedSSOSession | undefined)[],
+  { now }: SSOConfig,
+): { candidates: readonly VerifiedSSOSession[]; reason: 'none' | 'invalid' | 'expired' | 'ended' } {
+  const sessions = opened.filter((verified) => verified !== undefined);
+  const candidates = sessions.filter(({ session }) => now() / 1000 < session.expiresAt);
+  if (candidates.length > 0) return { candidates, reason: 'ended' };
+  if (sessions.length > 0) return { candidates, reason: 'expired' };
+  return { candidates, reason: opened.length > 0 ? 'invalid' : 'none' };
 }
 
 function userOf({ profile }: SSOSession) {
