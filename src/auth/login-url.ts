@@ -2,6 +2,7 @@ import type { Config } from '../config/index.js';
 import type { SignInOptions } from '../config/options.js';
 import type { AuthKitError } from '../errors.js';
 import { isUnfinished } from '../errors.js';
+import { log } from '../events.js';
 import type { Request } from '../http/middleware.js';
 import { target } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
@@ -13,8 +14,9 @@ export function loginUrl(
   wanted: Readonly<Record<string, string>> = {},
 ): string {
   if (!routes.login) return returnTo;
-  const here =
-    req.method === 'GET' || req.method === 'HEAD' ? safeReturnTo(target(req), returnToRules) : undefined;
+  const isPage = req.method === 'GET' || req.method === 'HEAD';
+  const here = isPage ? safeReturnTo(target(req), returnToRules) : undefined;
+  if (isPage && here === undefined) log('login', { dropped: 'returnTo', bytes: target(req).length });
   const query = Object.entries({ ...(here === undefined ? {} : { returnTo: here }), ...wanted });
   const pairs = query.map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
   return [routes.login.public, ...(pairs.length > 0 ? [pairs.join('&')] : [])].join('?');

@@ -11,7 +11,7 @@ import type { Middleware } from '../http/middleware.js';
 import { isRequest } from '../http/request.js';
 import { createAuthorizationRequest, createSignInRetry } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
-import { createCodeExchange, oncePerState } from '../routes/code-exchange.js';
+import { createCodeExchange, createExchangeOnce } from '../routes/code-exchange.js';
 import { createLinkAccount } from '../routes/link-account.js';
 import { createLogin } from '../routes/login.js';
 import { createEndSession, createLogout } from '../routes/logout.js';
@@ -77,7 +77,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const signIn = createAuthorizationRequest({ config, cookies, redirectLoop, parameters, authorizationUrl });
   const save = createSaveAttributes(config, workos);
   const exchange = createCodeExchange({ config, workos, verify, save });
-  const complete = oncePerState(config.now, async (reply) => {
+  const exchangeOnce = createExchangeOnce(config, async (reply) => {
     const done = await exchange(reply);
     if (done === 'answered') return done;
     const sealed = await sessions.create(done.session, cookies.sessionValues(reply.req));
@@ -94,7 +94,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     provider: createLogin(login, { hasProvider: true }),
     signUp: createLogin(login, { fixed: { screenHint: 'sign-up' } }),
     callback: createCallback({
-      ...{ config, cookies, authenticateRequest, exchangeOnce: complete, answer, redirectLoop: redirectLoop },
+      ...{ config, cookies, authenticateRequest, exchangeOnce, answer, redirectLoop: redirectLoop },
       issueClientCode: (reply, transaction) => clientUrl(reply, transaction, config),
       retrySignIn: createSignInRetry(signIn),
     }),
@@ -161,7 +161,7 @@ export function createInstance(config: AuthKitConfig) {
   const isLive = (claims: TokenClaims) =>
     after(revocation.status(sessionIdentityIn(claims)), (status) => status !== 'revoked');
   const tokens = createBearerVerifiers({ verify, workos, isLive, now, softTimeout: softTimeout });
-  const cookies = createCookies(config.cookie);
+  const cookies = createCookies(config.cookie, config.signInLifetime);
   return { cookies, authenticator, sessions, revocation, store, workos, verify, tokens, softTimeout };
 }
 

@@ -74,6 +74,7 @@ type Shared =
   | 'returnTo'
   | 'returnToOrigins'
   | 'loginParams'
+  | 'signInLifetime'
   | 'providers'
   | 'onError'
   | 'serverTiming'
@@ -83,8 +84,8 @@ type Shared =
 export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
   /** Paths below the mount point, default `/sso/login`, `/sso/callback`, `/sso/logout`; `false` leaves a route out. */
   routes?: { login?: string | false; callback?: string | false; logout?: string | false };
-  /** Pinned for every sign-in: no query overrides what is set here. */
-  signIn?: SSOSignInOptions;
+  /** Set for every sign-in: no query overrides it. A function returns the options for one request. */
+  signIn?: SSOSignInOptions | ((req: IncomingMessage) => SSOSignInOptions | Promise<SSOSignInOptions>);
   /** How long a session lives, in seconds, default 8 hours. WorkOS keeps none, so nothing ends it earlier. */
   sessionLifetime?: number;
   /**
@@ -95,8 +96,8 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
    */
   acceptIdPInitiated?: boolean;
   /**
-   * Runs after WorkOS confirmed a sign-in and before the session exists. A throw vetoes: nobody is signed in.
-   * Must not answer the request itself.
+   * Runs after WorkOS confirmed a sign-in and before the session exists. `{ reject: reason }` or an `AuthKitError`
+   * rejects the sign-in. Any other error goes to the error handler of Express, and no session is created either.
    */
   onSuccess?: (result: SSOSignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
 }

@@ -1,11 +1,12 @@
 import { ssoParameters } from './authorization-parameters.js';
 import { assertOptions, common, type Config, hooks, type InstanceDefaults, throwAll } from './index.js';
+import type { SignInFor } from './login.js';
 import { Problems } from './problems.js';
 import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
 
 /** {@link SSOOptions} and the environment, complete and checked. */
 export interface SSOConfig extends Config {
-  readonly signIn: SSOSignInOptions;
+  readonly signIn: SignInFor<SSOSignInOptions>;
   /** Seconds. */
   readonly sessionLifetime: number;
   readonly acceptIdPInitiated: boolean;
@@ -29,6 +30,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   returnToOrigins: true,
   signIn: true,
   loginParams: true,
+  signInLifetime: true,
   providers: true,
   sessionLifetime: true,
   acceptIdPInitiated: true,

@@ -17,6 +17,8 @@ export type RespondWithError = (
   req: Request,
   res: Response,
   extra?: object,
+  /** Where the link to the login route leads back to, if that is safe. */
+  returnTo?: string,
 ) => Promise<Outcome>;
 
 /** What error responses need to know of the configuration. */
@@ -37,11 +39,15 @@ export function createErrorResponder({
 }: ErrorResponseConfig): RespondWithError {
   // Absolute: a person who opened the application under another name of its host is led to the right one.
   const absolute = (path: string) => new URL(path, redirectUri).href;
-  const signIn = routes.login && { href: absolute(routes.login.public), label: 'Sign in' };
+  const signIn = (back: string | undefined) => {
+    if (!routes.login) return undefined;
+    const wanted = back === undefined || back === returnTo ? '' : `?returnTo=${encodeURIComponent(back)}`;
+    return { href: absolute(routes.login.public + wanted), label: 'Sign in' };
+  };
   // Who is signed in already would only be sent around in a circle.
   const home = { href: absolute(returnTo), label: 'Back to the start' };
 
-  return async (error, req, res, extra) => {
+  return async (error, req, res, extra, back) => {
     const handled = hooks.onError && (await callHook(hooks.onError, error, req, res));
     if (handled) return handled;
     for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
@@ -53,7 +59,7 @@ export function createErrorResponder({
         ...extra,
       });
     }
-    const link = error.code === 'forbidden' ? home : signIn;
+    const link = error.code === 'forbidden' ? home : signIn(back);
     return sendPage(res, error.status, { ...describe(error.code), ...(link ? { link } : {}) });
   };
 }

@@ -88,7 +88,9 @@ function createRedeem({ config, exchange }: TokenDependencies): Redeem {
     spent.set(key, true);
     prove(fields, opened);
     try {
-      const done = await exchange({ ...opened, req, res });
+      // WorkOS has the client's own challenge, so that only the client's verifier redeems the code there as well.
+      const codeVerifier = fields.get('code_verifier') ?? '';
+      const done = await exchange({ ...opened, codeVerifier, req, res });
       return done === 'answered' ? done : done.session;
     } catch (error) {
       if (error instanceof AuthKitError && error.code === 'code_exchange_failed')

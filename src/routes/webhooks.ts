@@ -5,7 +5,7 @@ import { log } from '../events.js';
 import { rawBody } from '../http/body.js';
 import type { RespondWithError } from '../http/error-response.js';
 import { type Middleware, middleware, type Request } from '../http/middleware.js';
-import { header } from '../http/request.js';
+import { header, trimOWS } from '../http/request.js';
 import { json } from '../http/response.js';
 import { ENDED_FOR, type Revocation } from '../session/revocation.js';
 import type { SignedStore } from '../stores/signed-store.js';
@@ -159,7 +159,7 @@ export function parseSignature(header: string | undefined): Signature | undefine
   const parts = (header ?? '')
     .slice(0, 1024)
     .split(',')
-    .map((part) => part.trim().split('='));
+    .map((part) => trimOWS(part).split('='));
   const of = (name: string) => parts.flatMap(([key, value = '']) => (key === name ? [value] : []));
   const [timestamp, ...more] = of('t');
   const macs = of('v1').filter((mac) => /^[0-9a-f]{64}$/.test(mac));

@@ -10,13 +10,13 @@ import type { Transaction } from '../routes/transaction.js';
 import type { ProfileReply, WorkOSClient } from '../workos/client.js';
 import { newSession, sealSSOSession, userOf } from './session.js';
 
-/** What a sign-in was begun with; one that began at the identity provider has no verifier. */
-export type FlowStart = Pick<Transaction, 'returnTo' | 'callback' | 'state' | 'from'> & {
-  codeVerifier?: string;
-};
+/** What a sign-in was begun with. */
+export type FlowStart = Pick<Transaction, 'returnTo' | 'callback' | 'state' | 'from'>;
 
 export interface SSOReply {
   code: string;
+  /** `undefined` for a sign-in that began at the identity provider. */
+  codeVerifier: string | undefined;
   begun: FlowStart;
   req: Request;
   res: Response;
@@ -31,10 +31,11 @@ export interface SSOReply {
 export type ExchangeProfile = (reply: SSOReply) => Promise<Completed | 'answered'>;
 
 export function createProfileExchange(config: SSOConfig, workos: WorkOSClient): ExchangeProfile {
-  return async ({ code, begun, req, res }) => {
-    const answer = await workos.exchangeProfile(code, begun.codeVerifier);
+  return async ({ code, codeVerifier, begun, req, res }) => {
+    const answer = await workos.exchangeProfile(code, codeVerifier);
     if (answer.kind !== 'ok') throw answer.error;
-    const ask = () => config.hooks.onSuccess?.({ ...factsOf(answer.value, begun, config), req, res });
+    const ask = () =>
+      config.hooks.onSuccess?.({ ...factsOf(answer.value, begun, codeVerifier, config), req, res });
     const decided = await runOnSuccess(ask, res, begun, config);
     if (decided === 'answered') return decided;
     const session = newSession(answer.value.profile, decided.data, config);
@@ -53,7 +54,8 @@ export function createProfileExchange(config: SSOConfig, workos: WorkOSClient): 
 
 function factsOf(
   { profile, accessToken, oauthTokens }: ProfileReply,
-  { state, from = 'link', returnTo, codeVerifier }: FlowStart,
+  { state, from = 'link', returnTo }: FlowStart,
+  codeVerifier: string | undefined,
   { now }: SSOConfig,
 ) {
   return {
@@ -89,8 +91,9 @@ export function createIdPInitiated({ config, workos, signIn, exchange }: IdPInit
     res: Response,
   ): Promise<Completed | RedirectInstead | 'answered'> => {
     const { returnTo } = config;
-    if (config.acceptIdPInitiated) return exchange({ code, begun: { returnTo }, req, res });
-    const { organization, connection, provider, domain } = config.signIn;
+    if (config.acceptIdPInitiated)
+      return exchange({ code, codeVerifier: undefined, begun: { returnTo }, req, res });
+    const { organization, connection, provider, domain } = await config.signIn(req);
     const isPinned = [organization, connection, provider, domain].some((value) => value !== undefined);
     const options = isPinned ? {} : { connection: await connectionOf(code, workos) };
     return { location: await signIn(req, res, options, { from: 'link', returnTo }) };

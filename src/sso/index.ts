@@ -12,7 +12,7 @@ import { createErrorResponder } from '../http/error-response.js';
 import { isRequest } from '../http/request.js';
 import { createAuthorizationRequest, type StartSignIn } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
-import { oncePerState } from '../routes/code-exchange.js';
+import { createExchangeOnce } from '../routes/code-exchange.js';
 import { createLogin } from '../routes/login.js';
 import { createEndSession, createLogout, createSignOut } from '../routes/logout.js';
 import { createRedirectLoopGuard } from '../routes/redirect-loop.js';
@@ -57,10 +57,11 @@ export function sso(options: SSOOptions = {}): SSO {
   if (isRequest(options))
     throw new AuthKitError('config_invalid', 'app.use(sso) passes the function itself: write app.use(sso())');
   const config = resolveSSOConfig(options, process.env);
-  const cookies = createCookies({
-    ...config.cookie,
-    maxAge: Math.min(config.cookie.maxAge, config.sessionLifetime),
-  });
+  const { maxAge } = config.cookie;
+  const cookies = createCookies(
+    { ...config.cookie, maxAge: Math.min(maxAge, config.sessionLifetime) },
+    config.signInLifetime,
+  );
   const { authenticator, sessions } = createSSOAuthenticator(config);
   const workos = createWorkOSClient(config);
   const answer = createErrorResponder(config);
@@ -86,8 +87,8 @@ export function sso(options: SSOOptions = {}): SSO {
     config,
   );
   const exchange = createProfileExchange(config, workos);
-  const complete = oncePerState(config.now, ({ code, transaction: begun, req, res }) =>
-    exchange({ code, begun, req, res }),
+  const exchangeOnce = createExchangeOnce(config, ({ code, codeVerifier, transaction: begun, req, res }) =>
+    exchange({ code, codeVerifier, begun, req, res }),
   );
   const unsolicited = createIdPInitiated({ config, workos, signIn, exchange });
   const ending = { config, cookies, sessions, authenticateRequest, workos, answer };
@@ -100,7 +101,7 @@ export function sso(options: SSOOptions = {}): SSO {
       config,
       cookies,
       authenticateRequest,
-      exchangeOnce: complete,
+      exchangeOnce,
       answer,
       redirectLoop: redirectLoop,
       unsolicited,
@@ -125,8 +126,8 @@ function withSelector(
   start: StartSignIn<SSOSignInOptions>,
   { signIn }: SSOConfig,
 ): StartSignIn<SSOSignInOptions> {
-  return (req, res, options, flow) => {
-    const { organization, connection, provider, domain } = { ...options, ...signIn };
+  return async (req, res, options, flow) => {
+    const { organization, connection, provider, domain } = { ...options, ...(await signIn(req)) };
     if ([organization, connection, provider, domain].every((value) => value === undefined))
       throw new AuthKitError('invalid_request', 'one of organization, connection and provider is needed');
     return start(req, res, options, flow);

@@ -67,7 +67,7 @@ describe.each(FRAMEWORKS)('providers on %s', (framework) => {
       expect(JSON.parse(reply.body)).toEqual({
         status: 400,
         error: 'invalid_provider',
-        message: 'there is no such provider here',
+        message: 'this application does not offer the provider',
       });
       expect(reply.setCookies).toEqual([]);
     }

@@ -90,7 +90,7 @@ function signIns(workos: TestWorkOS, origin: string, ask: Place['ask']) {
 
     async sealed(fields: SealedFields): Promise<Begun> {
       const issuedAt = workos.clock.now() - (fields.age ?? 0) * 1000;
-      const transaction = newTransaction({ returnTo: fields.returnTo ?? '/' }, issuedAt);
+      const { transaction, secret } = newTransaction({ returnTo: fields.returnTo ?? '/' }, issuedAt);
       const binding = { clientId, redirectUri, ...fields };
       const state = await sealTransaction(
         transaction,
@@ -106,7 +106,7 @@ function signIns(workos: TestWorkOS, origin: string, ask: Place['ask']) {
       });
       const address = `${workos.url}/user_management/authorize?${query.toString()}`;
       const code = new URL(await workos.authorize(address, { user: ADA })).searchParams.get('code')!;
-      return { state, code, cookie: `wos-auth-verifier-${fingerprint(state)}=${state}` };
+      return { state, code, cookie: `wos-auth-verifier-${fingerprint(state)}=${secret}` };
     },
 
     finish: ({ state, code, cookie }: Begun) =>
