@@ -205,7 +205,7 @@ async function sealToFit(
 }
 
 function seal(transaction: Transaction, config: Config): Promise<string> {
-  return sealTransaction(transaction, config, config.cookiePasswords[0]);
+  return sealTransaction(transaction, config);
 }
 
 /**

@@ -1,11 +1,11 @@
-import { LRUCache } from 'lru-cache';
-import { createHash } from 'node:crypto';
 import type { AuthKitConfig, Config } from '../config/index.js';
 import type { SignInResult } from '../config/options.js';
 import { unavailable } from '../errors.js';
 import { publish } from '../events.js';
+import { expiringMap } from '../expiring-map.js';
 import type { Request, Response } from '../http/middleware.js';
 import { type Session, sessionIdOf, toSession } from '../session/sealed-session.js';
+import { sha256 } from '../sha256.js';
 import { decodeUnverified, type VerifyAccessToken } from '../workos/access-token.js';
 import type { Tokens, WorkOSClient } from '../workos/client.js';
 import { runOnSuccess } from './on-success.js';
@@ -169,12 +169,8 @@ export function createExchangeOnce(
   { now, signInLifetime }: Pick<Config, 'now' | 'signInLifetime'>,
   complete: (reply: CallbackReply) => Promise<Completed | 'answered'>,
 ): ExchangeOnce {
-  const exchanges = new LRUCache<string, Exchange>({
-    max: MAX_STATES,
-    ttl: signInLifetime * 1000 + CLOCK_SKEW,
-    ttlResolution: 0,
-    perf: { now },
-  });
+  const ttl = signInLifetime * 1000 + CLOCK_SKEW;
+  const exchanges = expiringMap<Exchange>({ max: MAX_STATES, ttl, now });
   return {
     async exchange(reply) {
       const key = sha256(reply.state);
@@ -196,8 +192,4 @@ export function createExchangeOnce(
     },
     isSpent: (state) => exchanges.has(sha256(state)),
   };
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('base64url');
 }

@@ -1,16 +1,20 @@
-import { LRUCache } from 'lru-cache';
-import { createHash } from 'node:crypto';
-import type { AuthKitConfig, Config } from '../config/index.js';
-import { isRecord } from '../config/problems.js';
+import type { AuthKitConfig } from '../config/index.js';
 import { AuthKitError, isUnfinished } from '../errors.js';
+import { expiringMap } from '../expiring-map.js';
 import { readFields } from '../http/body.js';
 import type { RespondWithError } from '../http/error-response.js';
 import type { Handler, Request, Response } from '../http/middleware.js';
 import { header } from '../http/request.js';
 import { json, vary } from '../http/response.js';
 import type { Authenticator } from '../session/authenticate.js';
-import { open, seal } from '../session/seal.js';
+import {
+  openPayload,
+  type PayloadBinding,
+  type PayloadPurpose,
+  sealPayload,
+} from '../session/sealed-payload.js';
 import type { Session } from '../session/sealed-session.js';
+import { sha256 } from '../sha256.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import type { ExchangeCode } from './code-exchange.js';
 import { codeChallenge, isSame, type Transaction } from './transaction.js';
@@ -74,15 +78,10 @@ function grant(
 /** A code is spent by its first use, whatever comes of it: here in this process, and at WorkOS everywhere. */
 function createRedeem({ config, exchange }: TokenDependencies): Redeem {
   const { now } = config;
-  const spent = new LRUCache<string, true>({
-    max: MAX_CODES,
-    ttl: CODE_LIFETIME,
-    ttlResolution: 0,
-    perf: { now },
-  });
+  const spent = expiringMap<true>({ max: MAX_CODES, ttl: CODE_LIFETIME, now });
   return async (fields, req, res) => {
     const sealed = fields.get('code') ?? '';
-    const key = createHash('sha256').update(sealed).digest('base64url');
+    const key = sha256(sealed);
     const opened = spent.has(key) ? undefined : openClientCode(sealed, config);
     if (!opened) throw invalidGrant('the code is unknown, spent or too old');
     spent.set(key, true);
@@ -153,81 +152,52 @@ function invalidGrant(message: string, cause?: AuthKitError): AuthKitError {
 /** RFC 6749 section 4.1.2 has a code be short-lived; a client redeems it at once. In milliseconds. */
 export const CODE_LIFETIME = 60_000;
 
-const CODE_PURPOSE = 'client-code';
+const CLIENT_CODE: PayloadPurpose = {
+  name: 'client-code',
+  isBoundToRedirectUri: true,
+  lifetime: CODE_LIFETIME,
+};
 
-/** What a client's code stands for: WorkOS's own, which is exchanged as the client's is redeemed. */
+/** What a client's code stands for: WorkOS's own code, which is exchanged when the client redeems its code. */
 export interface ClientCode {
   readonly code: string;
   readonly transaction: Transaction;
 }
 
-/** What binds a code to one instance. */
-type CodeBinding = Pick<Config, 'clientId' | 'redirectUri' | 'cookiePasswords' | 'now'>;
-
 /**
- * Where the browser takes a client's code, or the error in its place (RFC 6749 section 4.1.2).
+ * The URL at which the browser delivers a code to the client, or the error in its place (RFC 6749 section 4.1.2).
  *
- * The code is a seal around WorkOS's code, not around tokens: WorkOS takes its code once whichever process redeems it,
- * and nothing that is worth stealing is in a URL.
+ * The code is a seal around WorkOS's code, not around tokens: WorkOS takes its code once, whichever process redeems it,
+ * and the URL contains nothing that is worth stealing.
  */
 export async function clientUrl(
   reply: string | AuthKitError,
   transaction: Transaction,
-  { clientId, redirectUri, cookiePasswords, now }: CodeBinding,
+  binding: PayloadBinding,
 ): Promise<string> {
   const url = new URL(transaction.returnTo);
-  if (typeof reply === 'string') {
-    const payload = {
-      purpose: CODE_PURPOSE,
-      clientId,
-      redirectUri,
-      issuedAt: now(),
-      code: reply,
-      transaction,
-    };
-    url.searchParams.set('code', await seal(payload, cookiePasswords[0]));
-  } else {
-    url.searchParams.set('error', reply.code);
-  }
+  if (typeof reply === 'string')
+    url.searchParams.set('code', await sealPayload(CLIENT_CODE, binding, { code: reply, transaction }));
+  else url.searchParams.set('error', reply.code);
   if (typeof transaction.state === 'string') url.searchParams.set('state', transaction.state);
   return url.href;
 }
 
-/** Opens a code of this instance that is not too old; anything else is `undefined`. */
-export function openClientCode(
-  sealed: string,
-  { clientId, redirectUri, cookiePasswords, now }: CodeBinding,
-): ClientCode | undefined {
-  const payload = open(sealed, cookiePasswords, now()) as
-    Readonly<Record<string, unknown>> | null | undefined;
-  if (payload?.['purpose'] !== CODE_PURPOSE) return undefined;
-  if (payload['clientId'] !== clientId || payload['redirectUri'] !== redirectUri) return undefined;
-  const { issuedAt } = payload;
-  if (typeof issuedAt !== 'number' || now() - issuedAt >= CODE_LIFETIME) return undefined;
-  return payload as unknown as ClientCode;
+/** Opens a code that this instance issued less than a minute ago; anything else is `undefined`. */
+export function openClientCode(sealed: string, binding: PayloadBinding): ClientCode | undefined {
+  return openPayload(CLIENT_CODE, binding, sealed) as ClientCode | undefined;
 }
 
-const SESSION_PURPOSE = 'client-session';
+/**
+ * The refresh token of a native or single-page client is its session, sealed. A session cookie is not accepted as one,
+ * nor the reverse.
+ */
+const CLIENT_SESSION: PayloadPurpose = { name: 'client-session', isBoundToRedirectUri: false };
 
-/** What binds a client's session to one client of WorkOS. */
-type SessionBinding = Pick<Config, 'clientId' | 'cookiePasswords' | 'now'>;
-
-/** A session in the hands of a native or single-page client: its refresh token. No cookie is one, nor the reverse. */
-export function sealClientSession(
-  session: Session,
-  { clientId, cookiePasswords }: SessionBinding,
-): Promise<string> {
-  // By way of JSON: iron takes plain data only.
-  const plain = JSON.parse(JSON.stringify({ purpose: SESSION_PURPOSE, clientId, session })) as object;
-  return seal(plain, cookiePasswords[0]);
+export function sealClientSession(session: Session, binding: PayloadBinding): Promise<string> {
+  return sealPayload(CLIENT_SESSION, binding, { session });
 }
 
-export function openClientSession(
-  sealed: string,
-  { clientId, cookiePasswords, now }: SessionBinding,
-): Session | undefined {
-  const payload = open(sealed, cookiePasswords, now());
-  if (!isRecord(payload) || payload['purpose'] !== SESSION_PURPOSE || payload['clientId'] !== clientId)
-    return undefined;
-  return payload['session'] as Session;
+export function openClientSession(sealed: string, binding: PayloadBinding): Session | undefined {
+  return openPayload(CLIENT_SESSION, binding, sealed)?.['session'] as Session | undefined;
 }

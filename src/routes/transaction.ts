@@ -1,8 +1,14 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../config/index.js';
 import type { SignUpAttributes } from '../config/options.js';
 import type { ReturnToRules } from '../http/return-to.js';
-import { open, seal } from '../session/seal.js';
+import {
+  openPayload,
+  type PayloadBinding,
+  type PayloadPurpose,
+  sealPayload,
+} from '../session/sealed-payload.js';
+import { sha256 } from '../sha256.js';
 
 /**
  * One sign-in, from the login route to the callback.
@@ -38,16 +44,11 @@ export interface Transaction {
   readonly issuedAt: number;
 }
 
-/** Binds a transaction to one instance, so that the callback of another one refuses it (mix-up, RFC 9700 section 4.4). */
-export interface TransactionBinding {
-  readonly clientId: string;
-  readonly redirectUri: string;
-}
-
-const PURPOSE = 'transaction';
+/** Its age is checked here and not by the envelope, because an expired transaction still has a `returnTo`. */
+const TRANSACTION: PayloadPurpose = { name: 'transaction', isBoundToRedirectUri: true };
 
 /** A callback may reach a server whose clock is behind by this much, in milliseconds. */
-export const CLOCK_SKEW = 60_000;
+export const CLOCK_SKEW = 120_000;
 
 /** A new sign-in, and the secret for the cookie of the browser that begins it. */
 export function newTransaction(
@@ -75,10 +76,9 @@ export function codeChallenge(codeVerifier: string): string {
 
 export function sealTransaction(
   transaction: Transaction,
-  { clientId, redirectUri }: TransactionBinding,
-  password: string,
+  binding: Omit<PayloadBinding, 'now'>,
 ): Promise<string> {
-  return seal({ purpose: PURPOSE, clientId, redirectUri, ...transaction }, password);
+  return sealPayload(TRANSACTION, { ...binding, now: () => transaction.issuedAt }, transaction);
 }
 
 export type OpenedTransaction =
@@ -87,33 +87,22 @@ export type OpenedTransaction =
 const INVALID: OpenedTransaction = { kind: 'invalid' };
 
 /** What opening a transaction depends on. */
-export type TransactionRules = Pick<
-  Config,
-  'clientId' | 'redirectUri' | 'cookiePasswords' | 'signInLifetime' | 'now'
->;
+export type TransactionRules = PayloadBinding & Pick<Config, 'signInLifetime'>;
 
 /** Opens a transaction of this instance. An expired one still says where the user wanted to go. */
 export function openTransaction(sealed: string, rules: TransactionRules): OpenedTransaction {
-  const { clientId, redirectUri, cookiePasswords, signInLifetime, now } = rules;
-  const payload = open(sealed, cookiePasswords, now()) as
-    Readonly<Record<string, unknown>> | null | undefined;
-  if (payload?.['purpose'] !== PURPOSE) return INVALID;
-  if (payload['clientId'] !== clientId || payload['redirectUri'] !== redirectUri) return INVALID;
-  const { secretHash, returnTo, issuedAt } = payload;
-  if (typeof secretHash !== 'string' || typeof returnTo !== 'string') return INVALID;
-  if (typeof issuedAt !== 'number' || now() - issuedAt < -CLOCK_SKEW) return INVALID;
-  const kind = now() - issuedAt < signInLifetime * 1000 ? 'ok' : 'expired';
+  const payload = openPayload(TRANSACTION, rules, sealed);
+  if (typeof payload?.['secretHash'] !== 'string' || typeof payload['returnTo'] !== 'string') return INVALID;
+  const { issuedAt } = payload;
+  const age = typeof issuedAt === 'number' ? rules.now() - issuedAt : -Infinity;
+  if (age < -CLOCK_SKEW) return INVALID;
+  const kind = age < rules.signInLifetime * 1000 ? 'ok' : 'expired';
   return { kind, transaction: payload as unknown as Transaction };
 }
 
 /** Compares in a time that does not depend on where two strings differ. */
 export function isSame(a: string, b: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('base64url');
+  return timingSafeEqual(Buffer.from(sha256(a)), Buffer.from(sha256(b)));
 }
 
 /** Rules for `returnTo`. A path means the origin that the browser comes back to, which `callback` may change. */

@@ -1,7 +1,7 @@
-import { LRUCache } from 'lru-cache';
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { AuthKitError, unavailable } from '../errors.js';
 import { log } from '../events.js';
+import { expiringMap } from '../expiring-map.js';
 import { rawBody } from '../http/body.js';
 import type { RespondWithError } from '../http/error-response.js';
 import { type Middleware, middleware, type Request } from '../http/middleware.js';
@@ -123,12 +123,7 @@ function apply({ event, data }: WebhookEvent, revocation: Revocation, now: numbe
 
 /** Takes a delivery once: in all processes where there is a store, else in this one. Returns how to give it back. */
 function createClaims({ store, now }: WebhookDependencies) {
-  const taken = new LRUCache<string, true>({
-    max: 10_000,
-    ttl: REPLAYABLE_FOR,
-    ttlResolution: 0,
-    perf: { now },
-  });
+  const taken = expiringMap<true>({ max: 10_000, ttl: REPLAYABLE_FOR, now });
   return async (delivery: string): Promise<() => Promise<unknown>> => {
     if (taken.has(delivery)) throw refused('this delivery was taken before');
     taken.set(delivery, true);

@@ -1,17 +1,22 @@
 import type { Profile, User } from '@workos-inc/node';
-import { LRUCache } from 'lru-cache';
 import { randomUUID } from 'node:crypto';
 import { isRecord } from '../config/problems.js';
 import type { SSOConfig } from '../config/sso.js';
+import { expiringMap } from '../expiring-map.js';
 import type { Authentication, Authenticator } from '../session/authenticate.js';
 import type { Sessions } from '../session/lifecycle.js';
-import { open, seal } from '../session/seal.js';
+import {
+  openPayload,
+  type PayloadBinding,
+  type PayloadPurpose,
+  sealPayload,
+} from '../session/sealed-payload.js';
 import type { Session, SSOProfile } from '../session/sealed-session.js';
 import { isNotStored } from '../session/stored-sessions.js';
 import type { Claims } from '../workos/access-token.js';
 
-/** Not that of any other seal: a session of `authkit()` is none here, nor the reverse. */
-const PURPOSE = 'sso-session';
+/** A session of `authkit()` is not accepted as one of `sso()`, nor the reverse. */
+const SSO_SESSION: PayloadPurpose = { name: 'sso-session', isBoundToRedirectUri: false };
 
 /** What the cookie holds. WorkOS keeps no session for it, so there are no tokens. */
 export interface SSOSession {
@@ -33,23 +38,14 @@ export function newSession(
   return { id: `sso_${randomUUID()}`, profile, ...times, ...(data === undefined ? {} : { data }) };
 }
 
-export function sealSSOSession(
-  session: SSOSession,
-  { clientId, cookiePasswords }: SSOConfig,
-): Promise<string> {
-  // By way of JSON: iron takes plain data only.
-  const plain = JSON.parse(JSON.stringify({ purpose: PURPOSE, clientId, ...session })) as object;
-  return seal(plain, cookiePasswords[0]);
+export function sealSSOSession(session: SSOSession, binding: PayloadBinding): Promise<string> {
+  return sealPayload(SSO_SESSION, binding, session);
 }
 
 /** Opens a session of this client, whether or not it has expired; anything else is `undefined`. */
-export function openSSOSession(
-  sealed: string,
-  { clientId, cookiePasswords, now }: SSOConfig,
-): SSOSession | undefined {
-  const payload = open(sealed, cookiePasswords, now());
-  if (!isRecord(payload) || payload['purpose'] !== PURPOSE || payload['clientId'] !== clientId)
-    return undefined;
+export function openSSOSession(sealed: string, binding: PayloadBinding): SSOSession | undefined {
+  const payload = openPayload(SSO_SESSION, binding, sealed);
+  if (!payload) return undefined;
   const { id, profile, signedInAt, expiresAt } = payload;
   if (typeof id !== 'string' || !isRecord(profile) || typeof profile['id'] !== 'string') return undefined;
   if (typeof signedInAt !== 'number' || typeof expiresAt !== 'number') return undefined;
@@ -124,7 +120,7 @@ export function createSSOAuthenticator(config: SSOConfig): {
   const { now } = config;
   const { first, idOf } = createMemory(config);
   const ttl = config.sessionLifetime * 1000;
-  const ended = new LRUCache<string, true>({ max: MAX_ENDED, ttl, ttlResolution: 0, perf: { now } });
+  const ended = expiringMap<true>({ max: MAX_ENDED, ttl, now });
   const isLive = (session: Session) => !ended.has(idOf(session));
   return {
     authenticator: {
@@ -153,9 +149,9 @@ export function createSSOAuthenticator(config: SSOConfig): {
 /** Sessions by the value of their cookie, so that a warm request needs no cryptography. Expired ones are found, too. */
 function createMemory(config: SSOConfig) {
   const ids = new WeakMap<Session, string>();
-  const known = new LRUCache<string, Active>({
-    maxSize: MAX_BYTES,
-    sizeCalculation: (_, value) => value.length * 4 + 512,
+  const known = expiringMap<Active>({
+    now: config.now,
+    size: { max: MAX_BYTES, of: (_, value) => value.length * 4 + 512 },
   });
   const find = (value: string): Active | undefined => {
     const active = known.get(value);

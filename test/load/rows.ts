@@ -49,7 +49,10 @@ async function stateOf(origin: string, { returnTo = '/', age = 0, password, ...b
   const { transaction, secret } = newTransaction({ returnTo }, (KEYS.now - age) * 1000);
   const { clientId } = KEYS;
   const bound = { clientId, redirectUri: `${origin}/auth/callback`, ...binding };
-  const state = await sealTransaction(transaction, bound, password ?? PASSWORDS.password);
+  const state = await sealTransaction(transaction, {
+    ...bound,
+    cookiePasswords: [password ?? PASSWORDS.password],
+  });
   secrets.set(state, secret);
   return state;
 }

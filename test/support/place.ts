@@ -91,12 +91,8 @@ function signIns(workos: TestWorkOS, origin: string, ask: Place['ask']) {
     async sealed(fields: SealedFields): Promise<Begun> {
       const issuedAt = workos.clock.now() - (fields.age ?? 0) * 1000;
       const { transaction, secret } = newTransaction({ returnTo: fields.returnTo ?? '/' }, issuedAt);
-      const binding = { clientId, redirectUri, ...fields };
-      const state = await sealTransaction(
-        transaction,
-        binding,
-        fields.password ?? workos.options.cookiePassword,
-      );
+      const cookiePasswords = [fields.password ?? workos.options.cookiePassword] as const;
+      const state = await sealTransaction(transaction, { clientId, redirectUri, cookiePasswords, ...fields });
       // Without a challenge, as an old client sends it: the transaction was sealed by hand.
       const query = new URLSearchParams({
         response_type: 'code',

@@ -32,11 +32,11 @@ test('T09 a transaction is no session, and a session no transaction', async () =
   const { origin, workos, cookie, served } = await world('express5');
   const { clientId, cookiePassword } = workos.options;
   const { transaction, secret } = newTransaction({ returnTo: '/' }, workos.clock.now());
-  const state = await sealTransaction(
-    transaction,
-    { clientId, redirectUri: `${origin}/callback` },
-    cookiePassword,
-  );
+  const state = await sealTransaction(transaction, {
+    clientId,
+    redirectUri: `${origin}/callback`,
+    cookiePasswords: [cookiePassword],
+  });
   const asSession = await send(`${origin}/account`, {
     headers: { ...FETCH, cookie: `wos-session=${state}` },
   });

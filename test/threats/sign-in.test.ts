@@ -65,7 +65,7 @@ test("T04 another instance's state is refused, with the same password, and so is
     { ...own, redirectUri: `${origin}/other/callback` },
   ]) {
     const { transaction, secret } = newTransaction({ returnTo: '/' }, workos.clock.now());
-    const state = await sealTransaction(transaction, binding, cookiePassword);
+    const state = await sealTransaction(transaction, { ...binding, cookiePasswords: [cookiePassword] });
     const cookie = `wos-auth-verifier-${fingerprint(state)}=${secret}`;
     const url = `${origin}/callback?code=x&state=${encodeURIComponent(state)}`;
     expect((await send(url, { headers: { ...NAVIGATION, cookie } })).status).toBe(400);
