@@ -10,7 +10,7 @@ import type { Middleware } from '../http/middleware.js';
 import { isRequest } from '../http/request.js';
 import { createAuthorizationRequest, createSignInRetry } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
-import { createCodeExchange, oncePerState } from '../routes/code-exchange.js';
+import { createCodeExchange, createExchangeOnce } from '../routes/code-exchange.js';
 import { createLinkAccount } from '../routes/link-account.js';
 import { createLogin } from '../routes/login.js';
 import {
@@ -94,7 +94,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const login = { config, parameters, signIn: startSignIn, attributes };
   const save = createSaveAttributes(config, workos);
   const exchangeCode = createCodeExchange({ config, workos, verify, save });
-  const exchangeOnce = oncePerState(config.now, async (reply) => {
+  const exchangeOnce = createExchangeOnce(config, async (reply) => {
     const signedIn = await exchangeCode(reply);
     if (signedIn === 'answered') return signedIn;
     const sealed = await sessions.create(signedIn.session, cookies.sessionValues(reply.req));
@@ -217,7 +217,7 @@ export function createInstance(config: AuthKitConfig) {
   const isLive = async (claims: TokenClaims) =>
     (await revocation.status(sessionIdentityIn(claims))) !== 'revoked';
   const tokens = createBearerVerifiers({ verify, workos, isLive, now, softTimeout: softTimeout });
-  const cookies = createCookies(config.cookie);
+  const cookies = createCookies(config.cookie, config.signInLifetime);
   return { cookies, authenticator, sessions, revocation, store, workos, verify, tokens, softTimeout };
 }
 

@@ -5,7 +5,14 @@ import { type Store, STORE_METHODS } from '../stores/index.js';
 import { authKitParameters, type ParameterSet } from './authorization-parameters.js';
 import { cookie } from './cookie.js';
 import { ADDRESS, type Api, api, issuers, passwords, required } from './credentials.js';
-import { type LoginRules, loginRules, pinned, type SignUpRules, signUpRules } from './login.js';
+import {
+  type LoginRules,
+  loginRules,
+  pinned,
+  type SignInFor,
+  type SignUpRules,
+  signUpRules,
+} from './login.js';
 import type { AuthKitOptions, SignInOptions } from './options.js';
 import { isRecord, Problems, variable } from './problems.js';
 import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
@@ -22,7 +29,7 @@ type Hooks = Pick<
 
 /** {@link AuthKitOptions} and the environment, complete and checked. */
 export interface AuthKitConfig extends Config {
-  readonly signIn: SignInOptions;
+  readonly signIn: SignInFor<SignInOptions>;
   readonly signUp: SignUpRules;
   readonly storage: StoreConfig;
   /** Of remembered sessions; 0 for none. */
@@ -51,6 +58,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   returnToOrigins: true,
   trustedOrigins: true,
   signIn: true,
+  signInLifetime: true,
   loginParams: true,
   providers: true,
   clientRedirectUris: true,
@@ -140,7 +148,8 @@ export interface Config {
   /** Origins besides that of `redirectUri` whose pages may act with the user's session cookie. */
   readonly trustedOrigins: readonly string[];
   readonly login: LoginRules;
-  readonly signIn: object;
+  /** Seconds from the login route to the callback. */
+  readonly signInLifetime: number;
   readonly hooks: Readonly<Pick<AuthKitOptions, 'onError'>>;
   readonly serverTiming: boolean;
   /** Milliseconds since the epoch. */
@@ -155,30 +164,29 @@ export interface InstanceDefaults<SignIn extends object> {
 }
 
 /** Options that every defaults takes. */
-type CommonOptions = Omit<AuthKitOptions, 'signIn' | 'onSuccess'> & { signIn?: object };
+type CommonOptions = Omit<AuthKitOptions, 'signIn' | 'onSuccess'> & { signIn?: unknown };
 
 export function common<SignIn extends object>(
   options: CommonOptions,
   env: NodeJS.ProcessEnv,
   defaults: InstanceDefaults<SignIn>,
   problems: Problems,
-): Config & { readonly signIn: SignIn } {
+): Config & { readonly signIn: SignInFor<SignIn> } {
   const lent = options.workos;
   const origin = api(options, env, problems);
   const clientId = required('clientId', options.clientId ?? lent?.clientId, env, problems);
-  const redirect = parseRedirectUri(
-    required('redirectUri', options.redirectUri, env, problems, ADDRESS),
-    problems,
-  );
+  const redirectUri = required('redirectUri', options.redirectUri, env, problems, ADDRESS);
+  const redirect = parseRedirectUri(redirectUri, problems);
   const routes = parseRoutes(options.routes, defaults.routes, redirect, problems);
   const rules = returnToRules(options.returnToOrigins, redirect, routes, problems);
   hooks({ onError: options.onError, now: options.now }, problems);
   return {
     clientId,
     apiKey: required('apiKey', options.apiKey ?? lent?.key, env, problems),
-    redirectUri: redirect.href,
+    // As it was written: WorkOS compares it with the dashboard's as text.
+    redirectUri,
     cookiePasswords: passwords(options.cookiePassword, env, problems),
-    cookie: cookie(options.cookie, env, defaults.cookieName(env), redirect, problems),
+    cookie: cookie(options.cookie, env, defaults.cookieName(env), { redirect, routes }, problems),
     api: origin,
     issuers: issuers(options.issuer, env, origin, clientId, problems),
     timeout: timeout(options.timeout, problems),
@@ -189,6 +197,7 @@ export function common<SignIn extends object>(
     trustedOrigins: originList('trustedOrigins', options.trustedOrigins, problems),
     login: loginRules(options, defaults.parameters.names, problems),
     signIn: pinned(options.signIn, defaults.parameters, problems),
+    signInLifetime: signInLifetime(options.signInLifetime, problems),
     hooks: Object.freeze(options.onError ? { onError: options.onError } : {}),
     serverTiming: serverTiming(options.serverTiming, problems),
     now: options.now ?? Date.now,
@@ -219,6 +228,14 @@ function timeout(value: unknown, problems: Problems): number {
   if (!Number.isSafeInteger(value) || Number(value) < 1 || Number(value) > 60_000) {
     problems.add('timeout must be a whole number of milliseconds, from 1 to 60000');
   }
+  return value as number;
+}
+
+/** Ten minutes are enough for a second factor. Whoever has to wait for an e-mail may need more; a day is the most. */
+function signInLifetime(value: unknown, problems: Problems): number {
+  if (value === undefined) return 600;
+  if (!Number.isSafeInteger(value) || Number(value) < 60 || Number(value) > 86_400)
+    problems.add('signInLifetime must be a whole number of seconds, from 60 to 86400 (one day)');
   return value as number;
 }
 

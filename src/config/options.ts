@@ -87,6 +87,8 @@ export interface SignInResult {
 export interface OnSuccessResult {
   /** Where to go instead; checked like any other. */
   returnTo?: string | undefined;
+  /** Rejects the sign-in, with a reason for the log: `sign_in_rejected`, and no session. */
+  reject?: string | undefined;
   /** Kept in the session, readable as `req.auth.data`. JSON, as small as possible: it travels in the cookie. */
   data?: unknown;
 }
@@ -128,8 +130,12 @@ export interface AuthKitOptions {
     domain?: string;
     /** `WORKOS_COOKIE_SAMESITE`, default `lax`. */
     sameSite?: 'lax' | 'strict' | 'none';
-    /** `WORKOS_COOKIE_MAX_AGE`, in seconds, default 400 days. */
-    maxAge?: number;
+    /** Path below which browsers send the session cookie, default `/`. All routes have to be below it. */
+    path?: string;
+    /** Keeps a cookie of an embedded page apart for each top-level site (CHIPS), default false. Needs https. */
+    partitioned?: boolean;
+    /** `WORKOS_COOKIE_MAX_AGE`, in seconds, default 400 days. `session` for a cookie that ends with the browser. */
+    maxAge?: number | 'session';
   };
   /** `WORKOS_API_HOSTNAME`, default `api.workos.com`. */
   apiHostname?: string;
@@ -159,8 +165,10 @@ export interface AuthKitOptions {
    * organizations; default none. Pages of the origin of `redirectUri` always may.
    */
   trustedOrigins?: readonly string[];
-  /** Pinned for every sign-in: no query overrides what is set here. */
-  signIn?: SignInOptions;
+  /** Set for every sign-in: no query overrides it. A function returns the options for one request. */
+  signIn?: SignInOptions | ((req: IncomingMessage) => SignInOptions | Promise<SignInOptions>);
+  /** How long a sign-in may take, in seconds, from 60 to 86400, default 600. */
+  signInLifetime?: number;
   /** Query parameters that the login route takes beside `returnTo` and `maxAge`; default all. */
   loginParams?: readonly string[];
   /** Providers that a link may name, by short name or WorkOS's; default all that WorkOS lists. */
@@ -185,8 +193,8 @@ export interface AuthKitOptions {
   /** Where sessions are kept: `cookie` (the default), or `store`, with only an id in the cookie. */
   session?: 'cookie' | 'store';
   /**
-   * Runs after WorkOS confirmed a sign-in and before the session exists. A throw vetoes: nobody is signed in.
-   * Must not answer the request itself.
+   * Runs after WorkOS confirmed a sign-in and before the session exists. `{ reject: reason }` or an `AuthKitError`
+   * rejects the sign-in. Any other error goes to the error handler of Express, and no session is created either.
    */
   onSuccess?: (result: SignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
   /** Answers errors in the application's way. If it answers nothing, the default answer follows. */

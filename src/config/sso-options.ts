@@ -77,6 +77,7 @@ type Shared =
   | 'returnToOrigins'
   | 'trustedOrigins'
   | 'loginParams'
+  | 'signInLifetime'
   | 'providers'
   | 'onError'
   | 'serverTiming'
@@ -91,8 +92,8 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
    * was signed out stays signed out in every process and after a restart; default none.
    */
   store?: Store;
-  /** Pinned for every sign-in: no query overrides what is set here. */
-  signIn?: SSOSignInOptions;
+  /** Set for every sign-in: no query overrides it. A function returns the options for one request. */
+  signIn?: SSOSignInOptions | ((req: IncomingMessage) => SSOSignInOptions | Promise<SSOSignInOptions>);
   /** How long a session lives, in seconds, default 8 hours. WorkOS keeps none, so nothing ends it earlier. */
   sessionLifetime?: number;
   /**
@@ -103,8 +104,8 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
    */
   acceptIdPInitiated?: boolean;
   /**
-   * Runs after WorkOS confirmed a sign-in and before the session exists. A throw vetoes: nobody is signed in.
-   * Must not answer the request itself.
+   * Runs after WorkOS confirmed a sign-in and before the session exists. `{ reject: reason }` or an `AuthKitError`
+   * rejects the sign-in. Any other error goes to the error handler of Express, and no session is created either.
    */
   onSuccess?: (result: SSOSignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
 }

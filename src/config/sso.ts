@@ -9,12 +9,13 @@ import {
   storage,
   throwAll,
 } from './index.js';
+import type { SignInFor } from './login.js';
 import { Problems } from './problems.js';
 import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
 
 /** {@link SSOOptions} and the environment, complete and checked. */
 export interface SSOConfig extends Config {
-  readonly signIn: SSOSignInOptions;
+  readonly signIn: SignInFor<SSOSignInOptions>;
   /** Seconds. */
   readonly sessionLifetime: number;
   readonly acceptIdPInitiated: boolean;
@@ -42,6 +43,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   trustedOrigins: true,
   signIn: true,
   loginParams: true,
+  signInLifetime: true,
   providers: true,
   sessionLifetime: true,
   acceptIdPInitiated: true,

@@ -161,9 +161,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
   test('a refusal by the person reaches the client, and so does a veto', async () => {
     const { open, browser, workos, redeem, codeFor } = await native(framework, {
       authkit: {
-        onSuccess: () => {
-          throw new Error('not you');
-        },
+        onSuccess: () => ({ reject: 'not you' }),
       },
     });
     const { location } = await open(newVerifier());

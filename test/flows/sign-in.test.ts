@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
 import { FRAMEWORKS, type Handler } from '../support/apps.js';
+import { AuthKitError } from 'authkit-express';
 import { ADA, json, world } from '../support/world.js';
 
 const TRANSACTION = /^wos-auth-verifier-[0-9a-f]{8}$/;
@@ -140,7 +141,7 @@ describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
     const seen: Record<string, unknown>[] = [];
     const decide = (result: { state: unknown; stateFrom: string | undefined; user: { email: string } }) => {
       seen.push({ state: result.state, from: result.stateFrom });
-      if (result.state === 'veto') throw new Error('not you');
+      if (result.state === 'veto') throw new AuthKitError('sign_in_rejected', 'not you');
       return { returnTo: '/data', data: { plan: 'pro' } };
     };
     const data: Handler = (req, res) => {

@@ -300,7 +300,7 @@ test('the application has the last word, and its state comes back', async () => 
           Object.keys(profile.rawAttributes ?? {}).length > 0,
           accessToken.length > 5,
         );
-        if (state === 'veto') throw new Error('not you');
+        if (state === 'veto') return { reject: 'not you' };
         return { data: { plan: 'pro' }, returnTo: '/data' };
       },
     },

@@ -374,16 +374,15 @@ test('B06 plain http on this machine: no Secure, no prefix', async () => {
   expect((await send(`${origin}/login`, { headers: NAVIGATION })).setCookies[0]).not.toMatch(/Secure|^__/);
 });
 
-test('B07 opened as localhost, redirected to 127.0.0.1: a page with the right address, never a circle', async () => {
+test('B07 opened as localhost, redirected to 127.0.0.1: led to the right name before a sign-in begins', async () => {
   const { origin, browser, workos } = await world('express5');
   const elsewhere = origin.replace('127.0.0.1', 'localhost');
-  const { location, setCookies } = await send(`${origin}/login`, {
-    headers: { ...NAVIGATION, host: new URL(elsewhere).host },
-  });
-  await browser.jar.setCookie(setCookies[0]!, elsewhere);
+  const path = '/login?returnTo=/open';
+  const led = await send(origin + path, { headers: { ...NAVIGATION, host: new URL(elsewhere).host } });
+  expect([led.status, led.location, led.setCookies]).toEqual([302, origin + path, []]);
+  const { location } = await browser.go(led.location!);
   const reply = await browser.go(await workos.authorize(location!, { user: ADA }));
-  expect(reply.status).toBe(400);
-  expect(reply.body).toContain(`href="${origin}/login`);
+  expect([reply.status, reply.location]).toEqual([302, `${origin}/open`]);
 });
 
 test('B08 in a frame, SameSite=None: Secure, and a sign-out of another site is refused all the same', async () => {

@@ -261,44 +261,69 @@ test('K03 many chunks are capped, and .10 is no part of .1', async () => {
   expect(await ask(tiny.slice(0, 12_000))).toBe(401);
 });
 
-test('K04 what is cleared has the attributes with which it was set', async () => {
-  const attributes = (line: string) =>
-    line
-      .split('; ')
-      .slice(1)
-      .filter((part) => !part.startsWith('Max-Age'))
-      .join();
-  for (const cookie of [
-    {},
-    { sameSite: 'strict' as const },
-    { name: 'sid' },
-    { domain: 'example.com' },
-    { sameSite: 'none' as const },
-  ]) {
-    const secure = cookie.sameSite === 'none' || 'domain' in cookie;
-    const { setSession, clearSession } = createCookies({
-      name: 'wos-session',
-      domain: undefined,
-      sameSite: 'lax',
-      maxAge: 9,
-      secure,
-      ...cookie,
-    });
-    const lines = await Promise.all(
-      [setSession, clearSession].map(async (act) => {
-        const server = createServer((req: IncomingMessage, res: ServerResponse) => {
-          act(req, res, 'x'.repeat(10), () => true);
-          res.end();
-        });
-        await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-        const reply = await send(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-        server.close();
-        return attributes(reply.setCookies[0]!);
-      }),
+test.each([
+  [{}, 'wos-session', 'Path=/; HttpOnly; SameSite=Lax'],
+  [{ sameSite: 'strict' }, 'wos-session', 'Path=/; HttpOnly; SameSite=Strict'],
+  [{ name: 'sid' }, 'sid', 'Path=/; HttpOnly; SameSite=Lax'],
+  [
+    { domain: 'example.com', secure: true },
+    'wos-session',
+    'Domain=example.com; Path=/; HttpOnly; Secure; SameSite=Lax',
+  ],
+  [{ sameSite: 'none', secure: true }, 'wos-session', 'Path=/; HttpOnly; Secure; SameSite=None'],
+  [{ path: '/app' }, 'wos-session', 'Path=/app; HttpOnly; SameSite=Lax'],
+  [
+    { sameSite: 'none', secure: true, partitioned: true },
+    'wos-session',
+    'Path=/; HttpOnly; Secure; Partitioned; SameSite=None',
+  ],
+] as const)(
+  'K04 cookies with %j are set and cleared with the same attributes',
+  async (options, name, attributes) => {
+    const { setSession, clearSession } = createCookies(
+      {
+        name: 'wos-session',
+        domain: undefined,
+        path: '/',
+        sameSite: 'lax',
+        partitioned: false,
+        maxAge: 9,
+        endsWithBrowser: false,
+        secure: false,
+        ...options,
+      },
+      600,
     );
-    expect(lines[0]).toBe(lines[1]);
-  }
-});
+    const linesOf = async (act: (req: IncomingMessage, res: ServerResponse) => void, cookie = '') => {
+      const server = createServer((req: IncomingMessage, res: ServerResponse) => {
+        act(req, res);
+        res.end();
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+      const reply = await send(origin, { headers: { cookie } });
+      server.close();
+      const all = reply.setCookies.map((line) => {
+        const [pair = '', ...rest] = line.split('; ');
+        const isTime = (part: string) => /^(?:Max-Age|Expires)=/.test(part);
+        return [pair.split('=', 1)[0], rest.filter((part) => !isTime(part)).join('; ')] as const;
+      });
+      // Where there is a domain, cookies of the host alone are cleared too.
+      return all.filter(([, rest]) => !('domain' in options) || rest.includes('Domain='));
+    };
+    for (const [length, names] of [
+      [10, [name]],
+      [9000, [`${name}.0`, `${name}.1`, `${name}.2`]],
+    ] as const) {
+      const set = await linesOf((req, res) => {
+        setSession(req, res, 'x'.repeat(length), () => true);
+      });
+      expect(set).toEqual(names.map((one) => [one, attributes]));
+      const cleared = await linesOf(clearSession, names.map((one) => `${one}=x`).join('; '));
+      expect(cleared).toEqual([...new Set([name, ...names])].map((one) => [one, attributes]));
+    }
+  },
+);
 
 test('K05 malformed sessions are nobody, never an error, and never cleared by a guess', async () => {
   const { origin, served } = await world('express5');
