@@ -183,6 +183,8 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
           record.successor = result;
           replaced.set(key, true);
         }
+        // Deleted first: the size of an entry is not measured again while its value is the same object.
+        records.delete(key);
         records.set(key, record, { ttl: rememberedFor(result, now()) });
         return;
       }

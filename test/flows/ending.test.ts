@@ -245,7 +245,7 @@ test('a person sees where they are signed in, and ends one of them in every proc
     expect(await ask(origin, mine)).toBe(401);
     expect(await ask(origin, grace)).toBe(200);
   }
-  // Who signs in again, be it in the same second, is signed in.
+  // A new sign-in of the same user is not ended.
   expect(await ask(two.origin, await one.cookie({ user: ADA }))).toBe(200);
   const nobody = await send(`${one.origin}/devices`, { headers: FETCH });
   expect(nobody.status).toBe(401);

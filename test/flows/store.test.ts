@@ -217,7 +217,7 @@ describe.runIf(hasRedis)('with Redis', () => {
       expect(page.status).toBe(302);
     });
 
-    test('a record of a refresh that is rubbish is no record, and one of somebody else is not believed', async () => {
+    test('a stored result of a refresh that is junk, or was moved from another key, is not used', async () => {
       const site = await world('express5', { authkit: over('cookie') });
       const cookies = await Promise.all([ADA, 'grace@example.com'].map((user) => site.cookie({ user })));
       site.workos.clock.advance(LATER);
