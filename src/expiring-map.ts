@@ -27,7 +27,9 @@ export type ExpiringMap<V extends object | number | true> = Pick<
  * @example
  * const spentCodes = expiringMap<true>({ max: 10_000, ttl: 60_000, now: Date.now });
  */
-export function expiringMap<V extends object | number | true>(options: ExpiringMapOptions<V>): ExpiringMap<V> {
+export function expiringMap<V extends object | number | true>(
+  options: ExpiringMapOptions<V>,
+): ExpiringMap<V> {
   const { max, ttl, now, size, onEvict } = options;
   const limits = {
     ...(max === undefined ? {} : { max }),
