@@ -2,6 +2,7 @@ import type { Config } from '../config/index.js';
 import type { SignInOptions } from '../config/options.js';
 import type { AuthKitError } from '../errors.js';
 import { isUnfinished } from '../errors.js';
+import { log } from '../events.js';
 import type { Request } from '../http/middleware.js';
 import { query, target } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
@@ -14,9 +15,10 @@ export function loginUrl(
 ): string {
   if (!routes.login) return returnTo;
   // `/connect/:slug` cannot be returned to, but the page that it would have led to can.
-  const pages =
-    req.method === 'GET' || req.method === 'HEAD' ? [target(req), query(req).get('returnTo')] : [];
+  const isPage = req.method === 'GET' || req.method === 'HEAD';
+  const pages = isPage ? [target(req), query(req).get('returnTo')] : [];
   const back = pages.map((page) => safeReturnTo(page, returnToRules)).find((safe) => safe !== undefined);
+  if (isPage && back === undefined) log('login', { dropped: 'returnTo', bytes: target(req).length });
   const parameters = Object.entries({ ...(back === undefined ? {} : { returnTo: back }), ...wanted });
   const pairs = parameters.map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
   return [routes.login.public, ...(pairs.length > 0 ? [pairs.join('&')] : [])].join('?');

@@ -304,7 +304,7 @@ test("onSuccess can deny a sign-in, and gets the application's state", async () 
           Object.keys(profile.rawAttributes ?? {}).length > 0,
           accessToken.length > 5,
         );
-        if (state === 'veto') throw new Error('not you');
+        if (state === 'veto') return { reject: 'not you' };
         return { data: { plan: 'pro' }, returnTo: '/data' };
       },
     },
