@@ -9,7 +9,8 @@ const FORM = {
   'content-type': 'application/x-www-form-urlencoded',
 };
 const CLICK = { ...NAVIGATION, 'sec-fetch-site': 'same-origin' };
-const CLEARED = /^wos-session=; Max-Age=0; Path=\/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax$/;
+const CLEARED =
+  /^wos-session=; Max-Age=0; Path=\/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax$/;
 
 describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
   test('from sign-in to sign-out: the guarded page asks to sign in again', async () => {
