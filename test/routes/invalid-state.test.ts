@@ -128,12 +128,8 @@ test.each([
   const reply = await ask(path, { host: `${name}:${port}` });
   if (isLed) expect([reply.status, reply.location, reply.setCookies]).toEqual([302, origin + path, []]);
   else expect(reply.location?.startsWith(origin)).not.toBe(true);
-  // With another port, or behind a proxy, Host is not what the browser shows.
-  for (const headers of [
-    { host: `${name}:1` },
-    { host: `${name}:${port}`, 'x-forwarded-host': `${name}:${port}` },
-  ])
-    expect((await ask(path, headers)).location?.startsWith(origin)).not.toBe(true);
+  // With another port, Host is not what the browser shows.
+  expect((await ask(path, { host: `${name}:1` })).location?.startsWith(origin)).not.toBe(true);
 });
 
 test('signInLifetime sets how long a sign-in may take, for the cookie and for the state', async () => {

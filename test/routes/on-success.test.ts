@@ -26,6 +26,7 @@ describe.each(FRAMEWORKS)('onSuccess on %s', (framework) => {
   ])('that throws %s is a fault of the application, and nobody is signed in', async (_, thrown, status) => {
     let isDown = true;
     const events = published();
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- an application may throw anything
     const app = await at(() => (isDown ? Promise.reject(thrown) : undefined));
     const reply = await app.signIn();
     expect([reply.status, reply.body]).toEqual([status, 'error']);

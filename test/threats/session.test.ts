@@ -311,3 +311,47 @@ test('T39 a WebSocket of another site is nobody, and one of this site is somebod
   }
   expect(seen).toEqual([null, null, 'session']);
 });
+
+test('T43 a byte that is not a space or a tab belongs to the name of a cookie', async () => {
+  const { origin, workos } = await world('express5', {
+    authkit: { redirectUri: 'https://app.example.com/callback', cookie: { name: '__Host-session' } },
+  });
+  const sealed = (user: string) => workos.signIn({ user, cookieName: '__Host-session' });
+  const [own, evil] = [await sealed(ADA), await sealed('grace@example.com')];
+  const ask = async (cookie: string) =>
+    (await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).body;
+  for (const planted of [`\u00a0${evil}`, evil.replace('=', '\u00a0=')]) {
+    expect(await ask(`${planted}; ${own}`)).toContain(ADA);
+    expect(await ask(planted)).not.toContain('grace@');
+  }
+});
+
+test('T44 planted cookies hide no session and make no long response', async () => {
+  const { origin, cookie } = await world('express5');
+  const junk = Array.from({ length: 40 }, (_, index) => `wos-session=Fe26.2*1*${index}~2`).join('; ');
+  const headers = { ...FETCH, cookie: `${junk}; ${await cookie()}` };
+  expect((await send(`${origin}/account`, { headers })).status).toBe(200);
+  const planted = Array.from({ length: 600 }, (_, index) => `wos-auth-verifier-${index}=`).join(';');
+  const login = await send(`${origin}/login`, { headers: { ...NAVIGATION, cookie: planted } });
+  expect([login.status, login.setCookies.length]).toEqual([302, 17]);
+});
+
+test('T48 a long maxAge in a link is no fresh authentication', async () => {
+  const { origin, workos, browser } = await world('express5', { rule: { maxAge: 60 } });
+  const token = await workos.accessToken({ user: ADA });
+  const claims = JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as object;
+  const plain = await workos.signToken({ ...claims, auth_time: undefined, sid: 'session_x' });
+  const fault = workos.fail({
+    on: 'authenticate',
+    alter: (body) => ({ ...(body as object), access_token: plain }),
+  });
+  for (const [maxAge, status] of [
+    [999_999_999, 401],
+    [0, 200],
+  ]) {
+    const login = await browser.go(`${origin}/login?maxAge=${maxAge!}`);
+    await browser.go(await workos.authorize(login.location!, { user: ADA }));
+    expect((await browser.go(`${origin}/account`, { headers: FETCH })).status).toBe(status);
+  }
+  fault.restore();
+});
