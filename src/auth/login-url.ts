@@ -3,6 +3,7 @@ import type { SignInOptions } from '../config/options.js';
 import type { AuthKitError } from '../errors.js';
 import { isUnfinished } from '../errors.js';
 import { log } from '../events.js';
+import { headerRoom } from '../http/cookies.js';
 import type { Request } from '../http/middleware.js';
 import { query, target } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
@@ -22,6 +23,15 @@ export function loginUrl(
   const parameters = Object.entries({ ...(back === undefined ? {} : { returnTo: back }), ...wanted });
   const pairs = parameters.map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
   return [routes.login.public, ...(pairs.length > 0 ? [pairs.join('&')] : [])].join('?');
+}
+
+/** This page, unless a redirect cannot come back to it or its address is too long for the next request. */
+function returnPath(req: Request, rules: Config['returnToRules']): string | undefined {
+  if (req.method !== 'GET' && req.method !== 'HEAD') return undefined;
+  const here = safeReturnTo(target(req), rules);
+  if (here !== undefined && encodeURIComponent(here).length <= headerRoom(req)) return here;
+  log('login', { dropped: 'returnTo', bytes: target(req).length });
+  return undefined;
 }
 
 /**

@@ -6,7 +6,7 @@ import { AUTHKIT, providerNamed } from '../config/providers.js';
 import { AuthKitError } from '../errors.js';
 import { navigationOnly } from '../http/error-response.js';
 import type { Handler, Request } from '../http/middleware.js';
-import { header, lastSegment, query, single, target } from '../http/request.js';
+import { lastSegment, query, single, target } from '../http/request.js';
 import { redirect } from '../http/response.js';
 import type { SignInFlow, StartSignIn } from './authorization-request.js';
 
@@ -55,13 +55,13 @@ const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'
  * The same address under the name of this machine that the redirect URI has, if the browser uses another one. To a
  * browser these are different sites, so the cookie of this sign-in would not reach the callback.
  *
- * With another port, or behind a proxy, `Host` is not what the browser shows.
+ * With another port, `Host` is not what the browser shows. The address comes from the configuration; `Host` only says
+ * that it is another one.
  */
 function loopbackLocation(req: Request, { redirectUri }: Config): string | undefined {
   const { host } = req.headers;
   const to = new URL(redirectUri);
-  if (host === undefined || !LOOPBACK.has(to.hostname) || header(req, 'x-forwarded-host') !== undefined)
-    return undefined;
+  if (host === undefined || !LOOPBACK.has(to.hostname)) return undefined;
   const from = URL.canParse(`${to.protocol}//${host}`) ? new URL(`${to.protocol}//${host}`) : undefined;
   const isSameMachine = from !== undefined && LOOPBACK.has(from.hostname) && from.port === to.port;
   if (!isSameMachine || from.hostname === to.hostname || !target(req).startsWith('/')) return undefined;
