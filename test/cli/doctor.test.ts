@@ -169,7 +169,7 @@ describe('npx authkit-express', () => {
       const { PATH = '' } = process.env;
       execFile(
         process.execPath,
-        ['--import', 'tsx', join(ROOT, 'src/cli.ts'), ...args],
+        ['--import', 'tsx', join(ROOT, 'src/cli/index.ts'), ...args],
         { cwd: ROOT, env: { PATH, ...env } },
         (error, stdout, stderr) => {
           resolve({ status: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
