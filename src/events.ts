@@ -40,6 +40,16 @@ export interface AuthKitEvents {
     status: number | undefined;
     duration: number;
   };
+  /**
+   * The circuit breaker around calls to WorkOS changed its state. `open`: calls fail at once for `pause` milliseconds.
+   * `half-open`: one call is made as a probe. `closed`: WorkOS answers again.
+   */
+  'authkit:breaker': {
+    clientId: string;
+    state: 'closed' | 'open' | 'half-open';
+    reason: 'failures' | 'rate_limit' | 'probe' | 'recovered';
+    pause: number;
+  };
 }
 
 /** Whose session an event is about, at which client of WorkOS. */
@@ -68,6 +78,7 @@ const CHANNELS = {
   'sign-out': channel('authkit:sign-out'),
   denied: channel('authkit:denied'),
   upstream: channel('authkit:upstream'),
+  breaker: channel('authkit:breaker'),
 } satisfies Record<Name, unknown>;
 
 /** A decision, or the route or part that made it where it is no event. */
@@ -83,6 +94,7 @@ type Area =
   | 'sign-out'
   | 'denied'
   | 'upstream'
+  | 'breaker'
   | 'store'
   | 'webhook';
 

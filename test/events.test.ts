@@ -70,6 +70,7 @@ describe('events', () => {
       ['authkit:denied', { code: 'upstream_unavailable', userId: undefined }],
     ]);
     outage.restore();
+    workos.clock.advance(9000);
     names();
 
     await browser.fetch(`${origin}/account`);

@@ -78,7 +78,7 @@ test('T15 E03 req.auth and req.user print without any token', async () => {
         for (const value of [auth, user, { ...auth }])
           printed.push(JSON.stringify(value), inspect(value, { depth: 9 }));
         request = inspect(req, { depth: 3 });
-        token = auth.accessToken;
+        token = auth.type === 'session' ? auth.accessToken : '';
         res.end();
       });
     },

@@ -3,18 +3,17 @@ import { publish } from '../events.js';
 import { isRealError, type Outcome, type Request, type Response } from '../http/middleware.js';
 import { isPageLoad, target } from '../http/request.js';
 import { redirect } from '../http/response.js';
-import type { Authentication } from '../session/authenticate.js';
 import type { CompiledGuardRule, Unauthenticated } from './guard-rule.js';
 import { loginUrl } from './login-url.js';
 import type { Principal } from './principal.js';
-import type { RequestAuth } from './request-auth.js';
+import type { RequestAuth, SessionResult } from './request-auth.js';
 
 /** Nobody is signed in: a page load goes to sign-in and comes back, anything else learns where that would be. */
 export async function denyUnauthenticated(
   req: Request,
   res: Response,
   requestAuth: RequestAuth,
-  result: Authentication,
+  result: SessionResult,
   { unauthenticated }: CompiledGuardRule,
   challenge: Challenge,
 ): Promise<Outcome> {
@@ -94,7 +93,9 @@ export function denyForbidden(
 ): Promise<Outcome> {
   publishDenied(req, requestAuth, 'forbidden');
   const headers =
-    caller.type === 'session' ? {} : bearerChallenge({ error: 'insufficient_scope', ...challenge });
+    caller.type === 'session' || caller.type === 'sso'
+      ? {}
+      : bearerChallenge({ error: 'insufficient_scope', ...challenge });
   return requestAuth.instance.respondWithError(new AuthKitError('forbidden', message, { headers }), req, res);
 }
 

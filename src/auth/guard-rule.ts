@@ -3,9 +3,9 @@ import type { Next } from '../http/middleware.js';
 import type { AuthType, Principal } from './principal.js';
 import { compileRule, type Rule } from './rule.js';
 
-/** Decides by itself; anything but `true` is no. */
+/** Decides by itself; anything but `true` is no. Where sessions are accepted, those of `sso()` are too. */
 export type Check<A extends AuthType = 'session'> = (
-  auth: Extract<Principal, { type: A }>,
+  auth: Extract<Principal, { type: A | ('session' extends A ? 'sso' : never) }>,
   req: IncomingMessage,
 ) => boolean | Promise<boolean>;
 
@@ -78,7 +78,8 @@ export function compileGuardRule<A extends AuthType>(
   checkOwn(rule);
   checkSense(rule, accepts);
   return {
-    accepts: new Set(accepts),
+    // Both are the session cookie of a browser.
+    accepts: new Set(accepts.includes('session') ? [...accepts, 'sso'] : accepts),
     test: compileTest({ organization, check, others }),
     maxAge,
     sameOrigin: trustedOrigins(sameOrigin),

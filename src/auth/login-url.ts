@@ -3,7 +3,7 @@ import type { SignInOptions } from '../config/options.js';
 import type { AuthKitError } from '../errors.js';
 import { isUnfinished } from '../errors.js';
 import type { Request } from '../http/middleware.js';
-import { target } from '../http/request.js';
+import { query, target } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
 
 /** The login route, with this page to come back to if a redirect can come back to it. */
@@ -13,10 +13,12 @@ export function loginUrl(
   wanted: Readonly<Record<string, string>> = {},
 ): string {
   if (!routes.login) return returnTo;
-  const here =
-    req.method === 'GET' || req.method === 'HEAD' ? safeReturnTo(target(req), returnToRules) : undefined;
-  const query = Object.entries({ ...(here === undefined ? {} : { returnTo: here }), ...wanted });
-  const pairs = query.map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+  // `/connect/:slug` cannot be returned to, but the page that it would have led to can.
+  const pages =
+    req.method === 'GET' || req.method === 'HEAD' ? [target(req), query(req).get('returnTo')] : [];
+  const back = pages.map((page) => safeReturnTo(page, returnToRules)).find((safe) => safe !== undefined);
+  const parameters = Object.entries({ ...(back === undefined ? {} : { returnTo: back }), ...wanted });
+  const pairs = parameters.map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
   return [routes.login.public, ...(pairs.length > 0 ? [pairs.join('&')] : [])].join('?');
 }
 

@@ -1,5 +1,6 @@
 import type { ApiKey, Impersonator, User } from '@workos-inc/node';
-import type { Session, SSOProfile } from '../session/sealed-session.js';
+import type { Session } from '../session/sealed-session.js';
+import { type SSOProfile, type SSOSession, toUser } from '../session/sso-session.js';
 import type { VerifiedSession } from '../session/verified-cache.js';
 import type { Claims, TokenClaims } from '../workos/access-token.js';
 import { compileRule, type Rule, type Subject } from './rule.js';
@@ -27,8 +28,21 @@ export interface SessionAuth extends UserAuth {
   readonly claims: Claims;
   /** What `onSuccess` returned as `data`. */
   readonly data: unknown;
-  /** Who the identity provider says this is, if the session is one of `sso()`; else `undefined`. */
-  readonly profile: SSOProfile | undefined;
+}
+
+/**
+ * A user in a browser, by the session cookie of `sso()`. The SSO API issues no tokens, so there are no claims, no
+ * access token and no session ID.
+ */
+export interface SSOAuth extends AuthBase {
+  readonly type: 'sso';
+  /** The profile in the form of a WorkOS user. */
+  readonly user: Readonly<User>;
+  /** What the identity provider says about the user. */
+  readonly profile: SSOProfile;
+  readonly authenticationMethod: 'SSO';
+  /** What `onSuccess` returned as `data`. */
+  readonly data: unknown;
 }
 
 /** A person by way of a client that sent an access token: a mobile app, a single-page app, an MCP client. */
@@ -63,7 +77,7 @@ export interface MachineAuth extends AuthBase {
 }
 
 /** A person is signed in. */
-export type SignedIn = SessionAuth | BearerAuth;
+export type SignedIn = SessionAuth | SSOAuth | BearerAuth;
 
 /** Whoever can pass a guard. */
 export type Principal = SignedIn | ApiKeyAuth | MachineAuth;
@@ -124,9 +138,33 @@ function build(
     authenticationMethod,
     claims,
     data: own.data,
-    profile: own.profile,
   };
   return finish<SessionAuth>(fields, subject, accessToken);
+}
+
+const ssoAuths = new WeakMap<SSOSession, SSOAuth>();
+
+/** The `req.auth` of an SSO session: the same object for every request with the same session. */
+export function toSSOAuth(session: SSOSession): SSOAuth {
+  let auth = ssoAuths.get(session);
+  if (!auth) ssoAuths.set(session, (auth = buildSSOAuth(session)));
+  return auth;
+}
+
+function buildSSOAuth({ profile, signedInAt, data }: SSOSession): SSOAuth {
+  const { organizationId, role, roles } = profile;
+  const subject: Subject = {
+    organizationId: text(organizationId),
+    role: text(role?.slug),
+    roles: texts(roles?.map(({ slug }) => slug)),
+    permissions: [],
+    entitlements: [],
+    featureFlags: [],
+    impersonator: undefined,
+  };
+  const user = toUser(profile, signedInAt);
+  const identity = { type: 'sso', user, profile, authenticationMethod: 'SSO', data } as const;
+  return finish<SSOAuth>({ ...identity, ...subject }, subject);
 }
 
 /** The person whom an access token names. */

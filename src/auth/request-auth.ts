@@ -7,17 +7,31 @@ import type { RespondWithError } from '../http/error-response.js';
 import type { Request, Response } from '../http/middleware.js';
 import { header } from '../http/request.js';
 import { type ResponseState, responseStateOf, startTimer } from '../http/response.js';
-import type { Authentication, Authenticator } from '../session/authenticate.js';
+import type { Authentication } from '../session/authenticate.js';
 import type { Session } from '../session/sealed-session.js';
+import type { SSOSession, VerifiedSSOSession } from '../session/sso-session.js';
 import type { BearerVerifiers } from './bearer-token.js';
 import { loginUrl, nextLoginParameters } from './login-url.js';
-import { type Auth, type Principal, signedOut, toSessionAuth } from './principal.js';
+import { type Auth, type Principal, signedOut, toSessionAuth, toSSOAuth } from './principal.js';
 import { defineRequestProperties } from './request-properties.js';
+
+/** What the session cookie of a request amounts to, at `authkit()` or at `sso()`. */
+export type SessionResult = Authentication | VerifiedSSOSession;
+
+/** Authenticates the session cookies of an instance. */
+export interface SessionAuthenticator {
+  /** The result for values that need no waiting, such as those of a session that was verified a moment ago. */
+  cached: (values: readonly string[]) => SessionResult | undefined;
+  /** @param mayRefresh Whether a cookie can be set. If not, a session with an expired token is `anonymous`. */
+  authenticate: (values: readonly string[], mayRefresh: () => boolean) => Promise<SessionResult>;
+  /** Whether this process still accepts a session that it is about to hand out: false after a sign-out here. */
+  isLive?: (session: Session) => boolean;
+}
 
 export interface Instance {
   config: Config;
   cookies: Cookies;
-  authenticator: Authenticator;
+  authenticator: SessionAuthenticator;
   respondWithError: RespondWithError;
   bearerVerifiers: BearerVerifiers;
   /** How long a request that may need no session waits for one, in milliseconds. */
@@ -26,7 +40,7 @@ export interface Instance {
 
 /** One request at one instance: the session it came with, and what became of it since. */
 export class RequestAuth {
-  private result: Authentication | undefined = undefined;
+  private result: SessionResult | undefined = undefined;
   private current: Auth | undefined = undefined;
   private caller: Principal | undefined = undefined;
   private ofResponse: ResponseState | undefined = undefined;
@@ -37,13 +51,13 @@ export class RequestAuth {
     readonly instance: Instance,
     private readonly req: Request,
     private readonly res: Response,
-    pending: Authentication | Promise<Authentication>,
+    pending: SessionResult | Promise<SessionResult>,
   ) {
     if (pending instanceof Promise) this.waiting = this.wait(pending);
     else this.setAuthentication(pending);
   }
 
-  private async wait(pending: Promise<Authentication>): Promise<void> {
+  private async wait(pending: Promise<SessionResult>): Promise<void> {
     const result = await pending;
     // What the handler did meanwhile, such as signing out, is newer than what the cookie came to.
     if (!this.result) this.setAuthentication(result);
@@ -66,15 +80,20 @@ export class RequestAuth {
     return this.result?.kind === 'authenticated' && !this.caller ? this.result.session : undefined;
   }
 
+  /** The SSO session, if the request has one. */
+  ssoSession(): SSOSession | undefined {
+    return this.result?.kind === 'sso' && !this.caller ? this.result.session : undefined;
+  }
+
   /** What the cookie came to, waited for within the deadline of a request. */
-  whenAuthenticated(): Authentication | Promise<Authentication> {
+  whenAuthenticated(): SessionResult | Promise<SessionResult> {
     if (this.result) return this.result;
     const { timeout } = this.instance.config;
     return withDeadline(timeout * 2, this.waiting as Promise<void>).then(() => this.result ?? unanswered());
   }
 
   /** From here on the request has this session, and its response the cookie that goes with it. */
-  setAuthentication(next: Authentication): void {
+  setAuthentication(next: SessionResult): void {
     this.result = setSessionCookie(this.req, this.res, next, this.instance);
     this.current = undefined;
   }
@@ -89,17 +108,19 @@ export class RequestAuth {
 function setSessionCookie(
   req: Request,
   res: Response,
-  result: Authentication,
+  result: SessionResult,
   { cookies, authenticator }: Instance,
-): Authentication {
-  if (result.kind === 'anonymous' || (result.kind !== 'ended' && result.sealed === undefined)) return result;
+): SessionResult {
+  if (result.kind === 'sso' || result.kind === 'anonymous') return result;
+  if (result.kind !== 'ended' && result.sealed === undefined) return result;
   if (!canSetCookie(res)) return result;
   if (result.kind === 'ended') {
     cookies.clearSession(req, res);
     return result;
   }
   try {
-    const isLive = () => result.kind !== 'authenticated' || authenticator.isLive(result.session);
+    const session = result.sealedSession ?? (result.kind === 'authenticated' ? result.session : undefined);
+    const isLive = () => !session || (authenticator.isLive?.(session) ?? true);
     cookies.setSession(req, res, result.sealed as string, isLive);
     return result;
   } catch (error) {
@@ -113,12 +134,14 @@ export function canSetCookie(res: Response): boolean {
 }
 
 export function toAuth(
-  result: Authentication | undefined,
+  result: SessionResult | undefined,
   url: (wanted?: Readonly<Record<string, string>>) => string,
 ): Auth {
   switch (result?.kind) {
     case 'authenticated':
       return toSessionAuth(result);
+    case 'sso':
+      return toSSOAuth(result.session);
     case 'anonymous':
       return signedOut(result.reason, url());
     case 'ended':
@@ -129,7 +152,7 @@ export function toAuth(
   }
 }
 
-function unanswered(): Authentication {
+function unanswered(): SessionResult {
   return { kind: 'unavailable', error: unavailable('WorkOS did not answer in time') };
 }
 
@@ -184,7 +207,9 @@ export function createAuthenticateRequest(parts: Instance): AuthenticateRequest 
     const opened = list.find((requestAuth) => requestAuth.instance === parts);
     if (opened) return opened;
     const stop = config.serverTiming ? startTimer(res, 'authkit-session') : undefined;
-    const pending = authenticator.authenticate(cookies.sessionValues(req), () => canSetCookie(res));
+    const values = cookies.sessionValues(req);
+    const pending =
+      authenticator.cached(values) ?? authenticator.authenticate(values, () => canSetCookie(res));
     if (pending instanceof Promise) void pending.then(stop, stop);
     else stop?.();
     const requestAuth = new RequestAuth(parts, req, res, pending);

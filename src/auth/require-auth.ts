@@ -29,7 +29,7 @@ import {
 import { stepUp } from './step-up.js';
 
 /** What a guard of `authkit()` may accept. */
-export type Accepted = Exclude<AuthType, 'machine'>;
+export type Accepted = Exclude<AuthType, 'machine' | 'sso'>;
 
 const OF_ALL = guardContext(requestAuthsOf);
 

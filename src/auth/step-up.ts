@@ -16,7 +16,7 @@ const JUST_SIGNED_IN = 10;
  * that made them authenticate afresh, else not.
  */
 export function isRecent(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
-  const at = auth.claims.auth_time ?? ownSignIn(requestAuth);
+  const at = auth.type === 'sso' ? undefined : (auth.claims.auth_time ?? ownSignIn(requestAuth));
   // Both in whole seconds, as the claim is: a fraction of one is no age.
   return typeof at === 'number' && Math.floor(requestAuth.instance.config.now() / 1000) - at <= maxAge;
 }
@@ -36,17 +36,16 @@ export function stepUp(
   const { config, respondWithError: answer } = requestAuth.instance;
   if (isRecent(auth, requestAuth, maxAge)) return 'next';
   const since =
-    config.now() / 1000 -
-    (ownSignIn(requestAuth) ?? requestAuth.session()?.extension.signedInAt ?? -Infinity);
+    config.now() / 1000 - (ownSignIn(requestAuth) ?? requestAuth.ssoSession()?.signedInAt ?? -Infinity);
   if (since <= Math.max(maxAge, JUST_SIGNED_IN)) {
     return denyForbidden(req, res, requestAuth, auth, 'WorkOS did not ask to authenticate again');
   }
   publishDenied(req, requestAuth, 'step_up_required');
   const again = config.routes.login && signInAgainUrl(req, config, maxAge);
-  if (again !== undefined && auth.type === 'session' && isPageLoad(req)) return redirect(res, again);
+  if (again !== undefined && auth.type !== 'bearer' && isPageLoad(req)) return redirect(res, again);
   const headers = bearerChallenge({ error: 'insufficient_user_authentication', max_age: maxAge });
   const error = new AuthKitError('step_up_required', 'sign in again', { headers });
-  const loginUrl = auth.type === 'session' ? config.routes.login?.public : undefined;
+  const loginUrl = auth.type !== 'bearer' ? config.routes.login?.public : undefined;
   return answer(error, req, res, loginUrl === undefined ? {} : { loginUrl });
 }
 

@@ -3,6 +3,7 @@ import { single } from '../http/request.js';
 import type { SignInOptions } from './options.js';
 import { AUTHKIT, providerNamed } from './providers.js';
 import type { SSOSignInOptions } from './sso-options.js';
+import { type Advice, SIGN_IN_ADVICE, SSO_SIGN_IN_ADVICE, suggestionFor } from './suggestions.js';
 
 /** How one option of a sign-in is read, checked and sent. */
 export interface Parameter {
@@ -47,19 +48,24 @@ export interface ParameterSet<Options extends object> {
 /**
  * @param rows In the order in which they are sent. The compiler keeps them complete.
  * @param conflictsOf Which options exclude each other.
- * @param defaults What is sent unless an option says otherwise.
+ * @param advice For option names that are written by mistake.
+ * @param defaults Parameters that are sent unless an option changes them.
  */
 export function parameterSet<Options extends object>(
   rows: Readonly<Record<keyof Options & string, Parameter>>,
   conflictsOf: (options: Options) => string[],
+  advice: Advice,
   defaults: (options: Options) => Readonly<Record<string, string>> = () => ({}),
 ): ParameterSet<Options> {
   const all = Object.entries<Parameter>(rows);
+  const known = Object.keys(rows);
   const problemsOf = (options: Values): Problem[] => {
     const unknown = Object.keys(options).filter((name) => !Object.hasOwn(rows, name));
     const malformed = all.filter(([name, { valid }]) => options[name] !== undefined && !valid(options[name]));
     return [
-      ...unknown.map((name) => ({ text: `unknown sign-in option "${name.slice(0, 64)}"` })),
+      ...unknown.map((name) => ({
+        text: `unknown sign-in option ${JSON.stringify(name.slice(0, 64))}: ${suggestionFor(name, known, advice)}`,
+      })),
       ...malformed.map(([name]) => ({ name, text: `${name} is malformed` })),
       ...conflictsOf(options as Options).map((text) => ({ text })),
     ];
@@ -198,6 +204,7 @@ export const authKitParameters = parameterSet<SignInOptions>(
     providerQueryParams: providerQueryParams,
   },
   conflictsOf,
+  SIGN_IN_ADVICE,
   ({ connectionId }) => (connectionId === undefined ? { provider: AUTHKIT } : {}),
 );
 
@@ -231,6 +238,7 @@ export const ssoParameters = parameterSet<SSOSignInOptions>(
     providerQueryParams: providerQueryParams,
   },
   ssoConflictsOf,
+  SSO_SIGN_IN_ADVICE,
 );
 
 function isAuthKit(value: unknown): boolean {

@@ -1,6 +1,7 @@
 import type { CookieConfig } from '../http/cookies.js';
 import { number } from './credentials.js';
 import { isRecord, type Problems, variable } from './problems.js';
+import { COOKIE_ADVICE } from './suggestions.js';
 
 /** 400 days: browsers keep no cookie longer (RFC 6265bis section 5.5). */
 const LONGEST = 34_560_000;
@@ -23,7 +24,7 @@ export function cookie(
   const given = value ?? {};
   if (!isRecord(given)) problems.add('cookie must be an object: { name, domain, sameSite, maxAge }');
   const options = isRecord(given) ? given : {};
-  problems.unknownKeys('cookie option', options, KEYS);
+  problems.unknownKeys('cookie option', options, KEYS, COOKIE_ADVICE);
   const sameSite =
     variable(env, 'WORKOS_COOKIE_SAMESITE') ?? variable(env, 'WORKOS_COOKIE_SAME_SITE') ?? 'lax';
   const config = {

@@ -1,6 +1,7 @@
 import type { Impersonator, OauthTokens, User, WorkOS } from '@workos-inc/node';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthKitError } from '../errors.js';
+import type { RouteName } from '../http/error-response.js';
 import type { Next } from '../http/middleware.js';
 import type { Store } from '../stores/index.js';
 
@@ -98,6 +99,8 @@ export interface ErrorContext {
   req: IncomingMessage;
   res: ServerResponse;
   next: Next;
+  /** The route of this package that the error belongs to; `undefined` for a guard. */
+  route: RouteName | undefined;
 }
 
 export interface SessionRefreshResult {
@@ -116,6 +119,12 @@ export interface AuthKitOptions {
   apiKey?: string;
   /** `WORKOS_REDIRECT_URI`: the absolute URL of the callback, as registered with WorkOS. */
   redirectUri?: string;
+  /**
+   * Accepts http for `redirectUri`, `clientRedirectUris` and the WorkOS API at hosts other than this machine; default
+   * false. Cookies, codes and tokens then travel unencrypted, so use it only in a private network, such as that of
+   * Docker Compose.
+   */
+  allowInsecureHttp?: boolean;
   /** `WORKOS_COOKIE_PASSWORD`: at least 32 bytes; of several, the first seals and all of them open. */
   cookiePassword?: string | readonly string[];
   cookie?: {
@@ -136,16 +145,36 @@ export interface AuthKitOptions {
   apiPort?: number;
   /** `WORKOS_ISSUER`: accepted `iss` of access tokens, default the forms that WorkOS is known to mint. */
   issuer?: string | readonly string[];
-  /** A WorkOS client of the application: lends its key, client id and base URL. */
+  /**
+   * Accepted `aud` of access tokens, if your JWT template sets one, default the client id. A token without `aud` is
+   * always accepted.
+   */
+  audience?: string | readonly string[];
+  /** A WorkOS client of the application. Its key, client id, base URL and `fetchFn` are used. */
   workos?: WorkOS;
+  /**
+   * Replaces the global `fetch` for every call to WorkOS, for example to use an outgoing proxy. Default: the `fetchFn` of
+   * `workos`, or the global `fetch`.
+   */
+  fetch?: typeof globalThis.fetch;
   /** Longest time for one call to WorkOS, in milliseconds, default 5000. */
   timeout?: number;
   /** Paths below the mount point; `false` leaves a route out. */
   routes?: RouteOptions;
   /** Where to go after sign-in when the visitor came from nowhere, default `/`. */
   returnTo?: string;
-  /** Other origins that a `returnTo` may name. */
+  /** Where to go after a sign-out without a `returnTo`; default: where the WorkOS dashboard says. */
+  postLogoutReturnTo?: string;
+  /**
+   * Other origins that a `returnTo` may point to, such as `https://docs.example.com`; default none. Pages of these
+   * origins get no other rights: see `trustedOrigins`.
+   */
   returnToOrigins?: readonly string[];
+  /**
+   * Other origins whose pages may act with the user's session cookie: open WebSockets, sign out and switch
+   * organizations; default none. Pages of the origin of `redirectUri` always may.
+   */
+  trustedOrigins?: readonly string[];
   /** Pinned for every sign-in: no query overrides what is set here. */
   signIn?: SignInOptions;
   /** Query parameters that the login route takes beside `returnTo` and `maxAge`; default all. */
@@ -159,8 +188,13 @@ export interface AuthKitOptions {
     roles?: readonly string[];
     /** The role of who asked for none; one of `roles`. */
     defaultRole?: string;
-    /** Writes the attributes of a first sign-in to the WorkOS user and the organization membership, default false. */
+    /**
+     * Saves the attributes of a first sign-in to the WorkOS user, and the role to an organization membership that
+     * this sign-in created; default false.
+     */
     save?: boolean;
+    /** Keys of `metadata` that `save` takes from a link; default none. Metadata from code is saved as it is. */
+    metadata?: readonly string[];
   };
   /** Shared by the processes of the application: `redisStore(client)` or `expressStore(store)`. Default none. */
   store?: Store;
@@ -182,7 +216,7 @@ export interface AuthKitOptions {
    * development: anybody can read it.
    */
   serverTiming?: boolean;
-  /** Verified sessions that a process remembers from their second request on, default 32 MiB; `false`: none. */
+  /** Size of the cache of verified sessions in each process, default 16 MiB; `false` turns it off. */
   sessionMemory?: false | { maxBytes?: number };
   /** The clock, in milliseconds since the epoch; for tests. */
   now?: () => number;

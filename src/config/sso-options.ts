@@ -1,5 +1,6 @@
 import type { OauthTokens, Profile, User } from '@workos-inc/node';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Store } from '../stores/index.js';
 import type { AuthKitOptions, OnSuccessResult } from './options.js';
 
 /** What a sign-in can ask of WorkOS's SSO API. Exactly one of the first four says whose identity provider it is. */
@@ -64,15 +65,19 @@ type Shared =
   | 'clientId'
   | 'apiKey'
   | 'redirectUri'
+  | 'allowInsecureHttp'
   | 'cookiePassword'
   | 'cookie'
   | 'apiHostname'
   | 'apiHttps'
   | 'apiPort'
   | 'workos'
+  | 'fetch'
   | 'timeout'
   | 'returnTo'
+  | 'postLogoutReturnTo'
   | 'returnToOrigins'
+  | 'trustedOrigins'
   | 'loginParams'
   | 'providers'
   | 'onError'
@@ -83,6 +88,11 @@ type Shared =
 export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
   /** Paths below the mount point, default `/sso/login`, `/sso/callback`, `/sso/logout`; `false` leaves a route out. */
   routes?: { login?: string | false; callback?: string | false; logout?: string | false };
+  /**
+   * Shared by the processes of the application: `redisStore(client)` or `expressStore(store)`. With it, a session that
+   * was signed out stays signed out in every process and after a restart; default none.
+   */
+  store?: Store;
   /** Pinned for every sign-in: no query overrides what is set here. */
   signIn?: SSOSignInOptions;
   /** How long a session lives, in seconds, default 8 hours. WorkOS keeps none, so nothing ends it earlier. */

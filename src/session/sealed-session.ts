@@ -1,4 +1,4 @@
-import type { Impersonator, Profile, User } from '@workos-inc/node';
+import type { Impersonator, User } from '@workos-inc/node';
 import { decodeUnverified } from '../workos/access-token.js';
 import { open, seal } from './seal.js';
 
@@ -21,14 +21,7 @@ export interface SessionExtension {
   readonly authenticatedAt?: number;
   /** What `onSuccess` returned. */
   readonly data?: unknown;
-  /** Who the identity provider says this is, for sessions of `sso()`. */
-  readonly profile?: SSOProfile;
-  /** When this person signed in, in seconds, where nothing can make them authenticate afresh. */
-  readonly signedInAt?: number;
 }
-
-/** A person in the words of their identity provider, without its raw attributes: those are of any size. */
-export type SSOProfile = Readonly<Omit<Profile<Record<string, unknown>>, 'rawAttributes'>>;
 
 /** What WorkOS hands out and a session keeps. */
 export interface SessionFields {

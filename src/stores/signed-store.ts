@@ -1,5 +1,6 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { log } from '../events.js';
+import { sha256 } from '../sha256.js';
 import type { Store } from './index.js';
 
 /** What lies in the store. */
@@ -65,8 +66,7 @@ export function createSignedStore({ store, clientId, passwords, deadline }: Sign
   const ask: CallStore = createCallStore(deadline);
   const keys = passwords.map((password) => deriveKey(password, 'store entries'));
   const [signing] = keys as [Buffer, ...Buffer[]];
-  const keyOf = (kind: EntryKind, id: string) =>
-    `${kind}:${createHash('sha256').update(`${clientId}\0${kind}\0${id}`).digest('base64url')}`;
+  const keyOf = (kind: EntryKind, id: string) => `${kind}:${sha256(`${clientId}\0${kind}\0${id}`)}`;
   const entryOf = (key: string, text: string): Entry => ({
     kind: 'hit',
     text,

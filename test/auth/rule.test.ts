@@ -46,7 +46,7 @@ const DEMANDS: Record<string, Demand> = {
     missed: { impersonator: { email: 'staff@example.com' } },
   },
   check: {
-    rule: { check: (auth) => auth.claims['plan'] === 'pro' },
+    rule: { check: (auth) => auth.type === 'session' && auth.claims['plan'] === 'pro' },
     met: { claims: { plan: 'pro' } },
     missed: { claims: { plan: 'prone' } },
   },

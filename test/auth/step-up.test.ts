@@ -11,6 +11,7 @@ describe.each(FRAMEWORKS)('step-up authentication on %s', (framework) => {
     expect(away.status).toBe(200);
     const login = await browser.go(`${origin}/login?returnTo=/open`);
     await browser.follow(await workos.authorize(login.location!, { user: ADA }));
+    workos.clock.advance(301_000);
     const stale = await browser.go(`${origin}/account?x=1`);
     expect(stale.location).toBe(`${origin}/login?returnTo=${encodeURIComponent('/account?x=1')}&maxAge=300`);
     const api = await browser.fetch(`${origin}/account`);

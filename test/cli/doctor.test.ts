@@ -99,14 +99,14 @@ describe('the doctor', () => {
     ],
     [
       'http elsewhere',
-      {},
+      { options: { allowInsecureHttp: true } },
       'http://app.example.com/callback',
       'warning',
       /cookie: .*use https for app\.example/,
     ],
     [
       'http in production',
-      { env: { NODE_ENV: 'production' } },
+      { options: { allowInsecureHttp: true }, env: { NODE_ENV: 'production' } },
       'http://app.example.com/callback',
       'problem',
       /cookie: .*not Secure/,

@@ -4,7 +4,7 @@ import { ADA, createTestApp } from '../support/app.js';
 
 const good = {
   clientId: 'client_1',
-  apiKey: 'sk',
+  apiKey: 'sk_1',
   redirectUri: 'https://x.example/callback',
   cookiePassword: 'correct-horse-battery-staple-0123456789',
 };

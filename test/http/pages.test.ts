@@ -36,11 +36,11 @@ test('T38 pages of this package cannot be framed', async () => {
   }
 });
 
-test('T35 the callback redirects or sends Referrer-Policy: no-referrer', async () => {
+test('T35 the callback redirects or sends Referrer-Policy: same-origin', async () => {
   const { origin } = await createTestApp('express5');
   for (const query of ['code=x&state=y', 'error=access_denied', 'code=x', '']) {
     const reply = await send(`${origin}/callback?${query}`, { headers: NAVIGATION });
-    if (reply.status !== 302) expect(reply.headers['referrer-policy']).toBe('no-referrer');
+    if (reply.status !== 302) expect(reply.headers['referrer-policy']).toBe('same-origin');
     expect(reply.headers['cache-control']).toBe('private, no-store');
   }
 });

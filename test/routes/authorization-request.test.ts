@@ -48,7 +48,7 @@ describe.each(FRAMEWORKS)('providers on %s', (framework) => {
     expect(connection.sent['provider']).toBeUndefined();
   });
 
-  test('an unknown provider is invalid_provider, and WorkOS is not called', async () => {
+  test('an unknown provider is left to the application in a path, and invalid_provider in a query', async () => {
     const { origin, browser } = await createTestApp(framework);
     const names = ['spotify', 'twitch', 'strava', 'facebook', 'windowslive', 'azuread', 'entraid', 'Google'];
     const hostile = [
@@ -63,15 +63,15 @@ describe.each(FRAMEWORKS)('providers on %s', (framework) => {
     ];
     for (const name of [...names, ...hostile.map((text) => (text.includes('%') ? text : encodeURI(text)))]) {
       const reply = await send(`${origin}/login/${name}`);
-      expect({ name, status: reply.status }).toEqual({ name, status: 400 });
-      expect(JSON.parse(reply.body)).toEqual({
-        status: 400,
-        error: 'invalid_provider',
-        message: 'there is no such provider here',
-      });
+      // A page of the application, if it has one there.
+      expect({ name, status: reply.status }).toEqual({ name, status: 404 });
       expect(reply.setCookies).toEqual([]);
+      const asked = await send(`${origin}/login?provider=${name}`);
+      expect({ name, status: asked.status }).toEqual({ name, status: 400 });
+      expect(JSON.parse(asked.body)).toMatchObject({ status: 400, error: 'invalid_provider' });
+      expect(asked.setCookies).toEqual([]);
     }
-    const page = await browser.go(`${origin}/login/spotify`);
+    const page = await browser.go(`${origin}/login?provider=spotify`);
     expect(page.headers['content-type']).toContain('text/html');
   });
 

@@ -25,14 +25,16 @@ describe.each(FRAMEWORKS)('linking an account on %s', (framework) => {
     });
   });
 
-  test('a signed-out user signs in first, and continues with a click', async () => {
+  test('a signed-out user signs in first, and then returns to where the link was', async () => {
     const { origin, browser, workos } = await createTestApp(framework, { authkit });
     const away = await browser.follow(`${origin}/connect/github?returnTo=/open`);
     expect(away.location).toContain('/user_management/authorize');
     const callback = await workos.authorize(away.location!, { user: ADA });
     const landed = await browser.go(callback, { headers: { 'sec-fetch-site': 'cross-site' } });
-    expect(landed.location).toBe(`${origin}/connect/github?returnTo=/open`);
-    const page = await browser.go(landed.location!, { headers: { 'sec-fetch-site': 'cross-site' } });
+    expect(landed.location).toBe(`${origin}/open`);
+    const page = await browser.go(`${origin}/connect/github?returnTo=/open`, {
+      headers: { 'sec-fetch-site': 'cross-site' },
+    });
     expect(page.status).toBe(200);
     expect(page.body).toContain('href="/connect/github?returnTo=%2Fopen"');
     expect(workos.callsTo('pipes')).toEqual([]);

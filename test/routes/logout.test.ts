@@ -54,7 +54,7 @@ describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
       ['POST', { origin: 'null' }, 403],
       ['GET', { ...NAVIGATION, 'sec-fetch-site': 'cross-site' }, 200],
       ['GET', { ...NAVIGATION, 'sec-fetch-site': 'none' }, 200],
-      ['GET', { ...CLICK, 'sec-purpose': 'prefetch;prerender' }, 200],
+      ['GET', { ...CLICK, 'sec-purpose': 'prefetch;prerender' }, 503],
       ['GET', { ...CLICK, 'sec-fetch-dest': 'iframe' }, 200],
       ['GET', { ...CLICK, 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' }, 403],
       ['GET', { ...CLICK, 'sec-purpose': 'prefetch' }, 200],

@@ -103,7 +103,8 @@ describe('saving sign-up attributes', () => {
   const signUp = { roles: ['admin', 'member'], defaultRole: 'member', save: true };
 
   test('updates the user at the first sign-in only', async () => {
-    const { join, workos, browser, origin } = await joining('express5', { signUp });
+    const keys = { ...signUp, metadata: ['plan', 'n'] };
+    const { join, workos, browser, origin } = await joining('express5', { signUp: keys });
     const landed = await join(
       `displayName=Katherine+Johnson&locale=en&${metadata({ plan: 'pro', n: 1 })}&returnTo=/open`,
     );

@@ -9,7 +9,7 @@ import { FRAMEWORKS, type Framework, type Handler } from '../support/frameworks.
 import { FETCH, send, type Reply } from '../support/browser.js';
 import { ADA, createTestApp, type TestAppOptions } from '../support/app.js';
 
-const APP = 'myapp://signed-in';
+const APP = 'com.example.app://signed-in';
 const SPA = 'https://spa.example.com/callback?from=login';
 
 const newVerifier = () => randomBytes(32).toString('base64url');
@@ -61,7 +61,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     const { redirected, redeem, browser, origin, workos } = await native(framework);
     const verifier = newVerifier();
     const away = await redirected(verifier);
-    expect(away.headers.location).toMatch(/^myapp:\/\/signed-in\?code=Fe26.*&state=xyz$/);
+    expect(away.headers.location).toMatch(/^com\.example\.app:\/\/signed-in\?code=Fe26.*&state=xyz$/);
     expect(away.headers.location!.length).toBeLessThan(2000);
     expect(await browser.cookieNames(origin)).toEqual([]);
     expect(workos.callsTo('code')).toEqual([]);
@@ -72,6 +72,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     expect(reply.headers['cache-control']).toBe('private, no-store');
     expect(reply.setCookies).toEqual([]);
     expect(tokens(reply)).toMatchObject({ token_type: 'Bearer', user: { email: ADA } });
+    // In seconds, of the five minutes that an access token lives.
     expect(tokens(reply).expires_in).toBeGreaterThan(200);
     expect(tokens(reply).expires_in).toBeLessThanOrEqual(300);
     const again = await redeem(code, verifier);
@@ -108,9 +109,9 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
   test('a redirectTo that is not exactly a listed one gets no code, and neither does an invalid challenge', async () => {
     const { open, browser, origin } = await native(framework);
     const foreign = [
-      'myapp://signed-in/',
-      'myapp://evil',
-      'otherapp://signed-in',
+      'com.example.app://signed-in/',
+      'com.example.app://evil',
+      'com.example.other://signed-in',
       `${origin}/open`,
       '/open',
       '//evil',
@@ -277,6 +278,42 @@ test('CORS allows the listed origin of a single-page client, and no other', asyn
   expect(granted.headers['access-control-allow-origin']).toBe('https://spa.example.com');
   expect(await from('https://evil.example.com')).toBeUndefined();
   expect(await from('null')).toBeUndefined();
+});
+
+test('the same holds for tokens: only a listed origin may read them', async () => {
+  const { codeFor, token } = await native('express5');
+  for (const [origin, allowed] of [
+    ['https://spa.example.com', 'https://spa.example.com'],
+    ['https://evil.example.com', undefined],
+  ] as const) {
+    const verifier = newVerifier();
+    const fields = {
+      grant_type: 'authorization_code',
+      code: await codeFor(verifier),
+      code_verifier: verifier,
+    };
+    const reply = await token(fields, { origin });
+    expect(reply.status).toBe(200);
+    expect(reply.headers['access-control-allow-origin']).toBe(allowed);
+    expect(reply.headers.vary).toContain('Origin');
+  }
+});
+
+test('the refresh token is sealed with the newest password', async () => {
+  const [fresh, old] = ['a-new-password-of-at-least-32-bytes', 'an-old-password-of-at-least-32-bytes'];
+  const { codeFor, redeem, sibling } = await native('express5', {
+    authkit: { cookiePassword: [fresh, old] },
+  });
+  const verifier = newVerifier();
+  const { refresh_token } = tokens(await redeem(await codeFor(verifier), verifier));
+  const refreshAt = async (password: string) => {
+    const { origin } = await sibling({ cookiePassword: password });
+    const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token }).toString();
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    return (await send(`${origin}/token`, { method: 'POST', headers, body })).status;
+  };
+  expect(await refreshAt(old)).toBe(400);
+  expect(await refreshAt(fresh)).toBe(200);
 });
 
 test.each([['urlencoded'], ['json'], ['raw'], ['text']] as const)(

@@ -60,10 +60,8 @@ test(
         fc.array(fc.boolean(), { maxLength: 4 }),
         async (scheduler, requests, outages) => {
           const workos = strictWorkOS(outages);
-          const verify = (token: string): TokenVerification => ({
-            kind: 'valid',
-            claims: decodeUnverified(token) as unknown as Claims,
-          });
+          const verify = (token: string): Promise<TokenVerification> =>
+            Promise.resolve({ kind: 'valid', claims: decodeUnverified(token) as unknown as Claims });
           const renew = createTokenRefresh({
             refresh: scheduler.scheduleFunction(workos.refresh.bind(workos)),
             verify,
@@ -96,7 +94,8 @@ test('a refresh response about another user is rejected', LONG, async () => {
       const answer = { ...tokensFor(inToken, 1), user: { id: inAnswer } as Tokens['user'] };
       const renew = createTokenRefresh({
         refresh: () => Promise.resolve({ kind: 'ok', value: answer }),
-        verify: (token) => ({ kind: 'valid', claims: decodeUnverified(token) as unknown as Claims }),
+        verify: (token) =>
+          Promise.resolve({ kind: 'valid', claims: decodeUnverified(token) as unknown as Claims }),
         seal: () => Promise.resolve('sealed'),
         onRefreshed: () => undefined,
         onFailed: () => undefined,

@@ -50,33 +50,6 @@ test('the cache is limited in bytes, and the least recently used sessions are re
   expect(kept).toBeLessThan(MIB / valueOf(0).length);
 });
 
-test('a session is cached at its second use', () => {
-  const memory = createSessionCache(MIB, () => 0);
-  const session = verified(0, 60 * MINUTE);
-  memory.offer(valueOf(0), session, false);
-  expect(memory.get(valueOf(0))).toBeUndefined();
-  memory.offer(valueOf(0), session, false);
-  expect(memory.get(valueOf(0))).toBe(session);
-  for (let id = 1; id < 10_000; id += 1) memory.offer(valueOf(id), verified(id, 60 * MINUTE), false);
-  expect(memory.get(valueOf(0))).toBe(session);
-  expect(memory.get(valueOf(9999))).toBeUndefined();
-});
-
-test('sessions that are used repeatedly are all cached', () => {
-  const memory = createSessionCache(64 * MIB, () => 0);
-  const ids = Array.from({ length: 5000 }, (_, id) => id);
-  for (let round = 0; round < 2; round += 1)
-    for (const id of ids) memory.offer(valueOf(id), verified(id, 60 * MINUTE), false);
-  expect(ids.filter((id) => !memory.get(valueOf(id)))).toEqual([]);
-});
-
-test('sessions that are used once are hardly ever cached', () => {
-  const memory = createSessionCache(64 * MIB, () => 0);
-  const ids = Array.from({ length: 100_000 }, (_, id) => id);
-  for (const id of ids) memory.offer(valueOf(id), verified(id, 60 * MINUTE), false);
-  expect(ids.filter((id) => memory.get(valueOf(id))).length).toBeLessThan(50);
-});
-
 test('a deleted session is not returned, and neither is one with a similar value', () => {
   const memory = createSessionCache(MIB, () => 0);
   memory.set(valueOf(1), verified(1, MINUTE * 5), false);
@@ -85,8 +58,6 @@ test('a deleted session is not returned, and neither is one with a similar value
   expect(memory.get(valueOf(1))).toBeUndefined();
   const off = createSessionCache(0, () => 0);
   off.set(valueOf(1), verified(1, MINUTE * 5), false);
-  off.offer(valueOf(1), verified(1, MINUTE * 5), false);
-  off.offer(valueOf(1), verified(1, MINUTE * 5), false);
   expect(off.get(valueOf(1))).toBeUndefined();
 });
 
@@ -95,14 +66,14 @@ test('`sessionMemory` is false or a size that makes sense', () => {
     clientId: 'client_1',
     apiKey: 'sk_1',
     redirectUri: 'http://localhost:3000/callback',
-    cookiePassword: 'a-password-for-tests-and-for-nothing-else',
+    cookiePassword: 'correct-horse-battery-staple-0123456789',
   };
   const bytes = (sessionMemory: unknown) =>
     resolveConfig({ ...given, ...(sessionMemory === undefined ? {} : { sessionMemory }) } as never, {})
       .memoryBytes;
   expect([bytes(undefined), bytes({}), bytes(false), bytes({ maxBytes: 2 * MIB })]).toEqual([
-    32 * MIB,
-    32 * MIB,
+    16 * MIB,
+    16 * MIB,
     0,
     2 * MIB,
   ]);

@@ -108,7 +108,7 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
       role: 'admin',
       roles: ['admin'],
       authenticationMethod: 'SSO',
-      type: 'session',
+      type: 'sso',
       profile: { connectionType: 'OktaSAML', connectionId: 'conn_engines' },
     });
     expect(back.body).not.toContain('rawAttributes');
@@ -339,5 +339,6 @@ test('configuration problems are listed at once', () => {
   ).toThrow(
     /unknown option "unknown"[\s\S]*sessionLifetime[\s\S]*acceptIdPInitiated[\s\S]*exclude each other/,
   );
-  expect(() => sso({ store: {} } as unknown as SSOOptions)).toThrow(/unknown option "store"/);
+  expect(() => sso({ store: {} } as unknown as SSOOptions)).toThrow(/store is no store/);
+  expect(() => sso({ session: 'store' } as unknown as SSOOptions)).toThrow(/unknown option "session"/);
 });

@@ -52,7 +52,7 @@ export const whoami: Handler = (req, res) => {
   const told =
     auth.type === null
       ? { reason: auth.reason, loginUrl: auth.loginUrl }
-      : { type: auth.type, ...(auth.user ? { sessionId: auth.sessionId } : {}) };
+      : { type: auth.type, ...('sessionId' in auth ? { sessionId: auth.sessionId } : {}) };
   json(res, { email: user?.email ?? null, ...told });
 };
 

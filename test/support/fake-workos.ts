@@ -9,6 +9,8 @@ import { whoami } from './app.js';
 export interface FakeWorkOSApp extends Pick<Site, 'origin'> {
   /** How often the handler of `/protected` ran. */
   served: () => number;
+  /** Sets the clock back by a moment, which ends the pause that an answer of WorkOS asked for. */
+  endPause: () => void;
   close: () => Promise<void>;
 }
 
@@ -23,13 +25,14 @@ export async function startFakeWorkOS(
     now: number;
   };
   let count = 0;
+  let back = 0;
   const upstream = createServer(workos);
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
   const { port } = upstream.address() as AddressInfo;
   const site = await serve(framework, (app, origin) => {
     const api = { apiHostname: '127.0.0.1', apiHttps: false, apiPort: port, timeout: 1000 };
     const own = { cookiePassword, apiKey: 'sk_test', redirectUri: `${origin}/callback` };
-    app.use(authkit({ ...api, ...own, clientId, issuer, now: () => now * 1000 }));
+    app.use(authkit({ ...api, ...own, clientId, issuer, now: () => now * 1000 - back }));
     app.route('/protected', requireAuth(), (req, res, next) => {
       count += 1;
       whoami(req, res, next);
@@ -38,6 +41,9 @@ export async function startFakeWorkOS(
   return {
     origin: site.origin,
     served: () => count,
+    endPause: () => {
+      back += 1;
+    },
     async close() {
       upstream.closeAllConnections();
       upstream.close();

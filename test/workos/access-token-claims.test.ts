@@ -88,8 +88,43 @@ describe('tokens for a protected resource', () => {
     expect(await verifyGrant(token)).toMatchObject(verdict);
   });
 
-  test('the audience of a session token is not checked', async () => {
-    expect(await verify(sign({ ...good, aud: 'https://other.example' }))).toMatchObject({ kind: 'valid' });
+  test.each<[object, object]>([
+    [{ nonce: 'n-0S6_WzA2Mj' }, {}],
+    [{ at_hash: '77QmUPtjPfzWtF2AnpK9RQ' }, {}],
+    [{ nonce: null }, {}],
+    [{}, { typ: 'id_token+jwt' }],
+    [{}, { typ: 'logout+jwt' }],
+    [{}, { typ: 'dpop+jwt' }],
+    [{}, { typ: 7 }],
+  ])('T49 %j with the header %j is not an access token (RFC 9068 section 4)', async (claims, header) => {
+    expect(await verifyGrant(sign({ ...grant, ...claims }, header))).toMatchObject({ kind: 'invalid' });
+  });
+
+  test.each(['JWT', 'at+jwt', 'AT+JWT', 'application/at+jwt'])('T49 the type %s is accepted', async (typ) => {
+    expect(await verifyGrant(sign(grant, { typ }))).toMatchObject({ kind: 'valid' });
+  });
+});
+
+describe('the audience of a token of a session', () => {
+  test.each<[unknown, object]>([
+    ['client_1', { kind: 'valid' }],
+    [['https://other.example', 'client_1'], { kind: 'valid' }],
+    ['https://other.example', { kind: 'invalid', reason: 'aud' }],
+    [['https://other.example'], { kind: 'invalid', reason: 'aud' }],
+    [[], { kind: 'invalid', reason: 'aud' }],
+    [null, { kind: 'invalid', reason: 'aud' }],
+    ['', { kind: 'invalid', reason: 'aud' }],
+    [{ 0: 'client_1' }, { kind: 'invalid', reason: 'aud' }],
+  ])('T49 %j', async (aud, verdict) => {
+    expect(await verify(sign({ ...good, aud }))).toMatchObject(verdict);
+  });
+
+  test('an app can accept another audience, which its JWT template sets', async () => {
+    const rules = { issuers, clientId: 'client_1', now, keys, sessionAudience: ['authenticated'] };
+    const verifyOwn = createVerifier(rules);
+    expect(await verifyOwn(sign({ ...good, aud: 'authenticated' }))).toMatchObject({ kind: 'valid' });
+    expect(await verifyOwn(sign(good))).toMatchObject({ kind: 'valid' });
+    expect(await verifyOwn(sign({ ...good, aud: 'client_1' }))).toMatchObject({ kind: 'invalid' });
   });
 });
 
