@@ -34,7 +34,7 @@ const SIGNED_OUT: Record<string, (site: TestApp) => Promise<string>> = {
     const other = await createTestApp('express5', { workos: { cookiePassword: OTHER_PASSWORD } });
     return valueOf(await other.cookie({ user: ADA }));
   },
-  'of another WorkOS client': async (site) => {
+  'of another WorkOS client': async () => {
     const other = await createTestApp('express5', { workos: { clientId: 'client_other' } });
     return valueOf(await other.cookie({ user: ADA }));
   },
