@@ -15,21 +15,21 @@ export function loginUrl(
   wanted: Readonly<Record<string, string>> = {},
 ): string {
   if (!routes.login) return returnTo;
-  // `/connect/:slug` cannot be returned to, but the page that it would have led to can.
-  const isPage = req.method === 'GET' || req.method === 'HEAD';
-  const pages = isPage ? [target(req), query(req).get('returnTo')] : [];
-  const back = pages.map((page) => safeReturnTo(page, returnToRules)).find((safe) => safe !== undefined);
-  if (isPage && back === undefined) log('login', { dropped: 'returnTo', bytes: target(req).length });
+  const back = returnPath(req, returnToRules);
   const parameters = Object.entries({ ...(back === undefined ? {} : { returnTo: back }), ...wanted });
   const pairs = parameters.map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
   return [routes.login.public, ...(pairs.length > 0 ? [pairs.join('&')] : [])].join('?');
 }
 
-/** This page, unless a redirect cannot come back to it or its address is too long for the next request. */
+/**
+ * This page, or the `returnTo` of a route that cannot be returned to, such as `/connect/:slug`. None if its address is
+ * too long for the headers of the next request.
+ */
 function returnPath(req: Request, rules: Config['returnToRules']): string | undefined {
   if (req.method !== 'GET' && req.method !== 'HEAD') return undefined;
-  const here = safeReturnTo(target(req), rules);
-  if (here !== undefined && encodeURIComponent(here).length <= headerRoom(req)) return here;
+  const pages = [target(req), query(req).get('returnTo')];
+  const back = pages.map((page) => safeReturnTo(page, rules)).find((safe) => safe !== undefined);
+  if (back !== undefined && encodeURIComponent(back).length <= headerRoom(req)) return back;
   log('login', { dropped: 'returnTo', bytes: target(req).length });
   return undefined;
 }
