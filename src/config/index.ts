@@ -300,7 +300,8 @@ function fetchOf(workos: unknown): Config['fetch'] {
 }
 
 function readAudience(value: unknown, clientId: string, problems: Problems): readonly string[] {
-  const list = [value ?? clientId].flat();
+  if (value === undefined) return Object.freeze([clientId]);
+  const list = [value].flat();
   if (list.length === 0 || !list.every((name) => typeof name === 'string' && name !== ''))
     problems.add('audience must be a string or a list of strings');
   return Object.freeze(list as string[]);

@@ -173,7 +173,6 @@ export const OPTION_ADVICE: Advice = {
   pkce: ALWAYS_PKCE,
   enablePKCE: ALWAYS_PKCE,
   jwksUri: NOT_OIDC,
-  audience: NOT_OIDC,
   scope: write("signIn: { providerScopes: ['…'] }"),
   scopes: write("signIn: { providerScopes: ['…'] }"),
   allowedOrigins: write(

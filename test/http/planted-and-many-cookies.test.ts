@@ -124,7 +124,7 @@ describe('two cookies of one name', () => {
     onTestFinished(() => workos.close());
     const redirectUri = 'http://app.example.com/callback';
     const { origin, close } = await serve('express5', (app) => {
-      app.use(authkit({ ...workos.options, redirectUri, cookie }));
+      app.use(authkit({ ...workos.options, redirectUri, cookie, allowInsecureHttp: true }));
       app.route('/account', requireAuth(), whoami);
     });
     onTestFinished(close);

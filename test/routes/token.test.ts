@@ -298,7 +298,7 @@ test('the same holds for tokens: only a listed origin may read them', async () =
 });
 
 test('the refresh token is sealed with the newest password', async () => {
-  const [fresh, old] = ['a-new-password-of-at-least-32-bytes', 'an-old-password-of-at-least-32-bytes'];
+  const [fresh, old] = ['fresh-horse-battery-staple-0123456789', 'older-horse-battery-staple-9876543210'];
   const { codeFor, redeem, sibling } = await native('express5', {
     authkit: { cookiePassword: [fresh, old] },
   });

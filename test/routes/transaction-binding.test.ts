@@ -151,7 +151,7 @@ test.each(FRAMEWORKS)(
 );
 
 test('the PKCE challenge of a native client is its own, so no URL holds what redeems its code at WorkOS', async () => {
-  const client = 'myapp://signed-in';
+  const client = 'com.example.app://signed-in';
   const { origin, workos } = await createTestApp('express5', {
     authkit: { routes: { token: '/token' }, clientRedirectUris: [client] },
   });

@@ -40,7 +40,9 @@ const inStore = (options: Options = {}): Options => ({
 const at = ({ origin }: Application, cookie: string, path = '/account') =>
   send(origin + path, { headers: { ...FETCH, cookie } });
 
-const cookieOf = ({ origin }: Application, browser: Browser) => browser.jar.getCookieString(origin);
+/** The session cookie, as the browser would send it. */
+const cookieOf = async ({ origin }: Application, browser: Browser) =>
+  `wos-session=${(await browser.cookie(origin, 'wos-session'))!}`;
 
 const cleared = ({ setCookies }: Reply) =>
   setCookies.some((line) => line.startsWith('wos-session=; Max-Age=0'));

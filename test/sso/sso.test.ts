@@ -339,6 +339,6 @@ test('configuration problems are listed at once', () => {
   ).toThrow(
     /unknown option "unknown"[\s\S]*sessionLifetime[\s\S]*acceptIdPInitiated[\s\S]*exclude each other/,
   );
-  expect(() => sso({ store: {} } as unknown as SSOOptions)).toThrow(/store is no store/);
+  expect(() => sso({ store: {} } as unknown as SSOOptions)).toThrow(/store is not a store/);
   expect(() => sso({ session: 'store' } as unknown as SSOOptions)).toThrow(/unknown option "session"/);
 });

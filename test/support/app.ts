@@ -1,3 +1,5 @@
+// Loaded in advance, so that the first call to WorkOS does not spend its time limit on loading the SDK.
+import '@workos-inc/node';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { onTestFinished } from 'vitest';
 import { authkit, requireAuth, type Auth, type AuthKit, type GuardRule } from 'authkit-express';

@@ -1,3 +1,5 @@
+// Loaded in advance, so that the first call to WorkOS does not spend its time limit on loading the SDK.
+import '@workos-inc/node';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { authkit, requireAuth } from 'authkit-express';

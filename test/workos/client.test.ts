@@ -93,6 +93,8 @@ test('R05 a 429 of WorkOS is answered with a Retry-After of 1 to 60 whole second
     ['Infinity', /^5$/],
     ['0x10', /^5$/],
   ] as const) {
+    // Longer than WorkOS may ask for, because the pause applies to every call.
+    at.workos.clock.advance(61_000);
     const headers = value === undefined ? {} : { 'retry-after': value };
     const down = at.workos.fail({ on: 'refresh', status: 429, headers, body: '<html>slow down</html>' });
     const reply = await account(at, cookie);

@@ -253,7 +253,7 @@ describe('16H @workos-inc/node', () => {
     clientId: 'client_1',
     apiKey: 'sk_1',
     redirectUri: 'http://localhost:1/callback',
-    cookiePassword: 'a-password-for-tests-and-for-nothing-else',
+    cookiePassword: 'correct-horse-battery-staple-0123456789',
   };
 
   /** The warnings of this process about the SDK. */
