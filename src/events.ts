@@ -84,6 +84,7 @@ type Area =
   | 'denied'
   | 'upstream'
   | 'store'
+  | 'response'
   | 'webhook';
 
 const loggers = new Map<Area, debug.Debugger>();

@@ -1,10 +1,11 @@
-import type { User as WorkOSUser } from '@workos-inc/node';
+import type { RequestUser } from './auth/load-user.js';
 import type { Auth } from './auth/principal.js';
 
 export { authkit } from './authkit/index.js';
 export { AuthKitError } from './errors.js';
 export { protectedResource } from './auth/protected-resource.js';
 export { requireAuth, signedIn } from './auth/require-auth.js';
+export type { Accepted, RequireAuth } from './auth/require-auth.js';
 export { sso } from './sso/index.js';
 export type { SSO } from './sso/index.js';
 export type {
@@ -38,8 +39,11 @@ export type { WebhookEvent, WebhookOptions } from './routes/webhooks.js';
 export type { ExpressSessionStore, ExpressStoreOptions } from './stores/express-session.js';
 export type { Store } from './stores/index.js';
 export type {
+  AppUser,
   AuthKitOptions,
   ErrorContext,
+  LoadUser,
+  LoadUserContext,
   OnSuccessResult as SignInDecision,
   SessionRefreshResult,
   SignInOptions,
@@ -51,13 +55,13 @@ export type {
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- how Express lets packages add to a request
   namespace Express {
-    // Merged as @types/passport does it, so that both can be installed.
+    // Declared in the same way as in @types/passport, so that both can be installed.
     // eslint-disable-next-line @typescript-eslint/no-empty-object-type
-    interface User extends WorkOSUser {}
+    interface User extends RequestUser {}
     interface Request {
-      /** Who is signed in. From `authkit()`. */
+      /** How the request is authenticated. From `authkit()` or `sso()`. */
       auth: Auth;
-      /** The signed-in user, or `undefined`. From `authkit()`. */
+      /** The signed-in user, or `undefined`: the result of `loadUser`, or the WorkOS user without that option. */
       user?: User | undefined;
     }
   }

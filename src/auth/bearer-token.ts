@@ -1,6 +1,7 @@
 import { after } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Request } from '../http/middleware.js';
+import { header } from '../http/request.js';
 import {
   createOAuthTokenVerifier,
   type TokenClaims,
@@ -32,7 +33,7 @@ export type VerifyBearer = (
  * the `Basic` of a proxy in front of a test site, say nothing about the caller.
  */
 export function bearerTokenOf(req: Request): string | undefined {
-  const { authorization } = req.headers;
+  const authorization = header(req, 'authorization');
   if (authorization === undefined || !/^bearer(?: |$)/i.test(authorization)) return undefined;
   return authorization.length > MAX_LENGTH ? '' : (BEARER.exec(authorization)?.[1] ?? '');
 }

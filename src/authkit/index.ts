@@ -7,8 +7,7 @@ import { after } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
-import type { Middleware } from '../http/middleware.js';
-import { isRequest } from '../http/request.js';
+import { isRequest, type Middleware } from '../http/middleware.js';
 import { createAuthorizationRequest, createSignInRetry } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
 import { createCodeExchange, oncePerState } from '../routes/code-exchange.js';
@@ -46,7 +45,7 @@ export interface AuthKit extends AuthRouter, Methods, Management {
    * @example
    * app.post('/webhooks/workos', auth.webhooks({ secret: webhookSecret }));
    */
-  webhooks(options: WebhookOptions): Middleware;
+  webhooks: (options: WebhookOptions) => Middleware;
 }
 
 /**

@@ -23,21 +23,21 @@ export interface Methods {
    *
    * @throws {AuthKitError} `invalid_request`
    */
-  getSignInUrl(req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions): Promise<string>;
+  getSignInUrl: (req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions) => Promise<string>;
   /** The same, landing on the sign-up screen. */
-  getSignUpUrl(req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions): Promise<string>;
+  getSignUpUrl: (req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions) => Promise<string>;
   /** Ends the session here and sends the browser to WorkOS, which ends it there and returns to `returnTo`. */
-  signOut(req: IncomingMessage, res: ServerResponse, options?: { returnTo?: string }): Promise<void>;
+  signOut: (req: IncomingMessage, res: ServerResponse, options?: { returnTo?: string }) => Promise<void>;
   /**
    * New tokens now; `req.auth` is the new one afterwards.
    *
    * @throws {AuthKitError} `unauthenticated`, `upstream_unavailable`, or what WorkOS wants first.
    */
-  refreshSession(
+  refreshSession: (
     req: IncomingMessage,
     res: ServerResponse,
     options?: { organizationId?: string },
-  ): Promise<SessionAuth>;
+  ) => Promise<SessionAuth>;
   /**
    * The same for another organization. Where WorkOS wants that organization's own sign-in first, the request is
    * redirected there and the result is `undefined`: the answer has been sent.
@@ -46,23 +46,23 @@ export interface Methods {
    *
    * @throws {AuthKitError} `forbidden` if WorkOS keeps the person out of it; they stay where they were.
    */
-  switchToOrganization(
+  switchToOrganization: (
     req: IncomingMessage,
     res: ServerResponse,
     organizationId: string,
-  ): Promise<SessionAuth | undefined>;
+  ) => Promise<SessionAuth | undefined>;
   /**
    * Whether the person of this request authenticated within the last `maxAge` seconds, as a guard with `maxAge` would
    * decide it. False for nobody, and for API keys and machines.
    *
    * @throws {TypeError} if `maxAge` is no number of seconds.
    */
-  isRecent(req: IncomingMessage, maxAge: number): boolean;
+  isRecent: (req: IncomingMessage, maxAge: number) => boolean;
   /**
    * The session of a request that has no response, such as a WebSocket upgrade. A foreign `Origin` is nobody, and an
    * expired session too: nothing is refreshed where no cookie can be set.
    */
-  authenticate(req: IncomingMessage): Promise<Auth>;
+  authenticate: (req: IncomingMessage) => Promise<Auth>;
 }
 
 export interface MethodDependencies {

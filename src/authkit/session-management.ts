@@ -38,21 +38,21 @@ export interface Management {
    *   res.redirect(303, '/devices');
    * });
    */
-  listSessions(req: IncomingMessage): Promise<readonly ActiveSession[]>;
+  listSessions: (req: IncomingMessage) => Promise<readonly ActiveSession[]>;
   /**
    * Ends one session: here at once, in every process within half a second where there is a store, and at WorkOS.
    *
    * @param sessionId `session_…`, the `sid` of its access tokens.
    * @throws {AuthKitError} `upstream_unavailable` if WorkOS or the other processes could not be told: try again.
    */
-  revokeSession(sessionId: string): Promise<void>;
+  revokeSession: (sessionId: string) => Promise<void>;
   /**
    * Ends every session of a person, in the same way. Who signs in again is signed in.
    *
    * @param userId `user_…`
    * @throws {AuthKitError} `upstream_unavailable`
    */
-  revokeUserSessions(userId: string): Promise<void>;
+  revokeUserSessions: (userId: string) => Promise<void>;
 }
 
 export interface ManagementDependencies {

@@ -6,7 +6,7 @@ import { authKitParameters, type ParameterSet } from './authorization-parameters
 import { cookie } from './cookie.js';
 import { ADDRESS, type Api, api, issuers, passwords, required } from './credentials.js';
 import { type LoginRules, loginRules, pinned, type SignUpRules, signUpRules } from './login.js';
-import type { AuthKitOptions, SignInOptions } from './options.js';
+import type { AuthKitOptions, LoadUser, SignInOptions } from './options.js';
 import { isRecord, Problems, variable } from './problems.js';
 import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
 
@@ -46,6 +46,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   routes: true,
   returnTo: true,
   returnToOrigins: true,
+  trustedOrigins: true,
   signIn: true,
   loginParams: true,
   providers: true,
@@ -54,6 +55,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   store: true,
   session: true,
   onSuccess: true,
+  loadUser: true,
   onError: true,
   onSessionRefreshSuccess: true,
   onSessionRefreshError: true,
@@ -130,6 +132,9 @@ export interface Config {
   /** Default of `returnTo`, already safe. */
   readonly returnTo: string;
   readonly returnToRules: ReturnToRules;
+  /** Other origins that may act with the session cookie. */
+  readonly trustedOrigins: readonly string[];
+  readonly loadUser: LoadUser | undefined;
   readonly login: LoginRules;
   readonly signIn: object;
   readonly hooks: Readonly<Pick<AuthKitOptions, 'onError'>>;
@@ -163,7 +168,7 @@ export function common<SignIn extends object>(
   );
   const routes = parseRoutes(options.routes, defaults.routes, redirect, problems);
   const rules = returnToRules(options.returnToOrigins, redirect, routes, problems);
-  hooks({ onError: options.onError, now: options.now }, problems);
+  hooks({ onError: options.onError, loadUser: options.loadUser, now: options.now }, problems);
   return {
     clientId,
     apiKey: required('apiKey', options.apiKey ?? lent?.key, env, problems),
@@ -176,6 +181,8 @@ export function common<SignIn extends object>(
     routes,
     returnTo: defaultReturnTo(options.returnTo, rules, problems),
     returnToRules: rules,
+    trustedOrigins: origins('trustedOrigins', options.trustedOrigins, problems),
+    loadUser: options.loadUser,
     login: loginRules(options, defaults.parameters.names, problems),
     signIn: pinned(options.signIn, defaults.parameters, problems),
     hooks: Object.freeze(options.onError ? { onError: options.onError } : {}),
@@ -216,16 +223,20 @@ function serverTiming(value: unknown, problems: Problems): boolean {
   return value === true;
 }
 
-function returnToRules(value: unknown, redirect: URL, routes: Routes, problems: Problems): ReturnToRules {
-  const origins = value ?? [];
+function origins(name: string, value: unknown, problems: Problems): readonly string[] {
   const isOrigin = (origin: unknown) =>
     typeof origin === 'string' &&
     URL.canParse(origin) &&
     new URL(origin).origin === origin &&
     origin !== 'null';
-  if (!Array.isArray(origins) || !origins.every(isOrigin)) {
-    problems.add('returnToOrigins must be a list of origins, such as ["https://admin.example.com"]');
-  }
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value) && value.every(isOrigin)) return Object.freeze([...(value as string[])]);
+  problems.add(`${name} must be a list of origins, such as ["https://admin.example.com"]`);
+  return [];
+}
+
+function returnToRules(value: unknown, redirect: URL, routes: Routes, problems: Problems): ReturnToRules {
+  const allowed = origins('returnToOrigins', value, problems);
   const routed = Object.values(routes as unknown as Record<string, Routes['login']>)
     .filter((route) => route !== undefined)
     .flatMap((route) => [route.public, route.mounted]);
@@ -233,7 +244,7 @@ function returnToRules(value: unknown, redirect: URL, routes: Routes, problems: 
   const login = routes.login ? [`${routes.login.public}/`, `${routes.login.mounted}/`] : [];
   return Object.freeze({
     origin: redirect.origin,
-    origins: Array.isArray(origins) ? [...(origins as string[])] : [],
+    origins: allowed,
     // The callback too where the application keeps its own route: its query holds a code. `/login/google` is a sign-in.
     ownPaths: [...new Set([...routed, redirect.pathname, ...login])],
   });

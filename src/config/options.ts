@@ -108,6 +108,31 @@ export interface SessionRefreshResult {
   impersonator: Impersonator | undefined;
 }
 
+/**
+ * Type of `req.user` with the `loadUser` option. Declare its fields once, in any file of the application.
+ *
+ * @example
+ * declare module 'authkit-express' {
+ *   interface AppUser {
+ *     id: number;
+ *     plan: 'free' | 'pro';
+ *   }
+ * }
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- for the application to merge its fields into
+export interface AppUser {}
+
+type LoadedRow = (keyof AppUser extends never ? object : AppUser) | null | undefined;
+
+/** The signed-in user for whom `loadUser` runs. `auth` is declared in `auth/load-user.ts`. */
+export interface LoadUserContext {
+  /** The WorkOS user. */
+  user: Readonly<User>;
+  req: IncomingMessage;
+}
+
+export type LoadUser = (context: LoadUserContext) => LoadedRow | Promise<LoadedRow>;
+
 /** Options of `authkit()`. Each is optional if the environment has it. */
 export interface AuthKitOptions {
   /** `WORKOS_CLIENT_ID` */
@@ -144,8 +169,10 @@ export interface AuthKitOptions {
   routes?: RouteOptions;
   /** Where to go after sign-in when the visitor came from nowhere, default `/`. */
   returnTo?: string;
-  /** Other origins that a `returnTo` may name. */
+  /** Other origins that a `returnTo` may name. They may not act with the session cookie; see `trustedOrigins`. */
   returnToOrigins?: readonly string[];
+  /** Other origins whose pages may open WebSockets with the session cookie, sign out and switch organizations. */
+  trustedOrigins?: readonly string[];
   /** Pinned for every sign-in: no query overrides what is set here. */
   signIn?: SignInOptions;
   /** Query parameters that the login route takes beside `returnTo` and `maxAge`; default all. */
@@ -171,6 +198,12 @@ export interface AuthKitOptions {
    * Must not answer the request itself.
    */
   onSuccess?: (result: SignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
+  /**
+   * Loads the application's own user. The result is `req.user` and `res.locals.user`; `req.auth.user` stays the WorkOS
+   * user. Runs once per request that is signed in. `null` means that the application has no such user: guards answer
+   * with 403 `unknown_user`. An exception is passed to the error handler.
+   */
+  loadUser?: LoadUser;
   /** Answers errors in the application's way. If it answers nothing, the default answer follows. */
   onError?: (context: ErrorContext) => unknown;
   /** Learns of every refreshed session. */

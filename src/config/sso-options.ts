@@ -73,6 +73,8 @@ type Shared =
   | 'timeout'
   | 'returnTo'
   | 'returnToOrigins'
+  | 'trustedOrigins'
+  | 'loadUser'
   | 'loginParams'
   | 'providers'
   | 'onError'

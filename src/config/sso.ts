@@ -27,6 +27,8 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   routes: true,
   returnTo: true,
   returnToOrigins: true,
+  trustedOrigins: true,
+  loadUser: true,
   signIn: true,
   loginParams: true,
   providers: true,

@@ -1,6 +1,7 @@
 import { stringifySetCookie } from 'cookie';
 import { AuthKitError } from '../errors.js';
 import type { Request, Response } from './middleware.js';
+import { header } from './request.js';
 import { setCookie } from './response.js';
 
 export interface CookieConfig {
@@ -116,7 +117,7 @@ function sessionCookie(name: string, attributes: Attributes): SessionCookie {
   const isOurs = (key: string) => key === name || isChunk(name, key);
   return {
     sessionValues(req) {
-      const only = onlyValue(req.headers.cookie, name);
+      const only = onlyValue(header(req, 'cookie'), name);
       if (only !== undefined) return only;
       const found = present(req, isOurs);
       const whole = found.filter(([key]) => key === name).map(([, value]) => value);
@@ -186,7 +187,7 @@ function transactionCookies(
 }
 
 function present(req: Request, isOurs: (key: string) => boolean): [name: string, value: string][] {
-  return pairs(req.headers.cookie).filter(([key]) => isOurs(key));
+  return pairs(header(req, 'cookie')).filter(([key]) => isOurs(key));
 }
 
 function line(name: string, value: string, attributes: Attributes): string {
@@ -228,9 +229,9 @@ function surplus(pending: readonly [string, string][], bytes: number): string[] 
  * The Cookie header, in order. Not by `cookie`, which keeps one value a name: with two of one name the second may be
  * the real one, and the order says which flow is the oldest (RFC 6265 section 5.4).
  */
-export function pairs(header: string | undefined): [name: string, value: string][] {
+export function pairs(text: string | undefined): [name: string, value: string][] {
   const found: [string, string][] = [];
-  for (const pair of (header ?? '').split(';')) {
+  for (const pair of (text ?? '').split(';')) {
     const equals = pair.indexOf('=');
     if (equals !== -1) found.push([pair.slice(0, equals).trim(), pair.slice(equals + 1).trim()]);
   }

@@ -53,7 +53,7 @@ export function createErrorResponder({
         ...extra,
       });
     }
-    const link = error.code === 'forbidden' ? home : signIn;
+    const link = error.code === 'forbidden' || error.code === 'unknown_user' ? home : signIn;
     return sendPage(res, error.status, { ...describe(error.code), ...(link ? { link } : {}) });
   };
 }

@@ -92,6 +92,10 @@ const PROSE: Partial<Record<AuthKitErrorCode, { title: string; text: string }>> 
     title: 'You do not have access',
     text: 'You are signed in, but this page is not open to your account.',
   },
+  unknown_user: {
+    title: 'No account',
+    text: 'You are signed in, but this application has no account for you. Please contact its administrator.',
+  },
   invalid_request: {
     title: 'This link does not work',
     text: 'Something in the address is not as it should be.',

@@ -73,8 +73,7 @@ export function createLogout(parts: LogoutDependencies, end: EndSession): Handle
     try {
       const returnTo = single(query(req), 'returnTo', 'return_to');
       if (req.method === 'POST') {
-        const { origin, origins } = config.returnToRules;
-        if (isCrossSite(req, origin, origins))
+        if (isCrossSite(req, config))
           throw new AuthKitError('forbidden', 'a sign-out has to come from this application');
         return redirectToLogout(req, res, await end(req, res, returnTo), config);
       }

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Router from 'router';
-import type { Check, GuardRule } from '../auth/guard-rule.js';
 import { type AuthenticateRequest, requestAuthsOf } from '../auth/request-auth.js';
-import { type Accepted, createGuard, guardContext } from '../auth/require-auth.js';
+import { createRequireAuth, guardContext, type RequireAuth } from '../auth/require-auth.js';
 import type { Config } from '../config/index.js';
 import type { Route } from '../config/routes.js';
+import { after } from '../deadline.js';
 import { type Handler, type Middleware, middleware, type Next } from '../http/middleware.js';
 import { startTimer } from '../http/response.js';
 
@@ -13,9 +13,9 @@ export interface AuthRouter extends Middleware {
   /** Gives a request `req.auth` and `req.user`. The router runs it too; twice does nothing. */
   readonly session: Middleware;
   /** The guard of this instance. */
-  requireAuth<A extends Accepted = 'session'>(rule?: GuardRule<A> | Check<A>): Middleware;
+  readonly requireAuth: RequireAuth;
   /** The callback, for an application that keeps its own route. */
-  handleCallback(req: IncomingMessage, res: ServerResponse, next?: Next): void;
+  readonly handleCallback: (req: IncomingMessage, res: ServerResponse, next?: Next) => void;
 }
 
 /** What answers at each route; a route that the configuration leaves out is not mounted. */
@@ -56,12 +56,14 @@ export function createAuthRouter(
     router.post(at('switchOrganization'), timed('switch', handlers.switchOrganization));
   if (handlers.signUp) router.get(at('signUp'), timed('login', handlers.signUp));
 
-  const own = guardContext((req) =>
-    requestAuthsOf(req).filter((requestAuth) => requestAuth.instance.config === config),
+  const requireAuth = createRequireAuth(
+    guardContext((req) =>
+      requestAuthsOf(req).filter((requestAuth) => requestAuth.instance.config === config),
+    ),
   );
   if (handlers.token) router.post(at('token'), timed('token', handlers.token));
   if (handlers.connect)
-    router.get(at('connect').map(below), session, createGuard({}, own), timed('connect', handlers.connect));
+    router.get(at('connect').map(below), session, requireAuth(), timed('connect', handlers.connect));
 
   const mayBeOurs = startsLike(routePaths(config));
   const mounted: Middleware = (req, res, next) => {
@@ -76,8 +78,7 @@ export function createAuthRouter(
   };
   return Object.assign(mounted, {
     session,
-    requireAuth: <A extends Accepted = 'session'>(rule: GuardRule<A> | Check<A> = {}) =>
-      createGuard(rule, own),
+    requireAuth,
     handleCallback: (req: IncomingMessage, res: ServerResponse, next: Next = unhandled(res)) => {
       callback(req, res, next);
     },
@@ -87,7 +88,9 @@ export function createAuthRouter(
 function sessionOf(authenticateRequest: AuthenticateRequest): Middleware {
   return middleware((req, res) => {
     const requestAuth = authenticateRequest(req, res);
-    return requestAuth instanceof Promise ? requestAuth.then(() => 'next') : 'next';
+    if (requestAuth instanceof Promise)
+      return requestAuth.then((found) => found.loadUser()).then(() => 'next' as const);
+    return after(requestAuth.loadUser(), () => 'next' as const);
   });
 }
 

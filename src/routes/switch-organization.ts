@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { loginUrlForScript } from '../auth/login-url.js';
 import type { SessionAuth } from '../auth/principal.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
@@ -88,8 +89,9 @@ interface Wanted {
 }
 
 /** @throws {AuthKitError} `forbidden` for another site, `invalid_request` without an organization. */
-function wantedOf(req: Request, { returnTo, returnToRules }: Config): Wanted {
-  if (isCrossSite(req, returnToRules.origin, returnToRules.origins))
+function wantedOf(req: Request, config: Config): Wanted {
+  const { returnTo, returnToRules } = config;
+  if (isCrossSite(req, config))
     throw new AuthKitError('forbidden', 'a switch has to come from this application');
   const organizationId = field(req, 'organizationId', 'organization_id');
   if (organizationId === undefined || !/^[\w-]{1,128}$/.test(organizationId))
@@ -110,9 +112,7 @@ function signInFirst(
 ): Handler {
   return async (req, res) => {
     if (isScripted(req)) {
-      const login = parts.config.routes.login?.public;
-      const query = new URLSearchParams({ ...wanted }).toString();
-      return answer(error, req, res, login === undefined ? {} : { loginUrl: `${login}?${query}` });
+      return answer(error, req, res, loginUrlForScript(req, parts.config, { ...wanted }));
     }
     const url = await parts.start(req, res, wanted);
     return sendPage(res, 200, {

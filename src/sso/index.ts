@@ -9,7 +9,7 @@ import { resolveSSOConfig, type SSOConfig } from '../config/sso.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
-import { isRequest } from '../http/request.js';
+import { isRequest } from '../http/middleware.js';
 import { createAuthorizationRequest, type StartSignIn } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
 import { oncePerState } from '../routes/code-exchange.js';
@@ -39,7 +39,7 @@ export interface SSO extends AuthRouter {
    *
    * @throws {AuthKitError} `invalid_request`, `invalid_provider`
    */
-  getSignInUrl(req: IncomingMessage, res: ServerResponse, options?: SSOSignInUrlOptions): Promise<string>;
+  getSignInUrl: (req: IncomingMessage, res: ServerResponse, options?: SSOSignInUrlOptions) => Promise<string>;
 }
 
 /**

@@ -46,6 +46,7 @@ export async function tryAll<T extends Row>(
   task.meta.tally = { ...name, tried, failed: failures.length };
   expect(rows.length, 'rows').toBeGreaterThan(0);
   expect(failures).toEqual([]);
+  expect(tried, 'rows that were tried').toBeGreaterThan(rows.length / 2);
 }
 
 /** Counts a row that is a test of its own; whether it failed is what the test says. */
