@@ -7,6 +7,7 @@ import type { RespondWithError } from '../http/error-response.js';
 import type { Request, Response } from '../http/middleware.js';
 import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
 import { canSetCookie, type ResponseState, responseStateOf, startTimer } from '../http/response.js';
+import { perObjectState } from '../http/state.js';
 import type { Authentication, Authenticator } from '../session/authenticate.js';
 import type { Session } from '../session/sealed-session.js';
 import type { BearerVerifiers, VerifyBearer } from './bearer-token.js';
@@ -174,7 +175,7 @@ function timedOut(): Authentication {
  * The authentication of each request at each instance that it has passed, in mount order. Guards read this and never
  * `req.auth` or `req.user`, which the application can replace.
  */
-const requestAuths = new WeakMap<object, RequestAuth[]>();
+const requestAuths = perObjectState<RequestAuth[]>('authkit-express.requestAuths');
 
 const NONE: readonly RequestAuth[] = [];
 

@@ -92,8 +92,8 @@ function accessor(
 
 function warnNotDefined(name: string): void {
   process.emitWarning(
-    `req.${name} cannot be set, because another middleware has defined it as not configurable or has frozen the ` +
-      'request: run that middleware after authkit(), or read signedIn(req)',
+    `req.${name} cannot be set, because another middleware has defined it as not configurable: ` +
+      'run that middleware after authkit(), or read signedIn(req)',
     { code: 'AUTHKIT_REQUEST_PROPERTY' },
   );
 }

@@ -2,6 +2,7 @@ import onHeaders from 'on-headers';
 import { log } from '../events.js';
 import type { Request, Response } from './middleware.js';
 import { isNavigation, isWebSocketUpgrade } from './request.js';
+import { perObjectState } from './state.js';
 
 /** Adds `field` to `Vary` and keeps the fields that are there. */
 export function vary(res: Response, field: string): void {
@@ -56,7 +57,7 @@ export interface ResponseState {
   cacheControlBefore: string | undefined;
 }
 
-const responseStates = new WeakMap<Response, ResponseState>();
+const responseStates = perObjectState<ResponseState>('authkit-express.responseState');
 
 /** Adds or replaces one cookie of this package. `line` returns a complete `Set-Cookie` value. */
 export function setCookie(res: Response, name: string, line: () => string | undefined): void {
