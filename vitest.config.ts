@@ -8,6 +8,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^authkit-express$/, replacement: source('index.ts') },
+      { find: /^authkit-express\/postgres$/, replacement: source('stores/postgres.ts') },
       { find: /^authkit-express\/redis$/, replacement: source('stores/redis.ts') },
       { find: /^authkit-express\/testing$/, replacement: source('testing/index.ts') },
     ],
@@ -15,7 +16,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     reporters: ['default', new TallyReporter()],
-    setupFiles: ['test/tripwires/setup.ts'],
+    setupFiles: ['test/support/leak-checks/setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // More than cores: tests wait for deadlines and sockets more than they compute.

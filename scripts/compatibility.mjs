@@ -1,5 +1,5 @@
-// `npm run compatibility`: installs the tarball beside every version that it promises to work with, each in a folder of
-// its own, runs the consumers there, and writes docs/compatibility.md. Takes some minutes, and npm's packages.
+// `npm run compatibility`: installs the tarball with every version that it supports, each in a folder of its own, runs the
+// consumers there, and writes docs/compatibility.md. It takes some minutes, and needs the npm registry.
 import { execFile } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'authkit-compatibility-'));
 const exec = promisify(execFile);
 const run = async (command, args, cwd) => (await exec(command, args, { cwd, maxBuffer: 1e8 })).stdout;
-/** `undefined` if it went well, else what it said. */
+/** Runs a command, and returns its output if it failed. */
 const attempt = (command, args, cwd) =>
   run(command, args, cwd).then(
     () => undefined,
@@ -65,7 +65,7 @@ function versionIn(cwd, name) {
   return JSON.parse(readFileSync(join(cwd, 'node_modules', name, 'package.json'), 'utf8')).version;
 }
 
-/** Node's own builds, as the registry has them. */
+/** Installs the builds of Node that the npm registry has. */
 async function installNodes() {
   const name = `node-${process.platform}-${process.arch}`;
   const found = [];
@@ -124,7 +124,7 @@ async function tryTypes({ tarball, typescript }) {
   return row;
 }
 
-/** The testing kit under test runners: jest from its folder, in ESM mode and, where Node lets it, by `require`. */
+/** Runs the testing kit under vitest and jest. Jest loads it in ESM mode, and with `require` where Node allows it. */
 async function tryRunners({ tarball, nodes }) {
   const packages = [tarball, 'express@5', '@workos-inc/node@11', 'supertest', 'jest@30', 'vitest@4'];
   const cwd = await install('runners', packages);

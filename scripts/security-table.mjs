@@ -1,21 +1,22 @@
-// Writes the table of threats into SECURITY.md, out of the tests that show them. With --check, it only compares.
+// Writes the table of threats in SECURITY.md from the tests that show them. With --check, it only compares.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
-const folder = join(root, 'test/threats');
+const folder = join(root, 'test');
 const BEGIN = '<!-- threats: written by `npm run security:table` -->';
 const END = '<!-- /threats -->';
 
-const tests = readdirSync(folder)
-  .filter((file) => file.endsWith('.test.ts'))
+/** Every test whose name begins with ids, one of which is that of a threat: `T16 E02 no secret is logged`. */
+const tests = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.test.ts') && !file.includes('node_modules'))
+  .sort()
   .flatMap((file) => {
     const text = readFileSync(join(folder, file), 'utf8');
-    return [...text.matchAll(/^test\(\s*(['"`])(T\d\d) (.*?)\1,/gm)].map(([, , id, name]) => ({
-      file,
-      id,
-      name,
-    }));
+    const titles = text.matchAll(/^ *test(?:\.\w+)*(?:\([^'"`]*\))?\(\s*(['"`])((?:[A-Z]\d\d )+)(.*?)\1,/gm);
+    return [...titles].flatMap(([, , ids, name]) =>
+      (ids.match(/T\d\d/g) ?? []).map((id) => ({ file, id, name })),
+    );
   });
 const threats = Object.entries(JSON.parse(readFileSync(join(folder, 'threats.json'), 'utf8')));
 
@@ -25,7 +26,8 @@ const rows = threats.map(([id, [attack, defence]]) => {
   return `| ${id} | ${attack} | ${defence} | ${shown.map(({ name, file }) => `${name} (\`${file}\`)`).join('; ')} |`;
 });
 for (const { id } of tests) {
-  if (!threats.some(([known]) => known === id)) throw new Error(`${id} is no threat that is written down`);
+  if (!threats.some(([known]) => known === id))
+    throw new Error(`${id} is the id of a test, but test/threats.json does not list it`);
 }
 
 const path = join(root, 'SECURITY.md');

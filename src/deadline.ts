@@ -1,4 +1,4 @@
-/** Resolves with the promise or after `ms`, whichever is first, and keeps no timer behind. */
+/** Resolves with the promise, or with `undefined` after `ms` milliseconds. Leaves no timer behind. */
 export function withDeadline(ms: number, promise: Promise<unknown>): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise((resolve) => (timer = setTimeout(resolve, ms)));
@@ -7,7 +7,7 @@ export function withDeadline(ms: number, promise: Promise<unknown>): Promise<unk
   });
 }
 
-/** Goes on with a value at once where it is there, so that what needs no waiting stays synchronous. */
+/** Continues with a value at once if it is there, so that a request that needs no waiting is handled synchronously. */
 export function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
   return value instanceof Promise ? value.then(next) : next(value);
 }

@@ -3,8 +3,8 @@ import { channel } from 'node:diagnostics_channel';
 import type { AuthKitErrorCode } from './errors.js';
 
 /**
- * What an instance tells about its decisions, by channel of `node:diagnostics_channel`. Ids only: no token, no cookie,
- * no e-mail address, no query.
+ * The messages that an instance publishes, by channel of `node:diagnostics_channel`. They contain ids, but no token,
+ * cookie, e-mail address or query.
  *
  * @example
  * import { subscribe } from 'node:diagnostics_channel';
@@ -14,17 +14,17 @@ import type { AuthKitErrorCode } from './errors.js';
  * });
  */
 export interface AuthKitEvents {
-  /** WorkOS confirmed somebody, and `onSuccess` did not veto. */
+  /** A user signed in, and `onSuccess` did not refuse. */
   'authkit:sign-in': Who & { authenticationMethod: string | undefined; isImpersonated: boolean };
-  /** The callback ended in an error. */
+  /** The callback responded with an error. */
   'authkit:sign-in-failed': { clientId: string; code: AuthKitErrorCode };
-  /** A session has new tokens. Once for any number of requests that waited for them. */
+  /** A session has new tokens. Published once, however many requests waited for them. */
   'authkit:refresh': Who;
-  /** `refused`: the session is over. `unreachable`: it is kept. */
+  /** A refresh failed. `refused` means that the session has ended, `unavailable` that it is kept. */
   'authkit:refresh-failed': Who & { outcome: 'refused' | 'unavailable'; code: AuthKitErrorCode };
-  /** A session was ended here. */
+  /** A user signed out. */
   'authkit:sign-out': Who;
-  /** A guard did not let a request pass. `path` is without its query. */
+  /** A guard denied a request. `path` is without its query. */
   'authkit:denied': {
     clientId: string;
     code: AuthKitErrorCode;
@@ -32,7 +32,7 @@ export interface AuthKitEvents {
     method: string;
     path: string;
   };
-  /** One call to WorkOS. `duration` in milliseconds; `status` unless nothing came. */
+  /** One call to WorkOS. `duration` is in milliseconds. `status` is `undefined` if there was no response. */
   'authkit:upstream': {
     method: string;
     path: string;
@@ -40,9 +40,30 @@ export interface AuthKitEvents {
     status: number | undefined;
     duration: number;
   };
+  /**
+   * The circuit breaker around calls to WorkOS changed its state. `open`: calls fail at once for `pause` milliseconds.
+   * `half-open`: one call is made as a probe. `closed`: WorkOS answers again.
+   */
+  'authkit:breaker': {
+    clientId: string;
+    state: 'closed' | 'open' | 'half-open';
+    reason: 'failures' | 'rate_limit' | 'probe' | 'recovered';
+    pause: number;
+  };
+  /**
+   * An operation of the store has another outcome than before; the first one is compared with `ok`. `duration` is in
+   * milliseconds. `code` is the code or the name of the error.
+   */
+  'authkit:store': {
+    clientId: string;
+    operation: 'get' | 'set' | 'add' | 'replace' | 'delete';
+    outcome: 'ok' | 'timeout' | 'error';
+    duration: number;
+    code: string | undefined;
+  };
 }
 
-/** Whose session an event is about, at which client of WorkOS. */
+/** The session that an event is about, and the WorkOS client id of the instance. */
 interface Who {
   clientId: string;
   userId: string;
@@ -52,14 +73,14 @@ interface Who {
 
 type Name = keyof AuthKitEvents extends `authkit:${infer Short}` ? Short : never;
 
-/** Told at the moment of the decision: a line under `DEBUG=authkit:*`, and a message to whoever subscribed. */
+/** Publishes a message to the channel of its name, and logs it under `DEBUG=authkit:*`. */
 export function publish<N extends Name>(name: N, facts: AuthKitEvents[`authkit:${N}`]): void {
   log(name, facts);
   const { [name]: to } = CHANNELS;
   if (to.hasSubscribers) to.publish(facts);
 }
 
-/** Made once: a subscriber that comes later finds the same channel. */
+/** Created once, so that later subscribers use the same channels. */
 const CHANNELS = {
   'sign-in': channel('authkit:sign-in'),
   'sign-in-failed': channel('authkit:sign-in-failed'),
@@ -68,9 +89,11 @@ const CHANNELS = {
   'sign-out': channel('authkit:sign-out'),
   denied: channel('authkit:denied'),
   upstream: channel('authkit:upstream'),
+  breaker: channel('authkit:breaker'),
+  store: channel('authkit:store'),
 } satisfies Record<Name, unknown>;
 
-/** A decision, or the route or part that made it where it is no event. */
+/** What a log line is about. Areas that are also events have the name of the event. */
 type Area =
   | 'login'
   | 'session'
@@ -83,6 +106,7 @@ type Area =
   | 'sign-out'
   | 'denied'
   | 'upstream'
+  | 'breaker'
   | 'store'
   | 'response'
   | 'webhook';
@@ -90,8 +114,8 @@ type Area =
 const loggers = new Map<Area, debug.Debugger>();
 
 /**
- * One line a decision, under `DEBUG=authkit:*`. Nothing secret is ever passed in, and JSON keeps what came from
- * outside on one line.
+ * Logs one line under `DEBUG=authkit:*`. Callers pass nothing secret. JSON with escaped control characters keeps
+ * untrusted text on one line.
  */
 export function log(area: Area, facts: object): void {
   let logger = loggers.get(area);

@@ -14,18 +14,19 @@ export type {
   SSOSignInResult,
   SSOSignInUrlOptions,
 } from './config/sso-options.js';
-export type { SSOProfile } from './session/sealed-session.js';
+export type { SSOProfile } from './session/sso-session.js';
 export type { AuthKit } from './authkit/index.js';
 export type {
   ApiKeyAuth,
   Auth,
-  AuthType as Credential,
+  AuthType,
   BearerAuth,
   MachineAuth,
-  Principal as Caller,
+  Principal,
   SessionAuth,
   SignedIn,
   SignedOut,
+  SSOAuth,
 } from './auth/principal.js';
 export type { Claims, CustomClaims, TokenClaims } from './workos/access-token.js';
 export type { AuthKitErrorCode } from './errors.js';
@@ -35,6 +36,8 @@ export type { ProtectedResource, ProtectedResourceOptions } from './auth/protect
 export type { OneOrMore, Rule } from './auth/rule.js';
 export type { ActiveSession, Management } from './authkit/session-management.js';
 export { expressStore } from './stores/express-session.js';
+export type { RouteName } from './http/error-response.js';
+export type { SignOutOptions } from './routes/logout.js';
 export type { WebhookEvent, WebhookOptions } from './routes/webhooks.js';
 export type { ExpressSessionStore, ExpressStoreOptions } from './stores/express-session.js';
 export type { Store } from './stores/index.js';
@@ -44,7 +47,7 @@ export type {
   ErrorContext,
   LoadUser,
   LoadUserContext,
-  OnSuccessResult as SignInDecision,
+  OnSuccessResult,
   SessionRefreshResult,
   SignInOptions,
   SignInResult,

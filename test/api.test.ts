@@ -3,11 +3,12 @@ import ts from 'typescript';
 import { expect, test } from 'vitest';
 import { ROOT } from './support/documentation.js';
 
-// What an application can name, with its signature. A change here is a change for users: it belongs in the changelog,
+// The public names with their signatures. A change here is a change for users: it belongs in the changelog,
 // and into the file by `npx vitest run test/api.test.ts -u`.
 
 const ENTRIES = {
   'authkit-express': 'src/index.ts',
+  'authkit-express/postgres': 'src/stores/postgres.ts',
   'authkit-express/redis': 'src/stores/redis.ts',
   'authkit-express/testing': 'src/testing/index.ts',
 };
@@ -46,7 +47,7 @@ test.each(Object.entries(ENTRIES))('the public names of %s, with their types', a
   const original = (symbol: ts.Symbol) =>
     symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
   const symbols = new Set(checker.getExportsOfModule(module).map(original));
-  // What a public interface inherits is public too, under whatever name.
+  // Members that a public interface inherits are public too.
   for (const symbol of symbols) {
     for (const base of basesOf(symbol.declarations![0]!)) {
       const found = original(checker.getSymbolAtLocation(base)!);

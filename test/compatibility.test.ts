@@ -5,9 +5,9 @@ import { WorkOS as WorkOS10 } from 'workos-node-10';
 import { WorkOS as WorkOS8 } from 'workos-node-8';
 import type { TestWorkOS } from 'authkit-express/testing';
 import { FETCH, send } from './support/browser.js';
-import { ADA, world, type World } from './support/world.js';
+import { ADA, createTestApp, type TestApp } from './support/app.js';
 
-/** What these tests need of a WorkOS SDK, in any of its major versions. */
+/** The part of the WorkOS SDK that these tests use, in all of its major versions. */
 interface Sdk {
   userManagement: {
     authenticateWithCode: (options: object) => Promise<{ sealedSession?: string; accessToken: string }>;
@@ -30,7 +30,7 @@ function sdk(name: keyof typeof SDKS, { options }: TestWorkOS): Sdk {
 }
 
 /** A code of the test WorkOS, as a browser would bring it. */
-async function code({ workos, origin }: World): Promise<string> {
+async function code({ workos, origin }: TestApp): Promise<string> {
   const query = new URLSearchParams({
     response_type: 'code',
     client_id: workos.options.clientId,
@@ -42,8 +42,8 @@ async function code({ workos, origin }: World): Promise<string> {
 }
 
 describe.each(Object.keys(SDKS) as (keyof typeof SDKS)[])('%s', (name) => {
-  test('its sealed session is a session here, and lives on when its token has expired', async () => {
-    const at = await world('express5');
+  test('its sealed session is accepted here, and is refreshed when its token has expired', async () => {
+    const at = await createTestApp('express5');
     const { cookiePassword, clientId } = at.workos.options;
     const { sealedSession } = await sdk(name, at.workos).userManagement.authenticateWithCode({
       code: await code(at),
@@ -59,8 +59,8 @@ describe.each(Object.keys(SDKS) as (keyof typeof SDKS)[])('%s', (name) => {
     expect(renewed.setCookies[0]).toMatch(/^wos-session=Fe26\.2\*1\*/);
   });
 
-  test('our cookie is a session there', async () => {
-    const at = await world('express5');
+  test('it opens our session cookie', async () => {
+    const at = await createTestApp('express5');
     await at.signIn();
     const sessionData = (await at.browser.cookie(at.origin, 'wos-session'))!;
     const { cookiePassword } = at.workos.options;
@@ -70,8 +70,8 @@ describe.each(Object.keys(SDKS) as (keyof typeof SDKS)[])('%s', (name) => {
 });
 
 describe('@workos/authkit-session', () => {
-  test('its session is a session here, and ours opens there', async () => {
-    const at = await world('express5');
+  test('its session is accepted here, and it opens ours', async () => {
+    const at = await createTestApp('express5');
     const password = at.workos.options.cookiePassword;
     await at.signIn();
     const ours = (await at.browser.cookie(at.origin, 'wos-session'))!;
@@ -89,8 +89,8 @@ describe('@workos/authkit-session', () => {
   });
 });
 
-test('a new password beside the old one signs nobody out', async () => {
-  const older = await world('express5');
+test('adding a new password signs no user out', async () => {
+  const older = await createTestApp('express5');
   const session = await older.cookie({ user: ADA });
   const fresh = 'a-newer-cookie-password-9876543210-zyxwvu';
   for (const [cookiePassword, status] of [
@@ -98,7 +98,7 @@ test('a new password beside the old one signs nobody out', async () => {
     [[fresh, older.workos.options.cookiePassword], 200],
     [[fresh], 401],
   ] as const) {
-    const newer = await world('express5', { authkit: { ...older.workos.options, cookiePassword } });
+    const newer = await createTestApp('express5', { authkit: { ...older.workos.options, cookiePassword } });
     const reply = await send(`${newer.origin}/account`, { headers: { ...FETCH, cookie: session } });
     expect(reply.status).toBe(status);
     expect(reply.setCookies).toEqual([]);

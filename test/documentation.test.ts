@@ -8,7 +8,7 @@ import { AuthKitError } from 'authkit-express';
 import { ERROR_CODES } from '../src/errors.js';
 import { blocksOf, pages, ROOT, type Block } from './support/documentation.js';
 
-// Inside the checkout, so that imports resolve as they do here.
+// In the repository, so that imports resolve as they do here.
 const folder = mkdtempSync(join(ROOT, 'test', '.docs-'));
 afterAll(() => {
   rmSync(folder, { recursive: true });
@@ -39,7 +39,7 @@ test('all code in README and docs compiles', { timeout: 120_000 }, () => {
   expect(blocks.length).toBeGreaterThanOrEqual(4);
 });
 
-// Their own assertions say whether they work.
+// They contain their own assertions.
 const runnable = blocks.filter(({ isRunnable }) => isRunnable);
 const isOf = (runner: string) => (block: Block) => block.code.includes(`from '${runner}'`);
 
@@ -65,7 +65,7 @@ test('the README is short enough to be read', () => {
   expect(all[0]!.text.split('\n').length).toBeLessThan(300);
 });
 
-test('every page is found from the index, and every link leads somewhere', () => {
+test('every page is linked from the index, and no link is broken', () => {
   const index = all.find(({ path }) => path === 'docs/README.md')!;
   for (const { path } of all.filter((page) => page.path.startsWith('docs/') && page !== index)) {
     expect(index.text).toContain(`](${path.replace('docs/', '')})`);
@@ -82,7 +82,7 @@ test('every page is found from the index, and every link leads somewhere', () =>
   expect(broken).toEqual([]);
 });
 
-test('every error code has its part of the page that the error names', () => {
+test('every error code has the section of the docs page that the error links to', () => {
   const headings = headingsOf(all.find(({ path }) => path === 'docs/troubleshooting.md')!.text);
   for (const code of ERROR_CODES) {
     const { docs } = new AuthKitError(code, '');

@@ -79,20 +79,20 @@ describe.each([
   ['/user_management/authorize', produced(AUTHKIT, authKitParameters.query), ['max_age']],
   ['/sso/authorize', produced(SSO, ssoParameters.query), ['code_challenge', 'code_challenge_method']],
 ])('%s', (path, sent, newer) => {
-  test('each parameter that WorkOS describes can be produced, and none that it does not know', () => {
+  test('every parameter that WorkOS documents can be sent, and no other is sent', () => {
     const known = described(path).map(({ name }) => name);
     expect(sent).toEqual([...new Set([...known, ...newer])].sort());
     for (const name of newer) expect(known, `${name} is described by now`).not.toContain(name);
   });
 
-  test('what WorkOS requires is always there', () => {
+  test('parameters that WorkOS requires are always sent', () => {
     const query = path.startsWith('/sso')
       ? ssoParameters.query({ connection: 'conn_1' }, PROTOCOL)
       : authKitParameters.query({}, PROTOCOL);
     for (const { name, required } of described(path)) if (required) expect(query.has(name), name).toBe(true);
   });
 
-  test('values that WorkOS enumerates are those that are taken', () => {
+  test('the accepted values are those that WorkOS enumerates', () => {
     for (const { name, schema } of described(path)) {
       if (schema.enum === undefined) continue;
       const option = name === 'screen_hint' ? 'screenHint' : name;
@@ -103,7 +103,7 @@ describe.each([
   });
 });
 
-test('an option of each kind is written as the endpoint takes it', () => {
+test('each kind of option is encoded as the endpoint expects it', () => {
   const query = authKitParameters.query(
     { provider: 'google', providerScopes: ['a', 'b'], providerQueryParams: { hd: 'x' } },
     PROTOCOL,
@@ -115,7 +115,7 @@ test('an option of each kind is written as the endpoint takes it', () => {
   expect(authKitParameters.query({}, PROTOCOL).get('provider')).toBe('authkit');
 });
 
-test('all providers that WorkOS lists are known, and no others but the newer ones', () => {
+test('the known providers are those that WorkOS lists, and newer ones', () => {
   const listed = ['/user_management/authorize', '/sso/authorize'].flatMap(
     (path) => described(path).find(({ name }) => name === 'provider')?.schema.enum ?? [],
   );

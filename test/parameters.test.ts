@@ -6,27 +6,29 @@ import { ROOT } from './support/documentation.js';
 
 /** The titles of the tests that check what a parameter does here, each under a short name. */
 const TESTS = {
-  anotherRedirectUri: 'another redirect URI is sent to WorkOS, sealed, and the place that paths lead to',
-  clientCode: 'gets a code in place of a session, and tokens for it once',
-  conflict: 'a conflict is named, in the words of the options',
-  deepLink: 'a deep link cannot name where WorkOS sends the code, nor for whom',
-  linkedAccount: 'leads the person who is signed in to WorkOS Pipes and back',
-  linkParameters:
-    'parameters of a link reach WorkOS if they are well-formed, and never override what the application pinned',
-  onError: 'onError answers, passes on, throws, or leaves it: always exactly one answer',
-  onSuccess: 'the application has the last word: veto, data, another page, its own state',
-  pkce: 'sends PKCE with every request, and spends the transaction',
-  provider: 'each has a route, by its short name and by that of WorkOS',
-  providerParameters: 'parameters of the provider are sent as the SDK of WorkOS sends them',
-  providerSignIn: 'a provider signs a person in, and its tokens reach onSuccess',
-  signUpAttributes: 'attributes travel with the sign-in, and say whose word they are',
-  signUpScreen: '/signup lands on the sign-up screen once it is named, whatever a link says',
-  ssoParameters: 'exactly one selector; parameters are those of the SSO API, and pinned ones win',
-  ssoSignIn: 'leads from a guarded page to the identity provider and back, with the profile',
-  ssoState: 'the application has the last word, and its state comes back',
-  state: 'a state of JSON comes back as it went in',
-  unfinished: '%s goes on through the connection, and comes back with everything it carried',
-  unknownProvider: 'what is no provider is invalid_provider, and WorkOS is not asked',
+  anotherRedirectUri:
+    'another redirect URI is sent to WorkOS, sealed in the state, and used to resolve returnTo',
+  clientCode: 'gets a code instead of a session, and exchanges it for tokens once',
+  conflict: 'an error about conflicting parameters names the options',
+  deepLink: 'a link cannot change the redirect URI or the client id',
+  linkedAccount: 'redirects a signed-in user to WorkOS Pipes and back',
+  linkParameters: 'valid parameters of a link reach WorkOS, and never override those set in code',
+  onError:
+    'onError can respond, pass the error on, throw or do nothing, and there is always exactly one response',
+  onSuccess: 'onSuccess can deny a sign-in, add data, choose the page and read the state',
+  pkce: 'sends PKCE with every request, and uses a transaction once',
+  provider: 'each provider has a route, by its short name and by the name of WorkOS',
+  providerParameters: 'provider parameters are encoded as the WorkOS SDK encodes them',
+  providerSignIn: 'a user can sign in with a provider, whose tokens reach onSuccess',
+  signUpAttributes: 'sign-up attributes reach onSuccess, marked as given by the user or by the application',
+  signUpScreen: '/signup opens the sign-up screen if the route is configured, whatever the link says',
+  ssoParameters:
+    'requires exactly one selector, sends the parameters of the SSO API, and keeps those set in code',
+  ssoSignIn: 'redirects from a guarded page to the identity provider and back, with the profile',
+  ssoState: "onSuccess can deny a sign-in, and gets the application's state",
+  state: "the application's state is returned unchanged",
+  unfinished: '%s continues with the required connection, and keeps returnTo, state and attributes',
+  unknownProvider: 'an unknown provider is invalid_provider, and WorkOS is not called',
 } as const;
 
 /** The parameters of each document, as the document has them, with the test that checks each of them. */

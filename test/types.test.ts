@@ -12,7 +12,7 @@ const parsed = new Map<string, ts.SourceFile | undefined>();
 
 interface Compiled {
   problems: string[];
-  /** Packages whose types took part. */
+  /** Packages whose types are included. */
   packages: Set<string>;
 }
 

@@ -34,6 +34,9 @@ on('authkit:denied', ({ code, userId }) => {
   // The event is published while the request is handled, so the active span is the span of that request.
   trace.getActiveSpan()?.addEvent('authkit.denied', { code, ...(userId ? { 'user.id': userId } : {}) });
 });
+on('authkit:breaker', ({ state, reason }) => {
+  decisions.add(1, { event: 'breaker', state, reason });
+});
 on('authkit:upstream', ({ method, path, outcome, status = 0, duration }) => {
   upstream.record(duration, { path, outcome });
   const end = Date.now();

@@ -12,7 +12,7 @@ export async function flow({ authkit, requireAuth, signedIn }, { createTestWorkO
   app.use('/account', requireAuth());
   app.use('/account', (req, res) => res.end(signedIn(req).user.email));
 
-  // Not by fetch(): Node's says `Sec-Fetch-Mode: cors`, and nobody would be sent to sign-in.
+  // Not with fetch(), which sends `Sec-Fetch-Mode: cors`, so that there would be no redirect to sign-in.
   const cookies = new Map();
   const go = (url, { method = 'GET', accept = 'text/html' } = {}) =>
     new Promise((resolve, reject) => {

@@ -30,7 +30,7 @@ app.get('/account', requireAuth(), (req, res) => {
   const id: string | undefined = req.user?.id;
   const session: string | null =
     auth.type === null ? null : auth.user && auth.type === 'session' ? auth.sessionId : null;
-  // @ts-expect-error -- nobody is known to be signed in before it was asked
+  // @ts-expect-error -- the user may be signed out
   const wrong: string = req.auth.sessionId;
   // @ts-expect-error -- a rule is checked by the compiler too
   requireAuth({ rolle: 'admin' });

@@ -1,4 +1,3 @@
-import { after } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Request } from '../http/middleware.js';
 import { header } from '../http/request.js';
@@ -12,25 +11,28 @@ import type { ApiResult, WorkOSClient } from '../workos/client.js';
 import { type AuthType, type Principal, toApiKeyAuth, toBearerAuth, toMachineAuth } from './principal.js';
 import { createWorkOSLookups, type WorkOSLookups } from './workos-lookups.js';
 
-/** RFC 6750 section 2.1, the scheme in any case (RFC 9110 section 11.1), and no longer than a token can be. */
+/** RFC 6750 section 2.1. The scheme is not case-sensitive (RFC 9110 section 11.1). */
 const BEARER = /^bearer(?: +([\w.~+/-]+=*) *)?$/i;
 
+/** Longer than an `Authorization` header can be with Node's default limit. */
 const MAX_LENGTH = 16_384;
 
-/** What a token comes to. Unknown says nothing about it: WorkOS could not be asked. */
+/** The form of a WorkOS API key. Other values are refused without a call to WorkOS. */
+const API_KEY = /^sk_[\w-]{6,253}$/;
+
+/** The result of a bearer token. Only `refused` says something about the token. */
 export type BearerResult =
-  | { readonly kind: 'ok'; readonly caller: Principal }
+  | { readonly kind: 'ok'; readonly principal: Principal }
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
-export type VerifyBearer = (
-  token: string,
-  accepts: ReadonlySet<AuthType>,
-) => BearerResult | Promise<BearerResult>;
+/** Authenticates a bearer token as one of the types that a guard accepts. Never rejects. */
+export type VerifyBearer = (token: string, accepts: ReadonlySet<AuthType>) => Promise<BearerResult>;
 
 /**
- * The bearer token that a request brought: empty if it is malformed, `undefined` without one. Other schemes, such as
- * the `Basic` of a proxy in front of a test site, say nothing about the caller.
+ * Reads the bearer token of a request. Other schemes are ignored, such as the `Basic` of a proxy in front of the app.
+ *
+ * @returns `undefined` without a bearer token, and an empty string for a malformed one.
  */
 export function bearerTokenOf(req: Request): string | undefined {
   const authorization = header(req, 'authorization');
@@ -40,9 +42,9 @@ export function bearerTokenOf(req: Request): string | undefined {
 
 /** The verifiers of an instance. */
 export interface BearerVerifiers {
-  /** Of access tokens of sessions, and API keys. */
+  /** For access tokens of sessions, and API keys. */
   forSessions: VerifyBearer;
-  /** Of access tokens that an OAuth server at one of these addresses issued for this audience, and API keys. */
+  /** For access tokens that one of these OAuth servers issued for this audience, and API keys. */
   forResource: (audience: readonly string[], authorizationServers: readonly string[]) => VerifyBearer;
 }
 
@@ -50,100 +52,80 @@ export interface BearerVerifiersDependencies {
   verify: VerifyAccessToken;
   workos: WorkOSClient;
   /** False for a token of a session that was ended. */
-  isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
+  isLive: (claims: TokenClaims) => Promise<boolean>;
   now: () => number;
   softTimeout: number;
 }
 
-export function createBearerVerifiers({
-  verify,
-  workos,
-  isLive,
-  now,
-  softTimeout: softTimeout,
-}: BearerVerifiersDependencies): BearerVerifiers {
-  const { users, apiKeys } = createWorkOSLookups({ call: workos.call, now, softTimeout: softTimeout });
+/** Creates the verifiers of an instance. All of them share one cache of users and API keys. */
+export function createBearerVerifiers(dependencies: BearerVerifiersDependencies): BearerVerifiers {
+  const { verify, workos, isLive, now, softTimeout } = dependencies;
+  const lookups = createWorkOSLookups({ workos, now, softTimeout });
   return {
-    forSessions: createVerifyBearer({ verify, users, apiKeys, isLive }),
+    forSessions: createVerifyBearer({ ...lookups, verify, isLive }),
     forResource: (audience, servers) => {
-      const fetchKeys = workos.fetchIssuerKeys;
-      const ofGrants = createOAuthTokenVerifier({
-        audience,
-        servers,
-        fetchKeys,
-        now,
-        softTimeout: softTimeout,
-      });
-      return createVerifyBearer({ verify: ofGrants, users, apiKeys, isLive });
+      const { fetchIssuerKeys: fetchKeys } = workos;
+      const verifyGranted = createOAuthTokenVerifier({ audience, servers, fetchKeys, now, softTimeout });
+      return createVerifyBearer({ ...lookups, verify: verifyGranted, isLive });
     },
   };
 }
 
 interface VerifyBearerDependencies extends WorkOSLookups {
   verify: VerifyAccessToken;
-  isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
+  isLive: (claims: TokenClaims) => Promise<boolean>;
 }
 
-/** Makes the judge of bearer tokens: an access token is a JWT and has dots, an API key of WorkOS's has none. */
-function createVerifyBearer(parts: VerifyBearerDependencies): VerifyBearer {
-  return (token, accepts) => {
+/** An access token is a JWT, which contains dots. An API key contains none. */
+function createVerifyBearer(dependencies: VerifyBearerDependencies): VerifyBearer {
+  const { verify, apiKeys } = dependencies;
+  return async (token, accepts) => {
     if (token === '') return refused('malformed');
     if (!token.includes('.')) {
-      return accepts.has('apiKey') ? verifyApiKey(token, parts) : refused('not an access token');
+      if (!accepts.has('apiKey')) return refused('not an access token');
+      return API_KEY.test(token) ? toResult(await apiKeys(token), toApiKeyAuth) : refused('not an API key');
     }
-    if (!accepts.has('bearer') && !accepts.has('machine')) return refused('no access token is accepted here');
-    const verification = parts.verify(token);
-    return verification instanceof Promise
-      ? verification.then((found) => toBearerResult(token, found, accepts, parts))
-      : toBearerResult(token, verification, accepts, parts);
+    if (!accepts.has('bearer') && !accepts.has('machine'))
+      return refused('access tokens are not accepted here');
+    return verifyToken(token, await verify(token), accepts, dependencies);
   };
 }
 
-function toBearerResult(
+async function verifyToken(
   token: string,
   verification: TokenVerification,
   accepts: ReadonlySet<AuthType>,
   { users, isLive }: VerifyBearerDependencies,
-): BearerResult | Promise<BearerResult> {
-  if (verification.kind === 'unavailable')
-    return { kind: 'unavailable', error: unavailable('the keys could not be had') };
-  if (verification.kind !== 'valid')
-    return refused(verification.kind === 'expired' ? 'expired' : verification.reason);
+): Promise<BearerResult> {
+  if (verification.kind === 'unavailable') return keysUnavailable(verification);
+  if (verification.kind === 'expired') return refused('expired');
+  if (verification.kind === 'invalid') return refused(verification.reason);
   const claims: TokenClaims = verification.claims;
   const type = isMachine(claims) ? 'machine' : 'bearer';
-  if (!accepts.has(type)) return refused(`no ${type} token is accepted here`);
-  return after(isLive(claims), (live) => {
-    if (!live) return refused('signed out');
-    if (type === 'machine') return accepted(toMachineAuth(claims, token));
-    return settle(users(claims.sub), (user) => toBearerAuth(user, claims, token));
-  });
+  if (!accepts.has(type)) return refused(`${type} tokens are not accepted here`);
+  if (!(await isLive(claims))) return refused('signed out');
+  if (type === 'machine') return { kind: 'ok', principal: toMachineAuth(claims, token) };
+  return toResult(await users(claims.sub), (user) => toBearerAuth(user, claims, token));
 }
 
-/** Of the client credentials grant: WorkOS names the application itself as the subject. */
+function keysUnavailable({
+  isKeyUnknown,
+  retryAfter,
+}: Extract<TokenVerification, { kind: 'unavailable' }>): BearerResult {
+  const message = isKeyUnknown
+    ? 'the key of the token is not in the key set, which cannot be fetched again yet'
+    : 'the keys of the issuer are unavailable';
+  return { kind: 'unavailable', error: unavailable(message, retryAfter === undefined ? {} : { retryAfter }) };
+}
+
+/** Tokens of the client credentials grant have the application itself as their subject. */
 function isMachine({ sub }: TokenClaims): boolean {
   return sub.startsWith('client_');
 }
 
-function verifyApiKey(
-  key: string,
-  { apiKeys }: VerifyBearerDependencies,
-): BearerResult | Promise<BearerResult> {
-  return settle(apiKeys(key), toApiKeyAuth);
-}
-
-function settle<T>(
-  answer: ApiResult<T> | Promise<ApiResult<T>>,
-  build: (value: T) => Principal,
-): BearerResult | Promise<BearerResult> {
-  if (answer instanceof Promise) return answer.then((value) => settle(value, build));
-  if (answer.kind === 'ok') return accepted(build(answer.value));
-  return answer.kind === 'refused'
-    ? refused('unknown to WorkOS')
-    : { kind: 'unavailable', error: answer.error };
-}
-
-function accepted(caller: Principal): BearerResult {
-  return { kind: 'ok', caller };
+function toResult<T>(answer: ApiResult<T>, toPrincipal: (value: T) => Principal): BearerResult {
+  if (answer.kind === 'ok') return { kind: 'ok', principal: toPrincipal(answer.value) };
+  return answer.kind === 'refused' ? refused('unknown to WorkOS') : answer;
 }
 
 function refused(reason: string): BearerResult {

@@ -3,18 +3,17 @@ import { publish } from '../events.js';
 import { isRealError, type Outcome, type Request, type Response } from '../http/middleware.js';
 import { isPageLoad, target } from '../http/request.js';
 import { redirect } from '../http/response.js';
-import type { Authentication } from '../session/authenticate.js';
 import type { CompiledGuardRule, Unauthenticated } from './guard-rule.js';
 import { loginUrlForScript } from './login-url.js';
-import type { Principal } from './principal.js';
-import type { RequestAuth } from './request-auth.js';
+import { isSessionType, type Principal } from './principal.js';
+import type { RequestAuth, SessionResult } from './request-auth.js';
 
 /** The request is not authenticated: a page load is redirected to sign-in, other requests get 401 with `loginUrl`. */
 export async function denyUnauthenticated(
   req: Request,
   res: Response,
   requestAuth: RequestAuth,
-  result: Authentication,
+  result: SessionResult,
   { unauthenticated }: CompiledGuardRule,
   challenge: Challenge,
 ): Promise<Outcome> {
@@ -86,8 +85,9 @@ export function denyForbidden(
   challenge: Challenge = {},
 ): Promise<Outcome> {
   publishDenied(req, requestAuth, 'forbidden');
-  const headers =
-    principal.type === 'session' ? {} : bearerChallenge({ error: 'insufficient_scope', ...challenge });
+  const headers = isSessionType(principal.type)
+    ? {}
+    : bearerChallenge({ error: 'insufficient_scope', ...challenge });
   return requestAuth.instance.respondWithError(new AuthKitError('forbidden', message, { headers }), req, res);
 }
 

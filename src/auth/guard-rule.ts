@@ -3,9 +3,12 @@ import type { Next } from '../http/middleware.js';
 import type { AuthType, Principal } from './principal.js';
 import { compileRule, ownEntriesOf, type Rule, RULE_KEYS } from './rule.js';
 
-/** A condition in code. The request passes only if it returns `true`, or a promise of `true`. */
+/**
+ * A condition in code. The request passes only if it returns `true`, or a promise of `true`. If sessions are accepted,
+ * those of `sso()` are too.
+ */
 export type Check<A extends AuthType = 'session'> = (
-  auth: Extract<Principal, { type: A }>,
+  auth: Extract<Principal, { type: A | ('session' extends A ? 'sso' : never) }>,
   req: IncomingMessage,
 ) => boolean | Promise<boolean>;
 
@@ -74,7 +77,8 @@ export function compileGuardRule(given: unknown, { supported, defaults }: Accept
   checkGuardKeys(rule);
   checkSense(rule, accepts);
   return {
-    accepts: new Set(accepts),
+    // Both are the session cookie of a browser.
+    accepts: new Set(accepts.includes('session') ? [...accepts, 'sso'] : accepts),
     test: compileTest({ organization, check, others }),
     maxAge,
     sameOrigin: originsOf(sameOrigin),

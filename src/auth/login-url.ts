@@ -3,7 +3,7 @@ import type { SignInOptions } from '../config/options.js';
 import type { AuthKitError } from '../errors.js';
 import { isUnfinished } from '../errors.js';
 import type { Request } from '../http/middleware.js';
-import { isFromAnotherOrigin, target } from '../http/request.js';
+import { isFromAnotherOrigin, query, target } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
 
 type LoginParameters = Readonly<Record<string, string>>;
@@ -15,9 +15,11 @@ export function loginUrl(
   parameters: LoginParameters = {},
 ): string {
   if (!routes.login) return returnTo;
-  const here =
-    req.method === 'GET' || req.method === 'HEAD' ? safeReturnTo(target(req), returnToRules) : undefined;
-  return withQuery(routes.login.public, { ...(here === undefined ? {} : { returnTo: here }), ...parameters });
+  // `/connect/:slug` cannot be returned to, but the page that it would have led to can.
+  const pages =
+    req.method === 'GET' || req.method === 'HEAD' ? [target(req), query(req).get('returnTo')] : [];
+  const back = pages.map((page) => safeReturnTo(page, returnToRules)).find((safe) => safe !== undefined);
+  return withQuery(routes.login.public, { ...(back === undefined ? {} : { returnTo: back }), ...parameters });
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { ApiKey, Impersonator, User } from '@workos-inc/node';
-import type { Session, SSOProfile } from '../session/sealed-session.js';
+import type { Session } from '../session/sealed-session.js';
+import { type SSOProfile, type SSOSession, toUser } from '../session/sso-session.js';
 import type { VerifiedSession } from '../session/verified-cache.js';
 import type { Claims, TokenClaims } from '../workos/access-token.js';
 import { compileRule, type Rule, type Subject } from './rule.js';
@@ -31,8 +32,21 @@ export interface SessionAuth extends UserAuth {
   readonly claims: Claims;
   /** The `data` that `onSuccess` returned. */
   readonly data: unknown;
-  /** The profile from the identity provider if the session belongs to `sso()`, otherwise `undefined`. */
-  readonly profile: SSOProfile | undefined;
+}
+
+/**
+ * A user in a browser, by the session cookie of `sso()`. The SSO API issues no tokens, so there are no claims, no
+ * access token and no session ID.
+ */
+export interface SSOAuth extends AuthBase {
+  readonly type: 'sso';
+  /** The profile in the form of a WorkOS user. */
+  readonly user: Readonly<User>;
+  /** What the identity provider says about the user. */
+  readonly profile: SSOProfile;
+  readonly authenticationMethod: 'SSO';
+  /** The `data` that `onSuccess` returned. */
+  readonly data: unknown;
 }
 
 /** A user whose client sent an access token: a mobile app, a single-page app, an MCP client. */
@@ -67,13 +81,18 @@ export interface MachineAuth extends AuthBase {
 }
 
 /** A user is signed in. */
-export type SignedIn = SessionAuth | BearerAuth;
+export type SignedIn = SessionAuth | SSOAuth | BearerAuth;
 
 /** An authenticated user, API key or machine. */
 export type Principal = SignedIn | ApiKeyAuth | MachineAuth;
 
 /** The kind of credential that authenticated a request: `type` of `req.auth`. */
 export type AuthType = Principal['type'];
+
+/** Whether a credential is the session cookie of a browser, of `authkit()` or of `sso()`. */
+export function isSessionType(type: AuthType): type is 'session' | 'sso' {
+  return type === 'session' || type === 'sso';
+}
 
 /** The request is not authenticated. */
 export interface SignedOut {
@@ -128,9 +147,34 @@ function build(
     authenticationMethod,
     claims,
     data: extension.data,
-    profile: extension.profile,
   };
   return finish<SessionAuth>(fields, subject, accessToken);
+}
+
+const ssoAuths = new WeakMap<SSOSession, SSOAuth>();
+
+/** The `req.auth` of an SSO session: the same object for every request with the same session. */
+export function toSSOAuth(session: SSOSession): SSOAuth {
+  let auth = ssoAuths.get(session);
+  if (!auth) ssoAuths.set(session, (auth = buildSSOAuth(session)));
+  return auth;
+}
+
+function buildSSOAuth({ profile, signedInAt, data }: SSOSession): SSOAuth {
+  // Only own properties count, as in `subjectOf`.
+  const { organizationId, role, roles } = Object.assign(Object.create(null), profile) as SSOProfile;
+  const subject: Subject = {
+    organizationId: text(organizationId),
+    role: text(role?.slug),
+    roles: texts(roles?.map(({ slug }) => slug)),
+    permissions: [],
+    entitlements: [],
+    featureFlags: [],
+    impersonator: undefined,
+  };
+  const user = toUser(profile, signedInAt);
+  const identity = { type: 'sso', user, profile, authenticationMethod: 'SSO', data } as const;
+  return finish<SSOAuth>({ ...identity, ...subject }, subject);
 }
 
 /** The user that an access token names. */

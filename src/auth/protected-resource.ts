@@ -12,7 +12,7 @@ import { createRequireAuth, type GuardContext } from './require-auth.js';
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';
 
 /** Types that a guard of a protected resource may accept. */
-type AcceptedAtResource = Exclude<AuthType, 'session'>;
+type AcceptedAtResource = Exclude<AuthType, 'session' | 'sso'>;
 
 /** A middleware that serves the metadata of a protected resource, with the guard that accepts its tokens. */
 export interface ProtectedResource extends Middleware {

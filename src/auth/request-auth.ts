@@ -8,19 +8,33 @@ import type { Request, Response } from '../http/middleware.js';
 import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
 import { canSetCookie, type ResponseState, responseStateOf, startTimer } from '../http/response.js';
 import { perObjectState } from '../http/state.js';
-import type { Authentication, Authenticator } from '../session/authenticate.js';
+import type { Authentication } from '../session/authenticate.js';
 import type { Session } from '../session/sealed-session.js';
+import type { SSOSession, VerifiedSSOSession } from '../session/sso-session.js';
 import type { BearerVerifiers, VerifyBearer } from './bearer-token.js';
 import { type LoadedUser, setLocalUser, startLoadingUser } from './load-user.js';
 import { loginUrl, nextLoginParameters } from './login-url.js';
-import { type Auth, type Principal, signedOut, toSessionAuth } from './principal.js';
+import { type Auth, type Principal, signedOut, toSessionAuth, toSSOAuth } from './principal.js';
 import { defineRequestProperties } from './request-properties.js';
+
+/** What the session cookie of a request amounts to, at `authkit()` or at `sso()`. */
+export type SessionResult = Authentication | VerifiedSSOSession;
+
+/** Authenticates the session cookies of an instance. */
+export interface SessionAuthenticator {
+  /** The result for values that need no waiting, such as those of a session that was verified a moment ago. */
+  cached: (values: readonly string[]) => SessionResult | undefined;
+  /** @param mayRefresh Whether a cookie can be set. If not, a session with an expired token is `anonymous`. */
+  authenticate: (values: readonly string[], mayRefresh: () => boolean) => Promise<SessionResult>;
+  /** Whether this process still accepts a session that it is about to hand out: false after a sign-out here. */
+  isLive?: (session: Session) => boolean;
+}
 
 /** What a request needs of the `authkit()` or `sso()` that it passes through. Its identity tells instances apart. */
 export interface Instance {
   config: Config;
   cookies: Cookies;
-  authenticator: Authenticator;
+  authenticator: SessionAuthenticator;
   respondWithError: RespondWithError;
   bearerVerifiers: BearerVerifiers;
   /** How long the session middleware waits for a session, in milliseconds. The route may not need one. */
@@ -29,7 +43,7 @@ export interface Instance {
 
 /** How one request is authenticated at one instance. */
 export class RequestAuth {
-  private result: Authentication | undefined = undefined;
+  private result: SessionResult | undefined = undefined;
   private current: Auth | undefined = undefined;
   private bearer: Principal | undefined = undefined;
   private loaded: LoadedUser | undefined = undefined;
@@ -42,13 +56,13 @@ export class RequestAuth {
     readonly instance: Instance,
     private readonly req: Request,
     private readonly res: Response,
-    pending: Authentication | Promise<Authentication>,
+    pending: SessionResult | Promise<SessionResult>,
   ) {
     if (pending instanceof Promise) this.waiting = this.wait(pending);
     else this.setAuthentication(pending);
   }
 
-  private async wait(pending: Promise<Authentication>): Promise<void> {
+  private async wait(pending: Promise<SessionResult>): Promise<void> {
     const result = await pending;
     // If the handler has signed out in the meantime, for example, that is newer than the cookie.
     if (!this.result) this.setAuthentication(result);
@@ -86,15 +100,20 @@ export class RequestAuth {
     return this.result?.kind === 'authenticated' && !this.bearer ? this.result.session : undefined;
   }
 
+  /** The SSO session, if the request is authenticated with one. */
+  ssoSession(): SSOSession | undefined {
+    return this.result?.kind === 'sso' && !this.bearer ? this.result.session : undefined;
+  }
+
   /** The result of the session cookie, within the deadline of a request. */
-  whenAuthenticated(): Authentication | Promise<Authentication> {
+  whenAuthenticated(): SessionResult | Promise<SessionResult> {
     if (this.result) return this.result;
     const { timeout } = this.instance.config;
     return withDeadline(timeout * 2, this.waiting as Promise<void>).then(() => this.result ?? timedOut());
   }
 
   /** Replaces the session of the request, and sets the cookie for it on the response. */
-  setAuthentication(next: Authentication): void {
+  setAuthentication(next: SessionResult): void {
     this.result = setSessionCookie(this.req, this.res, next, this.instance);
     this.current = undefined;
   }
@@ -134,17 +153,19 @@ export class RequestAuth {
 function setSessionCookie(
   req: Request,
   res: Response,
-  result: Authentication,
+  result: SessionResult,
   { cookies, authenticator }: Instance,
-): Authentication {
-  if (result.kind === 'anonymous' || (result.kind !== 'ended' && result.sealed === undefined)) return result;
+): SessionResult {
+  if (result.kind === 'sso' || result.kind === 'anonymous') return result;
+  if (result.kind !== 'ended' && result.sealed === undefined) return result;
   if (!canSetCookie(req, res)) return result;
   if (result.kind === 'ended') {
     cookies.clearSession(req, res);
     return result;
   }
   try {
-    const isLive = () => result.kind !== 'authenticated' || authenticator.isLive(result.session);
+    const session = result.sealedSession ?? (result.kind === 'authenticated' ? result.session : undefined);
+    const isLive = () => !session || (authenticator.isLive?.(session) ?? true);
     cookies.setSession(req, res, result.sealed as string, isLive);
     return result;
   } catch (error) {
@@ -153,10 +174,12 @@ function setSessionCookie(
 }
 
 /** @param url Called only if the request is not authenticated. */
-export function toAuth(result: Authentication | undefined, url: () => string): Auth {
+export function toAuth(result: SessionResult | undefined, url: () => string): Auth {
   switch (result?.kind) {
     case 'authenticated':
       return toSessionAuth(result);
+    case 'sso':
+      return toSSOAuth(result.session);
     case 'anonymous':
       return signedOut(result.reason, url());
     case 'ended':
@@ -167,7 +190,7 @@ export function toAuth(result: Authentication | undefined, url: () => string): A
   }
 }
 
-function timedOut(): Authentication {
+function timedOut(): SessionResult {
   return { kind: 'unavailable', error: unavailable('WorkOS did not answer in time') };
 }
 
@@ -234,7 +257,9 @@ export function createAuthenticateRequest(instance: Instance): AuthenticateReque
     const existing = list.find((requestAuth) => requestAuth.instance === instance);
     if (existing) return existing;
     const stop = config.serverTiming ? startTimer(res, 'authkit-session') : undefined;
-    const pending = authenticator.authenticate(sessionValues(req, instance), () => canSetCookie(req, res));
+    const values = sessionValues(req, instance);
+    const pending =
+      authenticator.cached(values) ?? authenticator.authenticate(values, () => canSetCookie(req, res));
     if (pending instanceof Promise) void pending.then(stop, stop);
     else stop?.();
     const requestAuth = new RequestAuth(instance, req, res, pending);

@@ -27,7 +27,7 @@ import {
   compileGuardRule,
   type GuardRule,
 } from './guard-rule.js';
-import type { AuthType, Principal, SignedIn } from './principal.js';
+import { type AuthType, isSessionType, type Principal, type SignedIn } from './principal.js';
 import {
   ensureRequestProperties,
   type Instance,
@@ -38,8 +38,8 @@ import {
 } from './request-auth.js';
 import { stepUp } from './step-up.js';
 
-/** Types that a guard of `authkit()` may accept. */
-export type Accepted = Exclude<AuthType, 'machine'>;
+/** Types that a guard of `authkit()` may accept. A guard that accepts `session` accepts the sessions of `sso()` too. */
+export type Accepted = Exclude<AuthType, 'machine' | 'sso'>;
 
 /** `requireAuth(rule)` returns a guard, and `requireAuth` without parentheses is one. */
 export interface RequireAuth {
@@ -127,7 +127,7 @@ export function signedIn(req: IncomingMessage): SignedIn {
 export function createGuard(rule: unknown, context: GuardContext): Middleware {
   const compiled = compileGuardRule(rule, context);
   const takesSession = compiled.accepts.has('session');
-  const takesToken = [...compiled.accepts].some((type) => type !== 'session');
+  const takesToken = [...compiled.accepts].some((type) => !isSessionType(type));
   const guardSession = createSessionGuard(compiled, context);
   const guardToken = createTokenGuard(compiled, context);
 
@@ -165,7 +165,7 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
     }
     if (
       sameOrigin &&
-      auth.type === 'session' &&
+      isSessionType(auth.type) &&
       !isSafeMethod(req) &&
       isCrossSite(req, requestAuth.instance.config, sameOrigin)
     ) {
@@ -203,7 +203,7 @@ function isAccepted(
   { bearerVerifierOf }: GuardContext,
 ): boolean {
   if (!accepts.has(type)) return false;
-  return type === 'session' || requestAuth.verifiedBy === bearerVerifierOf(requestAuth.instance);
+  return isSessionType(type) || requestAuth.verifiedBy === bearerVerifierOf(requestAuth.instance);
 }
 
 function createTokenGuard(rule: CompiledGuardRule, context: GuardContext): Guard<[token: string]> {
@@ -213,9 +213,9 @@ function createTokenGuard(rule: CompiledGuardRule, context: GuardContext): Guard
     for (const requestAuth of requestAuths) {
       const verify = context.bearerVerifierOf(requestAuth.instance);
       const result = await verify(token, rule.accepts);
-      if (result.kind === 'ok' && rule.accepts.has(result.caller.type)) {
-        setBearerAuth(req, result.caller, { acceptedAt: requestAuth, verifiedBy: verify });
-        return applyRule(req, res, requestAuth, result.caller, rule, context);
+      if (result.kind === 'ok' && rule.accepts.has(result.principal.type)) {
+        setBearerAuth(req, result.principal, { acceptedAt: requestAuth, verifiedBy: verify });
+        return applyRule(req, res, requestAuth, result.principal, rule, context);
       }
       if (result.kind === 'unavailable') failed ??= { requestAuth, error: result.error };
       else reason = result.kind === 'refused' ? result.reason : 'not accepted here';

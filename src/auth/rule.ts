@@ -1,4 +1,5 @@
 import type { Impersonator } from '@workos-inc/node';
+import { closestName } from '../config/suggestions.js';
 
 /** One value, all of several, or one of several. Values are compared as a whole. */
 export type OneOrMore = string | readonly string[] | { readonly any: readonly string[] };
@@ -97,27 +98,10 @@ function isThenable(value: unknown): boolean {
 }
 
 function unknownKey(key: string, known: readonly string[]): TypeError {
-  const distances = known.map((name) => distance(name.toLowerCase(), key.toLowerCase()));
-  const least = Math.min(...distances);
-  const closest = least <= 2 ? known[distances.indexOf(least)] : undefined;
+  const closest = closestName(key, known);
   const list = `he rules are ${known.join(', ')}`;
   const hint = closest === undefined ? `t${list}` : `did you mean ${closest}? T${list}`;
   return new TypeError(`unknown rule "${key.slice(0, 64)}": ${hint}`);
-}
-
-/** The number of letters that are added, removed or replaced between two words (Levenshtein). */
-function distance(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > 2) return Infinity;
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
 }
 
 function has(wanted: unknown, key: string, held: (subject: Subject) => readonly string[]): Test {

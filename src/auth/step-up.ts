@@ -4,7 +4,7 @@ import { isPageLoad } from '../http/request.js';
 import { redirect } from '../http/response.js';
 import { bearerChallenge, denyForbidden, publishDenied } from './deny.js';
 import { loginUrl, loginUrlForScript } from './login-url.js';
-import type { SignedIn } from './principal.js';
+import { isSessionType, type SignedIn } from './principal.js';
 import type { RequestAuth } from './request-auth.js';
 
 /** In seconds. A sign-in that is newer and still too old would be followed by another one, and so on. */
@@ -15,10 +15,15 @@ const JUST_SIGNED_IN = 10;
  * the sign-in here if that sign-in asked for a fresh authentication. Without either the answer is no.
  */
 export function isRecent(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
-  const claimed: unknown = Object.hasOwn(auth.claims, 'auth_time') ? auth.claims.auth_time : undefined;
-  const at = claimed ?? freshSignInAt(requestAuth);
+  const at = claimedAt(auth) ?? freshSignInAt(requestAuth);
   // In whole seconds, as the claim is.
   return typeof at === 'number' && Math.floor(requestAuth.instance.config.now() / 1000) - at <= maxAge;
+}
+
+/** The `auth_time` claim. The SSO API issues no tokens. */
+function claimedAt(auth: SignedIn): unknown {
+  if (auth.type === 'sso') return undefined;
+  return Object.hasOwn(auth.claims, 'auth_time') ? auth.claims.auth_time : undefined;
 }
 
 /** Seconds since the epoch. */
@@ -36,20 +41,16 @@ export function stepUp(
 ): Outcome | Promise<Outcome> {
   const { config, respondWithError } = requestAuth.instance;
   if (isRecent(auth, requestAuth, maxAge)) return 'next';
-  const signedInAt = freshSignInAt(requestAuth) ?? requestAuth.session()?.extension.signedInAt ?? -Infinity;
+  const signedInAt = freshSignInAt(requestAuth) ?? requestAuth.ssoSession()?.signedInAt ?? -Infinity;
   if (config.now() / 1000 - signedInAt <= Math.max(maxAge, JUST_SIGNED_IN)) {
     return denyForbidden(req, res, requestAuth, auth, 'WorkOS did not ask to authenticate again');
   }
   publishDenied(req, requestAuth, 'step_up_required');
   const parameters = { maxAge: String(maxAge) };
-  if (config.routes.login && auth.type === 'session' && isPageLoad(req))
+  const isSession = isSessionType(auth.type);
+  if (config.routes.login && isSession && isPageLoad(req))
     return redirect(res, loginUrl(req, config, parameters));
   const headers = bearerChallenge({ error: 'insufficient_user_authentication', max_age: maxAge });
   const error = new AuthKitError('step_up_required', 'sign in again', { headers });
-  return respondWithError(
-    error,
-    req,
-    res,
-    auth.type === 'session' ? loginUrlForScript(req, config, parameters) : {},
-  );
+  return respondWithError(error, req, res, isSession ? loginUrlForScript(req, config, parameters) : {});
 }

@@ -5,133 +5,147 @@ import { withDeadline } from '../deadline.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import type { ApiResult, WorkOSClient } from '../workos/client.js';
 
-/** As long as an access token lives by default, in milliseconds: a cookie's user is no newer. */
-const USER_FRESH = 300_000;
+/** How long a user is cached, in milliseconds: as long as an access token is valid by default. */
+const USER_MAX_AGE = 300_000;
 
-/** A name or an address that may have changed is better than an API that is down with WorkOS's. */
-const USER_STALE = 86_400_000;
+/** During an outage of WorkOS, a name that may have changed is better than an API that is down too. */
+const USER_STALE_IF_ERROR = 86_400_000;
 
-/** How long a key that was withdrawn may still work, in milliseconds, and one that is new may not. */
-const KEY_FRESH = 30_000;
+/** How long a revoked API key can still be accepted, and a new one refused, in milliseconds. */
+const KEY_MAX_AGE = 30_000;
+
+/** During an outage or a rate limit of WorkOS, a key that was valid within the last five minutes stays valid. */
+const KEY_STALE_IF_ERROR = 300_000 - KEY_MAX_AGE;
+
+/** Entries of one cache. */
+const MAX_ENTRIES = 10_000;
+
+/** While an old answer is used, WorkOS is asked this often, in milliseconds. */
+const RETRY = 10_000;
 
 export interface WorkOSLookups {
-  /** By the user's id. */
+  /** By the id of the user. */
   users: CachedLookup<User>;
-  /** By the key itself, which is not kept. */
+  /** By the key itself, of which only a hash is kept. */
   apiKeys: CachedLookup<ApiKey>;
 }
 
-export interface DirectoryOptions {
-  call: WorkOSClient['call'];
+export interface WorkOSLookupsDependencies {
+  workos: Pick<WorkOSClient, 'call' | 'callForAnonymous'>;
   now: () => number;
-  /** How long a request waits for news of a user who is known already, in milliseconds. */
+  /** How long a request waits for a newer answer while an old one could be used, in milliseconds. */
   softTimeout: number;
 }
 
-/** What WorkOS knows of the people and API keys that tokens speak of. */
-export function createWorkOSLookups({
-  call,
-  now,
-  softTimeout: softTimeout,
-}: DirectoryOptions): WorkOSLookups {
+/** Creates the cached lookups of the users and API keys that bearer tokens name. */
+export function createWorkOSLookups({ workos, now, softTimeout }: WorkOSLookupsDependencies): WorkOSLookups {
   return {
     users: createCachedLookup({
-      ask: async (id) => whole(await call(({ userManagement }) => userManagement.getUser(id))),
-      maxAge: USER_FRESH,
-      staleIfError: USER_STALE,
-      softTimeout: softTimeout,
+      ask: async (id) => withId(await workos.call(({ userManagement }) => userManagement.getUser(id))),
+      maxAge: USER_MAX_AGE,
+      staleIfError: USER_STALE_IF_ERROR,
+      softTimeout,
       now,
     }),
     apiKeys: createCachedLookup({
-      ask: async (value) => {
-        const answer = await call(({ apiKeys }) => apiKeys.createValidation({ value }));
-        if (answer.kind !== 'ok') return answer;
-        const { apiKey } = answer.value;
-        return apiKey === null ? noSuchKey() : whole({ kind: 'ok', value: apiKey });
-      },
-      maxAge: KEY_FRESH,
-      // A key that cannot be asked about is not known to be good.
-      staleIfError: 0,
-      softTimeout: softTimeout,
+      ask: (value, isKnown) => validateApiKey(value, isKnown, workos),
+      maxAge: KEY_MAX_AGE,
+      staleIfError: KEY_STALE_IF_ERROR,
+      softTimeout,
       now,
     }),
   };
 }
 
-function noSuchKey(): ApiResult<never> {
-  return { kind: 'refused', error: new AuthKitError('unauthenticated', 'WorkOS knows no such API key') };
+/** @param isKnown The key was valid a moment ago, so the call does not count as one of an anonymous request. */
+async function validateApiKey(
+  value: string,
+  isKnown: boolean,
+  { call, callForAnonymous }: WorkOSLookupsDependencies['workos'],
+): Promise<ApiResult<ApiKey>> {
+  const validate = ({ apiKeys }: Parameters<Parameters<typeof call>[0]>[0]) =>
+    apiKeys.createValidation({ value });
+  const isValid = ({ apiKey }: { apiKey: ApiKey | null }) => apiKey !== null;
+  const answer = await (isKnown ? call(validate) : callForAnonymous(validate, isValid));
+  if (answer.kind !== 'ok') return answer;
+  const { apiKey } = answer.value;
+  if (apiKey !== null) return withId({ kind: 'ok', value: apiKey });
+  return { kind: 'refused', error: new AuthKitError('unauthenticated', 'WorkOS does not know the API key') };
 }
 
-/** A 200 is believed only if it is about somebody. */
-function whole<T extends { id: string }>(answer: ApiResult<T>): ApiResult<T> {
+/** A successful answer counts only if it names the user or the key. */
+function withId<T extends { id: string }>(answer: ApiResult<T>): ApiResult<T> {
   if (answer.kind !== 'ok') return answer;
   const { id } = answer.value as { id?: unknown };
   if (typeof id === 'string' && id !== '') return answer;
-  return { kind: 'unavailable', error: unavailable('WorkOS sent an answer without an id') };
+  return { kind: 'unavailable', error: unavailable('the answer of WorkOS has no id') };
 }
 
-const MAX_ENTRIES = 10_000;
-
-/** While a stale answer serves, WorkOS is tried this often, in milliseconds. */
-const RETRY = 10_000;
-
-export interface LookupOptions<T> {
-  ask: (key: string) => Promise<ApiResult<T>>;
-  /** Yes and no are both remembered this long, in milliseconds. */
+export interface CachedLookupOptions<T> {
+  /** @param isKnown There is an older answer, which was `ok`. */
+  ask: (key: string, isKnown: boolean) => Promise<ApiResult<T>>;
+  /** How long `ok` and `refused` are cached, in milliseconds. */
   maxAge: number;
-  /** A yes serves this much longer while WorkOS cannot be asked, in milliseconds. */
+  /** How much longer `ok` is used while WorkOS is unavailable, in milliseconds. */
   staleIfError: number;
-  /** How long a request waits for a newer answer while a stale one would do, in milliseconds. */
+  /** How long a request waits for a newer answer while an old one could be used, in milliseconds. */
   softTimeout: number;
   now: () => number;
 }
 
-type Settled<T> = Exclude<ApiResult<T>, { kind: 'unavailable' }>;
+type Ok<T> = Extract<ApiResult<T>, { kind: 'ok' }>;
+type Refused = Extract<ApiResult<never>, { kind: 'refused' }>;
 
-interface Entry<T> {
-  answer?: Settled<T>;
+interface KnownValue<T> {
+  readonly answer: Ok<T>;
+  readonly staleUntil: number;
   freshUntil: number;
-  staleUntil: number;
-  inFlight?: Promise<ApiResult<T>> | undefined;
 }
 
-/** Asks WorkOS about a key once for all who want to know, and remembers the answer for a while. Never rejects. */
-export type CachedLookup<T> = (key: string) => ApiResult<T> | Promise<ApiResult<T>>;
+/** Looks something up at WorkOS, once for all requests that ask at the same time. Never rejects. */
+export type CachedLookup<T> = (key: string) => Promise<ApiResult<T>>;
 
-export function createCachedLookup<T>({
-  ask,
-  maxAge: fresh,
-  staleIfError: stale,
-  softTimeout: softTimeout,
-  now,
-}: LookupOptions<T>): CachedLookup<T> {
-  const entries = new LRUCache<string, Entry<T>>({ max: MAX_ENTRIES });
+/**
+ * Creates a lookup with a cache. Refusals have a cache of their own, so that made-up keys push no valid ones out.
+ */
+export function createCachedLookup<T>(options: CachedLookupOptions<T>): CachedLookup<T> {
+  const { ask, maxAge, staleIfError, softTimeout, now } = options;
+  const known = new LRUCache<string, KnownValue<T>>({ max: MAX_ENTRIES });
+  const refusals = new LRUCache<string, Refused>({
+    max: MAX_ENTRIES,
+    ttl: maxAge,
+    ttlResolution: 0,
+    perf: { now },
+  });
+  const inFlight = new Map<string, Promise<ApiResult<T>>>();
 
-  const load = async (key: string, entry: Entry<T>): Promise<ApiResult<T>> => {
-    const answer = await ask(key);
-    entry.inFlight = undefined;
+  const load = async (key: string, id: string, old: KnownValue<T> | undefined): Promise<ApiResult<T>> => {
+    const answer = await ask(key, old !== undefined);
+    inFlight.delete(id);
     if (answer.kind === 'unavailable') {
-      entry.freshUntil = now() + (entry.answer ? RETRY : 0);
+      if (old) old.freshUntil = now() + RETRY;
       return answer;
     }
-    entry.answer = answer;
-    entry.freshUntil = now() + fresh;
-    entry.staleUntil = entry.freshUntil + (answer.kind === 'ok' ? stale : 0);
+    if (answer.kind === 'refused') {
+      known.delete(id);
+      refusals.set(id, answer);
+      return answer;
+    }
+    const freshUntil = now() + maxAge;
+    known.set(id, { answer, freshUntil, staleUntil: freshUntil + staleIfError });
     return answer;
   };
-  return (key) => {
-    // By a hash: the key may be a secret.
+  return async (key) => {
     const id = createHash('sha256').update(key).digest('base64url');
-    const entry = entries.get(id) ?? { freshUntil: -Infinity, staleUntil: -Infinity };
-    entries.set(id, entry);
-    const { answer } = entry;
-    const isUsable = answer !== undefined && now() < entry.staleUntil;
-    if (answer && now() < entry.freshUntil && now() < entry.staleUntil) return answer;
-    const pending = (entry.inFlight ??= load(key, entry));
-    if (!isUsable) return pending;
-    return withDeadline(softTimeout, pending).then((newer) => {
-      const { kind } = (newer ?? { kind: 'unavailable' }) as { kind: ApiResult<T>['kind'] };
-      return kind === 'unavailable' ? answer : (newer as ApiResult<T>);
-    });
+    const found = known.get(id);
+    const old = found && now() < found.staleUntil ? found : undefined;
+    if (old && now() < old.freshUntil) return old.answer;
+    const refusal = refusals.get(id);
+    if (refusal) return refusal;
+    let pending = inFlight.get(id);
+    if (!pending) inFlight.set(id, (pending = load(key, id, old)));
+    if (!old) return pending;
+    const newer = (await withDeadline(softTimeout, pending)) as ApiResult<T> | undefined;
+    return newer === undefined || newer.kind === 'unavailable' ? old.answer : newer;
   };
 }

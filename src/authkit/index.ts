@@ -3,7 +3,6 @@ import { createAuthenticateRequest } from '../auth/request-auth.js';
 import { authKitParameters as parameters } from '../config/authorization-parameters.js';
 import { type AuthKitConfig, resolveConfig, softTimeoutOf } from '../config/index.js';
 import type { AuthKitOptions } from '../config/options.js';
-import { after } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
@@ -13,10 +12,15 @@ import { createCallback } from '../routes/callback.js';
 import { createCodeExchange, oncePerState } from '../routes/code-exchange.js';
 import { createLinkAccount } from '../routes/link-account.js';
 import { createLogin } from '../routes/login.js';
-import { createEndSession, createLogout } from '../routes/logout.js';
+import {
+  createEndBearerSession,
+  createEndSession,
+  createEndSessions,
+  createLogout,
+} from '../routes/logout.js';
 import { createRedirectLoopGuard } from '../routes/redirect-loop.js';
-import { checkedAttributes, createSaveAttributes, parseAttributes } from '../routes/sign-up.js';
-import { createSwitchRoute } from '../routes/switch-organization.js';
+import { checkAttributes, createSaveAttributes, parseAttributes } from '../routes/sign-up.js';
+import { createRefreshRequestSession, createSwitchRoute } from '../routes/switch-organization.js';
 import { clientUrl, createToken } from '../routes/token.js';
 import { createWebhooks, type WebhookOptions } from '../routes/webhooks.js';
 import { createAuthenticator } from '../session/authenticate.js';
@@ -31,21 +35,21 @@ import { createSignedStore } from '../stores/signed-store.js';
 import { createVerifier, type TokenClaims } from '../workos/access-token.js';
 import { createWorkOSClient } from '../workos/client.js';
 import { createJWKS } from '../workos/jwks.js';
-import { createAuthOf, createMethods, type Methods, switchPartsOf } from './instance-methods.js';
+import { createAuthOf, createGetSignInUrl, createMethods, type Methods } from './instance-methods.js';
 import { type AuthRouter, createAuthRouter } from '../routes/router.js';
 import { createManagement, type Management } from './session-management.js';
 
 /** A router with sign-in, callback and sign-out, which also gives every other request `req.auth` and `req.user`. */
 export interface AuthKit extends AuthRouter, Methods, Management {
   /**
-   * Receives WorkOS's webhooks, before or after any body parser: what WorkOS ends or changes takes effect here, and in
-   * every process where there is a store.
+   * Receives WorkOS's webhooks, before or after any body parser. What WorkOS ends or changes takes effect in this
+   * process, and with a store in every process.
    *
    * @throws {AuthKitError} `config_invalid` where the route is defined, if there is no secret.
    * @example
-   * app.post('/webhooks/workos', auth.webhooks({ secret: webhookSecret }));
+   * app.post('/webhooks/workos', auth.webhooks());
    */
-  webhooks: (options: WebhookOptions) => Middleware;
+  webhooks: (options?: WebhookOptions) => Middleware;
 }
 
 /**
@@ -60,56 +64,103 @@ export interface AuthKit extends AuthRouter, Methods, Management {
 export function authkit(options: AuthKitOptions = {}): AuthKit {
   if (isRequest(options)) throw withoutParentheses();
   const config = resolveConfig(options, process.env);
-  const parts = createInstance(config);
-  const { cookies, authenticator, sessions, workos, verify, tokens, softTimeout } = parts;
-  const answer = createErrorResponder(config);
+  const instance = createInstance(config);
+  const { cookies, authenticator, sessions, revocation, store, workos, verify, softTimeout } = instance;
+  const { tokens: bearerVerifiers } = instance;
+
+  // Requests: who they are from.
+  const respondWithError = createErrorResponder(config);
   const authenticateRequest = createAuthenticateRequest({
     config,
     cookies,
     authenticator,
-    respondWithError: answer,
-    bearerVerifiers: tokens,
-    softTimeout: softTimeout,
+    respondWithError,
+    bearerVerifiers,
+    softTimeout,
   });
-  const { authorizationUrl } = workos;
+
+  // Sign-in: to AuthKit, and back with a code.
   const redirectLoop = createRedirectLoopGuard({ config, cookies, authenticateRequest });
-  const signIn = createAuthorizationRequest({ config, cookies, redirectLoop, parameters, authorizationUrl });
-  const save = createSaveAttributes(config, workos);
-  const exchange = createCodeExchange({ config, workos, verify, save });
-  const complete = oncePerState(config.now, async (reply) => {
-    const done = await exchange(reply);
-    if (done === 'answered') return done;
-    const sealed = await sessions.create(done.session, cookies.sessionValues(reply.req));
-    return { sealed, returnTo: done.returnTo };
+  const startSignIn = createAuthorizationRequest({
+    config,
+    cookies,
+    redirectLoop,
+    parameters,
+    authorizationUrl: workos.authorizationUrl,
   });
-  const ending = { config, cookies, sessions, authenticateRequest, workos, answer };
-  const end = createEndSession(ending);
   const attributes = (params: URLSearchParams) =>
-    checkedAttributes(parseAttributes(params, config.login.params), config.signUp);
-  const login = { config, parameters, signIn, answer, attributes };
-  const methodParts = { config, cookies, authenticator, authenticateRequest, signIn, end };
-  const handlers = {
+    checkAttributes(parseAttributes(params, config.login.params), config.signUp);
+  const login = { config, parameters, signIn: startSignIn, attributes };
+  const save = createSaveAttributes(config, workos);
+  const exchangeCode = createCodeExchange({ config, workos, verify, save });
+  const exchangeOnce = oncePerState(config.now, async (reply) => {
+    const signedIn = await exchangeCode(reply);
+    if (signedIn === 'answered') return signedIn;
+    const sealed = await sessions.create(signedIn.session, cookies.sessionValues(reply.req));
+    return { sealed, returnTo: signedIn.returnTo };
+  });
+  const callback = createCallback({
+    config,
+    cookies,
+    authenticateRequest,
+    exchangeOnce,
+    answer: createErrorResponder(config, 'callback'),
+    redirectLoop,
+    issueClientCode: (reply, transaction) => clientUrl(reply, transaction, config),
+    retrySignIn: createSignInRetry(startSignIn),
+  });
+
+  // Sign-out.
+  const endSession = createEndSession({
+    config,
+    cookies,
+    endSessions: createEndSessions(sessions),
+    authenticateRequest,
+    logoutUrl: workos.logoutUrl,
+  });
+
+  // Methods for handlers of the application.
+  const refreshRequestSession = createRefreshRequestSession({ authenticator, authenticateRequest });
+  const methods = createMethods({
+    config,
+    cookies,
+    authenticator,
+    authenticateRequest,
+    startSignIn,
+    endSession,
+    refreshRequestSession,
+  });
+  const authOf = createAuthOf(config, methods);
+  const management = createManagement({ workos, revocation, now: config.now, authOf });
+  const webhooks = createWebhooks({
+    config,
+    revocation,
+    store,
+    respondWithError: createErrorResponder(config, 'webhooks'),
+  });
+
+  // Routes.
+  const endBearerSession = createEndBearerSession({
+    config,
+    bearerVerifiers,
+    revokeSession: (sessionId) => management.revokeSession(sessionId),
+    logoutUrl: workos.logoutUrl,
+  });
+  const getSignInUrl = createGetSignInUrl({ config, startSignIn });
+  const router = createAuthRouter(config, authenticateRequest, {
     login: createLogin(login),
     provider: createLogin(login, { hasProvider: true }),
     signUp: createLogin(login, { fixed: { screenHint: 'sign-up' } }),
-    callback: createCallback({
-      ...{ config, cookies, authenticateRequest, exchangeOnce: complete, answer, redirectLoop: redirectLoop },
-      issueClientCode: (reply, transaction) => clientUrl(reply, transaction, config),
-      retrySignIn: createSignInRetry(signIn),
-    }),
-    logout: createLogout(ending, end),
-    token: createToken({ config, authenticator, exchange, answer }),
-    connect: createLinkAccount({ config, authenticateRequest, workos, answer }),
-    switchOrganization: createSwitchRoute(switchPartsOf(methodParts), answer),
-  };
-  const methods = createMethods(methodParts);
-  const { now, timeout } = config;
-  const authOf = createAuthOf(config, methods);
-  const management = createManagement({ ...parts, now, authOf });
-  const webhooks = createWebhooks({ ...parts, answer, now, timeout });
-  return Object.assign(createAuthRouter(config, authenticateRequest, handlers), methods, management, {
-    webhooks,
+    callback,
+    logout: createLogout({ config, cookies, endSession, endBearerSession }),
+    token: createToken({ config, authenticator, exchangeCode }),
+    connect: createLinkAccount({ config, authenticateRequest, workos }),
+    switchOrganization: createSwitchRoute(
+      { config, authenticateRequest, refreshRequestSession, getSignInUrl },
+      createErrorResponder(config, 'switchOrganization'),
+    ),
   });
+  return Object.assign(router, methods, management, { webhooks });
 }
 
 function withoutParentheses(): AuthKitError {
@@ -119,8 +170,8 @@ function withoutParentheses(): AuthKitError {
   );
 }
 
-// `app.use(authkit)` would only be noticed by the first visitor. Express and Connect look at `handle` when they mount
-// something, to tell an application from a function, and so the mistake is found at start-up.
+// Without this, `app.use(authkit)` would fail at the first request only. Express and Connect read `handle` when they
+// mount something, to distinguish an application from a function, so the mistake is found at start-up.
 Object.defineProperty(authkit, 'handle', {
   get: () => {
     throw withoutParentheses();
@@ -129,24 +180,29 @@ Object.defineProperty(authkit, 'handle', {
 
 /** What lives as long as an instance. */
 export function createInstance(config: AuthKitConfig) {
-  const { clientId, issuers, cookiePasswords: passwords, now, timeout } = config;
+  const { clientId, issuers, audience: sessionAudience, cookiePasswords: passwords, now, timeout } = config;
   const softTimeout = softTimeoutOf(config);
   const store = sharedStoreOf(config, softTimeout);
   const workos = createWorkOSClient(config);
   const keys = createJWKS({ fetchKeys: workos.fetchKeys, now, softTimeout: softTimeout });
-  const verify = createVerifier({ issuers, clientId, now, keys });
+  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys });
   const open = (sealed: string) => openSession(sealed, passwords, now());
-  const openKept = (sealed: string) => openSession(sealed, passwords, now(), Infinity);
+  const openStored = (sealed: string) => openSession(sealed, passwords, now(), Infinity);
   const seal = (session: Session) => sealSession(session, passwords[0]);
-  const alone = createTokenRefresh({ refresh: workos.refresh, verify, seal, ...createRefreshHooks(config) });
-  // Less than the deadline of a request, so that who waited in vain still has time to go on alone.
-  const cluster = store && { store, open: openKept, now, waitForLock: timeout * 1.5 };
-  const renew = cluster ? withRefreshLock(alone, cluster) : alone;
+  const refreshTokens = createTokenRefresh({
+    refresh: workos.refresh,
+    verify,
+    seal,
+    ...createRefreshHooks(config),
+  });
+  // Less than the deadline of a request, so that a request that waited in vain has time to refresh on its own.
+  const lock = store && { store, open: openStored, now, waitForLock: timeout * 1.5 };
+  const renew = lock ? withRefreshLock(refreshTokens, lock) : refreshTokens;
   const refresh = createRefresh({ clientId, renew, now });
   const revocation = createRevocation({ store, now });
   const { mode } = config.storage;
   const lifetime = config.cookie.maxAge * 1000;
-  const storage = createSessionStorage({ mode, store, passwords, open, openKept, seal, lifetime });
+  const storage = createSessionStorage({ mode, store, passwords, open, openStored, seal, lifetime });
   const authenticator = createAuthenticator({
     storage,
     verify,
@@ -156,9 +212,9 @@ export function createInstance(config: AuthKitConfig) {
     now,
     softTimeout: softTimeout,
   });
-  const sessions = createSessions({ storage, revocation });
-  const isLive = (claims: TokenClaims) =>
-    after(revocation.status(sessionIdentityIn(claims)), (status) => status !== 'revoked');
+  const sessions = createSessions({ storage, revocation, refresh });
+  const isLive = async (claims: TokenClaims) =>
+    (await revocation.status(sessionIdentityIn(claims))) !== 'revoked';
   const tokens = createBearerVerifiers({ verify, workos, isLive, now, softTimeout: softTimeout });
   const cookies = createCookies(config.cookie);
   return { cookies, authenticator, sessions, revocation, store, workos, verify, tokens, softTimeout };

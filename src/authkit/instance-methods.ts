@@ -7,31 +7,34 @@ import type { AuthKitConfig } from '../config/index.js';
 import type { SignInOptions, SignInUrlOptions } from '../config/options.js';
 import type { Cookies } from '../http/cookies.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
-import { createSignOut, type EndSession } from '../routes/logout.js';
-import { checkedAttributes } from '../routes/sign-up.js';
-import {
-  createRefreshRequestSession,
-  createSwitchToOrganization,
-  type SwitchDependencies,
-} from '../routes/switch-organization.js';
+import { createSignOut, type EndSession, type SignOutOptions } from '../routes/logout.js';
+import { checkAttributes } from '../routes/sign-up.js';
+import { createSwitchToOrganization, type RefreshRequestSession } from '../routes/switch-organization.js';
 import type { Authenticator } from '../session/authenticate.js';
 
-/** What an instance can do for a handler. */
+/** What an instance can do in a handler. */
 export interface Methods {
   /**
-   * URL of AuthKit's sign-in page. Its transaction cookie is set on `res`, so it is good for this browser only.
+   * The URL of AuthKit's sign-in page. It sets a transaction cookie on `res`, so the URL works in this browser only.
    *
    * @throws {AuthKitError} `invalid_request`
+   * @example
+   * app.get('/checkout/sign-in', async (req, res) => {
+   *   res.redirect(await auth.getSignInUrl(req, res, { returnTo: '/checkout' }));
+   * });
    */
   getSignInUrl: (req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions) => Promise<string>;
-  /** The same, landing on the sign-up screen. */
+  /** The same for the sign-up screen. */
   getSignUpUrl: (req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions) => Promise<string>;
-  /** Ends the session here and sends the browser to WorkOS, which ends it there and returns to `returnTo`. */
-  signOut: (req: IncomingMessage, res: ServerResponse, options?: { returnTo?: string }) => Promise<void>;
   /**
-   * New tokens now; `req.auth` is the new one afterwards.
+   * Ends the session in this application and sends the browser to WorkOS, which ends it there and returns to
+   * `returnTo`. The checks of the logout route apply, so that another site cannot sign a user out.
+   */
+  signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
+  /**
+   * Gets new tokens now. Afterwards `req.auth` has them.
    *
-   * @throws {AuthKitError} `unauthenticated`, `upstream_unavailable`, or what WorkOS wants first.
+   * @throws {AuthKitError} `unauthenticated`, `upstream_unavailable`, or the further step that WorkOS requires.
    */
   refreshSession: (
     req: IncomingMessage,
@@ -39,12 +42,11 @@ export interface Methods {
     options?: { organizationId?: string },
   ) => Promise<SessionAuth>;
   /**
-   * The same for another organization. Where WorkOS wants that organization's own sign-in first, the request is
-   * redirected there and the result is `undefined`: the answer has been sent.
+   * Gets new tokens for another organization. If that organization requires its own sign-in, the request is
+   * redirected to it, and the result is `undefined`: the response has been sent. A script gets the error instead, and
+   * has to open `/login?organizationId=…` itself.
    *
-   * A script gets the error instead, and goes to `/login?organizationId=…` itself.
-   *
-   * @throws {AuthKitError} `forbidden` if WorkOS keeps the person out of it; they stay where they were.
+   * @throws {AuthKitError} `forbidden` if the user may not enter the organization; the session does not change.
    */
   switchToOrganization: (
     req: IncomingMessage,
@@ -52,15 +54,15 @@ export interface Methods {
     organizationId: string,
   ) => Promise<SessionAuth | undefined>;
   /**
-   * Whether the person of this request authenticated within the last `maxAge` seconds, as a guard with `maxAge` would
-   * decide it. False for nobody, and for API keys and machines.
+   * Whether the user of this request has authenticated within the last `maxAge` seconds, as a guard with `maxAge`
+   * decides it. False for signed-out requests, API keys and machines.
    *
-   * @throws {TypeError} if `maxAge` is no number of seconds.
+   * @throws {TypeError} if `maxAge` is not a number of seconds.
    */
   isRecent: (req: IncomingMessage, maxAge: number) => boolean;
   /**
-   * The session of a request that has no response, such as a WebSocket upgrade. A foreign `Origin` is nobody, and an
-   * expired session too: nothing is refreshed where no cookie can be set.
+   * The `req.auth` of a request that has no response, such as a WebSocket upgrade. A request with a foreign `Origin` is
+   * signed out. So is one with an expired session, because a refreshed session could not be stored in a cookie.
    */
   authenticate: (req: IncomingMessage) => Promise<Auth>;
 }
@@ -70,61 +72,72 @@ export interface MethodDependencies {
   cookies: Cookies;
   authenticator: Authenticator;
   authenticateRequest: AuthenticateRequest;
-  signIn: StartSignIn<SignInOptions>;
-  end: EndSession;
+  startSignIn: StartSignIn<SignInOptions>;
+  endSession: EndSession;
+  refreshRequestSession: RefreshRequestSession;
 }
 
-export function createMethods(parts: MethodDependencies): Methods {
-  const { config, end } = parts;
-  const switching = switchPartsOf(parts);
-  const { renew, start } = switching;
+export function createMethods(dependencies: MethodDependencies): Methods {
+  const { config, endSession, refreshRequestSession } = dependencies;
+  const getSignInUrl = createGetSignInUrl(dependencies);
   return {
-    getSignInUrl: (req, res, options = {}) => start(req, res, options),
-    getSignUpUrl: (req, res, options = {}) => start(req, res, { ...options, screenHint: 'sign-up' }),
-    signOut: createSignOut(config, end),
-    refreshSession: (req, res, { organizationId } = {}) => renew(req, res, organizationId),
-    switchToOrganization: createSwitchToOrganization(switching),
+    getSignInUrl: async (req, res, options = {}) => {
+      assertRequest(req, res, 'getSignInUrl(req, res, options)');
+      return getSignInUrl(req, res, options);
+    },
+    getSignUpUrl: async (req, res, options = {}) => {
+      assertRequest(req, res, 'getSignUpUrl(req, res, options)');
+      return getSignInUrl(req, res, { ...options, screenHint: 'sign-up' });
+    },
+    signOut: createSignOut(config, endSession),
+    refreshSession: (req, res, { organizationId } = {}) => refreshRequestSession(req, res, organizationId),
+    switchToOrganization: createSwitchToOrganization({ ...dependencies, getSignInUrl }),
     isRecent(req, maxAge) {
-      if (!isAge(maxAge)) throw new TypeError('isRecent takes a number of seconds');
-      const requestAuth = requestAuthsOf(req).find((one) => one.instance.config === config);
+      if (!isAge(maxAge)) throw new TypeError('isRecent(req, maxAge): maxAge must be a number of seconds');
+      const requestAuth = requestAuthsOf(req).find(({ instance }) => instance.config === config);
       const auth = requestAuth?.auth();
       return requestAuth !== undefined && auth?.user ? isRecent(auth, requestAuth, maxAge) : false;
     },
-    authenticate: createAuthenticate(parts),
+    authenticate: createAuthenticate(dependencies),
   };
 }
 
-/** Who a request is of, whether or not the session middleware saw it. */
+/** @throws {TypeError} where the options were passed as the first argument. */
+function assertRequest(req: unknown, res: unknown, usage: string): void {
+  const { headers } = Object(req) as { headers?: unknown };
+  const { setHeader } = Object(res) as { setHeader?: unknown };
+  if (typeof headers === 'object' && typeof setHeader === 'function') return;
+  throw new TypeError(`pass the request and its response first: ${usage}`);
+}
+
+/** The `req.auth` of a request, whether or not the session middleware has run on it. */
 export function createAuthOf(config: AuthKitConfig, { authenticate }: Pick<Methods, 'authenticate'>) {
   return async (req: IncomingMessage): Promise<Auth> => {
-    const requestAuth = requestAuthsOf(req).find((one) => one.instance.config === config);
+    const requestAuth = requestAuthsOf(req).find(({ instance }) => instance.config === config);
     if (!requestAuth) return authenticate(req);
     await requestAuth.whenAuthenticated();
     return requestAuth.auth();
   };
 }
 
-/** What the method and the route that switch organizations have in common. */
-export function switchPartsOf(parts: MethodDependencies): SwitchDependencies {
-  const { config, authenticateRequest } = parts;
-  return { config, authenticateRequest, renew: createRefreshRequestSession(parts), start: fromCode(parts) };
-}
-
-/** Starts a sign-in in the application's own words. */
-function fromCode({ config, signIn }: MethodDependencies) {
+/** Starts a sign-in with options that code of the application gives. */
+export function createGetSignInUrl({
+  config,
+  startSignIn,
+}: Pick<MethodDependencies, 'config' | 'startSignIn'>) {
   return async (
     req: IncomingMessage,
     res: ServerResponse,
     { returnTo, state, redirectUri, codeChallenge, attributes, ...options }: SignInUrlOptions,
   ): Promise<string> => {
-    const said = attributes && checkedAttributes(attributes, config.signUp);
-    return signIn(req, res, options, {
+    const checked = attributes && checkAttributes(attributes, config.signUp);
+    return startSignIn(req, res, options, {
       from: 'app',
       ...(returnTo === undefined ? {} : { returnTo }),
       ...(state === undefined ? {} : { state }),
       ...(redirectUri === undefined ? {} : { redirectUri }),
       ...(codeChallenge === undefined ? {} : { codeChallenge }),
-      ...(said === undefined ? {} : { attributes: said }),
+      ...(checked === undefined ? {} : { attributes: checked }),
     });
   };
 }

@@ -5,28 +5,28 @@ import { AuthKitError, unavailable } from '../errors.js';
 import type { Revocation } from '../session/revocation.js';
 import type { ApiResult, WorkOSClient } from '../workos/client.js';
 
-/** One place where a person is signed in. */
+/** A session of a user at WorkOS. */
 export interface ActiveSession {
   readonly id: string;
-  /** Whether it is the session of the request that asked. */
+  /** Whether it is the session of the request. */
   readonly isCurrent: boolean;
-  /** ISO 8601, as all times here. */
+  /** ISO 8601, as `expiresAt`. */
   readonly createdAt: string;
   readonly expiresAt: string;
   readonly userAgent: string | null;
   readonly ipAddress: string | null;
   readonly organizationId: string | undefined;
-  /** WorkOS's word for it, such as `password` or `sso`. */
+  /** How the user signed in, in the words of WorkOS, such as `password` or `sso`. */
   readonly authMethod: string;
-  /** Who acts in the person's name, if somebody does. */
+  /** The member of your team who impersonates the user, if any. */
   readonly impersonator: { readonly email: string; readonly reason: string | null } | undefined;
 }
 
-/** What an instance can do about sessions before their tokens run out. */
+/** What an instance can do about sessions before their tokens expire. */
 export interface Management {
   /**
-   * Where the person of this request is signed in, by WorkOS's account, the newest first. Offer to end one of these
-   * only: an id out of a form may be anybody's.
+   * The active sessions of the user of this request, as WorkOS knows them. Let users end only sessions of this list:
+   * an ID in a form can be that of another user.
    *
    * @throws {AuthKitError} `unauthenticated`, `upstream_unavailable`
    * @see https://workos.com/docs/reference/authkit/session/list
@@ -40,14 +40,14 @@ export interface Management {
    */
   listSessions: (req: IncomingMessage) => Promise<readonly ActiveSession[]>;
   /**
-   * Ends one session: here at once, in every process within half a second where there is a store, and at WorkOS.
+   * Ends one session: in this process at once, with a store in every process within half a second, and at WorkOS.
    *
    * @param sessionId `session_…`, the `sid` of its access tokens.
-   * @throws {AuthKitError} `upstream_unavailable` if WorkOS or the other processes could not be told: try again.
+   * @throws {AuthKitError} `upstream_unavailable` if WorkOS or the store is unavailable: call it again.
    */
   revokeSession: (sessionId: string) => Promise<void>;
   /**
-   * Ends every session of a person, in the same way. Who signs in again is signed in.
+   * Ends every session of a user, in the same way. The user can sign in again.
    *
    * @param userId `user_…`
    * @throws {AuthKitError} `upstream_unavailable`
@@ -64,43 +64,41 @@ export interface ManagementDependencies {
 
 type Users = WorkOS['userManagement'];
 
-const PAGE = 100;
+const PAGE_SIZE = 100;
 
-/** Nobody has more; a list without an end is no list. */
+/** So that a list without an end ends. */
 const MAX_PAGES = 10;
 
 export function createManagement({ workos, revocation, now, authOf }: ManagementDependencies): Management {
   const list = async (userId: string) =>
-    granted(await workos.call(({ userManagement }) => pages(userManagement, userId)), []);
+    valueOr([], await workos.call(({ userManagement }) => activeSessions(userManagement, userId)));
   const revoke = async (sessionId: string) => {
-    const isTold = await revocation.endSession(sessionId);
-    // What WorkOS will not end has ended.
-    granted(
-      await workos.call(({ userManagement }) => userManagement.revokeSession({ sessionId })),
-      undefined,
-    );
-    if (!isTold) throw untold();
+    const isShared = await revocation.endSession(sessionId);
+    // A session that WorkOS refuses to end has ended already.
+    const revoked = await workos.call(({ userManagement }) => userManagement.revokeSession({ sessionId }));
+    valueOr(undefined, revoked);
+    if (!isShared) throw notShared();
   };
   return {
     async listSessions(req) {
       const auth = await authOf(req);
       if (auth.type !== 'session')
-        throw new AuthKitError('unauthenticated', 'nobody is signed in with a session');
+        throw new AuthKitError('unauthenticated', 'the request has no session of authkit()');
       const { sessionId, user } = auth;
-      const sessions = (await list(user.id)).map((one) => toActive(one, sessionId));
+      const sessions = (await list(user.id)).map((session) => toActiveSession(session, sessionId));
       return sessions.filter(({ id }) => !isEnded(id, user.id, revocation));
     },
     async revokeSession(sessionId) {
       if (typeof sessionId !== 'string' || sessionId === '')
-        throw new AuthKitError('invalid_request', 'revokeSession takes the id of a session');
+        throw new AuthKitError('invalid_request', 'revokeSession(sessionId) needs the ID of a session');
       await revoke(sessionId);
     },
     async revokeUserSessions(userId) {
       if (typeof userId !== 'string' || userId === '')
-        throw new AuthKitError('invalid_request', 'revokeUser takes the id of a user');
-      const isTold = await revocation.endUser(userId, now());
+        throw new AuthKitError('invalid_request', 'revokeUserSessions(userId) needs the ID of a user');
+      const isShared = await revocation.endUser(userId, now());
       await Promise.all((await list(userId)).map(({ id }) => revoke(id)));
-      if (!isTold) throw untold();
+      if (!isShared) throw notShared();
     },
   };
 }
@@ -109,23 +107,23 @@ function isEnded(sessionId: string, userId: string, revocation: Revocation): boo
   return revocation.isEndedHere({ sessionId, userId, issuedAt: Infinity });
 }
 
-function untold(): AuthKitError {
-  return unavailable('the store could not be reached, so the other processes do not know yet');
+function notShared(): AuthKitError {
+  return unavailable('the store is unavailable, so the other processes have not been told');
 }
 
-/** What WorkOS refuses, such as an id that it does not know, is worth `otherwise`. */
-function granted<T>(answer: ApiResult<T>, otherwise: T): T {
-  if (answer.kind === 'unavailable') throw answer.error;
-  return answer.kind === 'ok' ? answer.value : otherwise;
+/** The value of a result, or `otherwise` if WorkOS refused, for example because it does not know the ID. */
+function valueOr<T>(otherwise: T, result: ApiResult<T>): T {
+  if (result.kind === 'unavailable') throw result.error;
+  return result.kind === 'ok' ? result.value : otherwise;
 }
 
-async function pages(users: Users, userId: string) {
+async function activeSessions(users: Users, userId: string) {
   type Listed = Awaited<ReturnType<Users['listSessions']>>['data'];
   const all: Listed = [];
   let after: string | undefined;
   for (let page = 0; page < MAX_PAGES; page += 1) {
     const found = await users.listSessions(userId, {
-      limit: PAGE,
+      limit: PAGE_SIZE,
       ...(after === undefined ? {} : { after }),
     });
     all.push(...found.data.filter(({ status }) => status === 'active'));
@@ -135,7 +133,10 @@ async function pages(users: Users, userId: string) {
   return all;
 }
 
-function toActive(session: Awaited<ReturnType<typeof pages>>[number], currentId: string): ActiveSession {
+function toActiveSession(
+  session: Awaited<ReturnType<typeof activeSessions>>[number],
+  currentId: string,
+): ActiveSession {
   const { id, createdAt, expiresAt, userAgent, ipAddress, organizationId, authMethod, impersonator } =
     session;
   return {

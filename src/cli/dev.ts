@@ -1,23 +1,32 @@
-import { spawn } from 'node:child_process';
+import spawn from 'cross-spawn';
 import { once } from 'node:events';
+import { constants } from 'node:os';
 import { createTestWorkOS } from '../testing/index.js';
 
+const DEFAULT_PORT = 3000;
+
+export interface DevOptions {
+  /** Port of the app, which becomes `PORT` and part of the redirect URI. */
+  port: number | undefined;
+  env: NodeJS.ProcessEnv;
+}
+
 /**
- * Runs a command on a WorkOS of this machine, which it finds in its environment as it would find the real one. Sessions
- * last as long as that WorkOS does.
+ * Runs a command against a test WorkOS, which it finds through environment variables. Sessions end with the command.
  *
  * @returns The exit status of the command.
  */
 export async function runOnTestWorkOS(
   [command = '', ...args]: readonly string[],
-  env: NodeJS.ProcessEnv,
+  { port, env }: DevOptions,
 ): Promise<number> {
-  const redirectUri = env['WORKOS_REDIRECT_URI'] || 'http://localhost:3000/callback';
+  const redirectUri = redirectUriOf(port, env);
   const workos = await createTestWorkOS({
     redirectUris: [redirectUri],
     homepage: new URL(redirectUri).origin,
   });
   const { apiKey, clientId, cookiePassword, apiHostname, apiHttps, apiPort } = workos.options;
+  console.error(announcement(workos.url, redirectUri));
   const child = spawn(command, args, {
     stdio: 'inherit',
     env: {
@@ -29,19 +38,43 @@ export async function runOnTestWorkOS(
       WORKOS_API_HOSTNAME: apiHostname,
       WORKOS_API_HTTPS: String(apiHttps),
       WORKOS_API_PORT: String(apiPort),
+      ...(port === undefined ? {} : { PORT: String(port) }),
     },
   });
-  // A terminal tells both of them; whoever stops this process alone means the command.
+  // A terminal signals both processes. Anything else that stops this process means the command.
   const stop = (signal: NodeJS.Signals) => child.kill(signal);
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {
-    const [code] = (await once(child, 'exit')) as [number | null];
-    return code ?? 1;
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+    return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
   } catch (error) {
-    console.error(`${command} could not be run: ${(error as Error).message}`);
+    console.error(`${command} could not be started: ${(error as Error).message}`);
     return 127;
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
     await workos.close();
   }
+}
+
+function redirectUriOf(port: number | undefined, env: NodeJS.ProcessEnv): string {
+  const given = env['WORKOS_REDIRECT_URI'];
+  const url =
+    given && URL.canParse(given) ? new URL(given) : new URL(`http://localhost:${DEFAULT_PORT}/callback`);
+  if (port !== undefined) url.port = String(port);
+  return url.href;
+}
+
+function announcement(workosUrl: string, redirectUri: string): string {
+  const { origin, pathname } = new URL(redirectUri);
+  const login = pathname.endsWith('/callback')
+    ? `${origin}${pathname.slice(0, -'/callback'.length)}/login`
+    : origin;
+  return `
+  Test WorkOS at ${workosUrl}, without an account or a network. Sessions end with it.
+
+  Sign in at ${login}, without a password, as
+    Ada    ada@example.com    administrator of an organization
+    Grace  grace@example.com  member of the same organization
+    Alan   alan@example.com   without an organization
+`;
 }

@@ -8,20 +8,20 @@ import { createWorkOSClient, type WorkOSClient } from '../workos/client.js';
 import { UpstreamError } from '../workos/fetch.js';
 
 export interface DoctorInput {
-  /** What the application passes to `authkit()`, beside the environment. */
+  /** Options that the application passes to `authkit()`. */
   options: AuthKitOptions;
   env: NodeJS.ProcessEnv;
   nodeVersion: string;
-  /** Folder of the application, from which it loads its packages. */
+  /** Folder of the application, from which its packages are resolved. */
   folder: string;
 }
 
-/** Looks at everything that can be wrong before the first person signs in. Calls WorkOS; changes nothing there. */
-export async function runChecks(patient: DoctorInput): Promise<Finding[]> {
-  const before = [node(patient.nodeVersion), ...packages(patient.folder)];
+/** Checks everything that can be wrong before the first user signs in. It calls WorkOS, and changes nothing there. */
+export async function runChecks(input: DoctorInput): Promise<Finding[]> {
+  const before = [checkNode(input.nodeVersion), ...checkPackages(input.folder)];
   let config;
   try {
-    config = resolveConfig(patient.options, patient.env);
+    config = resolveConfig(input.options, input.env);
   } catch (error) {
     return [...before, ...configurationProblems(error)];
   }
@@ -29,24 +29,24 @@ export async function runChecks(patient: DoctorInput): Promise<Finding[]> {
   return [
     ...before,
     finding('configuration', 'ok', 'Options and environment are complete.'),
-    ...addresses(config),
-    ...cookie(config, patient),
-    ...(await keysAndClock(config, workos)),
-    await credentials(workos),
+    ...checkAddresses(config),
+    ...checkCookie(config, input),
+    ...(await checkKeysAndClock(config, workos)),
+    await checkCredentials(workos),
   ];
 }
 
 function configurationProblems(error: unknown): Finding[] {
   if (!(error instanceof AuthKitError)) throw error;
   const problems = (error.details?.['problems'] as readonly string[] | undefined) ?? [error.message];
-  const unasked = 'WorkOS was not asked, since the configuration is not complete.';
+  const skipped = 'WorkOS was not called, because the configuration is invalid.';
   return [
     ...problems.map((problem) => finding('configuration', 'problem', problem)),
-    finding('credentials', 'skipped', unasked),
+    finding('credentials', 'skipped', skipped),
   ];
 }
 
-function addresses({ redirectUri, routes }: Config): Finding[] {
+function checkAddresses({ redirectUri, routes }: Config): Finding[] {
   const { origin, pathname } = new URL(redirectUri);
   const list = Object.entries(routes as unknown as Record<string, { public: string } | undefined>)
     .map(([name, route]) => (route ? `${name} at ${origin}${route.public}` : `no ${name}`))
@@ -57,16 +57,16 @@ function addresses({ redirectUri, routes }: Config): Finding[] {
   return [
     finding('addresses', 'ok', `Routes: ${list}. Mount with: ${mount}`),
     callback
-      ? finding('addresses', 'ok', `WorkOS has to know ${redirectUri}: dashboard, Redirects.`)
+      ? finding('addresses', 'ok', `${redirectUri} must be in the WorkOS dashboard, under Redirects.`)
       : finding(
           'addresses',
           'warning',
-          `No callback route: the application has to answer ${pathname} itself.`,
+          `There is no callback route: the application has to handle ${pathname} itself.`,
         ),
   ];
 }
 
-function cookie(
+function checkCookie(
   { redirectUri, cookie: { secure, sameSite, domain }, apiKey }: Config,
   { env }: DoctorInput,
 ): Finding[] {
@@ -74,20 +74,22 @@ function cookie(
   const isLocal = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\]|.*\.localhost)$/.test(hostname);
   const isProduction = env['NODE_ENV'] === 'production';
   const findings = [];
-  if (secure) findings.push(finding('cookie', 'ok', 'Cookies are Secure, since redirectUri is https.'));
+  if (secure) findings.push(finding('cookie', 'ok', 'Cookies are Secure, because redirectUri uses https.'));
   else if (isLocal && !isProduction)
-    findings.push(finding('cookie', 'ok', 'http on this machine: cookies are not Secure.'));
+    findings.push(
+      finding('cookie', 'ok', 'Cookies are not Secure, because redirectUri uses http on this machine.'),
+    );
   else {
-    const message = `redirectUri is http, so cookies are not Secure and anybody on the way reads them: use https for ${hostname}.`;
+    const message = `redirectUri uses http, so cookies are not Secure and can be read on the way: use https for ${hostname}.`;
     findings.push(finding('cookie', isProduction && !isLocal ? 'problem' : 'warning', message));
   }
-  findings.push(reach(domain, hostname));
+  findings.push(cookieHosts(domain, hostname));
   if (sameSite === 'none')
     findings.push(
       finding(
         'cookie',
         'warning',
-        'cookie.sameSite is "none": guard what changes state against forgery yourself.',
+        'cookie.sameSite is "none": protect routes that change state against request forgery yourself.',
       ),
     );
   if (isProduction && apiKey.startsWith('sk_test_'))
@@ -95,28 +97,28 @@ function cookie(
       finding(
         'credentials',
         'warning',
-        'NODE_ENV is production, but the API key is one of a staging environment (sk_test_).',
+        'NODE_ENV is production, but the API key is that of a staging environment (sk_test_).',
       ),
     );
   return findings;
 }
 
-/** What a circle of sign-ins is most often about: pages that the cookie does not reach. */
-function reach(domain: string | undefined, hostname: string): Finding {
+/** A redirect loop is most often caused by a page on a host that does not receive the cookie. */
+function cookieHosts(domain: string | undefined, hostname: string): Finding {
   const message =
     domain === undefined
-      ? `Sessions are of ${hostname} alone: pages at other hosts, sub-domains included, need cookie.domain.`
-      : `Sessions are of ${domain} and all its sub-domains.`;
+      ? `Only ${hostname} receives the session cookie: pages on other hosts, subdomains included, need cookie.domain.`
+      : `${domain} and all its subdomains receive the session cookie.`;
   return finding('cookie', 'ok', message);
 }
 
-/** What one look found. */
+/** The result of one check. */
 export interface Finding {
   readonly check:
     'node' | 'packages' | 'configuration' | 'addresses' | 'cookie' | 'keys' | 'clock' | 'credentials';
-  /** `problem`: it will not work. `warning`: it works, but look at it. */
+  /** `problem` means that sign-ins will fail, `warning` that something should be looked at. */
   readonly status: 'ok' | 'warning' | 'problem' | 'skipped';
-  /** A sentence, with the fix if there is something to fix. Nothing secret. */
+  /** A sentence, which says what to do if there is something to do. It contains no secret. */
   readonly message: string;
 }
 
@@ -124,14 +126,13 @@ export function finding(check: Finding['check'], status: Finding['status'], mess
   return { check, status, message };
 }
 
-export function node(nodeVersion: string): Finding {
+function checkNode(nodeVersion: string): Finding {
   return isAtLeast(nodeVersion, 20, 19)
     ? finding('node', 'ok', `Node ${nodeVersion}.`)
     : finding('node', 'problem', `Node ${nodeVersion} is too old: use 20.19 or later.`);
 }
 
-/** @param folder Of the application, from which it loads its packages. */
-export function packages(folder: string): Finding[] {
+function checkPackages(folder: string): Finding[] {
   const sdk = versionOf('@workos-inc/node', folder);
   const express = versionOf('express', folder);
   const findings = [];
@@ -143,18 +144,22 @@ export function packages(folder: string): Finding[] {
     findings.push(finding('packages', 'problem', `@workos-inc/node ${sdk} is too old: use 10.14 or later.`));
   } else if (isAtLeast(sdk, 12, 0)) {
     findings.push(
-      finding('packages', 'warning', `@workos-inc/node ${sdk} is newer than what was tested: 10 and 11.`),
+      finding(
+        'packages',
+        'warning',
+        `@workos-inc/node ${sdk} is newer than the versions that were tested, 10 and 11.`,
+      ),
     );
   } else findings.push(finding('packages', 'ok', `@workos-inc/node ${sdk}.`));
   if (express === undefined)
-    findings.push(finding('packages', 'ok', 'No Express: Connect or node:http, then.'));
+    findings.push(finding('packages', 'ok', 'Express is not installed; Connect and node:http work too.'));
   else if (!isAtLeast(express, 4, 20))
     findings.push(finding('packages', 'problem', `Express ${express} is too old: use 4.20 or later.`));
   else findings.push(finding('packages', 'ok', `Express ${express}.`));
   return findings;
 }
 
-/** By looking, not by loading: a package may keep its package.json out of its exports. */
+/** Reads package.json from the file system, because a package may not export it. */
 function versionOf(name: string, folder: string): string | undefined {
   const folders = createRequire(join(folder, 'index.js')).resolve.paths(name) ?? [];
   const file = folders.map((path) => join(path, name, 'package.json')).find(existsSync);
@@ -168,12 +173,13 @@ function isAtLeast(version: string, major: number, minor: number): boolean {
   return has > major || (has === major && with_ >= minor);
 }
 
-/** Clocks may differ by this much before a session is judged wrongly, in seconds. */
+/** A smaller difference between the clocks has no effect. Seconds. */
 const TOLERABLE_SKEW = 5;
 
+/** With a larger difference, tokens are refused. Seconds. */
 const DANGEROUS_SKEW = 30;
 
-export async function keysAndClock({ now, api }: Config, workos: WorkOSClient): Promise<Finding[]> {
+async function checkKeysAndClock({ now, api }: Config, workos: WorkOSClient): Promise<Finding[]> {
   try {
     const response = await workos.fetchKeysResponse();
     const { keys = [] } = (await response.json()) as { keys?: unknown[] };
@@ -183,42 +189,41 @@ export async function keysAndClock({ now, api }: Config, workos: WorkOSClient): 
         ? finding(
             'keys',
             'ok',
-            `${api.origin} is reachable, and has ${length === 1 ? 'a key' : `${length} keys`}.`,
+            `${api.origin} is reachable, and has ${length === 1 ? '1 key' : `${length} keys`}.`,
           )
         : finding('keys', 'problem', `${api.origin} has no keys for this client: check WORKOS_CLIENT_ID.`),
-      ...clock(now(), Date.parse(response.headers.get('date') ?? '')),
+      ...checkClock(now(), Date.parse(response.headers.get('date') ?? '')),
     ];
   } catch (error) {
-    const { status, message } = UpstreamError.from(error) ?? { status: undefined, message: 'no answer' };
+    const { status, message } = UpstreamError.from(error) ?? { status: undefined, message: 'no response' };
     const fix = status === 404 ? 'check WORKOS_CLIENT_ID' : 'check the network, and apiHostname if it is set';
-    return [finding('keys', 'problem', `The keys of ${api.origin} could not be had, ${message}: ${fix}.`)];
+    return [
+      finding('keys', 'problem', `The keys of ${api.origin} could not be fetched, ${message}: ${fix}.`),
+    ];
   }
 }
 
-function clock(here: number, there: number): Finding[] {
+function checkClock(here: number, there: number): Finding[] {
   if (Number.isNaN(there)) return [];
   const skew = Math.round((here - there) / 1000);
   const size = Math.abs(skew);
-  if (size <= TOLERABLE_SKEW) return [finding('clock', 'ok', 'The clock agrees with that of WorkOS.')];
+  if (size <= TOLERABLE_SKEW)
+    return [finding('clock', 'ok', 'The clock of this machine agrees with that of WorkOS.')];
   const side = skew > 0 ? 'ahead of' : 'behind';
-  const message = `The clock is ${size} s ${side} that of WorkOS: set it by NTP, or tokens are judged wrongly.`;
+  const message = `The clock of this machine is ${size} s ${side} that of WorkOS: synchronize it with NTP, or valid tokens are refused.`;
   return [finding('clock', size > DANGEROUS_SKEW ? 'problem' : 'warning', message)];
 }
 
-/** A refresh token that cannot exist: who is refused for that, and not for the key, has the right key. */
-export async function credentials(workos: WorkOSClient): Promise<Finding> {
-  const answer = await workos.refresh('authkit-express-doctor', undefined);
-  if (answer.kind !== 'unavailable')
+/** Sends a refresh token that cannot exist. If WorkOS refuses the token, and not the API key, the key is right. */
+async function checkCredentials(workos: WorkOSClient): Promise<Finding> {
+  const result = await workos.refresh('authkit-express-doctor', undefined);
+  if (result.kind !== 'unavailable')
     return finding('credentials', 'ok', 'WorkOS accepts the API key and the client id.');
-  const reply = UpstreamError.from(answer.error.cause);
+  const reply = UpstreamError.from(result.error.cause);
   const status = reply?.status;
   if (status === 401 || status === 403 || status === 404) {
-    const message = `WorkOS answers ${status}: the API key and the client id are not of one environment, or one is wrong.`;
+    const message = `WorkOS answers ${status}: the API key and the client id belong to different environments, or one of them is wrong.`;
     return finding('credentials', 'problem', message);
   }
-  return finding(
-    'credentials',
-    'warning',
-    `Whether the API key is right could not be told: ${answer.error.message}.`,
-  );
+  return finding('credentials', 'warning', `The API key could not be checked: ${result.error.message}.`);
 }

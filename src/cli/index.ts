@@ -1,84 +1,200 @@
 #!/usr/bin/env node
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { parseArgs, parseEnv } from 'node:util';
-import type { AuthKitOptions } from '../config/options.js';
+import { suggestionFor } from '../config/suggestions.js';
+import { postgresSchema } from '../stores/postgres.js';
 import { runOnTestWorkOS } from './dev.js';
-import { type Finding, runChecks } from './doctor.js';
+import { type Finding, finding, runChecks } from './doctor.js';
+import { createCookiePassword, initialize } from './init.js';
+import { CHILD_COMMAND, checkModule, runInChild } from './load-options.js';
 
-const USAGE = `Usage:
-  authkit-express doctor [MODULE] [--env-file FILE] [--json]
-      Says what is wrong with the configuration, and what to do. MODULE is a file that exports
-      what the application passes to authkit(), as \`options\` or as its default; without it, the
-      environment alone counts. Exits with 1 if there is a problem.
-  authkit-express dev COMMAND …
-      Runs a command on a WorkOS of this machine, in which Ada, Grace and Alan can sign in: no
-      account, no network. WORKOS_REDIRECT_URI is http://localhost:3000/callback if it is not set.
-  authkit-express secret
-      Prints a good WORKOS_COOKIE_PASSWORD.
-`;
+const HELP = {
+  init: `authkit-express init [--env-file FILE] [--port PORT]
+      Writes the variables that are missing to FILE (.env if it is not given), with a new cookie
+      password. With a client id and an API key, it also registers the redirect URI with WorkOS.`,
+  doctor: `authkit-express doctor [MODULE] [--env-file FILE] [--json]
+      Checks the configuration and explains what is wrong. MODULE is a file that exports as
+      \`options\` what the app passes to authkit(). Without it, only the environment is checked.
+      The exit status is 1 if there is a problem.`,
+  dev: `authkit-express dev [--port PORT] COMMAND [ARGUMENT …]
+      Runs a command against a test WorkOS on this machine, in which Ada, Grace and Alan can sign
+      in, without an account or a network. PORT is the port of the app, which it gets as the
+      variable PORT; the redirect URI is http://localhost:3000/callback if it is not set.`,
+  secret: `authkit-express secret
+      Prints a new cookie password.`,
+  'postgres-schema': `authkit-express postgres-schema [TABLE]
+      Prints the SQL that creates the table of postgresStore().`,
+} as const;
 
-const SIGNS: Readonly<Record<Finding['status'], string>> = {
+type Command = keyof typeof HELP;
+
+const COMMANDS = Object.keys(HELP) as Command[];
+
+const USAGE = `Usage:\n${COMMANDS.map((name) => `  ${HELP[name]}\n`).join('')}  authkit-express --version\n`;
+
+const LABELS: Readonly<Record<Finding['status'], string>> = {
   ok: 'ok      ',
   warning: 'warning ',
   problem: 'PROBLEM ',
   skipped: 'skipped ',
 };
 
-process.exitCode = await run(process.argv.slice(2));
+/** A mistake in the command line, with what to write instead. */
+class UsageError extends Error {}
 
-/** @returns The exit status: 0 fine, 1 a problem was found, 2 called wrongly. */
-async function run(args: string[]): Promise<number> {
-  if (args[0] === 'dev' && args.length > 1) return runOnTestWorkOS(args.slice(1), process.env);
-  const { command, module, json, envFile } = parse(args);
-  if (command === 'secret') return print(`${randomBytes(32).toString('base64')}\n`, 0);
-  if (command === 'help') return print(USAGE, 0);
-  if (command !== 'doctor') return print(USAGE, 2);
-  const findings = await runChecks({
-    options: module === undefined ? {} : await optionsOf(module),
-    env: envFile === undefined ? process.env : { ...parseEnv(readFileSync(envFile, 'utf8')), ...process.env },
-    nodeVersion: process.versions.node,
-    folder: process.cwd(),
-  });
-  const isFine = findings.every(({ status }) => status !== 'problem');
-  return print(
-    json ? `${JSON.stringify({ ok: isFine, findings }, null, 2)}\n` : report(findings),
-    isFine ? 0 : 1,
-  );
-}
-
-function parse(args: string[]) {
+/** @returns The exit status: 0 for success, 1 if a problem was found, 2 for a mistake in the command line. */
+async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   try {
-    const { values, positionals } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        json: { type: 'boolean', default: false },
-        'env-file': { type: 'string' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    });
-    const [command, module] = values.help ? ['help'] : positionals;
-    return { command, module, json: values.json, envFile: values['env-file'] };
-  } catch {
-    return { command: undefined, module: undefined, json: false, envFile: undefined };
+    return await run(args, env);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    console.error(`${error.message}\n\n${USAGE}`);
+    return 2;
   }
 }
 
-async function optionsOf(file: string): Promise<AuthKitOptions> {
-  const module = (await import(pathToFileURL(resolve(file)).href)) as Record<string, unknown>;
-  return module['options'] ?? module['default'] ?? {};
+async function run([command, ...rest]: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  if (command === CHILD_COMMAND) {
+    await runInChild(rest[0] ?? '', { env, ...machine() });
+    return 0;
+  }
+  if (command === undefined) throw new UsageError('a command is missing');
+  if (command === '--help' || command === '-h' || command === 'help') return print(USAGE);
+  if (command === '--version' || command === '-v') return print(`${version()}\n`);
+  if (command.startsWith('-'))
+    throw new UsageError(`unknown flag "${command}": ${suggestionFor(command, ['--help', '--version'])}`);
+  if (!isCommand(command))
+    throw new UsageError(`unknown command "${command}": ${suggestionFor(command, COMMANDS)}`);
+  const first = rest[0];
+  if (first === '--help' || first === '-h') return print(`Usage:\n  ${HELP[command]}\n`);
+  return RUN[command](rest, env);
+}
+
+const RUN: Readonly<Record<Command, (args: string[], env: NodeJS.ProcessEnv) => number | Promise<number>>> = {
+  async init(args, env) {
+    const { values } = parse(args, ['env-file', 'port'], 0);
+    const said = await initialize({
+      file: values['env-file'] ?? '.env',
+      env,
+      port: portOf(values.port) ?? 3000,
+    });
+    return print(`${said.join('\n')}\n`);
+  },
+  async doctor(args, env) {
+    const { values, positionals, isJson } = parse(args, ['env-file', 'json'], 1);
+    const findings = await findingsOf(positionals[0], values['env-file'], env);
+    const isFine = findings.every(({ status }) => status !== 'problem');
+    print(isJson ? `${JSON.stringify({ ok: isFine, findings }, null, 2)}\n` : report(findings));
+    return isFine ? 0 : 1;
+  },
+  dev(args, env) {
+    // Everything after the command belongs to it.
+    const flags = args[0]?.startsWith('--port') ? (args[0] === '--port' ? 2 : 1) : 0;
+    const { values } = parse(args.slice(0, flags), ['port'], 0);
+    const command = args.slice(args[flags] === '--' ? flags + 1 : flags);
+    if (command[0]?.startsWith('-')) parse(command.slice(0, 1), ['port'], 0);
+    if (command.length === 0)
+      throw new UsageError('dev needs a command, such as: authkit-express dev node app.mjs');
+    return runOnTestWorkOS(command, { port: portOf(values.port), env });
+  },
+  secret(args) {
+    parse(args, [], 0);
+    return print(`${createCookiePassword()}\n`);
+  },
+  'postgres-schema'(args) {
+    const { positionals } = parse(args, [], 1);
+    try {
+      return print(postgresSchema(positionals[0]));
+    } catch (error) {
+      throw new UsageError((error as Error).message);
+    }
+  },
+};
+
+async function findingsOf(
+  module: string | undefined,
+  envFile: string | undefined,
+  env: NodeJS.ProcessEnv,
+): Promise<Finding[]> {
+  let all = env;
+  try {
+    // As with `node --env-file`, the environment takes precedence.
+    if (envFile !== undefined) all = { ...parseEnv(readFileSync(envFile, 'utf8')), ...env };
+  } catch (error) {
+    return [
+      finding('configuration', 'problem', `The env file could not be read: ${(error as Error).message}.`),
+    ];
+  }
+  if (module === undefined) return runChecks({ options: {}, env: all, ...machine() });
+  return checkModule(fileURLToPath(import.meta.url), module, all);
+}
+
+function machine() {
+  return { nodeVersion: process.versions.node, folder: process.cwd() };
+}
+
+function isCommand(name: string): name is Command {
+  return (COMMANDS as string[]).includes(name);
+}
+
+type Flag = 'env-file' | 'port' | 'json';
+
+/** Parses the arguments of one command, and names what is wrong with them. */
+function parse(args: readonly string[], flags: readonly Flag[], maxPositionals: number) {
+  const { tokens } = parseArgs({ args: [...args], strict: false, allowPositionals: true, tokens: true });
+  for (const token of tokens) {
+    if (token.kind === 'option' && !(flags as readonly string[]).includes(token.name)) {
+      const known = [...flags, 'help'].map((name) => `--${name}`);
+      throw new UsageError(`unknown flag "${token.rawName}": ${suggestionFor(token.rawName, known)}`);
+    }
+  }
+  const option = {
+    'env-file': { type: 'string' },
+    port: { type: 'string' },
+    json: { type: 'boolean' },
+  } as const;
+  try {
+    const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: option });
+    const extra = positionals[maxPositionals];
+    if (extra !== undefined) throw new UsageError(`unexpected argument "${extra}"`);
+    return { values, positionals, isJson: values.json === true };
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function portOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65_535) throw new UsageError('--port must be a port number, from 1 to 65535');
+  return port;
+}
+
+function version(): string {
+  const require = createRequire(import.meta.url);
+  // From the bundle in dist/, or from src/cli/.
+  for (const path of ['../package.json', '../../package.json']) {
+    try {
+      return (require(path) as { version: string }).version;
+    } catch {
+      continue;
+    }
+  }
+  return 'unknown';
 }
 
 function report(findings: readonly Finding[]): string {
-  const count = (status: Finding['status']) => findings.filter((finding) => finding.status === status).length;
-  const lines = findings.map(({ status, message }) => `  ${SIGNS[status]} ${message}\n`);
+  const count = (status: Finding['status']) => findings.filter((found) => found.status === status).length;
+  const lines = findings.map(({ status, message }) => `  ${LABELS[status]} ${message}\n`);
   return `${lines.join('')}\n${count('problem')} problem(s), ${count('warning')} warning(s)\n`;
 }
 
-function print(text: string, status: number): number {
-  (status === 2 ? process.stderr : process.stdout).write(text);
-  return status;
+function print(text: string): number {
+  process.stdout.write(text);
+  return 0;
 }
+
+process.exitCode = await main(process.argv.slice(2), process.env);

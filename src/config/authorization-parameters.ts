@@ -3,18 +3,19 @@ import { single } from '../http/request.js';
 import type { SignInOptions } from './options.js';
 import { AUTHKIT, providerNamed } from './providers.js';
 import type { SSOSignInOptions } from './sso-options.js';
+import { type Advice, SIGN_IN_ADVICE, SSO_SIGN_IN_ADVICE, suggestionFor } from './suggestions.js';
 
-/** How one option of a sign-in is read, checked and sent. */
+/** How one option of a sign-in is read from a query, checked, and written to the authorization URL. */
 export interface Parameter {
   /** The name in WorkOS's authorization URL. */
   readonly wire: string;
-  /** Further names in a query, beside the option's own and `wire`. */
+  /** Further names in a query, besides the name of the option and `wire`. */
   readonly names?: readonly string[];
-  /** Reads one value of a query; `undefined` if it is malformed. Without it, the option is for code alone. */
+  /** Reads a value from a query; `undefined` if it is malformed. Without it, only code can set the option. */
   readonly parse?: (text: string) => unknown;
-  /** Whether a value has the form that WorkOS takes. */
+  /** Whether WorkOS accepts the form of a value. */
   readonly valid: (value: unknown) => boolean;
-  /** What is sent; default the value, or each item of a list, under `wire`. */
+  /** What is sent. Default: the value, or each item of a list, under `wire`. */
   readonly write?: (value: unknown) => readonly (readonly [name: string, value: string])[];
 }
 
@@ -24,42 +25,47 @@ interface Problem {
   readonly text: string;
 }
 
-/** Everything that can be asked of one of WorkOS's authorization endpoints. */
+/** All parameters of one of WorkOS's authorization endpoints. */
 export interface ParameterSet<Options extends object> {
   /** Options that a query may carry. */
   readonly names: readonly string[];
   /** What is wrong with options from code, one sentence each. */
   problemsOf: (options: object) => string[];
   /**
-   * Reads options out of a query, in camelCase or WorkOS's snake_case.
+   * Reads options from a query, in camelCase or WorkOS's snake_case.
    *
-   * @param pinned What the application fixed: dropped from the query before anything looks at it.
-   * @param taken Names of the options that the query may carry; others are ignored.
-   * @throws {AuthKitError} `invalid_request` or `invalid_provider`; nothing of the query is in the message.
+   * @param pinned Options that the application has set, which the query cannot override.
+   * @param taken Names of the options that the query may set; others are ignored.
+   * @throws {AuthKitError} `invalid_request` or `invalid_provider`. The message contains nothing from the query.
    */
   parse: (params: URLSearchParams, pinned: Options, taken: ReadonlySet<string>) => Options;
-  /** Pinned options win; the result is free of conflicts. */
-  withPinned: (asked: Options, pinned: Options) => Options;
+  /** Adds the pinned options, which take precedence. The result has no conflicts. */
+  withPinned: (requested: Options, pinned: Options) => Options;
   /** The query of the authorization URL. */
   query: (options: Options, protocol: Readonly<Record<string, string>>) => URLSearchParams;
 }
 
 /**
- * @param rows In the order in which they are sent. The compiler keeps them complete.
- * @param conflictsOf Which options exclude each other.
- * @param defaults What is sent unless an option says otherwise.
+ * @param rows The options in the order in which they are sent. The compiler checks that they are complete.
+ * @param conflictsOf Says which options exclude each other.
+ * @param advice For option names that are written by mistake.
+ * @param defaults Parameters that are sent unless an option changes them.
  */
 export function parameterSet<Options extends object>(
   rows: Readonly<Record<keyof Options & string, Parameter>>,
   conflictsOf: (options: Options) => string[],
+  advice: Advice,
   defaults: (options: Options) => Readonly<Record<string, string>> = () => ({}),
 ): ParameterSet<Options> {
   const all = Object.entries<Parameter>(rows);
+  const known = Object.keys(rows);
   const problemsOf = (options: Values): Problem[] => {
     const unknown = Object.keys(options).filter((name) => !Object.hasOwn(rows, name));
     const malformed = all.filter(([name, { valid }]) => options[name] !== undefined && !valid(options[name]));
     return [
-      ...unknown.map((name) => ({ text: `unknown sign-in option "${name.slice(0, 64)}"` })),
+      ...unknown.map((name) => ({
+        text: `unknown sign-in option ${JSON.stringify(name.slice(0, 64))}: ${suggestionFor(name, known, advice)}`,
+      })),
       ...malformed.map(([name]) => ({ name, text: `${name} is malformed` })),
       ...conflictsOf(options as Options).map((text) => ({ text })),
     ];
@@ -72,8 +78,8 @@ export function parameterSet<Options extends object>(
         all.filter(([name]) => taken.has(name) && (pinned as Values)[name] === undefined),
         params,
       ) as Options,
-    withPinned(asked, pinned) {
-      const options = { ...asked, ...pinned };
+    withPinned(requested, pinned) {
+      const options = { ...requested, ...pinned };
       const [problem] = problemsOf(options as Values);
       if (problem) throw refusal(problem);
       return options;
@@ -89,14 +95,14 @@ export function parameterSet<Options extends object>(
 type Values = Readonly<Record<string, unknown>>;
 
 function parse(rows: readonly [string, Parameter][], params: URLSearchParams): Values {
-  const asked: Record<string, unknown> = {};
+  const requested: Record<string, unknown> = {};
   for (const [name, { wire, names = [], parse: read, valid }] of rows) {
     const value = read && single(params, name, wire, ...names);
     if (value === undefined) continue;
-    asked[name] = read?.(value);
-    if (!valid(asked[name])) throw refusal({ name, text: `${name} is malformed` });
+    requested[name] = read?.(value);
+    if (!valid(requested[name])) throw refusal({ name, text: `${name} is malformed` });
   }
-  return asked;
+  return requested;
 }
 
 function write(params: URLSearchParams, { wire, write: pairs }: Parameter, value: unknown): void {
@@ -111,7 +117,7 @@ function refusal({ name, text }: Problem): AuthKitError {
   return new AuthKitError(name === 'provider' ? 'invalid_provider' : 'invalid_request', text);
 }
 
-/** Forms that the parameters of both authorization endpoints have. */
+/** An id of WorkOS. */
 const ID = /^[\w-]{1,128}$/;
 
 const ONE_LINE = /^[^\u0000-\u001f\u007f]{1,320}$/;
@@ -138,7 +144,7 @@ export const loginHint = textParameter('login_hint', ONE_LINE);
 
 export const domainHint = textParameter('domain_hint', /^[A-Za-z0-9.-]{1,253}$/);
 
-/** By WorkOS's name or the short one; sent in WorkOS's. */
+/** Accepted by WorkOS's name or the short one, and sent by WorkOS's. */
 export const provider: Parameter = {
   wire: 'provider',
   parse: providerNamed,
@@ -153,7 +159,7 @@ export const providerScopes: Parameter = {
     Array.isArray(value) && value.length > 0 && value.length <= MAX_ITEMS && value.every(matching(SCOPE)),
 };
 
-/** For code alone: they go to the provider as they are. Sent as WorkOS's SDK sends them, `provider_query_params[hd]`. */
+/** From code only, since the provider gets them unchanged. Sent like in WorkOS's SDK: `provider_query_params[hd]`. */
 export const providerQueryParams: Parameter = {
   wire: 'provider_query_params',
   valid: (value) =>
@@ -175,7 +181,7 @@ function isScalar(value: unknown): boolean {
 const DIGITS = /^\d{1,9}$/;
 
 /**
- * Everything that `/user_management/authorize` can be asked.
+ * All parameters of `/user_management/authorize`.
  *
  * @see https://workos.com/docs/reference/authkit/authentication/get-authorization-url
  */
@@ -198,10 +204,11 @@ export const authKitParameters = parameterSet<SignInOptions>(
     providerQueryParams: providerQueryParams,
   },
   conflictsOf,
+  SIGN_IN_ADVICE,
   ({ connectionId }) => (connectionId === undefined ? { provider: AUTHKIT } : {}),
 );
 
-/** WorkOS takes exactly one selector; AuthKit is the one that an organization accompanies. */
+/** WorkOS accepts exactly one of provider and connection. An organization goes with AuthKit. */
 function conflictsOf({ connectionId, provider, organizationId, screenHint }: SignInOptions): string[] {
   const conflicts = [];
   const isAuthKit = provider === undefined || providerNamed(provider) === AUTHKIT;
@@ -214,7 +221,7 @@ function conflictsOf({ connectionId, provider, organizationId, screenHint }: Sig
 }
 
 /**
- * Everything that `/sso/authorize` can be asked.
+ * All parameters of `/sso/authorize`.
  *
  * @see https://workos.com/docs/reference/sso/get-authorization-url
  */
@@ -231,13 +238,14 @@ export const ssoParameters = parameterSet<SSOSignInOptions>(
     providerQueryParams: providerQueryParams,
   },
   ssoConflictsOf,
+  SSO_SIGN_IN_ADVICE,
 );
 
 function isAuthKit(value: unknown): boolean {
   return providerNamed(String(value)) === AUTHKIT;
 }
 
-/** Exactly one selector; which one is missing is only known when a sign-in starts. */
+/** WorkOS accepts exactly one of them. That there is one is checked when a sign-in starts. */
 function ssoConflictsOf({ organization, connection, provider, domain }: SSOSignInOptions): string[] {
   const selectors = [organization, connection, provider, domain].filter((value) => value !== undefined);
   return selectors.length > 1 ? ['organization, connection, provider and domain exclude each other'] : [];

@@ -1,8 +1,9 @@
 import type { CookieConfig } from '../http/cookies.js';
 import { number } from './credentials.js';
 import { isRecord, type Problems, variable } from './problems.js';
+import { COOKIE_ADVICE } from './suggestions.js';
 
-/** 400 days: browsers keep no cookie longer (RFC 6265bis section 5.5). */
+/** 400 days, the longest that browsers keep a cookie (RFC 6265bis section 5.5). In seconds. */
 const LONGEST = 34_560_000;
 
 /** RFC 6265 section 4.1.1, `token`. */
@@ -12,7 +13,7 @@ const DOMAIN = /^(?!-)[a-z\d-]{1,63}(?:\.(?!-)[a-z\d-]{1,63})+$/i;
 
 const KEYS = { name: true, domain: true, sameSite: true, maxAge: true } as const;
 
-/** Refuses what a browser would drop without a word. */
+/** Reads and checks the cookie options. It refuses a cookie that browsers would silently discard. */
 export function cookie(
   value: unknown,
   env: NodeJS.ProcessEnv,
@@ -23,7 +24,7 @@ export function cookie(
   const given = value ?? {};
   if (!isRecord(given)) problems.add('cookie must be an object: { name, domain, sameSite, maxAge }');
   const options = isRecord(given) ? given : {};
-  problems.unknownKeys('cookie option', options, KEYS);
+  problems.unknownKeys('cookie option', options, KEYS, COOKIE_ADVICE);
   const sameSite =
     variable(env, 'WORKOS_COOKIE_SAMESITE') ?? variable(env, 'WORKOS_COOKIE_SAME_SITE') ?? 'lax';
   const config = {

@@ -1,56 +1,145 @@
-import { isRecord, type Problems, variable } from './problems.js';
+import { createHash } from 'node:crypto';
+import { isLoopback, refuseInsecureHttp } from './insecure-http.js';
+import { isRecord, type Problems, variable, withoutQuotes } from './problems.js';
 
 const MIN_BYTES = 32;
 
 const MIN_CHARACTERS = 10;
 
-/** What goes into a header is visible ASCII; the rest would fail there, long after the start. */
+/** Visible ASCII, since the value goes into a header. Anything else would fail at the first call, after the start. */
 const WORD = /^[\u0021-\u007e]+$/;
 
-/** An address may have a name in any script. */
-export const ADDRESS = /^[^\u0000-\u0020\u007f]+$/;
+/** A URL may have a host name in any script. */
+const ADDRESS = /^[^\u0000-\u0020\u007f]+$/;
 
-/**
- * A value that there is no default for. What came from the environment is named as such.
- *
- * @param form What it is made of.
- */
-export function required(
-  option: string,
+interface Value {
+  /** Empty if there is a problem. */
+  readonly text: string;
+  /** The option or the environment variable that the value is from. */
+  readonly source: string;
+}
+
+type RequiredOption = 'clientId' | 'apiKey' | 'redirectUri';
+
+/** `WORKOS_CLIENT_ID` for `clientId`. */
+function variableOf(option: string): string {
+  return `WORKOS_${option.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/** Reads an option that has no default. */
+function readRequired(
+  option: RequiredOption,
   value: unknown,
   env: NodeJS.ProcessEnv,
   problems: Problems,
-  form = WORD,
-): string {
-  const name = `WORKOS_${option.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+): Value {
+  const name = variableOf(option);
+  const source = value === undefined || value === null ? name : option;
   const found = value ?? variable(env, name);
-  if (typeof found === 'string' && form.test(found)) return found;
-  problems.add(
-    found === undefined
-      ? `${option} is missing: pass it, or set ${name}`
-      : `${option} must be a string without spaces or invisible characters`,
-  );
-  return '';
+  const form = option === 'redirectUri' ? ADDRESS : WORD;
+  if (found === undefined) {
+    problems.add(`${option} is missing: pass it, or set ${name}${similarVariable(name, env)}`);
+  } else if (typeof found !== 'string') {
+    problems.add(`${source} must be a string`);
+  } else {
+    const text = withoutQuotes(source, found, problems);
+    if (form.test(text)) return { text, source };
+    problems.add(`${source} must be a string without spaces or invisible characters`);
+  }
+  return { text: '', source };
 }
 
-/** Passwords of the cookie seals: the first seals, all of them open. */
-export function passwords(value: unknown, env: NodeJS.ProcessEnv, problems: Problems): [string, ...string[]] {
-  const list = [value ?? variable(env, 'WORKOS_COOKIE_PASSWORD') ?? []].flat();
+/** Names a variable that was probably meant, such as `NEXT_PUBLIC_WORKOS_REDIRECT_URI` or `WORKOS_CLIENTID`. */
+function similarVariable(name: string, env: NodeJS.ProcessEnv): string {
+  const plain = (text: string) => text.toUpperCase().replace(/[^A-Z\d]/g, '');
+  const wanted = plain(name);
+  const similar = Object.keys(env).find(
+    (key) => key !== name && plain(key).endsWith(wanted) && variable(env, key) !== undefined,
+  );
+  return similar === undefined ? '' : ` (${similar} is set, but it is not read)`;
+}
+
+export function readRedirectUri(value: unknown, env: NodeJS.ProcessEnv, problems: Problems): string {
+  return readRequired('redirectUri', value, env, problems).text;
+}
+
+const COPY = 'copy it from the WorkOS dashboard, under API Keys';
+
+/** What follows the prefix in documentation and in templates. The check is narrow, since real keys are random. */
+const PLACEHOLDER =
+  /^(?:x{3,}|\.{3,}|…|\*{3,}|<.*>|\[.*\]|\{.*\}|your[-_ ].*|my[-_ ].*|example(?:[-_].*)?|placeholder|change[-_ ]?me|replace[-_ ]?me|todo|(?:0?123456789\d*)|abc123)$/i;
+
+/**
+ * Reads the client id and the API key, and finds placeholders and exchanged values by their prefixes, without a call
+ * to WorkOS.
+ */
+export function readCredentials(
+  given: { clientId: unknown; apiKey: unknown },
+  env: NodeJS.ProcessEnv,
+  problems: Problems,
+): { clientId: string; apiKey: string } {
+  const clientId = readRequired('clientId', given.clientId, env, problems);
+  const apiKey = readRequired('apiKey', given.apiKey, env, problems);
+  if (clientId.text.startsWith('sk_') && apiKey.text.startsWith('client_')) {
+    problems.add('clientId and apiKey are exchanged: client ids begin with client_, and API keys with sk_');
+  } else {
+    // Client ids of older WorkOS environments begin with project_.
+    checkPrefix(clientId, ['client_', 'project_'], problems);
+    checkPrefix(apiKey, ['sk_'], problems);
+  }
+  return { clientId: clientId.text, apiKey: apiKey.text };
+}
+
+function checkPrefix(
+  { text, source }: Value,
+  prefixes: readonly [string, ...string[]],
+  problems: Problems,
+): void {
+  if (text === '') return;
+  const prefix = prefixes.find((candidate) => text.startsWith(candidate));
+  const rest = text.slice(prefix?.length ?? 0).replace(/^(?:live|test)_/, '');
+  if (rest === '' || PLACEHOLDER.test(rest)) problems.add(`${source} is still a placeholder: ${COPY}`);
+  else if (prefix === undefined) problems.add(`${source} must begin with ${prefixes[0]}: ${COPY}`);
+}
+
+const MAKE_ONE = 'Create one with: npx authkit-express secret';
+
+/** SHA-256 of the password that the test WorkOS of `authkit-express/testing` uses, which everyone can read there. */
+const TEST_PASSWORD = '72e70cd29c41b9d1244da41f71845a99c20051184ddb97c6d99fec8379ee363a';
+
+/**
+ * Reads the passwords that sessions are sealed with: the first one seals, and all of them open.
+ *
+ * @param api The test WorkOS runs on this machine, so its password is accepted together with such an address only.
+ */
+export function readCookiePasswords(
+  value: unknown,
+  env: NodeJS.ProcessEnv,
+  api: Api,
+  problems: Problems,
+): [string, ...string[]] {
+  const given = [value ?? variable(env, 'WORKOS_COOKIE_PASSWORD') ?? []].flat() as unknown[];
+  const name = value === undefined ? 'WORKOS_COOKIE_PASSWORD' : 'cookiePassword';
+  const list = given.map((password) =>
+    typeof password === 'string' ? withoutQuotes(name, password, problems) : password,
+  );
   for (const [index, password] of list.entries()) {
-    const weakness = weaknessOf(password);
-    if (weakness)
-      problems.add(`cookiePassword ${index + 1} ${weakness}. Make one with: npx authkit-express secret`);
+    const weakness = weaknessOf(password, api);
+    const which = list.length === 1 ? 'cookiePassword' : `cookiePassword ${index + 1}`;
+    if (weakness) problems.add(`${which} ${weakness}. ${MAKE_ONE}`);
   }
   if (list.length === 0) {
-    problems.add(
-      'cookiePassword is missing: pass it, or set WORKOS_COOKIE_PASSWORD. Make one with: npx authkit-express secret',
-    );
+    const similar = similarVariable('WORKOS_COOKIE_PASSWORD', env);
+    problems.add(`cookiePassword is missing: pass it, or set WORKOS_COOKIE_PASSWORD${similar}. ${MAKE_ONE}`);
   }
   return list as [string, ...string[]];
 }
 
-/** iron stretches a password by one round only, so the password has to be hard to guess by itself. */
-function weaknessOf(password: unknown): string | undefined {
+const PASSWORD_PLACEHOLDER =
+  /^<.*>$|^your[-_ ]|at[-_ ]least[-_ ]32|32[-_ ]char|change[-_ ]?me|replace[-_ ]?me/i;
+
+/** iron-webcrypto derives the key with a single iteration, so the password itself has to be hard to guess. */
+function weaknessOf(password: unknown, api: Api): string | undefined {
   if (typeof password !== 'string') return 'must be a string';
   if (Buffer.byteLength(password) < MIN_BYTES || password.length < MIN_BYTES) {
     return `has fewer than ${MIN_BYTES} characters`;
@@ -58,10 +147,14 @@ function weaknessOf(password: unknown): string | undefined {
   if (new Set(password).size < MIN_CHARACTERS) return `has fewer than ${MIN_CHARACTERS} different characters`;
   // A string is a shorter one repeated if it occurs inside itself, doubled, before its own length.
   if ((password + password).indexOf(password, 1) < password.length) return 'is a shorter string repeated';
+  if (PASSWORD_PLACEHOLDER.test(password)) return 'is still a placeholder';
+  if (!isLoopback(api.hostname) && createHash('sha256').update(password).digest('hex') === TEST_PASSWORD) {
+    return 'is that of the test WorkOS, which is public';
+  }
   return undefined;
 }
 
-/** Where WorkOS's API is, and which issuers its tokens may name. */
+/** Address of the WorkOS API. */
 export interface Api {
   readonly hostname: string;
   readonly https: boolean;
@@ -77,55 +170,69 @@ interface ApiOptions {
   workos?: unknown;
 }
 
-export function api(options: ApiOptions, env: NodeJS.ProcessEnv, problems: Problems): Api {
-  const lent = lentBase(options.workos, problems);
+export function readApi(
+  options: ApiOptions,
+  env: NodeJS.ProcessEnv,
+  isHttpAllowed: boolean,
+  problems: Problems,
+): Api {
+  const base = baseUrlOf(options.workos, problems);
   const hostname =
-    options.apiHostname ?? variable(env, 'WORKOS_API_HOSTNAME') ?? lent?.hostname ?? 'api.workos.com';
-  const lentHttps = lent ? lent.protocol === 'https:' : true;
-  const https = options.apiHttps ?? flag(variable(env, 'WORKOS_API_HTTPS')) ?? lentHttps;
-  const port = options.apiPort ?? number(variable(env, 'WORKOS_API_PORT')) ?? number(lent?.port);
+    options.apiHostname ?? variable(env, 'WORKOS_API_HOSTNAME') ?? base?.hostname ?? 'api.workos.com';
+  const isBaseHttps = base ? base.protocol === 'https:' : true;
+  const https = options.apiHttps ?? flag(variable(env, 'WORKOS_API_HTTPS')) ?? isBaseHttps;
+  const port = options.apiPort ?? number(variable(env, 'WORKOS_API_PORT')) ?? number(base?.port);
   if (typeof https !== 'boolean') problems.add('apiHttps must be true or false');
   const isPort = typeof port === 'number' && Number.isInteger(port) && port > 0 && port < 65_536;
-  if (port !== undefined && !isPort) problems.add('apiPort must be a port number');
-  // Where a check failed, the default stands in: nobody will read it, and the other checks go on.
+  if (port !== undefined && !isPort) problems.add('apiPort must be a port number, from 1 to 65535');
+  // Defaults stand in for what is invalid, so that the other checks can go on; the configuration is refused anyway.
   const found = {
     hostname: typeof hostname === 'string' ? hostname : '',
     https: https !== false,
     port: isPort ? port : undefined,
   };
   const origin = originOf(found);
-  if (origin === undefined) problems.add('apiHostname must be a host name, such as "api.workos.com"');
+  if (origin === undefined) {
+    problems.add('apiHostname must be a host name without scheme, port and path, such as "api.workos.com"');
+  } else if (!found.https) {
+    const sends = 'the API key and tokens';
+    const { hostname: host } = new URL(origin);
+    refuseInsecureHttp({ option: 'apiHttps: false', sends, hostname: host }, isHttpAllowed, problems);
+  }
   return Object.freeze({ ...found, origin: origin ?? 'https://api.workos.com' });
 }
 
-/** In the one form that tokens name it in: lower case, and no port that the scheme implies. */
+/** The origin as the `iss` claim has it: lower case, and without the default port. */
 function originOf({ hostname, https, port }: Omit<Api, 'origin'>): string | undefined {
   if (!/^(?:[\w.-]+|\[[\da-f:.]+\])$/i.test(hostname)) return undefined;
   const address = `${https ? 'https' : 'http'}://${hostname}${port === undefined ? '' : `:${port}`}`;
   return URL.canParse(address) ? new URL(address).origin : undefined;
 }
 
-function lentBase(workos: unknown, problems: Problems): URL | undefined {
+/** The base URL of a `WorkOS` client that the application passes. */
+function baseUrlOf(workos: unknown, problems: Problems): URL | undefined {
   if (workos === undefined) return undefined;
   const base = isRecord(workos) ? workos['baseURL'] : undefined;
   if (typeof base === 'string' && URL.canParse(base)) return new URL(base);
-  problems.add('workos must be a WorkOS of @workos-inc/node');
+  problems.add('workos must be a WorkOS client of @workos-inc/node, such as new WorkOS(apiKey)');
   return undefined;
 }
 
 function flag(value: string | undefined): unknown {
   if (value === undefined) return undefined;
-  return { true: true, '1': true, false: false, '0': false }[value.toLowerCase()] ?? value;
+  const lower = value.toLowerCase();
+  if (lower === 'true' || lower === '1') return true;
+  return lower === 'false' || lower === '0' ? false : value;
 }
 
-/** A number as the environment has it. What is not one stays as it is, for the check to refuse. */
+/** A number from the environment. Any other text is returned as it is, so that the check of the option refuses it. */
 export function number(value: string | undefined): unknown {
   if (value === undefined || value === '') return undefined;
   return /^\d{1,12}$/.test(value) ? Number(value) : value;
 }
 
-/** The forms in which WorkOS is known to mint `iss`: the API origin, with or without a slash, and per client. */
-export function issuers(
+/** Accepted `iss` claims. WorkOS is known to use the API origin, with or without a slash, and one for each client. */
+export function readIssuers(
   value: unknown,
   env: NodeJS.ProcessEnv,
   { origin }: Api,

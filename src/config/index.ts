@@ -4,13 +4,25 @@ import { type ReturnToRules, safeReturnTo } from '../http/return-to.js';
 import { type Store, STORE_METHODS } from '../stores/index.js';
 import { authKitParameters, type ParameterSet } from './authorization-parameters.js';
 import { cookie } from './cookie.js';
-import { ADDRESS, type Api, api, issuers, passwords, required } from './credentials.js';
-import { type LoginRules, loginRules, pinned, type SignUpRules, signUpRules } from './login.js';
+import {
+  type Api,
+  readApi,
+  readCookiePasswords,
+  readCredentials,
+  readIssuers,
+  readRedirectUri,
+} from './credentials.js';
+import { readAllowInsecureHttp } from './insecure-http.js';
+import { type LoginRules, readLoginRules, readSignIn, readSignUpRules, type SignUpRules } from './login.js';
 import type { AuthKitOptions, LoadUser, SignInOptions } from './options.js';
-import { isRecord, Problems, variable } from './problems.js';
+import { isRecord, ownProperties, Problems, variable } from './problems.js';
 import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
+import { AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
 
-/** How long a request waits for what it may not need, in milliseconds: a second, or less where calls are short. */
+/**
+ * How long a request waits for something that it can do without, such as the state of a session on a route without a
+ * guard. Milliseconds.
+ */
 export function softTimeoutOf({ timeout }: Pick<Config, 'timeout'>): number {
   return Math.min(1000, timeout / 5);
 }
@@ -20,31 +32,37 @@ type Hooks = Pick<
   'onSuccess' | 'onError' | 'onSessionRefreshSuccess' | 'onSessionRefreshError'
 >;
 
-/** {@link AuthKitOptions} and the environment, complete and checked. */
+/** Options of `authkit()` and the environment, checked and with defaults. */
 export interface AuthKitConfig extends Config {
   readonly signIn: SignInOptions;
   readonly signUp: SignUpRules;
   readonly storage: StoreConfig;
-  /** Of remembered sessions; 0 for none. */
+  /** Size of the cache of verified sessions in bytes; 0 turns it off. */
   readonly memoryBytes: number;
+  /** `WORKOS_WEBHOOK_SECRET` */
+  readonly webhookSecret: string | undefined;
   readonly hooks: Readonly<Hooks>;
 }
 
-/** Every option's name; the compiler keeps it complete. */
+/** The name of every option; the compiler checks that it is complete. */
 const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   clientId: true,
   apiKey: true,
   redirectUri: true,
+  allowInsecureHttp: true,
   cookiePassword: true,
   cookie: true,
   apiHostname: true,
   apiHttps: true,
   apiPort: true,
   issuer: true,
+  audience: true,
   workos: true,
+  fetch: true,
   timeout: true,
   routes: true,
   returnTo: true,
+  postLogoutReturnTo: true,
   returnToOrigins: true,
   trustedOrigins: true,
   signIn: true,
@@ -78,199 +96,283 @@ const DEFAULTS: InstanceDefaults<SignInOptions> = {
   parameters: authKitParameters,
 };
 
-const MEMORY_BYTES = 32 * 1_048_576;
+const MEMORY_BYTES = 16 * 1_048_576;
 
-/** Less would forget each session before its next request. */
+/** With less, most sessions are evicted before their next request. */
 const LEAST_BYTES = 1_048_576;
 
 /**
- * Turns options and environment into a {@link AuthKitConfig}.
+ * Reads and checks the options of `authkit()` and the environment.
  *
  * @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message.
  */
-export function resolveConfig(options: AuthKitOptions, env: NodeJS.ProcessEnv): AuthKitConfig {
-  assertOptions('authkit', options);
+export function resolveConfig(given: AuthKitOptions, env: NodeJS.ProcessEnv): AuthKitConfig {
+  assertOptions('authkit', given);
+  const options = ownProperties(given);
   const problems = new Problems();
-  problems.unknownKeys('option', options, OPTIONS);
+  problems.unknownKeys('option', options, OPTIONS, AUTHKIT_ADVICE);
   const { onSuccess, onError, onSessionRefreshSuccess, onSessionRefreshError } = options;
-  const own = { onSuccess, onSessionRefreshSuccess, onSessionRefreshError };
-  hooks(own, problems);
+  const hooks = { onSuccess, onSessionRefreshSuccess, onSessionRefreshError };
+  checkFunctions(hooks, problems);
   const config: AuthKitConfig = {
-    ...common(options, env, DEFAULTS, problems),
-    signUp: signUpRules(options.signUp, problems),
-    storage: storage(options.store, options.session, problems),
-    memoryBytes: memoryBytes(options.sessionMemory, problems),
-    hooks: Object.freeze({ ...own, onError }) as Hooks,
+    ...resolveCommon(options, env, DEFAULTS, problems),
+    signUp: readSignUpRules(options.signUp, problems),
+    storage: readStorage(options.store, options.session, problems),
+    memoryBytes: readMemoryBytes(options.sessionMemory, problems),
+    webhookSecret: variable(env, 'WORKOS_WEBHOOK_SECRET'),
+    hooks: Object.freeze({ ...hooks, onError }) as Hooks,
   };
-  throwAll(problems.list);
+  throwProblems(problems.list, isNothingSet(options, env));
   return Object.freeze(config);
 }
 
-function memoryBytes(value: unknown, problems: Problems): number {
+function readMemoryBytes(value: unknown, problems: Problems): number {
+  if (value === undefined) return MEMORY_BYTES;
   if (value === false) return 0;
-  const { maxBytes = MEMORY_BYTES, ...others } = isRecord(value) ? value : {};
-  const isUsable = typeof maxBytes === 'number' && Number.isSafeInteger(maxBytes) && maxBytes >= LEAST_BYTES;
-  if (isUsable && Object.keys(others).length === 0 && (value === undefined || isRecord(value)))
-    return maxBytes;
-  problems.add(`sessionMemory must be false or { maxBytes }, a whole number of at least ${LEAST_BYTES}`);
+  if (isRecord(value)) {
+    const own = ownProperties(value);
+    problems.unknownKeys('sessionMemory option', own, { maxBytes: true }, SESSION_MEMORY_ADVICE);
+    const { maxBytes = MEMORY_BYTES } = own;
+    if (typeof maxBytes === 'number' && Number.isSafeInteger(maxBytes) && maxBytes >= LEAST_BYTES)
+      return maxBytes;
+  }
+  problems.add(
+    `sessionMemory must be false or { maxBytes }, where maxBytes is a whole number of at least ${LEAST_BYTES}`,
+  );
   return 0;
 }
 
-/** What every defaults has: options and environment, complete and checked. Nothing else reads either. */
+/** Configuration that `authkit()` and `sso()` have in common. Nothing else reads options or the environment. */
 export interface Config {
   readonly clientId: string;
   readonly apiKey: string;
   readonly redirectUri: string;
-  /** The first seals, all of them open. */
+  /** The first password seals cookies, and all of them open cookies. */
   readonly cookiePasswords: readonly [string, ...string[]];
   readonly cookie: CookieConfig;
   readonly api: Api;
   readonly issuers: readonly string[];
-  /** Milliseconds. */
+  /** Accepted `aud` of access tokens of sessions. */
+  readonly audience: readonly string[];
+  /** Replaces the global `fetch`, if it is set. */
+  readonly fetch: typeof globalThis.fetch | undefined;
+  /** Of one call to WorkOS, in milliseconds. */
   readonly timeout: number;
   readonly routes: Routes;
-  /** Default of `returnTo`, already safe. */
+  /** Where a sign-in leads that names no `returnTo`. It has been checked. */
   readonly returnTo: string;
+  /** Where to go after a sign-out, already safe. */
+  readonly postLogoutReturnTo: string | undefined;
   readonly returnToRules: ReturnToRules;
-  /** Other origins that may act with the session cookie. */
+  /** Origins besides that of `redirectUri` whose pages may act with the user's session cookie. */
   readonly trustedOrigins: readonly string[];
   readonly loadUser: LoadUser | undefined;
   readonly login: LoginRules;
   readonly signIn: object;
   readonly hooks: Readonly<Pick<AuthKitOptions, 'onError'>>;
   readonly serverTiming: boolean;
-  /** Milliseconds since the epoch. */
+  /** The clock: milliseconds since the epoch. */
   readonly now: () => number;
 }
 
-/** In what one defaults differs from another before any option is read. */
+/** In what `authkit()` and `sso()` differ before any option is read. */
 export interface InstanceDefaults<SignIn extends object> {
   readonly routes: RouteDefaults;
   readonly cookieName: (env: NodeJS.ProcessEnv) => string;
   readonly parameters: ParameterSet<SignIn>;
 }
 
-/** Options that every defaults takes. */
+/** Options that both `authkit()` and `sso()` take. */
 type CommonOptions = Omit<AuthKitOptions, 'signIn' | 'onSuccess'> & { signIn?: object };
 
-export function common<SignIn extends object>(
+export function resolveCommon<SignIn extends object>(
   options: CommonOptions,
   env: NodeJS.ProcessEnv,
   defaults: InstanceDefaults<SignIn>,
   problems: Problems,
 ): Config & { readonly signIn: SignIn } {
-  const lent = options.workos;
-  const origin = api(options, env, problems);
-  const clientId = required('clientId', options.clientId ?? lent?.clientId, env, problems);
-  const redirect = parseRedirectUri(
-    required('redirectUri', options.redirectUri, env, problems, ADDRESS),
+  const { workos } = options;
+  const isHttpAllowed = readAllowInsecureHttp(options.allowInsecureHttp, problems);
+  const api = readApi(options, env, isHttpAllowed, problems);
+  const { clientId, apiKey } = readCredentials(
+    { clientId: options.clientId ?? workos?.clientId, apiKey: options.apiKey ?? workos?.key },
+    env,
     problems,
   );
+  const redirectUri = readRedirectUri(options.redirectUri, env, problems);
+  const redirect = parseRedirectUri(redirectUri, isHttpAllowed, problems);
   const routes = parseRoutes(options.routes, defaults.routes, redirect, problems);
-  const rules = returnToRules(options.returnToOrigins, redirect, routes, problems);
-  hooks({ onError: options.onError, loadUser: options.loadUser, now: options.now }, problems);
+  const rules = readReturnToRules(options.returnToOrigins, redirect, routes, problems);
+  const cookieOptions = isRecord(options.cookie) ? ownProperties(options.cookie) : options.cookie;
+  const { onError, loadUser, now, fetch } = options;
+  checkFunctions({ onError, loadUser, now, fetch }, problems);
   return {
     clientId,
-    apiKey: required('apiKey', options.apiKey ?? lent?.key, env, problems),
+    apiKey,
     redirectUri: redirect.href,
-    cookiePasswords: passwords(options.cookiePassword, env, problems),
-    cookie: cookie(options.cookie, env, defaults.cookieName(env), redirect, problems),
-    api: origin,
-    issuers: issuers(options.issuer, env, origin, clientId, problems),
-    timeout: timeout(options.timeout, problems),
+    cookiePasswords: readCookiePasswords(options.cookiePassword, env, api, problems),
+    cookie: cookie(cookieOptions, env, defaults.cookieName(env), redirect, problems),
+    api,
+    issuers: readIssuers(options.issuer, env, api, clientId, problems),
+    audience: readAudience(options.audience, clientId, problems),
+    fetch: fetch ?? fetchOf(workos),
+    timeout: readTimeout(options.timeout, problems),
     routes,
-    returnTo: defaultReturnTo(options.returnTo, rules, problems),
+    returnTo: readReturnTo(options.returnTo, rules, problems),
+    postLogoutReturnTo: readPostLogoutReturnTo(options.postLogoutReturnTo, rules, problems),
     returnToRules: rules,
-    trustedOrigins: origins('trustedOrigins', options.trustedOrigins, problems),
-    loadUser: options.loadUser,
-    login: loginRules(options, defaults.parameters.names, problems),
-    signIn: pinned(options.signIn, defaults.parameters, problems),
-    hooks: Object.freeze(options.onError ? { onError: options.onError } : {}),
-    serverTiming: serverTiming(options.serverTiming, problems),
-    now: options.now ?? Date.now,
+    trustedOrigins: readOrigins('trustedOrigins', options.trustedOrigins, problems),
+    loadUser,
+    login: readLoginRules(options, defaults.parameters.names, isHttpAllowed, problems),
+    signIn: readSignIn(options.signIn, defaults.parameters, problems),
+    hooks: Object.freeze(onError ? { onError } : {}),
+    serverTiming: readServerTiming(options.serverTiming, problems),
+    now: now ?? Date.now,
   };
 }
 
-/** @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message. */
-export function throwAll(problems: readonly string[]): void {
+/**
+ * @param isUnconfigured Whether the application has set nothing at all.
+ * @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message.
+ */
+export function throwProblems(problems: readonly string[], isUnconfigured = false): void {
   if (problems.length === 0) return;
   const list = problems.map((problem) => `\n  - ${problem}`).join('');
-  throw new AuthKitError('config_invalid', `authkit-express is not configured:${list}`, {
-    details: { problems },
-  });
+  const title = isUnconfigured ? 'is not configured' : 'is misconfigured';
+  throw new AuthKitError('config_invalid', `authkit-express ${title}:${list}`, { details: { problems } });
+}
+
+const REQUIRED_VARIABLES = [
+  'WORKOS_CLIENT_ID',
+  'WORKOS_API_KEY',
+  'WORKOS_REDIRECT_URI',
+  'WORKOS_COOKIE_PASSWORD',
+];
+
+export function isNothingSet(options: object, env: NodeJS.ProcessEnv): boolean {
+  return (
+    Object.values(options).every((value) => value === undefined) &&
+    REQUIRED_VARIABLES.every((name) => variable(env, name) === undefined)
+  );
 }
 
 export function assertOptions(name: string, options: unknown): void {
-  if (!isRecord(options)) throwAll([`${name}() takes an object of options`]);
+  if (isRecord(options) && typeof options['then'] === 'function')
+    throwProblems([`${name}() was called with a promise: await the options first`]);
+  if (!isRecord(options)) throwProblems([`${name}() takes an object of options`]);
 }
 
-export function hooks(given: Readonly<Record<string, unknown>>, problems: Problems): void {
-  for (const [name, hook] of Object.entries(given)) {
-    if (hook !== undefined && typeof hook !== 'function') problems.add(`${name} must be a function`);
+export function checkFunctions(given: Readonly<Record<string, unknown>>, problems: Problems): void {
+  for (const [name, value] of Object.entries(given)) {
+    if (value !== undefined && typeof value !== 'function') problems.add(`${name} must be a function`);
   }
 }
 
-function timeout(value: unknown, problems: Problems): number {
+const MAX_TIMEOUT = 60_000;
+
+/** WorkOS never answers this fast from another machine, so a smaller number is meant in seconds. Milliseconds. */
+const LEAST_TIMEOUT = 50;
+
+function readTimeout(value: unknown, problems: Problems): number {
   if (value === undefined) return 5000;
-  if (!Number.isSafeInteger(value) || Number(value) < 1 || Number(value) > 60_000) {
-    problems.add('timeout must be a whole number of milliseconds, from 1 to 60000');
+  if (!Number.isSafeInteger(value) || Number(value) < 1 || Number(value) > MAX_TIMEOUT) {
+    problems.add(`timeout must be a whole number of milliseconds, from ${LEAST_TIMEOUT} to ${MAX_TIMEOUT}`);
+  } else if (Number(value) < LEAST_TIMEOUT) {
+    const seconds = Number(value);
+    problems.add(
+      `timeout is in milliseconds: write ${seconds * 1000} for ${seconds} ${seconds === 1 ? 'second' : 'seconds'}`,
+    );
   }
   return value as number;
 }
 
-function serverTiming(value: unknown, problems: Problems): boolean {
+/** The `fetchFn` of a WorkOS client of the app. */
+function fetchOf(workos: unknown): Config['fetch'] {
+  const given = isRecord(workos) && isRecord(workos['options']) ? workos['options']['fetchFn'] : undefined;
+  return typeof given === 'function' ? (given as Config['fetch']) : undefined;
+}
+
+function readAudience(value: unknown, clientId: string, problems: Problems): readonly string[] {
+  const list = [value ?? clientId].flat();
+  if (list.length === 0 || !list.every((name) => typeof name === 'string' && name !== ''))
+    problems.add('audience must be a string or a list of strings');
+  return Object.freeze(list as string[]);
+}
+
+function readServerTiming(value: unknown, problems: Problems): boolean {
   if (value !== undefined && typeof value !== 'boolean') problems.add('serverTiming must be true or false');
   return value === true;
 }
 
-function origins(name: string, value: unknown, problems: Problems): readonly string[] {
-  const isOrigin = (origin: unknown) =>
-    typeof origin === 'string' &&
-    URL.canParse(origin) &&
-    new URL(origin).origin === origin &&
-    origin !== 'null';
-  if (value === undefined || value === null) return [];
-  if (Array.isArray(value) && value.every(isOrigin)) return Object.freeze([...(value as string[])]);
+function readOrigins(name: string, value: unknown, problems: Problems): readonly string[] {
+  const origins = value ?? [];
+  if (Array.isArray(origins) && origins.every(isOrigin)) return Object.freeze([...origins]);
   problems.add(`${name} must be a list of origins, such as ["https://admin.example.com"]`);
-  return [];
+  return Object.freeze([]);
 }
 
-function returnToRules(value: unknown, redirect: URL, routes: Routes, problems: Problems): ReturnToRules {
-  const allowed = origins('returnToOrigins', value, problems);
+/** An origin as browsers send it (RFC 6454 section 6.2): scheme, host and a port that is not the default. */
+function isOrigin(value: unknown): value is string {
+  return (
+    typeof value === 'string' &&
+    value !== 'null' &&
+    !value.includes('*') &&
+    URL.canParse(value) &&
+    new URL(value).origin === value
+  );
+}
+
+function readReturnToRules(value: unknown, redirect: URL, routes: Routes, problems: Problems): ReturnToRules {
   const routed = Object.values(routes as unknown as Record<string, Routes['login']>)
     .filter((route) => route !== undefined)
     .flatMap((route) => [route.public, route.mounted]);
-  // Mounted at the root, the router answers below the prefix of the redirect URI and without it.
-  const login = routes.login ? [`${routes.login.public}/`, `${routes.login.mounted}/`] : [];
+  // An application's own callback route counts too, since its query holds a code.
+  const callback = routes.callback ? [] : [redirect.pathname];
+  // A router that is mounted at the root also responds below the prefix of the redirect URI. Below the login route are
+  // sign-ins (`/login/google`), and below the connect route links to accounts (`/connect/github`).
+  const below = [routes.login, routes.connect].flatMap((route) =>
+    route ? [`${route.public}/`, `${route.mounted}/`] : [],
+  );
   return Object.freeze({
     origin: redirect.origin,
-    origins: allowed,
-    // The callback too where the application keeps its own route: its query holds a code. `/login/google` is a sign-in.
-    ownPaths: [...new Set([...routed, redirect.pathname, ...login])],
+    origins: readOrigins('returnToOrigins', value, problems),
+    ownPaths: [...new Set([...routed, ...callback, ...below])],
   });
 }
 
-function defaultReturnTo(value: unknown, rules: ReturnToRules, problems: Problems): string {
+function readReturnTo(value: unknown, rules: ReturnToRules, problems: Problems): string {
   const safe = safeReturnTo(value ?? '/', rules);
   if (safe === undefined)
     problems.add('returnTo must be a path of this application or a URL of a listed origin');
   return safe ?? '/';
 }
 
-/** Where processes meet, and where sessions are kept. */
+function readPostLogoutReturnTo(
+  value: unknown,
+  rules: ReturnToRules,
+  problems: Problems,
+): string | undefined {
+  const safe = value === undefined ? undefined : safeReturnTo(value, rules);
+  if (value !== undefined && safe === undefined)
+    problems.add('postLogoutReturnTo must be a path of this application or a URL of a listed origin');
+  return safe;
+}
+
+/** What processes share, and where sessions are kept. */
 export interface StoreConfig {
   readonly store: Store | undefined;
   readonly mode: 'cookie' | 'store';
 }
 
-export function storage(store: unknown, session: unknown, problems: Problems): StoreConfig {
+export function readStorage(store: unknown, session: unknown, problems: Problems): StoreConfig {
   const missing = isRecord(store)
     ? Object.keys(STORE_METHODS).filter((name) => typeof store[name] !== 'function')
     : [];
   if (store !== undefined && (!isRecord(store) || missing.length > 0)) {
     const what = missing.length > 0 ? ` (it has no ${missing.join(', ')})` : '';
     problems.add(
-      `store is no store${what}: wrap a Redis client in redisStore(), a session store in expressStore()`,
+      `store is not a store${what}: wrap a Redis client in redisStore(), a PostgreSQL pool in postgresStore(), and a ` +
+        'session store in expressStore()',
     );
   }
   if (session !== undefined && session !== 'cookie' && session !== 'store') {

@@ -1,13 +1,15 @@
 import type { ParameterSet } from './authorization-parameters.js';
+import { isLoopback } from './insecure-http.js';
 import type { AuthKitOptions } from './options.js';
-import { isRecord, type Problems } from './problems.js';
+import { isRecord, ownProperties, type Problems } from './problems.js';
 import { AUTHKIT, providerNamed, PROVIDERS } from './providers.js';
+import { SIGN_UP_ADVICE, suggestionFor } from './suggestions.js';
 
-/** What links and clients may ask of the login route. */
+/** What a link to the login route may ask for. */
 export interface LoginRules {
   /** Names of the query parameters that are read; others are ignored. */
   readonly params: ReadonlySet<string>;
-  /** Providers that a link may name, in WorkOS's names. */
+  /** Providers that a link may name, by WorkOS's names. */
   readonly providers: ReadonlySet<string>;
   /** Exact URLs that codes for `POST /token` may be sent to. */
   readonly clientRedirectUris: readonly string[];
@@ -17,45 +19,57 @@ export interface SignUpRules {
   readonly roles: readonly string[];
   readonly defaultRole: string | undefined;
   readonly save: boolean;
+  /** Keys of `metadata` that are saved from a link. */
+  readonly metadata: readonly string[];
 }
 
-/** What guards themselves put into a link to the login route. */
+/** Parameters that guards add to the URL of the login route, so they cannot be turned off. */
 const ALWAYS = ['returnTo', 'maxAge'] as const;
 
-const OWN = ['returnTo', 'state', 'codeChallenge', 'displayName', 'locale', 'metadata', 'role'] as const;
+/** Parameters that WorkOS does not get: this package handles them itself. */
+const LOCAL = ['returnTo', 'state', 'codeChallenge', 'displayName', 'locale', 'metadata', 'role'] as const;
 
-const SCHEME = /^([a-z][a-z\d+.-]*):/i;
-
-/** Schemes in which a URL is a program or a local file. */
-const NO_CLIENT = /^(?:javascript|data|vbscript|file|blob|about|ftp|ws|wss)$/i;
-
+/** A slug of a role. */
 const SLUG = /^[\w-]{1,64}$/;
 
-/** Sign-in options that are pinned for an instance. */
-export function pinned<Options extends object>(
+/** Sign-in options that are set for every sign-in of an instance. */
+export function readSignIn<Options extends object>(
   value: unknown,
   parameters: ParameterSet<Options>,
   problems: Problems,
 ): Options {
   if (value === undefined) return {} as Options;
-  if (!isRecord(value)) problems.add('signIn must be an object of sign-in options');
-  else for (const problem of parameters.problemsOf(value)) problems.add(`signIn: ${problem}`);
-  return Object.freeze({ ...(value as Options) });
+  if (!isRecord(value)) {
+    problems.add('signIn must be an object of sign-in options');
+    return {} as Options;
+  }
+  const options = ownProperties(value);
+  for (const problem of parameters.problemsOf(options)) problems.add(`signIn: ${problem}`);
+  return Object.freeze({ ...(options as Options) });
 }
 
 type LoginOptions = Pick<AuthKitOptions, 'loginParams' | 'providers' | 'clientRedirectUris'>;
 
-export function loginRules(options: LoginOptions, names: readonly string[], problems: Problems): LoginRules {
-  const known = [...new Set<string>([...names, ...OWN])];
-  const params = texts('loginParams', options.loginParams, known, problems);
-  for (const name of params)
-    if (!known.includes(name)) problems.add(`loginParams: unknown parameter; there are ${known.join(', ')}`);
-  const providers = texts('providers', options.providers, PROVIDERS, problems).map(providerNamed);
+export function readLoginRules(
+  options: LoginOptions,
+  names: readonly string[],
+  isHttpAllowed: boolean,
+  problems: Problems,
+): LoginRules {
+  const known = [...new Set<string>([...names, ...LOCAL])];
+  const params = readStrings('loginParams', options.loginParams, known, problems);
+  for (const name of params) {
+    const shown = JSON.stringify(name.slice(0, 64));
+    if (!known.includes(name))
+      problems.add(`loginParams: unknown parameter ${shown}: ${suggestionFor(name, known)}`);
+  }
+  const providers = readStrings('providers', options.providers, PROVIDERS, problems).map(providerNamed);
   if (providers.includes(undefined))
     problems.add('providers must be names of providers, such as "google" or "GoogleOAuth"');
-  const uris = texts('clientRedirectUris', options.clientRedirectUris, [], problems);
-  if (!uris.every(isClientUri)) {
-    problems.add('clientRedirectUris must be absolute URLs without a fragment, such as "myapp://callback"');
+  const uris = readStrings('clientRedirectUris', options.clientRedirectUris, [], problems);
+  for (const uri of uris) {
+    const problem = clientUriProblem(uri, isHttpAllowed);
+    if (problem) problems.add(`clientRedirectUris: ${JSON.stringify(uri.slice(0, 128))} ${problem}`);
   }
   return Object.freeze({
     params: new Set([...params, ...ALWAYS]),
@@ -64,29 +78,59 @@ export function loginRules(options: LoginOptions, names: readonly string[], prob
   });
 }
 
-/** RFC 8252 section 7.1 for custom schemes; what runs in a browser is none. */
-function isClientUri(uri: string): boolean {
-  const [, scheme = ''] = SCHEME.exec(uri) ?? [];
-  return (
-    scheme !== '' && !NO_CLIENT.test(scheme) && !/[\u0000-\u0020\u007f#\\]/.test(uri) && URL.canParse(uri)
-  );
+const SCHEME = /^([a-z][a-z\d+.-]*):/i;
+
+/** A reversed domain name, `com.example.app` (RFC 8252 section 7.1). */
+const REVERSED_DOMAIN = /^[a-z][a-z\d+-]*(?:\.[a-z\d+-]+)+$/;
+
+/**
+ * What is wrong with a redirect URI of a native or single-page client, which receives authorization codes.
+ *
+ * Any app can register a custom scheme. One that is a reversed domain name is at least not claimed by accident
+ * (RFC 8252 section 7.1), and this excludes `intent:`, `mailto:`, `javascript:` and everything else that browsers and
+ * systems handle themselves. On http, only this machine is accepted (RFC 8252 section 7.3).
+ */
+function clientUriProblem(uri: string, isHttpAllowed: boolean): string | undefined {
+  const scheme = SCHEME.exec(uri)?.[1]?.toLowerCase();
+  if (scheme === undefined || /[\u0000-\u0020\u007f#\\]/.test(uri) || !URL.canParse(uri)) {
+    return 'must be an absolute URL without a fragment, such as "com.example.app:/callback"';
+  }
+  const { hostname, username, password } = new URL(uri);
+  if (scheme === 'https' || scheme === 'http') {
+    if (username !== '' || password !== '') return 'must not contain a user name or a password';
+    if (scheme === 'https' || isHttpAllowed || isLoopback(hostname)) return undefined;
+    return `uses http, which sends codes unencrypted to ${hostname}: use https, or set allowInsecureHttp: true if that network is private`;
+  }
+  if (REVERSED_DOMAIN.test(scheme)) return undefined;
+  return 'must be https, http on this machine, or a scheme that is a reversed domain name, such as "com.example.app:/callback"';
 }
 
-export function signUpRules(value: unknown, problems: Problems): SignUpRules {
+export function readSignUpRules(value: unknown, problems: Problems): SignUpRules {
   const given = value ?? {};
-  if (!isRecord(given)) problems.add('signUp must be an object: { roles, defaultRole, save }');
-  const options = isRecord(given) ? given : {};
-  problems.unknownKeys('signUp option', options, { roles: true, defaultRole: true, save: true });
-  const roles = texts('signUp.roles', options['roles'], [], problems);
+  if (!isRecord(given)) problems.add('signUp must be an object: { roles, defaultRole, save, metadata }');
+  const options = isRecord(given) ? ownProperties(given) : {};
+  problems.unknownKeys(
+    'signUp option',
+    options,
+    { roles: true, defaultRole: true, save: true, metadata: true },
+    SIGN_UP_ADVICE,
+  );
+  const roles = readStrings('signUp.roles', options['roles'], [], problems);
+  const metadata = readStrings('signUp.metadata', options['metadata'], [], problems);
   const { defaultRole, save = false } = options;
   if (!roles.every((role) => SLUG.test(role))) problems.add('signUp.roles must be slugs of roles');
   if (defaultRole !== undefined && !roles.includes(defaultRole as string))
     problems.add('signUp.defaultRole must be one of signUp.roles');
   if (typeof save !== 'boolean') problems.add('signUp.save must be true or false');
-  return Object.freeze({ roles, defaultRole: defaultRole as string | undefined, save: save === true });
+  return Object.freeze({
+    roles,
+    defaultRole: defaultRole as string | undefined,
+    save: save === true,
+    metadata: Object.freeze([...metadata]),
+  });
 }
 
-function texts(
+function readStrings(
   name: string,
   value: unknown,
   fallback: readonly string[],

@@ -1,10 +1,11 @@
 import type { Impersonator, OauthTokens, User, WorkOS } from '@workos-inc/node';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthKitError } from '../errors.js';
+import type { RouteName } from '../http/error-response.js';
 import type { Next } from '../http/middleware.js';
 import type { Store } from '../stores/index.js';
 
-/** What a sign-in can ask of AuthKit: the parameters of WorkOS's authorization URL, in the SDK's names. */
+/** Parameters of WorkOS's authorization URL, by the names of the WorkOS SDK. */
 export interface SignInOptions {
   /** Organization to sign in to, `org_…`. */
   organizationId?: string;
@@ -16,38 +17,38 @@ export interface SignInOptions {
   loginHint?: string;
   /** Domain to fill in at Microsoft OAuth or a Google SAML connection. */
   domainHint?: string;
-  /** Screen of AuthKit to land on. Only with `provider: 'authkit'`. */
+  /** Screen that AuthKit shows first. Only with `provider: 'authkit'`. */
   screenHint?: 'sign-in' | 'sign-up';
   prompt?: 'login' | 'consent' | 'none' | 'select_account';
   /** Token of a WorkOS invitation to accept. */
   invitationToken?: string;
-  /** Longest time since the person last authenticated, in seconds (OpenID Connect `max_age`). */
+  /** Longest time since the user last authenticated, in seconds (OpenID Connect `max_age`). */
   maxAge?: number;
-  /** Further OAuth scopes to ask of the provider. */
+  /** Further OAuth scopes to request from the provider. */
   providerScopes?: readonly string[];
-  /** Parameters for the provider as they are, such as `{ hd: 'example.com' }`. From code only. */
+  /** Parameters that are passed to the provider unchanged, such as `{ hd: 'example.com' }`. From code only. */
   providerQueryParams?: Readonly<Record<string, string | number | boolean>>;
 }
 
-/** What somebody says of themselves as they sign up; `onSuccess` gets it, and `signUp.save` keeps it at WorkOS. */
+/** Attributes that a user signs up with. `onSuccess` receives them, and `signUp.save` saves them at WorkOS. */
 export interface SignUpAttributes {
   /** At most 32 letters, digits, symbols, spaces and `,.'-`. */
   displayName?: string;
   /** A language tag such as `en` or `pt-BR`. */
   locale?: string;
-  /** JSON, as WorkOS keeps it: at most 50 keys of 40 characters, values of 600. */
+  /** JSON within the limits of WorkOS: at most 50 keys of 40 characters, with values of 600 characters. */
   metadata?: Readonly<Record<string, unknown>>;
   /** Slug of a role in `signUp.roles`. */
   role?: string;
 }
 
-/** What a single sign-in can ask: {@link SignInOptions}, and where it leads. */
+/** Options of a single sign-in: {@link SignInOptions}, and where it leads. */
 export interface SignInUrlOptions extends SignInOptions {
-  /** Path of this application, or a URL of a listed origin, to go to afterwards. Anything else is ignored. */
+  /** Where the user arrives: a path of this application, or a URL of `returnToOrigins`. Anything else is ignored. */
   returnTo?: string;
-  /** The application's own value, JSON of at most 2 KB; `onSuccess` gets it back as it went in. */
+  /** A value of the application, JSON of at most 2 KB. `onSuccess` receives it unchanged. */
   state?: unknown;
-  /** Where WorkOS sends the browser back to, if not to `redirectUri` of the instance: a URL of this application too. */
+  /** Callback URL of this sign-in, default `redirectUri` of the instance. It must be a URL of this application. */
   redirectUri?: string;
   attributes?: SignUpAttributes;
   /**
@@ -57,7 +58,7 @@ export interface SignInUrlOptions extends SignInOptions {
   codeChallenge?: string;
 }
 
-/** What `onSuccess` learns about a sign-in that WorkOS has just confirmed. */
+/** The sign-in that `onSuccess` receives. */
 export interface SignInResult {
   user: User;
   organizationId: string | undefined;
@@ -67,26 +68,26 @@ export interface SignInResult {
   authenticationMethod: string | undefined;
   /** Tokens of the OAuth provider, if WorkOS is configured to return them. */
   oauthTokens: OauthTokens | undefined;
-  /** The application's own value of this sign-in. */
+  /** The value that was passed as `state` when the sign-in started. */
   state: unknown;
-  /** `app`: from code. `link`: from the query of `/login`, so anybody may have written it. */
+  /** `app` if `state` is from code, `link` if it is from the query of `/login`, which anyone can write. */
   stateFrom: 'app' | 'link' | undefined;
-  /** What was asked at sign-up; with `signUp.defaultRole`, always with a role. */
+  /** Attributes of the sign-up. With `signUp.defaultRole`, there is always a role. */
   attributes: SignUpAttributes;
-  /** Like `stateFrom`. */
+  /** Where `attributes` are from, like `stateFrom`. */
   attributesFrom: 'app' | 'link' | undefined;
-  /** Whether WorkOS has seen this person for the first time. */
+  /** Whether this is the first sign-in of the user. */
   isFirstSignIn: boolean;
   returnTo: string;
   req: IncomingMessage;
   res: ServerResponse;
 }
 
-/** What `onSuccess` may decide. */
+/** What `onSuccess` may return. */
 export interface OnSuccessResult {
-  /** Where to go instead; checked like any other. */
+  /** Where the user arrives instead. It is checked like any other `returnTo`. */
   returnTo?: string | undefined;
-  /** Kept in the session, readable as `req.auth.data`. JSON, as small as possible: it travels in the cookie. */
+  /** JSON that the session keeps, as `req.auth.data`. Keep it small, because it is part of the cookie. */
   data?: unknown;
 }
 
@@ -98,6 +99,8 @@ export interface ErrorContext {
   req: IncomingMessage;
   res: ServerResponse;
   next: Next;
+  /** The route of this package that the error belongs to; `undefined` for a guard. */
+  route: RouteName | undefined;
 }
 
 export interface SessionRefreshResult {
@@ -133,69 +136,104 @@ export interface LoadUserContext {
 
 export type LoadUser = (context: LoadUserContext) => LoadedRow | Promise<LoadedRow>;
 
-/** Options of `authkit()`. Each is optional if the environment has it. */
+/** Options of `authkit()`. The first four are required, here or as environment variables. */
 export interface AuthKitOptions {
-  /** `WORKOS_CLIENT_ID` */
+  /** Client id of the WorkOS environment, `client_…`. Default `WORKOS_CLIENT_ID`. */
   clientId?: string;
-  /** `WORKOS_API_KEY` */
+  /** API key of the WorkOS environment, `sk_…`. Default `WORKOS_API_KEY`. */
   apiKey?: string;
-  /** `WORKOS_REDIRECT_URI`: the absolute URL of the callback, as registered with WorkOS. */
+  /** Absolute URL of the callback route, as registered with WorkOS. Default `WORKOS_REDIRECT_URI`. */
   redirectUri?: string;
-  /** `WORKOS_COOKIE_PASSWORD`: at least 32 bytes; of several, the first seals and all of them open. */
+  /**
+   * Accepts http for `redirectUri`, `clientRedirectUris` and the WorkOS API at hosts other than this machine; default
+   * false. Cookies, codes and tokens then travel unencrypted, so use it only in a private network, such as that of
+   * Docker Compose.
+   */
+  allowInsecureHttp?: boolean;
+  /**
+   * Password of at least 32 characters that encrypts sessions. Of several, the first one encrypts and all of them
+   * decrypt. Default `WORKOS_COOKIE_PASSWORD`.
+   */
   cookiePassword?: string | readonly string[];
   cookie?: {
-    /** `WORKOS_COOKIE_NAME`, default `wos-session`. */
+    /** Name of the session cookie. Default `WORKOS_COOKIE_NAME`, or `wos-session`. */
     name?: string;
-    /** `WORKOS_COOKIE_DOMAIN`, default none: this host alone. */
+    /** Domain that receives the cookie. Default `WORKOS_COOKIE_DOMAIN`, or only the host of `redirectUri`. */
     domain?: string;
-    /** `WORKOS_COOKIE_SAMESITE`, default `lax`. */
+    /** `SameSite` attribute. Default `WORKOS_COOKIE_SAMESITE`, or `lax`. */
     sameSite?: 'lax' | 'strict' | 'none';
-    /** `WORKOS_COOKIE_MAX_AGE`, in seconds, default 400 days. */
+    /** How long browsers keep the cookie, in seconds. Default `WORKOS_COOKIE_MAX_AGE`, or 400 days. */
     maxAge?: number;
   };
-  /** `WORKOS_API_HOSTNAME`, default `api.workos.com`. */
+  /** Host name of the WorkOS API. Default `WORKOS_API_HOSTNAME`, or `api.workos.com`. */
   apiHostname?: string;
-  /** `WORKOS_API_HTTPS`, default true. */
+  /** Whether the WorkOS API uses https. Default `WORKOS_API_HTTPS`, or true. */
   apiHttps?: boolean;
-  /** `WORKOS_API_PORT` */
+  /** Port of the WorkOS API. Default `WORKOS_API_PORT`, or that of the scheme. */
   apiPort?: number;
-  /** `WORKOS_ISSUER`: accepted `iss` of access tokens, default the forms that WorkOS is known to mint. */
+  /** Accepted `iss` of access tokens. Default `WORKOS_ISSUER`, or the forms that WorkOS is known to use. */
   issuer?: string | readonly string[];
-  /** A WorkOS client of the application: lends its key, client id and base URL. */
+  /**
+   * Accepted `aud` of access tokens, if your JWT template sets one, default the client id. A token without `aud` is
+   * always accepted.
+   */
+  audience?: string | readonly string[];
+  /** A WorkOS client of the application. Its key, client id, base URL and `fetchFn` are used. */
   workos?: WorkOS;
-  /** Longest time for one call to WorkOS, in milliseconds, default 5000. */
+  /**
+   * Replaces the global `fetch` for every call to WorkOS, for example to use an outgoing proxy. Default: the `fetchFn` of
+   * `workos`, or the global `fetch`.
+   */
+  fetch?: typeof globalThis.fetch;
+  /** Limit for one call to WorkOS, in milliseconds, from 50 to 60000. Default 5000. */
   timeout?: number;
   /** Paths below the mount point; `false` leaves a route out. */
   routes?: RouteOptions;
-  /** Where to go after sign-in when the visitor came from nowhere, default `/`. */
+  /** Where users arrive after a sign-in that names no other page. Default `/`. */
   returnTo?: string;
-  /** Other origins that a `returnTo` may name. They may not act with the session cookie; see `trustedOrigins`. */
+  /** Where to go after a sign-out without a `returnTo`; default: where the WorkOS dashboard says. */
+  postLogoutReturnTo?: string;
+  /**
+   * Other origins that a `returnTo` may point to, such as `https://docs.example.com`; default none. Pages of these
+   * origins get no other rights: see `trustedOrigins`.
+   */
   returnToOrigins?: readonly string[];
-  /** Other origins whose pages may open WebSockets with the session cookie, sign out and switch organizations. */
+  /**
+   * Other origins whose pages may act with the user's session cookie: open WebSockets, sign out and switch
+   * organizations; default none. Pages of the origin of `redirectUri` always may.
+   */
   trustedOrigins?: readonly string[];
-  /** Pinned for every sign-in: no query overrides what is set here. */
+  /** Parameters of every sign-in. A link cannot override them. Default none. */
   signIn?: SignInOptions;
-  /** Query parameters that the login route takes beside `returnTo` and `maxAge`; default all. */
+  /** Query parameters that the login route reads, besides `returnTo` and `maxAge`. Default all. */
   loginParams?: readonly string[];
-  /** Providers that a link may name, by short name or WorkOS's; default all that WorkOS lists. */
+  /** Providers that a link may name, by their short names or WorkOS's. Default all that WorkOS lists. */
   providers?: readonly string[];
-  /** Where codes for `POST /token` may be sent: exact URLs, custom schemes such as `myapp://callback` too. */
+  /**
+   * Exact URLs that receive codes for `POST /token`: https, http on this machine, or a scheme that is a reversed domain
+   * name, such as `com.example.app:/callback`. Default none.
+   */
   clientRedirectUris?: readonly string[];
   signUp?: {
-    /** Roles that somebody may ask for; default none. */
+    /** Roles that a sign-up may request, by their slugs. Default none. */
     roles?: readonly string[];
-    /** The role of who asked for none; one of `roles`. */
+    /** Role of a sign-up that requests none; one of `roles`. Default none. */
     defaultRole?: string;
-    /** Writes the attributes of a first sign-in to the WorkOS user and the organization membership, default false. */
+    /**
+     * Saves the attributes of a first sign-in to the WorkOS user, and the role to an organization membership that
+     * this sign-in created; default false.
+     */
     save?: boolean;
+    /** Keys of `metadata` that `save` takes from a link; default none. Metadata from code is saved as it is. */
+    metadata?: readonly string[];
   };
-  /** Shared by the processes of the application: `redisStore(client)` or `expressStore(store)`. Default none. */
+  /** State that processes share: `redisStore()`, `postgresStore()` or `expressStore()`. Default none. */
   store?: Store;
-  /** Where sessions are kept: `cookie` (the default), or `store`, with only an id in the cookie. */
+  /** Where sessions are kept: in the `cookie`, or in the `store` with only an id in the cookie. Default `cookie`. */
   session?: 'cookie' | 'store';
   /**
-   * Runs after WorkOS confirmed a sign-in and before the session exists. A throw vetoes: nobody is signed in.
-   * Must not answer the request itself.
+   * Runs after WorkOS has confirmed a sign-in, and before the session exists. If it throws, the user is not signed in.
+   * It must not send a response itself.
    */
   onSuccess?: (result: SignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
   /**
@@ -204,35 +242,37 @@ export interface AuthKitOptions {
    * with 403 `unknown_user`. An exception is passed to the error handler.
    */
   loadUser?: LoadUser;
-  /** Answers errors in the application's way. If it answers nothing, the default answer follows. */
+  /** Responds to an error. If it sends no response, the default response follows. */
   onError?: (context: ErrorContext) => unknown;
-  /** Learns of every refreshed session. */
+  /** Runs after a session was refreshed. */
   onSessionRefreshSuccess?: (result: SessionRefreshResult) => unknown;
-  /** Learns of every refresh that was refused or could not be made. */
+  /** Runs after a refresh failed, because WorkOS refused it or is unavailable. */
   onSessionRefreshError?: (context: { error: AuthKitError; sessionId: string | undefined }) => unknown;
   /**
-   * Whether answers say in `Server-Timing` how long the session took, and a route of ours; default false. For
-   * development: anybody can read it.
+   * Whether responses have a `Server-Timing` header with the time that the session and our routes took. Default false.
+   * It is for development, since anyone can read it.
    */
   serverTiming?: boolean;
-  /** Verified sessions that a process remembers from their second request on, default 32 MiB; `false`: none. */
+  /** Size of the cache of verified sessions in each process, in bytes. Default 16 MiB; `false` turns it off. */
   sessionMemory?: false | { maxBytes?: number };
-  /** The clock, in milliseconds since the epoch; for tests. */
+  /** The clock, in milliseconds since the epoch, for tests. Default `Date.now`. */
   now?: () => number;
 }
 
-/** Paths below the mount point; `false` leaves a route out. */
+/** Paths of the routes below the mount point. `false` leaves a route out. */
 export interface RouteOptions {
-  /** Default `/login`; `GET /login/:provider` goes with it. */
+  /** Starts a sign-in; `GET /login/:provider` goes with it. Default `/login`. */
   login?: string | false;
+  /** Finishes a sign-in. Default `/callback`. */
   callback?: string | false;
+  /** Signs out, with `POST`. Default `/logout`. */
   logout?: string | false;
-  /** `/login` that lands on the sign-up screen, such as `/signup`; default none. */
+  /** Starts a sign-in at the sign-up screen, such as `/signup`. Default none. */
   signUp?: string | false;
-  /** `POST`: tokens for native and single-page clients, such as `/token`; default none. */
+  /** Returns tokens to native and single-page clients, with `POST`, such as `/token`. Default none. */
   token?: string | false;
-  /** `GET /connect/:slug`: links an account by WorkOS Pipes; default none. */
+  /** Links an account with WorkOS Pipes, `GET /connect/:slug`. Default none. */
   connect?: string | false;
-  /** `POST`, from this origin: `switchToOrganization` for forms and scripts; default none. */
+  /** Switches the organization, with `POST` from this origin. Default none. */
   switchOrganization?: string | false;
 }

@@ -1,4 +1,6 @@
-/** What is wrong with the configuration, each entry a sentence with its fix, so that one start shows them all. */
+import { type Advice, suggestionFor } from './suggestions.js';
+
+/** What is wrong with a configuration. Each entry says what happened and what to do, and contains no secret. */
 export class Problems {
   readonly list: string[] = [];
 
@@ -6,12 +8,17 @@ export class Problems {
     this.list.push(problem);
   }
 
-  /** A misspelt option is a setting that silently does nothing. */
-  unknownKeys(kind: string, value: object, known: Readonly<Record<string, true>>): void {
+  /**
+   * Reports options that do not exist: a misspelt option would otherwise silently do nothing.
+   *
+   * @param kind As it appears in the message, such as `cookie option`.
+   * @param advice For names that other SDKs use.
+   */
+  unknownKeys(kind: string, value: object, known: Readonly<Record<string, true>>, advice: Advice = {}): void {
     for (const key of Object.keys(value)) {
-      if (!Object.hasOwn(known, key)) {
-        this.add(`unknown ${kind} "${key.slice(0, 64)}"; there are ${Object.keys(known).join(', ')}`);
-      }
+      if (Object.hasOwn(known, key)) continue;
+      const shown = JSON.stringify(key.slice(0, 64));
+      this.add(`unknown ${kind} ${shown}: ${suggestionFor(key, Object.keys(known), advice)}`);
     }
   }
 }
@@ -20,8 +27,27 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A variable that is set to nothing is not set. */
+/** A copy without a prototype, so that an option is never read from a polluted `Object.prototype`. */
+export function ownProperties<T extends object>(value: T): T {
+  return Object.assign(Object.create(null) as T, value);
+}
+
+/** The value of an environment variable. A variable that is set to an empty value counts as not set. */
 export function variable(env: NodeJS.ProcessEnv, name: string): string | undefined {
-  const value = env[name]?.trim();
+  const value = Object.hasOwn(env, name) ? env[name]?.trim() : undefined;
   return value === '' ? undefined : value;
+}
+
+const QUOTES = /^(?:"[^]*"|'[^]*'|`[^]*`|“[^]*”|‘[^]*’)$/;
+
+/**
+ * Reports a value that includes the quotes around it. Docker's `--env-file` and some dashboards keep them.
+ *
+ * @param source The option or the variable that holds the value.
+ * @returns The value without quotes, so that the other checks can go on.
+ */
+export function withoutQuotes(source: string, value: string, problems: Problems): string {
+  if (!QUOTES.test(value)) return value;
+  problems.add(`the value of ${source} includes quotes: remove them`);
+  return value.slice(1, -1);
 }

@@ -1,7 +1,7 @@
 /** WorkOS's hosted sign-in, as opposed to an OAuth provider behind it. */
 export const AUTHKIT = 'authkit';
 
-/** The OAuth providers that WorkOS signs people in with, in its own names. The last three are newer than its OpenAPI description. */
+/** The OAuth providers of WorkOS, by WorkOS's names. The last three are newer than its OpenAPI description. */
 export const PROVIDERS = [
   'AppleOAuth',
   'BitbucketOAuth',
@@ -21,12 +21,12 @@ export const PROVIDERS = [
   'XOAuth',
 ] as const;
 
-/** The form of WorkOS's names, so that an application can use one that is newer than this list. */
+/** The form of WorkOS's names, so that an application can use a provider that is newer than this list. */
 const OWN_NAME = /^[A-Z][A-Za-z]{0,40}OAuth$/;
 
 const BY_NAME = new Map<string, string>([
   [AUTHKIT, AUTHKIT],
-  // WorkOS itself as the provider: AuthKit, or a connection or organization that goes with it.
+  // Some links name WorkOS itself as the provider.
   ['workos', AUTHKIT],
   ...PROVIDERS.flatMap((name): [string, string][] => [
     [name, name],
@@ -39,7 +39,7 @@ export function shortName(provider: string): string {
   return provider.replace(/OAuth$/, '').toLowerCase();
 }
 
-/** WorkOS's name of a provider, given that or the short one; `undefined` for what is none. */
+/** WorkOS's name of a provider, from that name or the short one; `undefined` if there is no such provider. */
 export function providerNamed(name: string): string | undefined {
   return BY_NAME.get(name) ?? (OWN_NAME.test(name) ? name : undefined);
 }

@@ -1,7 +1,10 @@
+import { refuseInsecureHttp } from './insecure-http.js';
 import type { AuthKitOptions } from './options.js';
-import type { Problems } from './problems.js';
+import { isRecord, ownProperties, type Problems } from './problems.js';
+import { providerNamed } from './providers.js';
+import { ROUTE_ADVICE } from './suggestions.js';
 
-/** Where our routes are: below the mount point, and as browsers see them. */
+/** Where the routes of an instance are. A route that is turned off is `undefined`. */
 export interface Routes {
   readonly login: Route | undefined;
   readonly callback: Route | undefined;
@@ -19,52 +22,116 @@ export interface Route {
   readonly public: string;
 }
 
-/** What a defaults has unless options say otherwise. Routes that are `false` are off until named. */
+/** Paths of an instance unless options change them. `false` means that the route is off until an option names a path. */
 export type RouteDefaults = Readonly<Record<keyof Routes, string | false>>;
 
-/** Literal segments only: a route of ours is never a pattern. */
-const PATH = /^(?:\/[\w.~-]+)+$/;
+/** Literal segments only, so that a path is never read as a pattern. */
+const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/;
 
-/** Stands in for a redirect URI that could not be read, so that the other checks can go on. */
-const NOWHERE = new URL('https://invalid.example/callback');
+/** Replaces a redirect URI that is invalid, so that the other checks can go on; the configuration is refused anyway. */
+const INVALID = new URL('https://invalid.example/callback');
 
-export function parseRedirectUri(value: string, problems: Problems): URL {
-  if (value === '') return NOWHERE;
+/** Checks the form of the redirect URI. Its path is checked together with the routes. */
+export function parseRedirectUri(value: string, isHttpAllowed: boolean, problems: Problems): URL {
+  if (value === '') return INVALID;
   const url = /^https?:\/\/[^/\\]/i.test(value) && URL.canParse(value) ? new URL(value) : undefined;
   if (!url || /[?#]/.test(url.href) || url.username !== '' || url.password !== '') {
     problems.add('redirectUri must be an absolute http(s) URL without query, fragment or credentials');
-    return NOWHERE;
+    return INVALID;
+  }
+  // WorkOS compares it with the registered redirect URIs as a string.
+  if (url.href !== value && url.href !== `${value}/`) {
+    problems.add(`redirectUri must be written as browsers write it, here and in the dashboard: ${url.href}`);
+    return INVALID;
+  }
+  if (url.pathname.includes('//')) {
+    problems.add(`the path of redirectUri (${url.pathname}) must not contain "//"`);
+    return INVALID;
+  }
+  if (url.protocol === 'http:') {
+    const { hostname } = url;
+    const sends = 'session cookies and authorization codes';
+    refuseInsecureHttp({ option: 'redirectUri', sends, hostname }, isHttpAllowed, problems);
   }
   return url;
 }
 
-/** Public paths follow from the redirect URI: its path less the callback route is the prefix. */
+/**
+ * Reads the paths of the routes. The public paths follow from the redirect URI: the part of its path before the
+ * callback route is the prefix of every route.
+ */
 export function parseRoutes(
   value: AuthKitOptions['routes'],
   defaults: RouteDefaults,
   redirect: URL,
   problems: Problems,
 ): Routes {
-  const paths = { ...defaults, ...value };
-  problems.unknownKeys('route', paths, ROUTES);
-  const isPath = (path: unknown): path is string => typeof path === 'string' && PATH.test(path);
-  const bad = Object.entries(paths).find(([, path]) => path !== false && !isPath(path));
-  if (bad)
-    problems.add(`routes.${bad[0].slice(0, 64)} must be a path such as "/${bad[0].slice(0, 64)}", or false`);
-  const prefix = bad ? '' : prefixOf(redirect, paths.callback, defaults, problems);
-  const route = (name: keyof Routes) => {
-    const path = paths[name];
-    return isPath(path) ? { mounted: path, public: prefix + path } : undefined;
-  };
-  return {
-    login: route('login'),
-    callback: route('callback'),
-    logout: route('logout'),
-    signUp: route('signUp'),
-    token: route('token'),
-    connect: route('connect'),
-    switchOrganization: route('switchOrganization'),
-  };
+  const given: unknown = value ?? {};
+  if (!isRecord(given)) problems.add("routes must be an object of paths, such as { login: '/login' }");
+  const own = isRecord(given) ? ownProperties(given) : {};
+  problems.unknownKeys('route', own, ROUTES, ROUTE_ADVICE);
+  const paths: Readonly<Record<string, unknown>> = { ...defaults, ...own };
+  const names = Object.keys(ROUTES) as (keyof Routes)[];
+  const invalid = names.filter((name) => paths[name] !== false && !isPath(paths[name]));
+  for (const name of invalid) problems.add(`routes.${name} must be a path such as "/${name}", or false`);
+  const prefix = invalid.length > 0 ? '' : prefixOf(redirect, paths['callback'], defaults, problems);
+  const routes = Object.fromEntries(
+    names.map((name) => {
+      const path = paths[name];
+      return [name, isPath(path) ? { mounted: path, public: prefix + path } : undefined];
+    }),
+  );
+  checkCollisions(routes as unknown as Routes, problems);
+  return routes as unknown as Routes;
+}
+
+function isPath(path: unknown): path is string {
+  return typeof path === 'string' && PATH.test(path);
+}
+
+/** What each route answers: a method and, for `/login/:provider` and `/connect/:slug`, everything one level below. */
+const METHODS: Readonly<Record<keyof Routes, readonly string[]>> = {
+  login: ['GET'],
+  callback: ['GET'],
+  logout: ['GET', 'POST'],
+  signUp: ['GET'],
+  token: ['POST'],
+  connect: ['GET below'],
+  switchOrganization: ['POST'],
+};
+
+/** Two routes at one path: only one of them would ever respond. */
+function checkCollisions(routes: Routes, problems: Problems): void {
+  const taken = new Map<string, keyof Routes>();
+  for (const name of Object.keys(METHODS) as (keyof Routes)[]) {
+    const route = routes[name];
+    if (!route) continue;
+    const methods = name === 'login' ? [...METHODS.login, 'GET below'] : METHODS[name];
+    const keys = [...new Set([route.mounted, route.public])].flatMap((path) =>
+      methods.map((method) => `${method} ${path.toLowerCase()}`),
+    );
+    const other = keys.map((key) => taken.get(key)).find((found) => found !== undefined);
+    if (other !== undefined)
+      problems.add(
+        `routes.${name} (${route.mounted}) is also the path of routes.${other}: change one of them`,
+      );
+    for (const key of keys) taken.set(key, name);
+    checkProviderPath(name, route, routes, problems);
+  }
+}
+
+/** A route below the login route must not be named like a provider: `/login/google` signs in with Google. */
+function checkProviderPath(name: keyof Routes, route: Route, { login }: Routes, problems: Problems): void {
+  if (!login || name === 'login' || !METHODS[name].includes('GET')) return;
+  for (const below of [`${login.mounted}/`, `${login.public}/`]) {
+    const last = route.mounted.slice(below.length);
+    if (!route.mounted.toLowerCase().startsWith(below.toLowerCase()) || last.includes('/')) continue;
+    if (providerNamed(last) === undefined) continue;
+    problems.add(
+      `routes.${name} (${route.mounted}) is also the sign-in with ${last}: change it, e.g. '${route.mounted}-page'`,
+    );
+    return;
+  }
 }
 
 const ROUTES: Readonly<Record<keyof Routes, true>> = {
@@ -77,18 +144,19 @@ const ROUTES: Readonly<Record<keyof Routes, true>> = {
   switchOrganization: true,
 };
 
-function prefixOf(
-  redirect: URL,
-  callback: string | false,
-  defaults: RouteDefaults,
-  problems: Problems,
-): string {
-  const route = callback === false ? String(defaults.callback) : callback;
-  if (redirect.pathname.endsWith(route)) return redirect.pathname.slice(0, -route.length);
-  if (callback !== false) {
+function prefixOf(redirect: URL, callback: unknown, defaults: RouteDefaults, problems: Problems): string {
+  const route = typeof callback === 'string' ? callback : String(defaults.callback);
+  const { origin, pathname } = redirect;
+  if (pathname.endsWith(route)) return pathname.slice(0, -route.length);
+  if (callback === false) return '';
+  if (pathname === '/') {
+    problems.add(`redirectUri has no path: add ${route}, as in ${origin}${route}`);
+  } else if (pathname.endsWith(`${route}/`)) {
+    problems.add(`redirectUri ends in a slash: write ${redirect.href.slice(0, -1)}`);
+  } else {
+    const other = isPath(pathname) ? `, e.g. routes: { callback: '${pathname}' }` : '';
     problems.add(
-      `the path of redirectUri (${redirect.pathname}) must end in the callback route (${route}): ` +
-        `change one of them, e.g. routes: { callback: '${redirect.pathname}' }`,
+      `the path of redirectUri (${pathname}) must end in the callback route (${route}): change one of them${other}`,
     );
   }
   return '';

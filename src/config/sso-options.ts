@@ -1,8 +1,9 @@
 import type { OauthTokens, Profile, User } from '@workos-inc/node';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Store } from '../stores/index.js';
 import type { AuthKitOptions, OnSuccessResult } from './options.js';
 
-/** What a sign-in can ask of WorkOS's SSO API. Exactly one of the first four says whose identity provider it is. */
+/** Parameters of WorkOS's SSO authorization URL. Exactly one of the first four selects the identity provider. */
 export interface SSOSignInOptions {
   /** Organization whose connection to use, `org_…`. */
   organization?: string;
@@ -16,41 +17,41 @@ export interface SSOSignInOptions {
   loginHint?: string;
   /** Domain to fill in at Microsoft OAuth or a Google SAML connection. */
   domainHint?: string;
-  /** For an identity provider that wants one (OpenID Connect Core section 3.1.2.1). From code only. */
+  /** For an identity provider that requires one (OpenID Connect Core section 3.1.2.1). From code only. */
   nonce?: string;
-  /** Further OAuth scopes to ask of the provider. */
+  /** Further OAuth scopes to request from the provider. */
   providerScopes?: readonly string[];
-  /** Parameters for the provider as they are, such as `{ hd: 'example.com' }`. From code only. */
+  /** Parameters that are passed to the provider unchanged, such as `{ hd: 'example.com' }`. From code only. */
   providerQueryParams?: Readonly<Record<string, string | number | boolean>>;
 }
 
-/** What a single sign-in can ask: {@link SSOSignInOptions}, and where it leads. */
+/** Options of a single sign-in: {@link SSOSignInOptions}, and where it leads. */
 export interface SSOSignInUrlOptions extends SSOSignInOptions {
-  /** Path of this application, or a URL of a listed origin, to go to afterwards. Anything else is ignored. */
+  /** Where the user arrives: a path of this application, or a URL of `returnToOrigins`. Anything else is ignored. */
   returnTo?: string;
-  /** The application's own value, JSON of at most 2 KB; `onSuccess` gets it back as it went in. */
+  /** A value of the application, JSON of at most 2 KB. `onSuccess` receives it unchanged. */
   state?: unknown;
-  /** Where WorkOS sends the browser back to, if not to `redirectUri` of the instance: a URL of this application too. */
+  /** Callback URL of this sign-in, default `redirectUri` of the instance. It must be a URL of this application. */
   redirectUri?: string;
 }
 
-/** What `onSuccess` learns about a sign-in that WorkOS has just confirmed. */
+/** The sign-in that `onSuccess` receives. */
 export interface SSOSignInResult {
-  /** As WorkOS sent it; the session keeps it without `rawAttributes`. */
+  /** The profile from WorkOS. The session keeps it without `rawAttributes`. */
   profile: Profile<Record<string, unknown>>;
-  /** What `req.user` is going to be: the profile in the form of a WorkOS user. */
+  /** The future `req.user`: the profile in the form of a WorkOS user. */
   user: User;
   organizationId: string | undefined;
   connectionId: string;
-  /** For WorkOS's profile endpoint; short-lived, and not kept. */
+  /** Token for WorkOS's profile endpoint. It is short-lived, and the session does not keep it. */
   accessToken: string;
   /** Tokens of the OAuth provider, if WorkOS is configured to return them. */
   oauthTokens: OauthTokens | undefined;
-  /** The application's own value of this sign-in. */
+  /** The value that was passed as `state` when the sign-in started. */
   state: unknown;
-  /** `app`: from code. `link`: from the query of the login route, so anybody may have written it. */
+  /** `app` if `state` is from code, `link` if it is from the query of the login route, which anyone can write. */
   stateFrom: 'app' | 'link' | undefined;
-  /** Whether this sign-in began at the identity provider: nobody here asked for it. */
+  /** Whether this sign-in started at the identity provider, and not in this application. */
   isIdPInitiated: boolean;
   returnTo: string;
   req: IncomingMessage;
@@ -64,14 +65,17 @@ type Shared =
   | 'clientId'
   | 'apiKey'
   | 'redirectUri'
+  | 'allowInsecureHttp'
   | 'cookiePassword'
   | 'cookie'
   | 'apiHostname'
   | 'apiHttps'
   | 'apiPort'
   | 'workos'
+  | 'fetch'
   | 'timeout'
   | 'returnTo'
+  | 'postLogoutReturnTo'
   | 'returnToOrigins'
   | 'trustedOrigins'
   | 'loadUser'
@@ -81,24 +85,30 @@ type Shared =
   | 'serverTiming'
   | 'now';
 
-/** Options of `sso()`. Each is optional if the environment has it, under the names that `authkit()` reads. */
+/** Options of `sso()`. They are read from the same environment variables as those of `authkit()`. */
 export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
   /** Paths below the mount point, default `/sso/login`, `/sso/callback`, `/sso/logout`; `false` leaves a route out. */
   routes?: { login?: string | false; callback?: string | false; logout?: string | false };
-  /** Pinned for every sign-in: no query overrides what is set here. */
+  /**
+   * Shared by the processes of the application: `redisStore(client)` or `expressStore(store)`. With it, a session that
+   * was signed out stays signed out in every process and after a restart; default none.
+   */
+  store?: Store;
+  /** Parameters of every sign-in. A link cannot override them. Default none. */
   signIn?: SSOSignInOptions;
-  /** How long a session lives, in seconds, default 8 hours. WorkOS keeps none, so nothing ends it earlier. */
+  /** How long a session lasts, in seconds. Default 8 hours. WorkOS has no session that could end earlier. */
   sessionLifetime?: number;
   /**
-   * Takes sign-ins that began at the identity provider as they come, default false.
+   * Whether sign-ins that started at the identity provider are accepted as they are. Default false: such a sign-in is
+   * started again from here, which costs a redirect.
    *
-   * With it anybody who can send a person here with a code of their own signs them in as somebody else (login CSRF,
-   * RFC 9700 section 4.7). Without it such a sign-in is begun again from here, which costs a redirect and is safe.
+   * If it is true, an attacker can sign a user in to the attacker's account with a link (login CSRF, RFC 9700 section
+   * 4.7).
    */
   acceptIdPInitiated?: boolean;
   /**
-   * Runs after WorkOS confirmed a sign-in and before the session exists. A throw vetoes: nobody is signed in.
-   * Must not answer the request itself.
+   * Runs after WorkOS has confirmed a sign-in, and before the session exists. If it throws, the user is not signed in.
+   * It must not send a response itself.
    */
   onSuccess?: (result: SSOSignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
 }

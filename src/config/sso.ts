@@ -1,31 +1,47 @@
+import type { Store } from '../stores/index.js';
 import { ssoParameters } from './authorization-parameters.js';
-import { assertOptions, common, type Config, hooks, type InstanceDefaults, throwAll } from './index.js';
-import { Problems } from './problems.js';
+import {
+  assertOptions,
+  checkFunctions,
+  type Config,
+  type InstanceDefaults,
+  isNothingSet,
+  readStorage,
+  resolveCommon,
+  throwProblems,
+} from './index.js';
+import { ownProperties, Problems } from './problems.js';
 import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
+import { SSO_ADVICE } from './suggestions.js';
 
-/** {@link SSOOptions} and the environment, complete and checked. */
+/** Options of `sso()` and the environment, checked and with defaults. */
 export interface SSOConfig extends Config {
   readonly signIn: SSOSignInOptions;
-  /** Seconds. */
+  /** In seconds. */
   readonly sessionLifetime: number;
   readonly acceptIdPInitiated: boolean;
+  /** Where processes share which sessions were signed out. */
+  readonly store: Store | undefined;
   readonly hooks: Readonly<Pick<SSOOptions, 'onSuccess' | 'onError'>>;
 }
 
-/** Every option's name; the compiler keeps it complete. */
+/** The name of every option; the compiler checks that it is complete. */
 const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   clientId: true,
   apiKey: true,
   redirectUri: true,
+  allowInsecureHttp: true,
   cookiePassword: true,
   cookie: true,
   apiHostname: true,
   apiHttps: true,
   apiPort: true,
   workos: true,
+  fetch: true,
   timeout: true,
   routes: true,
   returnTo: true,
+  postLogoutReturnTo: true,
   returnToOrigins: true,
   trustedOrigins: true,
   loadUser: true,
@@ -37,6 +53,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   onSuccess: true,
   onError: true,
   serverTiming: true,
+  store: true,
   now: true,
 };
 
@@ -50,36 +67,39 @@ const DEFAULTS: InstanceDefaults<SSOSignInOptions> = {
     connect: false,
     switchOrganization: false,
   },
-  // The environment names the cookie of `authkit()`: two doors of one process need two.
+  // WORKOS_COOKIE_NAME is the cookie of `authkit()`, which may run in the same process.
   cookieName: () => 'wos-sso-session',
   parameters: ssoParameters,
 };
 
-/** A working day, in seconds: nothing at WorkOS ends the session earlier. */
+/** A working day, in seconds, since nothing at WorkOS ends the session earlier. */
 const LIFETIME = 28_800;
 
+/** 400 days, the longest that browsers keep a cookie (RFC 6265bis section 5.5). In seconds. */
 const LONGEST = 34_560_000;
 
 /**
- * Turns options and environment into an {@link SSOConfig}.
+ * Reads and checks the options of `sso()` and the environment.
  *
  * @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message.
  */
-export function resolveSSOConfig(options: SSOOptions, env: NodeJS.ProcessEnv): SSOConfig {
-  assertOptions('sso', options);
+export function resolveSSOConfig(given: SSOOptions, env: NodeJS.ProcessEnv): SSOConfig {
+  assertOptions('sso', given);
+  const options = ownProperties(given);
   const problems = new Problems();
-  problems.unknownKeys('option', options, OPTIONS);
+  problems.unknownKeys('option', options, OPTIONS, SSO_ADVICE);
   const { onSuccess, onError, sessionLifetime = LIFETIME, acceptIdPInitiated = false } = options;
-  hooks({ onSuccess }, problems);
+  checkFunctions({ onSuccess }, problems);
   if (!Number.isSafeInteger(sessionLifetime) || sessionLifetime < 1 || sessionLifetime > LONGEST)
-    problems.add(`sessionLifetime must be a whole number of seconds, from 1 to ${LONGEST}`);
+    problems.add(`sessionLifetime must be a whole number of seconds, from 1 to ${LONGEST} (400 days)`);
   if (typeof acceptIdPInitiated !== 'boolean') problems.add('acceptIdPInitiated must be true or false');
   const config: SSOConfig = {
-    ...common(options, env, DEFAULTS, problems),
+    ...resolveCommon(options, env, DEFAULTS, problems),
     sessionLifetime,
     acceptIdPInitiated,
+    store: readStorage(options.store, undefined, problems).store,
     hooks: Object.freeze({ onSuccess, onError }) as SSOConfig['hooks'],
   };
-  throwAll(problems.list);
+  throwProblems(problems.list, isNothingSet(options, env));
   return Object.freeze(config);
 }

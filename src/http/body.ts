@@ -1,45 +1,47 @@
 import type { Request } from './middleware.js';
 import { header } from './request.js';
 
-/** How long a body may be, in bytes, and may take, in milliseconds. */
+/** How large a body may be, in bytes, and how long reading it may take, in milliseconds. */
 export interface BodyLimits {
   readonly maxBytes: number;
   readonly timeout: number;
 }
 
-/** A request, and what body parsers may have put on it. */
-type Parsed = Request & { rawBody?: unknown; body?: unknown };
+/** A request with the properties that body parsers add. */
+type ParsedRequest = Request & { rawBody?: unknown; body?: unknown };
 
 /**
- * The body of a request to the byte, whatever body parser ran before: what it kept aside (`rawBody`), what it made
- * of it, or else what is still to be read. A parser of JSON keeps no bytes; written out again they are the same for
- * whoever wrote JSON without spaces, as WorkOS does, and a signature tells if not.
+ * The exact bytes of a request body, whether or not a body parser has run: its `rawBody`, its `body` if that is text
+ * or a buffer, or else the body that is still unread. `express.json()` keeps no bytes, so its object is serialized
+ * again. That gives the same bytes if the sender wrote JSON without spaces, as WorkOS does; if not, the signature
+ * does not match.
  *
- * @returns `undefined` if it cannot be had: too long, broken off, or not in time.
+ * @returns `undefined` if the body is too large, was cut off, or did not arrive in time.
  */
-export async function rawBody(req: Parsed, limits: BodyLimits): Promise<Buffer | undefined> {
+export async function rawBody(req: ParsedRequest, limits: BodyLimits): Promise<Buffer | undefined> {
   const { rawBody: kept, body } = req;
   const bytes = toBytes(kept) ?? toBytes(body);
   if (bytes) return bytes;
-  if (!req.readableEnded && !req.destroyed) return read(req, limits);
+  if (!req.readableEnded && !req.destroyed) return readBody(req, limits);
   return typeof body === 'object' && body !== null ? Buffer.from(JSON.stringify(body)) : undefined;
 }
 
 /**
- * The fields of a form (RFC 6749 appendix B) or of a JSON object, whether the application has read the body already or
- * not; `undefined` if there are none to be had.
+ * The fields of a form (RFC 6749 appendix B) or of a JSON object of strings, whether or not a body parser has run.
+ *
+ * @returns `undefined` if the body is neither.
  */
 export async function readFields(
-  req: Parsed,
+  req: ParsedRequest,
   limits: BodyLimits,
 ): Promise<ReadonlyMap<string, string> | undefined> {
   const { body } = req;
-  if (typeof body === 'object' && body !== null && !Buffer.isBuffer(body)) return texts(body);
+  if (typeof body === 'object' && body !== null && !Buffer.isBuffer(body)) return stringFields(body);
   const text = (await rawBody(req, limits))?.toString('utf8');
   const type = (header(req, 'content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase();
   if (text === undefined) return undefined;
-  if (type === 'application/x-www-form-urlencoded') return form(text);
-  return type === 'application/json' ? json(text) : undefined;
+  if (type === 'application/x-www-form-urlencoded') return formFields(text);
+  return type === 'application/json' ? jsonFields(text) : undefined;
 }
 
 function toBytes(value: unknown): Buffer | undefined {
@@ -47,22 +49,22 @@ function toBytes(value: unknown): Buffer | undefined {
 }
 
 /** RFC 6749 section 3.2: a parameter must not be repeated. */
-function form(text: string): ReadonlyMap<string, string> | undefined {
+function formFields(text: string): ReadonlyMap<string, string> | undefined {
   const pairs = [...new URLSearchParams(text)];
   const fields = new Map(pairs);
   return fields.size === pairs.length ? fields : undefined;
 }
 
-function json(text: string): ReadonlyMap<string, string> | undefined {
+function jsonFields(text: string): ReadonlyMap<string, string> | undefined {
   try {
     const value = JSON.parse(text) as unknown;
-    return typeof value === 'object' && value !== null ? texts(value) : undefined;
+    return typeof value === 'object' && value !== null ? stringFields(value) : undefined;
   } catch {
     return undefined;
   }
 }
 
-function texts(value: object): ReadonlyMap<string, string> | undefined {
+function stringFields(value: object): ReadonlyMap<string, string> | undefined {
   const entries = Object.entries(value as Record<string, unknown>);
   return entries.every((entry): entry is [string, string] => typeof entry[1] === 'string')
     ? new Map(entries)
@@ -70,30 +72,30 @@ function texts(value: object): ReadonlyMap<string, string> | undefined {
 }
 
 /**
- * Ends with the body, with the client, or with the deadline. What is too long is read to its end and not kept: the
- * answer would not arrive on a connection that was cut.
+ * Reads a body until it ends, the connection closes, or the time is over. A body that is too large is read to its end
+ * and discarded, because a response would not arrive on a connection that was cut.
  */
-function read(req: Request, { maxBytes, timeout }: BodyLimits): Promise<Buffer | undefined> {
+function readBody(req: Request, { maxBytes, timeout }: BodyLimits): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    const end = (body: Buffer | undefined) => {
+    const finish = (body: Buffer | undefined) => {
       clearTimeout(timer);
       chunks.length = 0;
       resolve(body);
     };
-    const give = () => {
-      end(undefined);
+    const fail = () => {
+      finish(undefined);
     };
-    const timer = setTimeout(give, timeout);
+    const timer = setTimeout(fail, timeout);
     req.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > maxBytes) give();
+      if (size > maxBytes) fail();
       else chunks.push(chunk);
     });
-    req.once('error', give).once('close', give);
+    req.once('error', fail).once('close', fail);
     req.once('end', () => {
-      end(Buffer.concat(chunks));
+      finish(Buffer.concat(chunks));
     });
   });
 }

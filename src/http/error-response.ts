@@ -1,4 +1,4 @@
-import { AuthKitError } from '../errors.js';
+import { AuthKitError, pageTitleOf } from '../errors.js';
 import {
   type Handler,
   isRealError,
@@ -7,100 +7,146 @@ import {
   type Request,
   type Response,
 } from './middleware.js';
-import { describe, sendPage } from './pages.js';
-import { isNavigation, isScripted, isSpeculative } from './request.js';
+import { sendPage } from './pages.js';
+import { header, isNavigation, isScripted, isSpeculative, query, target } from './request.js';
 import { json, noStore } from './response.js';
+import { type ReturnToRules, safeReturnTo } from './return-to.js';
 
-/** Answers a request with an error: in the application's way if it has one, else in ours. */
+/** The routes of this package, as `onError` learns them; `undefined` for a guard. */
+export type RouteName =
+  'login' | 'callback' | 'logout' | 'signUp' | 'token' | 'connect' | 'switchOrganization' | 'webhooks';
+
+/** What a JSON response contains besides the error. */
+export interface ErrorFields {
+  /** Where to sign in. The link of a page leads there too, with the page to return to. */
+  loginUrl?: string;
+}
+
+/** Answers a request with an error: with the application's `onError` if it has one, else with JSON or a page. */
 export type RespondWithError = (
   error: AuthKitError,
   req: Request,
   res: Response,
-  extra?: object,
+  fields?: ErrorFields,
 ) => Promise<Outcome>;
 
-/** What error responses need to know of the configuration. */
+/** What error responses depend on in the configuration. */
 export interface ErrorResponseConfig {
   readonly hooks: { readonly onError?: OnError };
   readonly routes: { readonly login: { readonly public: string } | undefined };
   readonly redirectUri: string;
   readonly returnTo: string;
+  readonly returnToRules: ReturnToRules;
 }
 
-type OnError = (context: { error: AuthKitError; req: Request; res: Response; next: Next }) => unknown;
+type OnError = (context: {
+  error: AuthKitError;
+  req: Request;
+  res: Response;
+  next: Next;
+  route: RouteName | undefined;
+}) => unknown;
 
-export function createErrorResponder({
-  hooks,
-  routes,
-  redirectUri,
-  returnTo,
-}: ErrorResponseConfig): RespondWithError {
-  // Absolute: a person who opened the application under another name of its host is led to the right one.
-  const absolute = (path: string) => new URL(path, redirectUri).href;
-  const signIn = routes.login && { href: absolute(routes.login.public), label: 'Sign in' };
-  // Who is signed in already would only be sent around in a circle.
-  const home = { href: absolute(returnTo), label: 'Back to the start' };
-
-  return async (error, req, res, extra) => {
-    const handled = hooks.onError && (await callHook(hooks.onError, error, req, res));
+/** @param route The route that responds; none for guards. */
+export function createErrorResponder(config: ErrorResponseConfig, route?: RouteName): RespondWithError {
+  const { onError } = config.hooks;
+  return async (error, req, res, fields = {}) => {
+    const handled =
+      onError && !isOAuthError(error, route) && (await callOnError(onError, error, req, res, route));
     if (handled) return handled;
     for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
-    if (!isNavigation(req)) {
-      return json(res, error.status, {
-        status: error.status,
-        error: error.code,
-        message: error.message,
-        ...extra,
-      });
+    if (route === 'token' || !isNavigation(req)) {
+      const { status, code, message } = error;
+      const description = route === 'token' ? { error_description: message } : {};
+      return json(res, status, { status, error: code, message, ...description, ...fields });
     }
-    const link = error.code === 'forbidden' || error.code === 'unknown_user' ? home : signIn;
-    return sendPage(res, error.status, { ...describe(error.code), ...(link ? { link } : {}) });
+    const link = linkOf(error, req, config, route, fields);
+    const text = { title: pageTitleOf(error), text: error.publicMessage };
+    return sendPage(res, error.status, { ...text, ...(link ? { link } : {}) });
   };
 }
 
-/** The outcome, if the hook answered or passed an error on; a hook that does neither gets the default. */
-async function callHook(
-  hook: OnError,
+/** RFC 6749 section 5.2 says what a client reads in an error of the token route, so `onError` does not change it. */
+function isOAuthError({ code }: AuthKitError, route: RouteName | undefined): boolean {
+  return route === 'token' && ['invalid_request', 'invalid_grant', 'unsupported_grant_type'].includes(code);
+}
+
+/** The outcome, if `onError` responded or called `next`. If it did neither, the default response follows. */
+async function callOnError(
+  onError: OnError,
   error: AuthKitError,
   req: Request,
   res: Response,
+  route: RouteName | undefined,
 ): Promise<Outcome | undefined> {
   let passed: Outcome | undefined;
+  const next = (value?: unknown) => {
+    passed ??= { error: isRealError(value) ? value : error };
+  };
   try {
-    await hook({
-      error,
-      req,
-      res,
-      next: (next) => {
-        passed ??= { error: isRealError(next) ? next : error };
-      },
-    });
+    await onError({ error, req, res, next, route });
   } catch (thrown) {
     passed ??= { error: thrown };
   }
   return res.headersSent || res.writableEnded ? 'sent' : passed;
 }
 
+/** The link of an error page: to sign-in, or to the start for a user who is signed in already and would come back here. */
+function linkOf(
+  { code }: AuthKitError,
+  req: Request,
+  { routes, redirectUri, returnTo, returnToRules }: ErrorResponseConfig,
+  route: RouteName | undefined,
+  { loginUrl = routes.login?.public }: ErrorFields,
+): { href: string; label: string } | undefined {
+  // Absolute, so that a user who opened the application under another host name comes to the right one.
+  if (code === 'forbidden' || code === 'unknown_user')
+    return { href: new URL(returnTo, redirectUri).href, label: 'Back to the start' };
+  if (loginUrl === undefined) return undefined;
+  const url = new URL(loginUrl, redirectUri);
+  const back = url.searchParams.has('returnTo') ? undefined : safeReturnTo(pageOf(req, route), returnToRules);
+  if (back !== undefined) url.searchParams.set('returnTo', back);
+  return { href: url.href, label: 'Sign in' };
+}
+
+/** The page that a user wants to return to: what the query of a route asks for, or the page at a guard. */
+function pageOf(req: Request, route: RouteName | undefined): string | undefined {
+  if (route === 'callback' || route === 'logout') return undefined;
+  if (route !== undefined) return query(req).get('returnTo') ?? undefined;
+  // A form that was sent cannot be opened again, so the user returns to the page with the form.
+  return req.method === 'GET' || req.method === 'HEAD' ? target(req) : header(req, 'referer');
+}
+
 /**
- * A route that sends a person away, and so is for page loads alone, or for a client that says nothing: a HEAD, a
- * prefetch or a script starts nothing. What goes wrong is answered.
+ * Wraps a route: an `AuthKitError` that it throws becomes its response. Every other error goes to the application's
+ * error handler.
  */
-export function navigationOnly(
-  answer: RespondWithError,
-  open: (req: Request, res: Response) => Promise<'sent'>,
-): Handler {
+export function answerErrors(respondWithError: RespondWithError, handler: Handler): Handler {
   return async (req, res) => {
-    if (req.method === 'HEAD') return noStore(res, '');
-    if (isSpeculative(req)) {
-      res.statusCode = 503;
-      return noStore(res, '');
-    }
     try {
-      if (isScripted(req)) throw new AuthKitError('invalid_request', 'open this address as a page');
-      return await open(req, res);
+      return await handler(req, res);
     } catch (error) {
-      if (error instanceof AuthKitError) return answer(error, req, res);
-      throw error;
+      if (!(error instanceof AuthKitError)) throw error;
+      return respondWithError(error, req, res);
     }
   };
+}
+
+/**
+ * Wraps a route that redirects a user, and so is for page loads only, or for a client that does not say what it
+ * wants. A HEAD request, a prefetch or a script starts nothing.
+ */
+export function navigationOnly(handler: (req: Request, res: Response) => Promise<'sent'>): Handler {
+  return (req, res) => {
+    if (req.method === 'HEAD') return noStore(res, '');
+    if (isSpeculative(req)) return refusePrefetch(res);
+    if (isScripted(req)) throw new AuthKitError('invalid_request', 'open this address as a page');
+    return handler(req, res);
+  };
+}
+
+/** A prefetched response that failed is not shown: the browser sends the request again when the user clicks. */
+export function refusePrefetch(res: Response): 'sent' {
+  res.statusCode = 503;
+  return noStore(res, '');
 }

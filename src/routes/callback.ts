@@ -136,6 +136,11 @@ function consumeTransaction(
   return openTransaction(state, config, config.cookiePasswords, config.now());
 }
 
+/** For a browser that sent no cookie at all. */
+const NO_COOKIES =
+  'Your browser did not send the cookie of this sign-in. It may block cookies: please allow cookies for this site and ' +
+  'sign in again.';
+
 /** The back button, another browser, a sign-in that took too long: never a new one by itself, which could go in circles. */
 async function unknownTransaction(
   req: Request,
@@ -145,7 +150,12 @@ async function unknownTransaction(
   const requestAuth = await authenticateRequest(req, res);
   await requestAuth.whenAuthenticated();
   if (requestAuth.auth().type !== null) return redirect(res, config.returnTo);
-  throw new AuthKitError('invalid_state', 'this browser has no sign-in under way that belongs to the answer');
+  const hasCookies = req.headers.cookie !== undefined;
+  throw new AuthKitError(
+    'invalid_state',
+    'this browser has no sign-in under way that belongs to the answer',
+    hasCookies ? {} : { publicMessage: NO_COOKIES },
+  );
 }
 
 /** @throws {AuthKitError} for an answer that is an error, or is not from this WorkOS (RFC 9207), or is malformed. */

@@ -1,12 +1,12 @@
-import { LRUCache } from 'lru-cache';
-import { createHash } from 'node:crypto';
 import type { AuthKitConfig } from '../config/index.js';
 import type { SignInResult } from '../config/options.js';
 import { unavailable } from '../errors.js';
 import { publish } from '../events.js';
+import { expiringMap } from '../expiring-map.js';
 import { TRANSACTION_LIFETIME } from '../http/cookies.js';
 import type { Request, Response } from '../http/middleware.js';
 import { type Session, sessionIdOf, toSession } from '../session/sealed-session.js';
+import { sha256 } from '../sha256.js';
 import { decodeUnverified, type VerifyAccessToken } from '../workos/access-token.js';
 import type { Tokens, WorkOSClient } from '../workos/client.js';
 import { runOnSuccess } from './on-success.js';
@@ -43,7 +43,11 @@ export function createCodeExchange({ config, workos, verify, save }: CodeExchang
     const ask = () => config.hooks.onSuccess?.({ ...facts, returnTo: transaction.returnTo, req, res });
     const decided = await runOnSuccess(ask, res, transaction, config);
     if (decided === 'answered') return decided;
-    const tokens = facts.isFirstSignIn ? await save(answer.value, facts.attributes) : answer.value;
+    const { attributes, attributesFrom: from } = facts;
+    const startedAt = transaction.restartOf ?? transaction.issuedAt;
+    const tokens = facts.isFirstSignIn
+      ? await save(answer.value, { attributes, from, startedAt })
+      : answer.value;
     const session = toSession(tokens, {
       ...(transaction.isFresh ? { authenticatedAt: Math.floor(config.now() / 1000) } : {}),
       ...(decided.data === undefined ? {} : { data: decided.data }),
@@ -144,14 +148,9 @@ export function oncePerState(
   now: () => number,
   complete: (reply: SignInReply) => Promise<Completed | 'answered'>,
 ): ExchangeOnce {
-  const exchanges = new LRUCache<string, Exchange>({
-    max: MAX_STATES,
-    ttl: TRANSACTION_LIFETIME,
-    ttlResolution: 0,
-    perf: { now },
-  });
+  const exchanges = expiringMap<Exchange>({ max: MAX_STATES, ttl: TRANSACTION_LIFETIME, now });
   return async (reply) => {
-    const key = createHash('sha256').update(reply.state).digest('base64url');
+    const key = sha256(reply.state);
     const known = exchanges.get(key);
     if (known) return now() < known.sharedUntil ? known.outcome : 'spent';
     const exchange: Exchange = { outcome: complete(reply), sharedUntil: Infinity };

@@ -1,8 +1,8 @@
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
 import { AuthKitError, unavailable } from '../errors.js';
-import { navigationOnly, type RespondWithError } from '../http/error-response.js';
-import type { Handler, Request } from '../http/middleware.js';
+import { navigationOnly } from '../http/error-response.js';
+import type { Handler, Request, Response } from '../http/middleware.js';
 import { sendPage } from '../http/pages.js';
 import { header, lastSegment, query, single } from '../http/request.js';
 import { redirect } from '../http/response.js';
@@ -12,42 +12,43 @@ import type { WorkOSClient } from '../workos/client.js';
 export interface LinkAccountDependencies {
   config: Config;
   authenticateRequest: AuthenticateRequest;
-  workos: WorkOSClient;
-  answer: RespondWithError;
+  workos: Pick<WorkOSClient, 'call'>;
 }
 
 const SLUG = /^[\w-]{1,64}$/;
 
 /**
- * `GET /connect/:slug`: links an account of the person who is signed in, by WorkOS Pipes, and comes back to `returnTo`.
- * Behind a guard.
+ * `GET /connect/:slug`, behind a guard: links an account of the signed-in user with WorkOS Pipes, and returns to
+ * `returnTo`.
  *
  * @see https://workos.com/docs/reference/pipes/access-token/get-authorization-url
  */
-export function createLinkAccount(parts: LinkAccountDependencies): Handler {
-  const { config, answer } = parts;
-  return navigationOnly(answer, async (req, res) => {
+export function createLinkAccount(dependencies: LinkAccountDependencies): Handler {
+  const { config } = dependencies;
+  return navigationOnly(async (req, res) => {
     const slug = lastSegment(req);
-    if (!SLUG.test(slug)) throw noProvider();
-    const asked = single(query(req), 'returnTo', 'return_to', 'redirectTo');
-    const returnTo = safeReturnTo(asked, config.returnToRules) ?? config.returnTo;
-    // Elsewhere somebody may have sent the person here, to an account at the provider that is not theirs.
-    if (!isOwn(req)) {
-      const href = `${config.routes.connect?.public ?? ''}/${slug}?returnTo=${encodeURIComponent(returnTo)}`;
-      return sendPage(res, 200, {
-        title: 'Connect an account?',
-        text: 'You are about to connect an account of yours elsewhere with this application.',
-        link: { href, label: 'Continue' },
-      });
-    }
-    return redirect(res, await linkUrl(slug, returnTo, await ownerOf(req, res, parts), parts));
+    if (!SLUG.test(slug)) throw unknownProvider();
+    const requested = single(query(req), 'returnTo', 'return_to', 'redirectTo');
+    const returnTo = safeReturnTo(requested, config.returnToRules) ?? config.returnTo;
+    if (!isOwnNavigation(req)) return sendConfirmation(res, slug, returnTo, config);
+    return redirect(res, await linkUrl(slug, returnTo, await ownerOf(req, res, dependencies), dependencies));
   });
 }
 
-/** A click on a page of this application, or an address that somebody typed; older browsers do not say. */
-function isOwn(req: Request): boolean {
+/** A click on a page of this application or a typed address. Older browsers send no Fetch Metadata. */
+function isOwnNavigation(req: Request): boolean {
   const site = header(req, 'sec-fetch-site') ?? '';
   return ['', 'none', 'same-origin'].includes(site);
+}
+
+/** Another site could link to this route to connect an account at the provider that is not the user's. */
+function sendConfirmation(res: Response, slug: string, returnTo: string, { routes }: Config): 'sent' {
+  const href = `${routes.connect?.public ?? ''}/${slug}?returnTo=${encodeURIComponent(returnTo)}`;
+  return sendPage(res, 200, {
+    title: 'Connect an account?',
+    text: 'You are about to connect an account of yours with this application.',
+    link: { href, label: 'Continue' },
+  });
 }
 
 interface Owner {
@@ -56,8 +57,8 @@ interface Owner {
 }
 
 async function ownerOf(
-  req: Parameters<AuthenticateRequest>[0],
-  res: Parameters<AuthenticateRequest>[1],
+  req: Request,
+  res: Response,
   { authenticateRequest }: LinkAccountDependencies,
 ): Promise<Owner> {
   const auth = (await authenticateRequest(req, res)).auth();
@@ -72,17 +73,18 @@ async function linkUrl(
   owner: Owner,
   { config, workos }: LinkAccountDependencies,
 ): Promise<string> {
-  const back = new URL(returnTo, config.redirectUri).href;
-  const reply = await workos.call(({ pipes }) =>
-    pipes.authorizeDataIntegration({ slug, ...owner, returnTo: back }),
+  const returnUrl = new URL(returnTo, config.redirectUri).href;
+  const result = await workos.call(({ pipes }) =>
+    pipes.authorizeDataIntegration({ slug, ...owner, returnTo: returnUrl }),
   );
-  if (reply.kind === 'refused') throw noProvider(reply.error);
-  if (reply.kind === 'unavailable') throw reply.error;
-  const { url } = reply.value as { url: unknown };
+  if (result.kind === 'refused') throw unknownProvider(result.error);
+  if (result.kind === 'unavailable') throw result.error;
+  const { url } = result.value as { url: unknown };
   if (typeof url === 'string' && /^https?:\/\//i.test(url) && URL.canParse(url)) return new URL(url).href;
-  throw unavailable('WorkOS sent no address to connect an account at');
+  throw unavailable('WorkOS sent no URL for linking the account');
 }
 
-function noProvider(cause?: AuthKitError): AuthKitError {
-  return new AuthKitError('invalid_provider', 'there is no such provider to connect', cause ? { cause } : {});
+function unknownProvider(cause?: AuthKitError): AuthKitError {
+  const message = 'there is no provider of this name to connect';
+  return new AuthKitError('invalid_provider', message, cause ? { cause } : {});
 }

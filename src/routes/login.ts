@@ -3,7 +3,7 @@ import type { Config } from '../config/index.js';
 import type { SignUpAttributes } from '../config/options.js';
 import { AUTHKIT, providerNamed } from '../config/providers.js';
 import { AuthKitError } from '../errors.js';
-import { navigationOnly, type RespondWithError } from '../http/error-response.js';
+import { navigationOnly } from '../http/error-response.js';
 import type { Handler } from '../http/middleware.js';
 import { lastSegment, query, single } from '../http/request.js';
 import { redirect } from '../http/response.js';
@@ -13,7 +13,6 @@ export interface LoginDependencies<Options extends object> {
   config: Config & { readonly signIn: Options };
   parameters: ParameterSet<Options>;
   signIn: StartSignIn<Options>;
-  answer: RespondWithError;
   /** Reads what somebody says of themselves, where a workos has a sign-up. */
   attributes?: (params: URLSearchParams) => SignUpAttributes | undefined;
 }
@@ -35,8 +34,8 @@ export function createLogin<Options extends object>(
   parts: LoginDependencies<Options>,
   { fixed, hasProvider }: LoginRoute<Options> = {},
 ): Handler {
-  const { config, parameters, signIn, answer } = parts;
-  return navigationOnly(answer, async (req, res) => {
+  const { config, parameters, signIn } = parts;
+  return navigationOnly(async (req, res) => {
     const params = query(req);
     if (hasProvider) nameProvider(params, lastSegment(req));
     const asked = parameters.parse(params, { ...config.signIn, ...fixed }, config.login.params);

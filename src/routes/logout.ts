@@ -1,9 +1,11 @@
+import { type BearerVerifiers, bearerTokenOf } from '../auth/bearer-token.js';
+import { bearerChallenge } from '../auth/deny.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
 import { publish } from '../events.js';
 import type { Cookies } from '../http/cookies.js';
-import type { RespondWithError } from '../http/error-response.js';
+import { createErrorResponder, refusePrefetch } from '../http/error-response.js';
 import type { Handler, Request, Response } from '../http/middleware.js';
 import { sendPage } from '../http/pages.js';
 import {
@@ -14,127 +16,219 @@ import {
   isSpeculative,
   query,
   single,
+  target,
 } from '../http/request.js';
 import { json, noStore, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
 import { sessionIdIn, type Sessions } from '../session/lifecycle.js';
 import { isNotStored } from '../session/stored-sessions.js';
-import type { WorkOSClient } from '../workos/client.js';
 
-export interface LogoutDependencies {
+/** A session that has just been ended. */
+export interface EndedSession {
+  readonly sessionId: string | undefined;
+  /** `undefined` if the store was unavailable and only the ID of the session is known. */
+  readonly user: { readonly id: string; readonly organizationId: string | undefined } | undefined;
+}
+
+/** Ends every session that the values of a cookie contain, whether or not it has expired. Returns the first. */
+export type EndSessions = (values: readonly string[]) => Promise<EndedSession | undefined>;
+
+/** {@link EndSessions} for the sessions of `authkit()`: the ID of a session is in its seal. */
+export function createEndSessions({ peek, end }: Pick<Sessions, 'peek' | 'end'>): EndSessions {
+  return async (values) => {
+    const found = await Promise.all(values.map((value) => peek([value])));
+    const sessions = found.filter((session) => session !== undefined);
+    await Promise.all(sessions.map(end));
+    const [first] = sessions;
+    if (!first) return undefined;
+    const sessionId = sessionIdIn(first);
+    if (isNotStored(first)) return { sessionId, user: undefined };
+    return { sessionId, user: { id: first.user.id, organizationId: first.organizationId } };
+  };
+}
+
+export interface EndSessionDependencies {
   config: Config;
   cookies: Cookies;
-  sessions: Pick<Sessions, 'peek' | 'end'>;
+  endSessions: EndSessions;
   authenticateRequest: AuthenticateRequest;
-  workos: WorkOSClient;
-  answer: RespondWithError;
+  /** The URL that ends a session at WorkOS, if WorkOS keeps one. */
+  logoutUrl: (sessionId: string, returnTo: string | undefined) => string | undefined;
 }
 
 /**
- * Ends the session here: cookie, chunks, transactions, and what this process remembers. Works with an expired or
- * unverifiable token, since the session's id comes out of the seal.
+ * Ends the session of a request in this application: the session itself, its cookies, and pending sign-ins.
  *
- * @returns Where the browser has to go so that it ends at WorkOS too; absolute.
+ * @returns The absolute URL to send the browser to, so that the session ends at WorkOS too.
  */
 export type EndSession = (req: Request, res: Response, returnTo: string | undefined) => Promise<string>;
 
 export function createEndSession({
   config,
   cookies,
-  sessions,
+  endSessions,
   authenticateRequest,
-  workos,
-}: LogoutDependencies): EndSession {
-  return async (req, res, asked) => {
-    const session = await sessions.peek(cookies.sessionValues(req));
-    const safe = asked === undefined ? undefined : safeReturnTo(asked, config.returnToRules);
-    const returnTo = safe === undefined ? undefined : new URL(safe, config.redirectUri).href;
-    const told = session && sessions.end(session);
+  logoutUrl,
+}: EndSessionDependencies): EndSession {
+  return async (req, res, requestedReturnTo) => {
+    const ended = await endSessions(cookies.sessionValues(req));
     (await authenticateRequest(req, res)).setAuthentication({ kind: 'anonymous', reason: 'ended' });
     cookies.clearSession(req, res);
     cookies.clearTransactions(req, res);
-    await told;
-    const sessionId = session && sessionIdIn(session);
-    if (session && !isNotStored(session)) {
-      const { user, organizationId } = session;
-      publish('sign-out', { clientId: config.clientId, userId: user.id, sessionId, organizationId });
+    if (ended?.user) {
+      const { sessionId, user } = ended;
+      const { id: userId, organizationId } = user;
+      publish('sign-out', { clientId: config.clientId, userId, sessionId, organizationId });
     }
-    return sessionId !== undefined
-      ? workos.logoutUrl(sessionId, returnTo)
-      : (returnTo ?? new URL(config.returnTo, config.redirectUri).href);
+    const returnTo = returnUrl(requestedReturnTo, config);
+    const url = ended?.sessionId === undefined ? undefined : logoutUrl(ended.sessionId, returnTo);
+    return url ?? returnTo ?? new URL(config.returnTo, config.redirectUri).href;
   };
 }
 
-/** `POST /logout`, and `GET` for what is plainly a click on this application's own link. */
-export function createLogout(parts: LogoutDependencies, end: EndSession): Handler {
-  const { config, answer } = parts;
+/** Where the browser goes after the sign-out, absolute. Without it, WorkOS goes where its dashboard says. */
+function returnUrl(
+  requested: string | undefined,
+  { returnToRules, postLogoutReturnTo, redirectUri }: Config,
+): string | undefined {
+  const safe = requested === undefined ? undefined : safeReturnTo(requested, returnToRules);
+  const returnTo = safe ?? postLogoutReturnTo;
+  return returnTo === undefined ? undefined : new URL(returnTo, redirectUri).href;
+}
+
+/** Ends the session that an access token belongs to. Returns the URL that ends it in the browser at WorkOS. */
+export type EndBearerSession = (token: string, returnTo: string | undefined) => Promise<string>;
+
+export interface EndBearerSessionDependencies {
+  config: Config;
+  bearerVerifiers: BearerVerifiers;
+  /** Ends a session in this application and at WorkOS. */
+  revokeSession: (sessionId: string) => Promise<void>;
+  logoutUrl: (sessionId: string, returnTo: string | undefined) => string;
+}
+
+export function createEndBearerSession({
+  config,
+  bearerVerifiers,
+  revokeSession,
+  logoutUrl,
+}: EndBearerSessionDependencies): EndBearerSession {
+  return async (token, requestedReturnTo) => {
+    const result = await bearerVerifiers.forSessions(token, new Set(['bearer']));
+    if (result.kind === 'unavailable') throw result.error;
+    if (result.kind === 'refused') throw invalidToken(result.reason);
+    const { principal } = result;
+    if (principal.type !== 'bearer' || principal.sessionId === undefined)
+      throw invalidToken('the token belongs to no session');
+    const { sessionId, user, organizationId } = principal;
+    await revokeSession(sessionId);
+    publish('sign-out', { clientId: config.clientId, userId: user.id, sessionId, organizationId });
+    return logoutUrl(sessionId, returnUrl(requestedReturnTo, config));
+  };
+}
+
+function invalidToken(reason: string): AuthKitError {
+  const headers = bearerChallenge({ error: 'invalid_token', error_description: reason });
+  return new AuthKitError('unauthenticated', 'the access token was not accepted', { headers });
+}
+
+export interface LogoutDependencies {
+  config: Config;
+  cookies: Cookies;
+  endSession: EndSession;
+  /** Without it, access tokens are ignored. */
+  endBearerSession?: EndBearerSession;
+}
+
+/** `POST /logout`, and `GET` for a click on a link of this application. */
+export function createLogout(dependencies: LogoutDependencies): Handler {
+  const { config, cookies, endSession, endBearerSession } = dependencies;
   return async (req, res) => {
-    if (req.method === 'HEAD') return noStore(res, '');
-    try {
-      const returnTo = single(query(req), 'returnTo', 'return_to');
-      if (req.method === 'POST') {
-        if (isCrossSite(req, config))
-          throw new AuthKitError('forbidden', 'a sign-out has to come from this application');
-        return redirectToLogout(req, res, await end(req, res, returnTo), config);
-      }
-      if (isOwnLink(req)) return redirectToLogout(req, res, await end(req, res, returnTo), config);
-      if (isForgetting(req, parts)) return forget(res);
-      if (!isNavigation(req))
-        throw new AuthKitError('forbidden', 'sign out with a POST from this application');
-      return confirm(res, config);
-    } catch (error) {
-      if (error instanceof AuthKitError) return answer(error, req, res);
-      throw error;
+    const returnTo = single(query(req), 'returnTo', 'return_to');
+    const token = bearerTokenOf(req);
+    // With a session cookie, the cookie counts: gateways add tokens of their own to the requests of browsers.
+    if (endBearerSession && token !== undefined && req.method === 'POST' && !hasSession(req, cookies)) {
+      return json(res, 200, { logoutUrl: await endBearerSession(token, returnTo) });
     }
+    if (isClearPages(req, cookies)) return clearPages(res);
+    const permission = checkLogout(req, config);
+    if (permission === 'prefetch') return refusePrefetch(res);
+    if (permission === 'nothing') return noStore(res, '');
+    if (permission === 'confirm') return sendConfirmation(req, res, returnTo, config);
+    return redirectToLogout(req, res, await endSession(req, res, returnTo), config);
   };
 }
 
-/** Chromium, Firefox and Safari say so of a link that a person clicked on a page of the same origin. */
-function isOwnLink(req: Request): boolean {
+function hasSession(req: Request, cookies: Cookies): boolean {
+  return cookies.sessionValues(req).length > 0;
+}
+
+/**
+ * Whether a request may sign the user out at once, so that no other site can do it (CSRF).
+ *
+ * @returns `allowed` for a POST from this application, and for a click on one of its links; `confirm` for every
+ * other page load, which gets a page with a button; `prefetch` and `nothing` for requests that no user made.
+ * @throws {AuthKitError} `forbidden`
+ */
+function checkLogout(req: Request, config: Config): 'allowed' | 'confirm' | 'prefetch' | 'nothing' {
+  if (req.method === 'HEAD') return 'nothing';
+  if (req.method !== 'GET') {
+    if (isCrossSite(req, config))
+      throw new AuthKitError('forbidden', 'a sign-out must be requested by a page of this application');
+    return 'allowed';
+  }
+  if (isSpeculative(req)) return 'prefetch';
+  if (isLinkOfThisOrigin(req)) return 'allowed';
+  if (isNavigation(req)) return 'confirm';
+  throw new AuthKitError('forbidden', 'sign out with a POST request from this application');
+}
+
+/** A click on a link of a page of the same origin, according to Fetch Metadata. */
+function isLinkOfThisOrigin(req: Request): boolean {
   return (
     header(req, 'sec-fetch-site') === 'same-origin' &&
     header(req, 'sec-fetch-mode') === 'navigate' &&
-    header(req, 'sec-fetch-dest') === 'document' &&
-    !isSpeculative(req)
+    header(req, 'sec-fetch-dest') === 'document'
   );
 }
 
-/** In the query of what the page of a sign-out fetches. */
-const FORGET = 'forget';
+/** Query parameter of the hidden image on the page after a sign-out. */
+const CLEAR_PAGES = 'forget';
 
-/** From a page of this application, in a browser that has no session any more: anything else would be a nuisance. */
-function isForgetting(req: Request, { cookies }: Pick<LogoutDependencies, 'cookies'>): boolean {
+/** The hidden image, on a page of this application, in a browser that has no session. */
+function isClearPages(req: Request, cookies: Cookies): boolean {
   return (
-    query(req).has(FORGET) &&
+    req.method === 'GET' &&
+    query(req).has(CLEAR_PAGES) &&
     header(req, 'sec-fetch-site') === 'same-origin' &&
     header(req, 'sec-fetch-dest') === 'image' &&
-    cookies.sessionValues(req).length === 0
+    !hasSession(req, cookies)
   );
 }
 
 /**
- * Pages of who was signed in are not shown again, by the back button for one (W3C Clear Site Data). A page enters the
- * back/forward cache as the next one is shown, so the answer that ends a session is too early for the page it was
- * ended from, and this one is asked for by the page after it.
+ * Clears the pages of the user who was signed in, so that the back button does not show them (W3C Clear Site Data).
+ * A page enters the back/forward cache when the next page is shown, so the response that ends the session is too
+ * early to clear the page it was ended from. The next page requests this response as a hidden image.
  */
-function forget(res: Response): 'sent' {
+function clearPages(res: Response): 'sent' {
   res.statusCode = 204;
-  forgetPages(res);
+  setClearSiteData(res);
   return noStore(res, '');
 }
 
-function forgetPages(res: Response): void {
+function setClearSiteData(res: Response): void {
   res.setHeader('Clear-Site-Data', '"cache"');
 }
 
 /**
- * A form's answer is a page that goes on by itself: a redirect to WorkOS would be blocked where the form's page has
- * `form-action 'self'`, as helmet sets it. A script gets the address, and any other client a redirect.
+ * Sends the browser to the URL that ends the session at WorkOS. A form gets a page that redirects, because a redirect
+ * to WorkOS would be blocked by `form-action 'self'`, which helmet sets. A script gets the URL as JSON.
  */
 export function redirectToLogout(req: Request, res: Response, logoutUrl: string, { routes }: Config): 'sent' {
   if (isScripted(req)) {
-    // The script's own page is still shown; it is for the script to replace it.
-    forgetPages(res);
+    // The page of the script is still shown. The script has to replace it.
+    setClearSiteData(res);
     return json(res, 200, { logoutUrl });
   }
   if (!isNavigation(req)) return redirect(res, logoutUrl, 303);
@@ -143,21 +237,60 @@ export function redirectToLogout(req: Request, res: Response, logoutUrl: string,
     text: 'You are signed out of this application.',
     refresh: logoutUrl,
     link: { href: logoutUrl, label: 'Continue' },
-    ...(routes.logout ? { image: `${routes.logout.public}?${FORGET}=pages` } : {}),
+    ...(routes.logout ? { image: `${routes.logout.public}?${CLEAR_PAGES}=pages` } : {}),
   });
 }
 
-function confirm(res: Response, { routes }: Config): 'sent' {
+/** A page with a button that signs out and then goes where the link would have gone. */
+function sendConfirmation(
+  req: Request,
+  res: Response,
+  returnTo: string | undefined,
+  { routes }: Config,
+): 'sent' {
+  const [path = ''] = target(req).split('?', 1);
+  const search = returnTo === undefined ? '' : `?returnTo=${encodeURIComponent(returnTo)}`;
   return sendPage(res, 200, {
     title: 'Sign out?',
     text: 'Press the button to sign out of this application.',
-    button: { action: routes.logout?.public ?? '', label: 'Sign out' },
+    button: { action: (routes.logout?.public ?? path) + search, label: 'Sign out' },
   });
 }
 
-/** `auth.signOut()`: ends the session of a request in a handler of the application. */
-export function createSignOut(config: Config, end: EndSession) {
-  return async (req: Request, res: Response, { returnTo }: { returnTo?: string } = {}): Promise<void> => {
-    redirectToLogout(req, res, await end(req, res, returnTo), config);
+/** Options of `auth.signOut()`. */
+export interface SignOutOptions {
+  /** Where to go afterwards; default `postLogoutReturnTo`. */
+  returnTo?: string;
+  /**
+   * Signs out without the checks of the logout route, default false. Only for a handler that has checked itself that
+   * the request comes from the application, for example with a CSRF token.
+   */
+  trusted?: boolean;
+}
+
+/**
+ * `auth.signOut()`: ends the session of a request in a handler of the application, with the checks of the logout
+ * route. A request that fails them gets the response that the logout route would send.
+ */
+export function createSignOut(config: Config, endSession: EndSession) {
+  const respondWithError = createErrorResponder(config, 'logout');
+  const respondByDefault = createErrorResponder({ ...config, hooks: {} }, 'logout');
+  return async (
+    req: Request,
+    res: Response,
+    { returnTo, trusted = false }: SignOutOptions = {},
+  ): Promise<void> => {
+    try {
+      const permission = trusted ? 'allowed' : checkLogout(req, config);
+      if (permission === 'prefetch') refusePrefetch(res);
+      else if (permission === 'nothing') noStore(res, '');
+      else if (permission === 'confirm') sendConfirmation(req, res, returnTo, config);
+      else redirectToLogout(req, res, await endSession(req, res, returnTo), config);
+    } catch (error) {
+      if (!(error instanceof AuthKitError)) throw error;
+      const outcome = await respondWithError(error, req, res);
+      // There is no `next` that could receive the error which `onError` passed on.
+      if (outcome !== 'sent') await respondByDefault(error, req, res);
+    }
   };
 }

@@ -3,8 +3,7 @@ import type { Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
 import { type Cookies, SIGN_IN_MARKER_LIFETIME } from '../http/cookies.js';
 import type { Request, Response } from '../http/middleware.js';
-import { open, seal } from '../session/seal.js';
-import type { TransactionBinding } from './transaction.js';
+import { openPayload, type PayloadPurpose, sealPayload } from '../session/sealed-payload.js';
 
 /**
  * Tells a browser that brings its session back from one that does not. To a guard the latter is nobody, WorkOS knows
@@ -30,12 +29,11 @@ export function createRedirectLoopGuard({
   cookies,
   authenticateRequest,
 }: RedirectLoopGuardDependencies): RedirectLoopGuard {
-  const { cookiePasswords: passwords, now } = config;
   const isExpected = (req: Request) =>
-    cookies.signInMarkerValues(req).some((value) => isSignInMarker(value, config, passwords, now()));
+    cookies.signInMarkerValues(req).some((value) => openPayload(SIGN_IN_MARKER, config, value) !== undefined);
   return {
     async markSignIn(res) {
-      cookies.setSignInMarker(res, await sealSignInMarker(config, now(), passwords[0]));
+      cookies.setSignInMarker(res, await sealPayload(SIGN_IN_MARKER, config));
     },
     async isLooping(req, res) {
       if (!isExpected(req)) return false;
@@ -63,30 +61,13 @@ function lossOf({ cookie: { name, domain, secure }, redirectUri }: Config): stri
   );
 }
 
-const PURPOSE = 'signInMarker';
-
 /**
- * A completed sign-in, for as long as the next one could be the next round of a circle. Sealed, so that whoever plants
- * one, or keeps one, holds up a browser's sign-in for these seconds and not longer.
+ * A completed sign-in, sealed so that a planted or kept marker holds up the sign-ins of a browser for these seconds and
+ * no longer. The clocks of two servers may differ either way.
  */
-export function sealSignInMarker(
-  { clientId, redirectUri }: TransactionBinding,
-  now: number,
-  password: string,
-): Promise<string> {
-  return seal({ purpose: PURPOSE, clientId, redirectUri, at: now }, password);
-}
-
-/** Whether it is one of this instance, seconds old; clocks of two servers may differ either way. */
-export function isSignInMarker(
-  sealed: string,
-  { clientId, redirectUri }: TransactionBinding,
-  passwords: readonly string[],
-  now: number,
-): boolean {
-  const payload = open(sealed, passwords, now) as Readonly<Record<string, unknown>> | null | undefined;
-  if (payload?.['purpose'] !== PURPOSE) return false;
-  if (payload['clientId'] !== clientId || payload['redirectUri'] !== redirectUri) return false;
-  const { at } = payload;
-  return typeof at === 'number' && Math.abs(now - at) < SIGN_IN_MARKER_LIFETIME;
-}
+const SIGN_IN_MARKER: PayloadPurpose = {
+  name: 'sign-in-marker',
+  isBoundToRedirectUri: true,
+  lifetime: SIGN_IN_MARKER_LIFETIME,
+  clockSkew: SIGN_IN_MARKER_LIFETIME,
+};

@@ -3,22 +3,24 @@ import Router from 'router';
 import { type AuthenticateRequest, requestAuthsOf } from '../auth/request-auth.js';
 import { createRequireAuth, guardContext, type RequireAuth } from '../auth/require-auth.js';
 import type { Config } from '../config/index.js';
-import type { Route } from '../config/routes.js';
+import { providerNamed } from '../config/providers.js';
 import { after } from '../deadline.js';
+import { answerErrors, createErrorResponder, type RouteName } from '../http/error-response.js';
 import { type Handler, type Middleware, middleware, type Next } from '../http/middleware.js';
+import { lastSegment } from '../http/request.js';
 import { startTimer } from '../http/response.js';
 
-/** A way into the application, mounted: what `authkit()` and `sso()` have in common. */
+/** A mounted instance: what `authkit()` and `sso()` have in common. */
 export interface AuthRouter extends Middleware {
-  /** Gives a request `req.auth` and `req.user`. The router runs it too; twice does nothing. */
+  /** Gives a request `req.auth` and `req.user`. The router does that too; a second time has no effect. */
   readonly session: Middleware;
   /** The guard of this instance. */
   readonly requireAuth: RequireAuth;
-  /** The callback, for an application that keeps its own route. */
+  /** Handles the callback, for an application that has a route of its own for it. */
   readonly handleCallback: (req: IncomingMessage, res: ServerResponse, next?: Next) => void;
 }
 
-/** What answers at each route; a route that the configuration leaves out is not mounted. */
+/** The handlers of an instance. A route that the configuration leaves out is not mounted. */
 export interface RouteHandlers {
   readonly login: Handler;
   /** `/login/:provider` */
@@ -30,6 +32,7 @@ export interface RouteHandlers {
   readonly token?: Handler;
   /** `/connect/:slug`, behind the guard. */
   readonly connect?: Handler;
+  /** `POST` */
   readonly switchOrganization?: Handler;
 }
 
@@ -39,38 +42,16 @@ export function createAuthRouter(
   authenticateRequest: AuthenticateRequest,
   handlers: RouteHandlers,
 ): AuthRouter {
-  const session = sessionOf(authenticateRequest);
-  const timed = (name: string, handler: Handler) =>
-    middleware(config.serverTiming ? withTimer(name, handler) : handler);
-  const callback = timed('callback', handlers.callback);
-  const logout = timed('logout', handlers.logout);
-  const router = Router();
-  const at = (route: keyof Config['routes']) =>
-    [...new Set(Object.values(config.routes[route] ?? {}))] as string[];
-  router.get(at('login'), timed('login', handlers.login));
-  router.get(at('login').map(below), timed('login', handlers.provider));
-  router.get(at('callback'), callback);
-  router.get(at('logout'), logout);
-  router.post(at('logout'), logout);
-  if (handlers.switchOrganization)
-    router.post(at('switchOrganization'), timed('switch', handlers.switchOrganization));
-  if (handlers.signUp) router.get(at('signUp'), timed('login', handlers.signUp));
-
+  const session = createSessionMiddleware(authenticateRequest);
   const requireAuth = createRequireAuth(
     guardContext((req) =>
       requestAuthsOf(req).filter((requestAuth) => requestAuth.instance.config === config),
     ),
   );
-  if (handlers.token) router.post(at('token'), timed('token', handlers.token));
-  if (handlers.connect)
-    router.get(at('connect').map(below), session, requireAuth(), timed('connect', handlers.connect));
-
-  const mayBeOurs = startsLike(routePaths(config));
+  const route = (name: RouteName, handler: Handler) => routeMiddleware(name, handler, config);
+  const callback = route('callback', handlers.callback);
+  const router = createRoutes(config, handlers, session, requireAuth());
   const mounted: Middleware = (req, res, next) => {
-    if (!mayBeOurs(req.url ?? '')) {
-      session(req, res, next);
-      return;
-    }
     router(req, res, (error) => {
       if (error === undefined || error === null) session(req, res, next);
       else next(error);
@@ -79,13 +60,57 @@ export function createAuthRouter(
   return Object.assign(mounted, {
     session,
     requireAuth,
-    handleCallback: (req: IncomingMessage, res: ServerResponse, next: Next = unhandled(res)) => {
+    handleCallback: (req: IncomingMessage, res: ServerResponse, next: Next = endResponse(res)) => {
       callback(req, res, next);
     },
   });
 }
 
-function sessionOf(authenticateRequest: AuthenticateRequest): Middleware {
+function createRoutes(config: Config, handlers: RouteHandlers, session: Middleware, guard: Middleware) {
+  const router = Router();
+  const paths = (name: keyof Config['routes']) =>
+    [...new Set(Object.values(config.routes[name] ?? {}))] as string[];
+  const route = (name: RouteName, handler: Handler) => routeMiddleware(name, handler, config);
+  router.get(paths('login'), route('login', handlers.login));
+  router.get(paths('callback'), route('callback', handlers.callback));
+  router.get(paths('logout'), route('logout', handlers.logout));
+  router.post(paths('logout'), route('logout', handlers.logout));
+  if (handlers.signUp) router.get(paths('signUp'), route('signUp', handlers.signUp));
+  if (handlers.token) router.post(paths('token'), route('token', handlers.token));
+  if (handlers.switchOrganization)
+    router.post(paths('switchOrganization'), route('switchOrganization', handlers.switchOrganization));
+  if (handlers.connect)
+    router.get(paths('connect').map(segmentBelow), session, guard, route('connect', handlers.connect));
+  // Last, because routes of this package and pages of the application may be below the login route.
+  router.get(paths('login').map(segmentBelow), route('login', forProviders(handlers.provider)));
+  return router;
+}
+
+/** A path below the login route that names no provider belongs to the application. */
+function forProviders(handler: Handler): Handler {
+  return (req, res) => (providerNamed(lastSegment(req)) === undefined ? 'next' : handler(req, res));
+}
+
+/** A route as a middleware: its errors are answered and, if the configuration says so, its time is reported. */
+function routeMiddleware(name: RouteName, handler: Handler, config: Config): Middleware {
+  const answered = answerErrors(createErrorResponder(config, name), handler);
+  return middleware(config.serverTiming ? withTimer(TIMERS[name] ?? name, answered) : answered);
+}
+
+/** Names in `Server-Timing` that differ from the name of the route. */
+const TIMERS: Readonly<Partial<Record<RouteName, string>>> = {
+  signUp: 'login',
+  switchOrganization: 'switch',
+};
+
+function withTimer(name: string, handler: Handler): Handler {
+  return (req, res) => {
+    startTimer(res, `authkit-${name}`);
+    return handler(req, res);
+  };
+}
+
+function createSessionMiddleware(authenticateRequest: AuthenticateRequest): Middleware {
   return middleware((req, res) => {
     const requestAuth = authenticateRequest(req, res);
     if (requestAuth instanceof Promise)
@@ -94,43 +119,13 @@ function sessionOf(authenticateRequest: AuthenticateRequest): Middleware {
   });
 }
 
-function routePaths({ routes }: Config): string[] {
-  return Object.values<Route | undefined>({ ...routes })
-    .filter((route) => route !== undefined)
-    .flatMap(({ mounted, public: seen }) => [mounted, seen]);
-}
-
-/**
- * Whether a request target may be one of these paths, or below one: by its first letters, so that every other request
- * passes by the router at no cost. What is not a plain path is left to the router.
- */
-function startsLike(paths: readonly string[]): (target: string) => boolean {
-  const starts = paths.map((path) => path.toLowerCase());
-  // Small letters differ from capital ones in this bit alone; other characters only become likelier by it.
-  const CASE = 32;
-  const initials = new Set(starts.map((path) => path.charCodeAt(1) | CASE));
-  return (target) => {
-    if (!target.startsWith('/')) return true;
-    if (!initials.has(target.charCodeAt(1) | CASE)) return false;
-    return starts.some((start) => target.slice(0, start.length).toLowerCase() === start);
-  };
-}
-
-/** One segment below a path. Not `:name`, which the router would decode, and answer itself if it cannot. */
-function below(path: string): RegExp {
+/** One segment below a path. Not `:name`, which the router would decode, and reject itself if it cannot. */
+function segmentBelow(path: string): RegExp {
   return new RegExp(`^${path.replace(/[.~]/g, '\\$&')}/[^/]+/?$`, 'i');
 }
 
-/** A route that tells how long it took to come to its answer. */
-function withTimer(name: string, handler: Handler): Handler {
-  return (req, res) => {
-    startTimer(res, `authkit-${name}`);
-    return handler(req, res);
-  };
-}
-
-/** Where there is nobody to hand an error to, the request still ends. */
-function unhandled(res: ServerResponse): Next {
+/** In place of a missing `next`, so that the request ends if there is an error. */
+function endResponse(res: ServerResponse): Next {
   return () => {
     if (!res.headersSent) res.statusCode = 500;
     res.end();

@@ -10,15 +10,15 @@ type SignUpRules = AuthKitConfig['signUp'];
 
 const NAME = /^[\p{L}\p{N}\p{S} ,.'-]{1,32}$/u;
 
-/** A language and what narrows it down (RFC 5646 section 2.1). */
+/** A language and its subtags (RFC 5646 section 2.1). */
 const LOCALE = /^[a-z]{2,3}(?:-[a-z\d]{2,8}){0,3}$/i;
 
-/** What WorkOS keeps of a user's metadata. */
+/** The limits of WorkOS for the metadata of a user. */
 const MAX_KEYS = 50;
 
-const MAX_KEY = 40;
+const MAX_KEY_LENGTH = 40;
 
-const MAX_VALUE = 600;
+const MAX_VALUE_LENGTH = 600;
 
 const PARAMETERS = [
   'displayName',
@@ -28,25 +28,25 @@ const PARAMETERS = [
 ] as const satisfies (keyof SignUpAttributes)[];
 
 /**
- * Reads the attributes of a sign-up out of a query.
+ * Reads sign-up attributes from a query.
  *
- * @param taken Names that the query may carry; others are ignored.
- * @throws {AuthKitError} `invalid_request`; nothing of the query is in the message.
+ * @param allowed Names that the query may contain; others are ignored.
+ * @throws {AuthKitError} `invalid_request`, without the value in its message.
  */
-export function parseAttributes(params: URLSearchParams, taken: ReadonlySet<string>): SignUpAttributes {
+export function parseAttributes(params: URLSearchParams, allowed: ReadonlySet<string>): SignUpAttributes {
   const found: Record<string, unknown> = {};
   for (const name of PARAMETERS) {
-    const value = taken.has(name) ? single(params, name, snake(name)) : undefined;
-    if (value !== undefined) found[name] = name === 'metadata' ? parsed(value) : value;
+    const value = allowed.has(name) ? single(params, name, snakeCase(name)) : undefined;
+    if (value !== undefined) found[name] = name === 'metadata' ? parseMetadata(value) : value;
   }
   return found;
 }
 
-function snake(name: string): string {
+function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-function parsed(json: string): unknown {
+function parseMetadata(json: string): unknown {
   try {
     return JSON.parse(json) as unknown;
   } catch {
@@ -55,15 +55,16 @@ function parsed(json: string): unknown {
 }
 
 /**
- * Attributes in the form that can be kept, or `undefined` if there are none.
+ * Checks sign-up attributes.
  *
+ * @returns The attributes, or `undefined` if there are none.
  * @throws {AuthKitError} `invalid_request`
  */
-export function checkedAttributes(
+export function checkAttributes(
   attributes: SignUpAttributes,
   { roles }: SignUpRules,
 ): SignUpAttributes | undefined {
-  const valid: Readonly<Record<keyof SignUpAttributes, (value: unknown) => boolean>> = {
+  const isValid: Readonly<Record<keyof SignUpAttributes, (value: unknown) => boolean>> = {
     displayName: (value) => typeof value === 'string' && NAME.test(value),
     locale: (value) => typeof value === 'string' && LOCALE.test(value),
     metadata: isMetadata,
@@ -71,7 +72,8 @@ export function checkedAttributes(
   };
   const given = Object.entries(attributes).filter(([, value]) => value !== undefined);
   for (const [name, value] of given) {
-    if (!Object.hasOwn(valid, name) || !valid[name as keyof SignUpAttributes](value)) throw malformed(name);
+    if (!Object.hasOwn(isValid, name) || !isValid[name as keyof SignUpAttributes](value))
+      throw malformed(name);
   }
   return given.length === 0 ? undefined : attributes;
 }
@@ -83,15 +85,17 @@ function malformed(name: string): AuthKitError {
 
 function isMetadata(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || !isJson(value)) return false;
-  const entries = Object.entries(onTheWire(value as Record<string, unknown>));
+  const entries = Object.entries(toStrings(value as Record<string, unknown>));
   return (
     entries.length <= MAX_KEYS &&
-    entries.every(([key, text]) => key !== '' && key.length <= MAX_KEY && text.length <= MAX_VALUE)
+    entries.every(
+      ([key, text]) => key !== '' && key.length <= MAX_KEY_LENGTH && text.length <= MAX_VALUE_LENGTH,
+    )
   );
 }
 
-/** WorkOS keeps strings; anything else is kept as JSON. */
-export function onTheWire(metadata: Readonly<Record<string, unknown>>): Record<string, string> {
+/** WorkOS stores strings. Other values are stored as JSON. */
+function toStrings(metadata: Readonly<Record<string, unknown>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(metadata)
       .filter(([, value]) => value !== undefined)
@@ -99,22 +103,34 @@ export function onTheWire(metadata: Readonly<Record<string, unknown>>): Record<s
   );
 }
 
+/** What a sign-in says about its attributes. */
+export interface AttributesToSave {
+  readonly attributes: SignUpAttributes;
+  /** Whether code of the application gave them, or a link, which anyone can write. */
+  readonly from: 'app' | 'link' | undefined;
+  /** When the sign-in began, in milliseconds since the epoch. */
+  readonly startedAt: number;
+}
+
 /**
- * Writes what somebody said of themselves to WorkOS. What cannot be written now is lost, with a line in the log: the
- * person is signed in either way, and `onSuccess` has had it.
+ * Saves the attributes of a first sign-in at WorkOS. What cannot be saved is lost, with a line in the log: the user is
+ * signed in either way, and `onSuccess` has received the attributes.
  *
- * @returns The tokens of the sign-in, newer ones if they say more by now.
+ * @returns The tokens of the sign-in, or newer ones that contain the saved role.
  */
-export type SaveAttributes = (tokens: Tokens, attributes: SignUpAttributes) => Promise<Tokens>;
+export type SaveAttributes = (tokens: Tokens, saved: AttributesToSave) => Promise<Tokens>;
 
 export function createSaveAttributes({ signUp }: AuthKitConfig, workos: WorkOSClient): SaveAttributes {
   if (!signUp.save) return (tokens) => Promise.resolve(tokens);
-  return async (tokens, attributes) => {
-    const user = await saveUser(tokens, attributes, workos);
-    const isGranted = await saveRole(tokens, attributes, workos);
-    // The role is a claim: the first page would not know it yet.
-    const renewed = isGranted ? await workos.refresh(tokens.refreshToken, tokens.organizationId) : undefined;
-    return { ...tokens, ...(renewed?.kind === 'ok' ? tokensOf(renewed.value) : {}), user };
+  return async (tokens, { attributes, from, startedAt }) => {
+    const metadata = metadataToSave(attributes.metadata, from, signUp);
+    const user = await saveUser(tokens, { ...attributes, metadata }, workos);
+    const isRoleSaved = await saveRole(tokens, attributes.role, startedAt, signUp, workos);
+    // The role is a claim, so only new tokens contain it.
+    const refreshed = isRoleSaved
+      ? await workos.refresh(tokens.refreshToken, tokens.organizationId)
+      : undefined;
+    return { ...tokens, ...(refreshed?.kind === 'ok' ? tokensOf(refreshed.value) : {}), user };
   };
 }
 
@@ -122,15 +138,25 @@ function tokensOf({ accessToken, refreshToken }: Tokens) {
   return { accessToken, refreshToken };
 }
 
+/** Anyone can write a link, so only the keys that the application lists are taken from one. */
+function metadataToSave(
+  metadata: SignUpAttributes['metadata'],
+  from: AttributesToSave['from'],
+  { metadata: keys }: SignUpRules,
+): Readonly<Record<string, unknown>> {
+  const entries = Object.entries(metadata ?? {});
+  return Object.fromEntries(from === 'app' ? entries : entries.filter(([key]) => keys.includes(key)));
+}
+
 async function saveUser(
   { user }: Tokens,
-  { displayName, locale, metadata }: SignUpAttributes,
+  { displayName, locale, metadata = {} }: SignUpAttributes,
   workos: WorkOSClient,
 ): Promise<Tokens['user']> {
   const changes = {
     ...(displayName === undefined ? {} : { name: displayName }),
     ...(locale === undefined ? {} : { locale }),
-    ...(metadata === undefined ? {} : { metadata: onTheWire(metadata) }),
+    ...(Object.keys(metadata).length === 0 ? {} : { metadata: toStrings(metadata) }),
   };
   if (Object.keys(changes).length === 0) return user;
   const saved = await workos.call(({ userManagement }) =>
@@ -140,10 +166,18 @@ async function saveUser(
   return saved.kind === 'ok' && saved.value.id === user.id ? saved.value : user;
 }
 
-/** A role is held in an organization; without one there is nowhere to write it. */
+/** The role that WorkOS gives a new membership if no administrator has chosen one. */
+const DEFAULT_ROLE = 'member';
+
+/**
+ * Saves a role to the membership that this sign-in created. A membership that existed before, that a directory
+ * manages, or that has another role than the default one, was given by an administrator, and is left alone.
+ */
 async function saveRole(
   { user, organizationId }: Tokens,
-  { role }: SignUpAttributes,
+  role: string | undefined,
+  startedAt: number,
+  { defaultRole }: SignUpRules,
   workos: WorkOSClient,
 ): Promise<boolean> {
   if (role === undefined || organizationId === undefined) return false;
@@ -151,8 +185,13 @@ async function saveRole(
     const { data } = await userManagement.listOrganizationMemberships({ userId: user.id, organizationId });
     const [membership] = data;
     if (!membership) return undefined;
-    return userManagement.updateOrganizationMembership(membership.id, { roleSlug: role });
+    const { id, createdAt, directoryManaged, role: current } = membership;
+    const isNew = Date.parse(createdAt) > startedAt;
+    if (!isNew || directoryManaged || ![DEFAULT_ROLE, defaultRole].includes(current.slug)) return 'kept';
+    return userManagement.updateOrganizationMembership(id, { roleSlug: role });
   });
   if (saved.kind !== 'ok') log('sign-in', { unsaved: 'role', code: saved.error.code });
-  return saved.kind === 'ok' && saved.value !== undefined;
+  if (saved.kind === 'ok' && saved.value === 'kept')
+    log('sign-in', { unsaved: 'role', reason: 'role given' });
+  return saved.kind === 'ok' && saved.value !== undefined && saved.value !== 'kept';
 }

@@ -6,21 +6,22 @@ import type { Config } from '../config/index.js';
 import type { SignInUrlOptions } from '../config/options.js';
 import { AuthKitError, isUnfinished } from '../errors.js';
 import type { RespondWithError } from '../http/error-response.js';
-import type { Handler, Request } from '../http/middleware.js';
+import type { Handler, Outcome, Request, Response } from '../http/middleware.js';
 import { sendPage } from '../http/pages.js';
 import { header, isCrossSite, isScripted, query, single, target } from '../http/request.js';
 import { json, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
 import type { Authentication, Authenticator } from '../session/authenticate.js';
 import type { Session } from '../session/sealed-session.js';
+import { isMisconfigured } from '../workos/error-answers.js';
 import { UpstreamError } from '../workos/fetch.js';
 
 export interface SwitchDependencies {
   config: Config;
   authenticateRequest: AuthenticateRequest;
-  renew: RefreshRequestSession;
-  /** Starts a sign-in in the application's own words. */
-  start: (req: IncomingMessage, res: ServerResponse, options: SignInUrlOptions) => Promise<string>;
+  refreshRequestSession: RefreshRequestSession;
+  /** `auth.getSignInUrl()`. */
+  getSignInUrl: (req: IncomingMessage, res: ServerResponse, options: SignInUrlOptions) => Promise<string>;
 }
 
 export type SwitchToOrganization = (
@@ -29,116 +30,111 @@ export type SwitchToOrganization = (
   organizationId: string,
 ) => Promise<SessionAuth | undefined>;
 
-/** Where an organization demands its own sign-in, such as SSO or a second factor, a page goes there and comes back. */
-export function createSwitchToOrganization(parts: SwitchDependencies): SwitchToOrganization {
-  const { renew, start } = parts;
+/** `auth.switchToOrganization()`. If the organization requires its own sign-in, such as SSO, a page is redirected to it. */
+export function createSwitchToOrganization(dependencies: SwitchDependencies): SwitchToOrganization {
+  const { refreshRequestSession, getSignInUrl } = dependencies;
   return async (req, res, organizationId) => {
     try {
-      return await renew(req, res, organizationId);
+      return await refreshRequestSession(req, res, organizationId);
     } catch (error) {
-      if (!(await isForSignIn(error, organizationId, req, res, parts)) || isScripted(req)) throw error;
+      if (isScripted(req) || !(await canSignInTo(organizationId, error, req, res, dependencies))) throw error;
       const returnTo = req.method === 'GET' ? target(req) : header(req, 'referer');
-      redirect(
-        res,
-        await start(req, res, { organizationId, ...(returnTo === undefined ? {} : { returnTo }) }),
-        303,
-      );
+      const options = { organizationId, ...(returnTo === undefined ? {} : { returnTo }) };
+      redirect(res, await getSignInUrl(req, res, options), 303);
       return undefined;
     }
   };
 }
 
-/** Whether signing in to the organization would help: not where that has been done, which would be a circle. */
-async function isForSignIn(
-  error: unknown,
+/**
+ * Whether a sign-in to the organization can help after a failed switch: WorkOS requires a further step, and the user
+ * is not in that organization already, which would be a redirect loop.
+ */
+async function canSignInTo(
   organizationId: string,
+  error: unknown,
   req: IncomingMessage,
   res: ServerResponse,
   { authenticateRequest }: SwitchDependencies,
 ): Promise<boolean> {
   if (!(error instanceof AuthKitError && isUnfinished(error.code))) return false;
-  const now = (await authenticateRequest(req, res)).auth();
-  return !(now.type === 'session' && now.organizationId === organizationId);
+  const auth = (await authenticateRequest(req, res)).auth();
+  return !(auth.type === 'session' && auth.organizationId === organizationId);
 }
 
 /**
- * `POST` with `organizationId` and `returnTo`, in the query, or in a body that the application has parsed before.
- * A form ends at `returnTo`, a script gets JSON.
+ * `POST` with `organizationId` and `returnTo`, in the query or in a body that the application has parsed. A form is
+ * redirected to `returnTo`, a script gets JSON.
  */
-export function createSwitchRoute(parts: SwitchDependencies, answer: RespondWithError): Handler {
-  const { config, renew } = parts;
+export function createSwitchRoute(
+  dependencies: SwitchDependencies,
+  respondWithError: RespondWithError,
+): Handler {
+  const { config, refreshRequestSession } = dependencies;
   return async (req, res) => {
-    let wanted: Wanted | undefined;
+    const parameters = parametersOf(req, config);
+    const { organizationId, returnTo } = parameters;
     try {
-      wanted = wantedOf(req, config);
-      await renew(req, res, wanted.organizationId);
-      if (isScripted(req)) return json(res, 200, { organizationId: wanted.organizationId });
-      return redirect(res, wanted.returnTo, 303);
+      await refreshRequestSession(req, res, organizationId);
     } catch (error) {
       if (!(error instanceof AuthKitError)) throw error;
-      if (wanted && (await isForSignIn(error, wanted.organizationId, req, res, parts)))
-        return signInFirst(error, wanted, parts, answer)(req, res);
-      return answer(error, req, res);
+      if (!(await canSignInTo(organizationId, error, req, res, dependencies))) throw error;
+      return isScripted(req)
+        ? respondWithError(error, req, res, loginUrlForScript(req, config, { ...parameters }))
+        : sendSignInPage(req, res, parameters, dependencies);
     }
+    return isScripted(req) ? json(res, 200, { organizationId }) : redirect(res, returnTo, 303);
   };
 }
 
-interface Wanted {
+interface SwitchParameters {
   readonly organizationId: string;
   readonly returnTo: string;
 }
 
-/** @throws {AuthKitError} `forbidden` for another site, `invalid_request` without an organization. */
-function wantedOf(req: Request, config: Config): Wanted {
+/** @throws {AuthKitError} `forbidden` for a request from another site, `invalid_request` without an organization. */
+function parametersOf(req: Request, config: Config): SwitchParameters {
   const { returnTo, returnToRules } = config;
   if (isCrossSite(req, config))
-    throw new AuthKitError('forbidden', 'a switch has to come from this application');
-  const organizationId = field(req, 'organizationId', 'organization_id');
+    throw new AuthKitError('forbidden', 'a switch must be requested by a page of this application');
+  const organizationId = parameter(req, 'organizationId', 'organization_id');
   if (organizationId === undefined || !/^[\w-]{1,128}$/.test(organizationId))
-    throw new AuthKitError('invalid_request', 'organizationId must name an organization');
-  const back = safeReturnTo(field(req, 'returnTo', 'return_to'), returnToRules);
-  return { organizationId, returnTo: back ?? returnTo };
+    throw new AuthKitError('invalid_request', 'organizationId must be the ID of an organization');
+  const safe = safeReturnTo(parameter(req, 'returnTo', 'return_to'), returnToRules);
+  return { organizationId, returnTo: safe ?? returnTo };
 }
 
-/**
- * The organization wants its own sign-in. A form gets a page and no redirect: `form-action 'self'`, as helmet sets
- * it, would block its way to WorkOS.
- */
-function signInFirst(
-  error: AuthKitError,
-  wanted: Wanted,
-  parts: SwitchDependencies,
-  answer: RespondWithError,
-): Handler {
-  return async (req, res) => {
-    if (isScripted(req)) {
-      return answer(error, req, res, loginUrlForScript(req, parts.config, { ...wanted }));
-    }
-    const url = await parts.start(req, res, wanted);
-    return sendPage(res, 200, {
-      title: 'One more step',
-      text: 'This organization asks you to sign in its own way.',
-      refresh: url,
-      link: { href: url, label: 'Continue' },
-    });
-  };
-}
-
-/** One value, from the query or a parsed body: a form cannot choose its query. */
-function field(req: Request, ...names: readonly string[]): string | undefined {
+/** One value of the query, else of a parsed body. The query counts first: a form cannot choose the query of its action. */
+function parameter(req: Request, ...names: readonly string[]): string | undefined {
   const { body } = req as { body?: unknown };
   const fields = typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
-  const sent = names.map((name) => (Object.hasOwn(fields, name) ? fields[name] : undefined));
-  const found = sent.find((value) => typeof value === 'string' && value !== '') as string | undefined;
-  return single(query(req), ...names) ?? found;
+  const values = names.map((name) => (Object.hasOwn(fields, name) ? fields[name] : undefined));
+  const inBody = values.find((value) => typeof value === 'string' && value !== '') as string | undefined;
+  return single(query(req), ...names) ?? inBody;
+}
+
+/** A form gets a page instead of a redirect, which `form-action 'self'` would block; helmet sets that. */
+async function sendSignInPage(
+  req: Request,
+  res: Response,
+  parameters: SwitchParameters,
+  { getSignInUrl }: SwitchDependencies,
+): Promise<Outcome> {
+  const url = await getSignInUrl(req, res, parameters);
+  return sendPage(res, 200, {
+    title: 'One more step',
+    text: 'This organization requires its own sign-in.',
+    refresh: url,
+    link: { href: url, label: 'Continue' },
+  });
 }
 
 /**
- * Renews the session of a request, for the same or another organization. Tokens that WorkOS has rotated reach the
- * browser even if the call then fails.
+ * Refreshes the session of a request, for the same or another organization. If WorkOS has rotated the tokens, the new
+ * ones reach the browser even if the call fails afterwards.
  *
- * @throws {AuthKitError} `unauthenticated`, `upstream_unavailable`, what WorkOS wants first, or `forbidden` where it
- * keeps the person out of that organization.
+ * @throws {AuthKitError} `unauthenticated`; `upstream_unavailable`; the further step that WorkOS requires; or
+ * `forbidden` if the user may not enter that organization.
  */
 export type RefreshRequestSession = (
   req: IncomingMessage,
@@ -147,7 +143,7 @@ export type RefreshRequestSession = (
 ) => Promise<SessionAuth>;
 
 export interface RefreshRequestDependencies {
-  authenticator: Authenticator;
+  authenticator: Pick<Authenticator, 'refresh'>;
   authenticateRequest: AuthenticateRequest;
 }
 
@@ -159,50 +155,48 @@ export function createRefreshRequestSession({
     const requestAuth = await authenticateRequest(req, res);
     await requestAuth.whenAuthenticated();
     const session = requestAuth.session();
-    if (!session) throw new AuthKitError('unauthenticated', 'nobody is signed in');
-    const { result, error } = await ask(session, organizationId, authenticator);
+    if (!session) throw new AuthKitError('unauthenticated', 'the request has no session to refresh');
+    const { result, error } = await refreshSession(session, organizationId, authenticator);
     if (result) requestAuth.setAuthentication(result);
     if (error) throw error;
     const auth = requestAuth.auth();
     if (auth.type !== 'session') throw new AuthKitError('unauthenticated', 'the session has ended');
-    if (organizationId !== undefined && auth.organizationId !== organizationId) {
-      throw new AuthKitError('forbidden', 'WorkOS gave tokens of another organization');
-    }
+    if (organizationId !== undefined && auth.organizationId !== organizationId)
+      throw new AuthKitError('forbidden', 'WorkOS returned tokens for another organization');
     return auth;
   };
 }
 
-/** What becomes of the session, if anything, and why the caller does not get what was asked for. */
-interface Outcome {
+/** What the session becomes, if it changes, and the error for the caller, if there is one. */
+interface RefreshOutcome {
   readonly result?: Authentication;
   readonly error?: AuthKitError;
 }
 
-async function ask(
+async function refreshSession(
   session: Session,
   organizationId: string | undefined,
-  authenticator: Authenticator,
-): Promise<Outcome> {
+  authenticator: RefreshRequestDependencies['authenticator'],
+): Promise<RefreshOutcome> {
   const result = await authenticator.refresh(session, organizationId);
   if (result.kind === 'unavailable') {
-    const error =
-      organizationId !== undefined && isAboutOrganization(result.error)
-        ? keptOut(result.error)
-        : result.error;
+    const isRefused = organizationId !== undefined && isAboutOrganization(result.error);
+    const error = isRefused ? organizationForbidden(result.error) : result.error;
     return result.sealed === undefined ? { error } : { result, error };
   }
   if (result.kind !== 'ended') return { result };
-  // Another organization's demands say nothing about the session in this one.
-  const isOfThis = organizationId === undefined || !isUnfinished(result.error.code);
-  return isOfThis ? { result, error: result.error } : { error: result.error };
+  const { error } = result;
+  if (organizationId === undefined || error.code === 'unauthenticated') return { result, error };
+  // What another organization requires says nothing about the session in this one.
+  return { error: error.code === 'organization_unavailable' ? organizationForbidden(error) : error };
 }
 
-/** Not our key (401), not now (408, 429, 5xx): the rest of what WorkOS will not do is about what was asked. */
+/** WorkOS refused the organization, and neither the credentials of the app nor the user's own sign-in. */
 function isAboutOrganization({ cause }: AuthKitError): boolean {
-  const status = cause instanceof UpstreamError ? cause.status : undefined;
-  return status !== undefined && [400, 403, 404, 422].includes(status);
+  if (!(cause instanceof UpstreamError) || isMisconfigured(cause)) return false;
+  return cause.status !== undefined && [400, 403, 404, 422].includes(cause.status);
 }
 
-function keptOut(cause: AuthKitError): AuthKitError {
-  return new AuthKitError('forbidden', 'WorkOS does not let this person into that organization', { cause });
+function organizationForbidden(cause: AuthKitError): AuthKitError {
+  return new AuthKitError('forbidden', 'WorkOS does not let this user into that organization', { cause });
 }

@@ -1,25 +1,27 @@
-import { LRUCache } from 'lru-cache';
-import { createHash } from 'node:crypto';
-import type { AuthKitConfig, Config } from '../config/index.js';
-import { isRecord } from '../config/problems.js';
+import type { AuthKitConfig } from '../config/index.js';
 import { AuthKitError, isUnfinished } from '../errors.js';
+import { expiringMap } from '../expiring-map.js';
 import { readFields } from '../http/body.js';
-import type { RespondWithError } from '../http/error-response.js';
 import type { Handler, Request, Response } from '../http/middleware.js';
 import { header } from '../http/request.js';
 import { json, vary } from '../http/response.js';
 import type { Authenticator } from '../session/authenticate.js';
-import { open, seal } from '../session/seal.js';
+import {
+  openPayload,
+  type PayloadBinding,
+  type PayloadPurpose,
+  sealPayload,
+} from '../session/sealed-payload.js';
 import type { Session } from '../session/sealed-session.js';
+import { sha256 } from '../sha256.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import type { ExchangeCode } from './code-exchange.js';
 import { codeChallenge, isSame, type Transaction } from './transaction.js';
 
 export interface TokenDependencies {
   config: AuthKitConfig;
-  authenticator: Authenticator;
-  exchange: ExchangeCode;
-  answer: RespondWithError;
+  authenticator: Pick<Authenticator, 'refresh'>;
+  exchangeCode: ExchangeCode;
 }
 
 type Fields = ReadonlyMap<string, string>;
@@ -31,88 +33,85 @@ const ORGANIZATION = /^[\w-]{1,128}$/;
 
 const MAX_CODES = 10_000;
 
-/** More than a sealed session, in bytes. */
+/** In bytes: more than a form with a sealed session needs. */
 const MAX_BODY = 32_768;
 
 /**
- * `POST /token`: tokens for a native or single-page client, for a code and its verifier (RFC 6749 section 4.1.3,
- * RFC 7636 section 4.5), and newer ones for a refresh token (RFC 6749 section 6). No cookie takes part.
+ * `POST /token`: gives a native or single-page client tokens for a code and its verifier (RFC 6749 section 4.1.3,
+ * RFC 7636 section 4.5), and new ones for a refresh token (RFC 6749 section 6). Cookies are not used.
  */
-export function createToken(parts: TokenDependencies): Handler {
-  const { config, answer } = parts;
-  const redeem = createRedeem(parts);
+export function createToken(dependencies: TokenDependencies): Handler {
+  const { config } = dependencies;
+  const redeemCode = createRedeemCode(dependencies);
   return async (req, res) => {
     allowOrigin(req, res, config);
-    try {
-      const fields = await readFields(req, { maxBytes: MAX_BODY, timeout: config.timeout });
-      if (!fields)
-        throw new AuthKitError('invalid_request', 'the body must be a form or a JSON object of strings');
-      const session = await grant(fields, req, res, redeem, parts);
-      return session === 'answered' ? 'sent' : json(res, 200, await tokensOf(session, config));
-    } catch (error) {
-      if (!(error instanceof AuthKitError)) throw error;
-      return answer(error, req, res, { error_description: error.message });
-    }
+    const fields = await readFields(req, { maxBytes: MAX_BODY, timeout: config.timeout });
+    if (!fields)
+      throw new AuthKitError('invalid_request', 'the body must be a form or a JSON object of strings');
+    const session = await grantSession(fields, req, res, redeemCode, dependencies);
+    return session === 'answered' ? 'sent' : json(res, 200, await tokenResponse(session, config));
   };
 }
 
-type Redeem = (fields: Fields, req: Request, res: Response) => Promise<Session | 'answered'>;
+type RedeemCode = (fields: Fields, req: Request, res: Response) => Promise<Session | 'answered'>;
 
-function grant(
+function grantSession(
   fields: Fields,
   req: Request,
   res: Response,
-  redeem: Redeem,
-  parts: TokenDependencies,
+  redeemCode: RedeemCode,
+  dependencies: TokenDependencies,
 ): Promise<Session | 'answered'> {
   const type = fields.get('grant_type');
-  if (type === 'authorization_code') return redeem(fields, req, res);
-  if (type === 'refresh_token') return renew(fields, parts);
+  if (type === 'authorization_code') return redeemCode(fields, req, res);
+  if (type === 'refresh_token') return refreshClientSession(fields, dependencies);
   throw new AuthKitError('unsupported_grant_type', 'grant_type must be authorization_code or refresh_token');
 }
 
-/** A code is spent by its first use, whatever comes of it: here in this process, and at WorkOS everywhere. */
-function createRedeem({ config, exchange }: TokenDependencies): Redeem {
+/**
+ * Redeems codes. A code is spent by its first use, even if that fails: in this process by the list below, and in all
+ * others because WorkOS accepts its own code once.
+ */
+function createRedeemCode({ config, exchangeCode }: TokenDependencies): RedeemCode {
   const { now } = config;
-  const spent = new LRUCache<string, true>({
-    max: MAX_CODES,
-    ttl: CODE_LIFETIME,
-    ttlResolution: 0,
-    perf: { now },
-  });
+  const spent = expiringMap<true>({ max: MAX_CODES, ttl: CODE_LIFETIME, now });
   return async (fields, req, res) => {
     const sealed = fields.get('code') ?? '';
-    const key = createHash('sha256').update(sealed).digest('base64url');
+    const key = sha256(sealed);
     const opened = spent.has(key) ? undefined : openClientCode(sealed, config);
-    if (!opened) throw invalidGrant('the code is unknown, spent or too old');
+    if (!opened) throw invalidGrant('the code is unknown, has been used, or has expired');
     spent.set(key, true);
-    prove(fields, opened);
+    checkProof(fields, opened);
     try {
-      const done = await exchange({ ...opened, req, res });
-      return done === 'answered' ? done : done.session;
+      const signedIn = await exchangeCode({ ...opened, req, res });
+      return signedIn === 'answered' ? signedIn : signedIn.session;
     } catch (error) {
       if (error instanceof AuthKitError && error.code === 'code_exchange_failed')
-        throw invalidGrant('WorkOS does not take the code any more', error);
+        throw invalidGrant('WorkOS does not accept the code any more', error);
       throw error;
     }
   };
 }
 
-function prove(fields: Fields, { transaction }: ClientCode): void {
+/** That the client began the sign-in which the code is for (RFC 7636 section 4.6). */
+function checkProof(fields: Fields, { transaction }: ClientCode): void {
   const verifier = fields.get('code_verifier') ?? '';
   if (!VERIFIER.test(verifier) || !isSame(codeChallenge(verifier), transaction.clientChallenge ?? ''))
-    throw invalidGrant('the code verifier does not fit');
-  // RFC 6749 section 4.1.3: where the client names it, it must be the one that the code was sent to.
+    throw invalidGrant('code_verifier does not match the code challenge of the sign-in');
+  // RFC 6749 section 4.1.3: if the client names a redirect URI, it must be the one that the code was sent to.
   if ((fields.get('redirect_uri') ?? transaction.returnTo) !== transaction.returnTo)
-    throw invalidGrant('the redirect URI is not that of the code');
+    throw invalidGrant('redirect_uri is not the one that the code was sent to');
 }
 
-async function renew(fields: Fields, { config, authenticator }: TokenDependencies): Promise<Session> {
+async function refreshClientSession(
+  fields: Fields,
+  { config, authenticator }: TokenDependencies,
+): Promise<Session> {
   const session = openClientSession(fields.get('refresh_token') ?? '', config);
-  if (!session) throw invalidGrant('the refresh token is none of these');
+  if (!session) throw invalidGrant('the refresh token is invalid or was not issued by this application');
   const organizationId = fields.get('organization_id');
   if (organizationId !== undefined && !ORGANIZATION.test(organizationId))
-    throw new AuthKitError('invalid_request', 'organization_id is malformed');
+    throw new AuthKitError('invalid_request', 'organization_id must be the ID of an organization');
   const result = await authenticator.refresh(session, organizationId);
   if (result.kind === 'authenticated') return result.session;
   if (result.kind === 'unavailable' || (result.kind === 'ended' && isUnfinished(result.error.code)))
@@ -120,8 +119,8 @@ async function renew(fields: Fields, { config, authenticator }: TokenDependencie
   throw invalidGrant('the session has ended');
 }
 
-/** RFC 6749 section 5.1, and who it is. */
-async function tokensOf(session: Session, config: AuthKitConfig): Promise<object> {
+/** RFC 6749 section 5.1, with the user and the organization. */
+async function tokenResponse(session: Session, config: AuthKitConfig): Promise<object> {
   const { accessToken, user, organizationId } = session;
   const { exp } = decodeUnverified(accessToken);
   const expiresIn = typeof exp === 'number' ? Math.max(0, Math.floor(exp - config.now() / 1000)) : undefined;
@@ -135,7 +134,7 @@ async function tokensOf(session: Session, config: AuthKitConfig): Promise<object
   };
 }
 
-/** For single-page clients elsewhere; without credentials, since no cookie takes part. */
+/** CORS for single-page clients on other origins. Without credentials, because no cookie is used. */
 function allowOrigin(req: Request, res: Response, { login }: AuthKitConfig): void {
   const origin = header(req, 'origin');
   if (origin === undefined || origin === 'null') return;
@@ -148,84 +147,58 @@ function invalidGrant(message: string, cause?: AuthKitError): AuthKitError {
   return new AuthKitError('invalid_grant', message, cause ? { cause } : {});
 }
 
-/** RFC 6749 section 4.1.2 has a code be short-lived; a client redeems it at once. In milliseconds. */
+/** In milliseconds. RFC 6749 section 4.1.2 recommends a short lifetime; a client redeems its code at once. */
 export const CODE_LIFETIME = 60_000;
 
-const CODE_PURPOSE = 'client-code';
+const CLIENT_CODE: PayloadPurpose = {
+  name: 'client-code',
+  isBoundToRedirectUri: true,
+  lifetime: CODE_LIFETIME,
+};
 
-/** What a client's code stands for: WorkOS's own, which is exchanged as the client's is redeemed. */
+/** What a client's code contains: the code of WorkOS, which is exchanged when the client redeems its own. */
 export interface ClientCode {
   readonly code: string;
   readonly transaction: Transaction;
 }
 
-/** What binds a code to one instance. */
-type CodeBinding = Pick<Config, 'clientId' | 'redirectUri' | 'cookiePasswords' | 'now'>;
-
 /**
- * Where the browser takes a client's code, or the error in its place (RFC 6749 section 4.1.2).
+ * The redirect URI of a client, with a code or an error (RFC 6749 section 4.1.2).
  *
- * The code is a seal around WorkOS's code, not around tokens: WorkOS takes its code once whichever process redeems it,
- * and nothing that is worth stealing is in a URL.
+ * The code seals the code of WorkOS and no tokens: WorkOS accepts its code once, whichever process redeems it, and no
+ * URL contains a token.
  */
 export async function clientUrl(
-  reply: string | AuthKitError,
+  codeOrError: string | AuthKitError,
   transaction: Transaction,
-  { clientId, redirectUri, cookiePasswords, now }: CodeBinding,
+  binding: PayloadBinding,
 ): Promise<string> {
   const url = new URL(transaction.returnTo);
-  if (typeof reply === 'string') {
-    const payload = {
-      purpose: CODE_PURPOSE,
-      clientId,
-      redirectUri,
-      issuedAt: now(),
-      code: reply,
-      transaction,
-    };
-    url.searchParams.set('code', await seal(payload, cookiePasswords[0]));
+  if (typeof codeOrError === 'string') {
+    const code = await sealPayload(CLIENT_CODE, binding, { code: codeOrError, transaction });
+    url.searchParams.set('code', code);
   } else {
-    url.searchParams.set('error', reply.code);
+    url.searchParams.set('error', codeOrError.code);
   }
   if (typeof transaction.state === 'string') url.searchParams.set('state', transaction.state);
   return url.href;
 }
 
-/** Opens a code of this instance that is not too old; anything else is `undefined`. */
-export function openClientCode(
-  sealed: string,
-  { clientId, redirectUri, cookiePasswords, now }: CodeBinding,
-): ClientCode | undefined {
-  const payload = open(sealed, cookiePasswords, now()) as
-    Readonly<Record<string, unknown>> | null | undefined;
-  if (payload?.['purpose'] !== CODE_PURPOSE) return undefined;
-  if (payload['clientId'] !== clientId || payload['redirectUri'] !== redirectUri) return undefined;
-  const { issuedAt } = payload;
-  if (typeof issuedAt !== 'number' || now() - issuedAt >= CODE_LIFETIME) return undefined;
-  return payload as unknown as ClientCode;
+/** Opens a code that this instance issued less than a minute ago. Anything else is `undefined`. */
+export function openClientCode(sealed: string, binding: PayloadBinding): ClientCode | undefined {
+  return openPayload(CLIENT_CODE, binding, sealed) as ClientCode | undefined;
 }
 
-const SESSION_PURPOSE = 'client-session';
+/**
+ * The refresh token of a native or single-page client is its session, sealed. A session cookie is not accepted as one,
+ * nor the reverse.
+ */
+const CLIENT_SESSION: PayloadPurpose = { name: 'client-session', isBoundToRedirectUri: false };
 
-/** What binds a client's session to one client of WorkOS. */
-type SessionBinding = Pick<Config, 'clientId' | 'cookiePasswords' | 'now'>;
-
-/** A session in the hands of a native or single-page client: its refresh token. No cookie is one, nor the reverse. */
-export function sealClientSession(
-  session: Session,
-  { clientId, cookiePasswords }: SessionBinding,
-): Promise<string> {
-  // By way of JSON: iron takes plain data only.
-  const plain = JSON.parse(JSON.stringify({ purpose: SESSION_PURPOSE, clientId, session })) as object;
-  return seal(plain, cookiePasswords[0]);
+export function sealClientSession(session: Session, binding: PayloadBinding): Promise<string> {
+  return sealPayload(CLIENT_SESSION, binding, { session });
 }
 
-export function openClientSession(
-  sealed: string,
-  { clientId, cookiePasswords, now }: SessionBinding,
-): Session | undefined {
-  const payload = open(sealed, cookiePasswords, now());
-  if (!isRecord(payload) || payload['purpose'] !== SESSION_PURPOSE || payload['clientId'] !== clientId)
-    return undefined;
-  return payload['session'] as Session;
+export function openClientSession(sealed: string, binding: PayloadBinding): Session | undefined {
+  return openPayload(CLIENT_SESSION, binding, sealed)?.['session'] as Session | undefined;
 }

@@ -1,207 +1,246 @@
-import { after, withDeadline } from '../deadline.js';
+import { withDeadline } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import { log } from '../events.js';
 import { decodeUnverified, type VerifyAccessToken } from '../workos/access-token.js';
 import { type Refresh, refreshDueAt } from './refresh.js';
-import type { Revocation, RevocationStatus } from './revocation.js';
+import type { Revocation } from './revocation.js';
 import { type Session, sessionIdentityOf } from './sealed-session.js';
 import type { SessionStorage } from './storage.js';
 import { isNotStored } from './stored-sessions.js';
+import { isExpired, type RefreshedSession, warnAboutClock } from './token-refresh.js';
 import { createSessionCache, type SessionCache, type VerifiedSession } from './verified-cache.js';
 
 /**
- * What a session cookie comes to.
+ * What the session cookie of a request amounts to.
  *
- * - `active`: signed in; with `sealed`, a newer cookie belongs in the response.
- * - `absent`: nobody is signed in, and the cookie stays as it is: another process may know better, or the browser has
+ * - `authenticated`: signed in. With `sealed`, the response sets a newer cookie.
+ * - `anonymous`: signed out. The cookie stays, because another process may be able to read it, or the browser may have
  *   a newer one by now.
- * - `ended`: WorkOS said so; the cookie goes.
- * - `unknown`: cannot be judged now; nobody is signed out over that.
+ * - `ended`: WorkOS refused the session, and the response clears the cookie.
+ * - `unavailable`: WorkOS or the store cannot be asked. The user stays signed in. With `sealed`, the session has new
+ *   tokens that cannot be verified now, and the response sets its cookie.
  */
 export type Authentication =
-  | (VerifiedSession & { readonly sealed?: string })
+  | (VerifiedSession & Delivery)
   | { readonly kind: 'anonymous'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' }
   | { readonly kind: 'ended'; readonly error: AuthKitError; readonly organizationId?: string | undefined }
-  | { readonly kind: 'unavailable'; readonly error: AuthKitError; readonly sealed?: string };
+  | ({ readonly kind: 'unavailable'; readonly error: AuthKitError } & Delivery);
 
-export interface AuthenticateOptions {
+/** What the response delivers to the browser. */
+interface Delivery {
+  /** The value of the session cookie. */
+  readonly sealed?: string;
+  /** The session in it, if it is not the session of the request. */
+  readonly sealedSession?: Session;
+}
+
+export interface AuthenticatorDependencies {
   storage: SessionStorage;
   verify: VerifyAccessToken;
   refresh: Refresh;
   revocation: Revocation;
-  /** Of remembered sessions; 0 for none. */
+  /** Size of the cache of verified sessions; 0 turns it off. */
   memoryBytes: number;
+  /** Milliseconds since the epoch. */
   now: () => number;
-  /** How long a request waits for newer tokens while its own still hold, in milliseconds. */
+  /** How long a request waits for new tokens while its own are still valid, in milliseconds. */
   softTimeout: number;
 }
 
 export interface Authenticator {
+  /** The result for values that need no waiting: none at all, or a session that was verified a moment ago. */
+  cached: (values: readonly string[]) => Authentication | undefined;
   /**
-   * Judges the values that a session cookie may have, likeliest first.
+   * Authenticates the values that a session cookie has, the likeliest first. The first one that is signed in counts.
    *
-   * @param mayRefresh False where no cookie can be set: an expired session is then `absent`. Asked when it matters.
+   * @param mayRefresh Whether a cookie can be set. If not, a session with an expired token is `anonymous`.
    */
-  authenticate: (
-    values: readonly string[],
-    mayRefresh: () => boolean,
-  ) => Authentication | Promise<Authentication>;
-  /** New tokens now, for the same or another organization. */
+  authenticate: (values: readonly string[], mayRefresh: () => boolean) => Promise<Authentication>;
+  /** Gets new tokens now, for the same organization or another one. */
   refresh: (session: Session, organizationId: string | undefined) => Promise<Authentication>;
-  /** Whether this process still takes the session for one: false after it was signed out here. */
+  /** Whether the cookie of a session may still be set: not if it was ended or replaced in this process meanwhile. */
   isLive: (session: Session) => boolean;
 }
 
-interface Parts extends AuthenticateOptions {
-  memory: SessionCache;
+interface Dependencies extends AuthenticatorDependencies {
+  cache: SessionCache;
 }
 
 const NONE: Authentication = Object.freeze({ kind: 'anonymous', reason: 'none' });
 
-export function createAuthenticator(options: AuthenticateOptions): Authenticator {
-  const { revocation, memoryBytes, now } = options;
-  const parts: Parts = { ...options, memory: createSessionCache(memoryBytes, now) };
+export function createAuthenticator(options: AuthenticatorDependencies): Authenticator {
+  const { refresh, revocation, memoryBytes, now } = options;
+  const cache = createSessionCache(memoryBytes, now);
+  const dependencies: Dependencies = { ...options, cache };
   return {
-    authenticate: (values, mayRefresh) =>
-      values.length === 0 ? NONE : authenticate(values, mayRefresh, parts),
-    refresh: (session, organizationId) => renew(session, parts, organizationId),
-    isLive: (session) => !revocation.isEndedHere(sessionIdentityOf(session)),
+    cached(values) {
+      const [value] = values;
+      if (value === undefined) return NONE;
+      const verified = cache.get(value);
+      const isActive = verified && revocation.statusNow(sessionIdentityOf(verified.session)) === 'active';
+      return isActive ? verified : undefined;
+    },
+    async authenticate(values, mayRefresh) {
+      let result = NONE;
+      for (const value of values) {
+        const next = await authenticateValue(value, mayRefresh, dependencies);
+        if (next.kind === 'authenticated') return next;
+        if (precedence(next) > precedence(result)) result = next;
+      }
+      return result;
+    },
+    refresh: (session, organizationId) =>
+      refreshSession(session, organizationId ?? organizationOf(session), dependencies),
+    isLive: (session) => !revocation.isEndedHere(sessionIdentityOf(session)) && !refresh.isReplaced(session),
   };
 }
 
-function authenticate(
-  values: readonly string[],
-  mayRefresh: () => boolean,
-  parts: Parts,
-): Authentication | Promise<Authentication> {
-  const { memory, storage } = parts;
-  for (let index = 0; index < values.length; index += 1) {
-    const value = values[index] as string;
-    const known = memory.get(value);
-    if (known) return fromCache(value, known, mayRefresh, parts);
-    const opened = storage.open(value);
-    if (opened instanceof Promise) {
-      return opened.then((session) => {
-        if (!isNotStored(session)) return verifySession(value, session, mayRefresh, parts);
-        if (session.kind === 'unavailable')
-          return unavailableAuthentication('the store of the sessions could not be asked');
-        const others = values.slice(index + 1);
-        return others.length > 0 ? authenticate(others, mayRefresh, parts) : anonymous('ended', 'store');
-      });
-    }
-    if (opened) return verifySession(value, opened, mayRefresh, parts);
-  }
-  return anonymous('invalid', 'seal');
+/**
+ * Of several values without one that is signed in, the one that keeps the user signed in longest counts: `unavailable`
+ * keeps the cookie, `ended` clears it, and the reasons of the others differ only in what they tell.
+ */
+function precedence(result: Authentication): number {
+  if (result.kind === 'unavailable') return result.sealed === undefined ? 5 : 6;
+  if (result.kind === 'ended') return 4;
+  return result.kind === 'anonymous' ? ['none', 'invalid', 'expired', 'ended'].indexOf(result.reason) : 7;
 }
 
-/** A session that was judged a moment ago needs no cryptography, only to know whether it was ended since. */
-function fromCache(
+async function authenticateValue(
   value: string,
-  known: VerifiedSession,
   mayRefresh: () => boolean,
-  parts: Parts,
-): Authentication | Promise<Authentication> {
-  const { revocation, memory } = parts;
-  if (revocation.hasNothingRevoked()) return known;
-  const { session } = known;
-  return after(revocation.status(sessionIdentityOf(session)), (status) => {
-    if (status === 'active') return known;
-    memory.delete(value);
-    return verifySession(value, session, mayRefresh, parts);
-  });
+  dependencies: Dependencies,
+): Promise<Authentication> {
+  const { cache, storage, revocation } = dependencies;
+  const cached = cache.get(value);
+  const session = cached?.session ?? (await storage.open(value));
+  if (!session) return anonymous('invalid', 'seal');
+  if (isNotStored(session)) {
+    return session.kind === 'unavailable'
+      ? unavailableAuthentication('the session store is unavailable')
+      : anonymous('ended', 'store');
+  }
+  const status = await revocation.status(sessionIdentityOf(session));
+  if (cached && status === 'active') return cached;
+  cache.delete(value);
+  if (status === 'revoked') return anonymous('ended', 'revoked');
+  return verifySession(value, session, status === 'changed', mayRefresh, dependencies);
 }
 
-function statusOf(session: Session, revocation: Revocation): RevocationStatus | Promise<RevocationStatus> {
-  return revocation.hasNothingRevoked() ? 'active' : revocation.status(sessionIdentityOf(session));
-}
-
-/** What an opened session comes to. A promise only where keys, tokens or the store have to be asked. */
-function verifySession(
+async function verifySession(
   value: string,
   session: Session,
+  isChanged: boolean,
   mayRefresh: () => boolean,
-  parts: Parts,
-): Authentication | Promise<Authentication> {
-  const { verify, revocation } = parts;
-  return after(statusOf(session, revocation), (status) => {
-    if (status === 'revoked') return anonymous('ended', 'revoked');
-    return after(verify(session.accessToken), (verification) => {
-      if (verification.kind === 'unavailable') return unavailableAuthentication(NO_KEYS);
-      if (verification.kind === 'expired') return mayRefresh() ? renew(session, parts) : anonymous('expired');
-      if (verification.kind === 'invalid') return anonymous('invalid', verification.reason);
-      if (verification.claims.sub !== session.user.id) return anonymous('invalid', 'sub');
-      const verified: VerifiedSession = {
-        kind: 'authenticated',
-        session,
-        claims: verification.claims,
-      };
-      return acceptSession(value, verified, status === 'changed', mayRefresh, parts);
-    });
-  });
+  dependencies: Dependencies,
+): Promise<Authentication> {
+  const verification = await dependencies.verify(session.accessToken);
+  if (verification.kind === 'unavailable' && !verification.isKeyUnknown)
+    return unavailableAuthentication(NO_KEYS);
+  // New sessions are signed with a published key, so a refresh is also what an unknown key needs.
+  if (verification.kind === 'expired' || verification.kind === 'unavailable')
+    return mayRefresh() ? renewSession(session, dependencies) : anonymous('expired');
+  if (verification.kind === 'invalid') return anonymous('invalid', verification.reason);
+  if (verification.claims.sub !== session.user.id) return anonymous('invalid', 'sub');
+  const verified: VerifiedSession = { kind: 'authenticated', session, claims: verification.claims };
+  return acceptSession(value, verified, isChanged, mayRefresh, dependencies);
 }
 
-/** The session holds. It may be due for newer tokens, or for a move to where sessions are kept now. */
-function acceptSession(
+/** The session is valid. It may be due for new tokens, or for a move to where sessions are stored now. */
+async function acceptSession(
   value: string,
   verified: VerifiedSession,
-  isStale: boolean,
+  isChanged: boolean,
   mayRefresh: () => boolean,
-  parts: Parts,
-): Authentication | Promise<Authentication> {
-  const { memory, refresh, storage, now } = parts;
-  const { session, claims } = verified;
-  const isDue = isStale || now() >= refreshDueAt(claims);
-  if (isDue && mayRefresh() && refresh.canRefreshAhead(session)) return refreshAhead(verified, parts);
-  if (!isDue) memory.offer(value, verified, storage.isInStore(session));
-  if (!storage.needsMigration(session) || !mayRefresh()) return verified;
-  return storage
-    .migrate(session)
-    .then((sealed) => (sealed === undefined ? verified : { ...verified, sealed }));
-}
-
-async function renew(
-  session: Session,
-  { refresh, memory, verify, storage, revocation }: Parts,
-  organizationId = organizationOf(session),
+  dependencies: Dependencies,
 ): Promise<Authentication> {
-  const result = await refresh.run(session, organizationId);
-  const isEnded = async (one: Session) => (await revocation.status(sessionIdentityOf(one))) === 'revoked';
-  if (await isEnded(session)) return anonymous('ended', 'revoked');
-  if (result.kind === 'refused') return { kind: 'ended', error: result.error, organizationId };
-  if (result.kind === 'unavailable') return { kind: 'unavailable', error: result.error };
-  const { session: next } = result;
-  if (await isEnded(next)) return anonymous('ended', 'revoked');
-  const sealed = await storage.replace(session, result);
-  if (sealed === undefined) return anonymous('ended', 'store');
-  const verification = await verify(next.accessToken, true);
-  if (verification.kind !== 'valid') return { ...unavailableAuthentication(NO_KEYS), sealed };
-  const verified: VerifiedSession = {
-    kind: 'authenticated',
-    session: next,
-    claims: verification.claims,
-  };
-  memory.set(sealed, verified, storage.isInStore(next));
-  return { ...verified, sealed };
+  const { cache, refresh, storage, now } = dependencies;
+  const { session, claims } = verified;
+  const isDue = isChanged || now() >= refreshDueAt(claims);
+  if (isDue && mayRefresh() && refresh.canRefreshAhead(session)) return refreshAhead(verified, dependencies);
+  if (!isDue) cache.set(value, verified, storage.isInStore(session));
+  if (!storage.needsMigration(session) || !mayRefresh()) return verified;
+  const sealed = await storage.migrate(session);
+  return sealed === undefined ? verified : { ...verified, sealed };
 }
 
-/** The old token still holds: newer ones are welcome, but nobody waits long for them or fails without them. */
-async function refreshAhead(verified: VerifiedSession, parts: Parts): Promise<Authentication> {
+/** The token is still valid, so the request waits only briefly for a new one, and does not fail without it. */
+async function refreshAhead(verified: VerifiedSession, dependencies: Dependencies): Promise<Authentication> {
+  const { refresh, softTimeout } = dependencies;
   const { session } = verified;
-  const result = (await withDeadline(parts.softTimeout, renew(session, parts))) as Authentication | undefined;
-  if (result === undefined) parts.refresh.backOff(session);
+  const renewal = renewSession(session, dependencies);
+  const result = (await withDeadline(softTimeout, renewal)) as Authentication | undefined;
+  if (result === undefined) refresh.backOff(session);
+  // Tokens that were rotated are delivered, although this request still uses the old ones.
+  if (result?.kind === 'unavailable' && result.sealed !== undefined)
+    return { ...verified, sealed: result.sealed, sealedSession: result.sealedSession ?? session };
   return result === undefined || result.kind === 'unavailable' ? verified : result;
 }
 
-/** Always named in a refresh, so that a refresh never changes the organization by itself. */
-function organizationOf(session: Session): string | undefined {
-  const { org_id: fromToken } = decodeUnverified(session.accessToken);
-  return typeof fromToken === 'string' ? fromToken : session.organizationId;
+/**
+ * New tokens for a session whose own have expired, or will soon. If another request has got them already and the
+ * browser sent the old cookie nevertheless, it gets the newest session that this process knows.
+ */
+async function renewSession(session: Session, dependencies: Dependencies): Promise<Authentication> {
+  const { refresh, now } = dependencies;
+  const newest = refresh.successorOf(session);
+  if (!newest) return refreshSession(session, organizationOf(session), dependencies);
+  if (isExpired(newest.session, now()))
+    return refreshSession(newest.session, organizationOf(newest.session), dependencies);
+  return acceptRefreshed(session, newest, dependencies);
 }
 
-const NO_KEYS = 'the keys of WorkOS could not be had';
+async function refreshSession(
+  session: Session,
+  organizationId: string | undefined,
+  dependencies: Dependencies,
+): Promise<Authentication> {
+  const result = await dependencies.refresh.run(session, organizationId);
+  if (await isRevoked(session, dependencies)) return anonymous('ended', 'revoked');
+  if (result.kind === 'refused') return { kind: 'ended', error: result.error, organizationId };
+  if (result.kind === 'unavailable') return { kind: 'unavailable', error: result.error };
+  return acceptRefreshed(session, result, dependencies);
+}
 
-function unavailableAuthentication(why: string): Extract<Authentication, { kind: 'unavailable' }> {
-  return { kind: 'unavailable', error: unavailable(why) };
+/** Stores a session with new tokens. They are delivered even if they cannot be verified now: the old ones are spent. */
+async function acceptRefreshed(
+  before: Session,
+  refreshed: RefreshedSession,
+  dependencies: Dependencies,
+): Promise<Authentication> {
+  const { cache, verify, storage, now } = dependencies;
+  const { session } = refreshed;
+  if (await isRevoked(session, dependencies)) return anonymous('ended', 'revoked');
+  const sealed = await storage.replace(before, refreshed);
+  if (sealed === undefined) return anonymous('ended', 'store');
+  const verification = await verify(session.accessToken, true);
+  if (verification.kind !== 'valid') {
+    const isClockAhead = isExpired(session, now());
+    if (isClockAhead) warnAboutClock();
+    const unverified = unavailableAuthentication(isClockAhead ? CLOCK_AHEAD : NO_KEYS);
+    return { ...unverified, sealed, sealedSession: session };
+  }
+  const verified: VerifiedSession = { kind: 'authenticated', session, claims: verification.claims };
+  cache.set(sealed, verified, storage.isInStore(session));
+  return { ...verified, sealed };
+}
+
+async function isRevoked(session: Session, { revocation }: Dependencies): Promise<boolean> {
+  return (await revocation.status(sessionIdentityOf(session))) === 'revoked';
+}
+
+/** A refresh always names the organization, so that it never changes the organization by itself. */
+function organizationOf(session: Session): string | undefined {
+  const { org_id: organizationId } = decodeUnverified(session.accessToken);
+  return typeof organizationId === 'string' ? organizationId : session.organizationId;
+}
+
+const NO_KEYS = 'the signing keys of WorkOS are unavailable';
+
+const CLOCK_AHEAD =
+  'WorkOS issued an access token that has expired by the clock of this server: set the clock, e.g. with NTP';
+
+function unavailableAuthentication(problem: string): Extract<Authentication, { kind: 'unavailable' }> {
+  return { kind: 'unavailable', error: unavailable(problem) };
 }
 
 function anonymous(reason: 'invalid' | 'expired' | 'ended', why?: string): Authentication {

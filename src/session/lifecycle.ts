@@ -1,42 +1,52 @@
 import { unavailable } from '../errors.js';
+import type { Refresh } from './refresh.js';
 import type { Revocation } from './revocation.js';
-import { type Session, sessionIdOf } from './sealed-session.js';
+import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
 import type { SessionStorage } from './storage.js';
 import { isNotStored, type StoreUnavailable } from './stored-sessions.js';
 
-/** The life of sessions: they start with a sign-in, and end before their tokens do. */
+/** Creates sessions at a sign-in, and ends them at a sign-out. */
 export interface Sessions {
   /**
-   * The session inside the values of a cookie, whether or not it still holds: what signing out is about. Of one in a
-   * store that cannot be asked, what the cookie says.
+   * The first session among the values of a cookie, whether or not it has expired or ended, for a sign-out. If the
+   * store is unavailable, what the cookie itself says.
    */
   peek: (values: readonly string[]) => Promise<Session | StoreUnavailable | undefined>;
   /**
-   * Keeps the session of a sign-in and returns the value of its cookie. All that the browser had in the store before
-   * is destroyed.
+   * Stores the session of a sign-in and returns its cookie value. Ends the sessions that this browser had before, in
+   * the same way as a sign-out here does (OWASP ASVS 7.2.4).
    *
-   * @param values Of the cookie that came with the sign-in.
-   * @throws {AuthKitError} `upstream_unavailable` if the store cannot take it.
+   * @param values The values of the session cookie that the browser sent with the sign-in.
+   * @throws {AuthKitError} `upstream_unavailable` if the store is unavailable.
    */
   create: (session: Session, values: readonly string[]) => Promise<string>;
-  /** Ends a session: here at once, and in the other processes when the promise is fulfilled. */
+  /** Ends a session: in this process at once, and in the other processes when the promise is fulfilled. */
   end: (session: Session | StoreUnavailable) => Promise<void>;
 }
 
 export interface SessionsDependencies {
   storage: SessionStorage;
   revocation: Revocation;
+  refresh: Pick<Refresh, 'replace'>;
 }
 
-export function createSessions({ storage, revocation }: SessionsDependencies): Sessions {
+export function createSessions({ storage, revocation, refresh }: SessionsDependencies): Sessions {
   const find = async (value: string) => {
     const found = await storage.open(value);
     return found && isNotStored(found) && found.kind === 'not_found' ? undefined : found;
   };
   const end = async (session: Session | StoreUnavailable) => {
     const sessionId = sessionIdIn(session);
-    const told = sessionId === undefined ? undefined : revocation.endSession(sessionId);
-    await Promise.all([told, storage.delete(session)]);
+    await Promise.all([
+      sessionId === undefined ? undefined : revocation.endSession(sessionId),
+      storage.delete(session),
+    ]);
+  };
+  /** Ends what the browser had before, unless it is an earlier state of the same WorkOS session. */
+  const replace = async (earlier: Session | StoreUnavailable, session: Session) => {
+    // A response that is still under way must not bring it back.
+    if (!isNotStored(earlier)) refresh.replace(earlier);
+    await (sessionIdIn(earlier) === sessionIdOf(session) ? storage.delete(earlier) : end(earlier));
   };
   return {
     async peek(values) {
@@ -48,20 +58,18 @@ export function createSessions({ storage, revocation }: SessionsDependencies): S
     },
     async create(session, values) {
       const value = await storage.create(session);
-      if (value === undefined) throw unavailable('the store could not take the session');
-      // More than one only if somebody planted them.
-      for (const earlier of await Promise.all(values.map(find))) {
-        if (!earlier || !(isNotStored(earlier) || storage.isInStore(earlier))) continue;
-        const isSame = sessionIdIn(earlier) === sessionIdOf(session);
-        await (isSame ? storage.delete(earlier) : end(earlier));
-      }
+      // The user may have signed out of this application, but not of WorkOS, whose session then has the same ID.
+      if (value === undefined || !(await revocation.reopenSession(sessionIdentityOf(session))))
+        throw unavailable('the store is unavailable, so the session could not be saved: try again');
+      const earlier = (await Promise.all(values.map(find))).filter((found) => found !== undefined);
+      await Promise.all(earlier.map((found) => replace(found, session)));
       return value;
     },
     end,
   };
 }
 
-/** The id under which WorkOS knows a session, also where the session itself cannot be had. */
+/** The ID of a session at WorkOS, also if the session itself is in a store that is unavailable. */
 export function sessionIdIn(session: Session | StoreUnavailable): string | undefined {
-  return isNotStored(session) ? session.name.sessionId : sessionIdOf(session);
+  return isNotStored(session) ? session.reference.sessionId : sessionIdOf(session);
 }

@@ -1,6 +1,7 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { log } from '../events.js';
+import { sha256 } from '../sha256.js';
 import type { Entry, SignedStore } from '../stores/signed-store.js';
 import type { Session } from './sealed-session.js';
 import {
@@ -11,77 +12,78 @@ import {
   sessionEnded,
 } from './token-refresh.js';
 
-/** A holder that gives no sign of life for this long, in milliseconds, is replaced. */
+/** A lock that its process has not extended for this long, in milliseconds, expires. */
 const LEASE = 2500;
 
-const SIGN_OF_LIFE = LEASE / 5;
+/** How often a process extends its lock, in milliseconds. */
+const EXTEND_EVERY = LEASE / 5;
 
-/** Waiters look for the result ever less often, in milliseconds. */
-const FIRST_LOOK = 15;
+/** The pause between two reads of a process that waits for a result, in milliseconds; it doubles each time. */
+const FIRST_PAUSE = 15;
 
-const LAST_LOOK = 250;
+const LONGEST_PAUSE = 250;
 
-/** What stands in the place of a seal. */
+/** Stored in place of a sealed session. */
 const REFUSED = 'refused';
 
 export interface RefreshLockOptions {
   store: SignedStore;
   open: (sealed: string) => Session | undefined;
   now: () => number;
-  /** How long to wait for another process before going on alone, in milliseconds. */
+  /** How long to wait for the process that holds the lock before refreshing without it, in milliseconds. */
   waitForLock: number;
 }
 
 /**
- * Makes a renewal happen once across processes: one of them holds a lock and renews, the others wait for its
- * result. A store that cannot be reached leaves each process on its own, where WorkOS's replay window has to do; so
- * does a holder that takes too long.
+ * Makes refreshes happen once across processes: one process holds a lock and refreshes, and the others wait for its
+ * result. If the store is unavailable, or the lock is held for too long, a process refreshes on its own. This is safe
+ * within the 30 seconds for which WorkOS returns the same tokens.
  */
-export function withRefreshLock(renew: RefreshTokens, options: RefreshLockOptions): RefreshTokens {
-  const { store, waitForLock: softTimeout } = options;
+export function withRefreshLock(refresh: RefreshTokens, options: RefreshLockOptions): RefreshTokens {
+  const { store, waitForLock } = options;
   return async (session, organizationId) => {
     const id = idOf(session);
-    const waitsUntil = performance.now() + softTimeout;
-    const alone = async () => settle(await renew(session, organizationId), session, options);
-    for (let wait = FIRST_LOOK; ; wait = Math.min(wait * 2, LAST_LOOK)) {
+    const waitsUntil = performance.now() + waitForLock;
+    const refreshLocally = async () => shareResult(await refresh(session, organizationId), session, options);
+    for (let wait = FIRST_PAUSE; ; wait = Math.min(wait * 2, LONGEST_PAUSE)) {
       const found = await readSharedResult(session, options);
-      if (found === 'unavailable') return alone();
+      if (found === 'unavailable') return refreshLocally();
       if (found) return found;
       const lock = await store.add('lock', id, randomUUID(), LEASE);
-      if (lock.kind === 'unavailable') return alone();
-      if (lock.kind === 'hit') return refreshHoldingLock(lock, session, options, alone);
+      if (lock.kind === 'unavailable') return refreshLocally();
+      if (lock.kind === 'hit') return refreshHoldingLock(lock, session, options, refreshLocally);
       if (performance.now() >= waitsUntil) {
-        log('store', { outcome: 'a refresh goes on without its lock' });
-        return alone();
+        log('store', { outcome: 'refreshing without the lock' });
+        return refreshLocally();
       }
       await pause(wait);
     }
   };
 }
 
-/** Renews while the lock is held, unless somebody did so between the look and the lock. */
+/** Refreshes while the lock is held, unless another process did so just before it was acquired. */
 async function refreshHoldingLock(
   lock: Entry,
   session: Session,
   options: RefreshLockOptions,
-  alone: () => Promise<RefreshResult>,
+  refreshLocally: () => Promise<RefreshResult>,
 ): Promise<RefreshResult> {
   const { store } = options;
   const id = idOf(session);
-  let held = Promise.resolve<unknown>(undefined);
-  const alive = setInterval(() => {
-    held = store.replace('lock', id, lock, lock.text, LEASE);
-  }, SIGN_OF_LIFE);
+  let extended = Promise.resolve<unknown>(undefined);
+  const timer = setInterval(() => {
+    extended = store.replace('lock', id, lock, lock.text, LEASE);
+  }, EXTEND_EVERY);
   try {
     const found = await readSharedResult(session, options);
-    return found === undefined || found === 'unavailable' ? await alone() : found;
+    return found === undefined || found === 'unavailable' ? await refreshLocally() : found;
   } finally {
-    clearInterval(alive);
-    void held.then(() => store.release('lock', id, lock));
+    clearInterval(timer);
+    void extended.then(() => store.release('lock', id, lock));
   }
 }
 
-/** What another process has exchanged the token for. */
+/** The result that another process got for the token. */
 async function readSharedResult(
   session: Session,
   { store, open }: RefreshLockOptions,
@@ -90,7 +92,7 @@ async function readSharedResult(
   if (found.kind === 'unavailable') return 'unavailable';
   if (found.kind !== 'hit') return undefined;
   if (found.text === REFUSED) return sessionEnded();
-  // The seal first: it has no space in it.
+  // `<sealed session> <organization>`: there is no space in a seal.
   const [sealed = '', ...organization] = found.text.split(' ');
   const next = open(sealed);
   return next?.user.id === session.user.id
@@ -99,10 +101,10 @@ async function readSharedResult(
 }
 
 /**
- * Tells the others. New tokens replace a refusal, never the reverse: a process that was stopped over its exchange
- * comes back with tokens when another one has been refused the spent token.
+ * Stores a result for the other processes. New tokens replace a refusal, never the reverse: a process that was paused
+ * during its exchange may store tokens after another process was refused the spent token.
  */
-async function settle(
+async function shareResult(
   result: RefreshResult,
   session: Session,
   options: RefreshLockOptions,
@@ -118,13 +120,14 @@ async function settle(
   const refused = await store.add('refresh', id, REFUSED, ttl);
   let found = refused.kind === 'taken' ? await readSharedResult(session, options) : undefined;
   if (refused.kind === 'taken' && found === undefined) {
-    // There is something: a replica that does not know it yet is asked once more.
-    await pause(LAST_LOOK);
+    // There is an entry, but the replica that was read does not have it yet.
+    await pause(LONGEST_PAUSE);
     found = await readSharedResult(session, options);
   }
   return found === undefined || found === 'unavailable' ? result : found;
 }
 
+/** The key of a refresh token in the store. */
 function idOf({ refreshToken }: Session): string {
-  return createHash('sha256').update(refreshToken).digest('base64url');
+  return sha256(refreshToken);
 }

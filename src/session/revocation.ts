@@ -1,23 +1,29 @@
-import { LRUCache } from 'lru-cache';
+import { log } from '../events.js';
+import { expiringMap } from '../expiring-map.js';
 import type { Found, SignedStore } from '../stores/signed-store.js';
 import type { SessionIdentity } from './sealed-session.js';
 
-/** `stale`: WorkOS changed the person since the token was issued, so its claims want a refresh. */
+/** `changed`: WorkOS changed the user after the token was issued, so the session is refreshed for newer claims. */
 export type RevocationStatus = 'active' | 'changed' | 'revoked';
 
-/** What was ended or changed before its tokens ran out: in this process, and in all of them where there is a store. */
+/** Ends sessions before their tokens expire: in this process, and in all processes that share a store. */
 export interface Revocation {
-  /** Nothing was ended or changed that anybody could know of: nobody has to be asked. */
-  hasNothingRevoked: () => boolean;
-  /** A promise only where the store has to be asked, which is at most twice a second for a session. */
-  status: (identity: SessionIdentity) => RevocationStatus | Promise<RevocationStatus>;
-  /** What this process knows by itself. */
+  /** The status of a session. With a store, the store is asked at most twice a second for each session. */
+  status: (identity: SessionIdentity) => Promise<RevocationStatus>;
+  /** The same without waiting; `undefined` if the store has to be asked. */
+  statusNow: (identity: SessionIdentity) => RevocationStatus | undefined;
+  /** Whether this process knows that a session was ended. */
   isEndedHere: (identity: SessionIdentity) => boolean;
-  /** False if the other processes could not be told. */
+  /** Returns whether the other processes were told: false if the store is unavailable. */
   endSession: (sessionId: string) => Promise<boolean>;
-  /** Ends every session whose token was issued before `before`, in milliseconds since the epoch. */
+  /**
+   * Lets a session sign in again that was ended under the same session ID: tokens issued before this one stay ended.
+   * Returns false if the store is unavailable.
+   */
+  reopenSession: (identity: SessionIdentity) => Promise<boolean>;
+  /** Ends all sessions of a user whose tokens were issued before `before`, in milliseconds since the epoch. */
   endUser: (userId: string, before: number) => Promise<boolean>;
-  /** Has every session of the person refreshed before it is served again. */
+  /** Has all sessions of a user refreshed before they are used again. */
   changeUser: (userId: string) => Promise<boolean>;
 }
 
@@ -25,96 +31,157 @@ export interface RevocationOptions {
   store: SignedStore | undefined;
   /** Milliseconds since the epoch. */
   now: () => number;
+  /** How long an ended session is remembered, in milliseconds. Default: a day. */
+  endedFor?: number;
 }
 
-/** What happened to a person, in milliseconds since the epoch. */
+/** What happened to a user, in milliseconds since the epoch. */
 interface UserMark {
   readonly endedBefore: number;
   readonly changedAt: number;
 }
 
-/** An ended session stays ended for as long as an access token may live, in milliseconds. */
+/** The longest lifetime of an access token, in milliseconds: until then an ended one could still be used. */
 export const ENDED_FOR = 86_400_000;
 
-/** What the store said holds this long, in milliseconds of real time: the delay with which other processes learn. */
-const CHECKED = 500;
+/** How long an answer of the store is used, in milliseconds of real time: the delay until other processes learn. */
+const CHECKED_FOR = 500;
 
-const MAX_KNOWN = 10_000;
+/** Ended sessions, and users whose sessions were ended, that a process remembers. */
+const MAX_ENDED = 100_000;
+
+/** Changed users that a process remembers. If one is forgotten, its sessions keep their claims until they expire. */
+const MAX_CHANGED = 10_000;
 
 const MAX_CHECKED = 100_000;
 
-/** Tries to write a mark while others write it too. */
-const TRIES = 5;
+/** Attempts to write a mark while other processes write it too. */
+const ATTEMPTS = 5;
 
 const UNMARKED: UserMark = { endedBefore: 0, changedAt: 0 };
 
-export function createRevocation({ store, now }: RevocationOptions): Revocation {
-  const known = createKnown(now);
-  const check = store && createCheck(store, known);
+export function createRevocation({ store, now, endedFor = ENDED_FOR }: RevocationOptions): Revocation {
+  const local = createLocalMarks(now, endedFor, store !== undefined);
+  const check = store && createStoreCheck(store, local);
   const mark = async (userId: string, added: UserMark) => {
-    known.mark(userId, added);
-    return store ? writeMark(store, userId, added) : true;
+    local.markUser(userId, added);
+    return store ? writeUserMark(store, userId, added, endedFor) : true;
+  };
+  const writeSession = async (sessionId: string, before: number, text: string) => {
+    local.endSession(sessionId, before);
+    if (!store) return true;
+    local.unsaved.set(sessionId, true);
+    const isSaved = (await store.put('ended', sessionId, text, endedFor)) === 'ok';
+    if (isSaved) local.unsaved.delete(sessionId);
+    return isSaved;
+  };
+  const status = async (identity: SessionIdentity) => {
+    await check?.(identity);
+    return local.status(identity);
   };
   return {
-    hasNothingRevoked: () => !store && known.isEmpty(),
-    status: (identity) => {
-      const status = known.status(identity);
-      const pending = status === 'revoked' ? undefined : check?.(identity);
-      return pending ? pending.then(() => known.status(identity)) : status;
-    },
-    isEndedHere: (identity) => known.status(identity) === 'revoked',
-    async endSession(sessionId) {
-      known.end(sessionId);
-      return store ? (await store.put('ended', sessionId, 'ended', ENDED_FOR)) === 'ok' : true;
+    status,
+    statusNow: (identity) => (check?.(identity) ? undefined : local.status(identity)),
+    isEndedHere: (identity) => local.status(identity) === 'revoked',
+    endSession: (sessionId) => writeSession(sessionId, Infinity, ENDED),
+    async reopenSession(identity) {
+      const { sessionId, issuedAt } = identity;
+      await check?.(identity);
+      if (sessionId === undefined || !local.isSessionEnded(identity)) return true;
+      return writeSession(sessionId, issuedAt, `${ENDED} before ${issuedAt}`);
     },
     endUser: (userId, before) => mark(userId, { ...UNMARKED, endedBefore: before }),
     changeUser: (userId) => mark(userId, { ...UNMARKED, changedAt: now() }),
   };
 }
 
-/** What this process knows. */
-function createKnown(now: () => number) {
-  const lasting = { max: MAX_KNOWN, ttl: ENDED_FOR, ttlResolution: 0, perf: { now } };
-  const ended = new LRUCache<string, true>(lasting);
-  const marks = new LRUCache<string, UserMark>(lasting);
+type LocalMarks = ReturnType<typeof createLocalMarks>;
+
+/**
+ * What this process knows. Ended sessions and changed users are kept apart, so that many harmless changes cannot make
+ * the process forget that a session was ended.
+ */
+function createLocalMarks(now: () => number, endedFor: number, isShared: boolean) {
+  const ended = {
+    ttl: endedFor,
+    now,
+    // Counted by `size`, because a limit by `max` would allocate memory for all entries at once.
+    size: { max: MAX_ENDED, of: () => 1 },
+    // With a store, what this process forgets is found there again.
+    ...(isShared ? {} : { onEvict: warnForgotten }),
+  };
+  /** Seconds since the epoch: tokens issued before are ended, with `Infinity` all of them. */
+  const sessions = expiringMap<number>(ended);
+  /** Milliseconds since the epoch. */
+  const endedUsers = expiringMap<number>(ended);
+  const changedUsers = expiringMap<number>({ max: MAX_CHANGED, ttl: endedFor, now });
+
+  const isSessionEnded = ({ sessionId, issuedAt }: SessionIdentity) => {
+    const before = sessionId === undefined ? undefined : sessions.get(sessionId);
+    return before !== undefined && (before === Infinity || issuedAt < before);
+  };
   return {
-    status({ sessionId, userId, issuedAt }: SessionIdentity): RevocationStatus {
-      if (sessionId !== undefined && ended.has(sessionId)) return 'revoked';
-      const mark = marks.get(userId);
-      if (!mark) return 'active';
+    /** Sessions that this process ended, but that the store does not know about yet. */
+    unsaved: expiringMap<true>(ended),
+    isSessionEnded,
+    endedBefore: (sessionId: string) => sessions.get(sessionId),
+    status(identity: SessionIdentity): RevocationStatus {
+      if (isSessionEnded(identity)) return 'revoked';
+      const { userId, issuedAt } = identity;
       // Tokens are dated by the second: one of the same second counts as later.
       const issuedUntil = (issuedAt + 1) * 1000;
-      if (issuedUntil <= mark.endedBefore) return 'revoked';
-      return issuedUntil <= mark.changedAt ? 'changed' : 'active';
+      if (issuedUntil <= (endedUsers.get(userId) ?? 0)) return 'revoked';
+      return issuedUntil <= (changedUsers.get(userId) ?? 0) ? 'changed' : 'active';
     },
-    isEmpty: () => ended.size === 0 && marks.size === 0,
-    end: (sessionId: string) => void ended.set(sessionId, true),
-    mark: (userId: string, added: UserMark) =>
-      void marks.set(userId, latest(marks.get(userId) ?? UNMARKED, added)),
+    endSession(sessionId: string, before: number): void {
+      sessions.set(sessionId, before);
+    },
+    markUser(userId: string, { endedBefore, changedAt }: UserMark): void {
+      if (endedBefore > (endedUsers.get(userId) ?? 0)) endedUsers.set(userId, endedBefore);
+      if (changedAt > (changedUsers.get(userId) ?? 0)) changedUsers.set(userId, changedAt);
+    },
   };
 }
 
-/** Asks the store about a session, unless it was asked a moment ago. */
-function createCheck(store: SignedStore, known: ReturnType<typeof createKnown>) {
-  const checks = new LRUCache<string, { until: number; pending: Promise<void> | undefined }>({
+let hasWarned = false;
+
+function warnForgotten(): void {
+  log('session', { forgotten: 'an ended session' });
+  if (hasWarned) return;
+  hasWarned = true;
+  process.emitWarning(
+    `More than ${MAX_ENDED} sessions or users were ended within a day, so this process forgets the oldest of them. ` +
+      'Pass a store, which remembers all of them.',
+    { code: 'AUTHKIT_REVOCATION' },
+  );
+}
+
+/** Asks the store about a session, unless it was asked less than half a second ago. */
+function createStoreCheck(store: SignedStore, local: LocalMarks) {
+  const checks = expiringMap<{ until: number; pending: Promise<void> | undefined }>({
     max: MAX_CHECKED,
+    now: () => performance.now(),
   });
-  const ask = async ({ sessionId, userId }: SessionIdentity) => {
-    const [ended, mark] = await Promise.all([
-      sessionId === undefined ? undefined : store.get('ended', sessionId),
-      store.get('user', userId),
-    ]);
-    if (sessionId !== undefined && ended?.kind === 'hit') known.end(sessionId);
-    const found = markOf(mark);
-    if (found) known.mark(userId, found);
+  const askAboutSession = async (sessionId: string) => {
+    const before = local.endedBefore(sessionId);
+    const found = await store.get('ended', sessionId);
+    // What this process has written since is newer than the answer.
+    const isNewer = !local.unsaved.has(sessionId) && local.endedBefore(sessionId) === before;
+    if (found.kind === 'hit' && isNewer) local.endSession(sessionId, endedBeforeOf(found.text));
   };
+  const askAboutUser = async (userId: string) => {
+    const mark = userMarkOf(await store.get('user', userId));
+    if (mark) local.markUser(userId, mark);
+  };
+  const ask = ({ sessionId, userId }: SessionIdentity) =>
+    Promise.all([sessionId === undefined ? undefined : askAboutSession(sessionId), askAboutUser(userId)]);
   return (identity: SessionIdentity): Promise<void> | undefined => {
     const key = `${identity.sessionId ?? ''} ${identity.userId}`;
     const last = checks.get(key);
     if (last && performance.now() < last.until) return last.pending;
     const check = { until: Infinity, pending: undefined as Promise<void> | undefined };
     check.pending = ask(identity).then(() => {
-      check.until = performance.now() + CHECKED;
+      check.until = performance.now() + CHECKED_FOR;
       check.pending = undefined;
     });
     checks.set(key, check);
@@ -122,17 +189,31 @@ function createCheck(store: SignedStore, known: ReturnType<typeof createKnown>) 
   };
 }
 
-/** Adds to what the store says of a person, whatever other processes write at the same moment. */
-async function writeMark(store: SignedStore, userId: string, added: UserMark): Promise<boolean> {
-  for (let tries = 0; tries < TRIES; tries += 1) {
+/** The entry of an ended session in the store: `ended`, or `ended before <seconds>` after a new sign-in. */
+const ENDED = 'ended';
+
+/** Any other text ends the session entirely. */
+function endedBeforeOf(text: string): number {
+  const match = /^ended before (\d{1,12})$/.exec(text);
+  return match ? Number(match[1]) : Infinity;
+}
+
+/** Adds to the mark of a user in the store, whatever other processes write at the same moment. */
+async function writeUserMark(
+  store: SignedStore,
+  userId: string,
+  added: UserMark,
+  endedFor: number,
+): Promise<boolean> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const found = await store.get('user', userId);
-    const text = textOf(latest(markOf(found) ?? UNMARKED, added));
+    const text = textOf(latest(userMarkOf(found) ?? UNMARKED, added));
     if (found.kind === 'unavailable') return false;
-    if (found.kind === 'unreadable') return (await store.put('user', userId, text, ENDED_FOR)) === 'ok';
+    if (found.kind === 'unreadable') return (await store.put('user', userId, text, endedFor)) === 'ok';
     const written =
       found.kind === 'hit'
-        ? await store.replace('user', userId, found, text, ENDED_FOR)
-        : await store.add('user', userId, text, ENDED_FOR);
+        ? await store.replace('user', userId, found, text, endedFor)
+        : await store.add('user', userId, text, endedFor);
     if (written.kind === 'hit') return true;
     if (written.kind === 'unavailable') return false;
   }
@@ -150,7 +231,7 @@ function textOf({ endedBefore, changedAt }: UserMark): string {
   return `${endedBefore} ${changedAt}`;
 }
 
-function markOf(found: Found): UserMark | undefined {
+function userMarkOf(found: Found): UserMark | undefined {
   const match = found.kind === 'hit' ? /^(\d{1,16}) (\d{1,16})$/.exec(found.text) : undefined;
   return match ? { endedBefore: Number(match[1]), changedAt: Number(match[2]) } : undefined;
 }

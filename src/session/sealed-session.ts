@@ -1,11 +1,11 @@
-import type { Impersonator, Profile, User } from '@workos-inc/node';
+import type { Impersonator, User } from '@workos-inc/node';
 import { decodeUnverified } from '../workos/access-token.js';
 import { open, seal } from './seal.js';
 
-/** What our seals carry beyond the fields that every WorkOS SDK reads. Others ignore the key. */
-const OWN = 'authkitExpress';
+/** The key of the fields that only this package reads. Other WorkOS SDKs ignore it. */
+const EXTENSION = 'authkitExpress';
 
-/** A signed-in person, as the cookie holds it. The first six fields are the format of every WorkOS SDK. */
+/** The content of a session cookie. All WorkOS SDKs share the format of the first six fields. */
 export interface Session {
   readonly accessToken: string;
   readonly refreshToken: string;
@@ -17,20 +17,13 @@ export interface Session {
 }
 
 export interface SessionExtension {
-  /** When this person signed in here, in seconds, if that sign-in made them authenticate afresh. */
+  /** When the user signed in here, in seconds, if that sign-in required a new authentication. */
   readonly authenticatedAt?: number;
   /** What `onSuccess` returned. */
   readonly data?: unknown;
-  /** Who the identity provider says this is, for sessions of `sso()`. */
-  readonly profile?: SSOProfile;
-  /** When this person signed in, in seconds, where nothing can make them authenticate afresh. */
-  readonly signedInAt?: number;
 }
 
-/** A person in the words of their identity provider, without its raw attributes: those are of any size. */
-export type SSOProfile = Readonly<Omit<Profile<Record<string, unknown>>, 'rawAttributes'>>;
-
-/** What WorkOS hands out and a session keeps. */
+/** The fields of an answer of WorkOS that a session consists of. */
 export interface SessionFields {
   accessToken: string;
   refreshToken: string;
@@ -40,8 +33,8 @@ export interface SessionFields {
   organizationId?: string | undefined;
 }
 
-/** Only what a session is made of is kept: an answer of WorkOS's may hold more. */
-export function toSession(fields: SessionFields, own: SessionExtension): Session {
+/** Builds a session. Other fields of the answer are left out. */
+export function toSession(fields: SessionFields, extension: SessionExtension): Session {
   const { accessToken, refreshToken, user, impersonator, authenticationMethod, organizationId } = fields;
   return {
     accessToken,
@@ -50,35 +43,36 @@ export function toSession(fields: SessionFields, own: SessionExtension): Session
     ...(impersonator ? { impersonator } : {}),
     ...(authenticationMethod ? { authenticationMethod } : {}),
     ...(organizationId ? { organizationId } : {}),
-    extension: own,
+    extension,
   };
 }
 
-/** A refresh brings new tokens; who acts for the person, and how they signed in, stays as it was. */
+/** A session with new tokens. The impersonator and the authentication method stay as they were. */
 export function withTokens(session: Session, fields: SessionFields): Session {
   const { impersonator = session.impersonator, authenticationMethod = session.authenticationMethod } = fields;
   return toSession({ ...fields, impersonator, authenticationMethod }, session.extension);
 }
 
-export function sealSession({ extension: own, ...session }: Session, password: string): Promise<string> {
-  // By way of JSON: iron takes plain data only, and the SDK hands out what it was given.
-  const plain = JSON.parse(JSON.stringify({ ...session, [OWN]: { purpose: 'session', ...own } })) as object;
+export function sealSession({ extension, ...session }: Session, password: string): Promise<string> {
+  const payload = { ...session, [EXTENSION]: { purpose: 'session', ...extension } };
+  // iron seals plain data only, and the SDK may return other objects.
+  const plain = JSON.parse(JSON.stringify(payload)) as object;
   return seal(plain, password);
 }
 
-/** Opens a session of ours or of another WorkOS SDK; anything else, a transaction included, is `undefined`. */
+/** Opens a session that this package or another WorkOS SDK sealed. Anything else, such as a transaction, is `undefined`. */
 export function openSession(
   sealed: string,
   passwords: readonly string[],
   now: number,
-  longest?: number,
+  maxLength?: number,
 ): Session | undefined {
-  const payload = open(sealed, passwords, now, longest);
+  const payload = open(sealed, passwords, now, maxLength);
   if (!isRecord(payload) || payload['purpose'] !== undefined) return undefined;
   const { accessToken, refreshToken, user, impersonator, authenticationMethod, organizationId } = payload;
   if (!isText(accessToken) || !isText(refreshToken) || !isRecord(user) || !isText(user['id']))
     return undefined;
-  const { purpose, authenticatedAt, data } = isRecord(payload[OWN]) ? payload[OWN] : {};
+  const { purpose, authenticatedAt, data } = isRecord(payload[EXTENSION]) ? payload[EXTENSION] : {};
   if (purpose !== undefined && purpose !== 'session') return undefined;
   return {
     accessToken,
@@ -94,12 +88,12 @@ export function openSession(
   };
 }
 
-/** The id under which WorkOS knows the session. */
+/** The ID of a session at WorkOS. */
 export function sessionIdOf(session: Session): string | undefined {
   return sessionIdentityOf(session).sessionId;
 }
 
-/** What a session is known by: what revocations name. */
+/** What revocations look at. */
 export interface SessionIdentity {
   readonly sessionId: string | undefined;
   readonly userId: string;
@@ -109,7 +103,7 @@ export interface SessionIdentity {
 
 const identities = new WeakMap<Session, SessionIdentity>();
 
-/** Read off the token once; unchecked, for it comes out of our seal. */
+/** The identity of a session. Its access token is not verified, because the session comes from a seal. */
 export function sessionIdentityOf(session: Session): SessionIdentity {
   let identity = identities.get(session);
   if (!identity) {
@@ -119,7 +113,7 @@ export function sessionIdentityOf(session: Session): SessionIdentity {
   return identity;
 }
 
-/** The same of the claims of a token. */
+/** The identity that the claims of an access token name. */
 export function sessionIdentityIn(claims: Readonly<Record<string, unknown>>): SessionIdentity {
   const { sid, sub, iat } = claims;
   return {

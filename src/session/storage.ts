@@ -8,35 +8,35 @@ import {
 } from './stored-sessions.js';
 import type { RefreshedSession } from './token-refresh.js';
 
-/** Where sessions are kept: in the cookie itself, or in the store with an id in the cookie. */
+/** Where sessions are stored: in the cookie itself, or in the store with an ID in the cookie. */
 export interface SessionStorage {
-  /** The session of a cookie value, of either kind. A promise only where the store has to be asked. */
+  /** The session of a cookie value of either kind. A promise if it is in the store. */
   open: (value: string) => Session | undefined | Promise<Session | NotStored>;
-  /** Whether a session lies in the store. */
+  /** Whether a session is in the store. */
   isInStore: (session: Session) => boolean;
-  /** Whether a session is kept in the way that is no longer wanted. */
+  /** Whether a session is not where `mode` says. */
   needsMigration: (session: Session) => boolean;
-  /** Moves a misplaced session and returns its cookie value; `undefined` if that cannot be done now. */
+  /** Moves such a session and returns its cookie value; `undefined` if the store is unavailable. */
   migrate: (session: Session) => Promise<string | undefined>;
-  /** Keeps a renewed session in place of the one before, and returns its cookie value; `undefined` if that is gone. */
+  /** Stores a refreshed session in place of the one before and returns its cookie value; `undefined` if that is gone. */
   replace: (before: Session, next: RefreshedSession) => Promise<string | undefined>;
-  /** Keeps a new session and returns its cookie value; `undefined` if the store cannot take it. */
+  /** Stores a new session and returns its cookie value; `undefined` if the store is unavailable. */
   create: (session: Session) => Promise<string | undefined>;
-  /** Deletes a session from the store, if it lies there. */
+  /** Deletes a session from the store, if it is there. */
   delete: (session: Session | StoreUnavailable) => Promise<unknown>;
 }
 
 export interface SessionStorageOptions {
   mode: 'cookie' | 'store';
   store: SignedStore | undefined;
-  /** The first makes ids, all of them recognize one. */
+  /** The first signs IDs, all of them verify. */
   passwords: readonly [string, ...string[]];
-  /** Opens what came in a cookie. */
+  /** Opens a session that came in a cookie. */
   open: (sealed: string) => Session | undefined;
-  /** Opens what lay in the store, where sessions may be of any size. */
-  openKept: (sealed: string) => Session | undefined;
+  /** Opens a session from the store, where it may have any size. */
+  openStored: (sealed: string) => Session | undefined;
   seal: (session: Session) => Promise<string>;
-  /** How long a session stays in the store unused, in milliseconds. */
+  /** How long an unused session stays in the store, in milliseconds. */
   lifetime: number;
 }
 
@@ -44,7 +44,7 @@ export function createSessionStorage({ store, ...options }: SessionStorageOption
   return store ? withStore({ store, ...options }) : inCookies(options);
 }
 
-/** Cookies alone: what there is without a store. */
+/** Without a store. */
 function inCookies({ open, seal }: Pick<SessionStorageOptions, 'open' | 'seal'>): SessionStorage {
   return {
     open,
@@ -60,7 +60,7 @@ function inCookies({ open, seal }: Pick<SessionStorageOptions, 'open' | 'seal'>)
 function withStore(options: SessionStorageOptions & { store: SignedStore }): SessionStorage {
   const { mode, passwords, open, seal } = options;
   const ids = createSessionIds(passwords);
-  const stored = createStoredSessions({ ...options, open: options.openKept });
+  const stored = createStoredSessions({ ...options, open: options.openStored });
   const isInStore = (session: Session) => stored.idOf(session) !== undefined;
   const put = async (id: string, session: Session) =>
     (await stored.add(id, session)) === 'ok' ? ids.write(id, session) : undefined;
@@ -73,8 +73,8 @@ function withStore(options: SessionStorageOptions & { store: SignedStore }): Ses
     delete: stored.delete,
   };
   if (mode === 'cookie') {
-    const { replace: renew } = inCookies(options);
-    return { ...common, needsMigration: isInStore, migrate: seal, replace: renew, create: seal };
+    const { replace } = inCookies(options);
+    return { ...common, needsMigration: isInStore, migrate: seal, replace, create: seal };
   }
   return {
     ...common,
@@ -82,10 +82,10 @@ function withStore(options: SessionStorageOptions & { store: SignedStore }): Ses
     migrate: (session) => put(ids.deriveFrom(session), session),
     async replace(before, next) {
       const id = stored.idOf(before) ?? ids.deriveFrom(before);
-      const kept = await stored.replace(id, before, next);
-      // New tokens are not lost over a store that cannot take them: they travel in the cookie until it can.
-      if (kept === 'unavailable') return next.sealed;
-      return kept === 'not_found' ? undefined : ids.write(id, next.session);
+      const result = await stored.replace(id, before, next);
+      // If the store is unavailable, the new tokens travel in the cookie until it is back.
+      if (result === 'unavailable') return next.sealed;
+      return result === 'not_found' ? undefined : ids.write(id, next.session);
     },
     create: (session) => put(ids.create(), session),
   };

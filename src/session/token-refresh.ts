@@ -5,15 +5,16 @@ import { decodeUnverified, type VerifyAccessToken } from '../workos/access-token
 import type { ApiResult, Tokens } from '../workos/client.js';
 import { type Session, sessionIdOf, withTokens } from './sealed-session.js';
 
-/** A session with new tokens, and the organization that was asked for; empty for none. */
+/** A session with new tokens. */
 export interface RefreshedSession {
   readonly kind: 'refreshed';
+  /** The organization that was asked for; empty for none. */
   readonly organization: string;
   readonly session: Session;
   readonly sealed: string;
 }
 
-/** What a refresh came to. Only `refused` says that the session is over, or that WorkOS wants one more step. */
+/** The result of a refresh. Only `refused` says that the session has ended, or that WorkOS requires another step. */
 export type RefreshResult =
   | RefreshedSession
   | { readonly kind: 'refused'; readonly error: AuthKitError }
@@ -30,26 +31,38 @@ export interface TokenRefreshOptions {
   onFailed: (failure: Exclude<RefreshResult, RefreshedSession>, session: Session) => void;
 }
 
-/** Results are remembered at least this long, in milliseconds: browsers send the old cookie a little longer. */
-export const REMEMBERED = 60_000;
+/** The shortest time for which a result is remembered, in milliseconds: browsers may send the old cookie a while longer. */
+export const REMEMBERED_FOR = 60_000;
 
-/** How long a result is remembered, in milliseconds: until the new token is due. */
+/** How long a result is remembered, in milliseconds: until the new token expires. */
 export function rememberedFor(result: RefreshResult, now: number): number {
-  const exp = result.kind === 'refreshed' ? decodeUnverified(result.session.accessToken)['exp'] : undefined;
-  return Math.max(REMEMBERED, typeof exp === 'number' ? exp * 1000 - now : 0);
+  const expiresAt = result.kind === 'refreshed' ? expiryOf(result.session) : undefined;
+  return Math.max(REMEMBERED_FOR, expiresAt === undefined ? 0 : expiresAt - now);
 }
 
-/** Makes the exchange at WorkOS, believed only if it is about the same person. */
+/** Whether the access token of a session has expired by the clock of this server. */
+export function isExpired(session: Session, now: number): boolean {
+  const expiresAt = expiryOf(session);
+  return expiresAt !== undefined && expiresAt <= now;
+}
+
+/** Milliseconds since the epoch. */
+function expiryOf({ accessToken }: Session): number | undefined {
+  const { exp } = decodeUnverified(accessToken);
+  return typeof exp === 'number' ? exp * 1000 : undefined;
+}
+
+/** Calls WorkOS, and accepts the answer only if it is about the same user. */
 export function createTokenRefresh(options: TokenRefreshOptions): RefreshTokens {
   return async (session, organizationId) => {
-    const result = await attempt(session, organizationId, options);
+    const result = await refreshTokens(session, organizationId, options);
     if (result.kind === 'refreshed') options.onRefreshed(result.session);
     else options.onFailed(result, session);
     return result;
   };
 }
 
-async function attempt(
+async function refreshTokens(
   session: Session,
   organizationId: string | undefined,
   { refresh, verify, seal }: TokenRefreshOptions,
@@ -68,8 +81,9 @@ async function attempt(
 }
 
 /**
- * A new `sid` is accepted (WorkOS may open a new session), another person never. Keys that cannot be had now are no
- * reason to lose the tokens: they came from WorkOS itself, and will be judged when the keys are back.
+ * Why an answer is not accepted. A new `sid` is accepted, because WorkOS may open a new session; another user never is.
+ * Tokens that cannot be verified now, because the keys are unavailable or the clock of this server is ahead, are
+ * accepted: they came from WorkOS itself, the old ones are spent, and every request verifies them again.
  */
 async function problemOf(
   before: Session,
@@ -78,19 +92,34 @@ async function problemOf(
 ): Promise<string | undefined> {
   if (next.user.id !== before.user.id) return 'the session of another user';
   const verification = await verify(next.accessToken, true);
-  if (verification.kind === 'invalid') return `an access token that does not hold (${verification.reason})`;
-  if (verification.kind === 'expired') return 'an access token that has expired by the clock of this server';
+  if (verification.kind === 'invalid') return `an access token that is not valid (${verification.reason})`;
   const subject =
     verification.kind === 'valid' ? verification.claims.sub : decodeUnverified(next.accessToken)['sub'];
   return subject === before.user.id ? undefined : 'an access token of another user';
 }
 
-/** `invalid_grant` about a refresh token is the end of the session, whatever WorkOS calls the reason. */
+/** Between two warnings, in milliseconds. */
+const WARN_EVERY = 60_000;
+
+let warnedAt = -Infinity;
+
+/** Once a minute in a process. Measured by the monotonic clock, because the other one is wrong. */
+export function warnAboutClock(): void {
+  if (performance.now() - warnedAt < WARN_EVERY) return;
+  warnedAt = performance.now();
+  process.emitWarning(
+    'WorkOS issued an access token that has already expired by the clock of this server, so requests are answered with 503. ' +
+      'Set the clock, e.g. with NTP.',
+    { code: 'AUTHKIT_CLOCK' },
+  );
+}
+
+/** `invalid_grant` for a refresh token means that the session has ended, whatever the description says. */
 function toSessionEnded(error: AuthKitError): AuthKitError {
   return error.code === 'code_exchange_failed' ? sessionEnded(error).error : error;
 }
 
-/** The session is over. */
+/** The result for a session that has ended. */
 export function sessionEnded(cause?: AuthKitError): { kind: 'refused'; error: AuthKitError } {
   return {
     kind: 'refused',
@@ -98,12 +127,12 @@ export function sessionEnded(cause?: AuthKitError): { kind: 'refused'; error: Au
   };
 }
 
-/** Whether the token itself was refused, and not only for what one organization demands. */
+/** Whether the token itself was refused, and not only because one organization requires another step. */
 export function isSessionEnded(result: RefreshResult): boolean {
   return result.kind === 'refused' && result.error.code === 'unauthenticated';
 }
 
-/** Who learns of a refresh: the application's hooks, and whoever subscribed to its events. */
+/** Reports refreshes to the hooks of the application and to the subscribers of its events. */
 export function createRefreshHooks({
   clientId,
   hooks,
@@ -133,7 +162,7 @@ export function createRefreshHooks({
   };
 }
 
-/** A hook that only learns of something cannot fail a request. */
+/** Calls a hook. Its errors are logged and do not fail the request. */
 function notify<T>(hook: ((context: T) => unknown) | undefined, context: T): void {
   const failed = (error: unknown) => {
     log('hook', { failed: error instanceof Error ? error.name : typeof error });

@@ -1,131 +1,86 @@
-import { LRUCache } from 'lru-cache';
+import { expiringMap } from '../expiring-map.js';
 import type { Claims } from '../workos/access-token.js';
 import { refreshDueAt } from './refresh.js';
 import type { Session } from './sealed-session.js';
 
-/** A session that was opened and verified: what every request with its cookie comes to, as the same object. */
+/** A session that was opened and verified. All requests with its cookie share one object. */
 export interface VerifiedSession {
   readonly kind: 'authenticated';
   readonly session: Session;
   readonly claims: Claims;
 }
 
-/** What a process remembers of sessions, so that a warm request needs no cryptography. */
+/** Remembers verified sessions by their cookie value, so that most requests need no cryptography. */
 export interface SessionCache {
-  /** The session of a cookie value, while nothing about it has to be judged again. */
+  /** The session of a cookie value, as long as it need not be verified again. */
   get: (value: string) => VerifiedSession | undefined;
-  /** @param isInStore The session lies in a store, where another process may change it at any time. */
+  /** @param isInStore Whether the session is in a store, where another process may change it at any time. */
   set: (value: string, verified: VerifiedSession, isInStore: boolean) => void;
-  /** Remembers it if this is not the first time that the value is offered. */
-  offer: (value: string, verified: VerifiedSession, isInStore: boolean) => void;
   delete: (value: string) => void;
 }
 
 interface Entry {
   readonly value: string;
   readonly verified: VerifiedSession;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
   readonly until: number;
-  readonly seenUntil: number;
+  /** Milliseconds of the monotonic clock. */
+  readonly storeCheckedUntil: number;
 }
 
-/** A verified token is judged again after this long, so that a key that WorkOS withdrew does not live on here. */
-const JUDGED = 600_000;
+/** A token is verified again after this long, in milliseconds, so that a key that WorkOS withdrew is not used for longer. */
+const VERIFIED_FOR = 600_000;
 
-/** What lies in a store is looked at again after this long, in milliseconds of real time. */
-const SEEN = 500;
+/** A session in a store is looked up again after this long, in milliseconds of real time. */
+const STORE_CHECKED_FOR = 500;
 
 const NO_CACHE: SessionCache = {
   get: () => undefined,
   set: () => undefined,
-  offer: () => undefined,
   delete: () => undefined,
 };
 
-/** The end of a cookie value is a MAC over the rest: enough to find it by, and a fraction of it to hash on each request. */
-const TAIL = 48;
+/** The last characters of a value, which are a MAC over the rest: enough to find it by, and quicker to hash. */
+const KEY_LENGTH = 48;
 
-/** @param maxBytes 0 for a process that remembers nothing. */
+/** @param maxBytes 0 turns the cache off. */
 export function createSessionCache(maxBytes: number, now: () => number): SessionCache {
   if (maxBytes === 0) return NO_CACHE;
-  const entries = new LRUCache<string, Entry>({
-    maxSize: maxBytes,
-    // The claims and the user stand in the value once more, as objects; of an id, in the token.
-    sizeCalculation: ({ value, verified }) => value.length + verified.session.accessToken.length * 4 + 512,
-  });
-  const isBack = createDoorkeeper();
-  const memory: SessionCache = {
+  const entries = expiringMap<Entry>({ now, size: { max: maxBytes, of: sizeOf } });
+  return {
     get(value) {
-      const entry = entries.get(value.slice(-TAIL));
-      // What was found by its end is believed only if all of it is the same.
-      if (entry?.value !== value || now() >= entry.until) return undefined;
-      if (entry.seenUntil !== Infinity && performance.now() >= entry.seenUntil) return undefined;
-      return entry.verified;
+      const entry = entries.get(value.slice(-KEY_LENGTH));
+      // A value with the same end is another value unless all of it is the same.
+      if (entry?.value !== value) return undefined;
+      const time = now();
+      // A clock that was set back must not make an entry live longer.
+      if (time >= entry.until || time < entry.since) return undefined;
+      const isCurrent = entry.storeCheckedUntil === Infinity || performance.now() < entry.storeCheckedUntil;
+      return isCurrent ? entry.verified : undefined;
     },
     set(value, verified, isInStore) {
-      const own = copy(value);
-      entries.set(copy(value.slice(-TAIL)), {
-        value: own,
+      const since = now();
+      entries.set(copy(value.slice(-KEY_LENGTH)), {
+        value: copy(value),
         verified,
-        until: Math.min(refreshDueAt(verified.claims), now() + JUDGED),
-        seenUntil: isInStore ? performance.now() + SEEN : Infinity,
+        since,
+        until: Math.min(refreshDueAt(verified.claims), since + VERIFIED_FOR),
+        storeCheckedUntil: isInStore ? performance.now() + STORE_CHECKED_FOR : Infinity,
       });
     },
-    offer(value, verified, isInStore) {
-      if (isBack(value)) memory.set(value, verified, isInStore);
-    },
     delete(value) {
-      entries.delete(value.slice(-TAIL));
+      entries.delete(value.slice(-KEY_LENGTH));
     },
   };
-  return memory;
 }
 
-/** Bits of a doorkeeper, and how many values it takes before it forgets them all. */
-const BITS = 2 ** 22;
-
-const CROWD = 2 ** 17;
-
-/** Bits that a value sets: so few strangers are taken for somebody who was here (2 of 10,000 when it is full). */
-const PROBES = 4;
-
-/**
- * Tells who was here before, as the doorkeeper of TinyLFU does: by a Bloom filter that is emptied when it is full.
- * Whoever comes once and not again, as in a million sessions, then costs the heap nothing; whoever stays is judged
- * twice instead of once.
- */
-function createDoorkeeper(): (value: string) => boolean {
-  const seen = new Uint32Array(BITS / 32);
-  let count = 0;
-  return (value) => {
-    const { first, step } = hashesOf(value);
-    let isBack = true;
-    for (let probe = 0; probe < PROBES; probe += 1) {
-      const bit = (first + probe * step) % BITS;
-      const mask = 1 << (bit % 32);
-      const word = bit >>> 5;
-      if (((seen[word] as number) & mask) === 0) isBack = false;
-      seen[word] = (seen[word] as number) | mask;
-    }
-    if (!isBack && (count += 1) === CROWD) {
-      seen.fill(0);
-      count = 0;
-    }
-    return isBack;
-  };
+/** In bytes: the claims and the user are in the value, or in the access token, and once more as objects. */
+function sizeOf({ value, verified }: Entry): number {
+  return value.length + verified.session.accessToken.length * 4 + 512;
 }
 
-/** FNV-1a of two parts of the MAC, which is random already. */
-function hashesOf(value: string): { first: number; step: number } {
-  const fnv = (from: number, to: number) => {
-    let hash = 0x811c9dc5;
-    for (let at = from; at < to; at += 1) hash = Math.imul(hash ^ value.charCodeAt(at), 0x01000193) >>> 0;
-    return hash;
-  };
-  const { length } = value;
-  return { first: fnv(length - 16, length), step: fnv(length - 32, length - 16) };
-}
-
-/** A string that is not a view into the whole Cookie header, and so does not keep that alive. */
+/** A string that is not a view into the whole Cookie header, which it would keep in memory. */
 function copy(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
 }

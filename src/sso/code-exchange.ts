@@ -7,58 +7,65 @@ import type { RedirectInstead } from '../routes/callback.js';
 import type { Completed } from '../routes/code-exchange.js';
 import { runOnSuccess } from '../routes/on-success.js';
 import type { Transaction } from '../routes/transaction.js';
+import { newSSOSession, sealSSOSession, type SSOSession, toUser } from '../session/sso-session.js';
 import type { ProfileReply, WorkOSClient } from '../workos/client.js';
-import { newSession, sealSSOSession, userOf } from './session.js';
 
-/** What a sign-in was begun with; one that began at the identity provider has no verifier. */
-export type FlowStart = Pick<Transaction, 'returnTo' | 'callback' | 'state' | 'from'> & {
+/** How a sign-in began. One that began at the identity provider has no code verifier. */
+export type SSOSignInStart = Pick<Transaction, 'returnTo' | 'callback' | 'state' | 'from'> & {
   codeVerifier?: string;
 };
 
-export interface SSOReply {
+export interface SSOCallback {
   code: string;
-  begun: FlowStart;
+  start: SSOSignInStart;
   req: Request;
   res: Response;
 }
 
 /**
- * Turns a code of the SSO API into a session.
+ * Exchanges a code of the SSO API for a session.
  *
- * @returns `answered` if `onSuccess` answered the request itself: then nobody is signed in.
+ * @returns `answered` if `onSuccess` sent a response itself: then the user is not signed in.
  * @throws {AuthKitError}
  */
-export type ExchangeProfile = (reply: SSOReply) => Promise<Completed | 'answered'>;
+export type ExchangeProfile = (callback: SSOCallback) => Promise<Completed | 'answered'>;
 
 export function createProfileExchange(config: SSOConfig, workos: WorkOSClient): ExchangeProfile {
-  return async ({ code, begun, req, res }) => {
-    const answer = await workos.exchangeProfile(code, begun.codeVerifier);
-    if (answer.kind !== 'ok') throw answer.error;
-    const ask = () => config.hooks.onSuccess?.({ ...factsOf(answer.value, begun, config), req, res });
-    const decided = await runOnSuccess(ask, res, begun, config);
-    if (decided === 'answered') return decided;
-    const session = newSession(answer.value.profile, decided.data, config);
+  return async ({ code, start, req, res }) => {
+    const result = await workos.exchangeProfile(code, start.codeVerifier);
+    if (result.kind !== 'ok') throw result.error;
+    const callOnSuccess = () =>
+      config.hooks.onSuccess?.({ ...signInResultOf(result.value, start, config), req, res });
+    const outcome = await runOnSuccess(callOnSuccess, res, start, config);
+    if (outcome === 'answered') return outcome;
+    const { now, sessionLifetime } = config;
+    const session = newSSOSession(result.value.profile, outcome.data, now(), sessionLifetime);
     const sealed = await sealSSOSession(session, config);
-    publish('sign-in', {
-      clientId: config.clientId,
-      userId: session.profile.id,
-      sessionId: session.id,
-      organizationId: session.profile.organizationId ?? undefined,
-      authenticationMethod: 'SSO',
-      isImpersonated: false,
-    });
-    return { sealed, returnTo: decided.returnTo };
+    publishSignIn(session, config);
+    return { sealed, returnTo: outcome.returnTo };
   };
 }
 
-function factsOf(
+function publishSignIn({ id, profile }: SSOSession, { clientId }: SSOConfig): void {
+  publish('sign-in', {
+    clientId,
+    userId: profile.id,
+    sessionId: id,
+    organizationId: profile.organizationId ?? undefined,
+    authenticationMethod: 'SSO',
+    isImpersonated: false,
+  });
+}
+
+/** What `onSuccess` receives. */
+function signInResultOf(
   { profile, accessToken, oauthTokens }: ProfileReply,
-  { state, from = 'link', returnTo, codeVerifier }: FlowStart,
+  { state, from = 'link', returnTo, codeVerifier }: SSOSignInStart,
   { now }: SSOConfig,
 ) {
   return {
     profile,
-    user: userOf(profile, Math.floor(now() / 1000)),
+    user: toUser(profile, Math.floor(now() / 1000)),
     organizationId: profile.organizationId ?? undefined,
     connectionId: profile.connectionId,
     accessToken,
@@ -73,33 +80,38 @@ function factsOf(
 export interface IdPInitiatedDependencies {
   config: SSOConfig;
   workos: WorkOSClient;
-  signIn: StartSignIn<SSOSignInOptions>;
-  exchange: ExchangeProfile;
+  startSignIn: StartSignIn<SSOSignInOptions>;
+  exchangeProfile: ExchangeProfile;
 }
 
 /**
- * A sign-in that began at the identity provider: a code that nobody here asked for, which anybody could have sent
- * (login CSRF, RFC 9700 section 4.7). It is begun again from here, with the connection that the code is of; whoever
- * is signed in at the identity provider sees a redirect and no more.
+ * Handles a sign-in that began at the identity provider. Its code was not requested by this application, so an
+ * attacker may have sent it (login CSRF, RFC 9700 section 4.7). A new sign-in is started with the connection of the
+ * code; a user who is signed in at the identity provider sees nothing but a redirect.
  */
-export function createIdPInitiated({ config, workos, signIn, exchange }: IdPInitiatedDependencies) {
+export function createIdPInitiated({
+  config,
+  workos,
+  startSignIn,
+  exchangeProfile,
+}: IdPInitiatedDependencies) {
   return async (
     code: string,
     req: Request,
     res: Response,
   ): Promise<Completed | RedirectInstead | 'answered'> => {
     const { returnTo } = config;
-    if (config.acceptIdPInitiated) return exchange({ code, begun: { returnTo }, req, res });
+    if (config.acceptIdPInitiated) return exchangeProfile({ code, start: { returnTo }, req, res });
     const { organization, connection, provider, domain } = config.signIn;
     const isPinned = [organization, connection, provider, domain].some((value) => value !== undefined);
     const options = isPinned ? {} : { connection: await connectionOf(code, workos) };
-    return { location: await signIn(req, res, options, { from: 'link', returnTo }) };
+    return { location: await startSignIn(req, res, options, { from: 'link', returnTo }) };
   };
 }
 
-/** Only which connection the code is of is taken from it, and who it is of is not. */
+/** The connection that a code is for. The user that the code is for is ignored. */
 async function connectionOf(code: string, workos: WorkOSClient): Promise<string> {
-  const answer = await workos.exchangeProfile(code, undefined);
-  if (answer.kind !== 'ok') throw answer.error;
-  return answer.value.profile.connectionId;
+  const result = await workos.exchangeProfile(code, undefined);
+  if (result.kind !== 'ok') throw result.error;
+  return result.value.profile.connectionId;
 }

@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BearerVerifiers } from '../auth/bearer-token.js';
 import { createAuthenticateRequest, createAuthenticate } from '../auth/request-auth.js';
-import { type AuthRouter, createAuthRouter } from '../routes/router.js';
-import { ssoParameters } from '../config/authorization-parameters.js';
+import { ssoParameters as parameters } from '../config/authorization-parameters.js';
 import { softTimeoutOf } from '../config/index.js';
 import type { SSOOptions, SSOSignInOptions, SSOSignInUrlOptions } from '../config/sso-options.js';
 import { resolveSSOConfig, type SSOConfig } from '../config/sso.js';
@@ -14,11 +13,14 @@ import { createAuthorizationRequest, type StartSignIn } from '../routes/authoriz
 import { createCallback } from '../routes/callback.js';
 import { oncePerState } from '../routes/code-exchange.js';
 import { createLogin } from '../routes/login.js';
-import { createEndSession, createLogout, createSignOut } from '../routes/logout.js';
+import { createEndSession, createLogout, createSignOut, type SignOutOptions } from '../routes/logout.js';
 import { createRedirectLoopGuard } from '../routes/redirect-loop.js';
+import { type AuthRouter, createAuthRouter } from '../routes/router.js';
+import { createRevocation } from '../session/revocation.js';
+import { createSignedStore } from '../stores/signed-store.js';
 import { createWorkOSClient } from '../workos/client.js';
+import { createSSOSessions } from './authenticator.js';
 import { createIdPInitiated, createProfileExchange } from './code-exchange.js';
-import { createSSOAuthenticator } from './session.js';
 
 export type {
   SSOOptions,
@@ -27,15 +29,15 @@ export type {
   SSOSignInUrlOptions,
 } from '../config/sso-options.js';
 
-/** A router with single sign-on by WorkOS's SSO API, which also gives every other request `req.auth` and `req.user`. */
+/** A router for single sign-on with WorkOS's SSO API, which also gives every other request `req.auth` and `req.user`. */
 export interface SSO extends AuthRouter {
-  /** Ends the session here. WorkOS keeps no session for standalone SSO. */
-  signOut: ReturnType<typeof createSignOut>;
-  /** The session of a request that has no response, such as a WebSocket upgrade. */
+  /** Ends the session in this application; WorkOS keeps no session. The checks of the logout route apply. */
+  signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
+  /** The `req.auth` of a request that has no response, such as a WebSocket upgrade. */
   authenticate: ReturnType<typeof createAuthenticate>;
   /**
-   * URL of the identity provider's sign-in, by way of WorkOS. Its transaction cookie is set on `res`, so it is good for
-   * this browser only.
+   * The URL of the identity provider's sign-in, through WorkOS. It sets a transaction cookie on `res`, so the URL works
+   * in this browser only.
    *
    * @throws {AuthKitError} `invalid_request`, `invalid_provider`
    */
@@ -44,7 +46,7 @@ export interface SSO extends AuthRouter {
 
 /**
  * Mounts standalone single sign-on: `GET /sso/login`, `GET /sso/callback`, `POST /sso/logout`, and the session on every
- * other request. Beside `authkit()` or alone; a guard does not care which of them somebody came in by.
+ * other request. It works alone or beside `authkit()`; a guard that accepts sessions accepts those of both.
  *
  * @throws {AuthKitError} `config_invalid`, with every problem of options and environment and its fix.
  * @see https://workos.com/docs/sso
@@ -57,85 +59,96 @@ export function sso(options: SSOOptions = {}): SSO {
   if (isRequest(options))
     throw new AuthKitError('config_invalid', 'app.use(sso) passes the function itself: write app.use(sso())');
   const config = resolveSSOConfig(options, process.env);
+  const { now, sessionLifetime } = config;
+  const softTimeout = softTimeoutOf(config);
+  const workos = createWorkOSClient(config);
+
+  // Sessions: in a cookie, with a store for those that were signed out.
   const cookies = createCookies({
     ...config.cookie,
-    maxAge: Math.min(config.cookie.maxAge, config.sessionLifetime),
+    maxAge: Math.min(config.cookie.maxAge, sessionLifetime),
   });
-  const { authenticator, sessions } = createSSOAuthenticator(config);
-  const workos = createWorkOSClient(config);
-  const answer = createErrorResponder(config);
-  const softTimeout = softTimeoutOf(config);
+  const store = sharedStoreOf(config, softTimeout);
+  const revocation = createRevocation({ store, now, endedFor: sessionLifetime * 1000 });
+  const { authenticator, endSessions } = createSSOSessions(config, revocation);
+
+  // Requests: who they are from.
   const authenticateRequest = createAuthenticateRequest({
     config,
     cookies,
     authenticator,
-    respondWithError: answer,
+    respondWithError: createErrorResponder(config),
     bearerVerifiers: NO_TOKENS,
-    softTimeout: softTimeout,
+    softTimeout,
   });
-  const parameters = ssoParameters;
+
+  // Sign-in: to the identity provider, and back with a code.
   const redirectLoop = createRedirectLoopGuard({ config, cookies, authenticateRequest });
-  const signIn = withSelector(
-    createAuthorizationRequest({
-      config,
-      cookies,
-      redirectLoop,
-      parameters,
-      authorizationUrl: workos.ssoAuthorizationUrl,
-    }),
+  const authorizationUrl = workos.ssoAuthorizationUrl;
+  const startSignIn = withSelector(
+    createAuthorizationRequest({ config, cookies, redirectLoop, parameters, authorizationUrl }),
     config,
   );
-  const exchange = createProfileExchange(config, workos);
-  const complete = oncePerState(config.now, ({ code, transaction: begun, req, res }) =>
-    exchange({ code, begun, req, res }),
+  const login = { config, parameters, signIn: startSignIn };
+  const exchangeProfile = createProfileExchange(config, workos);
+  const exchangeOnce = oncePerState(now, ({ code, transaction: start, req, res }) =>
+    exchangeProfile({ code, start, req, res }),
   );
-  const unsolicited = createIdPInitiated({ config, workos, signIn, exchange });
-  const ending = { config, cookies, sessions, authenticateRequest, workos, answer };
-  const end = createEndSession(ending);
-  const login = { config, parameters, signIn, answer };
-  const handlers = {
+  const callback = createCallback({
+    config,
+    cookies,
+    authenticateRequest,
+    exchangeOnce,
+    answer: createErrorResponder(config, 'callback'),
+    redirectLoop,
+    unsolicited: createIdPInitiated({ config, workos, startSignIn, exchangeProfile }),
+  });
+
+  // Sign-out: in this application only.
+  const logoutUrl = () => undefined;
+  const endSession = createEndSession({ config, cookies, endSessions, authenticateRequest, logoutUrl });
+
+  const router = createAuthRouter(config, authenticateRequest, {
     login: createLogin(login),
     provider: createLogin(login, { hasProvider: true }),
-    callback: createCallback({
-      config,
-      cookies,
-      authenticateRequest,
-      exchangeOnce: complete,
-      answer,
-      redirectLoop: redirectLoop,
-      unsolicited,
-    }),
-    logout: createLogout(ending, end),
-  };
-  return Object.assign(createAuthRouter(config, authenticateRequest, handlers), {
-    signOut: createSignOut(config, end),
+    callback,
+    logout: createLogout({ config, cookies, endSession }),
+  });
+  return Object.assign(router, {
+    signOut: createSignOut(config, endSession),
     authenticate: createAuthenticate({ config, cookies, authenticator }),
-    getSignInUrl: fromCode(signIn),
+    getSignInUrl: createGetSignInUrl(startSignIn),
   });
 }
 
-/** Tokens are of AuthKit's: here nobody has one. */
+const NOT_ACCEPTED = { kind: 'refused', reason: 'sso() accepts no bearer tokens' } as const;
+
+/** Access tokens and API keys belong to AuthKit. */
 const NO_TOKENS: BearerVerifiers = {
-  forSessions: () => ({ kind: 'refused', reason: 'single sign-on knows no tokens' }),
-  forResource: () => () => ({ kind: 'refused', reason: 'single sign-on knows no tokens' }),
+  forSessions: () => Promise.resolve(NOT_ACCEPTED),
+  forResource: () => () => Promise.resolve(NOT_ACCEPTED),
 };
 
-/** WorkOS has to be told whose identity provider it is. */
+function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfig, deadline: number) {
+  return store && createSignedStore({ store, clientId, passwords, deadline });
+}
+
+/** Checks that WorkOS is told whose identity provider to use. */
 function withSelector(
-  start: StartSignIn<SSOSignInOptions>,
+  startSignIn: StartSignIn<SSOSignInOptions>,
   { signIn }: SSOConfig,
 ): StartSignIn<SSOSignInOptions> {
   return (req, res, options, flow) => {
     const { organization, connection, provider, domain } = { ...options, ...signIn };
     if ([organization, connection, provider, domain].every((value) => value === undefined))
-      throw new AuthKitError('invalid_request', 'one of organization, connection and provider is needed');
-    return start(req, res, options, flow);
+      throw new AuthKitError('invalid_request', 'one of organization, connection and provider is required');
+    return startSignIn(req, res, options, flow);
   };
 }
 
-function fromCode(start: StartSignIn<SSOSignInOptions>): SSO['getSignInUrl'] {
+function createGetSignInUrl(startSignIn: StartSignIn<SSOSignInOptions>): SSO['getSignInUrl'] {
   return async (req, res, { returnTo, state, redirectUri, ...options } = {}) =>
-    start(req, res, options, {
+    startSignIn(req, res, options, {
       from: 'app',
       ...(returnTo === undefined ? {} : { returnTo }),
       ...(state === undefined ? {} : { state }),

@@ -1,9 +1,10 @@
+import { LRUCache } from 'lru-cache';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Store } from './index.js';
 
 type Done = (error?: unknown, value?: unknown) => void;
 
-/** A store of `express-session`, as far as a store needs it. */
+/** The methods of an `express-session` store that `expressStore` uses. */
 export interface ExpressSessionStore {
   get(...args: never[]): unknown;
   set(...args: never[]): unknown;
@@ -11,28 +12,42 @@ export interface ExpressSessionStore {
 }
 
 export interface ExpressStoreOptions {
-  /** Before every key, default `authkit:`; the store's own prefix comes before that. */
+  /** Prefix of every key, default `authkit:`. The session store may add a prefix of its own. */
   prefix?: string;
 }
 
-/** What lies in the store, in the form of a session of `express-session`: stores read the time to live off `cookie`. */
+/** An entry in the form of an `express-session` session, because stores read the time to live from `cookie`. */
 interface Entry {
   cookie: { originalMaxAge: number; maxAge: number; expires: Date; path: '/'; httpOnly: true };
   value: string;
-  /** Milliseconds since the epoch; not every store drops what is over. */
+  /** In milliseconds. */
+  ttl: number;
+  /** When it expires by the clock of the process that wrote it: milliseconds since the epoch. */
   until: number;
 }
 
-/** Another process that wrote in the same moment is seen after this long, in milliseconds. */
+/** Time after which a write of another process at the same moment is visible. Milliseconds. */
 const SETTLED = 25;
 
 /**
- * A store over any store of `express-session`: connect-redis, connect-pg-simple, memorystore and the like.
+ * Entries with a shorter time to live, such as locks, are not judged by wall clocks, which differ between machines. A
+ * process that sees such an entry keeps it for its time to live by its own monotonic clock. Milliseconds.
+ */
+const SHORT = 60_000;
+
+/** How far the clocks of two machines may differ. Milliseconds. */
+const CLOCK_SKEW = 60_000;
+
+/** Entries with a short time to live that a process remembers having seen. */
+const MAX_SEEN = 10_000;
+
+/**
+ * Creates a store from any store of `express-session`, such as connect-redis, connect-pg-simple or memorystore.
  *
- * Such a store cannot set a key only if it is not there, so "one refresh for a token" is likely across processes and
- * not certain: WorkOS's replay window covers the rest. All else holds as with Redis.
+ * Such a store cannot set a key only if it does not exist. Within a process, `add` and `replace` are atomic. Across
+ * processes, two of them may rarely do the same refresh, and WorkOS returns the same tokens to both.
  *
- * @throws {TypeError} if it is no such store.
+ * @throws {TypeError} if the value is not such a store.
  * @example
  * app.use(authkit({ store: expressStore(new PostgresStore({ pool })) }));
  */
@@ -41,63 +56,111 @@ export function expressStore(
   { prefix = 'authkit:' }: ExpressStoreOptions = {},
 ): Store {
   const entries = createEntries(store, prefix);
+  const oneAtATime = createQueues();
   return Object.freeze({
     get: entries.get,
     set: entries.set,
-    async add(key: string, value: string, ttl: number) {
-      if ((await entries.get(key)) !== undefined) return false;
-      await entries.set(key, value, ttl);
-      // Of two that wrote at once, the later one stays.
-      await pause(SETTLED);
-      return (await entries.get(key)) === value;
-    },
-    async replace(key: string, expected: string, value: string | undefined, ttl: number) {
-      if ((await entries.get(key)) !== expected) return false;
-      await (value === undefined ? entries.delete(key) : entries.set(key, value, ttl));
-      return true;
-    },
+    add: (key: string, value: string, ttl: number) =>
+      oneAtATime(key, async () => {
+        if ((await entries.get(key)) !== undefined) return false;
+        await entries.set(key, value, ttl);
+        // If two processes wrote at the same time, the later value remains.
+        await pause(SETTLED);
+        return (await entries.get(key)) === value;
+      }),
+    replace: (key: string, expected: string, value: string | undefined, ttl: number) =>
+      oneAtATime(key, async () => {
+        if ((await entries.get(key)) !== expected) return false;
+        await (value === undefined ? entries.delete(key) : entries.set(key, value, ttl));
+        return true;
+      }),
     delete: entries.delete,
   });
+}
+
+/** Runs the operations on one key one after another. */
+function createQueues() {
+  const queues = new Map<string, Promise<unknown>>();
+  return <T>(key: string, operation: () => Promise<T>): Promise<T> => {
+    const before = queues.get(key) ?? Promise.resolve();
+    const result = before.then(operation);
+    const settled = result
+      .catch(() => undefined)
+      .finally(() => {
+        if (queues.get(key) === settled) queues.delete(key);
+      });
+    queues.set(key, settled);
+    return result;
+  };
 }
 
 type Methods = Readonly<Record<'get' | 'set' | 'destroy', (...args: unknown[]) => unknown>>;
 
 function createEntries(store: ExpressSessionStore, prefix: string) {
-  const given = store as unknown as Methods | null;
+  const methods = store as unknown as Methods | null | undefined;
   if (
-    ['get', 'set', 'destroy'].some((name) => typeof given?.[name as keyof Methods] !== 'function') ||
-    !given
+    ['get', 'set', 'destroy'].some((name) => typeof methods?.[name as keyof Methods] !== 'function') ||
+    !methods
   ) {
     throw new TypeError('expressStore() takes a store of express-session, such as new MemoryStore()');
   }
+  const isExpired = createExpiry();
   return {
     get: async (key: string): Promise<string | undefined> => {
-      const entry = await settled((done) => given.get(prefix + key, done));
-      const { value, until } = (entry ?? {}) as Partial<Record<keyof Entry, unknown>>;
-      return typeof value === 'string' && typeof until === 'number' && Date.now() < until ? value : undefined;
+      const entry = await toPromise((done) => methods.get(prefix + key, done));
+      return isEntry(entry) && !isExpired(key, entry) ? entry.value : undefined;
     },
-    set: (key: string, value: string, ttl: number) =>
-      settled((done) => given.set(prefix + key, entryOf(value, ttl), done)),
-    delete: (key: string) => settled((done) => given.destroy(prefix + key, done)),
+    set: async (key: string, value: string, ttl: number) => {
+      const entry = entryOf(value, ttl);
+      await toPromise((done) => methods.set(prefix + key, entry, done));
+      // From now on by this process's own clock.
+      isExpired(key, entry);
+    },
+    delete: (key: string) => toPromise((done) => methods.destroy(prefix + key, done)),
+  };
+}
+
+function isEntry(value: unknown): value is Entry {
+  const { value: text, ttl, until } = (value ?? {}) as Partial<Record<keyof Entry, unknown>>;
+  return typeof text === 'string' && typeof ttl === 'number' && typeof until === 'number';
+}
+
+/** @returns A function that says whether an entry has expired, and remembers when it first saw one with a short life. */
+function createExpiry() {
+  const seen = new LRUCache<string, { readonly entry: string; readonly at: number }>({ max: MAX_SEEN });
+  return (key: string, { value, ttl, until }: Entry): boolean => {
+    const over = Date.now() - until;
+    if (ttl > SHORT) return over >= 0;
+    if (over >= CLOCK_SKEW) return true;
+    const now = performance.now();
+    const known = seen.get(key);
+    // A lock that is extended has the same value, and another `until`.
+    const entry = `${until} ${value}`;
+    if (known?.entry === entry) return now - known.at >= ttl;
+    seen.set(key, { entry, at: now });
+    return false;
   };
 }
 
 function entryOf(value: string, ttl: number): Entry {
   const until = Date.now() + ttl;
-  const expires = new Date(until);
+  // Some stores compare `expires` with the clock of the process that reads.
+  const maxAge = ttl > SHORT ? ttl : ttl + CLOCK_SKEW;
+  const expires = new Date(Date.now() + maxAge);
   return {
-    cookie: { originalMaxAge: ttl, maxAge: ttl, expires, path: '/', httpOnly: true },
+    cookie: { originalMaxAge: maxAge, maxAge, expires, path: '/', httpOnly: true },
     value,
+    ttl,
     until,
   };
 }
 
-/** Stores answer by callback; some answer with a promise as well, whose rejection must not go unhandled. */
-function settled(call: (done: Done) => unknown): Promise<unknown> {
+/** Stores use a callback. Some return a promise as well, whose rejection must not stay unhandled. */
+function toPromise(call: (done: Done) => unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const done: Done = (error, value) => {
       if (error === null || error === undefined) resolve(value);
-      else reject(error instanceof Error ? error : new Error('the store failed', { cause: error }));
+      else reject(error instanceof Error ? error : new Error('the session store failed', { cause: error }));
     };
     Promise.resolve(call(done)).catch(done);
   });

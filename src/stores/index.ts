@@ -1,20 +1,30 @@
 /**
- * Where the processes of one application meet: text under keys, each with a time to live in milliseconds. `redisStore`
- * and `expressStore` make one; another database needs these five. A method that rejects, or that takes too long, is a
- * store that cannot be reached now, and no more than that.
+ * Storage that the processes of an application share: strings under keys, each with a time to live in milliseconds.
+ *
+ * `redisStore`, `postgresStore` and `expressStore` create one; for another database, implement these five methods and
+ * check them with `testStore` of `authkit-express/testing`. A method that rejects or takes too long means that the store
+ * is unavailable for this call.
  */
 export interface Store {
-  /** The value, or nothing once its time is over. */
+  /** Returns the value, or nothing if there is none or it has expired. */
   get(key: string): Promise<string | null | undefined>;
+  /** Sets a value. `ttl` is in milliseconds and may have a fraction. */
   set(key: string, value: string, ttl: number): Promise<unknown>;
-  /** Sets what is not there yet, and says whether it did. Atomic, or a refresh may happen twice. */
+  /**
+   * Sets a value if the key has none, and returns whether it did so. Has to be atomic, or a refresh may happen twice.
+   * Anything but `true` counts as `false`.
+   */
   add(key: string, value: string, ttl: number): Promise<boolean>;
-  /** Replaces, or with `undefined` deletes, a value that is still `expected`, and says whether it was. Atomic. */
+  /**
+   * Replaces a value that equals `expected`, or deletes it if `value` is `undefined`, and returns whether it did so. Has
+   * to be atomic. Anything but `true` counts as `false`.
+   */
   replace(key: string, expected: string, value: string | undefined, ttl: number): Promise<boolean>;
+  /** Deletes a value, if there is one. */
   delete(key: string): Promise<unknown>;
 }
 
-/** The names of a store's methods; the compiler keeps them complete. */
+/** The names of the methods of a store; the compiler checks that they are complete. */
 export const STORE_METHODS: Readonly<Record<keyof Store, true>> = {
   get: true,
   set: true,

@@ -1,7 +1,7 @@
 import { log } from '../events.js';
 import type { Store } from './index.js';
 
-/** A client of node-redis 4 to 6 or of ioredis 5 and 6, single or cluster, as far as a store needs it. */
+/** The methods of a client of node-redis 4 to 6 or ioredis 5 and 6 that `redisStore` uses. */
 export interface RedisClient {
   get(...args: never[]): unknown;
   set(...args: never[]): unknown;
@@ -10,32 +10,33 @@ export interface RedisClient {
 }
 
 export interface RedisStoreOptions {
-  /** Before every key, default `authkit:`. A prefix of the client's own comes before that. */
+  /** Prefix of every key, default `authkit:`. The client may add a prefix of its own. */
   prefix?: string;
 }
 
-/** Compares and sets, or deletes, in one step. One key, so that it runs on a cluster. */
+/** Compares, and sets or deletes, in one step. It uses a single key, so that it runs on a cluster. */
 const REPLACE = `
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('del', KEYS[1]) else redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 return 1`;
 
-/** The four commands that a store is made of. */
+/** The four commands that a store needs. */
 interface Commands {
   get: (key: string) => Promise<unknown>;
-  /** With `onlyNew`, answers nothing if the key is there. */
+  /** With `onlyNew`, an existing key is not changed, and the reply is empty. */
   set: (key: string, value: string, ttl: number, onlyNew: boolean) => Promise<unknown>;
   del: (key: string) => Promise<unknown>;
   eval: (script: string, key: string, args: string[]) => Promise<unknown>;
 }
 
 /**
- * A store in Redis, Valkey or what else speaks their protocol, over the application's own connected client: its TLS,
- * cluster mode and key prefix are used as they are. The client must read from primaries, not from replicas.
+ * Creates a store in Redis, Valkey or another server with the same protocol. The client must read from primaries, not
+ * from replicas.
  *
- * @param client Of node-redis 4 to 6 (`createClient`, `createCluster`, `createClientPool`, `createSentinel`) or of
- * ioredis 5 and 6. Its `error` events are listened to, so that a Redis that goes away does not end the process.
- * @throws {TypeError} if it is neither.
+ * @param client A connected client of node-redis 4 to 6 (`createClient`, `createCluster`, `createClientPool`,
+ * `createSentinel`) or of ioredis 5 and 6. Its `error` events are handled, so that a lost connection does not end the
+ * process.
+ * @throws {TypeError} if it is not such a client.
  * @example
  * const client = createClient({ url: 'rediss://cache.example.com' });
  * await client.connect();
@@ -43,7 +44,8 @@ interface Commands {
  */
 export function redisStore(client: RedisClient, { prefix = 'authkit:' }: RedisStoreOptions = {}): Store {
   const redis = commandsOf(client);
-  listen(client);
+  handleErrors(client);
+  warnAboutSentinelPool(client);
   return Object.freeze({
     get: async (key: string) => textOf(await redis.get(prefix + key)),
     set: (key: string, value: string, ttl: number) => redis.set(prefix + key, value, ttl, false),
@@ -55,14 +57,14 @@ export function redisStore(client: RedisClient, { prefix = 'authkit:' }: RedisSt
   });
 }
 
-/** Told apart by shape: ioredis can define commands, node-redis cannot. */
+/** ioredis can define commands, and node-redis cannot. */
 function commandsOf(client: RedisClient): Commands {
   const given: unknown = client;
   const has = (name: string) => typeof (given as Record<string, unknown> | null)?.[name] === 'function';
   if (!['get', 'set', 'del', 'eval'].every(has)) {
     throw new TypeError('redisStore() takes a client of node-redis or ioredis, such as createClient() gives');
   }
-  return has('defineCommand') ? ofIoredis(given as Ioredis) : ofNodeRedis(given as NodeRedis);
+  return has('defineCommand') ? ioredisCommands(given as Ioredis) : nodeRedisCommands(given as NodeRedis);
 }
 
 interface NodeRedis {
@@ -72,7 +74,7 @@ interface NodeRedis {
   eval: (script: string, options: { keys: string[]; arguments: string[] }) => Promise<unknown>;
 }
 
-function ofNodeRedis(client: NodeRedis): Commands {
+function nodeRedisCommands(client: NodeRedis): Commands {
   return {
     get: (key) => client.get(key),
     set: (key, value, ttl, onlyNew) =>
@@ -89,7 +91,7 @@ interface Ioredis {
   eval: (script: string, keys: number, ...args: string[]) => Promise<unknown>;
 }
 
-function ofIoredis(client: Ioredis): Commands {
+function ioredisCommands(client: Ioredis): Commands {
   return {
     get: (key) => client.get(key),
     set: (key, value, ttl, onlyNew) => client.set(key, value, 'PX', whole(ttl), ...(onlyNew ? ['NX'] : [])),
@@ -98,12 +100,12 @@ function ofIoredis(client: Ioredis): Commands {
   };
 }
 
-/** Redis refuses a time to live that is no whole number of milliseconds, or none. */
+/** Redis refuses a time to live that is not a positive whole number of milliseconds. */
 function whole(ttl: number): number {
   return Math.max(1, Math.ceil(ttl));
 }
 
-/** A client may be set to hand out buffers. */
+/** A client may be configured to return buffers. */
 function textOf(reply: unknown): string | undefined {
   return typeof reply === 'string' ? reply : Buffer.isBuffer(reply) ? reply.toString('utf8') : undefined;
 }
@@ -112,10 +114,45 @@ function isYes(reply: unknown): boolean {
   return reply === 1 || reply === '1' || textOf(reply) === 'OK';
 }
 
-/** node-redis throws where nobody listens. */
-function listen(client: RedisClient): void {
+/** Without a listener, an `error` event of node-redis ends the process. */
+function handleErrors(client: RedisClient): void {
   const emitter = client as { on?: (event: 'error', listener: (error: unknown) => void) => unknown };
   emitter.on?.('error', (error) => {
     log('store', { outcome: 'client error', error: error instanceof Error ? error.name : typeof error });
   });
+}
+
+/**
+ * A sentinel client has one connection unless its options say otherwise, so that in a burst of requests calls wait for
+ * each other until they take too long.
+ */
+function warnAboutSentinelPool(client: RedisClient): void {
+  if (sentinelPoolSize(client) !== 1) return;
+  process.emitWarning(
+    'createSentinel() uses a single connection to Redis, so calls wait for each other and may take too long: ' +
+      'pass masterPoolSize: 10 or more',
+    { code: 'AUTHKIT_SENTINEL_POOL' },
+  );
+}
+
+/**
+ * The options of a sentinel client are private, but `duplicate()` of node-redis 6 passes them to the constructor of the
+ * object that it is called on. With node-redis 5, the size is not known.
+ */
+function sentinelPoolSize(client: unknown): number | undefined {
+  const { acquire, duplicate, getSentinelNode, _self } = client as Record<string, unknown>;
+  const isSentinel = typeof acquire === 'function' && typeof getSentinelNode === 'function';
+  if (!isSentinel || typeof duplicate !== 'function') return undefined;
+  let size: unknown;
+  const prototype = {
+    constructor: function readOptions(options: { masterPoolSize?: number }) {
+      size = options.masterPoolSize ?? 1;
+    },
+  };
+  try {
+    duplicate.call(Object.assign(Object.create(prototype) as object, { _self }));
+  } catch {
+    return undefined;
+  }
+  return typeof size === 'number' ? size : undefined;
 }

@@ -1,11 +1,12 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
-import { log } from '../events.js';
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { type AuthKitEvents, publish } from '../events.js';
+import { sha256 } from '../sha256.js';
 import type { Store } from './index.js';
 
-/** What lies in the store. */
+/** What an entry is for. It is part of the key. */
 export type EntryKind = 'session' | 'refresh' | 'lock' | 'ended' | 'user' | 'webhook';
 
-/** `raw` is what stands in the store, to be named in a `replace`. */
+/** An entry that was found. `raw` is the signed text in the store, which a `replace` compares. */
 export interface Entry {
   readonly kind: 'hit';
   readonly text: string;
@@ -17,12 +18,12 @@ export type Written = 'ok' | 'unavailable';
 export type Unavailable = { readonly kind: 'unavailable' };
 
 /**
- * What a look into the store comes to. `unreadable`: there is something, and it is not ours, not at its place, of
- * another version, or under a password that this process does not know.
+ * The result of reading. `unreadable` means that there is a value whose signature does not verify: it was altered or
+ * moved, or it has another version or a password that this process does not know.
  */
 export type Found = Entry | { readonly kind: 'miss' } | { readonly kind: 'unreadable' } | Unavailable;
 
-/** The store as this package uses it: keys that tell nothing, entries that cannot be forged or moved, no rejections. */
+/** A store with hashed keys and signed entries, which never rejects. */
 export interface SignedStore {
   get: (kind: EntryKind, id: string) => Promise<Found>;
   /** @param ttl Milliseconds. */
@@ -33,7 +34,7 @@ export interface SignedStore {
     text: string,
     ttl: number,
   ) => Promise<Entry | { readonly kind: 'taken' } | Unavailable>;
-  /** Replaces what still is `entry`. */
+  /** Replaces a value that is still `entry`. */
   replace: (
     kind: EntryKind,
     id: string,
@@ -41,7 +42,7 @@ export interface SignedStore {
     text: string,
     ttl: number,
   ) => Promise<Entry | { readonly kind: 'changed' } | Unavailable>;
-  /** Deletes what still is `entry`. */
+  /** Deletes a value that is still `entry`. */
   release: (kind: EntryKind, id: string, entry: Entry) => Promise<unknown>;
   remove: (kind: EntryKind, id: string) => Promise<Written>;
 }
@@ -49,61 +50,66 @@ export interface SignedStore {
 export interface SignedStoreOptions {
   store: Store;
   clientId: string;
-  /** The first signs, all of them verify. */
+  /** The first password signs, and all of them verify. */
   passwords: readonly [string, ...string[]];
-  /** Milliseconds for one call. */
+  /** Limit for one call, in milliseconds. */
   deadline: number;
 }
 
 const VERSION = '1';
 
 /**
- * Entries are signed together with their key: whoever can write to the store can neither make one nor put somebody's
- * in the place of somebody else's. What is secret in them is sealed before it comes here.
+ * Signs every entry together with its key. With access to the store alone, an attacker cannot create an entry or put
+ * that of one user in the place of another user's. Secrets are sealed before they are passed to this store.
  */
 export function createSignedStore({ store, clientId, passwords, deadline }: SignedStoreOptions): SignedStore {
-  const ask: CallStore = createCallStore(deadline);
+  const callStore = createCallStore(deadline, clientId);
   const keys = passwords.map((password) => deriveKey(password, 'store entries'));
   const [signing] = keys as [Buffer, ...Buffer[]];
-  const keyOf = (kind: EntryKind, id: string) =>
-    `${kind}:${createHash('sha256').update(`${clientId}\0${kind}\0${id}`).digest('base64url')}`;
+  const keyOf = (kind: EntryKind, id: string) => `${kind}:${sha256(`${clientId}\0${kind}\0${id}`)}`;
   const entryOf = (key: string, text: string): Entry => ({
     kind: 'hit',
     text,
     raw: `${VERSION}.${sign(signing, key, text)}.${text}`,
   });
-  const done = async (call: () => Promise<unknown>): Promise<Written> =>
-    (await ask(call)).kind === 'ok' ? 'ok' : 'unavailable';
+  const done = async (operation: StoreOperation, call: () => Promise<unknown>): Promise<Written> =>
+    (await callStore(operation, call)).kind === 'ok' ? 'ok' : 'unavailable';
   return {
     async get(kind, id) {
       const key = keyOf(kind, id);
-      const reply = await ask(() => store.get(key));
+      const reply = await callStore('get', () => store.get(key));
       return reply.kind === 'unavailable' ? UNAVAILABLE : read(key, reply.value, keys);
     },
     put(kind, id, text, ttl) {
       const key = keyOf(kind, id);
-      return done(() => store.set(key, entryOf(key, text).raw, ttl));
+      return done('set', () => store.set(key, entryOf(key, text).raw, ttl));
     },
     async add(kind, id, text, ttl) {
       const key = keyOf(kind, id);
       const entry = entryOf(key, text);
-      const reply = await ask(() => store.add(key, entry.raw, ttl));
+      const reply = await callStore('add', () => store.add(key, entry.raw, ttl));
       if (reply.kind === 'unavailable') return reply;
-      return reply.value ? entry : { kind: 'taken' };
+      return isTrue(reply.value) ? entry : { kind: 'taken' };
     },
     async replace(kind, id, { raw }, text, ttl) {
       const key = keyOf(kind, id);
       const next = entryOf(key, text);
-      const reply = await ask(() => store.replace(key, raw, next.raw, ttl));
+      const reply = await callStore('replace', () => store.replace(key, raw, next.raw, ttl));
       if (reply.kind === 'unavailable') return reply;
-      return reply.value ? next : { kind: 'changed' };
+      return isTrue(reply.value) ? next : { kind: 'changed' };
     },
-    release: (kind, id, { raw }) => ask(() => store.replace(keyOf(kind, id), raw, undefined, 0)),
-    remove: (kind, id) => done(() => store.delete(keyOf(kind, id))),
+    release: (kind, id, { raw }) =>
+      callStore('replace', () => store.replace(keyOf(kind, id), raw, undefined, 0)),
+    remove: (kind, id) => done('delete', () => store.delete(keyOf(kind, id))),
   };
 }
 
-/** A key for one purpose out of a cookie password, which itself is for seals. */
+/** A store of the application may resolve to anything, such as the number of rows or an empty object. */
+function isTrue(value: unknown): boolean {
+  return value === true;
+}
+
+/** Derives a key for one purpose from a cookie password, which is itself used for seals. */
 export function deriveKey(password: string, purpose: string): Buffer {
   return createHmac('sha256', password).update(`authkit-express ${purpose}`).digest();
 }
@@ -128,70 +134,92 @@ function isSigned(secret: Buffer, key: string, text: string, mac: string): boole
   return expected.length === given.length && timingSafeEqual(expected, given);
 }
 
-/** An answer of the store's, or none in time. */
+/** The reply to one call. */
 export type StoreReply<T> = { readonly kind: 'ok'; readonly value: T } | { readonly kind: 'unavailable' };
 
 /** Calls the store. Never throws, never rejects, never waits longer than the deadline. */
-export type CallStore = <T>(call: () => Promise<T>) => Promise<StoreReply<T>>;
+export type CallStore = <T>(operation: StoreOperation, call: () => Promise<T>) => Promise<StoreReply<T>>;
+
+type StoreOperation = AuthKitEvents['authkit:store']['operation'];
 
 export const UNAVAILABLE = Object.freeze({ kind: 'unavailable' });
 
-/** A store that did not answer in time is left alone for this long, in milliseconds; then one call tries it. */
-const LEFT_ALONE = 1000;
+/** A store that did not reply in time is not called for this long, in milliseconds. Then one call tries it. */
+const PAUSE = 1000;
 
 const TICKS = 4;
 
 /**
- * Puts a deadline around every call. A store that hangs delays one call in a while, and not each of them; one that
- * refuses says so at once, and is asked again at once.
+ * Limits the time of every call. If the store does not reply, only one call in a while waits for it. A call that
+ * rejects does not affect the next one.
  *
- * @param deadline Milliseconds.
+ * @param deadline In milliseconds.
  */
-export function createCallStore(deadline: number): CallStore {
+export function createCallStore(deadline: number, clientId: string): CallStore {
   let silentSince: number | undefined;
   let isTrying = false;
-  return async (call) => {
+  const report = createReporter(clientId);
+  return async (operation, call) => {
     const isSilent = silentSince !== undefined;
-    if (isSilent && (isTrying || performance.now() - (silentSince ?? 0) < LEFT_ALONE)) return UNAVAILABLE;
+    if (isSilent && (isTrying || performance.now() - (silentSince ?? 0) < PAUSE)) return UNAVAILABLE;
     isTrying = isSilent;
-    const outcome = await within(deadline, call);
+    const started = performance.now();
+    const outcome = await callWithin(deadline, call);
     if (isSilent) isTrying = false;
-    if (outcome === 'silent') silentSince = performance.now();
-    else silentSince = undefined;
-    return typeof outcome === 'string' ? UNAVAILABLE : { kind: 'ok', value: outcome.value };
+    silentSince = outcome.kind === 'timeout' ? performance.now() : undefined;
+    report(operation, outcome, performance.now() - started);
+    return outcome.kind === 'ok' ? outcome : UNAVAILABLE;
   };
 }
 
-async function within<T>(
-  deadline: number,
-  call: () => Promise<T>,
-): Promise<{ value: T } | 'silent' | 'failed'> {
+type Outcome<T> =
+  | { readonly kind: 'ok'; readonly value: T }
+  | { readonly kind: 'timeout' }
+  | { readonly kind: 'error'; readonly error: unknown };
+
+/** Publishes `authkit:store` if the outcome of an operation differs from the one before. */
+function createReporter(clientId: string) {
+  const last = new Map<StoreOperation, Outcome<unknown>['kind']>();
+  return (operation: StoreOperation, outcome: Outcome<unknown>, duration: number): void => {
+    const { kind } = outcome;
+    if ((last.get(operation) ?? 'ok') === kind) return;
+    last.set(operation, kind);
+    const code = kind === 'error' ? codeOf(outcome.error) : undefined;
+    publish('store', { clientId, operation, outcome: kind, duration: Math.round(duration), code });
+  };
+}
+
+/** The code or the name of an error, never its message, which may contain what was sent. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === 'string' && /^[\w.-]{1,64}$/.test(code) ? code : error.name;
+}
+
+async function callWithin<T>(deadline: number, call: () => Promise<T>): Promise<Outcome<T>> {
   const timer = createTimer(deadline);
   try {
-    const answered = Promise.resolve(call()).then((value) => ({ value }));
-    const outcome = await Promise.race([answered, timer.over]);
-    if (outcome === 'silent') {
-      answered.catch(() => undefined);
-      log('store', { outcome: 'did not answer in time' });
-    }
+    const reply = Promise.resolve(call()).then((value) => ({ kind: 'ok', value }) as const);
+    const outcome = await Promise.race([reply, timer.over]);
+    // A rejection that comes too late is handled.
+    if (outcome.kind === 'timeout') reply.catch(() => undefined);
     return outcome;
   } catch (error) {
-    log('store', { outcome: 'refused', error: error instanceof Error ? error.name : typeof error });
-    return 'failed';
+    return { kind: 'error', error };
   } finally {
     timer.stop();
   }
 }
 
 /**
- * Time in which this process listened. A turn of the event loop that takes longer than a tick counts as one: the
- * answer may have lain unread all the while, and a busy process is no reason to believe that the store is gone.
+ * Measures time in which this process handled events. A turn of the event loop that takes longer than a tick counts as
+ * one tick, since the reply may have arrived meanwhile: a busy process does not mean that the store is unavailable.
  */
 function createTimer(ms: number) {
   let timer: NodeJS.Timeout;
-  const over = new Promise<'silent'>((resolve) => {
+  const over = new Promise<{ readonly kind: 'timeout' }>((resolve) => {
     const tick = (left: number) => {
-      if (left === 0) setImmediate(resolve, 'silent');
+      if (left === 0) setImmediate(resolve, { kind: 'timeout' });
       else timer = setTimeout(tick, ms / TICKS, left - 1);
     };
     tick(TICKS);

@@ -1,35 +1,61 @@
-import { accessTokenClaims } from './access-token.js';
-import { createApiKeys, type ApiKeys } from './api-keys.js';
-import { createAuthenticate } from './authenticate.js';
-import { createAuthorize, createChoose } from './authorize.js';
-import { createCalls } from './calls.js';
-import type { TestClock } from './clock.js';
-import { createCodes, type Codes } from './codes.js';
-import type { Directory } from './directory.js';
-import { createFaults, type Delivery } from './faults.js';
-import { grantsOf } from './grants.js';
-import { createInvitations, type Invitations } from './invitations.js';
-import { createLogout } from './logout.js';
-import { createOAuthServer, type OAuthServer } from './oauth.js';
-import { createMemberships, createUpdateUser } from './memberships.js';
-import { operationOf, type Handler, type Operation } from './operations.js';
-import { createPipes, type Pipes } from './pipes.js';
-import { apiError, json, type Question } from './reply.js';
-import { createListSessions, createRevokeSession } from './session-list.js';
-import { createSessions, type Session, type Sessions } from './sessions.js';
-import type { Lifetimes, Settings } from './settings.js';
-import { createSigningKeys, type SigningKeys } from './signing-keys.js';
-import { createProfileExchange } from './sso.js';
-import { createSteps, type Steps } from './steps.js';
-import { createGetUser } from './users.js';
+import { createApiKeys } from './endpoints/api-keys.js';
+import { authenticateRoutes } from './endpoints/authenticate.js';
+import { authorizeRoutes } from './endpoints/authorize.js';
+import { credentialRoutes } from './endpoints/credentials.js';
+import {
+  apiError,
+  json,
+  matchPath,
+  notImplemented,
+  type Operation,
+  type PathParameters,
+  type Route,
+  type TestRequest,
+  type TestResponse,
+} from './endpoints/http.js';
+import { createInvitations } from './endpoints/invitations.js';
+import { createOAuthServer } from './endpoints/oauth.js';
+import { membershipRoutes, organizationRoutes } from './endpoints/organizations.js';
+import { createPipes } from './endpoints/pipes.js';
+import { createRequiredSteps } from './endpoints/required-steps.js';
+import { sessionRoutes } from './endpoints/sessions.js';
+import { ssoRoutes } from './endpoints/sso.js';
+import { userRoutes } from './endpoints/users.js';
+import { createCalls, createFaults, type Delivery, type TestClock } from './faults.js';
+import { createAuthFactors, createOneTimeCodes, createPasswords } from './state/credentials.js';
+import { grantsOf, type Directory } from './state/directory.js';
+import { accessTokenClaims, createSessions, type Session } from './state/sessions.js';
+import { createSigningKeys, type SigningKeys } from './state/signing-keys.js';
+import { createAuthorizationCodes } from './state/tokens.js';
 
-export interface EnvironmentParts {
+/** How a WorkOS environment is set up; {@link TestWorkOSOptions} with their defaults. */
+export interface Settings {
+  readonly clientId: string;
+  readonly apiKey: string;
+  readonly cookiePassword: string;
+  readonly redirectUri: string;
+  readonly redirectUris: readonly string[] | undefined;
+  readonly issuer: string | undefined;
+  readonly homepage: string | undefined;
+  readonly webhookSecret: string;
+  readonly pipes: readonly string[];
+}
+
+/** Durations that a test may change while the server runs. */
+export interface Lifetimes {
+  /** Lifetime in seconds of access tokens from now on. */
+  accessTokenLifetime: number;
+  /** Seconds for which an exchanged refresh token gets the same tokens again; 0 for strictly single use. */
+  replayWindow: number;
+}
+
+export interface EnvironmentDependencies {
   settings: Settings;
   /** Read anew for every token. */
   lifetimes: Lifetimes;
   directory: Directory;
   clock: TestClock;
-  /** Where the server is. */
+  /** The address of the server. */
   url: string;
   /** Ends all waiting. */
   signal: AbortSignal;
@@ -37,119 +63,130 @@ export interface EnvironmentParts {
 
 export type Environment = ReturnType<typeof createEnvironment>;
 
-/** What a WorkOS environment consists of, behind one function that answers requests. */
-export function createEnvironment({ settings, lifetimes, directory, clock, url, signal }: EnvironmentParts) {
+/** The state of a WorkOS environment, and its API behind one function that answers requests. */
+export function createEnvironment(dependencies: EnvironmentDependencies) {
+  const { settings, lifetimes, directory, clock, url, signal } = dependencies;
   const { now } = clock;
+  const { clientId, apiKey, redirectUris } = settings;
   const keys = createSigningKeys('sessions');
-  const sessions = createSessions({
-    now,
-    replayWindow: () => lifetimes.replayWindow,
-    issue: createIssuer({ settings, lifetimes, directory, keys, now, url }),
-  });
-  const steps = createSteps(directory);
-  const calls = createCalls(now);
-  const faults = createFaults(signal);
-  const apiKeys = createApiKeys(directory, settings.apiKey, now);
-  const { clientId } = settings;
+  const issueAccessToken = createIssuer(dependencies, keys);
+  const sessions = createSessions({ now, replayWindow: () => lifetimes.replayWindow, issueAccessToken });
+  const steps = createRequiredSteps(directory);
+  const [calls, faults] = [createCalls(now), createFaults(signal)];
+  const [codes, ssoCodes] = [createAuthorizationCodes(now), createAuthorizationCodes(now)];
+  const apiKeys = createApiKeys(directory, now);
+  const invitations = createInvitations(directory, now, url);
   const oauth = createOAuthServer({ clientId, url, directory, keys: createSigningKeys('oauth'), now });
-  const invitations = createInvitations(directory);
-  const ssoCodes = createCodes(now);
-  const own = { apiKeys, oauth, invitations, ssoCodes };
-  const parts = { settings, directory, keys, sessions, steps, ...own, now, url };
-  const { handlers, linkedBy } = createHandlers(parts);
+  const [passwords, oneTimeCodes] = [createPasswords(now), createOneTimeCodes(now)];
+  const factors = createAuthFactors(now);
 
-  const answer = async (question: Question): Promise<Delivery> => {
-    const operation = operationOf(question);
-    const call = calls.record(operation, question);
-    const delivery = await faults.deliver(operation, async () => handlers[operation](question));
-    if (delivery.kind === 'reply') call.status = delivery.reply.status;
-    return delivery;
+  let latestRedirectUri = settings.redirectUri;
+  const homepage = () => settings.homepage ?? new URL(latestRedirectUri).origin;
+  const onRedirectUri = (redirectUri: string) => {
+    latestRedirectUri = redirectUri;
   };
-  return { keys, sessions, steps, calls, faults, ...own, linkedBy, answer };
+  const codesByEndpoint = { '/user_management/authorize': codes, '/sso/authorize': ssoCodes };
+  const pipes = createPipes({ providers: settings.pipes, directory, url, homepage });
+  const client = { clientId, apiKey, directory, invitations, now };
+  const credentials = { passwords, oneTimeCodes, factors };
+  const deleteUser = (id: string) => {
+    sessions.endAllOf(id);
+    apiKeys.revokeOf(id);
+    passwords.remove(id);
+    for (const factor of factors.of(id)) factors.remove(factor.id);
+    directory.removeUser(id);
+  };
+  const route = createRouter(apiKey, [
+    ...authorizeRoutes({ ...client, redirectUris, codes: codesByEndpoint, onRedirectUri }),
+    ...authenticateRoutes({ ...client, ...credentials, codes, sessions, steps }),
+    ...credentialRoutes({ ...client, ...credentials, url }),
+    ...userRoutes({ directory, passwords, deleteUser }),
+    ...organizationRoutes(directory),
+    ...membershipRoutes(directory),
+    ...invitations.routes(),
+    ...sessionRoutes({ directory, sessions, homepage }),
+    ...apiKeys.routes(),
+    ...ssoRoutes({ ...client, codes: ssoCodes }),
+    ...oauth.routes(),
+    ...pipes.routes(),
+    jwksRoute(clientId, keys),
+  ]);
+
+  return {
+    keys,
+    sessions,
+    steps,
+    calls,
+    faults,
+    apiKeys,
+    oauth,
+    invitations,
+    ssoCodes,
+    ...credentials,
+    linkedBy: pipes.linkedBy,
+    deleteUser,
+    answer: async (request: TestRequest): Promise<Delivery> => {
+      const { operation, handle } = route(request);
+      const call = calls.record(operation, request);
+      const delivery = await faults.deliver(operation, request, async () => handle());
+      if (delivery.kind === 'response') call.status = delivery.response.status;
+      return delivery;
+    },
+  };
 }
 
-interface IssuerParts {
-  settings: Settings;
-  lifetimes: Lifetimes;
-  directory: Directory;
-  keys: SigningKeys;
-  now: () => number;
-  url: string;
-}
-
-function createIssuer({ settings, lifetimes, directory, keys, now, url }: IssuerParts) {
+function createIssuer(
+  { settings, lifetimes, directory, clock, url }: EnvironmentDependencies,
+  keys: SigningKeys,
+) {
   return async (session: Session, lifetime = lifetimes.accessTokenLifetime): Promise<string> => {
     const { userId, organizationId, named } = session;
-    const person = directory.find(userId);
-    if (!person) throw new Error(`a token for ${userId}, who is not there`);
+    const user = directory.getUser(userId);
+    if (!user) throw new Error(`no token can be issued for ${userId}: the user does not exist`);
     const isWhereNamed = organizationId === named.organizationId;
-    const grants = grantsOf(directory, person, organizationId, isWhereNamed ? named : {});
+    const grants = grantsOf(directory, user, organizationId, isWhereNamed ? named : {});
     const { clientId, issuer = `${url}/user_management/${clientId}` } = settings;
-    const issuedAt = Math.floor(now() / 1000);
+    const issuedAt = Math.floor(clock.now() / 1000);
     return keys.sign(accessTokenClaims(session, grants, { issuer, clientId, issuedAt, lifetime }));
   };
 }
 
-interface HandlerParts {
-  settings: Settings;
-  directory: Directory;
-  keys: SigningKeys;
-  sessions: Sessions;
-  steps: Steps;
-  apiKeys: ApiKeys;
-  oauth: OAuthServer;
-  invitations: Invitations;
-  ssoCodes: Codes;
-  now: () => number;
-  url: string;
+interface Answer {
+  readonly operation: Operation;
+  readonly handle: () => TestResponse | Promise<TestResponse>;
 }
 
-function createHandlers(parts: HandlerParts): {
-  handlers: Readonly<Record<Operation, Handler>>;
-  linkedBy: Pipes['linkedBy'];
-} {
-  const { settings, directory, keys, sessions, steps, apiKeys, oauth, invitations, ssoCodes, now, url } =
-    parts;
-  const { clientId, apiKey, redirectUris } = settings;
-  const codes = createCodes(now);
-  let latestRedirectUri = settings.redirectUri;
-  const onRedirectUri = (redirectUri: string) => {
-    latestRedirectUri = redirectUri;
+/** Finds the route of a request; of two that match, the earlier one. */
+function createRouter(apiKey: string, routes: readonly Route[]): (request: TestRequest) => Answer {
+  return (request) => {
+    for (const route of routes) {
+      const parameters = parametersOf(route, request);
+      if (!parameters) continue;
+      const operation = typeof route.operation === 'string' ? route.operation : route.operation(request);
+      const { needsApiKey = true } = route;
+      const isAllowed = !needsApiKey || request.authorization === `Bearer ${apiKey}`;
+      return { operation, handle: () => (isAllowed ? route.handle(request, parameters) : apiError(401)) };
+    }
+    // Clients probe these addresses: a 404 means that there is no such metadata.
+    const isProbe = request.path.startsWith('/.well-known/');
+    return { operation: 'other', handle: () => (isProbe ? apiError(404) : notImplemented(request)) };
   };
-  const byEndpoint = { '/user_management/authorize': codes, '/sso/authorize': ssoCodes };
-  const client = { clientId, redirectUris, directory, invitations, now, onRedirectUri };
-  const authorization = { ...client, codes: byEndpoint };
-  const authenticate = createAuthenticate({ clientId, apiKey, directory, codes, sessions, steps });
-  const homepage = () => settings.homepage ?? new URL(latestRedirectUri).origin;
-  const pipes = createPipes({ apiKey, providers: settings.pipes, directory, url, homepage });
-  const handlers = {
-    authorize: createAuthorize(authorization),
-    choose: createChoose(authorization),
-    code: authenticate,
-    refresh: authenticate,
-    authenticate,
-    jwks: createJwks(clientId, keys),
-    logout: createLogout({ sessions, homepage }),
-    user: createGetUser(directory, apiKey),
-    sessions: createListSessions(sessions),
-    revokeSession: createRevokeSession(sessions),
-    apiKey: apiKeys.validate,
-    oauth: oauth.handle,
-    oauthKeys: oauth.jwks,
-    profile: createProfileExchange({ clientId, apiKey, directory, codes: ssoCodes }),
-    updateUser: createUpdateUser(directory, apiKey),
-    memberships: createMemberships(directory, apiKey),
-    pipes: pipes.authorize,
-    link: pipes.link,
-    other: () => apiError(404, 'Not Found'),
-  };
-  return { handlers, linkedBy: pipes.linkedBy };
 }
 
-/** `GET /sso/jwks/:clientId` (RFC 7517 section 5). */
-function createJwks(clientId: string, keys: SigningKeys): Handler {
-  return async ({ path }) => {
-    if (path !== `/sso/jwks/${encodeURIComponent(clientId)}`) return apiError(404, 'Not Found');
-    return json(200, await keys.published(), { 'cache-control': 'public, max-age=300' });
+function parametersOf({ on }: Route, { method, path }: TestRequest): PathParameters | undefined {
+  const [expected = '', pattern = ''] = on.split(' ');
+  return method === expected ? matchPath(pattern, path) : undefined;
+}
+
+/** The keys of access tokens (RFC 7517 section 5). */
+function jwksRoute(clientId: string, keys: SigningKeys): Route {
+  return {
+    on: 'GET /sso/jwks/:clientId',
+    operation: 'jwks',
+    needsApiKey: false,
+    handle: async (_, { clientId: asked }) =>
+      asked === clientId
+        ? json(200, await keys.published(), { 'cache-control': 'public, max-age=300' })
+        : apiError(404),
   };
 }

@@ -1,41 +1,145 @@
 import { STATUS_CODES } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
-import { covers, type Operation } from './operations.js';
-import { json, type Reply } from './reply.js';
+import {
+  covers,
+  json,
+  matchPath,
+  OPERATIONS,
+  type Operation,
+  type TestRequest,
+  type TestResponse,
+} from './endpoints/http.js';
+import { checkNames, didYouMean } from './options.js';
 
-/** What goes wrong. Without `status`, `body`, `reset` and `hang`, WorkOS does what it is asked. Timers are real. */
+/** The time of a test WorkOS, and of the application under test that was given its `options`. */
+export interface TestClock {
+  /** Milliseconds since the epoch. */
+  now: () => number;
+  /** Moves time forward, or backward if `milliseconds` is negative. */
+  advance: (milliseconds: number) => void;
+}
+
+/**
+ * @param start Milliseconds since the epoch. From there only `advance` moves the clock. Without a start, the clock also
+ * runs with real time, so that tokens expire in an application that is tried by hand.
+ */
+export function createClock(start?: number): TestClock {
+  let advanced = 0;
+  return {
+    now: () => (start ?? Date.now()) + advanced,
+    advance: (milliseconds) => {
+      advanced += milliseconds;
+    },
+  };
+}
+
+/** A request that reached the test WorkOS. */
+export interface RecordedCall {
+  readonly operation: Operation;
+  readonly method: string;
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  /** The fields of the body, secrets included; `undefined` if it was malformed. */
+  readonly body: Readonly<Record<string, unknown>> | undefined;
+  /** Milliseconds since the epoch, by the clock of the test WorkOS. */
+  readonly at: number;
+  /** The status of the response; missing until one was made. */
+  status?: number;
+}
+
+export interface Calls {
+  readonly all: readonly RecordedCall[];
+  /** The calls of one operation; `authenticate` means every grant. */
+  to: (operation: Operation) => readonly RecordedCall[];
+  record: (operation: Operation, request: TestRequest) => RecordedCall;
+}
+
+export function createCalls(now: () => number): Calls {
+  const all: RecordedCall[] = [];
+  return {
+    all,
+    to: (operation) => {
+      checkOperation('callsTo()', operation);
+      return all.filter((call) => covers(operation, call.operation));
+    },
+    record: (operation, { method, path, query, body }) => {
+      const call = { operation, method, path, query: Object.fromEntries(query), body, at: now() };
+      all.push(call);
+      return call;
+    },
+  };
+}
+
+function checkOperation(where: string, operation: string): void {
+  if (Object.hasOwn(OPERATIONS, operation)) return;
+  throw new Error(
+    `${where}: there is no operation "${operation}".${didYouMean(operation, Object.keys(OPERATIONS))}`,
+  );
+}
+
+/** An address of WorkOS's API. */
+export interface TestEndpoint {
+  /** Default: every method. */
+  method?: string;
+  /** The path, without the query. A segment such as `:id` matches any value. */
+  path: string;
+}
+
+/**
+ * How a request fails, or what it is answered. Without `status`, `body`, `reset` and `hang`, WorkOS does what it is
+ * asked. Timers run in real time.
+ *
+ * @example
+ * workos.fail({ on: 'refresh', status: 503, times: 1 });
+ * workos.fail({ on: { method: 'POST', path: '/widgets/token' }, status: 201, body: { token: 'a-token' } });
+ */
 export interface Fault {
-  /** `authenticate` means every grant. */
-  on: Operation;
-  /** How many requests it hits; without it, all until `restore`. */
+  /** An operation, of which `authenticate` means every grant, or the address of any endpoint of WorkOS. */
+  on: Operation | TestEndpoint;
+  /** How many requests it applies to; without it, all until `restore`. */
   times?: number;
-  /** WorkOS does what it is asked first, so a token has rotated and only the answer is lost. */
+  /** WorkOS does what it is asked first: a token has rotated, and only the response is lost. */
   after?: boolean;
   /** Default 200 with `body`. */
   status?: number;
-  /** Added to those of the answer; in lower case. */
+  /** Added to those of the response; in lower case. */
   headers?: Readonly<Record<string, string>>;
-  /** Text is sent as it is, anything else as JSON. Default with `status`: a JSON error. */
+  /** A string is sent as it is, anything else as JSON. Default with `status`: a JSON error. */
   body?: unknown;
-  /** Changes what WorkOS answers truthfully: another user, a token less. Gets parsed JSON and returns the like. */
+  /** Changes what WorkOS answers, such as the user or a token. Receives and returns parsed JSON. */
   alter?: (body: Record<string, unknown>) => unknown;
-  /** Milliseconds before the answer. */
+  /** Milliseconds before the response. */
   delay?: number;
   /** Resets the connection. */
   reset?: boolean;
-  /** Never answers, until the test WorkOS is closed. */
+  /** Sends no response until the test WorkOS is closed. */
   hang?: boolean;
-  /** Sends the body one byte at a time: milliseconds between two, or `true` for a second. */
+  /** Sends the body one byte at a time: milliseconds between two bytes, or `true` for a second. */
   slow?: boolean | number;
-  /** Promises more bytes than it sends, and closes the connection. */
+  /** Announces more bytes than it sends, and closes the connection. */
   truncate?: boolean;
 }
 
-/** What is put on the wire, and how. */
+const FAULT_OPTIONS: Readonly<Record<keyof Fault, true>> = {
+  on: true,
+  times: true,
+  after: true,
+  status: true,
+  headers: true,
+  body: true,
+  alter: true,
+  delay: true,
+  reset: true,
+  hang: true,
+  slow: true,
+  truncate: true,
+};
+
+/** How a response is delivered. */
 export type Delivery =
   | {
-      readonly kind: 'reply';
-      readonly reply: Reply;
+      readonly kind: 'response';
+      readonly response: TestResponse;
       readonly millisecondsPerByte?: number;
       readonly isTruncated?: boolean;
     }
@@ -45,17 +149,21 @@ export type Delivery =
 export interface Faults {
   add: (fault: Fault) => { restore: () => void };
   clear: () => void;
-  /** Performs an operation under the oldest fault that it is subject to. */
-  deliver: (operation: Operation, act: () => Promise<Reply>) => Promise<Delivery>;
+  /** Answers a request under the oldest fault that applies to it. */
+  deliver: (
+    operation: Operation,
+    request: TestRequest,
+    answer: () => Promise<TestResponse>,
+  ) => Promise<Delivery>;
 }
 
 /** @param signal Ends all waiting. */
 export function createFaults(signal: AbortSignal): Faults {
   const faults = new Map<Fault, number>();
 
-  const next = (operation: Operation): Fault | undefined => {
+  const next = (operation: Operation, request: TestRequest): Fault | undefined => {
     for (const [fault, left] of faults) {
-      if (left <= 0 || !covers(fault.on, operation)) continue;
+      if (left <= 0 || !applies(fault, operation, request)) continue;
       faults.set(fault, left - 1);
       return fault;
     }
@@ -63,6 +171,7 @@ export function createFaults(signal: AbortSignal): Faults {
   };
   return {
     add: (fault) => {
+      checkFault(fault);
       const own = { ...fault };
       faults.set(own, own.times ?? Infinity);
       return { restore: () => void faults.delete(own) };
@@ -70,35 +179,57 @@ export function createFaults(signal: AbortSignal): Faults {
     clear: () => {
       faults.clear();
     },
-    deliver: async (operation, act) => {
-      const fault = next(operation);
-      return fault ? suffer(fault, act, signal) : { kind: 'reply', reply: await act() };
+    deliver: async (operation, request, answer) => {
+      const fault = next(operation, request);
+      return fault ? deliverFault(fault, answer, signal) : { kind: 'response', response: await answer() };
     },
   };
 }
 
-async function suffer(fault: Fault, act: () => Promise<Reply>, signal: AbortSignal): Promise<Delivery> {
+function applies({ on }: Fault, operation: Operation, { method, path }: TestRequest): boolean {
+  if (typeof on === 'string') return covers(on, operation);
+  const isMethod = on.method === undefined || on.method.toUpperCase() === method;
+  return isMethod && matchPath(on.path, path) !== undefined;
+}
+
+function checkFault(fault: Fault): void {
+  checkNames('fail()', fault, FAULT_OPTIONS);
+  if (typeof fault.on === 'string') {
+    checkOperation('fail()', fault.on);
+    return;
+  }
+  checkNames('fail(): `on`', fault.on, { method: true, path: true });
+  if (!fault.on.path.startsWith('/'))
+    throw new Error(`fail(): the path "${fault.on.path}" of \`on\` must start with a slash.`);
+}
+
+async function deliverFault(
+  fault: Fault,
+  answer: () => Promise<TestResponse>,
+  signal: AbortSignal,
+): Promise<Delivery> {
   const { status, body, after = false, delay = 0, slow = false, truncate: isTruncated = false } = fault;
   const isSilent = fault.reset === true || fault.hang === true;
-  const isMadeUp = status !== undefined || body !== undefined;
-  const done = after ? await act() : undefined;
+  const isStub = status !== undefined || body !== undefined;
+  const done = after ? await answer() : undefined;
   if (delay > 0) await wait(delay, undefined, { signal });
   if (isSilent) return { kind: fault.reset === true ? 'reset' : 'hang' };
-  const reply = isMadeUp ? madeUp(fault) : await altered(done ?? (await act()), fault);
+  const response = isStub ? stub(fault) : await alter(done ?? (await answer()), fault);
   const pace = slow === false ? {} : { millisecondsPerByte: slow === true ? 1000 : slow };
   return {
-    kind: 'reply',
-    reply: { ...reply, headers: { ...reply.headers, ...fault.headers } },
+    kind: 'response',
+    response: { ...response, headers: { ...response.headers, ...fault.headers } },
     ...pace,
     isTruncated,
   };
 }
 
-function madeUp({ status = 200, body = { message: STATUS_CODES[status] ?? 'Error' } }: Fault): Reply {
+function stub({ status = 200, body = { message: STATUS_CODES[status] ?? 'Error' } }: Fault): TestResponse {
   return typeof body === 'string' ? { status, headers: {}, body } : json(status, body);
 }
 
-async function altered(reply: Reply, { alter }: Fault): Promise<Reply> {
-  if (!alter) return reply;
-  return { ...reply, body: JSON.stringify(await alter(JSON.parse(reply.body) as Record<string, unknown>)) };
+async function alter(response: TestResponse, { alter: change }: Fault): Promise<TestResponse> {
+  if (!change) return response;
+  const changed = await change(JSON.parse(response.body) as Record<string, unknown>);
+  return { ...response, body: JSON.stringify(changed) };
 }

@@ -1,17 +1,40 @@
-export { defaultTestWorkOS, signIn } from './shared.js';
-export { createTestWorkOS } from './workos.js';
-export type { TestApiKey } from './api-keys.js';
-export type { RecordedCall } from './calls.js';
-export type { TestClock } from './clock.js';
-export type { TestIdPStart } from './identity-provider.js';
-export type { TestInvitation } from './invitations.js';
-export type { TestConnection, TestMembership, TestOrganization, TestUser } from './seed.js';
-export type { Fault } from './faults.js';
-export type { TestOAuthToken } from './oauth-token.js';
-export type { Operation } from './operations.js';
-export type { TestWorkOSOptions } from './settings.js';
-export type { TestSignIn } from './sign-in.js';
-export type { RequiredStep, StepCode } from './steps.js';
-export type { TestVisit } from './visitor.js';
+import type { TestSignIn } from './sign-in.js';
+import { createTestWorkOS, type TestWorkOS } from './test-workos.js';
+
+export { createTestWorkOS } from './test-workos.js';
+export type { TestAuthKitOptions, TestWorkOS, TestWorkOSOptions } from './test-workos.js';
+export type { TestApiKey } from './endpoints/api-keys.js';
+export type { Operation } from './endpoints/http.js';
+export type { TestInvitation } from './endpoints/invitations.js';
+export type { TestOAuthToken } from './endpoints/oauth.js';
+export type { RequiredStep, StepCode } from './endpoints/required-steps.js';
+export type { TestIdPStart } from './endpoints/sso.js';
+export type { Fault, RecordedCall, TestClock, TestEndpoint } from './faults.js';
+export { testStore, type TestStoreOptions } from './test-store.js';
+export type { TestSignIn, TestVisit } from './sign-in.js';
+export type {
+  MembershipStatus,
+  TestConnection,
+  TestMembership,
+  TestOrganization,
+  TestUser,
+} from './state/directory.js';
 export type { TestWebhook, TestWebhookOptions } from './webhooks.js';
-export type { TestAuthKitOptions, TestWorkOS } from './workos.js';
+
+let shared: Promise<TestWorkOS> | undefined;
+
+/** A test WorkOS that all code of this process shares, with the default users. It does not keep the process running. */
+export function defaultTestWorkOS(): Promise<TestWorkOS> {
+  return (shared ??= createTestWorkOS({ keepsProcess: false }));
+}
+
+/**
+ * Signs a user in at {@link defaultTestWorkOS}, and returns the `Cookie` header.
+ *
+ * @example
+ * app.use(authkit({ ...(await defaultTestWorkOS()).options }));
+ * await request(app).get('/billing').set('Cookie', await signIn({ permissions: ['billing:read'] }));
+ */
+export async function signIn(options?: TestSignIn): Promise<string> {
+  return (await defaultTestWorkOS()).signIn(options);
+}

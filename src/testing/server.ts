@@ -1,9 +1,9 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { type TestRequest, type TestResponse, json } from './endpoints/http.js';
 import type { Delivery } from './faults.js';
-import { newId } from './identifier.js';
-import { json, type Question, type Reply } from './reply.js';
+import { newId } from './state/tokens.js';
 
 const HOST = '127.0.0.1';
 const MAX_BODY = 1_048_576;
@@ -11,21 +11,21 @@ const MAX_BODY = 1_048_576;
 export interface TestServer {
   readonly port: number;
   readonly url: string;
-  /** Ends every connection, too; may be called twice. */
+  /** Ends every connection as well. It may be called twice. */
   close: () => Promise<void>;
 }
 
 export interface ServerOptions {
-  /** 0 for any that is free. */
+  /** 0 for any free port. */
   port: number;
-  /** Whether a process whose work is done waits for this server. */
+  /** Whether this server keeps a process running that has nothing else to do. */
   keepsProcess: boolean;
-  /** Ends when the server closes. */
+  /** Aborted when the server closes. */
   signal: AbortSignal;
-  answer: (question: Question) => Promise<Delivery>;
+  answer: (request: TestRequest) => Promise<Delivery>;
 }
 
-/** HTTP alone: reads a request, has it answered, puts the answer on the wire. */
+/** The HTTP server: reads a request, has it answered, and sends the response. */
 export async function listen({ port, keepsProcess, signal, answer }: ServerOptions): Promise<TestServer> {
   const server = createServer((req, res) => {
     void respond(req, res, answer, signal);
@@ -49,7 +49,7 @@ export async function listen({ port, keepsProcess, signal, answer }: ServerOptio
   };
 }
 
-/** Never rejects: whatever breaks while answering breaks this one connection. */
+/** Never rejects: an error while a request is answered ends this connection only. */
 async function respond(
   req: IncomingMessage,
   res: ServerResponse,
@@ -59,21 +59,21 @@ async function respond(
   try {
     const delivery = await answer(await read(req)).catch(failure(signal));
     if (delivery.kind === 'reset') req.socket.resetAndDestroy();
-    else if (delivery.kind === 'reply') await send(res, delivery, signal);
+    else if (delivery.kind === 'response') await send(res, delivery, signal);
   } catch {
     req.socket.destroy();
   }
 }
 
-/** A mistake in a test, such as an `alter` that throws, is told to whoever reads the answer. */
+/** A mistake in a test, such as an `alter` that throws, is reported in the response. */
 function failure(signal: AbortSignal) {
   return (error: unknown): Delivery => {
     if (signal.aborted) return { kind: 'reset' };
-    return { kind: 'reply', reply: json(500, { message: `The test WorkOS failed: ${String(error)}` }) };
+    return { kind: 'response', response: json(500, { message: `The test WorkOS failed: ${String(error)}` }) };
   };
 }
 
-async function read(req: IncomingMessage): Promise<Question> {
+async function read(req: IncomingMessage): Promise<TestRequest> {
   const { pathname, searchParams } = new URL(req.url ?? '/', `http://${HOST}`);
   const chunks: Buffer[] = [];
   let size = 0;
@@ -88,12 +88,13 @@ async function read(req: IncomingMessage): Promise<Question> {
     query: searchParams,
     body: parse(Buffer.concat(chunks).toString('utf8'), req.headers['content-type'] ?? ''),
     authorization: req.headers.authorization,
+    userAgent: req.headers['user-agent'],
     wantsPage: req.headers.accept?.includes('text/html') === true,
   };
 }
 
-/** Forms as RFC 6749 has them, JSON as WorkOS's SDKs send it. */
-function parse(body: string, type: string): Question['body'] {
+/** A form, as in RFC 6749, or JSON, as WorkOS's SDKs send it. */
+function parse(body: string, type: string): TestRequest['body'] {
   if (body === '') return {};
   if (type.startsWith('application/x-www-form-urlencoded'))
     return Object.fromEntries(new URLSearchParams(body));
@@ -105,23 +106,25 @@ function parse(body: string, type: string): Question['body'] {
   }
 }
 
-type ReplyDelivery = Extract<Delivery, { kind: 'reply' }>;
+type ResponseDelivery = Extract<Delivery, { kind: 'response' }>;
 
-async function send(res: ServerResponse, delivery: ReplyDelivery, signal: AbortSignal): Promise<void> {
-  const { reply, millisecondsPerByte, isTruncated = false } = delivery;
-  const body = Buffer.from(reply.body);
-  writeHead(res, reply, body.length + (isTruncated ? 100 : 0));
+async function send(res: ServerResponse, delivery: ResponseDelivery, signal: AbortSignal): Promise<void> {
+  const { response, millisecondsPerByte, isTruncated = false } = delivery;
+  const body = Buffer.from(response.body);
+  writeHead(res, response, body.length + (isTruncated ? 100 : 0));
   if (millisecondsPerByte !== undefined) await trickle(res, body, millisecondsPerByte, signal);
   if (isTruncated) {
-    // Once it is flushed: an answer that breaks off differs from one that never came.
+    // Destroyed once it is flushed: a response that breaks off differs from one that never came.
     res.write(millisecondsPerByte === undefined ? body : '', () => res.destroy());
   } else {
     res.end(millisecondsPerByte === undefined ? body : undefined);
   }
 }
 
-function writeHead(res: ServerResponse, { status, headers }: Reply, length: number): void {
-  res.writeHead(status, { 'x-request-id': newId('req'), 'content-length': length, ...headers });
+function writeHead(res: ServerResponse, { status, headers }: TestResponse, length: number): void {
+  // RFC 9110 section 8.6: a 204 has no Content-Length.
+  const contentLength = status === 204 ? {} : { 'content-length': length };
+  res.writeHead(status, { 'x-request-id': newId('req'), ...contentLength, ...headers });
 }
 
 async function trickle(res: ServerResponse, body: Buffer, pause: number, signal: AbortSignal): Promise<void> {

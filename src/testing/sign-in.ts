@@ -1,97 +1,160 @@
 import type { Impersonator, User } from '@workos-inc/node';
 import { seal } from '../session/seal.js';
-import type { Directory, Person } from './directory.js';
-import type { TestUser } from './seed.js';
-import type { Sessions, TokenPair } from './sessions.js';
+import { checkNames } from './options.js';
+import type { Directory, DirectoryUser, TestMembership, TestUser } from './state/directory.js';
+import type { NewSession, Sessions, TokenPair } from './state/sessions.js';
 
-/** Who is signed in, and how. */
+/** A session that is started without a browser. */
 export interface TestSignIn {
-  /** Id or e-mail address of somebody who is there, or a person to add; default the first one. */
+  /** Id or e-mail address of a user, or an object to create one; default the first user. */
   user?: string | TestUser;
-  /** Id or name; membership is not needed. Default: the person's first organization; `null` for none. */
+  /** Id or name; membership is not needed. Default: the user's first organization; `null` for none. */
   organizationId?: string | null;
-  /** In place of the membership's; permissions come with the role, so name those as well. */
+  /** In place of the membership's role. Permissions come with the role, so name those as well. */
   role?: string;
   roles?: readonly string[];
   permissions?: readonly string[];
   entitlements?: readonly string[];
   featureFlags?: readonly string[];
-  /** Who acts for the person; `reason` is `null` by default. */
+  /** Who impersonates the user; `reason` is `null` by default. */
   impersonator?: { email: string; reason?: string | null };
   /** Default `Password`, or `Impersonation`. */
   authenticationMethod?: string;
-  /** Life of the first access token in seconds; negative for one that has expired. */
+  /** Lifetime of the first access token in seconds; negative for a token that has expired. */
   expiresIn?: number;
-  /** Further claims, also of later tokens. May replace WorkOS's own, or take one away with `undefined`. */
+  /** Additional claims, of later tokens too. They may replace WorkOS's own, or remove one with `undefined`. */
   claims?: Readonly<Record<string, unknown>>;
+  /** The browser that the session is listed with; default none. */
+  userAgent?: string;
   /** Default `wos-session`. */
   cookieName?: string;
 }
 
-export interface SignInParts {
+const SIGN_IN_OPTIONS: Readonly<Record<keyof TestSignIn, true>> = {
+  user: true,
+  organizationId: true,
+  role: true,
+  roles: true,
+  permissions: true,
+  entitlements: true,
+  featureFlags: true,
+  impersonator: true,
+  authenticationMethod: true,
+  expiresIn: true,
+  claims: true,
+  userAgent: true,
+  cookieName: true,
+};
+
+const USER_OPTIONS: Readonly<Record<keyof TestUser, true>> = {
+  id: true,
+  email: true,
+  emailVerified: true,
+  password: true,
+  firstName: true,
+  lastName: true,
+  profilePictureUrl: true,
+  locale: true,
+  externalId: true,
+  metadata: true,
+  memberships: true,
+};
+
+const MEMBERSHIP_OPTIONS: Readonly<Record<keyof TestMembership, true>> = {
+  organizationId: true,
+  role: true,
+  roles: true,
+  permissions: true,
+  status: true,
+};
+
+/** Throws if a user has an option that does not exist. */
+export function checkUser(where: string, user: TestUser): void {
+  checkNames(where, user, USER_OPTIONS);
+  if (typeof user.email !== 'string' || user.email === '') throw new Error(`${where} needs an \`email\`.`);
+  for (const membership of user.memberships ?? [])
+    checkNames(`${where}: a membership`, membership, MEMBERSHIP_OPTIONS);
+}
+
+export interface SignInDependencies {
   directory: Directory;
   sessions: Sessions;
   cookiePassword: string;
+  putUser: (user: TestUser) => DirectoryUser;
+  now: () => number;
 }
 
-/** Makes sessions without HTTP. They are real ones: they refresh, and they end. */
-export function createSignIn({ directory, sessions, cookiePassword }: SignInParts) {
-  const start = async (options: TestSignIn) => {
-    const { user } = personFor(options.user, directory);
+/** Starts sessions without HTTP. They refresh and end as any other session does. */
+export function createSignIn(dependencies: SignInDependencies) {
+  const { directory, sessions, cookiePassword, now } = dependencies;
+  const start = async (where: string, options: TestSignIn) => {
+    checkNames(where, options, SIGN_IN_OPTIONS);
+    const { user } = userFor(options.user, dependencies);
     directory.recordSignIn(user.id);
-    const person = personFor(user.id, directory);
-    const pair = await sessions.start(sessionOf(options, person, directory), options.expiresIn);
-    return { person, pair };
+    const signedIn = userFor(user.id, dependencies);
+    const pair = await sessions.start(sessionOf(options, signedIn, directory, now()), options.expiresIn);
+    return { user: signedIn.user, pair };
   };
   return {
     cookie: async (options: TestSignIn = {}): Promise<string> => {
-      const { person, pair } = await start(options);
-      const sealed = await seal(payloadOf(person.user, pair), cookiePassword);
+      const { user, pair } = await start('signIn()', options);
+      const sealed = await seal(sessionCookieData(user, pair), cookiePassword);
       return `${options.cookieName ?? 'wos-session'}=${sealed}`;
     },
-    accessToken: async (options: TestSignIn = {}): Promise<string> => (await start(options)).pair.accessToken,
+    accessToken: async (options: TestSignIn = {}): Promise<string> =>
+      (await start('accessToken()', options)).pair.accessToken,
   };
 }
 
-/** What keeps cookies between requests to a server on this machine, such as supertest's `request.agent(app)`. */
+/** A client that keeps cookies between requests to a server on this machine, such as supertest's `request.agent(app)`. */
 export interface CookieAgent {
   jar: { setCookie: (cookie: string, domain: string, path: string) => unknown };
 }
 
-export function intoJar<A extends CookieAgent>(agent: A, cookie: string): A {
+export function addCookie<A extends CookieAgent>(agent: A, cookie: string): A {
   agent.jar.setCookie(`${cookie}; Path=/`, '127.0.0.1', '/');
   return agent;
 }
 
-function personFor(user: TestSignIn['user'], directory: Directory): Person {
-  if (typeof user === 'object') return directory.put(user);
-  const people = directory.people();
-  const person = user === undefined ? people[0] : directory.find(user);
-  if (person) return person;
-  const known = people.map((one) => one.user.email).join(', ') || 'nobody';
-  throw new Error(`Nobody here is "${user ?? ''}": pass an object to add a person. There are: ${known}`);
+function userFor(user: TestSignIn['user'], { directory, putUser }: SignInDependencies): DirectoryUser {
+  if (typeof user === 'object') return putUser(user);
+  const users = directory.users();
+  const found = user === undefined ? users[0] : directory.findUser(user);
+  if (found) return found;
+  if (user === undefined) throw new Error('The test WorkOS has no users. Pass an object to create one.');
+  const known = users.map((one) => one.user.email).join(', ') || 'none';
+  throw new Error(
+    `The test WorkOS has no user "${user}". Pass an object to create one. Its users are: ${known}`,
+  );
 }
 
-function sessionOf(options: TestSignIn, person: Person, directory: Directory) {
+function sessionOf(options: TestSignIn, user: DirectoryUser, directory: Directory, now: number): NewSession {
   const { role, roles, permissions, entitlements, featureFlags, impersonator, claims = {} } = options;
+  const organizationId = organizationFor(options.organizationId, user, directory);
   return {
-    userId: person.user.id,
-    organizationId: organizationFor(options.organizationId, person, directory),
+    userId: user.user.id,
+    organizationId,
+    isMember: user.memberships.some((membership) => membership.organizationId === organizationId),
     named: { role, roles, permissions, entitlements, featureFlags },
     impersonator: impersonator && { reason: null, ...impersonator },
     authenticationMethod: options.authenticationMethod ?? (impersonator ? 'Impersonation' : 'Password'),
-    authTime: undefined,
+    authTime: Math.floor(now / 1000),
+    userAgent: options.userAgent,
     claims,
   };
 }
 
-function organizationFor(asked: TestSignIn['organizationId'], person: Person, directory: Directory) {
+function organizationFor(
+  asked: TestSignIn['organizationId'],
+  user: DirectoryUser,
+  directory: Directory,
+): string | undefined {
   if (asked === null) return undefined;
-  if (asked === undefined) return person.memberships[0]?.organizationId;
+  if (asked === undefined) return user.memberships[0]?.organizationId;
   return directory.findOrganization(asked)?.id ?? asked;
 }
 
-interface SealedSession {
+interface SessionCookieData {
   accessToken: string;
   refreshToken: string;
   user: User;
@@ -100,8 +163,8 @@ interface SealedSession {
   organizationId?: string;
 }
 
-/** What every WorkOS SDK keeps in its cookie. */
-function payloadOf(user: User, { session, accessToken, refreshToken }: TokenPair): SealedSession {
+/** The data that every WorkOS SDK seals in its session cookie. */
+function sessionCookieData(user: User, { session, accessToken, refreshToken }: TokenPair): SessionCookieData {
   const { impersonator, authenticationMethod, organizationId } = session;
   return {
     accessToken,
@@ -111,4 +174,56 @@ function payloadOf(user: User, { session, accessToken, refreshToken }: TokenPair
     authenticationMethod,
     ...(organizationId === undefined ? {} : { organizationId }),
   };
+}
+
+/** What a user does on the sign-in page. */
+export interface TestVisit {
+  /** Id or e-mail address; default the first user. */
+  user?: string;
+  /** Default: the organization that the application asks for, else the user's first one; `null` for none. */
+  organizationId?: string | null;
+  /** Denies the sign-in. */
+  deny?: boolean;
+  /** The browser's `User-Agent`. */
+  userAgent?: string;
+}
+
+const VISIT_OPTIONS: Readonly<Record<keyof TestVisit, true>> = {
+  user: true,
+  organizationId: true,
+  deny: true,
+  userAgent: true,
+};
+
+/**
+ * Opens an authorization URL as a browser does and submits the sign-in page, over HTTP.
+ *
+ * @returns The URL of the application's callback that WorkOS redirects to.
+ * @throws {Error} If WorkOS answers with an error in place of the sign-in page.
+ */
+export async function submitSignInPage(url: URL, choice: TestVisit): Promise<string> {
+  checkNames('authorize()', choice, VISIT_OPTIONS);
+  const { organizationId, user, deny = false, userAgent } = choice;
+  const headers: Record<string, string> = userAgent === undefined ? {} : { 'user-agent': userAgent };
+  const page = await fetch(url, { headers });
+  if (!page.ok) throw await refusal(page);
+  await page.arrayBuffer();
+  const fields = new URLSearchParams({ request: url.searchParams.toString() });
+  if (user !== undefined) fields.set('user', user);
+  if (organizationId !== undefined) fields.set('organization_id', organizationId ?? '');
+  if (deny) fields.set('decision', 'deny');
+  const response = await fetch(new URL(`${url.pathname}/choose`, url), {
+    method: 'POST',
+    headers,
+    body: fields,
+    redirect: 'manual',
+  });
+  const callback = response.headers.get('location');
+  if (callback === null) throw await refusal(response);
+  await response.arrayBuffer();
+  return callback;
+}
+
+async function refusal(response: Response): Promise<Error> {
+  return new Error(`WorkOS refuses this sign-in with ${response.status}: ${await response.text()}`);
 }

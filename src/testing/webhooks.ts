@@ -1,7 +1,8 @@
-import { signPayload } from '../routes/webhooks.js';
-import { newId } from './identifier.js';
+import { createHmac } from 'node:crypto';
+import { checkNames } from './options.js';
+import { newId } from './state/tokens.js';
 
-/** A request as WorkOS makes it to an endpoint for webhooks. */
+/** A webhook request as WorkOS sends it. */
 export interface TestWebhook {
   readonly body: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -10,19 +11,30 @@ export interface TestWebhook {
 export interface TestWebhookOptions {
   /** Default: the id of a new event. */
   id?: string;
-  /** When it is said to be signed, in milliseconds since the epoch; default now. */
+  /** The time in the signature, in milliseconds since the epoch; default now. */
   timestamp?: number;
   /** Default `workos.webhookSecret`. */
   secret?: string;
 }
 
-/** Makes signed events. */
+const WEBHOOK_OPTIONS: Readonly<Record<keyof TestWebhookOptions, true>> = {
+  id: true,
+  timestamp: true,
+  secret: true,
+};
+
+/**
+ * Makes webhook requests with a signature of their own, independent of the code that the application verifies them with.
+ *
+ * @see https://workos.com/docs/events/data-syncing/webhooks
+ */
 export function createWebhookSigner(secret: string, now: () => number) {
   return (
     event: string,
     data: Readonly<Record<string, unknown>>,
     options: TestWebhookOptions = {},
   ): TestWebhook => {
+    checkNames('webhook()', options, WEBHOOK_OPTIONS);
     const { id = newId('event'), timestamp = now() } = options;
     const body = JSON.stringify({
       object: 'event',
@@ -31,7 +43,9 @@ export function createWebhookSigner(secret: string, now: () => number) {
       data,
       created_at: new Date(now()).toISOString(),
     });
-    const mac = signPayload(String(timestamp), body, options.secret ?? secret);
+    const mac = createHmac('sha256', options.secret ?? secret)
+      .update(`${timestamp}.${body}`)
+      .digest('hex');
     return {
       body,
       headers: { 'content-type': 'application/json', 'workos-signature': `t=${timestamp}, v1=${mac}` },

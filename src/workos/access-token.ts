@@ -1,15 +1,14 @@
-import { type KeyObject, verify as verifySignature } from 'node:crypto';
-import { createJWKS, type JWKS, type JWKSLookup } from './jwks.js';
+import { errors, type JWTPayload, jwtVerify, type JWTVerifyGetKey } from 'jose';
+import { createJWKS, type JWKS } from './jwks.js';
 
-/** Longer than any access token that fits a cookie, or that somebody would want to keep in a store. */
+/** Longer than an access token can be in a cookie or in any store. */
 const MAX_LENGTH = 262_144;
 
-/** Clocks differ; being early by this much (seconds) is not forgery. */
+/** A token may be early by this many seconds, because clocks differ. */
 const NOT_BEFORE_SKEW = 60;
 
 /**
- * Claims that the JWT template of your WorkOS environment adds, for your types: they are `unknown` until you say once
- * what they are.
+ * Claims that the JWT template of your WorkOS environment adds. They are `unknown` until you declare their types.
  *
  * @example
  * declare module 'authkit-express' {
@@ -21,12 +20,12 @@ const NOT_BEFORE_SKEW = 60;
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- merged by the application
 export interface CustomClaims {}
 
-/** Claims of an access token whose signature was checked. */
+/** Claims of an access token whose signature was verified. The object has no prototype. */
 export interface TokenClaims extends CustomClaims {
   readonly iss: string;
-  /** The user's id; for a machine, that of its application. */
+  /** The id of the user, or of the application for a machine. */
   readonly sub: string;
-  /** The session's id. */
+  /** The id of the session. */
   readonly sid?: string;
   /** Seconds since the epoch, as all times here. */
   readonly exp: number;
@@ -42,156 +41,181 @@ export interface Claims extends TokenClaims {
 }
 
 /**
- * What can be said of an access token. `expired` is also a token of a key that WorkOS no longer has: either way a
- * refresh decides. `unknown` says nothing about the token: the keys could not be had.
+ * What is known about an access token.
+ *
+ * - `expired`: the token is good but for its time, or its key is not published any more. A refresh decides.
+ * - `unavailable`: the keys cannot be fetched now, so nothing is known about the token. With `isKeyUnknown`, there are
+ *   keys, but the one of this token may be newer; `retryAfter` is in seconds.
  */
 export type TokenVerification =
   | { readonly kind: 'valid'; readonly claims: Claims }
   | { readonly kind: 'expired' }
   | { readonly kind: 'invalid'; readonly reason: string }
-  | { readonly kind: 'unavailable' };
+  | { readonly kind: 'unavailable'; readonly isKeyUnknown?: true; readonly retryAfter?: number };
 
 export interface AccessTokenRules {
   issuers: readonly string[];
-  /** For tokens of an OAuth server: whom they may be meant for, one of these. They need no `sid` then. */
-  audience?: readonly string[];
   clientId: string;
+  /** Values of `aud` that a token of a session may have, if it has one. Default: the client id. */
+  sessionAudience?: readonly string[] | undefined;
+  /** The tokens are those of an OAuth server for a resource (RFC 9068): `aud` must contain one of these. */
+  audience?: readonly string[];
   now: () => number;
   keys: JWKS;
 }
 
-export type VerifyAccessToken = (
-  token: string,
-  isTrusted?: boolean,
-) => TokenVerification | Promise<TokenVerification>;
-
 /**
- * Makes the judge of WorkOS access tokens: JWT (RFC 7519), RS256 and nothing else, one configured key set.
+ * Verifies an access token. Never rejects.
  *
- * On `node:crypto`, synchronous while the keys are at hand: `jose` takes some seven times as long for the same
- * signature, in promises and thread hops. The tests hold it to jose's verdicts.
+ * @param isTrusted WorkOS has sent the token just now, so an unknown key is worth a fetch of the keys.
  */
+export type VerifyAccessToken = (token: string, isTrusted?: boolean) => Promise<TokenVerification>;
+
+/** Creates the verifier of WorkOS access tokens: JWTs (RFC 7519) signed with RS256 by a key of one configured set. */
 export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
-  const headerOf = createHeaderReader();
-  return (token, isTrusted) => {
-    const parsed = parse(token, headerOf);
+  return async (token, isTrusted = false) => {
+    const parsed = parse(token);
     if (!parsed) return invalid('not a JWT of RS256');
-    const keys = rules.keys.find(parsed.kid, isTrusted);
-    return keys instanceof Promise
-      ? keys.then((found) => verifyParsed(parsed, found, rules))
-      : verifyParsed(parsed, keys, rules);
+    const key = await rules.keys.find(parsed.kid, isTrusted);
+    if (key.kind === 'found') return verifySigned(token, parsed, key.keySet, rules);
+    if (key.kind === 'unavailable') return { kind: 'unavailable' };
+    if (key.kind === 'missing') return isTrusted ? { kind: 'unavailable' } : { kind: 'expired' };
+    const { retryAfter } = key;
+    return verifyClaims(parsed, rules).kind === 'valid'
+      ? { kind: 'unavailable', isKeyUnknown: true, retryAfter }
+      : { kind: 'expired' };
   };
 }
 
-interface Parsed {
-  /** Of the one key of a set, if there is none. */
-  kid: string | undefined;
-  signed: Buffer;
-  signature: Buffer;
-  payload: Record<string, unknown>;
+interface ParsedToken {
+  readonly kid: string | undefined;
+  readonly typ: unknown;
+  readonly claims: Readonly<Record<string, unknown>>;
 }
 
-function verifyParsed(parsed: Parsed, keys: JWKSLookup, rules: AccessTokenRules): TokenVerification {
-  if (keys === 'unavailable') return { kind: 'unavailable' };
-  if (keys.length === 0) return { kind: 'expired' };
-  if (!keys.some((key) => isSignedBy(parsed, key))) return invalid('signature');
-  return verifyClaims(parsed.payload, rules);
+async function verifySigned(
+  token: string,
+  { kid, typ }: ParsedToken,
+  keySet: JWTVerifyGetKey,
+  rules: AccessTokenRules,
+): Promise<TokenVerification> {
+  try {
+    const claims = withoutPrototype(await verifySignature(token, keySet));
+    return verifyClaims({ kid, typ, claims }, rules);
+  } catch (error) {
+    if (error instanceof errors.JWTClaimValidationFailed) return invalid(error.claim);
+    return invalid(error instanceof errors.JWTInvalid ? 'not a JWT of RS256' : 'signature');
+  }
 }
 
-function isSignedBy({ signed, signature }: Parsed, key: KeyObject): boolean {
-  return verifySignature('RSA-SHA256', signed, key, signature);
+async function verifySignature(token: string, keySet: JWTVerifyGetKey): Promise<JWTPayload> {
+  // The times are judged by `verifyClaims`: jose has one tolerance for `exp` and `nbf`.
+  const options = { algorithms: ['RS256'], clockTolerance: Number.MAX_SAFE_INTEGER };
+  try {
+    return (await jwtVerify(token, keySet, options)).payload;
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    for await (const key of error) {
+      const verified = await jwtVerify(token, key, options).catch((cause: unknown) => {
+        if (!(cause instanceof errors.JWSSignatureVerificationFailed)) throw cause;
+      });
+      if (verified) return verified.payload;
+    }
+    throw new errors.JWSSignatureVerificationFailed();
+  }
 }
 
-/** The order matters: an expired token is only called that if nothing else is wrong with it. */
-function verifyClaims(claims: Record<string, unknown>, rules: AccessTokenRules): TokenVerification {
-  const { issuers, now } = rules;
+/** A token is `expired` only if nothing else is wrong with it. */
+function verifyClaims({ typ, claims }: ParsedToken, rules: AccessTokenRules): TokenVerification {
   const { iss, sub, exp, nbf, iat } = claims;
-  if (!isOneOf(issuers, iss)) return invalid('issuer');
-  const problem = rules.audience ? problemOfGrant(claims, rules.audience) : problemOfSession(claims, rules);
+  if (!isOneOf(rules.issuers, iss)) return invalid('issuer');
+  const { audience } = rules;
+  const problem = audience ? resourceProblem(typ, claims, audience) : sessionProblem(claims, rules);
   if (problem !== undefined) return invalid(problem);
   if (typeof sub !== 'string' || sub === '') return invalid('sub');
   if (typeof exp !== 'number' || !Number.isFinite(exp)) return invalid('exp');
   if (iat !== undefined && typeof iat !== 'number') return invalid('iat');
-  const seconds = now() / 1000;
+  const seconds = rules.now() / 1000;
   if (nbf !== undefined && !(typeof nbf === 'number' && nbf <= seconds + NOT_BEFORE_SKEW))
     return invalid('nbf');
   return seconds >= exp ? { kind: 'expired' } : { kind: 'valid', claims: claims as unknown as Claims };
 }
 
-function problemOfSession(
-  { sid, client_id: client }: Record<string, unknown>,
-  { clientId }: AccessTokenRules,
-) {
+type UnverifiedClaims = ParsedToken['claims'];
+
+function sessionProblem({ sid, aud, client_id: client }: UnverifiedClaims, rules: AccessTokenRules) {
+  const { clientId, sessionAudience = [clientId] } = rules;
   if (client !== undefined && client !== clientId) return 'client_id';
+  // WorkOS sets no `aud`, but a JWT template can.
+  if (aud !== undefined && !isForAudience(aud, sessionAudience)) return 'aud';
   return typeof sid === 'string' && sid !== '' ? undefined : 'sid';
 }
 
-/** RFC 9068 section 4: a token that names no audience, or another one, is not for us. */
-function problemOfGrant({ aud, sid }: Record<string, unknown>, audience: readonly string[]) {
-  if (![aud].flat().some((name) => isOneOf(audience, name))) return 'aud';
+/** `typ` of an access token (RFC 9068 section 2.1), and of servers that do not set it or are older than RFC 9068. */
+const ACCESS_TOKEN_TYPES: readonly unknown[] = [undefined, 'at+jwt', 'application/at+jwt', 'jwt'];
+
+/** RFC 9068 section 4: a token for another audience, or of another kind such as an ID token, is not for this resource. */
+function resourceProblem(typ: unknown, claims: UnverifiedClaims, audience: readonly string[]) {
+  const { aud, sid, nonce, at_hash: hash } = claims;
+  if (!isForAudience(aud, audience)) return 'aud';
+  if (!isOneOf(ACCESS_TOKEN_TYPES, typeof typ === 'string' ? typ.toLowerCase() : typ)) return 'typ';
+  // OpenID Connect Core section 3.1.3.6: these claims make it an ID token.
+  if (nonce !== undefined || hash !== undefined) return 'an ID token';
   return sid === undefined || typeof sid === 'string' ? undefined : 'sid';
+}
+
+/** RFC 7519 section 4.1.3: one name, or a list that contains one of ours. */
+function isForAudience(aud: unknown, audience: readonly string[]): boolean {
+  return [aud].flat().some((name) => isOneOf(audience, name));
 }
 
 function isOneOf(names: readonly unknown[], value: unknown): boolean {
   return names.includes(value);
 }
 
-function parse(token: string, headerOf: HeaderReader): Parsed | undefined {
+/** Reads a token of the right form, without a check of its signature. */
+function parse(token: string): ParsedToken | undefined {
   if (token.length > MAX_LENGTH) return undefined;
   const parts = token.split('.', 4);
   if (parts.length !== 3) return undefined;
-  const [head, body, mac] = parts as [string, string, string];
-  const header = headerOf(head);
-  if (!header) return undefined;
-  const payload = record(body);
-  const signature = bytes(mac);
-  if (!payload || !signature?.length) return undefined;
-  return { kid: header.kid, payload, signature, signed: Buffer.from(`${head}.${body}`, 'latin1') };
-}
-
-/** A header that asks for nothing but RS256. */
-interface Header {
-  readonly head: string;
-  readonly kid: string | undefined;
-}
-
-type HeaderReader = (head: string) => Header | undefined;
-
-/** Tokens of one key have one header, so the last one is remembered. */
-function createHeaderReader(): HeaderReader {
-  let last: Header | undefined;
-  return (head) => {
-    if (last?.head === head) return last;
-    const header = record(head);
-    // RFC 7515 section 4.1.11: an extension that is not understood must not be passed over.
-    if (header?.['alg'] !== 'RS256' || header['crit'] !== undefined || header['b64'] !== undefined)
-      return undefined;
-    const { kid } = header;
-    if (kid !== undefined && typeof kid !== 'string') return undefined;
-    return (last = { head, kid });
-  };
+  const [head, body, signature] = parts as [string, string, string];
+  const header = decodeObject(head);
+  // RFC 7515 section 4.1.11: an extension that is not understood makes the token invalid.
+  if (header?.['alg'] !== 'RS256' || 'crit' in header || 'b64' in header) return undefined;
+  const { kid, typ } = header;
+  if (kid !== undefined && typeof kid !== 'string') return undefined;
+  const claims = decodeObject(body);
+  return claims && decode(signature)?.length ? { kid, typ, claims } : undefined;
 }
 
 /**
- * The claims of a token without any check. Only for tokens out of a seal of ours, to name what they are about.
+ * Reads the claims of a token without any check. Use it only for tokens that this package has sealed, to tell which
+ * session they are about.
+ *
+ * @returns An object without a prototype, empty if the token is malformed.
  */
 export function decodeUnverified(token: string): Readonly<Record<string, unknown>> {
-  return record(token.split('.', 2)[1] ?? '') ?? {};
+  return decodeObject(token.split('.', 2)[1] ?? '') ?? withoutPrototype({});
 }
 
-function record(part: string): Record<string, unknown> | undefined {
+function decodeObject(part: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const value = JSON.parse(bytes(part)?.toString('utf8') ?? '') as unknown;
+    const value = JSON.parse(decode(part)?.toString('utf8') ?? '') as unknown;
     return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
+      ? withoutPrototype(value)
       : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** base64url as RFC 7515 section 2 has it, in its one canonical form. */
-function bytes(base64url: string): Buffer | undefined {
+/** A polluted `Object.prototype` then adds no claims. */
+function withoutPrototype(value: object): Readonly<Record<string, unknown>> {
+  return Object.assign(Object.create(null) as Record<string, unknown>, value);
+}
+
+/** base64url (RFC 7515 section 2) in its canonical form. Node and jose also read other forms. */
+function decode(base64url: string): Buffer | undefined {
   const decoded = Buffer.from(base64url, 'base64url');
   return decoded.toString('base64url') === base64url ? decoded : undefined;
 }
@@ -201,36 +225,29 @@ function invalid(reason: string): TokenVerification {
 }
 
 export interface OAuthTokenRules {
-  /** Whom a token may be meant for: one of these has to be in its `aud`. */
+  /** Identifiers of the resource, one of which `aud` must contain. */
   audience: readonly string[];
-  /** Addresses of OAuth servers, without a slash at the end: whose tokens count. */
+  /** Issuers whose tokens are accepted: addresses of OAuth servers, without a trailing slash. */
   servers: readonly string[];
   fetchKeys: (server: string) => Promise<unknown>;
   now: () => number;
   softTimeout: number;
 }
 
-/**
- * Makes the judge of access tokens that an OAuth server granted (RFC 9068): by the keys of the server that a token
- * names as its issuer, if that is one of ours.
- */
-export function createOAuthTokenVerifier({
-  audience,
-  servers,
-  fetchKeys,
-  now,
-  softTimeout: softTimeout,
-}: OAuthTokenRules): VerifyAccessToken {
+/** Creates the verifier of access tokens for a protected resource (RFC 9068), with the keys of the issuing server. */
+export function createOAuthTokenVerifier(rules: OAuthTokenRules): VerifyAccessToken {
+  const { audience, servers, fetchKeys, now, softTimeout } = rules;
   const verifiers = new Map(
     servers.map((server) => {
-      const keys = createJWKS({ fetchKeys: () => fetchKeys(server), now, softTimeout: softTimeout });
+      const keys = createJWKS({ fetchKeys: () => fetchKeys(server), now, softTimeout });
       const issuers = [server, `${server}/`];
-      return [server, createVerifier({ issuers, audience, clientId: '', now, keys })] as const;
+      const verify = createVerifier({ issuers, audience, clientId: '', now, keys });
+      return [server, verify] as const;
     }),
   );
-  return (token, isTrusted) => {
+  return async (token, isTrusted) => {
     const { iss } = decodeUnverified(token);
     const verify = typeof iss === 'string' ? verifiers.get(iss.replace(/\/$/, '')) : undefined;
-    return verify ? verify(token, isTrusted) : { kind: 'invalid', reason: 'issuer' };
+    return verify ? verify(token, isTrusted) : invalid('issuer');
   };
 }

@@ -1,9 +1,13 @@
 import type { AuthenticationResponse, ProfileAndToken, WorkOS } from '@workos-inc/node';
-import type { Config } from '../config/index.js';
-import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
-import { createFetch, UpstreamError } from './fetch.js';
+import { type Config, softTimeoutOf } from '../config/index.js';
+import { AuthKitError, unavailable } from '../errors.js';
+import { createAnonymousBudget } from './anonymous-budget.js';
+import { classifyErrorAnswer } from './error-answers.js';
+import { createFetch, type Fetch, UpstreamError } from './fetch.js';
+import { createLimiter } from './limiter.js';
+import { importSDK, type LoadSDK, loadClient } from './sdk.js';
 
-/** What WorkOS hands out when it has authenticated somebody. */
+/** What WorkOS sends for a code or a refresh token. */
 export type Tokens = Pick<
   AuthenticationResponse,
   | 'user'
@@ -15,132 +19,162 @@ export type Tokens = Pick<
   | 'oauthTokens'
 >;
 
-/** WorkOS said yes, said no, or could not be asked. Only the second is about the person. */
+/** The result of a call to WorkOS. Only `refused` says something about the user; `unavailable` may change any moment. */
 export type ApiResult<T> =
   | { readonly kind: 'ok'; readonly value: T }
   | { readonly kind: 'refused'; readonly error: AuthKitError }
   | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
-/** Whom WorkOS's SSO API has authenticated. */
+/** What WorkOS's SSO API sends for a code. */
 export type ProfileReply = ProfileAndToken<Record<string, unknown>>;
 
 export interface WorkOSClient {
-  /** Exchanges a code once; a code that may be spent is never sent again. */
+  /** Exchanges a code once. A code that may be spent is never sent again. */
   exchangeCode: (code: string, codeVerifier: string) => Promise<ApiResult<Tokens>>;
-  /** The same at the SSO API; without a verifier for a sign-in that began at the identity provider. */
+  /**
+   * Exchanges a code of the SSO API. Without a verifier, the sign-in began at the identity provider, so anyone may have
+   * sent the code: such calls are limited by the budget of anonymous requests.
+   */
   exchangeProfile: (code: string, codeVerifier: string | undefined) => Promise<ApiResult<ProfileReply>>;
-  /** Refreshes, trying at most twice: WorkOS repeats a lost answer for 30 s. */
+  /** Refreshes a session. A call is repeated if its answer was lost: WorkOS sends the same answer for 30 seconds. */
   refresh: (refreshToken: string, organizationId: string | undefined) => Promise<ApiResult<Tokens>>;
-  /** Any other call. What WorkOS will not do is `refused` as `invalid_request`. */
+  /** Makes any other call. What WorkOS refuses is `refused` as `invalid_request`. */
   call: <T>(call: (workos: WorkOS) => Promise<T>) => Promise<ApiResult<T>>;
+  /**
+   * Makes a call that a request without a valid credential causes, within the budget of the instance.
+   *
+   * @param isWelcome Whether the credential turned out to be valid, so that the call does not count.
+   */
+  callForAnonymous: <T>(
+    call: (workos: WorkOS) => Promise<T>,
+    isWelcome: (value: T) => boolean,
+  ) => Promise<ApiResult<T>>;
   /** The JSON Web Keys of this client, unchecked. */
   fetchKeys: () => Promise<unknown>;
-  /** The same as it came, with the time by WorkOS's clock. */
+  /** The same as a response, whose `Date` is the time by WorkOS's clock. */
   fetchKeysResponse: () => Promise<Response>;
-  /** Those of AuthKit's OAuth server, which has its own: `issuer` is the AuthKit domain. */
+  /** The JSON Web Keys of AuthKit's OAuth server. `issuer` is the AuthKit domain. */
   fetchIssuerKeys: (issuer: string) => Promise<unknown>;
   authorizationUrl: (query: URLSearchParams) => string;
   ssoAuthorizationUrl: (query: URLSearchParams) => string;
   logoutUrl: (sessionId: string, returnTo: string | undefined) => string;
 }
 
-/** The only file that talks to WorkOS. */
-export function createWorkOSClient(config: Config): WorkOSClient {
+/** Creates the client of an instance. Every call to WorkOS is made here, and passes through one limiter. */
+export function createWorkOSClient(config: Config, loadSDK: LoadSDK = importSDK): WorkOSClient {
   const { clientId, api, now } = config;
-  const ask = createFetch(config.timeout);
-  const client = createClient(config, ask);
-  const authenticate = createApiCall(client, now, isComplete);
-  const refresh = (refreshToken: string, organizationId: string | undefined) =>
-    authenticate(({ userManagement }) => {
-      const organization = organizationId === undefined ? {} : { organizationId };
-      return userManagement.authenticateWithRefreshToken({ clientId, refreshToken, ...organization });
-    });
-  const askForKeys = () => ask(`${api.origin}/sso/jwks/${encodeURIComponent(clientId)}`);
+  const { signIn, refresh, background, fetchJSON } = createClients(config, loadSDK);
+  const budget = createAnonymousBudget({ now, softTimeout: softTimeoutOf(config) });
+  const inBudget = async <T>(call: () => Promise<ApiResult<T>>, isWelcome: (value: T) => boolean) => {
+    const result = await budget.run(call, (answer) => answer.kind === 'ok' && isWelcome(answer.value));
+    return result.kind === 'made' ? result.value : budgetExhausted();
+  };
+  const exchangeCode = createAuthenticateCall(signIn, isComplete, now);
+  const exchangeProfile = createAuthenticateCall(signIn, isProfile, now);
+  const refreshTokens = createAuthenticateCall(refresh, isComplete, now);
+  const call = createApiCall(background, now);
+  const fetchKeysResponse = () => fetchJSON(`${api.origin}/sso/jwks/${encodeURIComponent(clientId)}`);
 
   return {
     exchangeCode: (code, codeVerifier) =>
-      authenticate(({ userManagement }) =>
+      exchangeCode(({ userManagement }) =>
         userManagement.authenticateWithCode({ clientId, code, codeVerifier }),
       ),
-    exchangeProfile: (code, codeVerifier) =>
-      createApiCall(
-        client,
-        now,
-        isProfile,
-      )(({ sso }) => {
-        const proof = codeVerifier === undefined ? {} : { codeVerifier };
-        return sso.getProfileAndToken<Record<string, unknown>>({ clientId, code, ...proof });
-      }),
-    refresh: async (refreshToken, organizationId) => {
-      const answer = await refresh(refreshToken, organizationId);
-      const cause = answer.kind === 'unavailable' ? answer.error.cause : undefined;
-      return cause instanceof UpstreamError && cause.isRetryable
-        ? refresh(refreshToken, organizationId)
-        : answer;
+    exchangeProfile: (code, codeVerifier) => {
+      const proof = codeVerifier === undefined ? {} : { codeVerifier };
+      const exchange = () =>
+        exchangeProfile(({ sso }) =>
+          sso.getProfileAndToken<Record<string, unknown>>({ clientId, code, ...proof }),
+        );
+      return codeVerifier === undefined ? inBudget(exchange, () => true) : exchange();
     },
-    call: (call) => createApiCall(client, now)(call),
-    fetchKeys: async () => (await askForKeys()).json(),
-    fetchKeysResponse: askForKeys,
-    fetchIssuerKeys: async (issuer) => (await ask(`${issuer}/oauth2/jwks`)).json(),
-    ...addresses(api.origin),
+    refresh: (refreshToken, organizationId) =>
+      refreshTokens(({ userManagement }) => {
+        const organization = organizationId === undefined ? {} : { organizationId };
+        return userManagement.authenticateWithRefreshToken({ clientId, refreshToken, ...organization });
+      }),
+    call,
+    callForAnonymous: (request, isWelcome) => inBudget(() => call(request), isWelcome),
+    fetchKeys: async () => (await fetchKeysResponse()).json(),
+    fetchKeysResponse,
+    fetchIssuerKeys: async (issuer) => (await fetchJSON(`${issuer}/oauth2/jwks`)).json(),
+    ...createUrls(api.origin),
   };
 }
 
-/** Where browsers are sent. */
-function addresses(
+type GetClient = () => Promise<WorkOS>;
+
+/** One client of the SDK for each kind of call, since their requests have different rules. All share one limiter. */
+function createClients(config: Config, loadSDK: LoadSDK) {
+  const { clientId, now, timeout, fetch } = config;
+  const limiter = createLimiter({ clientId, now });
+  const base = { timeout, limiter, fetch };
+  const clientOf = (fetchFn: Fetch): GetClient => {
+    let client: Promise<WorkOS> | undefined;
+    return () => (client ??= loadClient(config, fetchFn, loadSDK));
+  };
+  const background = createFetch({ ...base, priority: 'background' });
+  const clients = {
+    signIn: clientOf(createFetch({ ...base, priority: 'sign-in' })),
+    refresh: clientOf(createFetch({ ...base, priority: 'background', repeatsLostCalls: true })),
+    background: clientOf(background),
+  };
+  // Loaded in advance, so that an SDK that is missing or too old is reported at start-up.
+  void clients.refresh().catch((error: unknown) => {
+    const { message } = error as Error;
+    process.emitWarning(message, { code: 'AUTHKIT_SDK_MISSING' });
+  });
+  return { ...clients, fetchJSON: background };
+}
+
+/** The addresses that browsers are sent to. */
+function createUrls(
   origin: string,
 ): Pick<WorkOSClient, 'authorizationUrl' | 'ssoAuthorizationUrl' | 'logoutUrl'> {
-  const address = (path: string, query: URLSearchParams) => `${origin}/${path}?${query.toString()}`;
+  const url = (path: string, query: URLSearchParams) => `${origin}/${path}?${query.toString()}`;
   return {
-    authorizationUrl: (query) => address('user_management/authorize', query),
-    ssoAuthorizationUrl: (query) => address('sso/authorize', query),
+    authorizationUrl: (query) => url('user_management/authorize', query),
+    ssoAuthorizationUrl: (query) => url('sso/authorize', query),
     logoutUrl: (sessionId, returnTo) => {
-      const back = returnTo === undefined ? {} : { return_to: returnTo };
-      return address(
-        'user_management/sessions/logout',
-        new URLSearchParams({ session_id: sessionId, ...back }),
-      );
+      const query = { session_id: sessionId, ...(returnTo === undefined ? {} : { return_to: returnTo }) };
+      return url('user_management/sessions/logout', new URLSearchParams(query));
     },
   };
 }
 
-/** WorkOS's SDK is 4 MB, and loaded when it is first needed. */
-function createClient(
-  { apiKey, clientId, api, timeout }: Config,
-  fetchFn: ReturnType<typeof createFetch>,
-): () => Promise<WorkOS> {
-  let client: Promise<WorkOS> | undefined;
-  const load = async () => {
-    const sdk = await import('@workos-inc/node');
-    const { hostname: apiHostname, https, port } = api;
-    const base = { apiHostname, https, ...(port === undefined ? {} : { port }) };
-    // Our own deadline comes first: where the SDK's timer fires, what happened is lost.
-    return new sdk.WorkOS({ apiKey, clientId, ...base, timeout: timeout + 1000, maxRetries: 0, fetchFn });
-  };
-  return () => (client ??= load());
-}
-
-/**
- * Calls the SDK and says what came of it.
- *
- * @param isWhole Whether a 200 holds what it must. Without it the call is about no person, and what WorkOS will not
- * do is an answer too.
- */
-function createApiCall<T>(client: () => Promise<WorkOS>, now: () => number, isWhole?: (value: T) => boolean) {
-  return async <U extends T>(call: (workos: WorkOS) => Promise<U>): Promise<ApiResult<U>> => {
+/** @param isWhole Whether a successful answer has everything that a session is made of. */
+function createAuthenticateCall<T>(client: GetClient, isWhole: (value: T) => boolean, now: () => number) {
+  return async (call: (workos: WorkOS) => Promise<T>): Promise<ApiResult<T>> => {
     try {
       const value = await call(await client());
-      if (!isWhole || isWhole(value)) return { kind: 'ok', value };
-      return { kind: 'unavailable', error: unavailable('WorkOS sent an answer without what was asked for') };
+      if (isWhole(value)) return { kind: 'ok', value };
+      return { kind: 'unavailable', error: unavailable('the answer of WorkOS is incomplete') };
     } catch (error) {
-      const status = isWhole ? undefined : UpstreamError.from(error)?.status;
-      if (status === undefined || ![400, 403, 404, 422].includes(status)) return classify(error, now());
+      return toFailure(error, now());
+    }
+  };
+}
+
+/** Statuses by which WorkOS refuses what a call asks for, while the call itself was made correctly. */
+const REFUSED: readonly unknown[] = [400, 403, 404, 422];
+
+function createApiCall(client: GetClient, now: () => number): WorkOSClient['call'] {
+  return async (call) => {
+    try {
+      return { kind: 'ok', value: await call(await client()) };
+    } catch (error) {
+      const status = UpstreamError.from(error)?.status;
+      if (!REFUSED.includes(status)) return toFailure(error, now());
       return { kind: 'refused', error: new AuthKitError('invalid_request', `WorkOS answered ${status}`) };
     }
   };
 }
 
-/** A 200 is believed only if it holds what a session is made of. */
+function budgetExhausted(): ApiResult<never> {
+  const error = unavailable('too many requests with unknown credentials', { retryAfter: 1 });
+  return { kind: 'unavailable', error };
+}
+
 function isComplete(tokens: Tokens): boolean {
   const { user, accessToken, refreshToken } = tokens as Partial<Record<keyof Tokens, unknown>>;
   return isText(accessToken) && isText(refreshToken) && isText((user as { id?: unknown } | undefined)?.id);
@@ -155,48 +189,30 @@ function isText(value: unknown): boolean {
   return typeof value === 'string' && value !== '';
 }
 
-/** Told apart by what WorkOS answered, never by the SDK's class or message: those lose status and code. */
-function classify(error: unknown, now: number): ApiResult<never> {
-  const reply = UpstreamError.from(error);
-  if (!reply)
-    return { kind: 'unavailable', error: unavailable('WorkOS could not be asked', { cause: error }) };
-  const { status, retryAfter } = reply;
-  if (isNo(status)) {
-    const refusal = refusalOf(reply);
-    if (refusal) return { kind: 'refused', error: refusal };
-    warn(status, now);
-  }
+/** Reads the answer of WorkOS itself: the classes and messages of the SDK do not keep status and code. */
+function toFailure(error: unknown, now: number): Exclude<ApiResult<never>, { kind: 'ok' }> {
+  // The SDK cannot be used.
+  if (error instanceof AuthKitError) return { kind: 'unavailable', error };
+  const answer = UpstreamError.from(error);
+  if (!answer) return { kind: 'unavailable', error: unavailable('WorkOS is unavailable', { cause: error }) };
+  const classified = classifyErrorAnswer(answer);
+  if (classified.kind === 'refused') return classified;
+  if (classified.kind === 'misconfigured') warn(answer, now);
+  const { message, retryAfter } = answer;
   const wait = retryAfter === undefined ? {} : { retryAfter };
-  return { kind: 'unavailable', error: unavailable(reply.message, { cause: reply, ...wait }) };
-}
-
-/** Whether WorkOS says no. Of a failure of its own nothing is believed, whatever its body says. */
-function isNo(status: number | undefined): status is number {
-  return status !== undefined && status >= 400 && status < 500 && status !== 429 && status !== 408;
-}
-
-/** Refused is `invalid_grant`, or an authentication that WorkOS wants one more step for. */
-function refusalOf({ body }: UpstreamError): AuthKitError | undefined {
-  const word = typeof body['code'] === 'string' ? body['code'] : body['error'];
-  // What an organization's policy demands is answered by signing in through its connection.
-  const code = word === 'organization_authentication_methods_required' ? 'sso_required' : word;
-  if (isUnfinished(code))
-    return new AuthKitError(code, 'WorkOS wants one more step for this sign-in', { details: body });
-  if (word !== 'invalid_grant') return undefined;
-  const description = body['error_description'];
-  return new AuthKitError('code_exchange_failed', 'WorkOS refused the grant', {
-    details: body,
-    ...(typeof description === 'string' ? { description } : {}),
-  });
+  return { kind: 'unavailable', error: unavailable(message, { cause: answer, ...wait }) };
 }
 
 let warnedAt = -Infinity;
 
-/** An operator's mistake must not sign everybody out, so it has to be seen: a line a minute for the whole process. */
-function warn(status: number, now: number): void {
-  if (now - warnedAt < 60_000) return;
+/** Users stay signed in while the app is misconfigured, so the operator has to see it: once a minute in a process. */
+function warn({ status, body }: UpstreamError, now: number): void {
+  if (now >= warnedAt && now - warnedAt < 60_000) return;
   warnedAt = now;
-  process.emitWarning(`WorkOS answers ${status}: check WORKOS_API_KEY and WORKOS_CLIENT_ID`, {
-    code: 'AUTHKIT_UPSTREAM',
-  });
+  const word = [body['code'], body['error']].find(
+    (text) => typeof text === 'string' && /^\w{1,64}$/.test(text),
+  );
+  const named = word === undefined ? '' : ` (${word as string})`;
+  const hint = 'check WORKOS_API_KEY and WORKOS_CLIENT_ID';
+  process.emitWarning(`WorkOS answers ${status}${named}: ${hint}`, { code: 'AUTHKIT_UPSTREAM' });
 }

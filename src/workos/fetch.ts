@@ -1,39 +1,35 @@
 import { type AuthKitEvents, publish } from '../events.js';
+import { type CallPriority, type CallReport, CircuitOpenError, type Limiter } from './limiter.js';
 
-/** More than any answer of WorkOS's, and little enough to hold. */
+/** More than any answer of WorkOS has, in bytes. */
 const MAX_BYTES = 1_048_576;
 
-/** An answer that is no success: a status, a broken body, or none at all. Holds nothing that was sent. */
+/** Why a call to WorkOS brought no result. `circuit_open`: it was not made. */
+export type UpstreamFailure = 'status' | 'network' | 'timeout' | 'malformed' | 'circuit_open';
+
+/** A call to WorkOS brought an error status, a malformed body, or no answer. Holds nothing of the request. */
 export class UpstreamError extends Error {
-  override readonly name = 'BadReply';
-  /** The JSON object that came with it, or an empty one. Not enumerable: it may hold a pending token. */
+  override readonly name = 'UpstreamError';
+  /** The JSON object of the answer, or an empty one. Not enumerable, because it may hold a pending token. */
   declare readonly body: Readonly<Record<string, unknown>>;
 
+  /** @param retryAfter Seconds until the next call makes sense, if WorkOS or the circuit breaker named a time. */
   constructor(
-    readonly reason: 'status' | 'network' | 'timeout' | 'malformed',
+    readonly reason: UpstreamFailure,
     readonly status: number | undefined,
-    /** Seconds, if WorkOS named a time. */
     readonly retryAfter: number | undefined,
     body: unknown,
     cause?: unknown,
   ) {
     super(
-      status === undefined
-        ? `WorkOS could not be reached (${reason})`
-        : `WorkOS answered ${status} (${reason})`,
+      status === undefined ? `WorkOS is unavailable (${reason})` : `WorkOS answered ${status} (${reason})`,
       { cause },
     );
     const isObject = typeof body === 'object' && body !== null && !Array.isArray(body);
     Object.defineProperty(this, 'body', { value: isObject ? body : {}, enumerable: false });
   }
 
-  /** Whether it is worth a second try at once: nothing said how long to wait. */
-  get isRetryable(): boolean {
-    if (this.retryAfter !== undefined || this.reason === 'malformed') return false;
-    return this.status === undefined || this.status >= 500 || this.status === 408;
-  }
-
-  /** The reply behind an error that the SDK wrapped. */
+  /** The error of the call behind an error of the SDK. */
   static from(error: unknown): UpstreamError | undefined {
     for (let depth = 0, link = error; depth < 5 && link instanceof Error; depth += 1, link = link.cause) {
       if (link instanceof UpstreamError) return link;
@@ -42,74 +38,158 @@ export class UpstreamError extends Error {
   }
 }
 
+/** The part of `fetch` that is used: what the SDK calls, and what an app can replace. */
+export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+
+export interface FetchOptions {
+  /** The longest time from the call to the end of the body, waiting for a free slot included, in milliseconds. */
+  timeout: number;
+  limiter: Limiter;
+  priority: CallPriority;
+  /**
+   * Whether a call is made once more if its connection was lost before the answer. Only for calls that WorkOS answers
+   * in the same way twice.
+   */
+  repeatsLostCalls?: boolean;
+  /** Replaces the global `fetch`. */
+  fetch?: Fetch | undefined;
+}
+
 /**
- * `fetch` with one deadline for head and body, a bounded body, and no redirects.
+ * Creates a `fetch` that passes through the limiter and has one deadline for head and body, a limit for the size of the
+ * body, and no redirects.
  *
- * @param timeout Milliseconds.
- * @returns A function that resolves to successes holding JSON and their `Date`, and throws {@link UpstreamError} for everything else.
+ * @returns A function that resolves to a successful response with JSON and its `Date`, and throws an
+ * {@link UpstreamError} for everything else.
  */
-export function createFetch(
-  timeout: number,
-): (input: string | URL | Request, init?: RequestInit) => Promise<Response> {
+export function createFetch({
+  timeout,
+  limiter,
+  priority,
+  repeatsLostCalls,
+  fetch: own,
+}: FetchOptions): Fetch {
+  // Looked up at each call: an app may replace the global function after start-up.
+  const send: Fetch = own ?? ((input, init) => fetch(input, init));
   return async (input, init) => {
-    const { pathname: path } = new URL(input instanceof Request ? input.url : input);
-    const started = performance.now();
-    const publishUpstream = (outcome: Outcome, status: number | undefined) => {
-      publish('upstream', {
-        method: init?.method ?? 'GET',
-        path,
-        outcome,
-        status,
-        duration: performance.now() - started,
-      });
+    const deadline = AbortSignal.timeout(timeout);
+    const signal = init?.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
+    const once = () => attempt(send, input, { ...init, signal, redirect: 'manual' });
+    const call = async () => {
+      const first = await once();
+      return repeatsLostCalls && isLost(first) && !signal.aborted ? once() : first;
     };
-    try {
-      const { status, body, date } = await ask(input, init, timeout);
-      publishUpstream('ok', status);
-      return Response.json(body, { headers: date === null ? {} : { date } });
-    } catch (error) {
-      if (error instanceof UpstreamError) publishUpstream(error.reason, error.status);
-      throw error;
-    }
+    const { result } = await limiter.run(call, priority, signal).catch((error: unknown) => {
+      throw toUpstreamError(error);
+    });
+    if (result instanceof UpstreamError) throw result;
+    return result;
   };
 }
 
-type Outcome = AuthKitEvents['authkit:upstream']['outcome'];
-
-async function ask(
-  input: string | URL | Request,
-  init: RequestInit | undefined,
-  timeout: number,
-): Promise<{ status: number; body: unknown; date: string | null }> {
-  const deadline = AbortSignal.timeout(timeout);
-  const signal = init?.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
-  let response, text;
-  try {
-    response = await fetch(input, { ...init, signal, redirect: 'manual' });
-    text = await bounded(response);
-  } catch (error) {
-    throw new UpstreamError(signal.aborted ? 'timeout' : 'network', undefined, undefined, undefined, error);
-  }
-  const { status } = response;
-  const body = parse(text);
-  if (!response.ok) throw new UpstreamError('status', status, retryAfter(response.headers), body);
-  if (body === undefined) throw new UpstreamError('malformed', status, undefined, undefined);
-  return { status, body, date: response.headers.get('date') };
+/** One call: a response that can be used, or an error, and what it says about WorkOS. */
+interface Attempt {
+  readonly result: Response | UpstreamError;
+  readonly report: CallReport;
 }
 
-async function bounded(response: Response): Promise<string> {
+async function attempt(send: Fetch, input: string | URL | Request, init: RequestInit): Promise<Attempt> {
+  const started = performance.now();
+  const result = await request(send, input, init);
+  const isError = result instanceof UpstreamError;
+  publish('upstream', {
+    method: init.method ?? 'GET',
+    path: new URL(input instanceof Request ? input.url : input).pathname,
+    outcome: isError ? (result.reason as AuthKitEvents['authkit:upstream']['outcome']) : 'ok',
+    status: result.status,
+    duration: performance.now() - started,
+  });
+  return { result, report: isError ? reportOf(result) : { kind: 'ok' } };
+}
+
+async function request(
+  send: Fetch,
+  input: string | URL | Request,
+  init: RequestInit & { signal?: AbortSignal | null },
+): Promise<Response | UpstreamError> {
+  const signal = init.signal as AbortSignal;
+  let status: number, headers: Headers, text: string, isSuccess: boolean;
+  try {
+    const response = await untilAborted(signal, () => send(input, init));
+    ({ status, headers, ok: isSuccess } = response);
+    text = await untilAborted(signal, () => readBounded(response));
+  } catch (error) {
+    const reason = signal.aborted ? 'timeout' : 'network';
+    return new UpstreamError(reason, undefined, undefined, undefined, error);
+  }
+  const body = parse(text);
+  if (!isSuccess) return new UpstreamError('status', status, retryAfter(headers), body);
+  if (body === undefined) return new UpstreamError('malformed', status, undefined, undefined);
+  const date = headers.get('date');
+  // A `Response` of these statuses cannot have a body.
+  const isEmpty = status === 204 || status === 205;
+  return Response.json(body, { status: isEmpty ? 200 : status, headers: date === null ? {} : { date } });
+}
+
+/** The `fetch` of an app may not obey its signal. */
+async function untilAborted<T>(signal: AbortSignal, start: () => Promise<T>): Promise<T> {
+  let abort!: () => void;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => {
+      reject(signal.reason as Error);
+    };
+  });
+  signal.addEventListener('abort', abort);
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([(async () => start())(), aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+/** 401 and 403 are answers: WorkOS works, whatever it thinks of the request. */
+function reportOf({ reason, status, retryAfter: seconds }: UpstreamError): CallReport {
+  if (status === 429 || seconds !== undefined) return { kind: 'limited', retryAfter: seconds };
+  const isAnswer = reason === 'status' && status !== undefined && status < 500 && status !== 408;
+  return isAnswer ? { kind: 'ok' } : { kind: 'failed' };
+}
+
+/** Codes of Node and undici for a connection that was closed while the answer was awaited. */
+const LOST: readonly unknown[] = ['ECONNRESET', 'ECONNABORTED', 'EPIPE', 'UND_ERR_SOCKET'];
+
+function isLost({ result }: Attempt): boolean {
+  if (!(result instanceof UpstreamError) || result.reason !== 'network') return false;
+  for (
+    let depth = 0, link = result.cause;
+    depth < 5 && link instanceof Error;
+    depth += 1, link = link.cause
+  ) {
+    if (LOST.includes((link as { code?: unknown }).code)) return true;
+  }
+  return false;
+}
+
+/** The limiter did not make the call. */
+function toUpstreamError(error: unknown): UpstreamError {
+  return error instanceof CircuitOpenError
+    ? new UpstreamError('circuit_open', undefined, error.retryAfter, undefined, error)
+    : new UpstreamError('timeout', undefined, undefined, undefined, error);
+}
+
+async function readBounded(response: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
     size += chunk.byteLength;
-    if (size > MAX_BYTES) throw new RangeError('the answer is too large');
+    if (size > MAX_BYTES) throw new RangeError(`the answer is larger than ${MAX_BYTES} bytes`);
     chunks.push(chunk);
   }
-  // As `Response.json()` reads it: a byte order mark is none of the text.
+  // Like `Response.json()`, this removes a byte order mark.
   return new TextDecoder().decode(Buffer.concat(chunks));
 }
 
-/** Nothing is an empty object: some calls have nothing to say. */
+/** An empty body is an empty object: some calls have no result. */
 function parse(text: string): unknown {
   if (text === '') return {};
   try {
@@ -119,7 +199,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** RFC 9110 section 10.2.3: seconds or a date. Anything else says nothing. */
+/** `Retry-After` in seconds (RFC 9110 section 10.2.3), given as seconds or as a date. Anything else is ignored. */
 function retryAfter(headers: Headers): number | undefined {
   const value = headers.get('retry-after')?.trim() ?? '';
   if (/^\d{1,10}$/.test(value)) return Number(value);

@@ -1,115 +1,181 @@
-import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { createLocalJWKSet, type CryptoKey, importJWK, type JWK, type JWTVerifyGetKey } from 'jose';
+import { LRUCache } from 'lru-cache';
 import { withDeadline } from '../deadline.js';
 import { log } from '../events.js';
 
-/** A key set is asked for again after this long, in milliseconds. */
-const FRESH = 600_000;
+/** The keys are fetched again after this time, in milliseconds. */
+const MAX_AGE = 600_000;
 
-/** Keys outlive their server for this long: stale keys are better than a site where nobody is signed in. */
-const STALE = 86_400_000;
+/** While the keys cannot be fetched, the old ones are used for this long (stale-if-error, RFC 5861), in milliseconds. */
+const STALE_IF_ERROR = 86_400_000;
 
-/** At most one fetch in this time for key ids that nobody knows, so that forged tokens cannot flood WorkOS. */
-const COOLDOWN = 30_000;
-
-/** While stale keys serve, their server is tried this often. */
+/** While old keys are in use, a fetch is tried this often, in milliseconds. */
 const RETRY = 10_000;
+
+/**
+ * The first and the longest pause after a fetch that did not bring the key id that it was made for, in milliseconds. It
+ * doubles with each such fetch, so that forged key ids cannot flood WorkOS.
+ */
+const FIRST_PAUSE = 30_000;
+
+const LONGEST_PAUSE = 60_000;
+
+/** Key ids that are remembered as missing. */
+const MAX_MISSING = 1000;
 
 const MIN_MODULUS_BITS = 2048;
 
-/** By their id; those without one are under `undefined`. */
-type KeySet = ReadonlyMap<string | undefined, readonly KeyObject[]>;
-
-/** Keys of that id, none of that id in a fresh set, or no set to look in. */
-export type JWKSLookup = readonly KeyObject[] | 'unavailable';
+/** Where a key is looked for. */
+export type JWKSLookup =
+  /** The set has keys of that id. `keySet` selects among them. */
+  | { readonly kind: 'found'; readonly keySet: JWTVerifyGetKey }
+  /** The set was fetched after the id had been looked for, and does not have it. */
+  | { readonly kind: 'missing' }
+  /** The set does not have the id, and cannot be fetched again yet. `retryAfter` is in seconds. */
+  | { readonly kind: 'unknown'; readonly retryAfter: number }
+  /** There is no usable set. */
+  | { readonly kind: 'unavailable' };
 
 export interface JWKS {
   /**
-   * Finds the keys of an id, synchronously where a fresh set has it. Without an id it is the key of a set of one, as
-   * `jose` has it.
+   * Finds the keys of an id, and fetches the set where that is due. Never rejects.
    *
-   * @param isTrusted The token came from WorkOS just now, so an unknown id is worth a fetch whatever was asked lately.
+   * @param kid Without an id, the only key of the set.
+   * @param isTrusted The token was sent by WorkOS just now, so an unknown id is always worth a fetch.
    */
-  find: (kid: string | undefined, isTrusted?: boolean) => JWKSLookup | Promise<JWKSLookup>;
+  find: (kid: string | undefined, isTrusted?: boolean) => Promise<JWKSLookup>;
 }
 
 export interface JWKSOptions {
   fetchKeys: () => Promise<unknown>;
   now: () => number;
-  /** How long a request waits for newer keys while stale ones would do, in milliseconds. */
+  /** How long a request waits for newer keys while old ones could be used, in milliseconds. */
   softTimeout: number;
 }
 
-/** WorkOS's public keys, kept while their server is down (stale if error, RFC 5861). */
-export function createJWKS({ fetchKeys, now, softTimeout: softTimeout }: JWKSOptions): JWKS {
+/** Creates a cache of the public keys of WorkOS. It outlives an outage of the server that publishes them. */
+export function createJWKS({ fetchKeys, now, softTimeout }: JWKSOptions): JWKS {
   let current: KeySet | undefined;
   let fetchedAt = -Infinity;
-  let askedAt = -Infinity;
+  let triedAt = -Infinity;
   let inFlight: Promise<void> | undefined;
+  const misses = createMisses(now);
+  const age = () => since(fetchedAt, now);
 
   const load = async () => {
-    askedAt = now();
+    triedAt = now();
     try {
-      current = usable(await fetchKeys());
+      current = await importKeys(await fetchKeys());
       fetchedAt = now();
-      log('keys', { fetched: current.size });
+      misses.forget();
+      log('keys', { fetched: current.count });
     } catch (error) {
-      log('keys', { unreachable: error instanceof Error ? error.message : 'unknown' });
+      log('keys', { unavailable: error instanceof Error ? error.message : 'unknown' });
     } finally {
       inFlight = undefined;
     }
   };
   const reload = () => (inFlight ??= load());
   const lookup = (kid: string | undefined): JWKSLookup => {
-    if (!current || now() - fetchedAt >= STALE) return 'unavailable';
-    return kid === undefined ? onlyKey(current) : (current.get(kid) ?? []);
+    if (!current || age() >= STALE_IF_ERROR) return { kind: 'unavailable' };
+    return current.has(kid) ? { kind: 'found', keySet: current.select } : { kind: 'missing' };
+  };
+  const fetchFor = async (kid: string | undefined): Promise<JWKSLookup> => {
+    const startedAt = now();
+    await reload();
+    const found = lookup(kid);
+    if (found.kind !== 'missing') return found;
+    // If the fetch failed, the old set does not say whether the key exists.
+    if (fetchedAt < startedAt && triedAt > fetchedAt) return { kind: 'unknown', retryAfter: RETRY / 1000 };
+    misses.add(kid, fetchedAt);
+    return found;
   };
 
   return {
-    find(kid, isTrusted = false) {
-      const age = now() - fetchedAt;
-      if (!current || age >= STALE) return reload().then(() => lookup(kid));
-      if (age >= FRESH && (now() - askedAt >= RETRY || inFlight)) {
-        return withDeadline(softTimeout, reload()).then(() => lookup(kid));
-      }
+    async find(kid, isTrusted = false) {
+      if (!current || age() >= STALE_IF_ERROR) return fetchFor(kid);
+      const mayRetry = since(triedAt, now) >= RETRY;
+      if (age() >= MAX_AGE && (mayRetry || inFlight)) await withDeadline(softTimeout, reload());
       const found = lookup(kid);
-      if (found.length > 0 || (!isTrusted && now() - askedAt < COOLDOWN && !inFlight)) return found;
-      return reload().then(() => lookup(kid));
+      if (found.kind !== 'missing') return found;
+      if (isTrusted || inFlight) return fetchFor(kid);
+      if (misses.has(kid)) return found;
+      const isFailing = triedAt > fetchedAt;
+      const wait = isFailing ? RETRY - since(triedAt, now) : misses.pauseLeft();
+      return wait > 0 ? { kind: 'unknown', retryAfter: wait / 1000 } : fetchFor(kid);
     },
   };
 }
 
-/** RSA signing keys of decent size; the rest of a set is passed over. A set without any is no set. */
-function usable(jwks: unknown): KeySet {
+/** Milliseconds since a time. A clock that was set back makes everything due. */
+function since(time: number, now: () => number): number {
+  return now() < time ? Infinity : now() - time;
+}
+
+/** The key ids that a fetch did not bring, and the pause until the next fetch for such an id. */
+function createMisses(now: () => number) {
+  const ids = new LRUCache<string, true>({ max: MAX_MISSING });
+  let pause = 0;
+  let missedAt = -Infinity;
+  return {
+    has: (kid: string | undefined) => ids.has(kid ?? '') && since(missedAt, now) < pause,
+    /** Several requests can share a fetch, which makes the pause longer once. */
+    add(kid: string | undefined, fetchedAt: number): void {
+      ids.set(kid ?? '', true);
+      if (missedAt === fetchedAt) return;
+      const isRecent = since(missedAt, now) < 2 * LONGEST_PAUSE;
+      pause = isRecent ? Math.min(pause * 2, LONGEST_PAUSE) : FIRST_PAUSE;
+      missedAt = fetchedAt;
+    },
+    forget: () => {
+      ids.clear();
+    },
+    pauseLeft: () => pause - since(missedAt, now),
+  };
+}
+
+interface KeySet {
+  readonly count: number;
+  has: (kid: string | undefined) => boolean;
+  readonly select: JWTVerifyGetKey;
+}
+
+/**
+ * Imports the RSA signing keys of a set (RFC 7517) once. Other keys are ignored, so that one key of a new kind does not
+ * make the others unusable.
+ *
+ * @throws {TypeError} if there is no usable key.
+ */
+async function importKeys(jwks: unknown): Promise<KeySet> {
   const list = (jwks as { keys?: unknown } | null)?.keys;
-  const set = new Map<string | undefined, KeyObject[]>();
-  for (const jwk of Array.isArray(list) ? (list as unknown[]) : []) {
-    const { kid, key } = toKey(jwk) ?? {};
-    if (key) set.set(kid, [...(set.get(kid) ?? []), key]);
-  }
-  if (set.size === 0) throw new TypeError('the key set has no usable key');
-  return set;
+  const candidates = (Array.isArray(list) ? (list as unknown[]) : []).map(toSigningKey);
+  const checked = await Promise.all(
+    candidates.map(async (jwk) => (jwk && (await isUsable(jwk)) ? [jwk] : [])),
+  );
+  const keys = checked.flat();
+  if (keys.length === 0) throw new TypeError('the key set has no usable key');
+  const ids = new Set(keys.map(({ kid }) => kid));
+  return {
+    count: keys.length,
+    has: (kid) => (kid === undefined ? keys.length === 1 : ids.has(kid)),
+    select: createLocalJWKSet({ keys }),
+  };
 }
 
-function onlyKey(set: KeySet): readonly KeyObject[] {
-  const all = [...set.values()].flat();
-  return all.length === 1 ? all : [];
+/** Only what verification needs. `use`, `key_ops` and `alg` must allow it (RFC 7517 sections 4.2 to 4.4). */
+function toSigningKey(value: unknown): JWK | undefined {
+  const { kty, n, e, kid, use = 'sig', alg = 'RS256', key_ops: ops = ['verify'] } = (value ?? {}) as JWK;
+  const isForVerifying = use === 'sig' && alg === 'RS256' && Array.isArray(ops) && ops.includes('verify');
+  if (kty !== 'RSA' || !isForVerifying || (kid !== undefined && typeof kid !== 'string')) return undefined;
+  return { kty, alg: 'RS256', ...(kid === undefined ? {} : { kid }), n, e } as JWK;
 }
 
-function toKey(value: unknown): { kid: string | undefined; key: KeyObject } | undefined {
-  const jwk = value as (JsonWebKey & Record<string, unknown>) | null;
-  if (jwk?.kty !== 'RSA' || !isForVerifying(jwk)) return undefined;
-  const { kid, n, e } = jwk;
-  if (kid !== undefined && typeof kid !== 'string') return undefined;
+async function isUsable(jwk: JWK): Promise<boolean> {
   try {
-    const key = createPublicKey({ key: { kty: 'RSA', n, e } as JsonWebKey, format: 'jwk' });
-    const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
-    return bits >= MIN_MODULUS_BITS ? { kid, key } : undefined;
+    const key = await importJWK(jwk, 'RS256');
+    const { modulusLength = 0 } = (key as CryptoKey).algorithm as { modulusLength?: number };
+    return modulusLength >= MIN_MODULUS_BITS;
   } catch {
-    return undefined;
+    return false;
   }
-}
-
-/** RFC 7517 sections 4.2 to 4.4. */
-function isForVerifying({ use = 'sig', alg = 'RS256', key_ops: ops = ['verify'] }: Record<string, unknown>) {
-  return use === 'sig' && alg === 'RS256' && Array.isArray(ops) && ops.includes('verify');
 }

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { authkit, requireAuth } from 'authkit-express';
-import { FRAMEWORKS, serve } from '../support/apps.js';
+import { FRAMEWORKS, serve } from '../support/frameworks.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
-import { ADA, json, world, type Options } from '../support/world.js';
+import { ADA, json, createTestApp, type Options } from '../support/app.js';
 
 const GRACE = 'grace@example.com';
 
@@ -16,7 +16,7 @@ type LoadUser = NonNullable<Options['loadUser']>;
 
 /** An application whose `/user` shows what a handler sees. */
 async function app(framework: (typeof FRAMEWORKS)[number], loadUser: LoadUser, options: Options = {}) {
-  const created = await world(framework, {
+  const created = await createTestApp(framework, {
     authkit: { ...options, loadUser },
     routes: (site) => {
       const show = (req: IncomingMessage, res: Parameters<typeof json>[0]) => {
@@ -126,7 +126,7 @@ test('a loadUser that never returns is 503 after the deadline of a request', asy
 
 test('each of two mounts of one instance shares the result', async () => {
   let calls = 0;
-  const { workos, cookie } = await world('express5');
+  const { workos, cookie } = await createTestApp('express5');
   const site = await serve('express5', (app, origin) => {
     const auth = authkit({
       ...workos.options,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { requireAuth } from 'authkit-express';
-import { FRAMEWORKS } from '../support/apps.js';
+import { FRAMEWORKS } from '../support/frameworks.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
-import { ADA, world } from '../support/world.js';
+import { ADA, createTestApp } from '../support/app.js';
 
 const LATER = 600_000;
 
@@ -12,7 +12,7 @@ function loginUrlIn(body: string): string {
 
 describe.each(FRAMEWORKS)('loginUrl in a 401, on %s', (framework) => {
   test('asks for the step-up that the route needs, and one sign-in is enough', async () => {
-    const { origin, browser, signIn, workos } = await world(framework, {
+    const { origin, browser, signIn, workos } = await createTestApp(framework, {
       routes: (app) => {
         app.route('/transfer', requireAuth({ maxAge: 60 }), (_req, res) => res.end('done'));
       },
@@ -30,7 +30,7 @@ describe.each(FRAMEWORKS)('loginUrl in a 401, on %s', (framework) => {
   });
 
   test('names the connection that WorkOS requires, or the organization, as the redirect of a page does', async () => {
-    const { origin, cookie, workos } = await world(framework);
+    const { origin, cookie, workos } = await createTestApp(framework);
     const session = await cookie({ user: ADA, organizationId: 'org_a' });
     workos.clock.advance(LATER);
     const parametersAfter = async (body: object) => {
@@ -52,7 +52,7 @@ describe.each(FRAMEWORKS)('loginUrl in a 401, on %s', (framework) => {
   });
 
   test('is absolute for a page of another origin', async () => {
-    const { origin } = await world(framework);
+    const { origin } = await createTestApp(framework);
     const ask = async (more: Record<string, string>) =>
       loginUrlIn((await send(`${origin}/account`, { headers: { ...FETCH, ...more } })).body);
     expect(await ask({})).toBe('/login');

@@ -1,42 +1,163 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { requireAuth, signedIn } from 'authkit-express';
-import { FRAMEWORKS, type Handler } from '../support/apps.js';
-import { FETCH, send } from '../support/browser.js';
-import { ADA, world } from '../support/world.js';
+import { IncomingMessage } from 'node:http';
+import express from 'express';
+import express4 from 'express4';
+import request from 'supertest';
+import { expect, test, vi } from 'vitest';
+import { authkit, requireAuth, type Auth } from 'authkit-express';
+import { createTestWorkOS } from 'authkit-express/testing';
+import { FETCH, NAVIGATION, send } from '../support/browser.js';
+import { ADA, json, createTestApp } from '../support/app.js';
 
-describe.each(FRAMEWORKS)('a req.auth that cannot be replaced, on %s', (framework) => {
-  const plant: Record<string, Handler> = {
-    'defined by another middleware': (req, _res, next) => {
-      Object.defineProperty(req, 'auth', { value: { payload: {} }, configurable: false, writable: false });
-      next();
+test('a cached session is found by the whole cookie value, not by a part of it', async () => {
+  const { origin, cookie, served } = await createTestApp('express5');
+  const value = await cookie({ user: ADA });
+  const ask = (header: string) => send(`${origin}/account`, { headers: { ...FETCH, cookie: header } });
+  expect((await ask(value)).status).toBe(200);
+  expect((await ask(value)).status).toBe(200);
+  const before = served();
+  for (const index of [
+    20,
+    60,
+    120,
+    300,
+    Math.floor(value.length / 2),
+    value.length - 80,
+    value.length - 20,
+  ]) {
+    const char = value[index] === 'A' ? 'B' : 'A';
+    const forged = value.slice(0, index) + char + value.slice(index + 1);
+    expect((await ask(forged)).status, String(index)).toBe(401);
+  }
+  expect(served()).toBe(before);
+});
+
+test('an object that inherits from a request reads the same auth, and setting it there does not change the request', async () => {
+  const { origin, cookie } = await createTestApp('express5', {
+    routes: (app) => {
+      app.route('/inherited', requireAuth(), (req, res) => {
+        const own = req as typeof req & { auth: Auth };
+        const inherited = Object.create(own) as typeof own;
+        const email = inherited.auth.user?.email;
+        inherited.auth = { ...own.auth, user: null } as Auth;
+        json(res, { email, still: own.auth.user?.email });
+      });
     },
-    'on a request that takes no more properties': (req, _res, next) => {
-      Object.assign(req, { auth: 1, user: 2 });
-      for (const name of ['auth', 'user']) Object.defineProperty(req, name, { configurable: false });
-      next();
-    },
-  };
-  test.each(Object.keys(plant))('is one warning and no failed request: %s', async (name) => {
-    const warnings: string[] = [];
-    const listen = (warning: Error & { code?: string }) => {
-      if (warning.code === 'AUTHKIT_REQUEST_PROPERTY') warnings.push(warning.message);
-    };
-    process.on('warning', listen);
-    onTestFinished(() => void process.off('warning', listen));
-    const { origin, cookie } = await world(framework, {
-      mount: (app, auth) => {
-        app.use(plant[name]!);
-        app.use(auth);
-      },
-      routes: (app) => {
-        app.route('/me', requireAuth(), (req, res) => res.end(signedIn(req).user.email));
-      },
-    });
-    const headers = { ...FETCH, cookie: await cookie({ user: ADA }) };
-    for (let i = 0; i < 3; i += 1) expect((await send(`${origin}/me`, { headers })).body).toBe(ADA);
-    expect((await send(`${origin}/me`, { headers: FETCH })).status).toBe(401);
-    // Once per process and property, whichever test runs first.
-    expect(warnings.length).toBeLessThanOrEqual(2);
-    expect(new Set(warnings).size).toBe(warnings.length);
   });
+  const reply = await send(`${origin}/inherited`, {
+    headers: { ...FETCH, cookie: await cookie({ user: ADA }) },
+  });
+  expect(JSON.parse(reply.body)).toEqual({ email: ADA, still: ADA });
+});
+
+test('the auth routes match as Express routes do, and no other path is taken for one', async () => {
+  const { origin } = await createTestApp('express5', {
+    authkit: { routes: { login: '/_in', logout: '/9out' } },
+    routes: (app) => {
+      app.route('/inside', (_req, res) => res.end('theirs'));
+    },
+  });
+  for (const path of ['/_in', '/_IN', '/_in/', '/_in?a=1', '/_In/GoogleOAuth']) {
+    expect((await send(origin + path)).location, path).toContain('/user_management/authorize');
+  }
+  expect((await send(`${origin}/9OUT`, { headers: NAVIGATION })).body).toContain('Sign out?');
+  for (const path of ['/_i', '/_inside', '/%5fin', '//_in', '/9ou']) {
+    expect((await send(origin + path)).status, path).toBe(404);
+  }
+  expect((await send(`${origin}/inside`)).body).toBe('theirs');
+});
+
+test('sessions work with `sessionMemory: false`', async () => {
+  const { origin, cookie } = await createTestApp('express5', { authkit: { sessionMemory: false } });
+  const headers = { ...FETCH, cookie: await cookie({ user: ADA }) };
+  for (let count = 0; count < 2; count += 1) {
+    expect((await send(`${origin}/account`, { headers })).status).toBe(200);
+  }
+});
+
+test.each([
+  ['express 5', express],
+  ['express 4', express4 as unknown as typeof express],
+])(
+  'an application mounted in an application of %s shares req.auth with it, and with no other application',
+  async (_, make) => {
+    const workos = await createTestWorkOS();
+    const [outer, inner, other] = [make(), make(), make()];
+    inner.use(authkit({ ...workos.options }) as never);
+    inner.get('/inner', (req, res) => void res.json({ email: req.user?.email }));
+    outer.use(inner);
+    outer.get('/outer', (req, res) => void res.json({ email: req.user?.email }));
+    const called = make();
+    called.get('/called', (req, res) => void res.json({ email: req.user?.email }));
+    outer.use((req, res, next) => {
+      called(req, res, next);
+    });
+    other.get('/', (req, res) => {
+      const seen = [];
+      for (const name in req) if (name === 'auth' || name === 'user') seen.push(name);
+      Object.assign(req, { user: 'their own' });
+      res.json({ seen, auth: typeof (req as { auth?: unknown }).auth, user: req.user });
+    });
+    const early = make();
+    early.use((req, _res, next) => {
+      Object.assign(req, { user: { email: 'somebody@example.com' } });
+      next();
+    });
+    early.use(authkit({ ...workos.options }) as never);
+    early.get('/', (req, res) => void res.json({ email: req.user?.email }));
+    const cookie = await workos.signIn({ user: ADA });
+    await request(early).get('/').set('Cookie', cookie).expect(200, { email: ADA });
+    for (const path of ['/inner', '/outer', '/called'])
+      await request(outer).get(path).set('Cookie', cookie).expect(200, { email: ADA });
+    await request(other).get('/').expect(200, { seen: [], auth: 'undefined', user: 'their own' });
+    expect('auth' in IncomingMessage.prototype).toBe(false);
+    await workos.close();
+  },
+);
+
+test('req.user is set behind a guard even if the outer application uses another version of Express', async () => {
+  const workos = await createTestWorkOS();
+  const [outer, inner] = [express(), (express4 as unknown as typeof express)()];
+  outer.use(authkit({ ...workos.options }));
+  outer.use((req, res, next) => {
+    inner(req, res, next);
+  });
+  inner.get('/', requireAuth(), (req, res) => void res.json({ email: req.user?.email }));
+  const cookie = await workos.signIn({ user: ADA });
+  await request(outer).get('/').set('Cookie', cookie).expect(200, { email: ADA });
+  await workos.close();
+});
+
+test('two copies of the package work in one process', async () => {
+  const workos = await createTestWorkOS();
+  vi.resetModules();
+  const copy = await import('../../src/index.js');
+  expect(copy.authkit).not.toBe(authkit);
+  const [one, another] = [express(), express()];
+  one.use(authkit({ ...workos.options }));
+  another.use(copy.authkit({ ...workos.options }));
+  const cookie = await workos.signIn({ user: ADA });
+  for (const app of [one, another, one]) {
+    app.get('/', (req, res) => void res.json({ email: req.user?.email }));
+    await request(app).get('/').set('Cookie', cookie).expect(200, { email: ADA });
+  }
+  await workos.close();
+});
+
+test('a req.user that another package defines on Express requests stays for requests outside this application', async () => {
+  const workos = await createTestWorkOS();
+  const own = Object.getOwnPropertyDescriptor(express.request, 'user');
+  Object.defineProperty(express.request, 'user', { configurable: true, get: () => 'theirs' });
+  try {
+    vi.resetModules();
+    const copy = await import('../../src/index.js');
+    const [ours, theirs] = [express(), express()];
+    ours.use(copy.authkit({ ...workos.options }));
+    for (const app of [ours, theirs]) app.get('/', (req, res) => void res.json({ user: req.user ?? null }));
+    await request(ours).get('/').expect(200, { user: null });
+    await request(theirs).get('/').expect(200, { user: 'theirs' });
+  } finally {
+    delete (express.request as { user?: unknown }).user;
+    if (own) Object.defineProperty(express.request, 'user', own);
+    await workos.close();
+  }
 });

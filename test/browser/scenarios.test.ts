@@ -3,7 +3,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { authkit, requireAuth, signedIn } from 'authkit-express';
 import { hasChromium, launch } from '../support/chromium.js';
-import { world, type Options, type World, type WorldOptions } from '../support/world.js';
+import { createTestApp, type Options, type TestApp, type TestAppOptions } from '../support/app.js';
 
 let browser: Browser;
 beforeAll(async () => {
@@ -39,8 +39,11 @@ function html(res: ServerResponse, body: string): void {
 const elsewhere = (origin: string) => origin.replace('127.0.0.1', 'localhost');
 
 /** An application at `localhost`, with a guarded `/page`. */
-async function atLocalhost(options: Options, extra: WorldOptions = {}): Promise<World & { home: string }> {
-  const at = await world('express5', {
+async function atLocalhost(
+  options: Options,
+  extra: TestAppOptions = {},
+): Promise<TestApp & { home: string }> {
+  const at = await createTestApp('express5', {
     ...extra,
     mount: () => undefined,
     routes: (app, _, { origin, workos }) => {
@@ -55,8 +58,8 @@ async function atLocalhost(options: Options, extra: WorldOptions = {}): Promise<
 }
 
 describe.skipIf(!hasChromium)('in Chromium', () => {
-  test('B01 more sign-ins at once than a browser keeps: the newest finishes, the oldest is told kindly', async () => {
-    const { origin } = await world('express5');
+  test('B01 of more sign-ins than a browser keeps cookies for, the newest finishes and the oldest gets an explanation', async () => {
+    const { origin } = await createTestApp('express5');
     const page = await tab();
     const away: string[] = [];
     for (let count = 0; count < 7; count += 1) {
@@ -77,8 +80,8 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     await page.waitForURL(`${origin}/open`);
   });
 
-  test('B02 the address of a spent callback, from the history: home', async () => {
-    const { origin, workos } = await world('express5');
+  test('B02 opening a used callback from the history leads to the home page', async () => {
+    const { origin, workos } = await createTestApp('express5');
     const page = await tab();
     let callback = '';
     page.on('request', (request) => {
@@ -91,7 +94,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     expect(workos.callsTo('code')).toHaveLength(1);
   });
 
-  describe('B03 the back button after a sign-out', () => {
+  describe('B03 the back button after signing out', () => {
     const FETCH = `fetch('/logout?returnTo=/open', { method: 'POST' }).then((r) => r.json()).then((j) => location.replace(j.logoutUrl))`;
     const WAYS = {
       'a form':
@@ -100,56 +103,59 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       'a handler': '<form method="post" action="/leave"><button id="out">Sign out</button></form>',
       'a script': `<button id="out" onclick="${FETCH.replaceAll('"', '&quot;')}">Sign out</button>`,
     };
-    // What a page restored from the back/forward cache says, the driver does not notice.
+    // The driver does not see console messages of a page that is restored from the back/forward cache.
     const WITNESS = `<script>addEventListener('pageshow', () => navigator.sendBeacon('/seen'))</script>`;
 
-    test.each(Object.entries(WAYS))('by %s: the guarded pages ask to sign in', async (name, way) => {
-      const log: string[] = [];
-      const { origin } = await world('express5', {
-        mount: (app, auth) => {
-          app.use((req, _res, next) => {
-            log.push(req.url!.split('?')[0]!);
-            next();
-          });
-          app.use(auth);
-        },
-        routes: (app, auth) => {
-          app.route('/leave', (req, res) => void auth.signOut(req, res, { returnTo: '/open' }));
-          app.route('/seen', (_req, res) => res.end());
-          for (const path of ['/first', '/second'])
-            app.route(path, requireAuth(), (_req, res) => {
-              res.setHeader('ETag', '"one"');
-              html(res, `${WITNESS}<h1>Secret</h1><a id="on" href="/second">On</a>${way}`);
+    test.each(Object.entries(WAYS))(
+      'signed out by %s, the guarded pages ask to sign in',
+      async (name, way) => {
+        const log: string[] = [];
+        const { origin } = await createTestApp('express5', {
+          mount: (app, auth) => {
+            app.use((req, _res, next) => {
+              log.push(req.url!.split('?')[0]!);
+              next();
             });
-        },
-      });
-      const page = await tab();
-      const reaches = (path: string) => expect.poll(() => log.slice(-2)).toContain(path);
-      await signIn(page, `${origin}/first`);
-      await reaches('/seen');
-      await page.click('#on');
-      await page.waitForURL(`${origin}/second`);
-      await reaches('/seen');
-      await page.click('#out');
-      await page.waitForURL(`${origin}/open`);
-      // The script has replaced its page.
-      for (const earlier of name === 'a script' ? ['/first'] : ['/second', '/first']) {
-        log.length = 0;
-        void page.evaluate('history.back()').catch(() => undefined);
-        await expect.poll(() => log).toContain('/login');
-        expect(log).toEqual([earlier, '/login']);
-        await page.waitForURL(/authorize/);
-        await page.waitForLoadState();
-      }
-    });
+            app.use(auth);
+          },
+          routes: (app, auth) => {
+            app.route('/leave', (req, res) => void auth.signOut(req, res, { returnTo: '/open' }));
+            app.route('/seen', (_req, res) => res.end());
+            for (const path of ['/first', '/second'])
+              app.route(path, requireAuth(), (_req, res) => {
+                res.setHeader('ETag', '"one"');
+                html(res, `${WITNESS}<h1>Secret</h1><a id="on" href="/second">On</a>${way}`);
+              });
+          },
+        });
+        const page = await tab();
+        const reaches = (path: string) => expect.poll(() => log.slice(-2)).toContain(path);
+        await signIn(page, `${origin}/first`);
+        await reaches('/seen');
+        await page.click('#on');
+        await page.waitForURL(`${origin}/second`);
+        await reaches('/seen');
+        await page.click('#out');
+        await page.waitForURL(`${origin}/open`);
+        // The script has replaced its page.
+        for (const earlier of name === 'a script' ? ['/first'] : ['/second', '/first']) {
+          log.length = 0;
+          void page.evaluate('history.back()').catch(() => undefined);
+          await expect.poll(() => log).toContain('/login');
+          expect(log).toEqual([earlier, '/login']);
+          await page.waitForURL(/authorize/);
+          await page.waitForLoadState();
+        }
+      },
+    );
   });
 
-  test('B04 a double click at WorkOS, and a reload after it: one session', async () => {
-    const { origin, workos } = await world('express5');
+  test('B04 a double click at WorkOS and a reload create one session', async () => {
+    const { origin, workos } = await createTestApp('express5');
     const page = await tab();
     await page.goto(`${origin}/account`);
     await choose(page, 'dblclick');
-    // The second click may abort the navigation of the first, which `waitForURL` takes for the end.
+    // The second click can abort the navigation of the first, which `waitForURL` reports as a failure.
     await expect.poll(() => page.url(), { timeout: 30_000 }).toBe(`${origin}/account`);
     await page.waitForLoadState();
     await page.reload();
@@ -157,7 +163,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     expect(workos.callsTo('code')).toHaveLength(1);
   });
 
-  test('B05 a strict session, and WorkOS at another site: the first page knows who it is', async () => {
+  test('B05 with SameSite=Strict and WorkOS at another site, the first page is signed in', async () => {
     const { home, workos } = await atLocalhost({ cookie: { sameSite: 'strict' } });
     const page = await tab();
     await signIn(page, `${home}/page`);
@@ -167,7 +173,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     expect(session).toMatchObject({ sameSite: 'Strict', httpOnly: true });
   });
 
-  test('B06 plain http on this machine: the browser keeps the cookies, under their plain names', async () => {
+  test('B06 on http://localhost the browser keeps the cookies', async () => {
     const { home } = await atLocalhost({});
     const page = await tab();
     await signIn(page, `${home}/page`);
@@ -178,8 +184,8 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     ]);
   });
 
-  test('B07 opened as localhost, redirected to 127.0.0.1: a page, and its link leads to the right address', async () => {
-    const { origin } = await world('express5');
+  test('B07 a sign-in begun at localhost with a redirect URI at 127.0.0.1 ends in a page with a link to the right host', async () => {
+    const { origin } = await createTestApp('express5');
     const page = await tab();
     await page.goto(`${elsewhere(origin)}/account`);
     await choose(page);
@@ -189,11 +195,11 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     await page.waitForURL(`${origin}/`);
   });
 
-  test('B08 another site frames the application and posts into the frame: refused, and nobody signed out', async () => {
+  test('B08 another site that frames the application and posts into the frame cannot sign the user out', async () => {
     const { home } = await atLocalhost({});
     const page = await tab();
     await signIn(page, `${home}/page`);
-    const evil = await world('express5', {
+    const evil = await createTestApp('express5', {
       routes: (app) => {
         app.route('/evil', (_req, res) => {
           const frames = `<iframe name="a" src="${home}/logout"></iframe><iframe name="b"></iframe>`;
@@ -216,8 +222,8 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     expect(await page.textContent('h1')).toBe('ada@example.com');
   });
 
-  test('B09 a proxy drops the session cookie: the second sign-in ends in a page', async () => {
-    const { origin, workos } = await world('express5', {
+  test('B09 if a proxy drops the session cookie, the second sign-in ends in an error page', async () => {
+    const { origin, workos } = await createTestApp('express5', {
       mount: (app, auth) => {
         app.use((_req, res, next) => {
           drop(res);
@@ -233,7 +239,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
     });
     await page.goto(`${origin}/account`);
     await choose(page);
-    // The guard has sent the person away again.
+    // The guard has redirected the user again.
     await choose(page);
     expect(await page.textContent('h1')).toBe('Your sign-in was not kept');
     expect(guarded).toHaveLength(1);
@@ -241,7 +247,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
   });
 });
 
-/** What a proxy does that takes no cookie of the session's size. */
+/** A proxy that drops cookies of the session's size. */
 function drop(res: ServerResponse): void {
   const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => ServerResponse;
   res.writeHead = (...args: unknown[]) => {

@@ -21,7 +21,7 @@ async function browserOf(example: ReturnType<typeof runExample>, path = '/', use
 
 describe('minimal', () => {
   const example = runExample(() => import('../../example/minimal/app.js'));
-  test('greets who is signed in, and signs out', async () => {
+  test('greets the signed-in user, and signs out', async () => {
     const { browser, landed } = await browserOf(example);
     expect(landed).toMatchObject({ status: 200, body: `Hello ${ADA}` });
     await browser.go(`${example.origin}/logout`, {
@@ -34,7 +34,7 @@ describe('minimal', () => {
 
 describe('passport and express-session beside it', () => {
   const example = runExample(() => import('../../example/passport/app.js'));
-  test('a cart outlives sign-in, a partner has its key, and neither is the other', async () => {
+  test('the cart survives sign-in, and a partner authenticates with its API key', async () => {
     const { browser } = await browserOf(example, '/checkout');
     await browser.fetch(`${example.origin}/cart/tea`, { method: 'POST' });
     expect(json((await browser.fetch(`${example.origin}/checkout`)).body)).toEqual({
@@ -53,7 +53,7 @@ describe('passport and express-session beside it', () => {
 
 describe('spa', () => {
   const example = runExample(() => import('../../example/spa/app.js'));
-  test('the page is public, the API says where to sign in, and answers who is', async () => {
+  test('the page is public, the API returns the sign-in URL, and responds to a signed-in user', async () => {
     const stranger = await send(`${example.origin}/`);
     expect(stranger.body).toContain('<script type="module" src="app.js">');
     const refused = await send(`${example.origin}/api/me`, { headers: FETCH });
@@ -71,7 +71,7 @@ describe('spa', () => {
 
 describe('NestJS', () => {
   const example = runExample(() => import('../../example/nestjs/app.js'));
-  test('guards the routes that it names, and leaves the rest open', async () => {
+  test('guards the named routes, and leaves the others public', async () => {
     expect(json((await send(`${example.origin}/`)).body)).toEqual({ signedIn: false });
     expect((await send(`${example.origin}/account`, { headers: FETCH })).status).toBe(401);
     const { browser, landed } = await browserOf(example, '/account', GRACE);
@@ -86,7 +86,7 @@ describe('tenants', () => {
     env: { TENANTS: 'acme,globex' },
     publicUrlIn: 'APP_URL',
   });
-  test('a session at one is none at the other, in the same browser', async () => {
+  test('a session of one tenant is not accepted by the other, in the same browser', async () => {
     const { browser, landed } = await browserOf(example, '/acme/');
     expect(json(landed.body)).toEqual({ tenant: 'acme', email: ADA });
     expect((await browser.fetch(`${example.origin}/globex/`)).status).toBe(401);
@@ -116,7 +116,7 @@ describe('WebSocket', () => {
     ]);
     return { socket, first };
   };
-  test('knows who speaks, and takes neither a stranger nor another site', async () => {
+  test('knows the user, and rejects anonymous connections and other sites', async () => {
     const cookie = await example.workos.signIn({ user: ADA });
     const { socket, first } = await connect({ cookie, origin: example.origin });
     expect(first).toBe(`Hello ${ADA}`);
@@ -130,7 +130,7 @@ describe('WebSocket', () => {
 describe('nextjs', () => {
   const example = runExample(() => import('../../example/nextjs/app.js'));
   // Next.js itself is left out for its size: @workos/authkit-session is what authkit-nextjs seals in the format of.
-  test('takes the session that authkit-nextjs made, and gives back one that it opens', async () => {
+  test('accepts a session of authkit-nextjs, and refreshes it to one that authkit-nextjs opens', async () => {
     const { cookiePassword: password } = example.workos.options;
     const sealed = (await example.workos.signIn({ user: ADA, expiresIn: -1 })).replace('wos-session=', '');
     const { accessToken, refreshToken, user } = await sessionEncryption.unsealData<Record<string, unknown>>(

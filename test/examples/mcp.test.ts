@@ -10,7 +10,7 @@ const example = runExample(() => import('../../example/mcp/app.js'), {
   workosUrlIn: 'AUTHKIT_DOMAIN',
 });
 
-test('tells who asks, and a client without a token where to get one', async () => {
+test('responds to the user of a token, and tells a client without a token where to get one', async () => {
   const resource = `${example.origin}/mcp`;
   const refused = await send(resource, { method: 'POST' });
   expect(refused.status).toBe(401);
@@ -30,7 +30,7 @@ test('tells who asks, and a client without a token where to get one', async () =
   await client.close();
 });
 
-test('does not take the token of another WorkOS', async () => {
+test('rejects the token of another WorkOS environment', async () => {
   const other = await createTestWorkOS();
   const token = await other.oauthToken({ audience: `${example.origin}/mcp` });
   await other.close();

@@ -31,7 +31,7 @@ async function serve(
   return origin;
 }
 
-/** The same in a process of its own: the old code's cookies are not what the tripwires of this one ask for. */
+/** The same in another process: the cookies of the old code do not meet the leak checks of this one. */
 async function spawnOld(env: (origin: string) => Record<string, string>, file: string): Promise<string> {
   const port = await freePort();
   const origin = `http://localhost:${port}`;
@@ -46,7 +46,7 @@ async function spawnOld(env: (origin: string) => Record<string, string>, file: s
   return origin;
 }
 
-test('the page shows the very files that run here', () => {
+test('the page shows the files that are run here', () => {
   const page = readFileSync(join(ROOT, 'docs/migration.md'), 'utf8');
   const files = readdirSync(join(ROOT, 'example/migration'));
   expect(files).toHaveLength(4);
@@ -56,7 +56,7 @@ test('the page shows the very files that run here', () => {
 });
 
 describe('from the WorkOS recipe', () => {
-  test('before and after do the same, and nobody is signed out on the way', async () => {
+  test('the code before and after behaves the same, and no user is signed out by the migration', async () => {
     const workos = await createTestWorkOS();
     onTestFinished(() => workos.close());
     const env = (origin: string) => environmentOf(workos, `${origin}/callback`);
@@ -68,14 +68,14 @@ describe('from the WorkOS recipe', () => {
         email: ADA,
       });
       const out = await browser.go(`${origin}/logout`, { headers: { 'sec-fetch-site': 'same-origin' } });
-      // A redirect, or a page that goes on by itself.
+      // A redirect, or a page that redirects.
       expect(out.location ?? out.body).toContain('/user_management/sessions/logout?session_id=session_');
       expect((await browser.go(`${origin}/dashboard`)).location).toContain('/login');
       const cookie = await workos.signIn({ user: ADA, expiresIn: -1 });
       const stale = await browser.go(`${origin}/dashboard`, { headers: { cookie } });
       expect(stale.setCookies.some((line) => line.startsWith('wos-session=Fe26'))).toBe(true);
     }
-    // Ports are no part of a cookie: the browser of the old application goes on in the new one.
+    // Cookies do not depend on the port, so the browser of the old application continues in the new one.
     const browser = new Browser();
     await signInWith(browser, workos, `${before}/dashboard`, ADA);
     expect(json((await browser.go(`${after}/dashboard`)).body)).toEqual({ email: ADA });
@@ -83,7 +83,7 @@ describe('from the WorkOS recipe', () => {
 });
 
 describe('from express-openid-connect', () => {
-  test('before and after do the same', async () => {
+  test('the code before and after behaves the same', async () => {
     const claims = { sub: 'user_1', email: ADA, roles: ['admin'] };
     const provider = await startIdentityProvider('client', claims);
     const workos = await createTestWorkOS();

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Browser, FETCH } from '../support/browser.js';
 import { runExample } from '../support/example.js';
 
-// An OpenTelemetry SDK, as small as the API allows: it writes down what it is given.
+// A minimal OpenTelemetry SDK that records what it is given.
 const counted: Attributes[] = [];
 const measured: Attributes[] = [];
 const spans: { name: string; attributes: Attributes; ended: boolean }[] = [];

@@ -3,7 +3,7 @@
  * default all four. Prints, for each corpus, requests, the time to an answer, growth of memory, and crashes. Ends with 1
  * if a server ends, says 500, or lets one in a hundred wait longer than 50 ms for what is its own work.
  */
-import { FRAMEWORKS, type Framework } from '../support/apps.js';
+import { FRAMEWORKS, type Framework } from '../support/frameworks.js';
 import { corpus, type Row } from '../support/corpora.js';
 import { createConnection, type Answer, type Connection } from './connection.js';
 import { startServer, type LoadServer } from './process.js';

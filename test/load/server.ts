@@ -2,8 +2,8 @@
 // with its settings as an argument, over IPC.
 import type { AddressInfo } from 'node:net';
 import { authkit, requireAuth, type AuthKitOptions } from 'authkit-express';
-import { serve, type Framework } from '../support/apps.js';
-import { look } from '../tripwires/index.js';
+import { serve, type Framework } from '../support/frameworks.js';
+import { look } from '../support/leak-checks/index.js';
 
 export interface LoadSettings {
   framework: Framework;

@@ -1,31 +1,89 @@
-// Mutation score, file by file: `npm run test:mutation [-- file ...]`. A mutant that only ran out of time is not killed.
+// Mutation score, file by file: `npm run test:mutation [-- file ...]`, with files of src without extension, as in
+// `session/seal`. A mutant that only ran out of time does not count as killed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '../..');
-/** Each file with the tests that judge it, the quickest first: fewer tests can only lower the score. */
+
+/** Each file with the tests that are run against its mutants, the quickest first. Fewer tests can only lower the score. */
 const FILES = {
-  'return-to': ['unit/return-to', 'properties/values'],
-  seal: ['unit/seal', 'properties/values'],
-  'key-derivation': ['unit/key-derivation', 'unit/seal', 'unit/seal-forms'],
-  transaction: ['unit/transaction', 'flows/sign-in'],
-  session: ['unit/session', 'unit/seal'],
-  'access-token': ['unit/access-token', 'unit/claims'],
-  refresh: ['unit/due', 'unit/refresh', 'unit/authenticate', 'properties/refresh', 'flows/organizations'],
-  cookies: ['unit/cookies', 'properties/cookies'],
-  'cookie-header': ['unit/cookies', 'properties/cookies'],
-  guards: [
-    'unit/guards',
-    'flows/refusals',
-    'flows/tokens',
-    'flows/protected-resource',
-    'flows/session',
-    'flows/guards',
-    'flows/response',
-    'flows/rules',
+  errors: ['errors'],
+  'http/return-to': ['http/return-to', 'http/return-to.properties', 'http/return-to-requests'],
+  'http/cookies': [
+    'http/cookies',
+    'http/cookie-attributes',
+    'http/cookies.properties',
+    'http/cookie-chunks',
+    'http/response',
   ],
-  errors: ['unit/errors'],
+  'session/seal': [
+    'session/seal',
+    'session/seal-format',
+    'session/key-derivation',
+    'session/seal.properties',
+  ],
+  'session/sealed-session': ['session/sealed-session', 'session/seal'],
+  'session/refresh': [
+    'session/refresh-due',
+    'session/refresh',
+    'session/authenticate',
+    'session/refresh.properties',
+    'session/token-refresh',
+    'session/refresh-rotation',
+    'routes/switch-organization',
+  ],
+  'session/token-refresh': [
+    'session/refresh',
+    'session/refresh.properties',
+    'session/token-refresh',
+    'session/refresh-rotation',
+    'workos/client',
+    'routes/unfinished-authentication',
+  ],
+  'session/refresh-lock': [
+    'session/storage',
+    'session/stored-sessions',
+    'session/store-failures',
+    'session/redis-outages',
+    'session/cluster',
+  ],
+  'session/revocation': ['routes/webhooks', 'routes/logout', 'session/storage'],
+  'workos/access-token': [
+    'workos/access-token',
+    'workos/access-token-claims',
+    'workos/forged-access-tokens',
+    'session/clock-skew',
+  ],
+  'workos/jwks': ['workos/access-token-claims', 'workos/jwks', 'session/token-refresh'],
+  'routes/transaction': ['routes/transaction', 'routes/sign-in', 'routes/callback'],
+  'routes/webhooks': ['routes/webhooks'],
+  'auth/rule': ['auth/rule', 'auth/rule.properties'],
+  'auth/guard-rule': [
+    'auth/guard-defaults',
+    'auth/guard-rule',
+    'auth/rule',
+    'auth/bearer-token',
+    'auth/protected-resource',
+  ],
+  'auth/require-auth': [
+    'auth/deny',
+    'auth/require-auth',
+    'auth/guard-rule',
+    'auth/bearer-token',
+    'auth/protected-resource',
+    'http/response',
+  ],
+  'auth/deny': [
+    'auth/deny',
+    'http/request-methods',
+    'auth/require-auth',
+    'auth/guard-rule',
+    'auth/bearer-token',
+  ],
+  'sso/index': ['sso/sso', 'config/config-corpus'],
+  'sso/session': ['sso/sso'],
+  'sso/code-exchange': ['sso/sso', 'events'],
 };
 const GOAL = 90;
 const files = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(FILES);
@@ -40,25 +98,33 @@ if (!existsSync(join(import.meta.dirname, 'node_modules')))
 const stryker = join(import.meta.dirname, 'node_modules/.bin/stryker');
 
 const rows = files.map((file) => {
-  const report = join(reports, `${file}.json`);
-  const config = JSON.parse(readFileSync(join(import.meta.dirname, 'stryker.config.json'), 'utf8'));
-  const own = join(reports, `${file}.config.json`);
-  writeFileSync(
-    own,
-    JSON.stringify({ ...config, mutate: [`src/${file}.ts`], jsonReporter: { fileName: report } }),
+  const tests = FILES[file];
+  if (!tests) throw new Error(`${file} has no tests in test/mutation/run.mjs: add them there`);
+  const missing = [`src/${file}.ts`, ...tests.map((test) => `test/${test}.test.ts`)].filter(
+    (path) => !existsSync(join(root, path)),
   );
-  run(stryker, ['run', own], root, { AUTHKIT_TESTS: FILES[file]?.join(',') });
-  return tell(file, report);
+  if (missing.length > 0)
+    throw new Error(`test/mutation/run.mjs names files that do not exist: ${missing.join(', ')}`);
+  const name = file.replaceAll('/', '-');
+  const report = join(reports, `${name}.json`);
+  const shared = JSON.parse(readFileSync(join(import.meta.dirname, 'stryker.config.json'), 'utf8'));
+  const config = join(reports, `${name}.config.json`);
+  writeFileSync(
+    config,
+    JSON.stringify({ ...shared, mutate: [`src/${file}.ts`], jsonReporter: { fileName: report } }),
+  );
+  run(stryker, ['run', config], root, { AUTHKIT_TESTS: tests.join(',') });
+  return scoreOf(file, report);
 });
 console.table(Object.fromEntries(rows.map(({ file, ...row }) => [file, row])));
 process.exitCode = rows.every(({ score }) => score >= GOAL) ? 0 : 1;
 
-function tell(file, report) {
+function scoreOf(file, report) {
   if (!existsSync(report)) return { file, score: 0 };
-  const { files: judged } = JSON.parse(readFileSync(report, 'utf8'));
-  const mutants = Object.values(judged)
+  const { files: mutated } = JSON.parse(readFileSync(report, 'utf8'));
+  const mutants = Object.values(mutated)
     .flatMap((one) => one.mutants)
-    .map((mutant) => ({ ...mutant, status: ranOut(mutant) ? 'Timeout' : mutant.status }));
+    .map((mutant) => ({ ...mutant, status: hasTimedOut(mutant) ? 'Timeout' : mutant.status }));
   const count = (...states) => mutants.filter(({ status }) => states.includes(status)).length;
   const killed = count('Killed');
   const missed = count('Survived', 'NoCoverage', 'Timeout');
@@ -81,6 +147,6 @@ function tell(file, report) {
 }
 
 /** A test that ran out of time fails, and Stryker takes that for a kill. */
-function ranOut({ status, statusReason = '' }) {
+function hasTimedOut({ status, statusReason = '' }) {
   return status === 'Killed' && /^(?:Test|Hook) timed out in /.test(statusReason);
 }

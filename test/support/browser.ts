@@ -5,7 +5,7 @@ export interface Reply {
   status: number;
   headers: IncomingHttpHeaders;
   body: string;
-  /** Where it leads, absolute. */
+  /** The absolute URL of the `Location` header. */
   location: string | undefined;
   setCookies: string[];
 }
@@ -14,11 +14,11 @@ export interface Ask {
   method?: string;
   headers?: Record<string, string>;
   body?: string;
-  /** Keeps connections for the next exchange; without it, each has its own. */
+  /** Reuses connections; without it, each request has its own. */
   agent?: Agent;
 }
 
-/** What a browser sends when a person follows a link or types an address. */
+/** What a browser sends when the user types an address. */
 export const NAVIGATION = {
   accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
   'sec-fetch-mode': 'navigate',
@@ -34,7 +34,7 @@ export const FETCH = {
   'sec-fetch-site': 'same-origin',
 };
 
-/** One HTTP exchange, the request target to the letter. */
+/** Sends one HTTP request, with the request target unchanged. */
 export function send(url: string, { method = 'GET', headers = {}, body, agent }: Ask = {}): Promise<Reply> {
   const { hostname, port, origin } = new URL(url);
   const path = url.slice(origin.length) || '/';
@@ -59,7 +59,7 @@ export function send(url: string, { method = 'GET', headers = {}, body, agent }:
   });
 }
 
-/** A browser as far as a server can tell: a strict cookie jar, navigation headers, redirects on request. */
+/** A browser as a server sees it: a strict cookie jar, navigation headers, and redirects on request. */
 export class Browser {
   readonly jar = new CookieJar(undefined, { rejectPublicSuffixes: false });
 
@@ -75,7 +75,7 @@ export class Browser {
     return this.go(url, { ...ask, headers: { ...FETCH, ...ask.headers } });
   }
 
-  /** Follows redirects that stay on the origin of `url`; the first that leaves it is returned. */
+  /** Follows redirects on the origin of `url`, and returns the first response that leaves it. */
   async follow(url: string): Promise<Reply & { url: string }> {
     let here = url;
     for (let hops = 0; hops < 10; hops += 1) {

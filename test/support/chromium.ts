@@ -3,12 +3,12 @@ import { chromium, type Browser } from 'playwright-core';
 
 const CHROMIUM = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
 
-/** False where there is no browser, which is said once. */
+/** Whether Chromium is installed. Tests that need it are skipped without it, except in CI. */
 export const hasChromium = existsSync(CHROMIUM);
 if (!hasChromium)
   console.log(`skipped: no Chromium at ${CHROMIUM}; install it with: apt-get install chromium`);
 
-/** @param withBackForwardCache As people have it. The driver switches it off, since it does not notice pages that come from there. */
+/** @param withBackForwardCache Users have it. The driver disables it by default, since it does not see pages that are restored from it. */
 export function launch({ withBackForwardCache = false } = {}): Promise<Browser> {
   const quiet = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
   const args = ['--no-sandbox', ...quiet, '--disable-component-update', '--disable-sync'];

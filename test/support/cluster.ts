@@ -5,17 +5,17 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import type { ProcessSettings } from '../cluster/process.js';
+import type { ProcessSettings } from './cluster-process.js';
 
 const root = new URL('../../', import.meta.url);
 const source = (file: string) => fileURLToPath(new URL(`src/${file}`, root));
-// Beside the packages that it needs, and out of the way.
+// In node_modules, so that the packages it needs are found.
 const outfile = fileURLToPath(new URL('node_modules/.cache/authkit-cluster/process.mjs', root));
 
 /** Bundles the process once: a start takes a third of the time that it takes from TypeScript. */
 export async function buildProcess(): Promise<void> {
   await build({
-    entryPoints: [fileURLToPath(new URL('test/cluster/process.ts', root))],
+    entryPoints: [fileURLToPath(new URL('test/support/cluster-process.ts', root))],
     outfile,
     bundle: true,
     platform: 'node',
@@ -40,7 +40,7 @@ export async function buildProcess(): Promise<void> {
 export interface Member {
   child: ChildProcess;
   port: number;
-  /** Takes no new request, answers what it has, and ends. */
+  /** Accepts no new requests, responds to the current ones, and ends. */
   retire: () => Promise<void>;
 }
 
@@ -61,7 +61,7 @@ export async function endMember({ child }: Member): Promise<void> {
   await once(child, 'exit');
 }
 
-/** One address for all members: connection after connection to the next of them that takes it. */
+/** One address for all processes: each connection goes to the next process that accepts it. */
 export async function balance(members: Member[]) {
   let turn = 0;
   const server = createServer((socket) => {
@@ -95,11 +95,11 @@ export interface Answered {
   email: string | undefined;
   /** The body. */
   said: string;
-  /** The session cookie that came with it, `name=value`; empty if it was cleared. */
+  /** The session cookie that was set, `name=value`; empty if it was cleared. */
   cookie: string | undefined;
 }
 
-/** Asks for the account, and once more if the connection broke: nobody answered then, and it was a GET. */
+/** Requests `/account`, again if the connection broke, since it is a GET without a response. */
 export async function account(port: number, agent: Agent, cookie: string): Promise<Answered> {
   for (let tries = 0; ; tries += 1) {
     try {

@@ -11,15 +11,15 @@ export interface Page {
 }
 
 export interface Block {
-  /** Where it stands, `docs/testing.md:12`. */
+  /** Its position, `docs/testing.md:12`. */
   readonly at: string;
   readonly language: 'ts' | 'js';
   readonly code: string;
-  /** It brings its own WorkOS and so needs nothing else to run. */
+  /** It starts a test WorkOS and can be run as it is. */
   readonly isRunnable: boolean;
 }
 
-/** The pages outside `docs/`; README.md is the first. */
+/** The pages outside `docs/`, starting with README.md. */
 const OTHERS = ['README.md', 'SECURITY.md', 'CHANGELOG.md', 'bench/README.md', 'example/README.md'];
 
 /** Every page that users read. */
@@ -31,7 +31,7 @@ export function pages(): Page[] {
   }));
 }
 
-/** What a block without imports may take for granted: it is part of an application that the page has shown. */
+/** What a block without imports can rely on, as part of the application that the page shows. */
 const AROUND = `import express from 'express';
 import { authkit, requireAuth, signedIn, AuthKitError } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';

@@ -7,7 +7,7 @@ import { Browser, type Reply } from './browser.js';
 export interface Example {
   workos: TestWorkOS;
   origin: string;
-  /** A new browser that opens a path of the example, signs in where that leads, and comes back. */
+  /** A new browser that opens a path of the example, signs in, and returns. */
   signIn: (path?: string, user?: string, browser?: Browser) => Promise<Reply & { url: string }>;
 }
 
@@ -74,7 +74,7 @@ export function runExample(load: () => Promise<{ server: Server }>, options: Exa
   return example;
 }
 
-/** Opens a page, chooses a person where it leads to sign-in, and comes back. */
+/** Opens a page, chooses a user on the sign-in page, and returns. */
 export async function signInWith(
   browser: Browser,
   workos: TestWorkOS,

@@ -7,7 +7,7 @@ export interface IdentityProvider {
   close: () => void;
 }
 
-/** An OpenID provider that lets one person in without a question: just enough for a client that is not ours. */
+/** A minimal OpenID provider that signs one user in without a prompt, for the client of another library. */
 export async function startIdentityProvider(
   clientId: string,
   claims: Readonly<Record<string, unknown>>,

@@ -7,7 +7,7 @@ const seed = Number(process.env['AUTHKIT_PROPERTY_SEED'] ?? Date.now() % 2 ** 31
 fc.configureGlobal({ numRuns: RUNS, seed });
 process.stdout.write(`properties: ${RUNS} runs each, AUTHKIT_PROPERTY_SEED=${seed}\n`);
 
-/** Long runs take as long as they take. */
+/** The time limit grows with the number of runs. */
 export const LONG = { timeout: 30_000 + RUNS * 20 };
 
 export { fc };

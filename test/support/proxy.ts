@@ -1,25 +1,25 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /** What the network does to a connection. */
-export type Weather =
+export type NetworkCondition =
   | 'fine'
   /** Milliseconds each way. */
   | { latency: number }
   | 'reset'
   | 'hang'
-  /** A head that promises more than comes, and the end of the stream. */
+  /** Headers that announce more than is sent, and then the end of the stream. */
   | 'half-closed'
-  /** The answer, one byte at a time: milliseconds between two. */
+  /** The response, one byte at a time: milliseconds between two bytes. */
   | { bytePause: number }
-  /** A page of the proxy's own. */
+  /** An error page of the proxy. */
   | 'html';
 
 export interface Proxy {
   readonly port: number;
   /** Connections so far. */
   readonly connections: () => number;
-  /** Changes the weather, and drops what is connected: pooled connections die with it, as they do in an outage. */
-  set: (weather: Weather) => void;
+  /** Changes the condition and drops all connections, as an outage does. */
+  set: (condition: NetworkCondition) => void;
   close: () => Promise<void>;
 }
 
@@ -27,9 +27,9 @@ const HTML = '<html><h1>502 Bad Gateway</h1></html>';
 const PAGE = `HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: ${HTML.length}\r\n\r\n${HTML}`;
 const HALF = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{"user":';
 
-/** A TCP proxy before a port of this machine, with weather. */
+/** A TCP proxy to a local port that can simulate network failures. */
 export async function createProxy(target: number): Promise<Proxy> {
-  let weather: Weather = 'fine';
+  let condition: NetworkCondition = 'fine';
   let count = 0;
   const sockets = new Set<Socket>();
   const keep = (socket: Socket) => {
@@ -40,18 +40,18 @@ export async function createProxy(target: number): Promise<Proxy> {
   const server = createServer((near) => {
     count += 1;
     keep(near);
-    if (weather === 'reset') near.resetAndDestroy();
-    else if (weather === 'html') near.on('data', () => near.write(PAGE));
-    else if (weather === 'half-closed') near.once('data', () => near.end(HALF));
-    else if (weather === 'hang') near.resume();
-    else pass(near, keep(connect(target, '127.0.0.1')), weather);
+    if (condition === 'reset') near.resetAndDestroy();
+    else if (condition === 'html') near.on('data', () => near.write(PAGE));
+    else if (condition === 'half-closed') near.once('data', () => near.end(HALF));
+    else if (condition === 'hang') near.resume();
+    else pass(near, keep(connect(target, '127.0.0.1')), condition);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as AddressInfo).port,
     connections: () => count,
     set(next) {
-      weather = next;
+      condition = next;
       for (const socket of sockets) socket.destroy();
     },
     close: () =>
@@ -64,9 +64,9 @@ export async function createProxy(target: number): Promise<Proxy> {
   };
 }
 
-function pass(near: Socket, far: Socket, weather: Extract<Weather, object> | 'fine'): void {
-  const latency = weather !== 'fine' && 'latency' in weather ? weather.latency : 0;
-  const pause = weather !== 'fine' && 'bytePause' in weather ? weather.bytePause : 0;
+function pass(near: Socket, far: Socket, condition: Extract<NetworkCondition, object> | 'fine'): void {
+  const latency = condition !== 'fine' && 'latency' in condition ? condition.latency : 0;
+  const pause = condition !== 'fine' && 'bytePause' in condition ? condition.bytePause : 0;
   near.on('data', (chunk) => {
     setTimeout(() => far.writable && far.write(chunk), latency);
   });

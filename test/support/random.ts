@@ -1,4 +1,4 @@
-/** Of the rows that are made and not written down; the same each time unless another one is asked for. */
+/** The seed of generated rows, which are the same on every run unless another seed is set. */
 const seed = Number(process.env['AUTHKIT_HOSTILE_SEED'] ?? 20260101);
 
 process.stdout.write(`made rows: AUTHKIT_HOSTILE_SEED=${seed}\n`);
@@ -9,11 +9,11 @@ export interface Random {
   pick: <T>(from: readonly T[]) => T;
   /** True once in so many. */
   oneIn: (times: number) => boolean;
-  /** So many picks, from `least` to `most`. */
+  /** From `least` to `most` picks. */
   some: <T>(from: readonly T[], least: number, most: number) => T[];
 }
 
-/** Mulberry32. Each kind of rows has numbers of its own, so that one more row of one changes no row of another. */
+/** Mulberry32. Each kind of rows has its own sequence, so that adding rows of one kind does not change the others. */
 export function random(kind: string): Random {
   let state = seed;
   for (const char of kind) state = Math.imul(state ^ char.charCodeAt(0), 0x01000193);

@@ -1,12 +1,13 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createClient } from 'redis';
 import { onTestFinished } from 'vitest';
+import { findProgram } from './programs.js';
 
-/** Whether there is a `redis-server`; where there is none, its tests are skipped, and say so. */
-export const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
+/** Whether `redis-server` is installed. Tests that need it are skipped without it, except in CI. */
+export const hasRedis = findProgram('redis-server') !== undefined;
 if (!hasRedis) console.log('skipped: tests that need Redis. Install redis-server.');
 
 export interface RedisServer {
@@ -17,7 +18,7 @@ export interface RedisServer {
   signal: (name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL') => void;
 }
 
-/** Starts a Redis that keeps nothing on disk. */
+/** Starts a Redis that writes nothing to disk. */
 export async function startRedis(port?: number, ...args: string[]): Promise<RedisServer> {
   const chosen = port ?? (await freePort());
   const quiet = ['--save', '', '--appendonly', 'no', '--bind', '127.0.0.1', '--loglevel', 'warning'];
@@ -33,7 +34,7 @@ export async function startRedis(port?: number, ...args: string[]): Promise<Redi
   return server;
 }
 
-/** The same, gone when the test is. */
+/** The same, stopped at the end of the test. */
 export async function redisServer(...args: string[]): Promise<RedisServer> {
   const server = await startRedis(undefined, ...args);
   onTestFinished(() => stop(server));
@@ -55,7 +56,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** A client of node-redis, connected. Gone when the test is. */
+/** A connected client of node-redis, closed at the end of the test. */
 export async function connected(url: string) {
   const client = createClient({ url, socket: { reconnectStrategy: 50 } });
   client.on('error', () => undefined);

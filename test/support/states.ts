@@ -1,4 +1,4 @@
-/** What becomes of a good state in the rows of the corpora that name one, `@@STATE:<name>@@`. */
+/** How a valid state is altered in rows of the corpora with `@@STATE:<name>@@`. */
 export const MUTATIONS: Readonly<Record<string, (state: string) => string>> = {
   append: (state) => `${state}x`,
   prepend: (state) => `x${state}`,

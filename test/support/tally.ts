@@ -1,7 +1,7 @@
 import { expect, type TestContext } from 'vitest';
 import type { Row } from './corpora.js';
 
-/** How a corpus fared on one framework; printed at the end of the run. */
+/** The result of a corpus on one framework, printed at the end of the run. */
 export interface Tally {
   readonly corpus: string;
   readonly on: string;
@@ -19,7 +19,7 @@ const AT_ONCE = 50;
 
 /**
  * Tries every row of a corpus in one test, up to 50 at a time, and reports all that fail. A row is tried in as many
- * ways as `attempt` says it was: it returns their number, or nothing for one.
+ * ways as `attempt` returns; `undefined` means one.
  */
 export async function tryAll<T extends Row>(
   { task }: Pick<TestContext, 'task'>,
@@ -44,12 +44,13 @@ export async function tryAll<T extends Row>(
   };
   await Promise.all(Array.from({ length: atOnce }, work));
   task.meta.tally = { ...name, tried, failed: failures.length };
-  expect(rows.length, 'rows').toBeGreaterThan(0);
   expect(failures).toEqual([]);
-  expect(tried, 'rows that were tried').toBeGreaterThan(rows.length / 2);
+  // A row can be skipped. If most rows are, the test does not test anything.
+  expect(rows.length, 'rows').toBeGreaterThan(0);
+  expect(tried, 'rows tried').toBeGreaterThan(rows.length / 2);
 }
 
-/** Counts a row that is a test of its own; whether it failed is what the test says. */
+/** Counts a row that is a test of its own. */
 export function counted({ task }: Pick<TestContext, 'task'>, name: { corpus: string; on: string }): void {
   task.meta.tally = { ...name, tried: 1, failed: 0 };
 }

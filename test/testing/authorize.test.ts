@@ -4,7 +4,7 @@ import { authorizationUrl, exchange, REDIRECT_URI, start } from './application.j
 const asBrowser = (url: string) => fetch(url, { headers: { accept: 'text/html,*/*' } });
 
 describe('the authorization endpoint', () => {
-  test('hands the state back exactly', async () => {
+  test('returns the state unchanged', async () => {
     const workos = await start();
     const callback = new URL(await workos.authorize(authorizationUrl(workos)));
     expect(callback.origin + callback.pathname).toBe(REDIRECT_URI);
@@ -19,7 +19,7 @@ describe('the authorization endpoint', () => {
     expect(await workos.authorize(url)).toMatch(/^https:\/\/app\.example\/callback\?tenant=1&code=/);
   });
 
-  test('tells the application that the person refused', async () => {
+  test('redirects with access_denied if the user denies the sign-in', async () => {
     const workos = await start();
     const { searchParams } = new URL(await workos.authorize(authorizationUrl(workos), { deny: true }));
     expect(searchParams.get('error')).toBe('access_denied');
@@ -42,7 +42,7 @@ describe('the authorization endpoint', () => {
     { code_challenge: undefined },
     { max_age: 'soon' },
     { screen_hint: 'password' },
-  ])('refuses %o by itself', async (changes) => {
+  ])('shows an error of its own for %o', async (changes) => {
     const workos = await start();
     const url = authorizationUrl(workos, changes);
     const [page, data] = await Promise.all([asBrowser(url), fetch(url)]);
@@ -52,7 +52,7 @@ describe('the authorization endpoint', () => {
     await expect(workos.authorize(url)).rejects.toThrow('WorkOS refuses this sign-in with 400');
   });
 
-  test('takes listed redirect URIs only, and no repeated parameter', async () => {
+  test('accepts only listed redirect URIs, and no repeated parameter', async () => {
     const workos = await start({ redirectUris: ['http://localhost:4000/callback'] });
     await expect(workos.authorize(authorizationUrl(workos))).rejects.toThrow('invalid_redirect_uri');
     const url = authorizationUrl(workos, { redirect_uri: 'http://localhost:4000/callback' });
@@ -60,7 +60,7 @@ describe('the authorization endpoint', () => {
     expect(await workos.authorize(url)).toContain('code=');
   });
 
-  test('lets people into their own organizations only', async () => {
+  test('signs users in only to their own organizations', async () => {
     const workos = await start({
       organizations: [{ name: 'A' }, { name: 'B' }],
       users: [
@@ -90,7 +90,7 @@ describe('the authorization endpoint', () => {
 });
 
 describe('the sign-in page', () => {
-  test('lists the people and where each may go', async () => {
+  test('lists the users and the organizations of each', async () => {
     const workos = await start();
     const response = await asBrowser(authorizationUrl(workos));
     const page = await response.text();
@@ -110,16 +110,16 @@ describe('the sign-in page', () => {
     expect(page).not.toMatch(/<script|https?:\/\/(?!localhost)/);
   });
 
-  test('puts the hinted person first, and the focus on them', async () => {
+  test('shows the user of the login hint first, with the focus', async () => {
     const workos = await start();
     const page = await (await asBrowser(authorizationUrl(workos, { login_hint: 'ALAN@example.com' }))).text();
     expect(page.indexOf('Alan Turing')).toBeLessThan(page.indexOf('Ada Lovelace'));
     expect(page.match(/<button[^>]*autofocus/g)).toHaveLength(1);
     const stranger = await (await asBrowser(authorizationUrl(workos, { login_hint: '<b>@x' }))).text();
-    expect(stranger).toContain('Nobody here has the address &#60;b&#62;@x');
+    expect(stranger).toContain('No user has the address &#60;b&#62;@x');
   });
 
-  test('shows the members alone when an organization is asked for', async () => {
+  test('shows only the members of a requested organization', async () => {
     const workos = await start();
     const [ada] = workos.users();
     const code = new URL(
@@ -132,7 +132,7 @@ describe('the sign-in page', () => {
     expect(page).not.toContain('No organization');
   });
 
-  test('takes in somebody new', async () => {
+  test('creates a user', async () => {
     const workos = await start();
     const url = authorizationUrl(workos, { screen_hint: 'sign-up', login_hint: 'mary@example.com' });
     const page = await (await asBrowser(url)).text();
@@ -155,7 +155,7 @@ describe('the sign-in page', () => {
     expect(body.user).toMatchObject({ email: 'mary@example.com', name: 'Mary', last_name: null });
     const again = await signUp('mary@example.com');
     expect(again.status).toBe(400);
-    expect(await again.text()).toContain('somebody with the address mary@example.com already');
+    expect(await again.text()).toContain('A user with the address mary@example.com exists already');
     expect((await signUp('nobody')).status).toBe(400);
   });
 });
@@ -166,7 +166,7 @@ describe('the logout endpoint', () => {
       redirect: 'manual',
     });
 
-  test('goes where it is told, else to the application', async () => {
+  test('redirects to return_to, or else to the application', async () => {
     const workos = await start();
     const locations = async (query: Record<string, string>) =>
       (await logout(workos.url, query)).headers.get('location');
@@ -178,7 +178,7 @@ describe('the logout endpoint', () => {
     expect(await locations({ session_id: 'session_1' })).toBe('https://app.example');
   });
 
-  test('refuses what it cannot do', async () => {
+  test('refuses a missing session and an unsafe return_to', async () => {
     const workos = await start({ homepage: 'https://home.example' });
     expect((await logout(workos.url, {})).status).toBe(400);
     expect((await logout(workos.url, { session_id: 's', return_to: 'javascript:alert(1)' })).status).toBe(
@@ -187,6 +187,6 @@ describe('the logout endpoint', () => {
     expect((await logout(workos.url, { session_id: 's' })).headers.get('location')).toBe(
       'https://home.example',
     );
-    expect((await fetch(`${workos.url}/organizations`)).status).toBe(404);
+    expect((await fetch(`${workos.url}/organizations`)).status).toBe(401);
   });
 });

@@ -5,7 +5,7 @@ const keysUrl = ({ url, options }: Awaited<ReturnType<typeof start>>) =>
   `${url}/sso/jwks/${options.clientId}`;
 
 describe('a fault', () => {
-  test('answers with status, headers and body, as often as it is told', async () => {
+  test('answers with a status, headers and a body, as many times as given', async () => {
     const workos = await start();
     workos.fail({ on: 'jwks', status: 429, headers: { 'retry-after': '1' }, times: 2 });
     const answers = [];
@@ -16,7 +16,7 @@ describe('a fault', () => {
     expect(workos.callsTo('jwks').map(({ status }) => status)).toEqual([429, 429, 200]);
   });
 
-  test('may answer with anything at all', async () => {
+  test('can answer with any body', async () => {
     const workos = await start();
     const bodyFor = async (body: unknown, headers = {}) => {
       const { restore } = workos.fail({ on: 'jwks', body, headers });
@@ -29,7 +29,7 @@ describe('a fault', () => {
     expect(await bodyFor(null)).toEqual([200, 'application/json; charset=utf-8', 'null']);
   });
 
-  test('is over after restore, or recover', async () => {
+  test('ends with restore, or with recover', async () => {
     const workos = await start();
     const one = workos.fail({ on: 'jwks', status: 500 });
     workos.fail({ on: 'jwks', status: 503 });
@@ -40,7 +40,7 @@ describe('a fault', () => {
     expect((await fetch(keysUrl(workos))).status).toBe(200);
   });
 
-  test('of authenticate hits every grant, others only their own', async () => {
+  test('of authenticate applies to every grant, and any other to its own operation only', async () => {
     const workos = await start();
     const token = (await signInByCode(workos)).body['refresh_token'];
     workos.fail({ on: 'code', status: 500 });
@@ -53,7 +53,7 @@ describe('a fault', () => {
     expect(workos.callsTo('authenticate')).toHaveLength(5);
   });
 
-  test('leaves the token alone, unless it comes after', async () => {
+  test('leaves the token valid, unless it applies after the exchange', async () => {
     const workos = await start({ replayWindow: 0 });
     const first = (await signInByCode(workos)).body['refresh_token'];
     workos.fail({ on: 'refresh', reset: true, times: 1 });
@@ -83,7 +83,7 @@ describe('a fault', () => {
     await expect(response).rejects.toThrow('fetch failed');
   });
 
-  test('delays, trickles, breaks off', async () => {
+  test('delays a response, sends it slowly, and breaks it off', async () => {
     const workos = await start();
     const timed = async (fault: object) => {
       workos.fail({ on: 'jwks', times: 1, ...fault });
@@ -100,7 +100,7 @@ describe('a fault', () => {
     await expect(timed({ headers: { 'x-long': 'x'.repeat(20_000) } })).rejects.toThrow('fetch failed');
   });
 
-  test('changes a true answer', async () => {
+  test('changes what WorkOS answers', async () => {
     const workos = await start();
     const session = await unseal(workos, await workos.signIn());
     workos.fail({
@@ -124,7 +124,7 @@ describe('a fault', () => {
     expect((await refresh(workos, body['refresh_token'])).body['message']).toContain('a mistake');
   });
 
-  test('of the sign-in page reaches whoever visits it', async () => {
+  test('applies to the sign-in page', async () => {
     const workos = await start();
     workos.fail({ on: 'authorize', status: 503, times: 1 });
     await expect(signInByCode(workos)).rejects.toThrow('503');
@@ -133,7 +133,7 @@ describe('a fault', () => {
   });
 });
 
-test('calls are recorded as they were sent', async () => {
+test('calls are recorded with everything that was sent', async () => {
   const workos = await start({ now: 1_800_000_000_000 });
   await signInByCode(workos);
   expect(workos.calls.map(({ operation }) => operation)).toEqual(['authorize', 'choose', 'code']);

@@ -61,14 +61,14 @@ describe('@workos-inc/node', () => {
     expect(await session.refresh()).toMatchObject({ authenticated: false, reason: 'invalid_grant' });
   });
 
-  test('does not believe an expired token, or one of another key', async () => {
+  test('refuses an expired token, and refreshes it', async () => {
     const workos = await start();
     const expired = sealed(workos, await workos.signIn({ expiresIn: -1 }));
     expect(await expired.authenticate()).toMatchObject({ authenticated: false, reason: 'invalid_jwt' });
     expect((await expired.refresh()).authenticated).toBe(true);
   });
 
-  test('understands an unfinished authentication', async () => {
+  test('reports an unfinished authentication', async () => {
     const workos = await start();
     const session = sealed(workos, await workos.signIn());
     workos.requireStep({ code: 'sso_required', on: 'refresh' });

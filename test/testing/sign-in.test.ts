@@ -61,7 +61,7 @@ describe('signIn', () => {
     }
   });
 
-  test('takes permissions along with the role unless they are named', async () => {
+  test('takes the permissions of the role unless they are named', async () => {
     const workos = await start();
     expect((await signedIn(workos)).claims['permissions']).toEqual(['billing:read', 'members:manage']);
     expect((await signedIn(workos, { role: 'guest' })).claims['permissions']).toEqual([]);
@@ -73,7 +73,7 @@ describe('signIn', () => {
     for (const claim of ['org_id', 'role', 'roles', 'permissions']) expect(alone).not.toHaveProperty(claim);
   });
 
-  test('knows people by address and id, and takes in new ones', async () => {
+  test('finds users by address and id, and creates new ones', async () => {
     const workos = await start();
     const alan = workos.users().find(({ email }) => email === 'alan@example.com');
     expect((await signedIn(workos, { user: 'Alan@Example.com' })).claims.sub).toBe(alan?.id);
@@ -82,7 +82,9 @@ describe('signIn', () => {
       user: { email: 'mary@example.com', metadata: { team: 'x' } },
     });
     expect(session['user']).toMatchObject({ email: 'mary@example.com', metadata: { team: 'x' } });
-    await expect(workos.signIn({ user: 'who@example.com' })).rejects.toThrow('There are: ada@example.com');
+    await expect(workos.signIn({ user: 'who@example.com' })).rejects.toThrow(
+      'The test WorkOS has no user "who@example.com". Pass an object to create one. Its users are: ada@example.com',
+    );
   });
 
   test('can be an impersonation, or expired, or not what WorkOS signs', async () => {
@@ -133,12 +135,21 @@ describe('the key set', () => {
     await expect(verify(workos, fresh)).rejects.toThrow('no applicable key');
   });
 
-  test('is that of one client, and holds nothing private', async () => {
+  test('is that of one client, and contains no private key', async () => {
     const workos = await start();
     const keys = (await (await fetch(`${workos.url}/sso/jwks/${workos.options.clientId}`)).json()) as {
       keys: object[];
     };
-    expect(Object.keys(keys.keys[0]!).sort()).toEqual(['alg', 'e', 'kid', 'kty', 'n', 'use']);
+    expect(Object.keys(keys.keys[0]!).sort()).toEqual([
+      'alg',
+      'e',
+      'kid',
+      'kty',
+      'n',
+      'use',
+      'x5c',
+      'x5t#S256',
+    ]);
     expect((await fetch(`${workos.url}/sso/jwks/client_other`)).status).toBe(404);
   });
 });
@@ -153,13 +164,13 @@ describe('the server', () => {
     await expect(createTestWorkOS({ port: next.options.apiPort })).rejects.toThrow('EADDRINUSE');
   });
 
-  test('says what a seed lacks', async () => {
+  test('names an organization that is missing', async () => {
     const users = [{ email: 'ada@example.com', memberships: [{ organizationId: 'nowhere' }] }];
     await expect(createTestWorkOS({ users })).rejects.toThrow('No organization has the id or name "nowhere"');
   });
 
   test(
-    'keeps no process alive: neither the shared one, nor one that was closed',
+    'does not keep a process running: neither the shared one, nor one that was closed',
     { timeout: 60_000 },
     async () => {
       const script = `

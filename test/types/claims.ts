@@ -9,7 +9,10 @@ declare module 'authkit-express' {
 }
 
 export function planOf(req: IncomingMessage): 'free' | 'pro' {
-  const { claims } = signedIn(req);
+  const auth = signedIn(req);
+  // An SSO session has no claims.
+  if (auth.type === 'sso') return 'free';
+  const { claims } = auth;
   // @ts-expect-error -- what the application did not name is unknown
   claims['other'].length;
   // @ts-expect-error -- it has two values, and may be missing

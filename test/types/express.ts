@@ -12,6 +12,7 @@ import {
   type MachineAuth,
   type SessionAuth,
   type SignedIn,
+  type SSOAuth,
 } from 'authkit-express';
 
 // Compiled by ../types.test.ts, with the types of Express 4 and 5, and with those of passport and express-session.
@@ -54,6 +55,13 @@ function narrowed({ auth: who }: Request): string {
     }
     case 'session':
       return ((one: SessionAuth) => one.sessionId + one.user.email)(who);
+    case 'sso': {
+      // @ts-expect-error -- the SSO API issues no access token
+      who.accessToken;
+      // @ts-expect-error -- and no claims
+      who.claims;
+      return ((one: SSOAuth) => one.profile.connectionId + one.user.email)(who);
+    }
     case 'bearer':
       return ((one: BearerAuth) => one.user.email + one.scopes.join())(who);
     case 'apiKey':
@@ -73,7 +81,10 @@ requireAuth({ organization: true, maxAge: 300, impersonation: false, sameOrigin:
 requireAuth({ organization: (req) => req.url, sameOrigin: ['https://admin.example.com'] });
 requireAuth({ unauthenticated: 'respond' });
 requireAuth({ unauthenticated: (_req, res) => res.writeHead(401).end() });
-requireAuth((who) => who.user.email.endsWith('@example.com') && who.sessionId !== '');
+requireAuth((who) => who.user.email.endsWith('@example.com'));
+requireAuth((who) => who.type === 'session' && who.sessionId !== '');
+// @ts-expect-error -- a guard of sessions accepts SSO sessions, which have no claims
+requireAuth((who) => who.claims['plan'] === 'pro');
 requireAuth(async (who, req) => Promise.resolve(who.has({ role: 'admin' }) && req.url !== undefined));
 requireAuth({ accepts: ['session', 'bearer'], check: ({ user }) => user.emailVerified });
 requireAuth({ accepts: ['apiKey'], check: ({ apiKey }) => apiKey.name !== 'old' });

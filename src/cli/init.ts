@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { resolveConfig } from '../config/index.js';
+import { AuthKitError } from '../errors.js';
+import { createFetch, UpstreamError } from '../workos/fetch.js';
+import { createLimiter } from '../workos/limiter.js';
+
+export interface InitOptions {
+  /** The file to write, such as `.env`. */
+  file: string;
+  env: NodeJS.ProcessEnv;
+  /** Port of the app on this machine. */
+  port: number;
+}
+
+/** A random cookie password: 32 bytes in base64, 44 characters. */
+export function createCookiePassword(): string {
+  return randomBytes(32).toString('base64');
+}
+
+/**
+ * Adds the variables of `authkit()` that are missing to an env file, and never changes one that is there. If the file
+ * or the environment has a client id and an API key, it also registers the redirect URI with WorkOS.
+ *
+ * @returns What was done and what is left to do, one sentence each.
+ */
+export async function initialize({ file, env, port }: InitOptions): Promise<string[]> {
+  const before = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const known = parseEnv(before) as Record<string, string>;
+  const values = {
+    WORKOS_CLIENT_ID: env['WORKOS_CLIENT_ID'] ?? '',
+    WORKOS_API_KEY: env['WORKOS_API_KEY'] ?? '',
+    WORKOS_REDIRECT_URI: env['WORKOS_REDIRECT_URI'] ?? `http://localhost:${port}/callback`,
+    WORKOS_COOKIE_PASSWORD: env['WORKOS_COOKIE_PASSWORD'] ?? createCookiePassword(),
+  };
+  const missing = Object.entries(values).filter(([name]) => known[name] === undefined);
+  const lines = missing.map(([name, value]) => `${name}=${value}\n`).join('');
+  const separator = before === '' || before.endsWith('\n') ? '' : '\n';
+  // Only the user may read it, since it holds secrets.
+  if (lines !== '') writeFileSync(file, before + separator + lines, { mode: 0o600 });
+  const names = missing.map(([name]) => name).join(', ');
+  const said = [lines === '' ? `${file} has all variables already.` : `Added to ${file}: ${names}.`];
+  if (!isIgnored(file)) said.push(`Add ${file} to .gitignore, because it holds secrets.`);
+  const all = { ...values, ...known };
+  if (all.WORKOS_CLIENT_ID === '' || all.WORKOS_API_KEY === '') {
+    said.push(
+      `Set WORKOS_CLIENT_ID and WORKOS_API_KEY in ${file}: the WorkOS dashboard has them under API Keys. Then run this again, ` +
+        `or add ${all.WORKOS_REDIRECT_URI} in the dashboard under Redirects.`,
+    );
+  } else said.push(await registerRedirectUri({ ...env, ...all }));
+  said.push(`Start the app with: node --env-file=${file} app.mjs`);
+  return said;
+}
+
+function isIgnored(file: string): boolean {
+  const ignore = join(dirname(file), '.gitignore');
+  if (!existsSync(ignore)) return false;
+  const name = file.slice(dirname(file) === '.' ? 0 : dirname(file).length + 1);
+  return readFileSync(ignore, 'utf8')
+    .split('\n')
+    .some((line) => [name, `/${name}`, `${name}*`, '*.env', '.env*'].includes(line.trim()));
+}
+
+/** @see https://workos.com/docs/reference/authkit/redirect-uri */
+async function registerRedirectUri(env: NodeJS.ProcessEnv): Promise<string> {
+  let config;
+  try {
+    config = resolveConfig({}, env);
+  } catch (error) {
+    if (error instanceof AuthKitError) return error.message;
+    throw error;
+  }
+  const { redirectUri, apiKey, api } = config;
+  const { clientId, timeout, now } = config;
+  const limiter = createLimiter({ clientId, now });
+  const call = createFetch({ timeout, limiter, priority: 'background', fetch: config.fetch });
+  try {
+    await call(`${api.origin}/user_management/redirect_uris`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${apiKey}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ uri: redirectUri }),
+    });
+    return `WorkOS accepts ${redirectUri} as a redirect URI now.`;
+  } catch (error) {
+    if (!(error instanceof UpstreamError)) throw error;
+    if (error.status === 422 && String(error.body['message']).includes('already exists'))
+      return `WorkOS already accepts ${redirectUri} as a redirect URI.`;
+    return `The redirect URI could not be registered (${error.message}): add ${redirectUri} in the WorkOS dashboard under Redirects.`;
+  }
+}

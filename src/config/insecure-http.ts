@@ -1,0 +1,29 @@
+import type { Problems } from './problems.js';
+
+const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+
+/** Whether a host name, as a `URL` has it, is always this machine (RFC 6761 section 6.3, RFC 6890). */
+export function isLoopback(hostname: string): boolean {
+  return LOOPBACK.test(hostname.toLowerCase());
+}
+
+export function readAllowInsecureHttp(value: unknown, problems: Problems): boolean {
+  if (value !== undefined && typeof value !== 'boolean')
+    problems.add('allowInsecureHttp must be true or false');
+  return value === true;
+}
+
+/**
+ * Refuses http to a host other than this machine, where others can read and change it (RFC 9700 section 2.6).
+ */
+export function refuseInsecureHttp(
+  { option, sends, hostname }: { option: string; sends: string; hostname: string },
+  isAllowed: boolean,
+  problems: Problems,
+): void {
+  if (isAllowed || isLoopback(hostname)) return;
+  problems.add(
+    `${option} uses http, which sends ${sends} unencrypted to ${hostname}: use https, or set ` +
+      'allowInsecureHttp: true if that network is private',
+  );
+}

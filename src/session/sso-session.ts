@@ -1,0 +1,86 @@
+import type { Profile, User } from '@workos-inc/node';
+import { randomUUID } from 'node:crypto';
+import { isRecord } from '../config/problems.js';
+import { openPayload, type PayloadBinding, type PayloadPurpose, sealPayload } from './sealed-payload.js';
+
+/** A user in the words of their identity provider, without the raw attributes, which can be of any size. */
+export type SSOProfile = Readonly<Omit<Profile<Record<string, unknown>>, 'rawAttributes'>>;
+
+/** What the cookie of an SSO session holds. WorkOS keeps no session for it, so there are no tokens. */
+export interface SSOSession {
+  readonly id: string;
+  readonly profile: SSOProfile;
+  /** Seconds since the epoch, as `expiresAt`. */
+  readonly signedInAt: number;
+  readonly expiresAt: number;
+  /** What `onSuccess` returned as `data`. */
+  readonly data?: unknown;
+}
+
+/** An SSO session that was opened, has not expired and was not signed out. */
+export interface VerifiedSSOSession {
+  readonly kind: 'sso';
+  readonly session: SSOSession;
+}
+
+/** A session of `authkit()` is not accepted as one of `sso()`, nor the reverse. */
+const SSO_SESSION: PayloadPurpose = { name: 'sso-session', isBoundToRedirectUri: false };
+
+/** @param lifetime In seconds. */
+export function newSSOSession(
+  { rawAttributes: _, ...profile }: Profile<Record<string, unknown>>,
+  data: unknown,
+  now: number,
+  lifetime: number,
+): SSOSession {
+  const signedInAt = Math.floor(now / 1000);
+  const times = { signedInAt, expiresAt: signedInAt + lifetime };
+  return { id: `sso_${randomUUID()}`, profile, ...times, ...(data === undefined ? {} : { data }) };
+}
+
+export function sealSSOSession(session: SSOSession, binding: PayloadBinding): Promise<string> {
+  return sealPayload(SSO_SESSION, binding, session);
+}
+
+/** Opens a session of this client, whether or not it has expired. Anything else is `undefined`. */
+export function openSSOSession(sealed: string, binding: PayloadBinding): SSOSession | undefined {
+  const payload = openPayload(SSO_SESSION, binding, sealed);
+  if (!payload) return undefined;
+  const { id, profile, signedInAt, expiresAt, data } = payload;
+  if (typeof id !== 'string' || !isRecord(profile) || typeof profile['id'] !== 'string') return undefined;
+  if (typeof signedInAt !== 'number' || typeof expiresAt !== 'number') return undefined;
+  return {
+    id,
+    profile: profile as unknown as SSOProfile,
+    signedInAt,
+    expiresAt,
+    ...(data === undefined ? {} : { data }),
+  };
+}
+
+/**
+ * A profile in the form of a WorkOS user, with the ID of the profile, because the SSO API knows no users.
+ * `emailVerified` is false because WorkOS does not report it.
+ *
+ * @param signedInAt In seconds since the epoch.
+ */
+export function toUser(profile: SSOProfile, signedInAt: number): User {
+  const at = new Date(signedInAt * 1000).toISOString();
+  const { id, email, idpId, firstName = null, lastName = null, name = null } = profile;
+  return {
+    object: 'user',
+    id,
+    email,
+    emailVerified: false,
+    name,
+    firstName,
+    lastName,
+    profilePictureUrl: null,
+    lastSignInAt: at,
+    locale: null,
+    createdAt: at,
+    updatedAt: at,
+    externalId: idpId,
+    metadata: {},
+  };
+}

@@ -1,0 +1,209 @@
+import type { Connection, Directory, DirectoryUser } from '../state/directory.js';
+import { newSecret, type AuthorizationCodes, type ProviderTokens } from '../state/tokens.js';
+import {
+  parseAuthorizationRequest,
+  type AuthorizationRequest,
+  type Endpoint,
+  type RequestProblem,
+} from './authorization-request.js';
+import {
+  json,
+  redirect,
+  text,
+  type Fields,
+  type Route,
+  type TestRequest,
+  type TestResponse,
+} from './http.js';
+import type { Invitations } from './invitations.js';
+import { errorPage, signInPage, signUpPage } from './sign-in-page.js';
+
+export interface AuthorizeDependencies {
+  clientId: string;
+  redirectUris: readonly string[] | undefined;
+  directory: Directory;
+  /** A code of one endpoint is invalid at the other. */
+  codes: Readonly<Record<Endpoint, AuthorizationCodes>>;
+  invitations: Invitations;
+  now: () => number;
+  /** Called with every redirect URI that was accepted. */
+  onRedirectUri: (redirectUri: string) => void;
+}
+
+/** The sign-in pages of AuthKit and of the standalone SSO API, and the choice that a user makes on them. */
+export function authorizeRoutes(dependencies: AuthorizeDependencies): Route[] {
+  const [show, choose] = [createShow(dependencies), createChoose(dependencies)];
+  const page = { operation: 'authorize', needsApiKey: false, handle: show } as const;
+  const choice = { operation: 'choose', needsApiKey: false, handle: choose } as const;
+  return [
+    { on: 'GET /user_management/authorize', ...page },
+    { on: 'POST /user_management/authorize/choose', ...choice },
+    { on: 'GET /sso/authorize', ...page },
+    { on: 'POST /sso/authorize/choose', ...choice },
+  ];
+}
+
+function endpointOf({ path }: TestRequest): Endpoint {
+  return path.startsWith('/sso/') ? '/sso/authorize' : '/user_management/authorize';
+}
+
+function createShow(dependencies: AuthorizeDependencies): (request: TestRequest) => TestResponse {
+  return (request) => {
+    const authorization = parseAuthorizationRequest(request.query, endpointOf(request), dependencies);
+    if ('error' in authorization) return refuse(authorization, request);
+    dependencies.onRedirectUri(authorization.redirectUri);
+    const error = errorFor(authorization, dependencies);
+    if (error) return redirectBack(authorization, error);
+    return authorization.isSignUp
+      ? signUpPage(authorization)
+      : signInPage(authorization, dependencies.directory);
+  };
+}
+
+/** Errors that the application receives at its callback: its address is trusted by now. */
+function errorFor(
+  { endpoint, connectionId, organizationId, invitationToken }: AuthorizationRequest,
+  { directory, invitations }: AuthorizeDependencies,
+): Record<string, string> | undefined {
+  const error = (code: string, description: string) => ({ error: code, error_description: description });
+  if (invitationToken !== undefined && invitations.problem(invitationToken))
+    return error('invitation_invalid', 'The invitation is unknown or no longer pending.');
+  if (endpoint !== '/sso/authorize') return undefined;
+  if (connectionId !== undefined && !directory.findConnection(connectionId))
+    return error('connection_invalid', 'The connection does not exist.');
+  if (organizationId !== undefined && !directory.findOrganization(organizationId)?.connections[0])
+    return error('organization_invalid', 'No connection associated with organization.');
+  return undefined;
+}
+
+function createChoose(dependencies: AuthorizeDependencies): (request: TestRequest) => TestResponse {
+  return (request) => {
+    const { body = {} } = request;
+    const query = new URLSearchParams(text(body['request']) ?? '');
+    const authorization = parseAuthorizationRequest(query, endpointOf(request), dependencies);
+    if ('error' in authorization) return refuse(authorization, request);
+    if (body['decision'] === 'deny') {
+      const description = 'The user denied the sign-in.';
+      return redirectBack(authorization, { error: 'access_denied', error_description: description });
+    }
+    const user = chooseUser(body, dependencies.directory);
+    if (typeof user === 'string') {
+      const problem = { error: 'invalid_request', description: user };
+      return authorization.isSignUp && request.wantsPage
+        ? signUpPage(authorization, { problem: user, fields: body })
+        : refuse(problem, request);
+    }
+    return signIn(authorization, user, request, dependencies);
+  };
+}
+
+/** Signs a user in to an organization of theirs, or to the one that they are invited to. */
+function signIn(
+  authorization: AuthorizationRequest,
+  user: DirectoryUser,
+  request: TestRequest,
+  dependencies: AuthorizeDependencies,
+): TestResponse {
+  const { directory, invitations } = dependencies;
+  const { invitationToken } = authorization;
+  const deny = (description: string) => refuse({ error: 'access_denied', description }, request);
+  if (invitationToken !== undefined) {
+    const problem = invitations.problem(invitationToken, user.user.email);
+    if (problem) return deny(problem.description);
+  }
+  const invited =
+    invitationToken === undefined ? undefined : invitations.accept(invitationToken, user.user.id);
+  const connection = connectionOf(authorization, directory);
+  const organizationId =
+    invited ?? connection?.organizationId ?? chooseOrganization(request.body ?? {}, authorization, user);
+  const { memberships } = directory.getUser(user.user.id) ?? user;
+  if (organizationId !== undefined && !memberships.some((one) => one.organizationId === organizationId))
+    return deny(`${user.user.email} is not a member of the organization ${organizationId}.`);
+  const code = issueCode({ authorization, user, organizationId, connection, request }, dependencies);
+  return redirectBack(authorization, { code });
+}
+
+/** An organization implies its connection at the SSO API only; AuthKit lets the user choose how to sign in. */
+function connectionOf(
+  { endpoint, connectionId, organizationId }: AuthorizationRequest,
+  directory: Directory,
+): Connection | undefined {
+  if (connectionId !== undefined) return directory.findConnection(connectionId);
+  if (endpoint !== '/sso/authorize' || organizationId === undefined) return undefined;
+  return directory.findOrganization(organizationId)?.connections[0];
+}
+
+function refuse({ error, description }: RequestProblem, { wantsPage }: TestRequest): TestResponse {
+  return wantsPage ? errorPage(description) : json(400, { error, error_description: description });
+}
+
+function redirectBack(
+  { redirectUri, state }: AuthorizationRequest,
+  parameters: Record<string, string>,
+): TestResponse {
+  const url = new URL(redirectUri);
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+  if (state !== undefined) url.searchParams.set('state', state);
+  return redirect(url.href);
+}
+
+/** The user who was chosen, or the new user of a sign-up; a sentence if there is neither. */
+function chooseUser(fields: Fields, directory: Directory): DirectoryUser | string {
+  const chosen = text(fields['user']);
+  if (chosen !== undefined) return directory.findUser(chosen) ?? `The test WorkOS has no user "${chosen}".`;
+  const email = text(fields['email'])?.trim();
+  if (email === undefined || !/^[^\s@]+@[^\s@]+$/.test(email)) return 'Please enter an e-mail address.';
+  if (directory.findUser(email)) return `A user with the address ${email} exists already.`;
+  const [firstName, lastName] = [text(fields['first_name']), text(fields['last_name'])];
+  return directory.putUser({
+    email,
+    ...(firstName === undefined ? {} : { firstName }),
+    ...(lastName === undefined ? {} : { lastName }),
+  });
+}
+
+/** The organization that was chosen, or that the application asked for, or the user's first one. */
+function chooseOrganization(
+  fields: Fields,
+  { organizationId }: AuthorizationRequest,
+  { memberships }: DirectoryUser,
+): string | undefined {
+  if (typeof fields['organization_id'] === 'string') return text(fields['organization_id']);
+  return organizationId ?? memberships[0]?.organizationId;
+}
+
+interface SignedIn {
+  readonly authorization: AuthorizationRequest;
+  readonly user: DirectoryUser;
+  readonly organizationId: string | undefined;
+  readonly connection: Connection | undefined;
+  readonly request: TestRequest;
+}
+
+function issueCode(
+  { authorization, user, organizationId, connection, request }: SignedIn,
+  { codes, now }: AuthorizeDependencies,
+): string {
+  const { endpoint, provider, codeChallenge, providerScopes } = authorization;
+  const connectionId = connection?.id ?? authorization.connectionId;
+  const oauthProvider = provider?.endsWith('OAuth') === true ? provider : undefined;
+  const authTime = Math.floor(now() / 1000);
+  return codes[endpoint].issue({
+    userId: user.user.id,
+    organizationId,
+    authenticationMethod: connectionId === undefined ? (oauthProvider ?? 'Password') : 'SSO',
+    connectionId,
+    isOrganizationNamed: authorization.organizationId !== undefined,
+    codeChallenge,
+    authTime,
+    userAgent: request.userAgent,
+    oauthTokens:
+      oauthProvider === undefined ? undefined : providerTokens(oauthProvider, authTime, providerScopes),
+  });
+}
+
+/** Made-up tokens of an OAuth provider, which expire after an hour. */
+function providerTokens(provider: string, now: number, scopes: readonly string[]): ProviderTokens {
+  const [accessToken, refreshToken] = [newSecret(), newSecret()];
+  return { provider, accessToken, refreshToken, expiresAt: now + 3600, scopes: [...scopes] };
+}

@@ -1,0 +1,246 @@
+import { STATUS_CODES } from 'node:http';
+
+/** A request, as far as an endpoint reads it. */
+export interface TestRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** The fields of a JSON or form body; empty without a body, `undefined` if it is malformed. */
+  readonly body: Fields | undefined;
+  /** The `Authorization` header, which recorded calls leave out. */
+  readonly authorization: string | undefined;
+  readonly userAgent: string | undefined;
+  /** Whether the client is a browser that will show the response. */
+  readonly wantsPage: boolean;
+}
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** What an endpoint answers. Nothing is sent yet, so a fault can still change or withhold it. */
+export interface TestResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/**
+ * What WorkOS is asked to do. `authenticate` is a grant other than the two that have a name of their own; `other` is
+ * an address that the test WorkOS does not implement.
+ */
+export type Operation =
+  | 'authorize'
+  | 'choose'
+  | 'code'
+  | 'refresh'
+  | 'authenticate'
+  | 'jwks'
+  | 'logout'
+  | 'user'
+  | 'users'
+  | 'sessions'
+  | 'revokeSession'
+  | 'apiKey'
+  | 'apiKeys'
+  | 'oauth'
+  | 'oauthKeys'
+  | 'profile'
+  | 'updateUser'
+  | 'memberships'
+  | 'organizations'
+  | 'invitations'
+  | 'connections'
+  | 'credentials'
+  | 'pipes'
+  | 'link'
+  | 'other';
+
+/** Every operation; the compiler keeps this complete. */
+export const OPERATIONS: Readonly<Record<Operation, true>> = {
+  authorize: true,
+  choose: true,
+  code: true,
+  refresh: true,
+  authenticate: true,
+  jwks: true,
+  logout: true,
+  user: true,
+  users: true,
+  sessions: true,
+  revokeSession: true,
+  apiKey: true,
+  apiKeys: true,
+  oauth: true,
+  oauthKeys: true,
+  profile: true,
+  updateUser: true,
+  memberships: true,
+  organizations: true,
+  invitations: true,
+  connections: true,
+  credentials: true,
+  pipes: true,
+  link: true,
+  other: true,
+};
+
+/** Whether a statement about `asked` holds for `operation`: `authenticate` stands for every grant. */
+export function covers(asked: Operation, operation: Operation): boolean {
+  return (
+    asked === operation || (asked === 'authenticate' && (operation === 'code' || operation === 'refresh'))
+  );
+}
+
+/** The named segments of a path, decoded. */
+export type PathParameters = Readonly<Record<string, string>>;
+
+/** An address of WorkOS's API and the function that answers it. */
+export interface Route {
+  /** The method and the path, such as `GET /user_management/users/:id`. */
+  readonly on: `${'GET' | 'POST' | 'PUT' | 'DELETE'} /${string}`;
+  readonly operation: Operation | ((request: TestRequest) => Operation);
+  /** Whether the request has to carry the API key; default true. */
+  readonly needsApiKey?: boolean;
+  readonly handle: (request: TestRequest, parameters: PathParameters) => TestResponse | Promise<TestResponse>;
+}
+
+/**
+ * Compares a path with a pattern, segment by segment.
+ *
+ * @returns The named segments, or `undefined` if the path does not match.
+ */
+export function matchPath(pattern: string, path: string): PathParameters | undefined {
+  const [expected, actual] = [pattern.split('/'), path.split('/')];
+  if (expected.length !== actual.length) return undefined;
+  const parameters: Record<string, string> = {};
+  for (const [index, segment] of expected.entries()) {
+    const value = actual[index] ?? '';
+    if (!segment.startsWith(':')) {
+      if (segment !== value) return undefined;
+      continue;
+    }
+    const decoded = decode(value);
+    if (decoded === undefined || decoded === '') return undefined;
+    parameters[segment.slice(1)] = decoded;
+  }
+  return parameters;
+}
+
+function decode(segment: string): string | undefined {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return undefined;
+  }
+}
+
+export function json(
+  status: number,
+  value: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): TestResponse {
+  return {
+    status,
+    headers: { 'content-type': 'application/json; charset=utf-8', ...headers },
+    body: JSON.stringify(value),
+  };
+}
+
+/** A response without a body. */
+export function empty(status: number): TestResponse {
+  return { status, headers: {}, body: '' };
+}
+
+/** An error in the form of RFC 6749 section 5.2. */
+export function oauthError(status: number, error: string, description: string): TestResponse {
+  return json(status, { error, error_description: description });
+}
+
+/** An error in the form of WorkOS's other endpoints. */
+export function apiError(
+  status: number,
+  message = STATUS_CODES[status] ?? 'Error',
+  code?: string,
+): TestResponse {
+  return json(status, { message, ...(code === undefined ? {} : { code }) });
+}
+
+export function notFound(resource: string, id: string): TestResponse {
+  return apiError(404, `${resource} not found: '${id}'.`, 'entity_not_found');
+}
+
+/** A request whose parameters are missing or malformed. */
+export function unprocessable(field: string, message: string): TestResponse {
+  return json(422, {
+    code: 'invalid_request_parameters',
+    message: 'Validation failed.',
+    errors: [{ field, code: message }],
+  });
+}
+
+export function redirect(location: string): TestResponse {
+  return { status: 302, headers: { location, 'cache-control': 'no-store' }, body: '' };
+}
+
+/** The value of a field, if it is a string that is not empty. */
+export function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** The strings of a list; `undefined` if the value is not a list of strings. */
+export function texts(value: unknown): readonly string[] | undefined {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : undefined;
+}
+
+const DEFAULT_LIMIT = 10;
+const MAX_LIMIT = 100;
+
+/**
+ * A page of a list: `limit`, `before`, `after` and `order`, newest first by default.
+ *
+ * @param items Oldest first.
+ * @see https://workos.com/docs/reference/pagination
+ */
+export function listPage<Item extends { readonly id: string }>(
+  query: URLSearchParams,
+  items: readonly Item[],
+  toJson: (item: Item) => unknown,
+): TestResponse {
+  const limit = Number(query.get('limit') ?? DEFAULT_LIMIT);
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
+    return unprocessable('limit', `limit must be between 1 and ${MAX_LIMIT}`);
+  }
+  const order = query.get('order') ?? 'desc';
+  if (!['asc', 'desc', 'normal'].includes(order)) return unprocessable('order', 'order must be asc or desc');
+  const all = order === 'asc' ? items : items.toReversed();
+  const [after, before] = [query.get('after'), query.get('before')];
+  const end = before === null ? all.length : Math.max(0, indexOf(all, before));
+  const start = after !== null ? indexOf(all, after) + 1 : before === null ? 0 : Math.max(0, end - limit);
+  const page = all.slice(start, Math.min(start + limit, end));
+  return json(200, {
+    object: 'list',
+    data: page.map(toJson),
+    list_metadata: {
+      before: start > 0 ? (page[0]?.id ?? null) : null,
+      after: start + page.length < all.length ? (page.at(-1)?.id ?? null) : null,
+    },
+  });
+}
+
+/** Behind the last item if the cursor is unknown, so that such a page is empty. */
+function indexOf(items: readonly { readonly id: string }[], id: string): number {
+  const index = items.findIndex((item) => item.id === id);
+  return index === -1 ? items.length : index;
+}
+
+/**
+ * The response to a call that WorkOS has and the test WorkOS does not. It is not a 404, which an application reads as
+ * an object that does not exist.
+ */
+export function notImplemented({ method, path }: TestRequest, what = `${method} ${path}`): TestResponse {
+  const stub = `workos.fail({ on: { method: '${method}', path: '${path}' }, status: 200, body: { … } })`;
+  return apiError(
+    501,
+    `The test WorkOS does not implement ${what}. Stub it with ${stub}, or use WorkOS's own emulator, which has more of the API: \`npx workos emulate\`.`,
+    'not_implemented',
+  );
+}

@@ -1,0 +1,139 @@
+import type { Directory, DirectoryUser } from '../state/directory.js';
+import { idFor } from '../state/tokens.js';
+import type { Fields } from './http.js';
+import { userJson } from './json.js';
+
+/** A further step that WorkOS requires before it issues tokens. */
+export type StepCode =
+  | 'organization_selection_required'
+  | 'email_verification_required'
+  | 'mfa_enrollment'
+  | 'mfa_challenge'
+  | 'mfa_verification'
+  | 'radar_challenge'
+  | 'radar_sign_up_challenge'
+  | 'radar_email_challenge'
+  | 'radar_sms_challenge'
+  | 'sso_required'
+  | 'organization_authentication_methods_required';
+
+/** Which authentications stay unfinished, and why. */
+export interface RequiredStep {
+  code: StepCode;
+  /** Id or e-mail address; without it, every user. */
+  user?: string;
+  /** Id or name; without it, every organization and none. */
+  organizationId?: string;
+  /** `code`: when signing in, whatever the grant; `refresh`: when refreshing. Without it, both. */
+  on?: 'code' | 'refresh';
+}
+
+/** An authentication that may have to take a further step. */
+export interface StepContext {
+  readonly organizationId: string | undefined;
+  readonly on: 'code' | 'refresh';
+  /** The steps that this authentication has taken already. */
+  readonly done: ReadonlySet<StepCode>;
+}
+
+export interface RequiredSteps {
+  /** Requires the step until `restore`. */
+  require: (step: RequiredStep) => { restore: () => void };
+  /** The first step that an authentication still has to take. */
+  next: (user: DirectoryUser, context: StepContext) => StepCode | undefined;
+}
+
+export function createRequiredSteps(directory: Directory): RequiredSteps {
+  const required = new Set<RequiredStep>();
+  const isOrganization = (idOrName: string, organizationId: string | undefined) =>
+    (directory.findOrganization(idOrName)?.id ?? idOrName) === organizationId;
+
+  return {
+    require: (step) => {
+      const own = { ...step };
+      required.add(own);
+      return { restore: () => void required.delete(own) };
+    },
+    next: ({ user }, { organizationId, on, done }) =>
+      [...required].find(
+        (step) =>
+          (step.on ?? on) === on &&
+          (step.user === undefined || directory.findUser(step.user)?.user.id === user.id) &&
+          (step.organizationId === undefined || isOrganization(step.organizationId, organizationId)) &&
+          !done.has(step.code),
+      )?.code,
+  };
+}
+
+/** Every step with WorkOS's message; the compiler keeps this complete. */
+export const STEP_MESSAGES: Readonly<Record<StepCode, string>> = {
+  organization_selection_required: 'The user must choose an organization to finish their authentication.',
+  email_verification_required: 'Email ownership must be verified before authentication.',
+  mfa_enrollment: 'The user must enroll in MFA to finish authenticating.',
+  mfa_challenge: 'The user must complete an MFA challenge to finish authenticating.',
+  mfa_verification: 'The user must verify an MFA factor to finish authenticating.',
+  radar_challenge: 'The user must complete a Radar challenge to finish authenticating.',
+  radar_sign_up_challenge: 'The user must complete a Radar challenge to finish signing up.',
+  radar_email_challenge: 'The user must enter a code that was sent by email to finish authenticating.',
+  radar_sms_challenge: 'The user must enter a code that was sent by SMS to finish authenticating.',
+  sso_required: 'User must authenticate using one of the matching connections.',
+  organization_authentication_methods_required:
+    'User must authenticate using one of the methods allowed by the organization.',
+};
+
+/** The values that a step's response refers to. */
+export interface StepDetails {
+  readonly pendingToken: string;
+  readonly emailVerificationId: string;
+  readonly radarChallengeId: string;
+  readonly factorIds: readonly string[];
+}
+
+/**
+ * The body with which WorkOS answers 403 while a step is missing.
+ *
+ * @see https://workos.com/docs/reference/authkit/authentication-errors
+ */
+export function requiredStepJson(
+  code: StepCode,
+  { user, memberships }: DirectoryUser,
+  { pendingToken, emailVerificationId, radarChallengeId, factorIds }: StepDetails,
+): Fields {
+  const { email } = user;
+  const message = STEP_MESSAGES[code];
+  const step = { code, message, pending_authentication_token: pendingToken };
+  // WorkOS answers the two steps that an organization's policy requires in the form of OAuth.
+  const policy = {
+    error: code,
+    error_description: message,
+    email,
+    pending_authentication_token: pendingToken,
+  };
+  const own = memberships.flatMap(({ organization }) => organization.connections.map(({ id }) => id));
+  const connections = own.length > 0 ? own : [idFor('conn', email)];
+  switch (code) {
+    case 'organization_selection_required': {
+      const organizations = memberships.map(({ organization: { id, name } }) => ({ id, name }));
+      return { ...step, user: userJson(user), organizations };
+    }
+    case 'email_verification_required':
+      return { ...step, email, email_verification_id: emailVerificationId };
+    case 'mfa_enrollment':
+      return { ...step, user: userJson(user) };
+    case 'mfa_challenge':
+    case 'mfa_verification': {
+      const factors = factorIds.map((id) => ({ id, type: 'totp' }));
+      return { ...step, user: userJson(user), authentication_factors: factors };
+    }
+    case 'radar_challenge':
+    case 'radar_sign_up_challenge':
+    case 'radar_email_challenge':
+      return { ...step, email, radar_challenge_id: radarChallengeId };
+    case 'radar_sms_challenge':
+      return { ...step, user: userJson(user) };
+    case 'sso_required':
+      return { ...policy, connection_ids: connections };
+    case 'organization_authentication_methods_required':
+      return { ...policy, sso_connection_ids: connections, auth_methods: { sso: true, password: false } };
+  }
+}

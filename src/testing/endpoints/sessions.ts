@@ -1,0 +1,54 @@
+import type { Directory } from '../state/directory.js';
+import type { Sessions } from '../state/sessions.js';
+import { apiError, json, listPage, notFound, redirect, text, type Route } from './http.js';
+import { sessionJson } from './json.js';
+
+export interface SessionsDependencies {
+  directory: Directory;
+  sessions: Sessions;
+  /** Where a logout without `return_to` goes. */
+  homepage: () => string;
+}
+
+/**
+ * Listing and revoking sessions, and the logout endpoint that a browser visits.
+ *
+ * @see https://workos.com/docs/reference/authkit/session
+ * @see https://workos.com/docs/reference/authkit/logout/get-logout-url
+ */
+export function sessionRoutes({ directory, sessions, homepage }: SessionsDependencies): Route[] {
+  return [
+    {
+      on: 'GET /user_management/users/:id/sessions',
+      operation: 'sessions',
+      handle: ({ query }, { id = '' }) =>
+        directory.getUser(id) ? listPage(query, sessions.activeOf(id), sessionJson) : notFound('User', id),
+    },
+    {
+      on: 'POST /user_management/sessions/revoke',
+      operation: 'revokeSession',
+      handle: ({ body }) => {
+        const id = text(body?.['session_id']) ?? '';
+        const session = sessions.find(id);
+        if (!session) return notFound('Session', id);
+        sessions.end(id);
+        return json(200, sessionJson(session));
+      },
+    },
+    {
+      on: 'GET /user_management/sessions/logout',
+      operation: 'logout',
+      needsApiKey: false,
+      handle: ({ query }) => {
+        const sessionId = text(query.get('session_id'));
+        if (sessionId === undefined) return apiError(400, 'session_id is missing.', 'invalid_request');
+        const returnTo = text(query.get('return_to')) ?? homepage();
+        if (!URL.canParse(returnTo) || !/^https?:$/.test(new URL(returnTo).protocol))
+          return apiError(400, 'return_to must be an absolute URL.', 'invalid_request');
+        // A session that has ended already, or never existed, does not keep the browser here.
+        sessions.end(sessionId);
+        return redirect(returnTo);
+      },
+    },
+  ];
+}

@@ -1,0 +1,153 @@
+import { AuthKitError, type AuthKitErrorCode } from '../errors.js';
+import type { UpstreamError } from './fetch.js';
+
+/** What an error answer of WorkOS is about. */
+export type ErrorAnswer =
+  /** About the user, the session or the organization: the request is refused, with an error of its own. */
+  | { readonly kind: 'refused'; readonly error: AuthKitError }
+  /** A mistake in the configuration of the app or of WorkOS, which no user can change. */
+  | { readonly kind: 'misconfigured' }
+  /** WorkOS is in trouble or asks for a pause. Nothing in its body is used. */
+  | { readonly kind: 'unavailable' };
+
+/**
+ * Errors of `POST /user_management/authenticate` that are about the user, by the `code` or `error` of the answer.
+ *
+ * @see https://workos.com/docs/reference/authkit/authentication-errors
+ */
+const ABOUT_USER: Readonly<Record<string, readonly [code: AuthKitErrorCode, message: string]>> = {
+  organization_selection_required: nextStep('organization_selection_required'),
+  email_verification_required: nextStep('email_verification_required'),
+  mfa_enrollment: nextStep('mfa_enrollment'),
+  mfa_challenge: nextStep('mfa_challenge'),
+  sso_required: nextStep('sso_required'),
+  // The policy of the organization is met by signing in through its connection.
+  organization_authentication_methods_required: nextStep('sso_required'),
+  invalid_grant: ['code_exchange_failed', 'WorkOS refused the code or the refresh token'],
+  code_challenge_not_found: ['code_exchange_failed', 'WorkOS has no PKCE challenge for this code'],
+  access_denied: ['access_denied', 'the user or an administrator denied access'],
+  sign_up_not_allowed: ['sign_up_not_allowed', 'the WorkOS environment does not allow sign-up for this user'],
+  invitation_invalid: [
+    'invitation_invalid',
+    'the invitation has expired, was revoked or was accepted already',
+  ],
+  invitation_cannot_be_used_for_email: [
+    'invitation_cannot_be_used_for_email',
+    'the invitation is for another e-mail address',
+  ],
+  authentication_method_not_allowed: [
+    'authentication_method_not_allowed',
+    'the WorkOS environment or the organization does not allow this authentication method',
+  ],
+  email_password_auth_disabled: [
+    'email_password_auth_disabled',
+    'sign-in with a password is disabled in the WorkOS environment',
+  ],
+  invalid_connection: ['invalid_connection', 'the SSO connection of the organization is not active'],
+  invalid_profile: ['invalid_profile', 'the identity provider sent a profile that WorkOS cannot use'],
+  extra_attributes_required: [
+    'extra_attributes_required',
+    'the identity provider did not send an attribute that WorkOS needs',
+  ],
+  user_mismatch: ['user_mismatch', 'the sign-in was completed by another user than the one who began it'],
+  application_consent_required: [
+    'application_consent_required',
+    'the user has not given this application the consent that WorkOS asks for',
+  ],
+  passkey_progressive_enrollment: [
+    'passkey_progressive_enrollment',
+    'WorkOS asks the user to register a passkey first',
+  ],
+  mfa_verification: ['mfa_verification', 'the second factor was not verified'],
+  radar_challenge: ['radar_challenge', 'WorkOS Radar asks the user to verify this sign-in'],
+  radar_sign_up_challenge: ['radar_sign_up_challenge', 'WorkOS Radar asks the user to verify this sign-up'],
+  invalid_credentials: ['invalid_credentials', 'the credentials are wrong'],
+  invalid_one_time_code: ['invalid_one_time_code', 'the one-time code is wrong'],
+  one_time_code_previously_used: ['one_time_code_previously_used', 'the one-time code was used already'],
+  one_time_code_expired: ['one_time_code_expired', 'the one-time code has expired'],
+  one_time_code_too_many_attempts: [
+    'one_time_code_too_many_attempts',
+    'a wrong one-time code was entered too often',
+  ],
+  invalid_pending_authentication_token: [
+    'invalid_pending_authentication_token',
+    'the pending authentication has expired or was completed already',
+  ],
+  invalid_link_authorization_code: [
+    'invalid_link_authorization_code',
+    'the code that links two accounts has expired or was used already',
+  ],
+  expired_token: ['expired_token', 'the authorization of the device has expired'],
+};
+
+/** Errors that name a mistake of the operator, or a grant that this package does not use. */
+const MISCONFIGURED: readonly unknown[] = [
+  'invalid_client',
+  'unauthorized_client',
+  'pkce_not_supported',
+  'invalid_request_parameters',
+  'authorization_pending',
+  'slow_down',
+  'daily_quota_exceeded',
+];
+
+function nextStep(code: AuthKitErrorCode): [AuthKitErrorCode, string] {
+  return [code, 'WorkOS requires one more step for this sign-in'];
+}
+
+/** What an error answer of `POST /user_management/authenticate`, or of the SSO API, is about. */
+export function classifyErrorAnswer(answer: UpstreamError): ErrorAnswer {
+  const { status, body } = answer;
+  if (status === undefined || !isRefusal(status)) {
+    // The quota of an environment is used up until an operator does something about it.
+    return { kind: status === 429 && MISCONFIGURED.includes(wordOf(body)) ? 'misconfigured' : 'unavailable' };
+  }
+  const word = wordOf(body);
+  const known = typeof word === 'string' && Object.hasOwn(ABOUT_USER, word) ? ABOUT_USER[word] : undefined;
+  if (known) return refused(known[0], known[1], body);
+  if (!MISCONFIGURED.includes(word) && isAboutOrganization(answer))
+    return refused(
+      'organization_unavailable',
+      'the organization does not exist or is not open to the user',
+      body,
+    );
+  return { kind: 'misconfigured' };
+}
+
+/** Whether WorkOS refused a call for a reason that no user can change. */
+export function isMisconfigured(answer: UpstreamError): boolean {
+  return MISCONFIGURED.includes(wordOf(answer.body));
+}
+
+/** A 4xx that is an answer to the request. Nothing in the body of another status is used. */
+function isRefusal(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 408 && status !== 429;
+}
+
+function wordOf({ code, error }: Readonly<Record<string, unknown>>): unknown {
+  return typeof code === 'string' ? code : error;
+}
+
+/** `invalid_organization_id`, `organization_not_authorized`, and a 404 about an organization, in all their forms. */
+function isAboutOrganization({ status, body }: UpstreamError): boolean {
+  const { code, error, message, error_description: description, entity_id: entity } = body;
+  if (status === 401) return false;
+  if (typeof entity === 'string' && entity.startsWith('org_')) return true;
+  const names = status === 404 ? [code, error, message, description] : [code, error];
+  return names.some((text) => typeof text === 'string' && /organization/i.test(text));
+}
+
+function refused(
+  code: AuthKitErrorCode,
+  message: string,
+  body: Readonly<Record<string, unknown>>,
+): Extract<ErrorAnswer, { kind: 'refused' }> {
+  const description = body['error_description'];
+  return {
+    kind: 'refused',
+    error: new AuthKitError(code, message, {
+      details: body,
+      ...(typeof description === 'string' ? { description } : {}),
+    }),
+  };
+}

@@ -1,0 +1,220 @@
+import { publish } from '../events.js';
+
+/** Calls to WorkOS that may be in flight at the same time, for one instance. */
+const MAX_IN_FLIGHT = 50;
+
+/** Of these, calls other than those of a sign-in use so many at most, so that a sign-in always finds room. */
+const MAX_BACKGROUND = 40;
+
+/** The circuit opens after this many failures in a row. */
+const FAILURE_THRESHOLD = 10;
+
+/** The first pause and the longest one, in milliseconds. Each failed probe doubles the pause. */
+const FIRST_PAUSE = 500;
+
+const LONGEST_PAUSE = 5000;
+
+/** `Retry-After` is obeyed up to this long, in milliseconds. */
+const LONGEST_RETRY_AFTER = 60_000;
+
+/** What one call says about the state of WorkOS. */
+export type CallReport =
+  /** WorkOS answered, even if it refused. */
+  | { readonly kind: 'ok' }
+  /** There was no answer, or one of a server in trouble. */
+  | { readonly kind: 'failed' }
+  /** WorkOS asked for a pause: 429, or a `Retry-After` in seconds. */
+  | { readonly kind: 'limited'; readonly retryAfter: number | undefined };
+
+/** Calls of a sign-in are made before all others. */
+export type CallPriority = 'sign-in' | 'background';
+
+/** The call was not made, because the circuit is open. */
+export class CircuitOpenError extends Error {
+  override readonly name = 'CircuitOpenError';
+
+  /** @param retryAfter Seconds until the pause that WorkOS asked for is over. */
+  constructor(readonly retryAfter: number | undefined) {
+    super('WorkOS is unavailable, and the next attempt is not due yet');
+  }
+}
+
+export interface Limiter {
+  /**
+   * Makes a call as soon as a slot is free.
+   *
+   * @param signal Ends the wait for a slot.
+   * @throws {CircuitOpenError} at once, if the circuit is open.
+   * @throws The reason of the signal, if no slot was free in time.
+   */
+  run: <T extends { readonly report: CallReport }>(
+    call: () => Promise<T>,
+    priority: CallPriority,
+    signal: AbortSignal,
+  ) => Promise<T>;
+}
+
+export interface LimiterOptions {
+  clientId: string;
+  /** Milliseconds since the epoch. */
+  now: () => number;
+  /** A number from 0 up to 1, for the jitter of the pauses. */
+  random?: () => number;
+}
+
+/** Creates the limiter of an instance. Every call to WorkOS passes through it, so that WorkOS in trouble is left alone. */
+export function createLimiter(options: LimiterOptions): Limiter {
+  const slots = createSlots();
+  const circuit = createCircuitBreaker(options, (toError) => {
+    slots.rejectWaiting(toError);
+  });
+  return {
+    async run(call, priority, signal) {
+      const isProbe = circuit.admit();
+      if (!isProbe) await slots.acquire(priority, signal);
+      let report: CallReport = { kind: 'failed' };
+      try {
+        const result = await call();
+        ({ report } = result);
+        return result;
+      } finally {
+        // First, so that the slot of a failed call is not given to a call that may not be made any more.
+        circuit.record(report, isProbe);
+        if (!isProbe) slots.release(priority);
+      }
+    },
+  };
+}
+
+type State = 'closed' | 'open' | 'half-open';
+
+/**
+ * A circuit breaker. It opens after {@link FAILURE_THRESHOLD} failures in a row, or when WorkOS asks for a pause. After
+ * the pause, one call is admitted as a probe: it closes the circuit, or opens it again for twice as long.
+ */
+function createCircuitBreaker(
+  { clientId, now, random = Math.random }: LimiterOptions,
+  onOpen: (toError: () => Error) => void,
+) {
+  let state: State = 'closed';
+  let failures = 0;
+  let pause = FIRST_PAUSE;
+  let isRateLimited = false;
+  let openedAt = 0;
+  let openUntil = 0;
+
+  /** A clock that was set back ends the pause, since nothing says how long it would be otherwise. */
+  const timeLeft = () => (now() < openedAt ? 0 : Math.max(0, openUntil - now()));
+  const toError = () => new CircuitOpenError(isRateLimited ? timeLeft() / 1000 : undefined);
+  const enter = (next: State, reason: 'failures' | 'rate_limit' | 'probe' | 'recovered') => {
+    if (state === next) return;
+    state = next;
+    publish('breaker', { clientId, state, reason, pause: next === 'open' ? timeLeft() : 0 });
+  };
+  const open = (milliseconds: number) => {
+    openedAt = now();
+    openUntil = openedAt + milliseconds;
+    enter('open', isRateLimited ? 'rate_limit' : 'failures');
+    onOpen(toError);
+  };
+  /** Half of a pause is random, so that the processes of an app do not send their probes at the same moment. */
+  const nextPause = (wasProbe: boolean) => {
+    pause = wasProbe ? Math.min(pause * 2, LONGEST_PAUSE) : FIRST_PAUSE;
+    return pause / 2 + (random() * pause) / 2;
+  };
+  const recordSuccess = (wasProbe: boolean) => {
+    failures = 0;
+    // A call that began before WorkOS asked for the pause does not end it.
+    if (state !== 'closed' && isRateLimited && !wasProbe) return;
+    enter('closed', 'recovered');
+  };
+  return {
+    /**
+     * @returns Whether the call is a probe.
+     * @throws {CircuitOpenError} if it may not be made.
+     */
+    admit(): boolean {
+      if (state === 'closed') return false;
+      if (state === 'half-open' || timeLeft() > 0) throw toError();
+      enter('half-open', 'probe');
+      return true;
+    },
+    record(report: CallReport, wasProbe: boolean): void {
+      if (report.kind === 'ok') {
+        recordSuccess(wasProbe);
+      } else if (report.kind === 'limited') {
+        isRateLimited = true;
+        const wanted = report.retryAfter === undefined ? nextPause(wasProbe) : report.retryAfter * 1000;
+        const current = state === 'open' ? timeLeft() : 0;
+        open(Math.max(current, Math.min(wanted, LONGEST_RETRY_AFTER)));
+      } else {
+        failures += 1;
+        const isTripped = state === 'closed' && failures >= FAILURE_THRESHOLD;
+        if (!wasProbe && !isTripped) return;
+        isRateLimited = false;
+        open(nextPause(wasProbe));
+      }
+    },
+  };
+}
+
+interface Waiting {
+  readonly start: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Counts the calls in flight, and queues the others. */
+function createSlots() {
+  const queues: Record<CallPriority, Set<Waiting>> = { 'sign-in': new Set(), background: new Set() };
+  const inFlight: Record<CallPriority, number> = { 'sign-in': 0, background: 0 };
+  const isFree = (priority: CallPriority) =>
+    inFlight['sign-in'] + inFlight.background < MAX_IN_FLIGHT &&
+    (priority === 'sign-in' || inFlight.background < MAX_BACKGROUND);
+  const startNext = () => {
+    for (const priority of ['sign-in', 'background'] as const) {
+      for (const waiting of queues[priority]) {
+        if (!isFree(priority)) break;
+        inFlight[priority] += 1;
+        waiting.start();
+      }
+    }
+  };
+  return {
+    async acquire(priority: CallPriority, signal: AbortSignal): Promise<void> {
+      if (!isFree(priority)) return joinQueue(queues[priority], signal);
+      inFlight[priority] += 1;
+    },
+    release(priority: CallPriority): void {
+      inFlight[priority] -= 1;
+      startNext();
+    },
+    rejectWaiting(toError: () => Error): void {
+      for (const queue of Object.values(queues)) for (const { reject } of queue) reject(toError());
+    },
+  };
+}
+
+function joinQueue(queue: Set<Waiting>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = () => {
+      queue.delete(waiting);
+      signal.removeEventListener('abort', abort);
+    };
+    const waiting: Waiting = {
+      start: () => {
+        leave();
+        resolve();
+      },
+      reject: (error) => {
+        leave();
+        reject(error);
+      },
+    };
+    const abort = () => {
+      waiting.reject(signal.reason as Error);
+    };
+    queue.add(waiting);
+    signal.addEventListener('abort', abort);
+    if (signal.aborted) abort();
+  });
+}

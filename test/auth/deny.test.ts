@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { requireAuth } from 'authkit-express';
+import { FETCH, send } from '../support/browser.js';
+import { json, whoami, createTestApp } from '../support/app.js';
+
+test('a 403 names the condition that is not met', async () => {
+  const { origin, cookie, workos } = await createTestApp('express5', {
+    routes: (app) => {
+      const guards = {
+        '/rule': requireAuth({ permission: 'never' }),
+        '/check': requireAuth(() => Promise.resolve(false)),
+        '/own': requireAuth({ sameOrigin: true }),
+        '/people': requireAuth({ accepts: ['bearer', 'apiKey'], maxAge: 60 }),
+      };
+      for (const [path, guard] of Object.entries(guards)) app.route(path, guard, whoami);
+    },
+  });
+  const session = { ...FETCH, cookie: await cookie() };
+  const key = { ...FETCH, authorization: `Bearer ${workos.createApiKey()}` };
+  const foreign = { ...session, 'sec-fetch-site': 'cross-site' };
+  for (const [path, headers, message] of [
+    ['/rule', session, 'the rule of this route is not met'],
+    ['/check', session, 'the rule of this route is not met'],
+    ['/own', foreign, 'this has to come from this application'],
+    ['/people', key, 'this is for people'],
+  ] as const) {
+    const reply = await send(origin + path, { method: 'POST', headers });
+    expect(JSON.parse(reply.body)).toEqual({ status: 403, error: 'forbidden', message });
+  }
+});
+
+test('a guard waits for a refresh that a public page no longer waits for', async () => {
+  const { origin, cookie, workos } = await createTestApp('express5');
+  const headers = { ...FETCH, cookie: await cookie({ expiresIn: -1 }) };
+  workos.fail({ on: 'refresh', delay: 1300, times: 1 });
+  const [open, guarded] = await Promise.all(
+    ['/open', '/account'].map((path) => send(origin + path, { headers })),
+  );
+  expect(JSON.parse(open!.body)).toMatchObject({ email: null, reason: 'unavailable' });
+  expect(guarded!.status).toBe(200);
+  expect(workos.callsTo('refresh')).toHaveLength(1);
+});
+
+test('a request with a cached session passes a guard synchronously', async () => {
+  const order: string[] = [];
+  const guard = requireAuth({ permission: 'a', check: () => true });
+  const { origin, cookie } = await createTestApp('express5', {
+    routes: (app) => {
+      app.route('/order', (req, res) => {
+        guard(req, res, () => order.push('passed'));
+        order.push('after');
+        json(res, {});
+      });
+    },
+  });
+  const headers = { ...FETCH, cookie: await cookie({ permissions: ['a'] }) };
+  for (let visit = 0; visit < 2; visit += 1) {
+    order.length = 0;
+    await send(`${origin}/order`, { headers });
+  }
+  expect(order).toEqual(['passed', 'after']);
+});

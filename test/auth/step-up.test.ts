@@ -1,0 +1,41 @@
+import { describe, expect, test } from 'vitest';
+import { ADA, createTestApp } from '../support/app.js';
+import { FRAMEWORKS } from '../support/frameworks.js';
+
+describe.each(FRAMEWORKS)('step-up authentication on %s', (framework) => {
+  test('maxAge sends a page load through sign-in and back, and tells a script why, without a redirect loop', async () => {
+    const { origin, browser, signIn, workos, served } = await createTestApp(framework, {
+      rule: { maxAge: 300 },
+    });
+    const away = await browser.follow(`${origin}/open`);
+    expect(away.status).toBe(200);
+    const login = await browser.go(`${origin}/login?returnTo=/open`);
+    await browser.follow(await workos.authorize(login.location!, { user: ADA }));
+    workos.clock.advance(301_000);
+    const stale = await browser.go(`${origin}/account?x=1`);
+    expect(stale.location).toBe(`${origin}/login?returnTo=${encodeURIComponent('/account?x=1')}&maxAge=300`);
+    const api = await browser.fetch(`${origin}/account`);
+    expect(api.status).toBe(401);
+    expect(api.headers['www-authenticate']).toBe(
+      'Bearer error="insufficient_user_authentication", max_age="300"',
+    );
+    expect(JSON.parse(api.body)).toMatchObject({ error: 'step_up_required', loginUrl: '/login' });
+    expect(served()).toBe(0);
+    const back = await signIn(ADA, '/account?x=1');
+    expect(back.url).toBe(`${origin}/account?x=1`);
+    expect(back.status).toBe(200);
+    workos.clock.advance(301_000);
+    expect((await browser.go(`${origin}/account`)).location).toContain('maxAge=300');
+  });
+
+  test('a provider that does not ask the user to authenticate again leads to 403, not to a redirect loop', async () => {
+    const { origin, browser, workos, served } = await createTestApp(framework, { rule: { maxAge: 0 } });
+    const login = await browser.go(`${origin}/login?returnTo=/open&maxAge=0`);
+    await browser.follow(await workos.authorize(login.location!, { user: ADA }));
+    workos.clock.advance(2000);
+    expect((await browser.go(`${origin}/account`)).status).toBe(403);
+    workos.clock.advance(10_000);
+    expect((await browser.go(`${origin}/account`)).location).toContain('maxAge=0');
+    expect(served()).toBe(0);
+  });
+});

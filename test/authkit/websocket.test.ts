@@ -1,0 +1,35 @@
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { corpus, type Row } from '../support/corpora.js';
+import { send } from '../support/browser.js';
+import { createTestApp } from '../support/app.js';
+
+const LATER = 600_000;
+
+test('T39 W01 a WebSocket is authenticated by a valid session from this origin only, and never refreshes it', async () => {
+  const { auth, cookie, origin, workos } = await createTestApp('express5');
+  const server = createServer();
+  server.on('upgrade', (req: IncomingMessage, socket) => {
+    void auth.authenticate(req).then((who) => {
+      socket.end(
+        `HTTP/1.1 ${who.type === null ? '401 Unauthorized' : '200 OK'}\r\nConnection: close\r\n\r\n`,
+      );
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const connect = async (session: string, from = origin) => {
+    const headers = { connection: 'upgrade', upgrade: 'websocket', origin: from, cookie: session };
+    return (await send(address, { headers })).status;
+  };
+  const session = await cookie();
+  expect(await connect(session)).toBe(200);
+  for (const from of ['https://evil.example', 'null']) expect(await connect(session, from)).toBe(401);
+  for (const row of corpus<Row & { value: string }>('seal-bitflips').slice(0, 20))
+    expect(await connect(`wos-session=${row.value}`)).toBe(401);
+  workos.clock.advance(LATER);
+  expect(await connect(session)).toBe(401);
+  expect(workos.callsTo('refresh')).toEqual([]);
+});

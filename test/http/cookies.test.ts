@@ -1,0 +1,197 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { expect, test } from 'vitest';
+import { createCookies } from '../../src/http/cookies.js';
+import { fingerprint } from '../../src/http/cookies.js';
+
+const config = {
+  name: 'wos-session',
+  domain: undefined,
+  sameSite: 'lax',
+  maxAge: 60,
+  secure: false,
+} as const;
+const cookies = createCookies(config);
+const PREFIX = 'wos-auth-verifier-';
+
+function request(cookie?: string): IncomingMessage {
+  const req = new IncomingMessage(new Socket());
+  if (cookie !== undefined) req.headers.cookie = cookie;
+  return req;
+}
+
+/** The Set-Cookie headers of an operation on a request with this Cookie header. */
+function sent(
+  cookie: string | undefined,
+  act: (req: IncomingMessage, res: ServerResponse) => void,
+): string[] {
+  const req = request(cookie);
+  const res = new ServerResponse(req);
+  act(req, res);
+  res.writeHead(200);
+  return [res.getHeader('set-cookie') ?? []].flat().map(String);
+}
+
+test.each<[string | undefined, string[]]>([
+  [undefined, []],
+  ['', []],
+  ['other=x', []],
+  ['wos-session=a', ['a']],
+  ['  wos-session = a ; b=c', ['a']],
+  ['wos-session=a=b', ['a=b']],
+  ['=x; wos-session=a', ['a']],
+  ['wos-session', []],
+  [' wos-session=a', ['a']],
+  ['wos-session= a', ['a']],
+  ['wos-session= a ; other=b', ['a']],
+  ['wos-session=a; other=b', ['a']],
+  ['other=b; wos-session=a', ['a']],
+  ['xwos-session=a', []],
+  // As long as the name of our cookie, but another name.
+  ['other-name=a', []],
+  ['wos-sessionX', []],
+  ['wos-sessionx=a', []],
+  ['wos-session=a; wos-session=b; wos-session=c; wos-session=d', ['a', 'b', 'c']],
+  ['wos-session=a; wos-session.0=b', ['a', 'b']],
+  ['wos-session=a; wos-session.0=b; wos-session.1=c', ['a', 'bc', 'b']],
+  ['wos-session.0=a', ['a']],
+  ['wos-session.0=a; wos-session.1=b', ['ab', 'a']],
+  ['wos-session.2=c; wos-session.1=b; wos-session.0=a', ['abc', 'ab', 'a']],
+  ['wos-session.0=a; wos-session.2=c', ['a']],
+  ['wos-session.1=b', []],
+  ['wos-session.0=a; wos-session.0=b', ['a', 'b']],
+  ['wos-session.0=x; wos-session.0=a; wos-session.1=b', ['xb', 'x', 'ab', 'a']],
+  ['wos-session.0=a; wos-session.1=b; wos-session.2=c; wos-session.3=d', ['abc', 'ab', 'a']],
+  ['wos-session.00=a', []],
+  ['wos-session.0x=a', []],
+  ['wos-sessionX0=a', []],
+])('the session in %s', (header, values) => {
+  expect(cookies.sessionValues(request(header))).toEqual(values);
+});
+
+test('setting a session in one cookie or in chunks removes the cookies of the other form', () => {
+  const set = (cookie: string | undefined, sealed: string) =>
+    sent(cookie, (req, res) => {
+      cookies.setSession(req, res, sealed, () => true);
+    });
+  const whole = ['wos-session=abc; Max-Age=60; Path=/; HttpOnly; SameSite=Lax'];
+  expect(set(undefined, 'abc')).toEqual(whole);
+  expect(set('wos-session=x', 'abc')).toEqual(whole);
+  const stale = set(
+    'wos-session.0=a; wos-session.10=b; wos-session.x=c; wos-session.x0=c; wos-session.100=c; wos-sessionX0=c; other=d',
+    'abc',
+  );
+  expect(stale.filter((line) => line.includes('Max-Age=0')).map((line) => line.split('=', 1)[0])).toEqual([
+    'wos-session.0',
+    'wos-session.10',
+  ]);
+  const names = (lines: string[]) => lines.map((line) => line.split('=', 1)[0]);
+  expect(names(set('wos-session=a', 'x'.repeat(5000)))).toEqual([
+    'wos-session',
+    'wos-session.0',
+    'wos-session.1',
+  ]);
+  const room = 4096 - 'wos-session.0=; Max-Age=60; Path=/; HttpOnly; SameSite=Lax'.length;
+  expect(names(set(undefined, 'x'.repeat(room)))).toEqual(['wos-session']);
+  expect(names(set(undefined, 'x'.repeat(room + 1)))).toEqual(['wos-session.0', 'wos-session.1']);
+  expect(names(set(undefined, 'x'.repeat(room * 3)))).toHaveLength(3);
+  expect(() => set(undefined, 'x'.repeat(room * 3 + 1))).toThrow(
+    `the session has ${room * 3 + 1} bytes and fits no cookie`,
+  );
+});
+
+test('a session that has ended by the time headers are written is not set', () => {
+  const lines = sent(undefined, (req, res) => {
+    cookies.setSession(req, res, 'abc', () => false);
+  });
+  expect(lines).toEqual([]);
+});
+
+test('clearing removes the session cookie and its chunks, and nothing else', () => {
+  const lines = sent('wos-session.0=a; wos-session.1=b; other=c; wos-session-x=d', (req, res) => {
+    cookies.clearSession(req, res);
+  });
+  expect(lines.map((line) => line.split('=', 1)[0])).toEqual([
+    'wos-session',
+    'wos-session.0',
+    'wos-session.1',
+  ]);
+  for (const line of lines) expect(line).toMatch(/=; Max-Age=0; Path=\/; HttpOnly; SameSite=Lax$/);
+});
+
+test.each([
+  [{ sameSite: 'strict' }, 'SameSite=Strict', 'SameSite=Lax'],
+  [{ sameSite: 'none', secure: true }, 'Secure; SameSite=None', 'Secure; SameSite=None'],
+  [
+    { domain: 'example.com' },
+    'Max-Age=60; Domain=example.com; Path=/',
+    'Max-Age=600; Domain=example.com; Path=/',
+  ],
+] as const)('with %j the session cookie has %s and a transaction cookie %s', (change, session, flow) => {
+  const own = createCookies({ ...config, ...change });
+  const [line] = sent(undefined, (req, res) => {
+    own.setSession(req, res, 'abc', () => true);
+  });
+  expect(line).toContain(session);
+  const [other] = sent(undefined, (req, res) => {
+    own.setTransaction(req, res, 'abc');
+  });
+  expect(other).toContain(flow);
+});
+
+test('a transaction has a cookie named after its state, of which at most three values are tried', () => {
+  const name = PREFIX + fingerprint('state');
+  expect(
+    sent(undefined, (req, res) => {
+      cookies.setTransaction(req, res, 'state');
+    }),
+  ).toEqual([`${name}=state; Max-Age=600; Path=/; HttpOnly; SameSite=Lax`]);
+  const header = `${name}=a; ${PREFIX}00000000=x; ${name}=b; ${name}=c; ${name}=d`;
+  expect(cookies.transactionValues(request(header), 'state')).toEqual(['a', 'b', 'c']);
+  expect(
+    sent(undefined, (_req, res) => {
+      cookies.clearTransaction(res, 'state');
+    }),
+  ).toEqual([`${name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax`]);
+});
+
+test('the oldest transaction cookies are removed beyond five, and beyond 6144 bytes', () => {
+  const flows = (count: number, bytes: number) =>
+    Array.from({ length: count }, (_, index) => `${PREFIX}0000000${index}=${'x'.repeat(bytes)}`).join('; ');
+  const dropped = (pending: string, bytes: number) =>
+    sent(`a=b; ${pending}`, (req, res) => {
+      cookies.setTransaction(req, res, 'y'.repeat(bytes));
+    })
+      .filter((line) => line.includes('Max-Age=0'))
+      .map((line) => line.split('=', 1)[0]!.slice(-1));
+  expect(dropped(flows(4, 10), 10)).toEqual([]);
+  expect(dropped(flows(5, 10), 10)).toEqual(['0']);
+  expect(dropped(flows(8, 10), 10)).toEqual(['0', '1', '2', '3']);
+  const size = PREFIX.length + 8 + 2000;
+  expect(dropped(flows(2, 2000), 6144 - 2 * size)).toEqual([]);
+  expect(dropped(flows(2, 2000), 6145 - 2 * size)).toEqual(['0']);
+  expect(dropped(flows(2, 3000), 3800)).toEqual(['0', '1']);
+  expect(dropped(flows(2, 10), 7000)).toEqual(['0', '1']);
+});
+
+test('all transaction cookies can be cleared at once, and no other cookie is', () => {
+  const lines = sent(`${PREFIX}a=1; x${PREFIX}b=2; other=3; ${PREFIX}c=4`, (req, res) => {
+    cookies.clearTransactions(req, res);
+  });
+  expect(lines.map((line) => line.split('=', 1)[0])).toEqual([`${PREFIX}a`, `${PREFIX}c`]);
+});
+
+test("the sign-in marker lives ten seconds, with the session's attributes, and is cleared with the session", () => {
+  const strict = createCookies({ ...config, sameSite: 'strict', domain: 'example.com' });
+  const set = sent(undefined, (_req, res) => {
+    strict.setSignInMarker(res, 'abc');
+  });
+  const attributes = 'Domain=example.com; Path=/; HttpOnly; SameSite=Strict';
+  expect(set).toEqual([`wos-signed-in=abc; Max-Age=10; ${attributes}`]);
+  const values = 'wos-signed-in=a; wos-signed-in=b; other=x; wos-signed-in=c; wos-signed-in=d';
+  expect(strict.signInMarkerValues(request(values))).toEqual(['a', 'b', 'c']);
+  for (const clear of [strict.clearSignInMarker, strict.clearSession]) {
+    expect(sent('wos-signed-in=a', clear)).toContain(`wos-signed-in=; Max-Age=0; ${attributes}`);
+    expect(sent('other=a', clear).join()).not.toContain('wos-signed-in');
+  }
+});

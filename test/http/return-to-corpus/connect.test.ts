@@ -1,0 +1,3 @@
+import { describeRedirects } from './corpus.js';
+
+describeRedirects('connect');

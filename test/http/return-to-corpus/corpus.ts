@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FRAMEWORKS, type Framework } from '../../support/frameworks.js';
+import { corpus, type Row } from '../../support/corpora.js';
+import { createCorpusApp, staysOn, type CorpusApp } from '../../support/corpus-app.js';
+import { tryAll } from '../../support/tally.js';
+import { furtherRedirects } from '../../support/further-redirects.js';
+import { goodAddresses, hostileAddresses } from '../../support/generated/redirects.js';
+
+interface RedirectRow extends Row {
+  input: string;
+}
+
+/** Longer than Node's limit for headers, which Node rejects by itself. */
+const MAX_SENT = 4000;
+
+/** Tests every row of the corpus on one framework. There is a file for each of them, since a file runs on one core. */
+export function describeRedirects(framework: Framework): void {
+  describe.runIf(FRAMEWORKS.includes(framework))(`open redirects on ${framework}`, () => {
+    defineTests(framework);
+  });
+}
+
+function defineTests(framework: Framework): void {
+  let at: CorpusApp;
+  beforeAll(async () => {
+    at = await createCorpusApp(framework);
+  });
+  afterAll(() => at.close());
+
+  /** How many request targets were answered with the redirect of the guard: Node refuses most rows as a target. */
+  let redirected = 0;
+
+  /** A link, a state that was sealed with it, and the target of a request that a guard remembers. */
+  const ways: Record<string, (input: string) => Promise<number>> = {
+    async query(input) {
+      await arrives(await at.begin(input));
+      return 1;
+    },
+    async state(input) {
+      await arrives(await at.sealed({ returnTo: input }));
+      return 1;
+    },
+    async target(input) {
+      const remembered = await at.raw(input, ['Accept: text/html']);
+      // Without a location, Node's parser has refused the request, and the application has not seen it.
+      const [location, ...others] = [...remembered.matchAll(/^location: (.*)\r$/gim)].map(
+        (match) => match[1]!,
+      );
+      expect(others).toEqual([]);
+      expect(remembered.slice(0, 400)).not.toMatch(/^HTTP\/1\.1 5/);
+      expect(at.served()).toBe(0);
+      if (location === undefined) return 1;
+      redirected += 1;
+      const login = new URL(location, at.origin);
+      expect(login.origin + login.pathname).toBe(`${at.origin}/auth/login`);
+      await arrives(await at.begin(login.searchParams.get('returnTo') ?? '/'));
+      return 1;
+    },
+  };
+
+  async function oneWay(way: string, { input }: RedirectRow): Promise<number> {
+    if (input.length <= MAX_SENT) return ways[way]!(input);
+    const query = new URLSearchParams({ returnTo: input }).toString();
+    expect((await at.ask(`/auth/login?${query}`)).status).toBe(431);
+    return 1;
+  }
+
+  async function threeWays(row: RedirectRow): Promise<number> {
+    let tried = 0;
+    for (const way of Object.keys(ways)) tried += await oneWay(way, row);
+    return tried;
+  }
+
+  async function arrives(begun: Parameters<CorpusApp['finish']>[0]): Promise<void> {
+    const reply = await at.finish(begun);
+    expect(reply.status).toBe(302);
+    staysOn(at.origin, reply.headers.location!);
+  }
+
+  test.for(Object.keys(ways))(
+    'no row of the corpus leaves the origin, given as the %s',
+    async (way, context) => {
+      const rows = corpus<RedirectRow>('open-redirect');
+      const name = { corpus: 'open-redirect, 3 ways', on: framework };
+      await tryAll(context, name, rows, (row) => oneWay(way, row));
+      if (way === 'target') expect(redirected).toBeGreaterThan(100);
+    },
+  );
+
+  test('no further row of the same kinds leaves the origin, given in three ways', async (context) => {
+    // A sample over HTTP; function.test.ts tests all of them.
+    const rows = furtherRedirects().filter((_, index) => index % 240 === FRAMEWORKS.indexOf(framework));
+    await tryAll(context, { corpus: 'open-redirect, further', on: framework }, rows, threeWays);
+  });
+
+  const share = <T>(rows: readonly T[]) =>
+    rows.filter((_, index) => index % 4 === FRAMEWORKS.indexOf(framework));
+
+  test('no generated row of the same kinds leaves the origin, given in three ways', async (context) => {
+    const rows = share(hostileAddresses(160));
+    await tryAll(context, { corpus: 'open-redirect, made', on: framework }, rows, threeWays);
+  });
+
+  test('generated addresses of this site are kept, given in three ways', async (context) => {
+    const rows = share(goodAddresses(160));
+    await tryAll(context, { corpus: 'open-redirect-accept, made', on: framework }, rows, async (row) => {
+      const input = row.input.replace('@@ORIGIN@@', at.origin);
+      const lands = async (begun: Parameters<CorpusApp['finish']>[0]) => {
+        const { location } = await at.finish(begun);
+        expect(location).toBe(new URL(input, `${at.origin}/auth/callback`).href);
+      };
+      await lands(await at.begin(input));
+      await lands(await at.sealed({ returnTo: input }));
+      // A request target has no fragment and no other characters.
+      if (!/^\/[!-~]*$/.test(input) || input.includes('#')) return 2;
+      const [, login = ''] = /^location: (.*)\r$/im.exec(await at.raw(input, ['Accept: text/html'])) ?? [];
+      await lands(await at.begin(new URL(login, at.origin).searchParams.get('returnTo')!));
+      return 3;
+    });
+  });
+
+  test('addresses of this site are kept', async (context) => {
+    const rows = corpus<RedirectRow & { must_resolve_to: string }>('open-redirect-accept');
+    await tryAll(context, { corpus: 'open-redirect-accept', on: framework }, rows, async (row) => {
+      const reply = await at.finish(await at.begin(row.input));
+      expect(reply.location).toBe(row.must_resolve_to.replace('https://app.example.com', at.origin));
+      return 1;
+    });
+  });
+}

@@ -1,0 +1,35 @@
+import debug from 'debug';
+import { format } from 'node:util';
+import { expect, onTestFinished, test } from 'vitest';
+import { log } from '../src/events.js';
+import { NAVIGATION, send } from './support/browser.js';
+import { createTestApp } from './support/app.js';
+
+/** All that the package logs from now on. */
+function logged(): string[] {
+  const lines: string[] = [];
+  const { log } = debug;
+  debug.enable('authkit:*');
+  onTestFinished(() => void (debug.log = log));
+  debug.log = (...args: unknown[]) => void lines.push(format(...args));
+  return lines;
+}
+
+test('T28 control characters are encoded in log lines', async () => {
+  const lines = logged();
+  const { origin } = await createTestApp('express5');
+  const hostile = encodeURIComponent('x\r\nauthkit:session signed in {"user":"admin"}\u001b[31m\u2028');
+  for (const path of [
+    `/callback?error=${hostile}&error_description=${hostile}`,
+    `/login?returnTo=${hostile}`,
+    `/login?provider=${hostile}`,
+  ])
+    await send(origin + path, { headers: { ...NAVIGATION, cookie: 'wos-session=Fe26.2' } });
+  // Nothing of a request is logged today; what would be is one line all the same.
+  log('session', { reason: decodeURIComponent(hostile).replace('{"user":"admin"}', '\u0085\u009b\u2029') });
+  for (const line of lines) {
+    expect(line).toMatch(/^[\u0020-\u007e]*$/);
+    expect(line).not.toMatch(/"user":"admin"|[\r\n]|\u001b\[31m|\u2028/);
+  }
+  expect(lines.length).toBeGreaterThan(0);
+});

@@ -1,0 +1,374 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { request } from 'node:http';
+import express from 'express';
+import { MemoryStore } from 'express-session';
+import * as oauth from 'oauth4webapi';
+import { describe, expect, test } from 'vitest';
+import { expressStore } from 'authkit-express';
+import { FRAMEWORKS, type Framework, type Handler } from '../support/frameworks.js';
+import { FETCH, send, type Reply } from '../support/browser.js';
+import { ADA, createTestApp, type TestAppOptions } from '../support/app.js';
+
+const APP = 'com.example.app://signed-in';
+const SPA = 'https://spa.example.com/callback?from=login';
+
+const newVerifier = () => randomBytes(32).toString('base64url');
+const challengeOf = (verifier: string) => createHash('sha256').update(verifier).digest('base64url');
+
+const clients = { routes: { token: '/token' }, clientRedirectUris: [APP, SPA] };
+
+/** A native application that opens a browser, gets the redirect, and calls the token route itself. */
+async function native(framework: Framework, options: TestAppOptions = {}) {
+  const at = await createTestApp(framework, { ...options, authkit: { ...clients, ...options.authkit } });
+  const { origin, browser, workos } = at;
+  const open = (verifier: string, redirectTo = APP, more = '') =>
+    browser.go(
+      `${origin}/login?codeChallenge=${challengeOf(verifier)}&redirectTo=${encodeURIComponent(redirectTo)}&state=xyz${more}`,
+    );
+  const redirected = async (verifier: string, redirectTo = APP) => {
+    const { location } = await open(verifier, redirectTo);
+    return browser.go(await workos.authorize(location!, { user: ADA }));
+  };
+  const codeFor = async (verifier: string) =>
+    new URL((await redirected(verifier)).headers.location!).searchParams.get('code')!;
+  const token = (fields: Record<string, string>, headers: Record<string, string> = {}) =>
+    send(`${origin}/token`, {
+      method: 'POST',
+      headers: {
+        accept: 'application/json',
+        'content-type': 'application/x-www-form-urlencoded',
+        ...headers,
+      },
+      body: new URLSearchParams(fields).toString(),
+    });
+  const redeem = (code: string, verifier: string, more: Record<string, string> = {}) =>
+    token({ grant_type: 'authorization_code', code, code_verifier: verifier, ...more });
+  return { ...at, open, redirected, codeFor, token, redeem };
+}
+
+interface Tokens {
+  access_token: string;
+  refresh_token: string;
+  token_type: string;
+  expires_in: number;
+  user: { email: string };
+}
+const tokens = (reply: Reply) => JSON.parse(reply.body) as Tokens;
+const errorOf = (reply: Reply) => (JSON.parse(reply.body) as { error: string }).error;
+
+describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
+  test('gets a code instead of a session, and exchanges it for tokens once', async () => {
+    const { redirected, redeem, browser, origin, workos } = await native(framework);
+    const verifier = newVerifier();
+    const away = await redirected(verifier);
+    expect(away.headers.location).toMatch(/^com\.example\.app:\/\/signed-in\?code=Fe26.*&state=xyz$/);
+    expect(away.headers.location!.length).toBeLessThan(2000);
+    expect(await browser.cookieNames(origin)).toEqual([]);
+    expect(workos.callsTo('code')).toEqual([]);
+
+    const code = new URL(away.headers.location!).searchParams.get('code')!;
+    const reply = await redeem(code, verifier, { redirect_uri: APP });
+    expect(reply.status).toBe(200);
+    expect(reply.headers['cache-control']).toBe('private, no-store');
+    expect(reply.setCookies).toEqual([]);
+    expect(tokens(reply)).toMatchObject({ token_type: 'Bearer', user: { email: ADA } });
+    // In seconds, of the five minutes that an access token lives.
+    expect(tokens(reply).expires_in).toBeGreaterThan(200);
+    expect(tokens(reply).expires_in).toBeLessThanOrEqual(300);
+    const again = await redeem(code, verifier);
+    expect({ status: again.status, error: errorOf(again) }).toEqual({ status: 400, error: 'invalid_grant' });
+    expect(workos.callsTo('code')).toHaveLength(1);
+  });
+
+  test('a wrong verifier, an expired code, another redirect URI, and a forged or foreign code are refused', async () => {
+    const at = await native(framework);
+    const { codeFor, redeem, token, workos } = at;
+    const verifier = newVerifier();
+    const refused = async (reply: Reply) => {
+      expect({ status: reply.status, error: errorOf(reply) }).toEqual({
+        status: 400,
+        error: 'invalid_grant',
+      });
+      expect(reply.body).not.toContain('Fe26');
+    };
+    await refused(await redeem(await codeFor(verifier), newVerifier()));
+    await refused(await redeem(await codeFor(verifier), ''));
+    await refused(await redeem(await codeFor(verifier), verifier, { redirect_uri: SPA }));
+    const old = await codeFor(verifier);
+    workos.clock.advance(60_000);
+    await refused(await redeem(old, verifier));
+    await refused(await redeem('forged', verifier));
+    await refused(await redeem((await at.cookie()).replace('wos-session=', ''), verifier));
+    const spent = await codeFor(verifier);
+    await refused(await redeem(spent, newVerifier()));
+    await refused(await redeem(spent, verifier));
+    await refused(await token({ grant_type: 'refresh_token', refresh_token: await codeFor(verifier) }));
+    expect(workos.callsTo('code')).toEqual([]);
+  });
+
+  test('a redirectTo that is not exactly a listed one gets no code, and neither does an invalid challenge', async () => {
+    const { open, browser, origin } = await native(framework);
+    const foreign = [
+      'com.example.app://signed-in/',
+      'com.example.app://evil',
+      'com.example.other://signed-in',
+      `${origin}/open`,
+      '/open',
+      '//evil',
+      `${APP}?x=1`,
+    ];
+    for (const redirectTo of [...foreign, 'https://spa.example.com/callback']) {
+      const reply = await open(newVerifier(), redirectTo);
+      expect({ redirectTo, status: reply.status }).toEqual({ redirectTo, status: 400 });
+    }
+    for (const query of [
+      `codeChallenge=short&redirectTo=${APP}`,
+      `code_challenge=${'a'.repeat(44)}&redirectTo=${APP}`,
+    ]) {
+      expect((await browser.go(`${origin}/login?${query}`)).status).toBe(400);
+    }
+    expect((await open(newVerifier(), APP, '&code_challenge_method=plain')).status).toBe(400);
+    expect(await browser.cookieNames(origin)).toEqual([]);
+  });
+
+  test('refreshes with a token that does not work as a cookie, until WorkOS ends the session', async () => {
+    const { codeFor, redeem, token, workos, origin } = await native(framework);
+    const verifier = newVerifier();
+    const first = tokens(await redeem(await codeFor(verifier), verifier));
+    const refresh = (value: string) => token({ grant_type: 'refresh_token', refresh_token: value });
+    workos.clock.advance(600_000);
+    const [a, b] = await Promise.all([refresh(first.refresh_token), refresh(first.refresh_token)]);
+    expect([a.status, b.status]).toEqual([200, 200]);
+    expect(tokens(a).access_token).toBe(tokens(b).access_token);
+    expect(tokens(a).access_token).not.toBe(first.access_token);
+    expect(workos.callsTo('refresh')).toHaveLength(1);
+    const asCookie = { ...FETCH, cookie: `wos-session=${first.refresh_token}` };
+    expect((await send(`${origin}/account`, { headers: asCookie })).status).toBe(401);
+    workos.fail({ on: 'refresh', status: 503, times: 1 });
+    const outage = await refresh(tokens(a).refresh_token);
+    expect({ status: outage.status, error: errorOf(outage) }).toEqual({
+      status: 503,
+      error: 'upstream_unavailable',
+    });
+    const { sid } = JSON.parse(Buffer.from(first.access_token.split('.')[1]!, 'base64url').toString()) as {
+      sid: string;
+    };
+    workos.endSession(sid);
+    const ended = await refresh(tokens(a).refresh_token);
+    expect({ status: ended.status, error: errorOf(ended) }).toEqual({ status: 400, error: 'invalid_grant' });
+  });
+
+  test('a denied sign-in is reported to the client, and so is a denial by onSuccess', async () => {
+    const { open, browser, workos, redeem, codeFor } = await native(framework, {
+      authkit: {
+        onSuccess: () => {
+          throw new Error('not you');
+        },
+      },
+    });
+    const { location } = await open(newVerifier());
+    const denied = await browser.go(await workos.authorize(location!, { deny: true }));
+    expect(denied.headers.location).toBe(`${APP}?error=access_denied&state=xyz`);
+    const verifier = newVerifier();
+    const vetoed = await redeem(await codeFor(verifier), verifier);
+    expect({ status: vetoed.status, error: errorOf(vetoed) }).toEqual({
+      status: 403,
+      error: 'sign_in_rejected',
+    });
+  });
+
+  test('any request body gets exactly one response', async () => {
+    const { origin } = await native(framework);
+    const form = 'application/x-www-form-urlencoded';
+    const bodies: [type: string, body: string, error: string][] = [
+      [form, '', 'unsupported_grant_type'],
+      [form, 'grant_type=password', 'unsupported_grant_type'],
+      [form, 'grant_type=authorization_code&grant_type=authorization_code', 'invalid_request'],
+      [form, `grant_type=authorization_code&code=${'x'.repeat(40_000)}`, 'invalid_request'],
+      [form, 'grant_type=refresh_token&refresh_token=%', 'invalid_grant'],
+      ['application/json', '{"grant_type":["authorization_code"]}', 'invalid_request'],
+      ['application/json', '{"__proto__":{"grant_type":"x"}}', 'invalid_request'],
+      ['application/json', '{', 'invalid_request'],
+      ['application/json', 'null', 'invalid_request'],
+      ['text/plain', 'grant_type=authorization_code', 'invalid_request'],
+    ];
+    for (const [type, body, error] of bodies) {
+      const headers = { accept: 'application/json', 'content-type': type };
+      const reply = await send(`${origin}/token`, { method: 'POST', headers, body });
+      expect({ body: body.slice(0, 60), status: reply.status, error: errorOf(reply) }).toEqual({
+        body: body.slice(0, 60),
+        status: 400,
+        error,
+      });
+    }
+  });
+});
+
+test('a request body that never ends is answered at the deadline', async () => {
+  const { origin } = await native('express5', { authkit: { timeout: 200 } });
+  const { status, body } = await new Promise<{ status: number; body: string }>((resolve, reject) => {
+    const req = request(`${origin}/token`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '100' },
+    });
+    req.on('error', reject).on('response', (res) => {
+      res.setEncoding('utf8').once('data', (text: string) => {
+        resolve({ status: res.statusCode ?? 0, body: text });
+        req.destroy();
+      });
+    });
+    req.write('grant_type=');
+  });
+  expect(status).toBe(400);
+  expect(JSON.parse(body)).toMatchObject({ error: 'invalid_request' });
+});
+
+test('oauth4webapi as a public client exchanges a code and refreshes', async () => {
+  const { origin, redirected, workos } = await native('express5');
+  const server: oauth.AuthorizationServer = { issuer: origin, token_endpoint: `${origin}/token` };
+  const client: oauth.Client = { client_id: 'my-app' };
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- marked so as to stand out; this is a loopback address
+  const insecure = { [oauth.allowInsecureRequests]: true };
+  const verifier = oauth.generateRandomCodeVerifier();
+  const away = await redirected(verifier);
+  const params = oauth.validateAuthResponse(server, client, new URL(away.headers.location!), 'xyz');
+  const reply = await oauth.authorizationCodeGrantRequest(
+    server,
+    client,
+    oauth.None(),
+    params,
+    APP,
+    verifier,
+    insecure,
+  );
+  const first = await oauth.processAuthorizationCodeResponse(server, client, reply);
+  expect(first['user']).toMatchObject({ email: ADA });
+  workos.clock.advance(600_000);
+  const next = await oauth.processRefreshTokenResponse(
+    server,
+    client,
+    await oauth.refreshTokenGrantRequest(server, client, oauth.None(), first.refresh_token!, insecure),
+  );
+  expect(next.access_token).not.toBe(first.access_token);
+  const second = await oauth.authorizationCodeGrantRequest(
+    server,
+    client,
+    oauth.None(),
+    params,
+    APP,
+    verifier,
+    insecure,
+  );
+  await expect(oauth.processAuthorizationCodeResponse(server, client, second)).rejects.toMatchObject({
+    error: 'invalid_grant',
+  });
+});
+
+test('CORS allows the listed origin of a single-page client, and no other', async () => {
+  const { codeFor, token } = await native('express5');
+  const from = async (origin: string) =>
+    (await token({ grant_type: 'x' }, { origin })).headers['access-control-allow-origin'];
+  expect(await from('https://spa.example.com')).toBe('https://spa.example.com');
+  const verifier = newVerifier();
+  const granted = await token(
+    { grant_type: 'authorization_code', code: await codeFor(verifier), code_verifier: verifier },
+    { origin: 'https://spa.example.com' },
+  );
+  expect(granted.status).toBe(200);
+  expect(granted.headers['access-control-allow-origin']).toBe('https://spa.example.com');
+  expect(await from('https://evil.example.com')).toBeUndefined();
+  expect(await from('null')).toBeUndefined();
+});
+
+test('the same holds for tokens: only a listed origin may read them', async () => {
+  const { codeFor, token } = await native('express5');
+  for (const [origin, allowed] of [
+    ['https://spa.example.com', 'https://spa.example.com'],
+    ['https://evil.example.com', undefined],
+  ] as const) {
+    const verifier = newVerifier();
+    const fields = {
+      grant_type: 'authorization_code',
+      code: await codeFor(verifier),
+      code_verifier: verifier,
+    };
+    const reply = await token(fields, { origin });
+    expect(reply.status).toBe(200);
+    expect(reply.headers['access-control-allow-origin']).toBe(allowed);
+    expect(reply.headers.vary).toContain('Origin');
+  }
+});
+
+test('the refresh token is sealed with the newest password', async () => {
+  const [fresh, old] = ['a-new-password-of-at-least-32-bytes', 'an-old-password-of-at-least-32-bytes'];
+  const { codeFor, redeem, sibling } = await native('express5', {
+    authkit: { cookiePassword: [fresh, old] },
+  });
+  const verifier = newVerifier();
+  const { refresh_token } = tokens(await redeem(await codeFor(verifier), verifier));
+  const refreshAt = async (password: string) => {
+    const { origin } = await sibling({ cookiePassword: password });
+    const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token }).toString();
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    return (await send(`${origin}/token`, { method: 'POST', headers, body })).status;
+  };
+  expect(await refreshAt(old)).toBe(400);
+  expect(await refreshAt(fresh)).toBe(200);
+});
+
+test.each([['urlencoded'], ['json'], ['raw'], ['text']] as const)(
+  'works after express.%s has read the body',
+  async (parser) => {
+    const { codeFor, origin } = await native('express5', {
+      mount: (app, auth) => {
+        const type = () => true;
+        const parsers = {
+          urlencoded: express.urlencoded(),
+          json: express.json(),
+          raw: express.raw({ type }),
+          text: express.text({ type }),
+        };
+        app.use(parsers[parser] as Handler);
+        app.use(auth);
+      },
+    });
+    const verifier = newVerifier();
+    const fields = {
+      grant_type: 'authorization_code',
+      code: await codeFor(verifier),
+      code_verifier: verifier,
+    };
+    const isJson = parser === 'json';
+    const reply = await send(`${origin}/token`, {
+      method: 'POST',
+      headers: { 'content-type': isJson ? 'application/json' : 'application/x-www-form-urlencoded' },
+      body: isJson ? JSON.stringify(fields) : new URLSearchParams(fields).toString(),
+    });
+    expect(reply.status).toBe(200);
+  },
+);
+
+test('without a token route, a challenge in a link is ignored and one from code is an error', async () => {
+  const { origin, browser, workos } = await createTestApp('express5', {
+    authkit: { clientRedirectUris: [APP] },
+  });
+  const away = await browser.go(`${origin}/login?codeChallenge=${challengeOf('x')}&redirectTo=${APP}`);
+  const back = await browser.go(await workos.authorize(away.location!, { user: ADA }));
+  expect(back.location).toBe(`${origin}/`);
+  expect((await send(`${origin}/token`, { method: 'POST' })).status).toBe(404);
+});
+
+test('a client can refresh if sessions are in a store', async () => {
+  const { codeFor, redeem, token, workos } = await native('express5', {
+    authkit: { store: expressStore(new MemoryStore()), session: 'store' },
+  });
+  const verifier = newVerifier();
+  let next = tokens(await redeem(await codeFor(verifier), verifier));
+  for (let round = 0; round < 3; round += 1) {
+    workos.clock.advance(600_000);
+    const reply = await token({ grant_type: 'refresh_token', refresh_token: next.refresh_token });
+    expect(reply.status).toBe(200);
+    expect(tokens(reply).access_token).not.toBe(next.access_token);
+    next = tokens(reply);
+  }
+});

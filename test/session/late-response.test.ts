@@ -1,0 +1,160 @@
+import { expect, test } from 'vitest';
+import { requireAuth } from 'authkit-express';
+import { type Framework, FRAMEWORKS } from '../support/frameworks.js';
+import { type Browser, type Reply } from '../support/browser.js';
+import { ADA, createTestApp, type TestApp } from '../support/app.js';
+
+const EXPIRED = 301_000;
+
+interface SlowSite extends TestApp {
+  /** Starts a request whose handler runs at once, and whose response is sent when `answer` is called. */
+  slow: () => Promise<{ answer: () => Promise<Reply> }>;
+  me: (browser?: Browser) => Promise<{ email: string; organizationId: string | null; sessionId: string }>;
+}
+
+/** Ada is signed in to `org_a`, and her access token has expired. */
+async function slowSite(framework: Framework = 'express5'): Promise<SlowSite> {
+  let started: (release: () => void) => void;
+  const site = await createTestApp(framework, {
+    workos: {
+      replayWindow: 30,
+      organizations: [
+        { id: 'org_a', name: 'A' },
+        { id: 'org_b', name: 'B' },
+      ],
+      users: [
+        { email: ADA, memberships: [{ organizationId: 'org_a' }, { organizationId: 'org_b' }] },
+        { email: 'grace@example.com', memberships: [{ organizationId: 'org_a' }] },
+      ],
+    },
+    authkit: { routes: { switchOrganization: '/switch' } },
+    routes: (app) => {
+      app.route('/slow', requireAuth(), (_req, res) => {
+        started(() => res.end('slow'));
+      });
+      app.route('/me', requireAuth(), (req, res) => {
+        const { auth, user } = req as unknown as {
+          auth: { organizationId: string | null; sessionId: string };
+          user?: { email: string };
+        };
+        const { organizationId, sessionId } = auth;
+        res.end(JSON.stringify({ email: user?.email, organizationId, sessionId }));
+      });
+    },
+  });
+  await site.browser.jar.setCookie(await site.cookie({ user: ADA, organizationId: 'org_a' }), site.origin);
+  site.workos.clock.advance(EXPIRED);
+  return {
+    ...site,
+    async slow() {
+      const isStarted = new Promise<() => void>((resolve) => (started = resolve));
+      const reply = site.browser.fetch(`${site.origin}/slow`);
+      const release = await isStarted;
+      return {
+        answer: () => {
+          release();
+          return reply;
+        },
+      };
+    },
+    me: async (browser = site.browser) =>
+      JSON.parse((await browser.fetch(`${site.origin}/me`)).body) as Awaited<ReturnType<SlowSite['me']>>,
+  };
+}
+
+const sets = (reply: Reply) => reply.setCookies.filter((line) => /^wos-session=(?!;)/.test(line));
+
+test.each(FRAMEWORKS)('on %s a slow response sets the session that it refreshed', async (framework) => {
+  const site = await slowSite(framework);
+  const { answer } = await site.slow();
+  expect(sets(await answer())).toHaveLength(1);
+  site.workos.clock.advance(60_000);
+  expect(await site.me()).toMatchObject({ email: ADA, organizationId: 'org_a' });
+});
+
+test.each(FRAMEWORKS)(
+  'on %s a slow response does not undo a switch of the organization',
+  async (framework) => {
+    const site = await slowSite(framework);
+    const { answer } = await site.slow();
+    const switched = await site.browser.fetch(`${site.origin}/switch?organizationId=org_b`, {
+      method: 'POST',
+    });
+    expect(switched.status).toBe(200);
+    expect(await site.me()).toMatchObject({ organizationId: 'org_b' });
+    expect((await answer()).setCookies).toEqual([]);
+    expect(await site.me()).toMatchObject({ organizationId: 'org_b' });
+    site.workos.clock.advance(EXPIRED);
+    expect(await site.me()).toMatchObject({ email: ADA, organizationId: 'org_b' });
+  },
+);
+
+test('a slow response does not bring back a user after another one signed in', async () => {
+  const site = await slowSite();
+  const { answer } = await site.slow();
+  await site.signIn('grace@example.com', '/login?prompt=login');
+  expect(await site.me()).toMatchObject({ email: 'grace@example.com' });
+  expect((await answer()).setCookies).toEqual([]);
+  expect(await site.me()).toMatchObject({ email: 'grace@example.com' });
+});
+
+test('a slow response does not bring back a user after a sign-out', async () => {
+  const site = await slowSite();
+  const { answer } = await site.slow();
+  await site.browser.fetch(`${site.origin}/logout`, { method: 'POST' });
+  expect((await answer()).setCookies).toEqual([]);
+  expect((await site.browser.fetch(`${site.origin}/me`)).status).toBe(401);
+});
+
+test('a slow response does not undo a new sign-in in the same WorkOS session', async () => {
+  const site = await slowSite();
+  const { sessionId: sid } = await site.me();
+  site.workos.clock.advance(EXPIRED);
+  const { answer } = await site.slow();
+  site.workos.fail({
+    on: 'code',
+    alter: async (body) => ({ ...body, access_token: await inSession(site, body, sid) }),
+  });
+  await site.signIn(ADA, '/login');
+  const cookie = await site.browser.cookie(site.origin, 'wos-session');
+  expect((await answer()).setCookies).toEqual([]);
+  expect(await site.browser.cookie(site.origin, 'wos-session')).toBe(cookie);
+  expect(await site.me()).toMatchObject({ email: ADA, sessionId: sid });
+});
+
+async function inSession(site: TestApp, body: Record<string, unknown>, sid: string): Promise<string> {
+  const [, payload = ''] = String(body['access_token']).split('.');
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object;
+  return site.workos.signToken({ ...claims, sid });
+}
+
+test('a long poll does not put back a session that was refreshed several times meanwhile', async () => {
+  const site = await slowSite();
+  const { answer } = await site.slow();
+  for (let refresh = 0; refresh < 4; refresh += 1) {
+    expect(await site.me()).toMatchObject({ email: ADA });
+    site.workos.clock.advance(EXPIRED);
+  }
+  expect((await answer()).setCookies).toEqual([]);
+  expect(await site.me()).toMatchObject({ email: ADA });
+});
+
+test('a long poll without other requests sets the session that it refreshed, however long it took', async () => {
+  const site = await slowSite();
+  const { answer } = await site.slow();
+  site.workos.clock.advance(4 * EXPIRED);
+  expect(sets(await answer())).toHaveLength(1);
+  expect(await site.me()).toMatchObject({ email: ADA });
+});
+
+test('a browser that missed the response of a switch gets the newest session with its old cookie', async () => {
+  const site = await slowSite();
+  const old = await site.browser.jar.getCookieString(site.origin);
+  await site.browser.fetch(`${site.origin}/switch?organizationId=org_b`, { method: 'POST' });
+  await site.browser.jar.removeAllCookies();
+  await site.browser.jar.setCookie(old, site.origin);
+  expect(await site.me()).toMatchObject({ email: ADA, organizationId: 'org_b' });
+  site.workos.clock.advance(EXPIRED);
+  expect(await site.me()).toMatchObject({ email: ADA, organizationId: 'org_b' });
+  expect(site.workos.callsTo('refresh').filter(({ status }) => status !== 200)).toEqual([]);
+});

@@ -1,0 +1,120 @@
+import { describe, expect, test } from 'vitest';
+import { FETCH, send, type Reply } from '../support/browser.js';
+import { mapStore } from '../support/map-store.js';
+import { ADA, createTestApp, type TestApp } from '../support/app.js';
+
+const EXPIRED = 301_000;
+const OTHER_PASSWORD = 'another-cookie-password-0123456789-abcdef';
+
+const valueOf = (cookie: string) => cookie.slice(cookie.indexOf('=') + 1);
+
+/** A request with several session cookies of one name, as after a change of `cookie.domain`. */
+function account(origin: string, ...values: readonly string[]): Promise<Reply> {
+  const cookie = values.map((value) => `wos-session=${value}`).join('; ');
+  return send(`${origin}/account`, { headers: { ...FETCH, cookie } });
+}
+
+const sessionIdOf = (value: string, site: TestApp) =>
+  account(site.origin, value).then(({ body }) => (JSON.parse(body) as { sessionId: string }).sessionId);
+
+/** Each makes the value of a session that is not signed in. */
+const SIGNED_OUT: Record<string, (site: TestApp) => Promise<string>> = {
+  'that WorkOS refuses': async (site) => {
+    const value = valueOf(await site.cookie({ user: ADA }));
+    site.workos.endSession(await sessionIdOf(value, site));
+    site.workos.clock.advance(EXPIRED);
+    return value;
+  },
+  'that was signed out here': async (site) => {
+    const cookie = await site.cookie({ user: ADA });
+    await send(`${site.origin}/logout`, { method: 'POST', headers: { ...FETCH, cookie } });
+    return valueOf(cookie);
+  },
+  'that another password sealed': async () => {
+    const other = await createTestApp('express5', { workos: { cookiePassword: OTHER_PASSWORD } });
+    return valueOf(await other.cookie({ user: ADA }));
+  },
+  'of another WorkOS client': async () => {
+    const other = await createTestApp('express5', { workos: { clientId: 'client_other' } });
+    return valueOf(await other.cookie({ user: ADA }));
+  },
+  'that is junk': async () => 'Fe26.2*1*x*x*x**x*x~2',
+};
+
+describe.each(Object.keys(SIGNED_OUT))('a session %s', (name) => {
+  test('does not hide a valid one, whichever comes first, and the valid one is not cleared', async () => {
+    const site = await createTestApp('express5');
+    const bad = await SIGNED_OUT[name]!(site);
+    const good = valueOf(await site.cookie({ user: 'grace@example.com' }));
+    for (const values of [
+      [bad, good],
+      [good, bad],
+    ]) {
+      const reply = await account(site.origin, ...values);
+      expect(reply.status).toBe(200);
+      expect(JSON.parse(reply.body)).toMatchObject({ email: 'grace@example.com' });
+      expect(reply.setCookies).toEqual([]);
+    }
+  });
+
+  test('does not hide one that has to be refreshed', async () => {
+    const site = await createTestApp('express5');
+    const good = valueOf(await site.cookie({ user: 'grace@example.com' }));
+    const bad = await SIGNED_OUT[name]!(site);
+    site.workos.clock.advance(EXPIRED);
+    const reply = await account(site.origin, bad, good);
+    expect(reply.status).toBe(200);
+    expect(reply.setCookies.filter((line) => /^wos-session=Fe26/.test(line))).toHaveLength(1);
+  });
+});
+
+test('the cookie is cleared only if no session is signed in and WorkOS refused one', async () => {
+  const site = await createTestApp('express5');
+  const refused = await SIGNED_OUT['that WorkOS refuses']!(site);
+  const junk = await SIGNED_OUT['that is junk']!(site);
+  for (const values of [
+    [refused, junk],
+    [junk, refused],
+  ]) {
+    const reply = await account(site.origin, ...values);
+    expect(reply.status).toBe(401);
+    expect(reply.setCookies.filter((line) => /^wos-session=;.*Max-Age=0/.test(line))).toHaveLength(1);
+  }
+});
+
+test('a session that cannot be judged now keeps the cookie, although WorkOS refused another one', async () => {
+  const site = await createTestApp('express5');
+  const waiting = valueOf(await site.cookie({ user: ADA }));
+  const refused = await SIGNED_OUT['that WorkOS refuses']!(site);
+  expect((await account(site.origin, refused)).status).toBe(401);
+  site.workos.fail({ on: 'refresh', status: 503 });
+  for (const values of [
+    [refused, waiting],
+    [waiting, refused],
+  ]) {
+    const reply = await account(site.origin, ...values);
+    expect(reply.status).toBe(503);
+    expect(reply.setCookies).toEqual([]);
+  }
+  site.workos.recover();
+  expect((await account(site.origin, refused, waiting)).status).toBe(200);
+});
+
+test('a session that is gone from the store does not hide one that is there', async () => {
+  const map = new Map<string, string>();
+  const site = await createTestApp('express5', { authkit: { store: mapStore(map), session: 'store' } });
+  await site.signIn();
+  const gone = await site.browser.cookie(site.origin, 'wos-session');
+  map.clear();
+  await site.browser.jar.removeAllCookies();
+  await site.signIn('grace@example.com');
+  const good = await site.browser.cookie(site.origin, 'wos-session');
+  for (const values of [
+    [gone!, good!],
+    [good!, gone!],
+  ]) {
+    // Another process, which has neither of them in its cache.
+    const reply = await account((await site.sibling()).origin, ...values);
+    expect(JSON.parse(reply.body)).toMatchObject({ email: 'grace@example.com' });
+  }
+});

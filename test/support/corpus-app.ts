@@ -1,0 +1,159 @@
+import { Agent } from 'node:http';
+import { connect } from 'node:net';
+import { expect } from 'vitest';
+import { authkit, requireAuth } from 'authkit-express';
+import { createTestWorkOS, type TestWorkOS } from 'authkit-express/testing';
+import { fingerprint } from '../../src/http/cookies.js';
+import { newTransaction, sealTransaction } from '../../src/routes/transaction.js';
+import { serve, type Framework } from './frameworks.js';
+import { NAVIGATION, send, type Ask, type Reply } from './browser.js';
+import { ADA, whoami } from './app.js';
+
+export const OLD_PASSWORD = 'an-older-cookie-password-0123456789abcdef';
+
+/** A sign-in that has not reached its callback. */
+export interface Begun {
+  state: string;
+  code: string;
+  /** The Cookie header of the browser. */
+  cookie: string;
+}
+
+/** A running application with the prefix of the corpora: `/auth/login`, `/auth/callback`, `/auth/logout`. */
+export interface CorpusApp {
+  workos: TestWorkOS;
+  origin: string;
+  /** How often a handler behind the guard ran. */
+  served: () => number;
+  ask: (path: string, ask?: Ask) => Promise<Reply>;
+  /** Sends raw bytes, some of which Node's client refuses. */
+  raw: (requestTarget: string, lines: readonly string[]) => Promise<string>;
+  begin: (returnTo?: string) => Promise<Begun>;
+  /** A state sealed by hand, with its cookie and a code. */
+  sealed: (fields: SealedFields) => Promise<Begun>;
+  finish: (begun: Begun) => Promise<Reply>;
+  close: () => Promise<void>;
+}
+
+export interface SealedFields {
+  returnTo?: string;
+  /** Seconds. */
+  age?: number;
+  password?: string;
+  clientId?: string;
+  redirectUri?: string;
+}
+
+export async function createCorpusApp(framework: Framework): Promise<CorpusApp> {
+  const workos = await createTestWorkOS();
+  const agent = new Agent({ keepAlive: true });
+  let count = 0;
+  const site = await serve(framework, (app, own) => {
+    const cookiePassword = [workos.options.cookiePassword, OLD_PASSWORD];
+    app.use(authkit({ ...workos.options, cookiePassword, redirectUri: `${own}/auth/callback` }));
+    app.use(requireAuth());
+    app.route('/protected', (req, res, next) => {
+      count += 1;
+      whoami(req, res, next);
+    });
+  });
+  const { origin } = site;
+  const ask: CorpusApp['ask'] = (path, options = {}) => send(origin + path, { agent, ...options });
+  return {
+    workos,
+    origin,
+    served: () => count,
+    ask,
+    raw: (requestTarget, lines) => raw(origin, requestTarget, lines),
+    ...signIns(workos, origin, ask),
+    async close() {
+      agent.destroy();
+      await site.close();
+      await workos.close();
+    },
+  };
+}
+
+function signIns(workos: TestWorkOS, origin: string, ask: CorpusApp['ask']) {
+  const clientId = workos.options.clientId;
+  const redirectUri = `${origin}/auth/callback`;
+  return {
+    async begin(returnTo = '/'): Promise<Begun> {
+      const query = new URLSearchParams({ returnTo }).toString();
+      const away = await ask(`/auth/login?${query}`, { headers: NAVIGATION });
+      if (!away.location?.startsWith(workos.url))
+        throw new Error(`${returnTo.slice(0, 99)} leads to ${away.status}`);
+      const { searchParams } = new URL(await workos.authorize(away.location, { user: ADA }));
+      const cookie = away.setCookies.map((line) => line.split(';', 1)[0]).join('; ');
+      return { state: searchParams.get('state')!, code: searchParams.get('code')!, cookie };
+    },
+
+    async sealed(fields: SealedFields): Promise<Begun> {
+      const issuedAt = workos.clock.now() - (fields.age ?? 0) * 1000;
+      const transaction = newTransaction({ returnTo: fields.returnTo ?? '/' }, issuedAt);
+      const binding = { clientId, redirectUri, ...fields };
+      const state = await sealTransaction(
+        transaction,
+        binding,
+        fields.password ?? workos.options.cookiePassword,
+      );
+      // Without a challenge, since the transaction was sealed by hand.
+      const query = new URLSearchParams({
+        response_type: 'code',
+        client_id: clientId,
+        redirect_uri: redirectUri,
+        provider: 'authkit',
+      });
+      const address = `${workos.url}/user_management/authorize?${query.toString()}`;
+      const code = new URL(await workos.authorize(address, { user: ADA })).searchParams.get('code')!;
+      return { state, code, cookie: `wos-auth-verifier-${fingerprint(state)}=${state}` };
+    },
+
+    finish: ({ state, code, cookie }: Begun) =>
+      ask(`/auth/callback?code=${code}&state=${encodeURIComponent(state)}`, {
+        headers: { ...NAVIGATION, cookie },
+      }),
+  };
+}
+
+function raw(origin: string, requestTarget: string, lines: readonly string[]): Promise<string> {
+  const { port } = new URL(origin);
+  const head = [`GET ${requestTarget} HTTP/1.1`, 'Host: 127.0.0.1', 'Connection: close', ...lines].join(
+    '\r\n',
+  );
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), '127.0.0.1', () => {
+      socket.write(`${head}\r\n\r\n`);
+    });
+    let text = '';
+    socket.setTimeout(10_000, () => socket.destroy(new Error('no answer')));
+    socket.on('data', (chunk) => (text += chunk.toString('latin1')));
+    // Node closes the connection if the request is not valid HTTP, with or without a response.
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') reject(error);
+    });
+    socket.on('close', () => {
+      resolve(text);
+    });
+  });
+}
+
+export function sessionCookies(reply: Reply): string[] {
+  return reply.setCookies.filter((line) => /^wos-session(\.\d+)?=[^;]/.test(line));
+}
+
+/** Holds for the response to every row, in addition to the leak checks. */
+export function sound(reply: Reply): void {
+  expect(reply.status).toBeLessThan(500);
+  if (reply.status >= 300 && reply.status < 400) expect([302, 303, 304]).toContain(reply.status);
+}
+
+/** Expects that the `Location` after a sign-in stays on this origin. */
+export function staysOn(origin: string, location: string): void {
+  expect(location).toMatch(/^[\u0021-\u007e]+$/);
+  const url = new URL(location, `${origin}/auth/callback`);
+  expect(url.origin).toBe(origin);
+  expect(new URL(decodeURIComponent(url.pathname), origin).origin).toBe(origin);
+  expect(new URL(url.pathname + url.search, origin).origin).toBe(origin);
+  expect(decodeURIComponent(url.pathname)).not.toMatch(/^\/auth\/(login|logout|callback)\/?$/i);
+}

@@ -1,0 +1,25 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** The path of a program on PATH, under the first of its names that is found. */
+export function findProgram(...names: string[]): string | undefined {
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  return names
+    .flatMap((name) => folders.map((folder) => join(folder, name)))
+    .find((path) => existsSync(path));
+}
+
+const POSTGRESQL = '/usr/lib/postgresql';
+
+/** Debian installs the server of PostgreSQL outside PATH, in a folder for each version. */
+export function findPostgres(): string | undefined {
+  const versions = existsSync(POSTGRESQL) ? readdirSync(POSTGRESQL).sort().reverse() : [];
+  const paths = versions.map((version) => join(POSTGRESQL, version, 'bin/postgres'));
+  return findProgram('postgres') ?? paths.find((path) => existsSync(path));
+}
+
+/** The path in a variable of the environment, if there is a file of that name. */
+export function programAt(variable: string): string | undefined {
+  const path = process.env[variable];
+  return path !== undefined && existsSync(path) ? path : undefined;
+}

@@ -1,0 +1,29 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { corpus } from './support/corpora.js';
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const root = (file: string) => fileURLToPath(new URL(`../${file}`, import.meta.url));
+
+test('every scenario of the corpus has a test with its id', () => {
+  const folder = import.meta.dirname;
+  const text = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.test.ts') && !file.includes('node_modules'))
+    .map((file) => readFileSync(join(folder, file), 'utf8'))
+    .join('\n');
+  // Ids at the start of the first argument of `test(…)`, `test.each(…)(…)` or `describe(…)`.
+  const names = text.matchAll(/\(\s*['"`]((?:[A-Z]\d\d )+)/g);
+  const shown = new Set([...names].flatMap((match) => match[1]!.trim().split(' ')));
+  const ids = corpus('reliability-scenarios').map(({ id }) => id);
+  expect(ids.filter((id) => !shown.has(id))).toEqual([]);
+  console.log(`scenarios: all ${ids.length} by their own test`);
+});
+
+test('the table in SECURITY.md lists the tests of every threat', () => {
+  const printed = execFileSync(process.execPath, [root('scripts/security-table.mjs'), '--check'], {
+    encoding: 'utf8',
+  });
+  expect(printed).toMatch(/^(?:[4-9]\d|\d{3}) threats/);
+});
