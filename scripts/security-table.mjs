@@ -7,13 +7,14 @@ const folder = join(root, 'test');
 const BEGIN = '<!-- threats: written by `npm run security:table` -->';
 const END = '<!-- /threats -->';
 
-/** Every test whose name begins with ids, one of which is that of a threat: `T16 E02 no secret is logged`. */
+/** Every test or group of tests whose name begins with ids, one of which is that of a threat: `T16 E02 no secret is logged`. */
 const tests = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts') && !file.includes('node_modules'))
   .sort()
   .flatMap((file) => {
     const text = readFileSync(join(folder, file), 'utf8');
-    const titles = text.matchAll(/^ *test(?:\.\w+)*(?:\([^'"`]*\))?\(\s*(['"`])((?:[A-Z]\d\d )+)(.*?)\1,/gm);
+    // The first argument of `test(…)`, `test.each(…)(…)` or `describe(…)`.
+    const titles = text.matchAll(/\(\s*(['"`])((?:[A-Z]\d\d )+)(.*?)\1,/g);
     return [...titles].flatMap(([, , ids, name]) =>
       (ids.match(/T\d\d/g) ?? []).map((id) => ({ file, id, name })),
     );

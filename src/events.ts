@@ -32,6 +32,11 @@ export interface AuthKitEvents {
     method: string;
     path: string;
   };
+  /**
+   * Code of the application failed: an error that a hook threw, and that is not an `AuthKitError`. It goes to the error
+   * handler of the application as well.
+   */
+  'authkit:error': { clientId: string; source: 'onSuccess'; error: unknown };
   /** One call to WorkOS. `duration` is in milliseconds. `status` is `undefined` if there was no response. */
   'authkit:upstream': {
     method: string;
@@ -71,10 +76,20 @@ interface Who {
   organizationId: string | undefined;
 }
 
+/** An error of the application may hold anything, so only its name goes into the log. */
+export function publishError(facts: AuthKitEvents['authkit:error']): void {
+  const { clientId, source, error } = facts;
+  log('error', { clientId, source, name: error instanceof Error ? error.name : typeof error });
+  if (CHANNELS.error.hasSubscribers) CHANNELS.error.publish(facts);
+}
+
 type Name = keyof AuthKitEvents extends `authkit:${infer Short}` ? Short : never;
 
 /** Publishes a message to the channel of its name, and logs it under `DEBUG=authkit:*`. */
-export function publish<N extends Name>(name: N, facts: AuthKitEvents[`authkit:${N}`]): void {
+export function publish<N extends Exclude<Name, 'error'>>(
+  name: N,
+  facts: AuthKitEvents[`authkit:${N}`],
+): void {
   log(name, facts);
   const { [name]: to } = CHANNELS;
   if (to.hasSubscribers) to.publish(facts);
@@ -88,6 +103,7 @@ const CHANNELS = {
   'refresh-failed': channel('authkit:refresh-failed'),
   'sign-out': channel('authkit:sign-out'),
   denied: channel('authkit:denied'),
+  error: channel('authkit:error'),
   upstream: channel('authkit:upstream'),
   breaker: channel('authkit:breaker'),
   store: channel('authkit:store'),
@@ -105,6 +121,7 @@ type Area =
   | 'refresh-failed'
   | 'sign-out'
   | 'denied'
+  | 'error'
   | 'upstream'
   | 'breaker'
   | 'store'

@@ -28,7 +28,8 @@ const TESTS = {
   ssoState: "onSuccess can deny a sign-in, and gets the application's state",
   state: "the application's state is returned unchanged",
   unfinished: '%s continues with the required connection, and keeps returnTo, state and attributes',
-  unknownProvider: 'an unknown provider is invalid_provider, and WorkOS is not called',
+  unknownProvider:
+    'an unknown provider is left to the application in a path, and invalid_provider in a query',
 } as const;
 
 /** The parameters of each document, as the document has them, with the test that checks each of them. */

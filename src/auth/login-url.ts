@@ -2,6 +2,8 @@ import type { Config } from '../config/index.js';
 import type { SignInOptions } from '../config/options.js';
 import type { AuthKitError } from '../errors.js';
 import { isUnfinished } from '../errors.js';
+import { log } from '../events.js';
+import { headerRoom } from '../http/cookies.js';
 import type { Request } from '../http/middleware.js';
 import { isFromAnotherOrigin, query, target } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
@@ -15,11 +17,21 @@ export function loginUrl(
   parameters: LoginParameters = {},
 ): string {
   if (!routes.login) return returnTo;
-  // `/connect/:slug` cannot be returned to, but the page that it would have led to can.
-  const pages =
-    req.method === 'GET' || req.method === 'HEAD' ? [target(req), query(req).get('returnTo')] : [];
-  const back = pages.map((page) => safeReturnTo(page, returnToRules)).find((safe) => safe !== undefined);
+  const back = returnPath(req, returnToRules);
   return withQuery(routes.login.public, { ...(back === undefined ? {} : { returnTo: back }), ...parameters });
+}
+
+/**
+ * This page, or the `returnTo` of a route that cannot be returned to, such as `/connect/:slug`. None if its address is
+ * too long for the headers of the next request.
+ */
+function returnPath(req: Request, rules: Config['returnToRules']): string | undefined {
+  if (req.method !== 'GET' && req.method !== 'HEAD') return undefined;
+  const pages = [target(req), query(req).get('returnTo')];
+  const back = pages.map((page) => safeReturnTo(page, rules)).find((safe) => safe !== undefined);
+  if (back !== undefined && encodeURIComponent(back).length <= headerRoom(req)) return back;
+  log('login', { dropped: 'returnTo', bytes: target(req).length });
+  return undefined;
 }
 
 /**

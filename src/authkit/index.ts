@@ -1,7 +1,7 @@
 import { createBearerVerifiers } from '../auth/bearer-token.js';
 import { createAuthenticateRequest } from '../auth/request-auth.js';
 import { authKitParameters as parameters } from '../config/authorization-parameters.js';
-import { type AuthKitConfig, resolveConfig, softTimeoutOf } from '../config/index.js';
+import { resolveConfig, softTimeoutOf } from '../config/index.js';
 import type { AuthKitOptions } from '../config/options.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
@@ -9,7 +9,7 @@ import { createErrorResponder } from '../http/error-response.js';
 import { isRequest, type Middleware } from '../http/middleware.js';
 import { createAuthorizationRequest, createSignInRetry } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
-import { createCodeExchange, oncePerState } from '../routes/code-exchange.js';
+import { createCodeExchange, createExchangeOnce } from '../routes/code-exchange.js';
 import { createLinkAccount } from '../routes/link-account.js';
 import { createLogin } from '../routes/login.js';
 import {
@@ -64,9 +64,60 @@ export interface AuthKit extends AuthRouter, Methods, Management {
 export function authkit(options: AuthKitOptions = {}): AuthKit {
   if (isRequest(options)) throw withoutParentheses();
   const config = resolveConfig(options, process.env);
-  const instance = createInstance(config);
-  const { cookies, authenticator, sessions, revocation, store, workos, verify, softTimeout } = instance;
-  const { tokens: bearerVerifiers } = instance;
+  const { clientId, issuers, cookiePasswords: passwords, now, timeout, storage: storageConfig } = config;
+  const { audience: sessionAudience } = config;
+  const softTimeout = softTimeoutOf(config);
+
+  // WorkOS: its API, and the keys that verify its access tokens.
+  const workos = createWorkOSClient(config);
+  const keys = createJWKS({ fetchKeys: workos.fetchKeys, now, softTimeout });
+  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys });
+
+  // Sessions: sealed, in a cookie or in the store, refreshed once across processes, revoked in all of them.
+  const store =
+    storageConfig.store &&
+    createSignedStore({ store: storageConfig.store, clientId, passwords, deadline: softTimeout });
+  const seal = (session: Session) => sealSession(session, passwords[0]);
+  const open = (sealed: string) => openSession(sealed, passwords, now());
+  const openStored = (sealed: string) => openSession(sealed, passwords, now(), Infinity);
+  const refreshLocally = createTokenRefresh({
+    refresh: workos.refresh,
+    verify,
+    seal,
+    ...createRefreshHooks(config),
+  });
+  // A request that waited for the lock in vain still has time to refresh on its own.
+  const waitForLock = timeout * 1.5;
+  const refreshTokens = store
+    ? withRefreshLock(refreshLocally, { store, open: openStored, now, waitForLock })
+    : refreshLocally;
+  const refresh = createRefresh({ clientId, renew: refreshTokens, now });
+  const revocation = createRevocation({ store, now });
+  const storage = createSessionStorage({
+    mode: storageConfig.mode,
+    store,
+    passwords,
+    open,
+    openStored: openStored,
+    seal,
+    lifetime: config.cookie.maxAge * 1000,
+  });
+  const authenticator = createAuthenticator({
+    storage,
+    verify,
+    refresh,
+    revocation,
+    memoryBytes: config.memoryBytes,
+    now,
+    softTimeout,
+  });
+  const sessions = createSessions({ storage, revocation, refresh });
+  const cookies = createCookies(config.cookie, config.signInLifetime);
+
+  // Access tokens and API keys.
+  const isLive = async (claims: TokenClaims) =>
+    (await revocation.status(sessionIdentityIn(claims))) !== 'revoked';
+  const bearerVerifiers = createBearerVerifiers({ verify, workos, isLive, now, softTimeout });
 
   // Requests: who they are from.
   const respondWithError = createErrorResponder(config);
@@ -93,7 +144,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const login = { config, parameters, signIn: startSignIn, attributes };
   const save = createSaveAttributes(config, workos);
   const exchangeCode = createCodeExchange({ config, workos, verify, save });
-  const exchangeOnce = oncePerState(config.now, async (reply) => {
+  const exchangeOnce = createExchangeOnce(config, async (reply) => {
     const signedIn = await exchangeCode(reply);
     if (signedIn === 'answered') return signedIn;
     const sealed = await sessions.create(signedIn.session, cookies.sessionValues(reply.req));
@@ -131,7 +182,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     refreshRequestSession,
   });
   const authOf = createAuthOf(config, methods);
-  const management = createManagement({ workos, revocation, now: config.now, authOf });
+  const management = createManagement({ workos, revocation, now, authOf });
   const webhooks = createWebhooks({
     config,
     revocation,
@@ -177,50 +228,3 @@ Object.defineProperty(authkit, 'handle', {
     throw withoutParentheses();
   },
 });
-
-/** What lives as long as an instance. */
-export function createInstance(config: AuthKitConfig) {
-  const { clientId, issuers, audience: sessionAudience, cookiePasswords: passwords, now, timeout } = config;
-  const softTimeout = softTimeoutOf(config);
-  const store = sharedStoreOf(config, softTimeout);
-  const workos = createWorkOSClient(config);
-  const keys = createJWKS({ fetchKeys: workos.fetchKeys, now, softTimeout: softTimeout });
-  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys });
-  const open = (sealed: string) => openSession(sealed, passwords, now());
-  const openStored = (sealed: string) => openSession(sealed, passwords, now(), Infinity);
-  const seal = (session: Session) => sealSession(session, passwords[0]);
-  const refreshTokens = createTokenRefresh({
-    refresh: workos.refresh,
-    verify,
-    seal,
-    ...createRefreshHooks(config),
-  });
-  // Less than the deadline of a request, so that a request that waited in vain has time to refresh on its own.
-  const lock = store && { store, open: openStored, now, waitForLock: timeout * 1.5 };
-  const renew = lock ? withRefreshLock(refreshTokens, lock) : refreshTokens;
-  const refresh = createRefresh({ clientId, renew, now });
-  const revocation = createRevocation({ store, now });
-  const { mode } = config.storage;
-  const lifetime = config.cookie.maxAge * 1000;
-  const storage = createSessionStorage({ mode, store, passwords, open, openStored, seal, lifetime });
-  const authenticator = createAuthenticator({
-    storage,
-    verify,
-    refresh,
-    revocation,
-    memoryBytes: config.memoryBytes,
-    now,
-    softTimeout: softTimeout,
-  });
-  const sessions = createSessions({ storage, revocation, refresh });
-  const isLive = async (claims: TokenClaims) =>
-    (await revocation.status(sessionIdentityIn(claims))) !== 'revoked';
-  const tokens = createBearerVerifiers({ verify, workos, isLive, now, softTimeout: softTimeout });
-  const cookies = createCookies(config.cookie);
-  return { cookies, authenticator, sessions, revocation, store, workos, verify, tokens, softTimeout };
-}
-
-function sharedStoreOf({ storage, clientId, cookiePasswords: passwords }: AuthKitConfig, deadline: number) {
-  const { store } = storage;
-  return store && createSignedStore({ store, clientId, passwords, deadline });
-}

@@ -1,6 +1,7 @@
 import type { CookieConfig } from '../http/cookies.js';
 import { number } from './credentials.js';
 import { isRecord, type Problems, variable } from './problems.js';
+import type { Route, Routes } from './routes.js';
 import { COOKIE_ADVICE } from './suggestions.js';
 
 /** 400 days, the longest that browsers keep a cookie (RFC 6265bis section 5.5). In seconds. */
@@ -11,43 +12,73 @@ const NAME = /^[\w!#$%&'*+\-.^`|~]{1,64}$/;
 
 const DOMAIN = /^(?!-)[a-z\d-]{1,63}(?:\.(?!-)[a-z\d-]{1,63})+$/i;
 
-const KEYS = { name: true, domain: true, sameSite: true, maxAge: true } as const;
+/** RFC 6265 section 4.1.1, `path-value`, without spaces. */
+const PATH = /^\/[\u0021-\u003a\u003c-\u007e]{0,1023}$/;
+
+const KEYS = {
+  name: true,
+  domain: true,
+  path: true,
+  sameSite: true,
+  partitioned: true,
+  maxAge: true,
+} as const;
+
+/** A cookie that ends with the browser has no `Max-Age`; its session is still kept in a store for a limited time. */
+const BROWSER_SESSION = 'session';
+
+/** What the attributes have to fit to. */
+interface Addresses {
+  readonly redirect: URL;
+  readonly routes: Routes;
+}
 
 /** Reads and checks the cookie options. It refuses a cookie that browsers would silently discard. */
 export function cookie(
   value: unknown,
   env: NodeJS.ProcessEnv,
   defaultName: string,
-  redirect: URL,
+  { redirect, routes }: Addresses,
   problems: Problems,
 ): CookieConfig {
-  const given = value ?? {};
-  if (!isRecord(given)) problems.add('cookie must be an object: { name, domain, sameSite, maxAge }');
+  const given = value === undefined ? {} : value;
+  if (!isRecord(given)) problems.add(`cookie must be an object: { ${Object.keys(KEYS).join(', ')} }`);
   const options = isRecord(given) ? given : {};
   problems.unknownKeys('cookie option', options, KEYS, COOKIE_ADVICE);
-  const sameSite =
+  // An explicit null is not a default: `maxAge: null` means something else in express-session.
+  const option = <T>(name: keyof typeof KEYS, otherwise: () => T) =>
+    (options[name] === undefined ? otherwise() : options[name]) as T;
+  const sameSite = () =>
     variable(env, 'WORKOS_COOKIE_SAMESITE') ?? variable(env, 'WORKOS_COOKIE_SAME_SITE') ?? 'lax';
-  const config = {
-    name: (options['name'] ?? defaultName) as string,
-    domain: (options['domain'] ?? variable(env, 'WORKOS_COOKIE_DOMAIN')) as string | undefined,
-    sameSite: (options['sameSite'] ?? sameSite.toLowerCase()) as CookieConfig['sameSite'],
-    maxAge: (options['maxAge'] ?? number(variable(env, 'WORKOS_COOKIE_MAX_AGE')) ?? LONGEST) as number,
+  const maxAge = option<unknown>('maxAge', () => number(variable(env, 'WORKOS_COOKIE_MAX_AGE')) ?? LONGEST);
+  const config: CookieConfig = {
+    name: option('name', () => defaultName),
+    domain: option('domain', () => variable(env, 'WORKOS_COOKIE_DOMAIN')),
+    path: option('path', () => '/'),
+    sameSite: option('sameSite', () => sameSite().toLowerCase() as CookieConfig['sameSite']),
+    partitioned: option('partitioned', () => false),
+    maxAge: maxAge === BROWSER_SESSION ? LONGEST : (maxAge as number),
+    endsWithBrowser: maxAge === BROWSER_SESSION,
     secure: redirect.protocol === 'https:',
   };
   checkName(config, problems);
   checkDomain(config.domain, redirect, problems);
+  checkPath(config.path, routes, problems);
   checkSameSite(config, problems);
+  checkPartitioned(config, problems);
   checkMaxAge(config.maxAge, problems);
   return Object.freeze(config);
 }
 
-function checkName({ name, domain, secure }: CookieConfig, problems: Problems): void {
+function checkName({ name, domain, path, secure }: CookieConfig, problems: Problems): void {
   if (typeof name !== 'string' || !NAME.test(name)) {
     problems.add("cookie.name must be 1 to 64 letters, digits or !#$%&'*+-.^_`|~");
   } else if (/^__(?:host|secure|http)-/i.test(name) && !secure) {
     problems.add(`cookie.name "${name}" needs a redirectUri with https`);
   } else if (/^__host-/i.test(name) && domain !== undefined) {
     problems.add(`cookie.name "${name}" excludes cookie.domain`);
+  } else if (/^__host-/i.test(name) && path !== '/') {
+    problems.add(`cookie.name "${name}" needs cookie.path "/"`);
   }
 }
 
@@ -60,6 +91,25 @@ function checkDomain(domain: unknown, { hostname }: URL, problems: Problems): vo
   }
 }
 
+function checkPath(path: unknown, routes: Routes, problems: Problems): void {
+  if (typeof path !== 'string' || !PATH.test(path)) {
+    problems.add('cookie.path must be a path such as "/app"');
+    return;
+  }
+  const all = Object.values<Route | undefined>({ ...routes });
+  const outside = all.find((route) => route !== undefined && !pathMatches(route.public, path));
+  if (outside)
+    problems.add(
+      `cookie.path must contain the routes: the session is not sent to ${outside.public} with ${path}`,
+    );
+}
+
+/** RFC 6265 section 5.1.4. */
+function pathMatches(requestPath: string, path: string): boolean {
+  if (!requestPath.startsWith(path)) return false;
+  return requestPath.length === path.length || path.endsWith('/') || requestPath[path.length] === '/';
+}
+
 function checkSameSite({ sameSite, secure }: CookieConfig, problems: Problems): void {
   if (!['lax', 'strict', 'none'].includes(sameSite)) {
     problems.add('cookie.sameSite must be "lax", "strict" or "none"');
@@ -68,9 +118,16 @@ function checkSameSite({ sameSite, secure }: CookieConfig, problems: Problems): 
   }
 }
 
+function checkPartitioned({ partitioned, secure }: CookieConfig, problems: Problems): void {
+  if (typeof partitioned !== 'boolean') problems.add('cookie.partitioned must be true or false');
+  else if (partitioned && !secure) problems.add('cookie.partitioned needs a redirectUri with https');
+}
+
 function checkMaxAge(maxAge: unknown, problems: Problems): void {
   if (!Number.isSafeInteger(maxAge) || Number(maxAge) < 1) {
-    problems.add('cookie.maxAge must be a whole number of seconds, at least 1');
+    problems.add(
+      'cookie.maxAge must be a whole number of seconds, at least 1, or "session" for a cookie that ends with the browser',
+    );
   } else if (Number(maxAge) > LONGEST) {
     problems.add(`cookie.maxAge is in seconds, at most ${LONGEST} (400 days); this looks like milliseconds`);
   }

@@ -13,7 +13,14 @@ import {
   readRedirectUri,
 } from './credentials.js';
 import { readAllowInsecureHttp } from './insecure-http.js';
-import { type LoginRules, readLoginRules, readSignIn, readSignUpRules, type SignUpRules } from './login.js';
+import {
+  type LoginRules,
+  readLoginRules,
+  readSignIn,
+  readSignUpRules,
+  type SignInFor,
+  type SignUpRules,
+} from './login.js';
 import type { AuthKitOptions, LoadUser, SignInOptions } from './options.js';
 import { isRecord, ownProperties, Problems, variable } from './problems.js';
 import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
@@ -34,7 +41,7 @@ type Hooks = Pick<
 
 /** Options of `authkit()` and the environment, checked and with defaults. */
 export interface AuthKitConfig extends Config {
-  readonly signIn: SignInOptions;
+  readonly signIn: SignInFor<SignInOptions>;
   readonly signUp: SignUpRules;
   readonly storage: StoreConfig;
   /** Size of the cache of verified sessions in bytes; 0 turns it off. */
@@ -66,6 +73,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   returnToOrigins: true,
   trustedOrigins: true,
   signIn: true,
+  signInLifetime: true,
   loginParams: true,
   providers: true,
   clientRedirectUris: true,
@@ -168,7 +176,8 @@ export interface Config {
   readonly trustedOrigins: readonly string[];
   readonly loadUser: LoadUser | undefined;
   readonly login: LoginRules;
-  readonly signIn: object;
+  /** Seconds from the login route to the callback. */
+  readonly signInLifetime: number;
   readonly hooks: Readonly<Pick<AuthKitOptions, 'onError'>>;
   readonly serverTiming: boolean;
   /** The clock: milliseconds since the epoch. */
@@ -183,14 +192,14 @@ export interface InstanceDefaults<SignIn extends object> {
 }
 
 /** Options that both `authkit()` and `sso()` take. */
-type CommonOptions = Omit<AuthKitOptions, 'signIn' | 'onSuccess'> & { signIn?: object };
+type CommonOptions = Omit<AuthKitOptions, 'signIn' | 'onSuccess'> & { signIn?: unknown };
 
 export function resolveCommon<SignIn extends object>(
   options: CommonOptions,
   env: NodeJS.ProcessEnv,
   defaults: InstanceDefaults<SignIn>,
   problems: Problems,
-): Config & { readonly signIn: SignIn } {
+): Config & { readonly signIn: SignInFor<SignIn> } {
   const { workos } = options;
   const isHttpAllowed = readAllowInsecureHttp(options.allowInsecureHttp, problems);
   const api = readApi(options, env, isHttpAllowed, problems);
@@ -209,9 +218,10 @@ export function resolveCommon<SignIn extends object>(
   return {
     clientId,
     apiKey,
-    redirectUri: redirect.href,
+    // As it was written, because WorkOS compares it with the redirect URI of its dashboard as text.
+    redirectUri,
     cookiePasswords: readCookiePasswords(options.cookiePassword, env, api, problems),
-    cookie: cookie(cookieOptions, env, defaults.cookieName(env), redirect, problems),
+    cookie: cookie(cookieOptions, env, defaults.cookieName(env), { redirect, routes }, problems),
     api,
     issuers: readIssuers(options.issuer, env, api, clientId, problems),
     audience: readAudience(options.audience, clientId, problems),
@@ -225,6 +235,7 @@ export function resolveCommon<SignIn extends object>(
     loadUser,
     login: readLoginRules(options, defaults.parameters.names, isHttpAllowed, problems),
     signIn: readSignIn(options.signIn, defaults.parameters, problems),
+    signInLifetime: readSignInLifetime(options.signInLifetime, problems),
     hooks: Object.freeze(onError ? { onError } : {}),
     serverTiming: readServerTiming(options.serverTiming, problems),
     now: now ?? Date.now,
@@ -297,6 +308,14 @@ function readAudience(value: unknown, clientId: string, problems: Problems): rea
   if (list.length === 0 || !list.every((name) => typeof name === 'string' && name !== ''))
     problems.add('audience must be a string or a list of strings');
   return Object.freeze(list as string[]);
+}
+
+/** Ten minutes are enough for a second factor. A user who has to wait for an e-mail may need more. In seconds. */
+function readSignInLifetime(value: unknown, problems: Problems): number {
+  if (value === undefined) return 600;
+  if (!Number.isSafeInteger(value) || Number(value) < 60 || Number(value) > 86_400)
+    problems.add('signInLifetime must be a whole number of seconds, from 60 to 86400 (one day)');
+  return value as number;
 }
 
 function readServerTiming(value: unknown, problems: Problems): boolean {

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http';
+import { AuthKitError } from '../errors.js';
 import type { ParameterSet } from './authorization-parameters.js';
 import { isLoopback } from './insecure-http.js';
 import type { AuthKitOptions } from './options.js';
@@ -32,20 +34,50 @@ const LOCAL = ['returnTo', 'state', 'codeChallenge', 'displayName', 'locale', 'm
 /** A slug of a role. */
 const SLUG = /^[\w-]{1,64}$/;
 
-/** Sign-in options that are set for every sign-in of an instance. */
+/** The sign-in options of an instance, for one request. */
+export type SignInFor<Options> = (req: IncomingMessage) => Promise<Options>;
+
+/** Sign-in options that no query overrides: an object, or a function of the request. */
 export function readSignIn<Options extends object>(
   value: unknown,
   parameters: ParameterSet<Options>,
   problems: Problems,
-): Options {
-  if (value === undefined) return {} as Options;
-  if (!isRecord(value)) {
-    problems.add('signIn must be an object of sign-in options');
-    return {} as Options;
-  }
-  const options = ownProperties(value);
+): SignInFor<Options> {
+  if (typeof value === 'function') return ofRequest(value as SignInFunction, parameters);
+  if (value !== undefined && !isRecord(value))
+    problems.add(
+      'signIn must be an object of sign-in options, or a function of the request that returns one',
+    );
+  const options = (isRecord(value) ? ownProperties(value) : {}) as Options;
   for (const problem of parameters.problemsOf(options)) problems.add(`signIn: ${problem}`);
-  return Object.freeze({ ...(options as Options) });
+  const fixed = Promise.resolve(Object.freeze({ ...options }));
+  return () => fixed;
+}
+
+type SignInFunction = (req: IncomingMessage) => unknown;
+
+/** Calls the function once for a request. */
+function ofRequest<Options extends object>(
+  signIn: SignInFunction,
+  parameters: ParameterSet<Options>,
+): SignInFor<Options> {
+  const known = new WeakMap<IncomingMessage, Promise<Options>>();
+  const read = async (req: IncomingMessage): Promise<Options> => {
+    const options = (await signIn(req)) ?? {};
+    if (!isRecord(options)) throw invalid('it must return an object of sign-in options');
+    const [problem] = parameters.problemsOf(options);
+    if (problem !== undefined) throw invalid(problem);
+    return options as Options;
+  };
+  return (req) => {
+    const options = known.get(req) ?? read(req);
+    known.set(req, options);
+    return options;
+  };
+}
+
+function invalid(problem: string): AuthKitError {
+  return new AuthKitError('config_invalid', `signIn(req): ${problem}`);
 }
 
 type LoginOptions = Pick<AuthKitOptions, 'loginParams' | 'providers' | 'clientRedirectUris'>;

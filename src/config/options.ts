@@ -87,6 +87,8 @@ export interface SignInResult {
 export interface OnSuccessResult {
   /** Where the user arrives instead. It is checked like any other `returnTo`. */
   returnTo?: string | undefined;
+  /** Rejects the sign-in, with a reason for the log: `sign_in_rejected`, and no session. */
+  reject?: string | undefined;
   /** JSON that the session keeps, as `req.auth.data`. Keep it small, because it is part of the cookie. */
   data?: unknown;
 }
@@ -162,8 +164,15 @@ export interface AuthKitOptions {
     domain?: string;
     /** `SameSite` attribute. Default `WORKOS_COOKIE_SAMESITE`, or `lax`. */
     sameSite?: 'lax' | 'strict' | 'none';
-    /** How long browsers keep the cookie, in seconds. Default `WORKOS_COOKIE_MAX_AGE`, or 400 days. */
-    maxAge?: number;
+    /** Path below which browsers send the session cookie, default `/`. All routes have to be below it. */
+    path?: string;
+    /** Keeps a cookie of an embedded page apart for each top-level site (CHIPS), default false. Needs https. */
+    partitioned?: boolean;
+    /**
+     * How long browsers keep the cookie, in seconds, or `session` for a cookie that ends with the browser. Default
+     * `WORKOS_COOKIE_MAX_AGE`, or 400 days.
+     */
+    maxAge?: number | 'session';
   };
   /** Host name of the WorkOS API. Default `WORKOS_API_HOSTNAME`, or `api.workos.com`. */
   apiHostname?: string;
@@ -203,8 +212,10 @@ export interface AuthKitOptions {
    * organizations; default none. Pages of the origin of `redirectUri` always may.
    */
   trustedOrigins?: readonly string[];
-  /** Parameters of every sign-in. A link cannot override them. Default none. */
-  signIn?: SignInOptions;
+  /** Parameters of every sign-in, or a function that returns them for a request. A link cannot override them. */
+  signIn?: SignInOptions | ((req: IncomingMessage) => SignInOptions | Promise<SignInOptions>);
+  /** How long a sign-in may take, in seconds, from 60 to 86400, default 600. */
+  signInLifetime?: number;
   /** Query parameters that the login route reads, besides `returnTo` and `maxAge`. Default all. */
   loginParams?: readonly string[];
   /** Providers that a link may name, by their short names or WorkOS's. Default all that WorkOS lists. */
@@ -232,8 +243,8 @@ export interface AuthKitOptions {
   /** Where sessions are kept: in the `cookie`, or in the `store` with only an id in the cookie. Default `cookie`. */
   session?: 'cookie' | 'store';
   /**
-   * Runs after WorkOS has confirmed a sign-in, and before the session exists. If it throws, the user is not signed in.
-   * It must not send a response itself.
+   * Runs after WorkOS confirmed a sign-in and before the session exists. `{ reject: reason }` or an `AuthKitError`
+   * rejects the sign-in. Any other error goes to the error handler of Express, and no session is created either.
    */
   onSuccess?: (result: SignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
   /**

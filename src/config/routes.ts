@@ -39,11 +39,6 @@ export function parseRedirectUri(value: string, isHttpAllowed: boolean, problems
     problems.add('redirectUri must be an absolute http(s) URL without query, fragment or credentials');
     return INVALID;
   }
-  // WorkOS compares it with the registered redirect URIs as a string.
-  if (url.href !== value && url.href !== `${value}/`) {
-    problems.add(`redirectUri must be written as browsers write it, here and in the dashboard: ${url.href}`);
-    return INVALID;
-  }
   if (url.pathname.includes('//')) {
     problems.add(`the path of redirectUri (${url.pathname}) must not contain "//"`);
     return INVALID;

@@ -80,6 +80,7 @@ type Shared =
   | 'trustedOrigins'
   | 'loadUser'
   | 'loginParams'
+  | 'signInLifetime'
   | 'providers'
   | 'onError'
   | 'serverTiming'
@@ -94,8 +95,8 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
    * was signed out stays signed out in every process and after a restart; default none.
    */
   store?: Store;
-  /** Parameters of every sign-in. A link cannot override them. Default none. */
-  signIn?: SSOSignInOptions;
+  /** Parameters of every sign-in, or a function that returns them for a request. A link cannot override them. */
+  signIn?: SSOSignInOptions | ((req: IncomingMessage) => SSOSignInOptions | Promise<SSOSignInOptions>);
   /** How long a session lasts, in seconds. Default 8 hours. WorkOS has no session that could end earlier. */
   sessionLifetime?: number;
   /**
@@ -107,8 +108,8 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
    */
   acceptIdPInitiated?: boolean;
   /**
-   * Runs after WorkOS has confirmed a sign-in, and before the session exists. If it throws, the user is not signed in.
-   * It must not send a response itself.
+   * Runs after WorkOS confirmed a sign-in and before the session exists. `{ reject: reason }` or an `AuthKitError`
+   * rejects the sign-in. Any other error goes to the error handler of Express, and no session is created either.
    */
   onSuccess?: (result: SSOSignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
 }

@@ -10,13 +10,14 @@ import {
   resolveCommon,
   throwProblems,
 } from './index.js';
+import type { SignInFor } from './login.js';
 import { ownProperties, Problems } from './problems.js';
 import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
 import { SSO_ADVICE } from './suggestions.js';
 
 /** Options of `sso()` and the environment, checked and with defaults. */
 export interface SSOConfig extends Config {
-  readonly signIn: SSOSignInOptions;
+  readonly signIn: SignInFor<SSOSignInOptions>;
   /** In seconds. */
   readonly sessionLifetime: number;
   readonly acceptIdPInitiated: boolean;
@@ -47,6 +48,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   loadUser: true,
   signIn: true,
   loginParams: true,
+  signInLifetime: true,
   providers: true,
   sessionLifetime: true,
   acceptIdPInitiated: true,

@@ -1,5 +1,5 @@
 import type { Request } from './middleware.js';
-import { header } from './request.js';
+import { header, trimOWS } from './request.js';
 
 /** How large a body may be, in bytes, and how long reading it may take, in milliseconds. */
 export interface BodyLimits {
@@ -38,7 +38,7 @@ export async function readFields(
   const { body } = req;
   if (typeof body === 'object' && body !== null && !Buffer.isBuffer(body)) return stringFields(body);
   const text = (await rawBody(req, limits))?.toString('utf8');
-  const type = (header(req, 'content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase();
+  const type = trimOWS((header(req, 'content-type') ?? '').split(';', 1)[0] ?? '').toLowerCase();
   if (text === undefined) return undefined;
   if (type === 'application/x-www-form-urlencoded') return formFields(text);
   return type === 'application/json' ? jsonFields(text) : undefined;

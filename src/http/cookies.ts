@@ -1,95 +1,104 @@
 import { stringifySetCookie } from 'cookie';
 import { AuthKitError } from '../errors.js';
 import type { Request, Response } from './middleware.js';
-import { header } from './request.js';
+import { header, trimOWS } from './request.js';
 import { setCookie } from './response.js';
 
 export interface CookieConfig {
   readonly name: string;
   readonly domain: string | undefined;
+  /** Of the session cookie. The other cookies have `/`, which the `__Host-` prefix requires. */
+  readonly path: string;
   readonly sameSite: 'lax' | 'strict' | 'none';
-  /** Seconds. */
+  readonly partitioned: boolean;
+  /** How long a session is kept, in seconds. */
   readonly maxAge: number;
+  /** Whether the session cookie has no `Max-Age`, so that it ends when the browser is closed. */
+  readonly endsWithBrowser: boolean;
   /** Follows from the redirect URI. */
   readonly secure: boolean;
 }
 
-/** 10 minutes: enough for a slow sign-in with a second factor, and no more. In milliseconds. */
-export const TRANSACTION_LIFETIME = 600_000;
-
-/**
- * The 8 hex digits that name the cookie of a state: FNV-1a-32, as the other AuthKit SDKs do.
- * A name, not a safeguard: a collision leads to another flow's cookie, and that does not compare equal.
- */
-export function fingerprint(state: string): string {
-  let hash = 0x811c9dc5;
-  for (const byte of Buffer.from(state)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return hash.toString(16).padStart(8, '0');
-}
-
-/** A circle takes a second or two, with a slow WorkOS a few; in milliseconds. */
+/** How long a browser keeps the marker of a sign-in, in milliseconds: a redirect loop takes a second or two a round. */
 export const SIGN_IN_MARKER_LIFETIME = 10_000;
 
-/** What a browser keeps of one cookie, name and attributes included (RFC 6265 section 6.1), in bytes. */
+/** What a browser stores of one cookie, name and attributes included (RFC 6265 section 6.1), in bytes. */
 const MAX_COOKIE = 4096;
 
-/** Three chunks are 12 KB; Node refuses a request whose headers pass 16 KB, and most proxies sooner. */
+/** Three chunks are 12 KB. Node refuses a request whose headers are longer than 16 KB, and most proxies do so earlier. */
 const MAX_CHUNKS = 3;
 
-/** Cookies of one name that are tried: a sub-domain may have planted one (cookie tossing). */
-const MAX_DUPLICATES = 3;
+/** Sessions that are put together from chunks, if names of chunks occur more than once. */
+const MAX_JOINED = 64;
 
-const TRANSACTION_PREFIX = 'wos-auth-verifier-';
+/**
+ * What all cookies and the `state` of a callback may take together, in bytes: Node's 16 KB of headers, less 2 KB for
+ * the request line and the other headers. Beyond it Node answers every request with 431.
+ */
+const MAX_COOKIE_HEADER = 14_336;
 
-/** Flows that may be under way in one browser: a person has a few tabs, and a Cookie header has a limit. */
-const MAX_PENDING = 5;
+/** Sign-ins that may be open in one browser at a time, such as in several tabs. */
+const MAX_TRANSACTIONS = 5;
 
-const MAX_PENDING_BYTES = 6144;
+/** Cookies of one kind that one response clears. More come along only if they were planted. */
+const MAX_CLEARED = 16;
 
-/** Longest sealed transaction, in bytes. */
-export const MAX_TRANSACTION = 3800;
+const TRANSACTION = 'wos-auth-verifier-';
 
-/** The session's default name is no part of it: that is looked for in the whole header. */
+/** Does not begin with the name of the session, which is looked for in the whole header. */
 const SIGN_IN_MARKER = 'wos-signed-in';
 
-/** The only place that knows the names and attributes of our cookies. */
+/** 32 bytes in base64url. */
+const SECRET = /^[\w-]{43}$/;
+
+/** The only place that knows the names and attributes of the cookies of this package. */
 export interface Cookies {
-  /** Values of the session cookie that may be the session, likeliest first. */
+  /** Every value that may be the session, in the order of the header. */
   sessionValues: (req: Request) => readonly string[];
   /**
-   * Sets the session, in chunks if it must be, as the head is written and only if it still `isLive` then.
+   * Sets the session cookie, in chunks if necessary, when the head is written, and only if the session still `isLive`
+   * then.
    *
    * @throws {AuthKitError} `cookie_too_large`
    */
   setSession: (req: Request, res: Response, sealed: string, isLive: () => boolean) => void;
-  /** Clears the signInMarker too: what is ended on purpose is not missed. */
+  /** Clears the session and the sign-in marker: a session that was ended on purpose is not part of a loop. */
   clearSession: (req: Request, res: Response) => void;
-  /** Values of the cookie that tells of a sign-in seconds ago. */
   signInMarkerValues: (req: Request) => readonly string[];
   setSignInMarker: (res: Response, sealed: string) => void;
   clearSignInMarker: (req: Request, res: Response) => void;
-  /** Values of the cookie that belongs to this state: more than one only if somebody planted them. */
+  /** The secrets that came along for this state: more than one only if some were planted. */
   transactionValues: (req: Request, state: string) => readonly string[];
-  /** Sets the cookie of a flow, and drops the oldest ones beyond what a browser should carry. */
-  setTransaction: (req: Request, res: Response, sealed: string) => void;
+  /** Sets the cookie of a sign-in, and clears the oldest ones if there are too many. */
+  setTransaction: (req: Request, res: Response, state: string, secret: string) => void;
   clearTransaction: (res: Response, state: string) => void;
   clearTransactions: (req: Request, res: Response) => void;
 }
 
-type Attributes = Parameters<typeof stringifySetCookie>[2];
+type Attributes = NonNullable<Parameters<typeof stringifySetCookie>[2]>;
 
-export function createCookies(config: CookieConfig): Cookies {
-  const { domain, sameSite, maxAge, secure } = config;
-  const shared = { path: '/', httpOnly: true, secure, ...(domain === undefined ? {} : { domain }) };
+/** @param signInLifetime Seconds for which a browser keeps the cookie of a sign-in. */
+export function createCookies(config: CookieConfig, signInLifetime: number): Cookies {
+  const { domain, sameSite, secure, partitioned } = config;
+  const shared: Attributes = {
+    path: '/',
+    httpOnly: true,
+    secure,
+    ...(domain === undefined ? {} : { domain }),
+    ...(partitioned ? { partitioned } : {}),
+  };
+  const prefix = namePrefix(config);
   // Never strict: the callback is a cross-site navigation.
   const lax = sameSite === 'none' ? 'none' : 'lax';
-  const session = sessionCookie(config.name, { ...shared, sameSite, maxAge });
-  // Sent along with just the requests that the session is sent with.
-  const signInMarker = signInMarkerCookie({ ...shared, sameSite, maxAge: SIGN_IN_MARKER_LIFETIME / 1000 });
+  const session = sessionCookie(config, { ...shared, path: config.path, sameSite });
+  // Sent with the same requests as the session.
+  const marker = { ...shared, sameSite, maxAge: SIGN_IN_MARKER_LIFETIME / 1000 };
+  const signInMarker = signInMarkerCookie(prefix + SIGN_IN_MARKER, marker);
+  const transaction = { ...shared, sameSite: lax, maxAge: signInLifetime } as const;
   return {
     ...session,
     ...signInMarker,
-    ...transactionCookies({ ...shared, sameSite: lax, maxAge: TRANSACTION_LIFETIME / 1000 }),
+    ...transactionCookies(prefix + TRANSACTION, transaction),
     clearSession(req, res) {
       session.clearSession(req, res);
       signInMarker.clearSignInMarker(req, res);
@@ -97,118 +106,224 @@ export function createCookies(config: CookieConfig): Cookies {
   };
 }
 
-/** Sets and clears with one value, so that the attributes of both cannot part. */
+/**
+ * The prefix that keeps other hosts of the domain from setting a cookie (RFC 6265bis section 4.1.3). The session cookie
+ * has none by default, because the other WorkOS SDKs look for it under its plain name.
+ */
+function namePrefix({ secure, domain }: CookieConfig): string {
+  if (!secure) return '';
+  return domain === undefined ? '__Host-' : '__Secure-';
+}
+
+/** Sets and clears with the same attributes, so that they cannot drift apart. */
 function writer(attributes: Attributes) {
   return {
-    send: (res: Response, key: string, value: string, isLive = () => true) => {
-      setCookie(res, key, () => (isLive() ? line(key, value, attributes) : undefined));
+    send: (res: Response, name: string, value: string) => {
+      setCookie(res, name, () => setCookieLine(name, value, attributes));
     },
-    expire: (res: Response, key: string) => {
-      setCookie(res, key, () => line(key, '', { ...attributes, maxAge: 0 }));
+    expire: (res: Response, name: string) => {
+      setCookie(res, name, () => expiredLine(name, attributes));
     },
   };
 }
 
+function setCookieLine(name: string, value: string, attributes: Attributes): string {
+  return stringifySetCookie(name, value, { ...attributes, encode: (text) => text });
+}
+
+/** `Expires` as well: some clients, such as the cookie jar of supertest, do not know `Max-Age`. */
+function expiredLine(name: string, attributes: Attributes): string {
+  return setCookieLine(name, '', { ...attributes, maxAge: 0, expires: new Date(0) });
+}
+
 type SessionCookie = Pick<Cookies, 'sessionValues' | 'setSession' | 'clearSession'>;
 
-function sessionCookie(name: string, attributes: Attributes): SessionCookie {
-  const { send, expire } = writer(attributes);
-  const room = MAX_COOKIE - line(`${name}.0`, '', attributes).length;
+function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCookie {
+  const { name, maxAge, endsWithBrowser } = config;
+  const lasting: Attributes = endsWithBrowser ? attributes : { ...attributes, maxAge };
+  const room = MAX_COOKIE - setCookieLine(`${name}.0`, '', lasting).length;
   const isOurs = (key: string) => key === name || isChunk(name, key);
+  const expire = (res: Response, key: string) => {
+    setCookie(res, key, () => expiredLine(key, attributes), 'last');
+  };
+  // By index: the chunks that a session can have come first.
+  const sessionNames = (req: Request) =>
+    namesOf(present(req, isOurs))
+      .sort((a, b) => a.length - b.length || (a < b ? -1 : 1))
+      .slice(0, MAX_CLEARED);
   return {
     sessionValues(req) {
       const only = onlyValue(header(req, 'cookie'), name);
       if (only !== undefined) return only;
       const found = present(req, isOurs);
       const whole = found.filter(([key]) => key === name).map(([, value]) => value);
-      // A planted cookie of one form must not hide the session in the other: that would send people in circles.
-      const pieced = [...joined(name, found), ...joined(name, found.reverse())];
-      return [...new Set([...whole.slice(0, MAX_DUPLICATES), ...pieced])];
+      // A planted cookie of one form must not hide the session in the other form.
+      return [...new Set([...whole, ...joined(name, found)])];
     },
     setSession(req, res, sealed, isLive) {
       const pieces = split(sealed, room);
       if (pieces.length > MAX_CHUNKS) {
-        const size = `the session has ${sealed.length} bytes and fits no cookie`;
+        const size = `the session has ${sealed.length} bytes, and three cookies hold ${room * MAX_CHUNKS}`;
         throw new AuthKitError('cookie_too_large', size);
       }
-      // What is left of another form would be read as part of this one. What is sent replaces its own end.
-      for (const [key] of present(req, isOurs)) expire(res, key);
+      const names = sessionNames(req);
+      // Chunks that are left of another form would be read as part of this one.
+      for (const key of names) expire(res, key);
+      clearHostOnly(res, names, attributes);
       pieces.forEach((piece, i) => {
-        send(res, pieces.length === 1 ? name : `${name}.${i}`, piece, isLive);
+        const key = pieces.length === 1 ? name : `${name}.${i}`;
+        setCookie(res, key, () => (isLive() ? setCookieLine(key, piece, lasting) : undefined), 'last');
       });
     },
     clearSession(req, res) {
-      for (const key of [name, ...present(req, isOurs).map(([key]) => key)]) expire(res, key);
+      const names = sessionNames(req);
+      clearHostOnly(res, names, attributes);
+      for (const key of new Set([name, ...names])) expire(res, key);
     },
   };
+}
+
+/**
+ * Where `cookie.domain` is set, a browser may still have a cookie of this host alone from before it was set. The browser
+ * sends both, and does not say which is which.
+ */
+function clearHostOnly(res: Response, names: readonly string[], attributes: Attributes): void {
+  const { domain, ...hostOnly } = attributes;
+  if (domain === undefined) return;
+  for (const key of names) setCookie(res, `${key} of this host`, () => expiredLine(key, hostOnly));
 }
 
 type SignInMarkerCookie = Pick<Cookies, 'signInMarkerValues' | 'setSignInMarker' | 'clearSignInMarker'>;
 
-function signInMarkerCookie(attributes: Attributes): SignInMarkerCookie {
-  const { send, expire } = writer(attributes);
-  const signInMarkerValues = (req: Request) =>
-    present(req, (key) => key === SIGN_IN_MARKER)
-      .map(([, value]) => value)
-      .slice(0, MAX_DUPLICATES);
+function signInMarkerCookie(name: string, attributes: Attributes): SignInMarkerCookie {
+  const { expire } = writer(attributes);
+  const signInMarkerValues = (req: Request) => present(req, (key) => key === name).map(([, value]) => value);
   return {
-    signInMarkerValues: signInMarkerValues,
+    signInMarkerValues,
     setSignInMarker(res, sealed) {
-      send(res, SIGN_IN_MARKER, sealed);
+      setCookie(res, name, () => setCookieLine(name, sealed, attributes), 'first');
     },
     clearSignInMarker(req, res) {
-      if (signInMarkerValues(req).length > 0) expire(res, SIGN_IN_MARKER);
+      if (signInMarkerValues(req).length > 0) expire(res, name);
     },
   };
 }
 
-function transactionCookies(
-  attributes: Attributes,
-): Omit<Cookies, keyof SessionCookie | keyof SignInMarkerCookie> {
+type TransactionCookies = Pick<
+  Cookies,
+  'transactionValues' | 'setTransaction' | 'clearTransaction' | 'clearTransactions'
+>;
+
+function transactionCookies(prefix: string, attributes: Attributes): TransactionCookies {
   const { send, expire } = writer(attributes);
-  const isOurs = (key: string) => key.startsWith(TRANSACTION_PREFIX);
-  const keyOf = (state: string) => TRANSACTION_PREFIX + fingerprint(state);
+  const isOurs = (key: string) => key.startsWith(prefix);
+  const nameOf = (state: string) => prefix + fingerprint(state);
   return {
     transactionValues(req, state) {
-      const values = present(req, (key) => key === keyOf(state)).map(([, value]) => value);
-      return values.slice(0, MAX_DUPLICATES);
+      const name = nameOf(state);
+      const values = present(req, (key) => key === name).map(([, value]) => value);
+      return values.filter((value) => SECRET.test(value));
     },
-    setTransaction(req, res, sealed) {
-      for (const old of surplus(present(req, isOurs), sealed.length)) expire(res, old);
-      send(res, keyOf(sealed), sealed);
+    setTransaction(req, res, state, secret) {
+      const name = nameOf(state);
+      const room = headerRoom(req) - sizeOf([[name, secret]]);
+      for (const old of surplus(present(req, isOurs), room)) expire(res, old);
+      send(res, name, secret);
     },
     clearTransaction(res, state) {
-      expire(res, keyOf(state));
+      expire(res, nameOf(state));
     },
     clearTransactions(req, res) {
-      for (const [key] of present(req, isOurs)) expire(res, key);
+      for (const name of namesOf(present(req, isOurs)).slice(0, MAX_CLEARED)) expire(res, name);
     },
   };
 }
 
-function present(req: Request, isOurs: (key: string) => boolean): [name: string, value: string][] {
+/**
+ * The 8 hex digits in the name of the transaction cookie, FNV-1a-32 of `state`. Several sign-ins can be open at a time,
+ * each with its own cookie. This is a name and not a safeguard: a collision leads to a secret that does not fit.
+ */
+export function fingerprint(state: string): string {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(state)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash.toString(16).padStart(8, '0');
+}
+
+/** Bytes that are left for further cookies and for `state`, beside the cookies that this request carries. */
+export function headerRoom(req: Request): number {
+  return MAX_COOKIE_HEADER - (header(req, 'cookie') ?? '').length;
+}
+
+/**
+ * Names of the transactions that have to go so that a new one fits: the oldest, which come first in the header
+ * (RFC 6265 section 5.4).
+ *
+ * @param room What is left in the header beside all cookies; negative if they are too long already.
+ */
+function surplus(pending: readonly Pair[], room: number): string[] {
+  let first = Math.max(0, pending.length - (MAX_TRANSACTIONS - 1));
+  let left = room + sizeOf(pending.slice(0, first));
+  for (; left < 0 && first < pending.length; first += 1) left += sizeOf(pending.slice(first, first + 1));
+  return namesOf(pending.slice(0, first)).slice(0, MAX_CLEARED);
+}
+
+function sizeOf(pairs: readonly Pair[]): number {
+  return pairs.reduce((sum, [name, value]) => sum + name.length + value.length + '=; '.length, 0);
+}
+
+type Pair = readonly [name: string, value: string];
+
+function present(req: Request, isOurs: (key: string) => boolean): Pair[] {
   return pairs(header(req, 'cookie')).filter(([key]) => isOurs(key));
 }
 
-function line(name: string, value: string, attributes: Attributes): string {
-  return stringifySetCookie(name, value, { ...attributes, encode: (text) => text });
+function namesOf(pairs: readonly Pair[]): string[] {
+  return [...new Set(pairs.map(([name]) => name))];
 }
 
 function isChunk(name: string, key: string): boolean {
   return key.startsWith(`${name}.`) && /^(?:0|[1-9]\d?)$/.test(key.slice(name.length + 1));
 }
 
-/** Joins chunks 0, 1, … up to the first gap; then less and less of them, since the last may be left from a longer session. */
-function joined(name: string, chunks: readonly [string, string][]): string[] {
-  // Of one name the first counts.
-  const byName = new Map([...chunks].reverse());
-  const values: string[] = [];
-  for (let i = 0, text = ''; i < MAX_CHUNKS; i += 1) {
-    const chunk = byName.get(`${name}.${i}`);
-    if (chunk === undefined) break;
-    values.unshift((text += chunk));
+/**
+ * The sessions that chunks can be joined to. If names occur more than once, the first of each name are tried, the
+ * second, and so on, then the same from the end, which finds the session among any number of planted ones that are
+ * sent before it or after it; and then other combinations, up to a limit.
+ */
+function joined(name: string, found: readonly Pair[]): string[] {
+  const all = Array.from({ length: MAX_CHUNKS }, (_, i) =>
+    found.filter(([key]) => key === `${name}.${i}`).map(([, value]) => value),
+  );
+  const gap = all.findIndex((values) => values.length === 0);
+  const chunks = gap === -1 ? all : all.slice(0, gap);
+  const values = new Set<string>();
+  const longest = Math.max(0, ...chunks.map(({ length }) => length));
+  const row = (index: (length: number) => number) => chunks.map((one) => one[index(one.length)] ?? '');
+  for (let nth = 0; nth < longest; nth += 1)
+    addPrefixes(
+      row((length) => Math.min(nth, length - 1)),
+      values,
+    );
+  for (let nth = 0; nth < longest; nth += 1)
+    addPrefixes(
+      row((length) => Math.max(length - 1 - nth, 0)),
+      values,
+    );
+  for (const other of combinations(chunks, MAX_JOINED)) addPrefixes(other, values);
+  return [...values];
+}
+
+/** All chunks, then fewer and fewer of them, since the last ones may be left of a longer session. */
+function addPrefixes(chunks: readonly string[], values: Set<string>): void {
+  for (let count = chunks.length; count > 0; count -= 1) values.add(chunks.slice(0, count).join(''));
+}
+
+function combinations(chunks: readonly (readonly string[])[], limit: number): string[][] {
+  let rows: string[][] = [[]];
+  for (const values of chunks) {
+    rows = rows.flatMap((row) => values.slice(0, limit).map((value) => [...row, value])).slice(0, limit);
   }
-  return values;
+  return rows;
 }
 
 function split(text: string, size: number): string[] {
@@ -216,24 +331,15 @@ function split(text: string, size: number): string[] {
   return Array.from({ length: count }, (_, i) => text.slice(i * size, (i + 1) * size));
 }
 
-/** Names of pending flows that have to go for a new one of `bytes`, oldest first. */
-function surplus(pending: readonly [string, string][], bytes: number): string[] {
-  const size = (kept: typeof pending) =>
-    kept.reduce((sum, [key, value]) => sum + key.length + value.length, bytes);
-  const fits = (kept: typeof pending) => kept.length < MAX_PENDING && size(kept) <= MAX_PENDING_BYTES;
-  const kept = pending.findIndex((_, i) => fits(pending.slice(i)));
-  return (kept === -1 ? pending : pending.slice(0, kept)).map(([key]) => key);
-}
-
 /**
- * The Cookie header, in order. Not by `cookie`, which keeps one value a name: with two of one name the second may be
- * the real one, and the order says which flow is the oldest (RFC 6265 section 5.4).
+ * The pairs of a Cookie header, in order. The `cookie` package keeps one value for each name, but of two with one name
+ * the second may be the real one, and the order says which transaction is the oldest.
  */
-export function pairs(text: string | undefined): [name: string, value: string][] {
-  const found: [string, string][] = [];
-  for (const pair of (text ?? '').split(';')) {
+export function pairs(header: string | undefined): Pair[] {
+  const found: Pair[] = [];
+  for (const pair of (header ?? '').split(';')) {
     const equals = pair.indexOf('=');
-    if (equals !== -1) found.push([pair.slice(0, equals).trim(), pair.slice(equals + 1).trim()]);
+    if (equals !== -1) found.push([trimOWS(pair.slice(0, equals)), trimOWS(pair.slice(equals + 1))]);
   }
   return found;
 }
@@ -241,8 +347,10 @@ export function pairs(text: string | undefined): [name: string, value: string][]
 const NONE: readonly string[] = [];
 
 /**
- * The values where it is plain at a glance: the name does not occur, or occurs once and as a cookie's. This is nearly
- * every request, and taking the whole header apart costs more than all else that a remembered session needs.
+ * The values of a cookie in the usual case: its name does not occur in the header, or it occurs once, as the name of a
+ * cookie. Parsing the whole header would cost more than everything else that a request with a cached session needs.
+ *
+ * @returns `undefined` if the header has to be parsed.
  */
 export function onlyValue(header: string | undefined, name: string): readonly string[] | undefined {
   if (header === undefined) return NONE;
@@ -251,7 +359,7 @@ export function onlyValue(header: string | undefined, name: string): readonly st
   const equals = start + name.length;
   if (header[equals] !== '=' || (start > 0 && !header.startsWith('; ', start - 2))) return undefined;
   const end = header.indexOf(';', equals);
-  if (end === -1) return [header.slice(equals + 1).trim()];
-  // Behind it another may begin; inside it none can.
-  return header.includes(name, end) ? undefined : [header.slice(equals + 1, end).trim()];
+  if (end === -1) return [trimOWS(header.slice(equals + 1))];
+  // Another one can begin after this cookie, but not inside its value.
+  return header.includes(name, end) ? undefined : [trimOWS(header.slice(equals + 1, end))];
 }

@@ -28,6 +28,8 @@ export type RespondWithError = (
   req: Request,
   res: Response,
   fields?: ErrorFields,
+  /** Where the sign-in link of a page returns to, if that is safe. */
+  returnTo?: string,
 ) => Promise<Outcome>;
 
 /** What error responses depend on in the configuration. */
@@ -50,7 +52,7 @@ type OnError = (context: {
 /** @param route The route that responds; none for guards. */
 export function createErrorResponder(config: ErrorResponseConfig, route?: RouteName): RespondWithError {
   const { onError } = config.hooks;
-  return async (error, req, res, fields = {}) => {
+  return async (error, req, res, fields = {}, back = pageOf(req, route)) => {
     const handled =
       onError && !isOAuthError(error, route) && (await callOnError(onError, error, req, res, route));
     if (handled) return handled;
@@ -60,7 +62,7 @@ export function createErrorResponder(config: ErrorResponseConfig, route?: RouteN
       const description = route === 'token' ? { error_description: message } : {};
       return json(res, status, { status, error: code, message, ...description, ...fields });
     }
-    const link = linkOf(error, req, config, route, fields);
+    const link = linkOf(error, back, config, fields);
     const text = { title: pageTitleOf(error), text: error.publicMessage };
     return sendPage(res, error.status, { ...text, ...(link ? { link } : {}) });
   };
@@ -94,9 +96,8 @@ async function callOnError(
 /** The link of an error page: to sign-in, or to the start for a user who is signed in already and would come back here. */
 function linkOf(
   { code }: AuthKitError,
-  req: Request,
+  back: string | undefined,
   { routes, redirectUri, returnTo, returnToRules }: ErrorResponseConfig,
-  route: RouteName | undefined,
   { loginUrl = routes.login?.public }: ErrorFields,
 ): { href: string; label: string } | undefined {
   // Absolute, so that a user who opened the application under another host name comes to the right one.
@@ -104,8 +105,8 @@ function linkOf(
     return { href: new URL(returnTo, redirectUri).href, label: 'Back to the start' };
   if (loginUrl === undefined) return undefined;
   const url = new URL(loginUrl, redirectUri);
-  const back = url.searchParams.has('returnTo') ? undefined : safeReturnTo(pageOf(req, route), returnToRules);
-  if (back !== undefined) url.searchParams.set('returnTo', back);
+  const safe = url.searchParams.has('returnTo') ? undefined : safeReturnTo(back, returnToRules);
+  if (safe !== undefined && safe !== returnTo) url.searchParams.set('returnTo', safe);
   return { href: url.href, label: 'Sign in' };
 }
 

@@ -63,14 +63,32 @@ export function isSpeculative(req: Request): boolean {
 export function isWebSocketUpgrade(req: Request): boolean {
   const upgrade = header(req, 'upgrade');
   if (upgrade === undefined) return false;
-  return upgrade.split(',').some((protocol) => protocol.trim().toLowerCase() === 'websocket');
+  return upgrade.split(',').some((protocol) => trimOWS(protocol).toLowerCase() === 'websocket');
+}
+
+/**
+ * Removes optional whitespace around a value: SP and HTAB only (RFC 9110 section 5.6.3).
+ *
+ * `String.prototype.trim` also removes U+00A0 and others. Node reads headers as latin1, so the byte A0 in front of a
+ * cookie's name would turn it into another cookie, one whose prefix no browser has checked.
+ */
+export function trimOWS(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isOWS(text[start])) start += 1;
+  while (end > start && isOWS(text[end - 1])) end -= 1;
+  return text.slice(start, end);
+}
+
+function isOWS(character: string | undefined): boolean {
+  return character === ' ' || character === '\t';
 }
 
 /** Whether `Accept` names a type and does not exclude it with `q=0` (RFC 9110 section 12.4.2). */
 function accepts(req: Request, type: string): boolean {
   const ranges = (header(req, 'accept') ?? '').toLowerCase().split(',');
   return ranges.some((range) => {
-    const [name = '', ...parameters] = range.split(';').map((part) => part.trim());
+    const [name = '', ...parameters] = range.split(';').map(trimOWS);
     return name === type && !parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter));
   });
 }

@@ -1,7 +1,7 @@
 import onHeaders from 'on-headers';
 import { log } from '../events.js';
 import type { Request, Response } from './middleware.js';
-import { isNavigation, isWebSocketUpgrade } from './request.js';
+import { isNavigation, isWebSocketUpgrade, trimOWS } from './request.js';
 import { perObjectState } from './state.js';
 
 /** Adds `field` to `Vary` and keeps the fields that are there. */
@@ -12,7 +12,7 @@ export function vary(res: Response, field: string): void {
     return;
   }
   const current = [present].flat().map(String).join(', ');
-  const named = current.split(',').map((name) => name.trim().toLowerCase());
+  const named = current.split(',').map((name) => trimOWS(name).toLowerCase());
   if (named.includes('*') || named.includes(field.toLowerCase())) return;
   res.setHeader('Vary', current === '' ? field : `${current}, ${field}`);
 }
@@ -43,8 +43,8 @@ export function noStore(res: Response, body: string): 'sent' {
  */
 export interface ResponseState {
   readonly res: Response;
-  /** By cookie name. Called when the head is written: a session that has ended by then returns `undefined`. */
-  cookies: Map<string, () => string | undefined> | undefined;
+  /** By id: the name of a cookie, and its scope where two cookies of one name are written. */
+  cookies: Map<string, PendingCookie> | undefined;
   /** Milliseconds by name. Called when the head is written. */
   timings: Map<string, () => number> | undefined;
   /** The response depends on the user, so caches must keep the responses to different cookies apart. */
@@ -57,13 +57,34 @@ export interface ResponseState {
   cacheControlBefore: string | undefined;
 }
 
+type Position = 'first' | 'middle' | 'last';
+
+const POSITIONS: readonly Position[] = ['first', 'middle', 'last'];
+
+interface PendingCookie {
+  /** Called when the head is written: a session that has ended by then returns `undefined`. */
+  readonly line: () => string | undefined;
+  readonly position: Position;
+}
+
 const responseStates = perObjectState<ResponseState>('authkit-express.responseState');
 
-/** Adds or replaces one cookie of this package. `line` returns a complete `Set-Cookie` value. */
-export function setCookie(res: Response, name: string, line: () => string | undefined): void {
-  const cookies = (responseStateOf(res).cookies ??= new Map());
-  cookies.delete(name);
-  cookies.set(name, line);
+/**
+ * Adds or replaces one cookie of this package.
+ *
+ * @param line Returns a complete `Set-Cookie` value; called as the head is written.
+ * @param position The session is the last one, because a platform that keeps one `Set-Cookie` of several mostly keeps
+ * the last; the marker that detects the loss of the session is the first, for one that keeps the first.
+ */
+export function setCookie(
+  res: Response,
+  id: string,
+  line: () => string | undefined,
+  position: Position = 'middle',
+): void {
+  const cookies = (responseStateOf(res).cookies ??= new Map<string, PendingCookie>());
+  cookies.delete(id);
+  cookies.set(id, { line, position });
 }
 
 /**
@@ -157,15 +178,19 @@ function addServerTiming(res: Response, timings: NonNullable<ResponseState['timi
 
 /** @returns Whether there is a cookie to set. */
 function addCookies(res: Response, cookies: NonNullable<ResponseState['cookies']>): boolean {
-  const lines = [...cookies].flatMap(([name, line]) => {
-    const value = line();
-    return value === undefined ? [] : [{ name, value }];
-  });
+  const pending = [...cookies.values()].sort(
+    (a, b) => POSITIONS.indexOf(a.position) - POSITIONS.indexOf(b.position),
+  );
+  const lines = pending.map(({ line }) => line()).filter((line) => line !== undefined);
   if (lines.length === 0) return false;
+  const names = new Set(lines.map(cookieName));
   const others = [res.getHeader('set-cookie') ?? []].flat().map(String);
-  const kept = others.filter((other) => !lines.some(({ name }) => other.startsWith(`${name}=`)));
-  res.setHeader('Set-Cookie', [...kept, ...lines.map(({ value }) => value)]);
+  res.setHeader('Set-Cookie', [...others.filter((other) => !names.has(cookieName(other))), ...lines]);
   return true;
+}
+
+function cookieName(line: string): string {
+  return line.slice(0, line.indexOf('='));
 }
 
 /**

@@ -1,5 +1,5 @@
-/** Longer than any address a person came from, and short enough to travel in a cookie. */
-const MAX_LENGTH = 2048;
+/** In characters. The sealed transaction is part of two URLs, and Node limits all headers of a request to 16 KB. */
+const MAX_LENGTH = 4096;
 
 /** A path, or an absolute http(s) URL in exactly the form that no parser reads in two ways. */
 const UNAMBIGUOUS = /^(?:\/(?![/\\])|https?:\/\/[^/\\])/i;

@@ -1,15 +1,17 @@
 import { nextSignInOptions } from '../auth/login-url.js';
 import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
+import type { SignInFor } from '../config/login.js';
 import type { SignInOptions, SignInUrlOptions } from '../config/options.js';
 import { AuthKitError } from '../errors.js';
 import { log } from '../events.js';
-import { type Cookies, MAX_TRANSACTION } from '../http/cookies.js';
+import { type Cookies, headerRoom } from '../http/cookies.js';
 import type { Request, Response } from '../http/middleware.js';
-import { isPageLoad } from '../http/request.js';
+import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
 import {
   codeChallenge,
+  codeVerifierOf,
   isJson,
   newTransaction,
   returnRules,
@@ -17,58 +19,28 @@ import {
   type Transaction,
 } from './transaction.js';
 
-/**
- * Goes on at AuthKit with a sign-in that WorkOS did not finish, once: a second time would be a circle.
- *
- * @returns Where to, or `undefined` if it ends here.
- */
-export function createSignInRetry(signIn: StartSignIn<SignInOptions>) {
-  return async (
-    error: AuthKitError,
-    transaction: Transaction,
-    req: Request,
-    res: Response,
-  ): Promise<string | undefined> => {
-    const options =
-      transaction.restartOf === undefined && isPageLoad(req) ? nextSignInOptions(error) : undefined;
-    if (!options) return undefined;
-    const { returnTo, from = 'link', state, attributes, callback, issuedAt } = transaction;
-    const flow = {
-      ...{ returnTo, from, restartOf: issuedAt },
-      ...(state === undefined ? {} : { state }),
-      ...(attributes === undefined ? {} : { attributes }),
-      ...(callback === undefined ? {} : { redirectUri: callback }),
-    };
-    log('login', { restart: error.code });
-    try {
-      return await signIn(req, res, options, flow);
-    } catch (problem) {
-      // What the application pinned may not go with it.
-      if (problem instanceof AuthKitError) return undefined;
-      throw problem;
-    }
-  };
-}
-
-/** The application's own `state` in bytes: it travels in a URL and in a cookie. */
+/** The application's own `state`, in bytes. */
 const MAX_STATE = 2048;
+
+/** A sealed transaction, in bytes: it is part of two URLs. */
+const MAX_TRANSACTION = 7168;
 
 /** RFC 7636 section 4.2: a SHA-256 in base64url. */
 const CHALLENGE = /^[\w-]{43}$/;
 
-/** What one sign-in carries beside what is asked of WorkOS; attributes are checked before they come here. */
+/** What one sign-in carries in its transaction. `attributes` have been checked before. */
 export type SignInFlow = Pick<
   SignInUrlOptions,
   'returnTo' | 'state' | 'redirectUri' | 'codeChallenge' | 'attributes'
 > &
-  Pick<Transaction, 'restartOf'> &
+  Pick<Transaction, 'restartOf' | 'beganHere'> &
   Required<Pick<Transaction, 'from'>>;
 
 /**
- * Starts a sign-in: a fresh transaction in a cookie of its own, and the URL that carries it to WorkOS.
+ * Starts a sign-in: sets a transaction cookie and returns the authorization URL, whose `state` is the transaction.
  *
- * @throws {AuthKitError} `invalid_request` or `invalid_provider` for options that WorkOS would refuse or that no
- * cookie can hold.
+ * @throws {AuthKitError} `invalid_request` or `invalid_provider`, if WorkOS would refuse an option or the transaction
+ * would be too long.
  */
 export type StartSignIn<Options extends object> = (
   req: Request,
@@ -78,52 +50,56 @@ export type StartSignIn<Options extends object> = (
 ) => Promise<string>;
 
 export interface AuthorizationRequestDependencies<Options extends object> {
-  config: Config & { readonly signIn: Options };
+  config: Config & { readonly signIn: SignInFor<Options> };
   cookies: Cookies;
-  /** Tells a browser that has just lost a session. */
   redirectLoop: { readonly isLooping: (req: Request, res: Response) => Promise<boolean> };
   parameters: ParameterSet<Options>;
-  /** The address of the endpoint that a query is for. */
+  /** The authorization URL for a query. */
   authorizationUrl: (query: URLSearchParams) => string;
 }
 
-/** What makes a sign-in count as a fresh authentication. */
-interface Freshness {
-  maxAge?: number;
-  prompt?: string;
-}
-
-export function createAuthorizationRequest<Options extends object>(
-  parts: AuthorizationRequestDependencies<Options>,
-): StartSignIn<Options> {
-  const { config, cookies, redirectLoop, parameters, authorizationUrl } = parts;
+export function createAuthorizationRequest<Options extends object>({
+  config,
+  cookies,
+  redirectLoop,
+  parameters,
+  authorizationUrl,
+}: AuthorizationRequestDependencies<Options>): StartSignIn<Options> {
   return async (req, res, options, flow) => {
-    const signIn = parameters.withPinned(options, config.signIn);
-    const { maxAge, prompt } = signIn as Freshness;
-    const isFresh = maxAge !== undefined || prompt === 'login';
-    const isRepeat = await redirectLoop.isLooping(req, res);
+    const signIn = parameters.withPinned(options, await config.signIn(req));
     const fields = {
-      ...fieldsOf(flow, config),
-      ...(isFresh ? { isFresh } : {}),
-      ...(isRepeat ? { isRepeat } : {}),
+      ...flowFields(flow, config),
+      ...requestFields(req, flow, config),
+      ...freshness(signIn),
+      ...((await redirectLoop.isLooping(req, res)) ? { isRepeat: true as const } : {}),
     };
-    const { transaction, sealed } = await sealToFitCookie(newTransaction(fields, config.now()), config);
-    cookies.setTransaction(req, res, sealed);
+    const { transaction, secret } = newTransaction(fields, config.now());
+    const { state, callback, clientChallenge } = await sealToFit(transaction, headerRoom(req), config);
+    cookies.setTransaction(req, res, state, secret);
     const query = parameters.query(signIn, {
       client_id: config.clientId,
-      redirect_uri: transaction.callback ?? config.redirectUri,
-      state: sealed,
-      code_challenge: codeChallenge(transaction.codeVerifier),
+      redirect_uri: callback ?? config.redirectUri,
+      state,
+      // The verifier of a client's own sign-in never leaves the client until it redeems its code.
+      code_challenge: clientChallenge ?? codeChallenge(codeVerifierOf(secret)),
       code_challenge_method: 'S256',
     });
     return authorizationUrl(query);
   };
 }
 
-function fieldsOf(
-  flow: SignInFlow,
-  config: Config,
-): Omit<Transaction, 'nonce' | 'codeVerifier' | 'issuedAt'> {
+/**
+ * How fresh the authentication will be at least. WorkOS accepts one of up to `max_age` seconds ago, and asks for a new
+ * one with `prompt=login`.
+ */
+function freshness({ maxAge, prompt }: { maxAge?: number; prompt?: string }): Pick<Transaction, 'maxAge'> {
+  if (prompt === 'login') return { maxAge: 0 };
+  return maxAge === undefined ? {} : { maxAge };
+}
+
+type Fields = Omit<Transaction, 'secretHash' | 'issuedAt'>;
+
+function flowFields(flow: SignInFlow, config: Config): Fields {
   const { from, state, attributes, redirectUri, codeChallenge: clientChallenge, restartOf } = flow;
   const callback = redirectUri === undefined ? undefined : checkedCallback(redirectUri);
   return {
@@ -140,6 +116,32 @@ function fieldsOf(
   };
 }
 
+/** `same-site` and `none` (an address that the user typed, a bookmark) do not begin on another site. */
+const HERE: readonly (string | undefined)[] = ['same-origin', 'same-site', 'none'];
+
+const HOST = /^[\w.:[\]-]{1,255}$/;
+
+/** What the callback wants to know of the request that began the sign-in. */
+function requestFields(
+  req: Request,
+  flow: SignInFlow,
+  config: Config,
+): Pick<Transaction, 'beganHere' | 'host'> {
+  const { host } = req.headers;
+  const isOther = host !== undefined && HOST.test(host) && host !== callbackHost(flow.redirectUri, config);
+  const beganHere = flow.beganHere ?? (flow.from === 'app' || HERE.includes(header(req, 'sec-fetch-site')));
+  return {
+    // Only the landing page after a sign-in with strict cookies asks for it.
+    ...(config.cookie.sameSite === 'strict' && beganHere ? { beganHere } : {}),
+    ...(isOther ? { host } : {}),
+  };
+}
+
+/** The host of the callback, as a browser sends it. */
+function callbackHost(callback: string | undefined, { redirectUri }: Config): string {
+  return new URL(callback ?? redirectUri).host;
+}
+
 function ownReturnTo(asked: unknown, config: Config, callback: string | undefined): string {
   if (asked === undefined) return config.returnTo;
   const safe = safeReturnTo(asked, returnRules(config, callback));
@@ -148,8 +150,8 @@ function ownReturnTo(asked: unknown, config: Config, callback: string | undefine
 }
 
 /**
- * Where a client's code is sent. Exact entries only (RFC 9700 section 4.1.3): whoever starts a flow with a challenge
- * of their own could redeem a code that leaks from any other page.
+ * Where a client's code is sent. Exact entries only (RFC 9700 section 4.1.3): an attacker can begin a sign-in with a
+ * challenge of their own, and could redeem a code that leaks from any other page.
  */
 function clientReturnTo({ returnTo, codeChallenge }: SignInFlow, { routes, login }: Config): string {
   if (!routes.token)
@@ -157,7 +159,7 @@ function clientReturnTo({ returnTo, codeChallenge }: SignInFlow, { routes, login
   if (typeof codeChallenge !== 'string' || !CHALLENGE.test(codeChallenge))
     throw new AuthKitError('invalid_request', 'codeChallenge must be an S256 challenge of 43 characters');
   if (returnTo === undefined || !login.clientRedirectUris.includes(returnTo))
-    throw new AuthKitError('invalid_request', 'redirectTo is none of clientRedirectUris');
+    throw new AuthKitError('invalid_request', 'redirectTo is not one of clientRedirectUris');
   return returnTo;
 }
 
@@ -170,23 +172,75 @@ function checkedState(state: unknown): unknown {
   throw new AuthKitError('invalid_request', `state must be JSON of at most ${MAX_STATE} bytes`);
 }
 
+/** Returned as it was written: WorkOS compares it with the dashboard's as text. */
 function checkedCallback(value: unknown): string {
   const isUrl = typeof value === 'string' && /^https?:\/\/[^/\\]/i.test(value) && URL.canParse(value);
   const url = isUrl ? new URL(value) : undefined;
-  if (url && !url.href.includes('#') && url.username === '' && url.password === '') return url.href;
+  if (isUrl && url && !/[#\u0000-\u0020\u007f]/.test(value) && url.username === '' && url.password === '')
+    return value;
   throw new AuthKitError('invalid_request', 'redirectUri must be an absolute http(s) URL without fragment');
 }
 
-/** A transaction has to fit a cookie: where to go afterwards yields first, the application's own value never. */
-async function sealToFitCookie(
+/**
+ * Seals a transaction so that the callback's URL and the browser's cookies stay below the header limit of Node. If they
+ * would not, `returnTo` is dropped. The application's own `state` never is.
+ *
+ * @param room What the cookies of this browser leave of the limit, in bytes.
+ */
+async function sealToFit(
   transaction: Transaction,
+  room: number,
   config: Config,
-): Promise<{ transaction: Transaction; sealed: string }> {
-  const shorter =
-    transaction.clientChallenge === undefined ? [{ ...transaction, returnTo: config.returnTo }] : [];
-  for (const candidate of [transaction, ...shorter]) {
-    const sealed = await sealTransaction(candidate, config, config.cookiePasswords[0]);
-    if (sealed.length <= MAX_TRANSACTION) return { transaction: candidate, sealed };
-  }
-  throw new AuthKitError('invalid_request', 'this sign-in carries more than a cookie holds');
+): Promise<Transaction & { state: string }> {
+  const sealed = await seal(transaction, config);
+  if (sealed.length <= Math.min(MAX_TRANSACTION, room)) return { ...transaction, state: sealed };
+  // A client's returnTo is its redirect URI.
+  const isOwn = transaction.clientChallenge === undefined;
+  const shorter = isOwn ? await seal({ ...transaction, returnTo: config.returnTo }, config) : sealed;
+  if (shorter.length < sealed.length)
+    log('login', { dropped: 'returnTo', bytes: transaction.returnTo.length });
+  if (shorter.length > MAX_TRANSACTION)
+    throw new AuthKitError('invalid_request', 'state and attributes of this sign-in are too long for a URL');
+  return { ...transaction, state: shorter };
+}
+
+function seal(transaction: Transaction, config: Config): Promise<string> {
+  return sealTransaction(transaction, config);
+}
+
+/**
+ * Continues at AuthKit with a sign-in that WorkOS did not finish, once: a second attempt would be a redirect loop.
+ *
+ * @returns The authorization URL, or `undefined` if the sign-in ends here.
+ */
+export function createSignInRetry(signIn: StartSignIn<SignInOptions>) {
+  return async (
+    error: AuthKitError,
+    transaction: Transaction,
+    req: Request,
+    res: Response,
+  ): Promise<string | undefined> => {
+    const options =
+      transaction.restartOf === undefined && isPageLoad(req) ? nextSignInOptions(error) : undefined;
+    if (!options) return undefined;
+    log('login', { restart: error.code });
+    try {
+      return await signIn(req, res, options, sameFlow(transaction));
+    } catch (problem) {
+      // The options that the application has set for all sign-ins may exclude these.
+      if (problem instanceof AuthKitError) return undefined;
+      throw problem;
+    }
+  };
+}
+
+function sameFlow(transaction: Transaction): SignInFlow {
+  const { returnTo, from = 'link', state, attributes, callback, issuedAt, beganHere } = transaction;
+  return {
+    ...{ returnTo, from, restartOf: issuedAt },
+    ...(state === undefined ? {} : { state }),
+    ...(attributes === undefined ? {} : { attributes }),
+    ...(callback === undefined ? {} : { redirectUri: callback }),
+    ...(beganHere === undefined ? {} : { beganHere }),
+  };
 }

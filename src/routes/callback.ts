@@ -1,18 +1,20 @@
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
-import { publish } from '../events.js';
+import { log, publish } from '../events.js';
 import type { Cookies } from '../http/cookies.js';
 import type { RespondWithError } from '../http/error-response.js';
 import type { Handler, Request, Response } from '../http/middleware.js';
 import { sendPage } from '../http/pages.js';
 import { isPageLoad, query, single } from '../http/request.js';
 import { noStore, redirect } from '../http/response.js';
+import { safeReturnTo } from '../http/return-to.js';
 import type { Completed, ExchangeOnce } from './code-exchange.js';
+import { invalidState, type InvalidStateReason } from './invalid-state.js';
 import type { RedirectLoopGuard } from './redirect-loop.js';
-import { isSame, openTransaction, type Transaction } from './transaction.js';
+import { codeVerifierOf, isSecretOf, openTransaction, returnRules, type Transaction } from './transaction.js';
 
-/** RFC 6749 appendix A.11, less the space, and shorter than any URL: what WorkOS sends is some 26 characters. */
+/** RFC 6749 appendix A.11, without the space. A code of WorkOS has some 26 characters. */
 const CODE = /^[\u0021-\u007e]{1,1024}$/;
 
 /** RFC 6749 appendix A.7 and A.8. */
@@ -25,16 +27,21 @@ export interface CallbackDependencies {
   exchangeOnce: ExchangeOnce;
   answer: RespondWithError;
   redirectLoop: Pick<RedirectLoopGuard, 'markSignIn' | 'toError'>;
-  /** What becomes of a code that nobody here asked for; default: the login route, without looking at the code. */
+  /** Handles a code without `state`. By default the browser is sent to the login route, and the code is not used. */
   unsolicited?: (
     code: string,
     req: Request,
     res: Response,
   ) => Promise<Completed | RedirectInstead | 'answered'>;
-  /** Where the code of a client's own flow goes, or the error in its place. */
+  /** The URL of a native or single-page client, with its code or an error. */
   issueClientCode?: (reply: string | AuthKitError, transaction: Transaction) => Promise<string>;
-  /** Where a sign-in goes on that WorkOS did not finish, if anywhere. */
-  retrySignIn?: Restart;
+  /** The authorization URL at which a sign-in that WorkOS did not finish continues, if it can. */
+  retrySignIn?: (
+    error: AuthKitError,
+    transaction: Transaction,
+    req: Request,
+    res: Response,
+  ) => Promise<string | undefined>;
 }
 
 /** A redirect in place of a session. */
@@ -42,133 +49,210 @@ export interface RedirectInstead {
   readonly location: string;
 }
 
-type Restart = (
-  error: AuthKitError,
-  transaction: Transaction,
-  req: Request,
-  res: Response,
-) => Promise<string | undefined>;
-
-/** `GET /callback`: WorkOS sends the browser back with a code, or with an error. Always ends in a redirect or a page. */
-export function createCallback(parts: CallbackDependencies): Handler {
-  const { config, answer, issueClientCode: handOver, redirectLoop: redirectLoop } = parts;
+/** `GET /callback`: WorkOS sends the browser back with a code or an error. The response is a redirect or a page. */
+export function createCallback(dependencies: CallbackDependencies): Handler {
   return async (req, res) => {
     if (req.method === 'HEAD') return noStore(res, '');
-    let transaction: Transaction | undefined;
+    let returnTo: string | undefined;
     try {
       const params = query(req);
       const state = single(params, 'state');
-      if (state === undefined) return await unsolicitedCallback(params, req, res, parts);
-      transaction = consumeTransaction(state, req, res, parts);
-      if (!transaction) return await unknownTransaction(req, res, parts);
-      const code = codeOf(params, config);
-      if (isClients(transaction) && handOver) return redirect(res, await handOver(code, transaction));
-      if (transaction.isRepeat) throw redirectLoop.toError(req, res);
-      const done = await parts.exchangeOnce({ state, code, transaction, req, res });
-      return done === 'spent'
-        ? await unknownTransaction(req, res, parts)
-        : await completeSignIn(done, req, res, parts);
+      if (state === undefined) return await unsolicitedCallback(params, req, res, dependencies);
+      const found = consumeTransaction(state, req, res, dependencies);
+      returnTo = found.returnTo;
+      if (found.kind === 'invalid') return await refuseState(found, req, res, dependencies);
+      return await finishSignIn({ ...found, state, params }, req, res, dependencies);
     } catch (error) {
       if (!(error instanceof AuthKitError)) throw error;
-      publish('sign-in-failed', { clientId: config.clientId, code: error.code });
-      if (transaction && isClients(transaction) && handOver)
-        return redirect(res, await handOver(error, transaction));
-      const location = transaction && (await parts.retrySignIn?.(error, transaction, req, res));
-      return location === undefined ? answer(error, req, res) : redirect(res, location);
+      return failSignIn(error, returnTo, req, res, dependencies);
     }
   };
 }
 
-/** Begun by a client that is going to fetch the tokens itself. */
-function isClients({ clientChallenge }: Transaction): boolean {
-  return clientChallenge !== undefined;
+function failSignIn(
+  error: AuthKitError,
+  returnTo: string | undefined,
+  req: Request,
+  res: Response,
+  { config, answer }: CallbackDependencies,
+): ReturnType<RespondWithError> {
+  publish('sign-in-failed', { clientId: config.clientId, code: error.code });
+  return answer(error, req, res, {}, returnTo);
+}
+
+/** A sign-in that this browser began. */
+interface OwnTransaction {
+  readonly kind: 'ok';
+  readonly transaction: Transaction;
+  /** Out of the cookie. */
+  readonly secret: string;
+  readonly returnTo: string | undefined;
+}
+
+interface InvalidTransaction {
+  readonly kind: 'invalid';
+  readonly reason: InvalidStateReason;
+  /** The host at which the sign-in began, if that is why. */
+  readonly host?: string | undefined;
+  readonly returnTo?: string | undefined;
+}
+
+/**
+ * Finds the transaction of `state`, and the secret that shows that this browser began it. It can be used for one
+ * callback, whatever the result.
+ */
+function consumeTransaction(
+  state: string,
+  req: Request,
+  res: Response,
+  { config, cookies, exchangeOnce }: CallbackDependencies,
+): OwnTransaction | InvalidTransaction {
+  const secrets = cookies.transactionValues(req, state);
+  if (secrets.length > 0) cookies.clearTransaction(res, state);
+  const opened = openTransaction(state, config);
+  if (opened.kind === 'invalid') return { kind: 'invalid', reason: 'seal' };
+  const { transaction } = opened;
+  const returnTo = linkTarget(transaction, config);
+  if (opened.kind === 'expired') return { kind: 'invalid', reason: 'expired', returnTo };
+  const secret = secrets.find((value) => isSecretOf(value, transaction));
+  if (secret !== undefined) return { kind: 'ok', transaction, secret, returnTo };
+  if (exchangeOnce.isSpent(state)) return { kind: 'invalid', reason: 'spent', returnTo };
+  const { host } = transaction;
+  // If a proxy rewrites Host, the callback has not the host of the redirect URI either, and nothing can be told.
+  const callbackHost = new URL(transaction.callback ?? config.redirectUri).host;
+  if (host !== undefined && req.headers.host === callbackHost)
+    return { kind: 'invalid', reason: 'other_host', host, returnTo };
+  return { kind: 'invalid', reason: 'no_cookie', returnTo };
+}
+
+/** Where a link on an error page leads back to, after another sign-in. */
+function linkTarget(
+  { returnTo, callback, clientChallenge }: Transaction,
+  config: Config,
+): string | undefined {
+  return clientChallenge === undefined ? safeReturnTo(returnTo, returnRules(config, callback)) : undefined;
+}
+
+/**
+ * The back button, another browser, a sign-in that took too long. A new sign-in never begins by itself, because that
+ * could be a redirect loop.
+ */
+async function refuseState(
+  { reason, host, returnTo }: InvalidTransaction,
+  req: Request,
+  res: Response,
+  dependencies: CallbackDependencies,
+): ReturnType<RespondWithError> {
+  const { config, authenticateRequest } = dependencies;
+  const requestAuth = await authenticateRequest(req, res);
+  await requestAuth.whenAuthenticated();
+  if (requestAuth.auth().type !== null) return redirect(res, config.returnTo);
+  const error = invalidState(reason, config, host);
+  log('sign-in-failed', { reason, message: error.message });
+  return failSignIn(error, returnTo, req, res, dependencies);
+}
+
+interface SignInCallback extends OwnTransaction {
+  readonly state: string;
+  readonly params: URLSearchParams;
+}
+
+async function finishSignIn(
+  callback: SignInCallback,
+  req: Request,
+  res: Response,
+  dependencies: CallbackDependencies,
+): ReturnType<RespondWithError> {
+  const { transaction, secret, state, params, returnTo } = callback;
+  const { config, issueClientCode, retrySignIn, redirectLoop, exchangeOnce } = dependencies;
+  const clientCode = transaction.clientChallenge === undefined ? undefined : issueClientCode;
+  try {
+    const code = codeOf(params, config);
+    if (clientCode) return redirect(res, await clientCode(code, transaction));
+    if (transaction.isRepeat) throw redirectLoop.toError(req, res);
+    const codeVerifier = codeVerifierOf(secret);
+    const done = await exchangeOnce.exchange({ state, secret, code, codeVerifier, transaction, req, res });
+    if (done === 'spent')
+      return await refuseState({ kind: 'invalid', reason: 'spent', returnTo }, req, res, dependencies);
+    return await completeSignIn(done, transaction, req, res, dependencies);
+  } catch (error) {
+    if (!(error instanceof AuthKitError)) throw error;
+    const location = clientCode
+      ? await clientCode(error, transaction)
+      : await retrySignIn?.(error, transaction, req, res);
+    if (location === undefined) throw error;
+    publish('sign-in-failed', { clientId: config.clientId, code: error.code });
+    return redirect(res, location);
+  }
 }
 
 async function completeSignIn(
   done: Completed | RedirectInstead | 'answered',
+  { beganHere }: Pick<Transaction, 'beganHere'>,
   req: Request,
   res: Response,
-  { cookies, config, redirectLoop: redirectLoop }: CallbackDependencies,
+  { cookies, config, redirectLoop }: CallbackDependencies,
 ): Promise<'sent'> {
   if (done === 'answered') return 'sent';
   if ('location' in done) return redirect(res, done.location);
   cookies.setSession(req, res, done.sealed, () => true);
   await redirectLoop.markSignIn(res);
-  return redirectAfterSignIn(res, done.returnTo, config);
+  if (config.cookie.sameSite !== 'strict') return redirect(res, done.returnTo);
+  return sendLandingPage(res, done.returnTo, beganHere === true);
 }
 
-/** A state that is there, but empty or in another spelling: a malformed answer, and not one that nobody asked for. */
+/**
+ * A `strict` cookie is not sent where a chain of redirects began at another site, so a page of this site breaks the
+ * chain. Where the chain did begin at another site, the user has to click: otherwise a link there would become a
+ * navigation from this site, with the cookie, to any page that the link names.
+ */
+function sendLandingPage(res: Response, returnTo: string, beganHere: boolean): 'sent' {
+  return sendPage(res, 200, {
+    title: 'You are signed in',
+    text: beganHere
+      ? 'You are being taken back to the application.'
+      : 'Choose Continue to go on to the application.',
+    ...(beganHere ? { refresh: returnTo } : {}),
+    link: { href: returnTo, label: 'Continue' },
+  });
+}
+
+/** An empty `state`, or one in another spelling, is a malformed response and not an unsolicited one. */
 function isMisspeltState([name, value]: [name: string, value: string]): boolean {
   return /^state\b/i.test(name) || /;state=/i.test(value);
 }
 
-/** A code that nobody here asked for never makes a session by itself (impersonation from the dashboard, IdP-initiated sign-in). */
+/** A code without `state` never makes a session by itself (impersonation from the dashboard, IdP-initiated sign-in). */
 async function unsolicitedCallback(
   params: URLSearchParams,
   req: Request,
   res: Response,
-  parts: CallbackDependencies,
+  dependencies: CallbackDependencies,
 ): Promise<'sent'> {
-  const { routes } = parts.config;
+  const { config, unsolicited } = dependencies;
+  const { login } = config.routes;
   if ([...params].some(isMisspeltState)) throw new AuthKitError('invalid_request', 'the state is malformed');
-  if (parts.unsolicited && isPageLoad(req)) {
-    return completeSignIn(await parts.unsolicited(codeOf(params, parts.config), req, res), req, res, parts);
-  }
+  if (unsolicited && isPageLoad(req))
+    return completeSignIn(await unsolicited(codeOf(params, config), req, res), {}, req, res, dependencies);
   const error = single(params, 'error');
   if (error !== undefined) throw authorizationError(error, params);
-  if (single(params, 'code') === undefined || !routes.login) {
+  if (single(params, 'code') === undefined || !login) {
     throw new AuthKitError('invalid_request', 'the callback needs a code and a state');
   }
-  return redirect(res, routes.login.public);
+  return redirect(res, login.public);
 }
 
-/** The transaction of this browser that the state names. It is spent by this callback, whatever comes of it. */
-function consumeTransaction(
-  state: string,
-  req: Request,
-  res: Response,
-  { config, cookies }: CallbackDependencies,
-): Transaction | undefined {
-  const values = cookies.transactionValues(req, state);
-  if (values.length === 0) return undefined;
-  cookies.clearTransaction(res, state);
-  if (!values.some((value) => isSame(value, state))) return undefined;
-  return openTransaction(state, config, config.cookiePasswords, config.now());
-}
-
-/** For a browser that sent no cookie at all. */
-const NO_COOKIES =
-  'Your browser did not send the cookie of this sign-in. It may block cookies: please allow cookies for this site and ' +
-  'sign in again.';
-
-/** The back button, another browser, a sign-in that took too long: never a new one by itself, which could go in circles. */
-async function unknownTransaction(
-  req: Request,
-  res: Response,
-  { config, authenticateRequest }: CallbackDependencies,
-): Promise<'sent'> {
-  const requestAuth = await authenticateRequest(req, res);
-  await requestAuth.whenAuthenticated();
-  if (requestAuth.auth().type !== null) return redirect(res, config.returnTo);
-  const hasCookies = req.headers.cookie !== undefined;
-  throw new AuthKitError(
-    'invalid_state',
-    'this browser has no sign-in under way that belongs to the answer',
-    hasCookies ? {} : { publicMessage: NO_COOKIES },
-  );
-}
-
-/** @throws {AuthKitError} for an answer that is an error, or is not from this WorkOS (RFC 9207), or is malformed. */
+/** @throws {AuthKitError} if the response is an error, comes from another issuer (RFC 9207), or is malformed. */
 function codeOf(params: URLSearchParams, config: Config): string {
   const error = single(params, 'error');
   if (error !== undefined) throw authorizationError(error, params);
   const issuer = single(params, 'iss');
   if (issuer !== undefined && !config.issuers.includes(issuer)) {
-    throw new AuthKitError('invalid_state', 'the answer is of another issuer');
+    throw new AuthKitError('invalid_state', 'the response comes from another issuer: iss is not this WorkOS');
   }
   const code = single(params, 'code');
   if (code === undefined || !CODE.test(code))
-    throw new AuthKitError('invalid_request', 'the answer has no usable code');
+    throw new AuthKitError('invalid_request', 'the response has no usable code');
   return code;
 }
 
@@ -181,16 +265,5 @@ function authorizationError(error: string, params: URLSearchParams): AuthKitErro
       error_uri: params.get('error_uri') ?? undefined,
     },
     ...(description === undefined ? {} : { description }),
-  });
-}
-
-/** A `strict` cookie is not sent where a chain of redirects began at another site, so a page of ours breaks the chain. */
-function redirectAfterSignIn(res: Response, returnTo: string, { cookie }: Config): 'sent' {
-  if (cookie.sameSite !== 'strict') return redirect(res, returnTo);
-  return sendPage(res, 200, {
-    title: 'You are signed in',
-    text: 'You are being taken back to the application.',
-    refresh: returnTo,
-    link: { href: returnTo, label: 'Continue' },
   });
 }

@@ -1,9 +1,8 @@
-import type { AuthKitConfig } from '../config/index.js';
+import type { AuthKitConfig, Config } from '../config/index.js';
 import type { SignInResult } from '../config/options.js';
 import { unavailable } from '../errors.js';
 import { publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
-import { TRANSACTION_LIFETIME } from '../http/cookies.js';
 import type { Request, Response } from '../http/middleware.js';
 import { type Session, sessionIdOf, toSession } from '../session/sealed-session.js';
 import { sha256 } from '../sha256.js';
@@ -11,21 +10,30 @@ import { decodeUnverified, type VerifyAccessToken } from '../workos/access-token
 import type { Tokens, WorkOSClient } from '../workos/client.js';
 import { runOnSuccess } from './on-success.js';
 import type { SaveAttributes } from './sign-up.js';
-import type { Transaction } from './transaction.js';
+import { CLOCK_SKEW, isSame, type Transaction } from './transaction.js';
 
-/** Somebody whom WorkOS has signed in and the application has accepted. */
+/** A sign-in that WorkOS has confirmed and the application has accepted. */
 export interface SignedInSession {
   readonly session: Session;
   readonly returnTo: string;
 }
 
+/** What an exchange needs of a callback, or of the request of a native client. */
+export interface CodeReply {
+  code: string;
+  codeVerifier: string;
+  transaction: Transaction;
+  req: Request;
+  res: Response;
+}
+
 /**
- * Turns a code of WorkOS's into a session. Whoever calls it sees to it that a code is exchanged once.
+ * Exchanges a code for tokens. The caller sees to it that a code is exchanged once.
  *
- * @returns `answered` if `onSuccess` answered the request itself: then nobody is signed in.
+ * @returns `answered` if `onSuccess` answered the request itself. No session is created then.
  * @throws {AuthKitError}
  */
-export type ExchangeCode = (reply: Omit<SignInReply, 'state'>) => Promise<SignedInSession | 'answered'>;
+export type ExchangeCode = (reply: CodeReply) => Promise<SignedInSession | 'answered'>;
 
 export interface CodeExchangeDependencies {
   config: AuthKitConfig;
@@ -35,26 +43,32 @@ export interface CodeExchangeDependencies {
 }
 
 export function createCodeExchange({ config, workos, verify, save }: CodeExchangeDependencies): ExchangeCode {
-  return async ({ code, transaction, req, res }) => {
-    const answer = await workos.exchangeCode(code, transaction.codeVerifier);
-    if (answer.kind !== 'ok') throw answer.error;
-    await assertTokens(answer.value, verify);
-    const facts = factsOf(answer.value, transaction, config);
-    const ask = () => config.hooks.onSuccess?.({ ...facts, returnTo: transaction.returnTo, req, res });
-    const decided = await runOnSuccess(ask, res, transaction, config);
-    if (decided === 'answered') return decided;
-    const { attributes, attributesFrom: from } = facts;
+  return async ({ code, codeVerifier, transaction, req, res }) => {
+    const result = await workos.exchangeCode(code, codeVerifier);
+    if (result.kind !== 'ok') throw result.error;
+    await assertTokens(result.value, verify);
+    const signIn = signInResult(result.value, transaction, config);
+    const call = () => config.hooks.onSuccess?.({ ...signIn, returnTo: transaction.returnTo, req, res });
+    const outcome = await runOnSuccess(call, res, transaction, config);
+    if (outcome === 'answered') return outcome;
+    const { attributes, attributesFrom: from, isFirstSignIn } = signIn;
     const startedAt = transaction.restartOf ?? transaction.issuedAt;
-    const tokens = facts.isFirstSignIn
-      ? await save(answer.value, { attributes, from, startedAt })
-      : answer.value;
+    const tokens = isFirstSignIn ? await save(result.value, { attributes, from, startedAt }) : result.value;
     const session = toSession(tokens, {
-      ...(transaction.isFresh ? { authenticatedAt: Math.floor(config.now() / 1000) } : {}),
-      ...(decided.data === undefined ? {} : { data: decided.data }),
+      ...authenticatedAt(transaction, config),
+      ...(outcome.data === undefined ? {} : { data: outcome.data }),
     });
     publishSignIn(session, config);
-    return { session, returnTo: decided.returnTo };
+    return { session, returnTo: outcome.returnTo };
   };
+}
+
+/**
+ * The latest time for which it is certain that the user has authenticated since, in seconds. WorkOS accepts an
+ * authentication of up to `max_age` seconds ago, so a link with a long one says nothing about today.
+ */
+function authenticatedAt({ maxAge }: Transaction, { now }: Config): { authenticatedAt?: number } {
+  return maxAge === undefined ? {} : { authenticatedAt: Math.floor(now() / 1000) - maxAge };
 }
 
 function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {
@@ -69,18 +83,21 @@ function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {
   });
 }
 
-/** Tokens are taken only if they hold. Keys that cannot be had now are no reason to lose a sign-in: they came from WorkOS. */
+/**
+ * Only a valid access token of this user is accepted. If the keys are unavailable, the tokens are accepted, because they
+ * came from WorkOS over TLS.
+ */
 async function assertTokens(tokens: Tokens, verify: VerifyAccessToken): Promise<void> {
   const verification = await verify(tokens.accessToken, true);
   const subject =
     verification.kind === 'valid' ? verification.claims.sub : decodeUnverified(tokens.accessToken)['sub'];
   if (verification.kind === 'invalid' || verification.kind === 'expired' || subject !== tokens.user.id) {
-    throw unavailable(`WorkOS sent an access token that does not hold (${verification.kind})`);
+    throw unavailable(`WorkOS sent an access token that is not valid for this user (${verification.kind})`);
   }
 }
 
-/** What `onSuccess` learns, and no more than that: an answer of WorkOS's may hold more. */
-function factsOf(
+/** What `onSuccess` receives. A response of WorkOS may contain more. */
+function signInResult(
   tokens: Tokens,
   transaction: Transaction,
   { signUp }: AuthKitConfig,
@@ -105,60 +122,76 @@ function factsOf(
   };
 }
 
-/** Created while this sign-in was under way; or, where WorkOS tells the sign-in before this one, there was none. */
+/** The user was created during this sign-in, or WorkOS says that there was no sign-in before. */
 function isFirst({ user }: Tokens, { issuedAt, restartOf = issuedAt }: Transaction): boolean {
   return user.lastSignInAt === null || Date.parse(user.createdAt) >= restartOf;
 }
 
-/** A double click or a reload of the callback gets the same answer for this long, in milliseconds. */
+/** A double click or a reload of the callback gets the same result for this long, in milliseconds. */
 const SHARED = 10_000;
 
 const MAX_STATES = 10_000;
 
-/** A session as its cookie has it, and where to go. */
+/** The value of a session cookie, and where to go. */
 export interface Completed {
   readonly sealed: string;
   readonly returnTo: string;
 }
 
-export interface SignInReply {
+export interface CallbackReply extends CodeReply {
   state: string;
-  code: string;
-  transaction: Transaction;
-  req: Request;
-  res: Response;
+  /** Out of the transaction cookie. */
+  secret: string;
 }
 
-/**
- * Turns a code into a session, once for a state: two callbacks at once share one exchange, later ones find it `spent`.
- *
- * @returns `answered` if `onSuccess` answered the request itself: then nobody is signed in.
- * @throws {AuthKitError}
- */
-export type ExchangeOnce = (reply: SignInReply) => Promise<Completed | 'spent' | 'answered'>;
+/** The exchange of a code, once for each state. */
+export interface ExchangeOnce {
+  /**
+   * Two callbacks with one state, one secret and one code share one exchange for ten seconds. Any other callback of
+   * the state is `spent`: whoever has another code did not finish this sign-in (RFC 9700 section 4.5).
+   *
+   * @returns `answered` if `onSuccess` answered this request itself.
+   * @throws {AuthKitError}
+   */
+  exchange: (reply: CallbackReply) => Promise<Completed | 'spent' | 'answered'>;
+  /** Whether this process has seen a callback of the state. */
+  isSpent: (state: string) => boolean;
+}
 
 interface Exchange {
+  /** Hash of the secret and the code. */
+  readonly proof: string;
   readonly outcome: Promise<Completed | 'answered'>;
-  /** Milliseconds since the epoch; shared while it is under way and shortly after it succeeded. */
+  /** Milliseconds since the epoch; `Infinity` while the exchange is under way. */
   sharedUntil: number;
 }
 
 /** @param complete Exchanges the code at WorkOS. */
-export function oncePerState(
-  now: () => number,
-  complete: (reply: SignInReply) => Promise<Completed | 'answered'>,
+export function createExchangeOnce(
+  { now, signInLifetime }: Pick<Config, 'now' | 'signInLifetime'>,
+  complete: (reply: CallbackReply) => Promise<Completed | 'answered'>,
 ): ExchangeOnce {
-  const exchanges = expiringMap<Exchange>({ max: MAX_STATES, ttl: TRANSACTION_LIFETIME, now });
-  return async (reply) => {
-    const key = sha256(reply.state);
-    const known = exchanges.get(key);
-    if (known) return now() < known.sharedUntil ? known.outcome : 'spent';
-    const exchange: Exchange = { outcome: complete(reply), sharedUntil: Infinity };
-    exchanges.set(key, exchange);
-    void exchange.outcome.then(
-      () => (exchange.sharedUntil = now() + SHARED),
-      () => (exchange.sharedUntil = 0),
-    );
-    return exchange.outcome;
+  const ttl = signInLifetime * 1000 + CLOCK_SKEW;
+  const exchanges = expiringMap<Exchange>({ max: MAX_STATES, ttl, now });
+  return {
+    async exchange(reply) {
+      const key = sha256(reply.state);
+      const proof = sha256(`${reply.secret} ${reply.code}`);
+      const known = exchanges.get(key);
+      if (known) {
+        if (!isSame(proof, known.proof) || now() >= known.sharedUntil) return 'spent';
+        const outcome = await known.outcome;
+        // The response that onSuccess sent was that of the first request.
+        return outcome === 'answered' ? 'spent' : outcome;
+      }
+      const exchange: Exchange = { proof, outcome: complete(reply), sharedUntil: Infinity };
+      exchanges.set(key, exchange);
+      void exchange.outcome.then(
+        () => (exchange.sharedUntil = now() + SHARED),
+        () => (exchange.sharedUntil = 0),
+      );
+      return exchange.outcome;
+    },
+    isSpent: (state) => exchanges.has(sha256(state)),
   };
 }

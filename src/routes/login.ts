@@ -1,51 +1,75 @@
 import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
+import type { SignInFor } from '../config/login.js';
 import type { SignUpAttributes } from '../config/options.js';
 import { AUTHKIT, providerNamed } from '../config/providers.js';
 import { AuthKitError } from '../errors.js';
 import { navigationOnly } from '../http/error-response.js';
-import type { Handler } from '../http/middleware.js';
-import { lastSegment, query, single } from '../http/request.js';
+import type { Handler, Request } from '../http/middleware.js';
+import { lastSegment, query, single, target } from '../http/request.js';
 import { redirect } from '../http/response.js';
 import type { SignInFlow, StartSignIn } from './authorization-request.js';
 
 export interface LoginDependencies<Options extends object> {
-  config: Config & { readonly signIn: Options };
+  config: Config & { readonly signIn: SignInFor<Options> };
   parameters: ParameterSet<Options>;
   signIn: StartSignIn<Options>;
-  /** Reads what somebody says of themselves, where a workos has a sign-up. */
+  /** Reads the sign-up attributes of a link, where there is a sign-up. */
   attributes?: (params: URLSearchParams) => SignUpAttributes | undefined;
 }
 
-/** What a route asks for by itself, whatever its query says. */
+/** What a route asks of WorkOS, whatever its query says. */
 export interface LoginRoute<Options extends object> {
-  /** Pinned for this route. */
   readonly fixed?: Options;
   /** Whether the last segment of the path names a provider. */
   readonly hasProvider?: true;
 }
 
 /**
- * `GET /login`, `/login/:provider`, `/signup`: off to WorkOS. Also the "initiate login URL" of the WorkOS dashboard.
+ * `GET /login`, `/login/:provider` and `/signup`: redirects to WorkOS. `/login` is also the "initiate login URL" of the
+ * WorkOS dashboard.
  *
- * A transaction costs a cookie and a seal, so it is started for a page load only, or for a client that says nothing.
+ * A sign-in sets a cookie, so only a page load starts one, or a client that does not say what it is.
  */
 export function createLogin<Options extends object>(
-  parts: LoginDependencies<Options>,
+  dependencies: LoginDependencies<Options>,
   { fixed, hasProvider }: LoginRoute<Options> = {},
 ): Handler {
-  const { config, parameters, signIn } = parts;
+  const { config, parameters, signIn } = dependencies;
   return navigationOnly(async (req, res) => {
+    const elsewhere = loopbackLocation(req, config);
+    if (elsewhere !== undefined) return redirect(res, elsewhere);
     const params = query(req);
-    if (hasProvider) nameProvider(params, lastSegment(req));
-    const asked = parameters.parse(params, { ...config.signIn, ...fixed }, config.login.params);
+    if (hasProvider) setProvider(params, lastSegment(req));
+    const pinned = { ...(await config.signIn(req)), ...fixed };
+    const asked = parameters.parse(params, pinned, config.login.params);
     checkProvider(asked, config);
-    return redirect(res, await signIn(req, res, { ...asked, ...fixed }, signInFlowOf(params, parts)));
+    return redirect(res, await signIn(req, res, { ...asked, ...fixed }, signInFlowOf(params, dependencies)));
   });
 }
 
+/** Names of this machine, as `URL.hostname` writes them. */
+const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+/**
+ * The same address under the name of this machine that the redirect URI has, if the browser uses another one. To a
+ * browser these are different sites, so the cookie of this sign-in would not reach the callback.
+ *
+ * With another port, `Host` is not what the browser shows. The address comes from the configuration; `Host` only says
+ * that it is another one.
+ */
+function loopbackLocation(req: Request, { redirectUri }: Config): string | undefined {
+  const { host } = req.headers;
+  const to = new URL(redirectUri);
+  if (host === undefined || !LOOPBACK.has(to.hostname)) return undefined;
+  const from = URL.canParse(`${to.protocol}//${host}`) ? new URL(`${to.protocol}//${host}`) : undefined;
+  const isSameMachine = from !== undefined && LOOPBACK.has(from.hostname) && from.port === to.port;
+  if (!isSameMachine || from.hostname === to.hostname || !target(req).startsWith('/')) return undefined;
+  return to.origin + target(req);
+}
+
 /** `/login/google?…` is `/login?provider=google&…`; `/login/workos` is AuthKit, or a connection that goes with it. */
-function nameProvider(params: URLSearchParams, name: string): void {
+function setProvider(params: URLSearchParams, name: string): void {
   const provider = providerNamed(name);
   if (provider === undefined) throw unknownProvider();
   params.delete('provider');
@@ -57,7 +81,7 @@ function checkProvider(asked: { provider?: string }, { login }: Config): void {
 }
 
 function unknownProvider(): AuthKitError {
-  return new AuthKitError('invalid_provider', 'there is no such provider here');
+  return new AuthKitError('invalid_provider', 'this application does not offer the provider');
 }
 
 function signInFlowOf<Options extends object>(
@@ -67,17 +91,17 @@ function signInFlowOf<Options extends object>(
   const { params: taken } = config.login;
   const one = (name: string, ...names: string[]) =>
     taken.has(name) ? single(params, name, ...names) : undefined;
-  // Without a token route no client is here to redeem a code, and a link that speaks of one changes nothing.
+  // Without a token route a client could not redeem a code, so a challenge in a link is ignored.
   const codeChallenge = config.routes.token ? one('codeChallenge', 'code_challenge') : undefined;
   if (codeChallenge !== undefined) checkMethod(params);
   const [returnTo, state] = [one('returnTo', 'return_to', 'redirectTo'), one('state')];
-  const said = attributes?.(params);
+  const given = attributes?.(params);
   return {
     from: 'link',
     ...(returnTo === undefined ? {} : { returnTo }),
     ...(state === undefined ? {} : { state }),
     ...(codeChallenge === undefined ? {} : { codeChallenge }),
-    ...(said === undefined ? {} : { attributes: said }),
+    ...(given === undefined ? {} : { attributes: given }),
   };
 }
 

@@ -1,44 +1,61 @@
 import type { Config } from '../config/index.js';
 import type { OnSuccessResult } from '../config/options.js';
 import { AuthKitError } from '../errors.js';
+import { publishError } from '../events.js';
 import type { Response } from '../http/middleware.js';
 import { safeReturnTo } from '../http/return-to.js';
 import { returnRules, type Transaction } from './transaction.js';
 
-/** What the application made of a sign-in: where to go, and what to keep. */
+/** What `onSuccess` decided: where to go, and what to keep in the session. */
 export interface OnSuccessOutcome {
   readonly returnTo: string;
   readonly data: unknown;
 }
 
 /**
- * The application's word on a sign-in. A throw is a veto.
+ * Runs `onSuccess`. It rejects a sign-in with an `AuthKitError` or with `{ reject: reason }`. Any other error is a fault
+ * of the application and not a verdict on the account, so it goes to the error handler of Express.
  *
- * @param ask Calls `onSuccess`, if there is one.
- * @returns `answered` if it answered the request itself: then nobody is signed in.
- * @throws {AuthKitError} `sign_in_rejected`
+ * @param call Calls `onSuccess`, if there is one.
+ * @returns `answered` if `onSuccess` has begun a response itself. No session is created then.
+ * @throws {AuthKitError} The one that `onSuccess` threw, or `sign_in_rejected`.
  */
 export async function runOnSuccess(
-  ask: () => unknown,
+  call: () => unknown,
   res: Response,
   { returnTo, callback }: Pick<Transaction, 'returnTo' | 'callback'>,
   config: Config,
 ): Promise<OnSuccessOutcome | 'answered'> {
-  let decision;
+  let result;
   try {
-    decision = (await ask()) as OnSuccessResult | undefined;
-  } catch (cause) {
-    throw new AuthKitError('sign_in_rejected', 'onSuccess did not accept this sign-in', { cause });
+    result = (await call()) as OnSuccessResult | null | undefined;
+  } catch (error) {
+    if (!(error instanceof AuthKitError)) {
+      publishError({ clientId: config.clientId, source: 'onSuccess', error });
+      throw error;
+    }
+    if (res.headersSent) return 'answered';
+    throw error;
   }
   if (res.headersSent || res.writableEnded) return 'answered';
-  const wanted = safeReturnTo(decision?.returnTo ?? returnTo, returnRules(config, callback));
-  return { returnTo: wanted ?? config.returnTo, data: plain(decision?.data) };
+  rejectIfAsked(result?.reject);
+  const wanted = safeReturnTo(result?.returnTo ?? returnTo, returnRules(config, callback));
+  return { returnTo: wanted ?? config.returnTo, data: plain(result?.data, config) };
 }
 
-function plain(data: unknown): unknown {
+/** An empty reason rejects as well: only what plainly says no rejection is none. */
+function rejectIfAsked(reason: unknown): void {
+  if (reason === undefined || reason === null || reason === false) return;
+  const text = typeof reason === 'string' && reason !== '' ? reason : 'onSuccess rejected this sign-in';
+  throw new AuthKitError('sign_in_rejected', text);
+}
+
+function plain(data: unknown, { clientId }: Config): unknown {
   try {
     return data === undefined ? undefined : (JSON.parse(JSON.stringify(data)) as unknown);
   } catch (cause) {
-    throw new AuthKitError('sign_in_rejected', 'onSuccess returned data that is no JSON', { cause });
+    const error = new TypeError('onSuccess returned data that cannot be written as JSON', { cause });
+    publishError({ clientId, source: 'onSuccess', error });
+    throw error;
   }
 }

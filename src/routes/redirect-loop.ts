@@ -6,15 +6,15 @@ import type { Request, Response } from '../http/middleware.js';
 import { openPayload, type PayloadPurpose, sealPayload } from '../session/sealed-payload.js';
 
 /**
- * Tells a browser that brings its session back from one that does not. To a guard the latter is nobody, WorkOS knows
- * who it is and sends it back at once, and so it would go in circles.
+ * Detects a redirect loop: the browser signs in but does not send the session cookie back, so the guard redirects to
+ * sign-in, and WorkOS, which still has a session, redirects straight back.
  */
 export interface RedirectLoopGuard {
-  /** A session goes out with this response: the next requests should bring it. */
+  /** Sets a cookie for ten seconds, beside the session cookie: the next requests should bring both. */
   markSignIn: (res: Response) => Promise<void>;
-  /** Whether this browser was given a session seconds ago, and is nobody all the same. */
+  /** Whether this browser was given a session a few seconds ago and is signed out all the same. */
   isLooping: (req: Request, res: Response) => Promise<boolean>;
-  /** Ends the circle. The next sign-in is a first one again. */
+  /** The error that ends the loop. The next sign-in counts as the first one again. */
   toError: (req: Request, res: Response) => AuthKitError;
 }
 
@@ -29,17 +29,17 @@ export function createRedirectLoopGuard({
   cookies,
   authenticateRequest,
 }: RedirectLoopGuardDependencies): RedirectLoopGuard {
-  const isExpected = (req: Request) =>
+  const hasMarker = (req: Request) =>
     cookies.signInMarkerValues(req).some((value) => openPayload(SIGN_IN_MARKER, config, value) !== undefined);
   return {
     async markSignIn(res) {
       cookies.setSignInMarker(res, await sealPayload(SIGN_IN_MARKER, config));
     },
     async isLooping(req, res) {
-      if (!isExpected(req)) return false;
+      if (!hasMarker(req)) return false;
       const requestAuth = await authenticateRequest(req, res);
       const { kind } = await requestAuth.whenAuthenticated();
-      return kind === 'anonymous' && requestAuth.auth().type === null;
+      return (kind === 'anonymous' || kind === 'ended') && requestAuth.auth().type === null;
     },
     toError(req, res) {
       cookies.clearSignInMarker(req, res);
@@ -48,22 +48,22 @@ export function createRedirectLoopGuard({
   };
 }
 
-/** For who runs the application: what is set, and what may be in its way. */
-function lossOf({ cookie: { name, domain, secure }, redirectUri }: Config): string {
+/** For the developer: what is configured, and what can prevent it from working. */
+function lossOf({ cookie: { name, domain, path, secure }, redirectUri }: Config): string {
   const { host } = new URL(redirectUri);
-  const reach = domain === undefined ? `of ${host} alone` : `of ${domain} and its sub-domains`;
+  const reach = domain === undefined ? `of ${host} alone` : `of ${domain} and its subdomains`;
   return (
-    `twice within seconds this browser signed in and came back without its session: the cookie ${name}, ${reach}` +
-    `${secure ? ', https only' : ''}, was not sent along, or could not be opened. Look at Set-Cookie of the callback ` +
-    'and at Cookie of the request after it, for: a proxy or a middleware that drops a cookie of 4 KB or several of ' +
-    'them; guarded pages at another host, without cookie.domain; http where https is meant; a process with another ' +
-    'cookiePassword; a browser that blocks cookies'
+    `this browser signed in twice within seconds and came back without its session: the cookie ${name}, ${reach}` +
+    `${path === '/' ? '' : `, below ${path}`}${secure ? ', https only' : ''}, was not sent, or could not be opened. ` +
+    'Compare Set-Cookie of the callback with Cookie of the next request. Usual causes: a proxy or a middleware that ' +
+    'drops a cookie of 4 KB, or one of several cookies; guarded pages at another host, without cookie.domain; http in ' +
+    'place of https; a process with another cookiePassword; a browser that blocks cookies'
   );
 }
 
 /**
- * A completed sign-in, sealed so that a planted or kept marker holds up the sign-ins of a browser for these seconds and
- * no longer. The clocks of two servers may differ either way.
+ * Sealed, so that a planted or an old marker cannot delay sign-ins for longer than it lives. The clocks of two servers
+ * may differ either way.
  */
 const SIGN_IN_MARKER: PayloadPurpose = {
   name: 'sign-in-marker',

@@ -83,7 +83,9 @@ function createRedeemCode({ config, exchangeCode }: TokenDependencies): RedeemCo
     spent.set(key, true);
     checkProof(fields, opened);
     try {
-      const signedIn = await exchangeCode({ ...opened, req, res });
+      // WorkOS has the challenge of the client, so only the verifier of the client redeems the code there as well.
+      const codeVerifier = fields.get('code_verifier') ?? '';
+      const signedIn = await exchangeCode({ ...opened, codeVerifier, req, res });
       return signedIn === 'answered' ? signedIn : signedIn.session;
     } catch (error) {
       if (error instanceof AuthKitError && error.code === 'code_exchange_failed')

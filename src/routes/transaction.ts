@@ -1,104 +1,118 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../config/index.js';
 import type { SignUpAttributes } from '../config/options.js';
-import { TRANSACTION_LIFETIME } from '../http/cookies.js';
 import type { ReturnToRules } from '../http/return-to.js';
-import { open, seal } from '../session/seal.js';
+import {
+  openPayload,
+  type PayloadBinding,
+  type PayloadPurpose,
+  sealPayload,
+} from '../session/sealed-payload.js';
+import { sha256 } from '../sha256.js';
 
-/** Where the browser lands is where a path of this application leads. */
+/**
+ * One sign-in, from the login route to the callback.
+ *
+ * It is sealed in `state`, which travels in URLs: the authorization URL, the callback URL, and every log and history
+ * that these end up in. So it holds only a hash of the secret that the browser has in a cookie. The secret finishes the
+ * sign-in and is what the PKCE verifier is derived from; neither of them is in any URL (RFC 9700 sections 2.1.1, 4.7).
+ */
+export interface Transaction {
+  /** SHA-256 of the secret in the cookie, in base64url. */
+  readonly secretHash: string;
+  readonly returnTo: string;
+  /** Who `state` and `attributes` come from: the application, or a link that anyone can write. */
+  readonly from?: 'app' | 'link';
+  /** The application's own value, JSON. */
+  readonly state?: unknown;
+  readonly attributes?: SignUpAttributes;
+  /** Where WorkOS sends the browser back to, if not to the redirect URI of the instance. */
+  readonly callback?: string;
+  /** PKCE challenge of the native or single-page client that will fetch the tokens; no session is created here. */
+  readonly clientChallenge?: string;
+  /** When the first attempt began, if WorkOS did not finish it and this is the second. There is no third. */
+  readonly restartOf?: number;
+  /** How long ago the user may have authenticated, in seconds, if WorkOS was asked for that; 0 for `prompt=login`. */
+  readonly maxAge?: number;
+  /** The browser has signed in a few seconds ago and did not send the session back. */
+  readonly isRepeat?: true;
+  /** The sign-in began on a page of this site or in code, and not on another site. */
+  readonly beganHere?: true;
+  /** The host of the login request, if it is not that of the callback. */
+  readonly host?: string;
+  /** Milliseconds since the epoch. */
+  readonly issuedAt: number;
+}
+
+/** Its age is checked here and not by the envelope, because an expired transaction still has a `returnTo`. */
+const TRANSACTION: PayloadPurpose = { name: 'transaction', isBoundToRedirectUri: true };
+
+/** A callback may reach a server whose clock is behind by this much, in milliseconds. */
+export const CLOCK_SKEW = 120_000;
+
+/** A new sign-in, and the secret for the cookie of the browser that begins it. */
+export function newTransaction(
+  fields: Omit<Transaction, 'secretHash' | 'issuedAt'>,
+  now: number,
+): { transaction: Transaction; secret: string } {
+  const secret = randomBytes(32).toString('base64url');
+  return { transaction: { ...fields, secretHash: sha256(secret), issuedAt: now }, secret };
+}
+
+/** Whether a browser has the secret of a transaction, in constant time. */
+export function isSecretOf(secret: string, { secretHash }: Transaction): boolean {
+  return isSame(sha256(secret), secretHash);
+}
+
+/** The PKCE verifier of a sign-in (RFC 7636 section 4.1), which only the browser with the secret can make. */
+export function codeVerifierOf(secret: string): string {
+  return createHmac('sha256', secret).update('authkit-express PKCE code verifier').digest('base64url');
+}
+
+/** RFC 7636 section 4.2, S256. */
+export function codeChallenge(codeVerifier: string): string {
+  return sha256(codeVerifier);
+}
+
+export function sealTransaction(
+  transaction: Transaction,
+  binding: Omit<PayloadBinding, 'now'>,
+): Promise<string> {
+  return sealPayload(TRANSACTION, { ...binding, now: () => transaction.issuedAt }, transaction);
+}
+
+export type OpenedTransaction =
+  { readonly kind: 'ok' | 'expired'; readonly transaction: Transaction } | { readonly kind: 'invalid' };
+
+const INVALID: OpenedTransaction = { kind: 'invalid' };
+
+/** What opening a transaction depends on. */
+export type TransactionRules = PayloadBinding & Pick<Config, 'signInLifetime'>;
+
+/** Opens a transaction of this instance. An expired one still says where the user wanted to go. */
+export function openTransaction(sealed: string, rules: TransactionRules): OpenedTransaction {
+  const payload = openPayload(TRANSACTION, rules, sealed);
+  if (typeof payload?.['secretHash'] !== 'string' || typeof payload['returnTo'] !== 'string') return INVALID;
+  const { issuedAt } = payload;
+  const age = typeof issuedAt === 'number' ? rules.now() - issuedAt : -Infinity;
+  if (age < -CLOCK_SKEW) return INVALID;
+  const kind = age < rules.signInLifetime * 1000 ? 'ok' : 'expired';
+  return { kind, transaction: payload as unknown as Transaction };
+}
+
+/** Compares in a time that does not depend on where two strings differ. */
+export function isSame(a: string, b: string): boolean {
+  return timingSafeEqual(Buffer.from(sha256(a)), Buffer.from(sha256(b)));
+}
+
+/** Rules for `returnTo`. A path means the origin that the browser comes back to, which `callback` may change. */
 export function returnRules({ returnToRules }: Config, callback: string | undefined): ReturnToRules {
   if (callback === undefined) return returnToRules;
   const { origin, pathname } = new URL(callback);
   return { ...returnToRules, origin, ownPaths: [...returnToRules.ownPaths, pathname] };
 }
 
-/** A callback may reach a server whose clock is behind by this much, in milliseconds. */
-const CLOCK_SKEW = 60_000;
-
-/** One sign-in on its way: sealed, it is both the `state` parameter and the value of its cookie. */
-export interface Transaction {
-  readonly nonce: string;
-  readonly codeVerifier: string;
-  readonly returnTo: string;
-  /** Whose words the next two are: the application's, or those of whoever wrote a link. */
-  readonly from?: 'app' | 'link';
-  /** The application's own value, JSON. */
-  readonly state?: unknown;
-  readonly attributes?: SignUpAttributes;
-  /** Where WorkOS sends the browser back to, if it is not the instance's own redirect URI. */
-  readonly callback?: string;
-  /** Challenge of the client that is going to fetch the tokens, in place of a session here. */
-  readonly clientChallenge?: string;
-  /** When the sign-in was issued that WorkOS did not finish and that this one goes on with; it is not tried a third time. */
-  readonly restartOf?: number;
-  /** Whether WorkOS was asked to have the person authenticate afresh (`max_age` or `prompt=login`). */
-  readonly isFresh?: true;
-  /** Begun seconds after a sign-in whose session this browser did not bring back: its end would be one more round. */
-  readonly isRepeat?: true;
-  /** Milliseconds since the epoch. */
-  readonly issuedAt: number;
-}
-
-/** What binds a transaction to one instance, so that another one's callback refuses it (mix-up, RFC 9700 section 4.4). */
-export interface TransactionBinding {
-  readonly clientId: string;
-  readonly redirectUri: string;
-}
-
-const PURPOSE = 'transaction';
-
-export function newTransaction(
-  fields: Omit<Transaction, 'nonce' | 'codeVerifier' | 'issuedAt'>,
-  now: number,
-): Transaction {
-  return { ...fields, nonce: random(), codeVerifier: random(), issuedAt: now };
-}
-
-/** RFC 7636 section 4.2, S256. */
-export function codeChallenge(codeVerifier: string): string {
-  return createHash('sha256').update(codeVerifier).digest('base64url');
-}
-
-export function sealTransaction(
-  transaction: Transaction,
-  binding: TransactionBinding,
-  password: string,
-): Promise<string> {
-  const { clientId, redirectUri } = binding;
-  return seal({ purpose: PURPOSE, clientId, redirectUri, ...transaction }, password);
-}
-
-/** Opens a transaction of this instance that is not too old; anything else is `undefined`. */
-export function openTransaction(
-  sealed: string,
-  binding: TransactionBinding,
-  passwords: readonly string[],
-  now: number,
-): Transaction | undefined {
-  const payload = open(sealed, passwords, now) as
-    (Record<keyof Transaction, unknown> & Record<string, unknown>) | null;
-  if (payload?.['purpose'] !== PURPOSE) return undefined;
-  if (payload['clientId'] !== binding.clientId || payload['redirectUri'] !== binding.redirectUri)
-    return undefined;
-  const { nonce, codeVerifier, returnTo, issuedAt } = payload;
-  if (typeof nonce !== 'string' || typeof codeVerifier !== 'string' || typeof returnTo !== 'string')
-    return undefined;
-  if (typeof issuedAt !== 'number') return undefined;
-  const age = now - issuedAt;
-  return age >= -CLOCK_SKEW && age < TRANSACTION_LIFETIME ? (payload as unknown as Transaction) : undefined;
-}
-
-/** Compares in a time that does not depend on where two strings differ. */
-export function isSame(a: string, b: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
-}
-
-function random(): string {
-  return randomBytes(32).toString('base64url');
-}
-
-/** Whether a value is the same after a way through JSON: what a cookie carries comes back as it went in. */
+/** Whether a value is the same after a round trip through JSON. */
 export function isJson(value: unknown, depth = 0): boolean {
   if (depth > 32) return false;
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
@@ -107,6 +121,6 @@ export function isJson(value: unknown, depth = 0): boolean {
   const inside = (item: unknown) => isJson(item, depth + 1);
   if (Array.isArray(value)) return value.every(inside);
   const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
-  // A key without a value is no key in JSON either.
+  // JSON leaves out a key whose value is undefined.
   return isPlain && Object.values(value).every((item) => item === undefined || inside(item));
 }

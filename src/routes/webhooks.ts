@@ -6,7 +6,7 @@ import { expiringMap } from '../expiring-map.js';
 import { rawBody } from '../http/body.js';
 import { answerErrors, type RespondWithError } from '../http/error-response.js';
 import { type Handler, type Middleware, middleware, type Request } from '../http/middleware.js';
-import { header } from '../http/request.js';
+import { header, trimOWS } from '../http/request.js';
 import { json } from '../http/response.js';
 import { ENDED_FOR, type Revocation } from '../session/revocation.js';
 import type { SignedStore } from '../stores/signed-store.js';
@@ -194,7 +194,7 @@ export function parseSignature(header: string | undefined): Signature | undefine
   const parts = (header ?? '')
     .slice(0, 1024)
     .split(',')
-    .map((part) => part.trim().split('='));
+    .map((part) => trimOWS(part).split('='));
   const valuesOf = (name: string) => parts.flatMap(([key, value = '']) => (key === name ? [value] : []));
   const [timestamp, ...more] = valuesOf('t');
   const macs = valuesOf('v1').filter((mac) => /^[0-9a-f]{64}$/.test(mac));

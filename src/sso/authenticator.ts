@@ -1,4 +1,4 @@
-import type { SessionAuthenticator, SessionResult } from '../auth/request-auth.js';
+import type { SessionAuthenticator } from '../auth/request-auth.js';
 import type { SSOConfig } from '../config/sso.js';
 import { expiringMap } from '../expiring-map.js';
 import type { EndSessions } from '../routes/logout.js';
@@ -9,39 +9,31 @@ import { openSSOSession, type SSOSession, type VerifiedSSOSession } from '../ses
 /** Of cached sessions, in bytes. */
 const MAX_CACHE_BYTES = 8 * 1_048_576;
 
-const NONE: SessionResult = Object.freeze({ kind: 'anonymous', reason: 'none' });
-
 /** Authenticates the session cookies of `sso()`, and ends their sessions. WorkOS is not called for either. */
 export function createSSOSessions(
   config: SSOConfig,
   revocation: Revocation,
 ): { authenticator: SessionAuthenticator; endSessions: EndSessions } {
-  const { now } = config;
   const openCached = createSessionCache(config);
-
-  /** The first session that is signed in counts; if there is none, the reason of the last one. */
-  const authenticate = async (values: readonly string[]): Promise<SessionResult> => {
-    let result: SessionResult = values.length === 0 ? NONE : { kind: 'anonymous', reason: 'invalid' };
-    for (const value of values) {
-      const verified = openCached(value);
-      if (!verified) continue;
-      if (now() / 1000 >= verified.session.expiresAt) result = { kind: 'anonymous', reason: 'expired' };
-      else if ((await revocation.status(identityOf(verified.session))) !== 'revoked') return verified;
-      else result = { kind: 'anonymous', reason: 'ended' };
-    }
-    return result;
-  };
 
   return {
     authenticator: {
-      cached([value]) {
-        if (value === undefined) return NONE;
-        const verified = openCached(value);
-        if (!verified || now() / 1000 >= verified.session.expiresAt) return undefined;
-        const status = revocation.statusNow(identityOf(verified.session));
-        return status === 'active' ? verified : undefined;
+      cached(values) {
+        const { candidates, reason } = candidatesOf(values.map(openCached), config);
+        for (const verified of candidates) {
+          const status = revocation.statusNow(identityOf(verified.session));
+          if (status !== 'revoked') return status && verified;
+        }
+        return { kind: 'anonymous', reason };
       },
-      authenticate,
+      async authenticate(values) {
+        const { candidates, reason } = candidatesOf(values.map(openCached), config);
+        for (const verified of candidates) {
+          const status = await revocation.status(identityOf(verified.session));
+          if (status !== 'revoked') return verified;
+        }
+        return { kind: 'anonymous', reason };
+      },
     },
     async endSessions(values) {
       const sessions = values.map(openCached).flatMap((verified) => (verified ? [verified.session] : []));
@@ -50,6 +42,18 @@ export function createSSOSessions(
       return first && { sessionId: first.id, user: userOf(first) };
     },
   };
+}
+
+/** The sessions that have not expired, and why the request is signed out if all of them were signed out. */
+function candidatesOf(
+  opened: readonly (VerifiedSSOSession | undefined)[],
+  { now }: SSOConfig,
+): { candidates: readonly VerifiedSSOSession[]; reason: 'none' | 'invalid' | 'expired' | 'ended' } {
+  const sessions = opened.filter((verified) => verified !== undefined);
+  const candidates = sessions.filter(({ session }) => now() / 1000 < session.expiresAt);
+  if (candidates.length > 0) return { candidates, reason: 'ended' };
+  if (sessions.length > 0) return { candidates, reason: 'expired' };
+  return { candidates, reason: opened.length > 0 ? 'invalid' : 'none' };
 }
 
 function userOf({ profile }: SSOSession) {

@@ -10,13 +10,13 @@ import type { Transaction } from '../routes/transaction.js';
 import { newSSOSession, sealSSOSession, type SSOSession, toUser } from '../session/sso-session.js';
 import type { ProfileReply, WorkOSClient } from '../workos/client.js';
 
-/** How a sign-in began. One that began at the identity provider has no code verifier. */
-export type SSOSignInStart = Pick<Transaction, 'returnTo' | 'callback' | 'state' | 'from'> & {
-  codeVerifier?: string;
-};
+/** How a sign-in began. */
+export type SSOSignInStart = Pick<Transaction, 'returnTo' | 'callback' | 'state' | 'from'>;
 
 export interface SSOCallback {
   code: string;
+  /** `undefined` for a sign-in that began at the identity provider. */
+  codeVerifier: string | undefined;
   start: SSOSignInStart;
   req: Request;
   res: Response;
@@ -31,11 +31,11 @@ export interface SSOCallback {
 export type ExchangeProfile = (callback: SSOCallback) => Promise<Completed | 'answered'>;
 
 export function createProfileExchange(config: SSOConfig, workos: WorkOSClient): ExchangeProfile {
-  return async ({ code, start, req, res }) => {
-    const result = await workos.exchangeProfile(code, start.codeVerifier);
+  return async ({ code, codeVerifier, start, req, res }) => {
+    const result = await workos.exchangeProfile(code, codeVerifier);
     if (result.kind !== 'ok') throw result.error;
     const callOnSuccess = () =>
-      config.hooks.onSuccess?.({ ...signInResultOf(result.value, start, config), req, res });
+      config.hooks.onSuccess?.({ ...signInResultOf(result.value, start, codeVerifier, config), req, res });
     const outcome = await runOnSuccess(callOnSuccess, res, start, config);
     if (outcome === 'answered') return outcome;
     const { now, sessionLifetime } = config;
@@ -60,7 +60,8 @@ function publishSignIn({ id, profile }: SSOSession, { clientId }: SSOConfig): vo
 /** What `onSuccess` receives. */
 function signInResultOf(
   { profile, accessToken, oauthTokens }: ProfileReply,
-  { state, from = 'link', returnTo, codeVerifier }: SSOSignInStart,
+  { state, from = 'link', returnTo }: SSOSignInStart,
+  codeVerifier: string | undefined,
   { now }: SSOConfig,
 ) {
   return {
@@ -101,8 +102,9 @@ export function createIdPInitiated({
     res: Response,
   ): Promise<Completed | RedirectInstead | 'answered'> => {
     const { returnTo } = config;
-    if (config.acceptIdPInitiated) return exchangeProfile({ code, start: { returnTo }, req, res });
-    const { organization, connection, provider, domain } = config.signIn;
+    if (config.acceptIdPInitiated)
+      return exchangeProfile({ code, codeVerifier: undefined, start: { returnTo }, req, res });
+    const { organization, connection, provider, domain } = await config.signIn(req);
     const isPinned = [organization, connection, provider, domain].some((value) => value !== undefined);
     const options = isPinned ? {} : { connection: await connectionOf(code, workos) };
     return { location: await startSignIn(req, res, options, { from: 'link', returnTo }) };

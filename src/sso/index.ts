@@ -11,7 +11,7 @@ import { createErrorResponder } from '../http/error-response.js';
 import { isRequest } from '../http/middleware.js';
 import { createAuthorizationRequest, type StartSignIn } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
-import { oncePerState } from '../routes/code-exchange.js';
+import { createExchangeOnce } from '../routes/code-exchange.js';
 import { createLogin } from '../routes/login.js';
 import { createEndSession, createLogout, createSignOut, type SignOutOptions } from '../routes/logout.js';
 import { createRedirectLoopGuard } from '../routes/redirect-loop.js';
@@ -64,10 +64,8 @@ export function sso(options: SSOOptions = {}): SSO {
   const workos = createWorkOSClient(config);
 
   // Sessions: in a cookie, with a store for those that were signed out.
-  const cookies = createCookies({
-    ...config.cookie,
-    maxAge: Math.min(config.cookie.maxAge, sessionLifetime),
-  });
+  const maxAge = Math.min(config.cookie.maxAge, sessionLifetime);
+  const cookies = createCookies({ ...config.cookie, maxAge }, config.signInLifetime);
   const store = sharedStoreOf(config, softTimeout);
   const revocation = createRevocation({ store, now, endedFor: sessionLifetime * 1000 });
   const { authenticator, endSessions } = createSSOSessions(config, revocation);
@@ -91,8 +89,8 @@ export function sso(options: SSOOptions = {}): SSO {
   );
   const login = { config, parameters, signIn: startSignIn };
   const exchangeProfile = createProfileExchange(config, workos);
-  const exchangeOnce = oncePerState(now, ({ code, transaction: start, req, res }) =>
-    exchangeProfile({ code, start, req, res }),
+  const exchangeOnce = createExchangeOnce(config, ({ code, codeVerifier, transaction: start, req, res }) =>
+    exchangeProfile({ code, codeVerifier, start, req, res }),
   );
   const callback = createCallback({
     config,
@@ -138,8 +136,8 @@ function withSelector(
   startSignIn: StartSignIn<SSOSignInOptions>,
   { signIn }: SSOConfig,
 ): StartSignIn<SSOSignInOptions> {
-  return (req, res, options, flow) => {
-    const { organization, connection, provider, domain } = { ...options, ...signIn };
+  return async (req, res, options, flow) => {
+    const { organization, connection, provider, domain } = { ...options, ...(await signIn(req)) };
     if ([organization, connection, provider, domain].every((value) => value === undefined))
       throw new AuthKitError('invalid_request', 'one of organization, connection and provider is required');
     return startSignIn(req, res, options, flow);

@@ -75,7 +75,8 @@ test('T47 a polluted Object.prototype supplies no claim, no header and no option
     },
   });
   const { origin, workos, cookie } = member;
-  const session = await cookie({ user: ADA, role: 'member' });
+  // Without `auth_time`, so that only the polluted prototype has one.
+  const session = await cookie({ user: ADA, role: 'member', claims: { auth_time: undefined } });
   const key = workos.createApiKey();
   const clean = pollute({
     role: 'admin',

@@ -119,7 +119,7 @@ test('a bearer token is loaded at the guard that accepts it, instead of the user
 });
 
 test('a loadUser that never returns is 503 after the deadline of a request', async () => {
-  const { ask, cookie } = await app('express5', () => new Promise(() => undefined), { timeout: 20 });
+  const { ask, cookie } = await app('express5', () => new Promise(() => undefined), { timeout: 50 });
   const reply = await ask('/guarded', { cookie: await cookie() });
   expect(reply.status).toBe(503);
 });

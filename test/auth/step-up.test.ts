@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ADA, createTestApp } from '../support/app.js';
+import { FETCH } from '../support/browser.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 
 describe.each(FRAMEWORKS)('step-up authentication on %s', (framework) => {
@@ -19,7 +20,7 @@ describe.each(FRAMEWORKS)('step-up authentication on %s', (framework) => {
     expect(api.headers['www-authenticate']).toBe(
       'Bearer error="insufficient_user_authentication", max_age="300"',
     );
-    expect(JSON.parse(api.body)).toMatchObject({ error: 'step_up_required', loginUrl: '/login' });
+    expect(JSON.parse(api.body)).toMatchObject({ error: 'step_up_required', loginUrl: '/login?maxAge=300' });
     expect(served()).toBe(0);
     const back = await signIn(ADA, '/account?x=1');
     expect(back.url).toBe(`${origin}/account?x=1`);
@@ -38,4 +39,24 @@ describe.each(FRAMEWORKS)('step-up authentication on %s', (framework) => {
     expect((await browser.go(`${origin}/account`)).location).toContain('maxAge=0');
     expect(served()).toBe(0);
   });
+});
+
+test('T48 a long maxAge in a link does not count as a fresh authentication', async () => {
+  const { origin, workos, browser } = await createTestApp('express5', { rule: { maxAge: 60 } });
+  const token = await workos.accessToken({ user: ADA });
+  const claims = JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as object;
+  const plain = await workos.signToken({ ...claims, auth_time: undefined, sid: 'session_x' });
+  const fault = workos.fail({
+    on: 'authenticate',
+    alter: (body) => ({ ...(body as object), access_token: plain }),
+  });
+  for (const [maxAge, status] of [
+    [999_999_999, 401],
+    [0, 200],
+  ]) {
+    const login = await browser.go(`${origin}/login?maxAge=${maxAge!}`);
+    await browser.go(await workos.authorize(login.location!, { user: ADA }));
+    expect((await browser.go(`${origin}/account`, { headers: FETCH })).status).toBe(status);
+  }
+  fault.restore();
 });

@@ -75,3 +75,50 @@ test("sessions on several pages of WorkOS's list are all listed, and revoking an
     code: 'upstream_unavailable',
   });
 });
+
+test.each(['revoked', 'expired'])('a session that WorkOS lists as %s is not listed', async (status) => {
+  const { origin, cookie, workos } = await createTestApp('express5', withDevices());
+  const [mine] = [await cookie({ user: ADA }), await cookie({ user: ADA, userAgent: 'Another browser' })];
+  workos.fail({
+    on: 'sessions',
+    alter: ({ data, ...list }) => ({
+      ...list,
+      data: (data as { user_agent: string | null }[]).map((session) =>
+        session.user_agent === null ? session : { ...session, status },
+      ),
+    }),
+  });
+  const reply = await send(`${origin}/devices`, { headers: { ...FETCH, cookie: mine } });
+  expect(JSON.parse(reply.body)).toMatchObject([{ isCurrent: true, userAgent: null }]);
+  workos.recover();
+  const all = await send(`${origin}/devices`, { headers: { ...FETCH, cookie: mine } });
+  expect(JSON.parse(all.body)).toHaveLength(2);
+});
+
+test('sessions that have ended or expired are not listed', async () => {
+  const { origin, browser, signIn, workos } = await createTestApp('express5', {
+    routes: (app, auth) => {
+      app.route('/devices', (req, res, next) => {
+        auth.listSessions(req).then((list) => {
+          json(res, list);
+        }, next);
+      });
+    },
+  });
+  await signIn();
+  workos.fail({
+    on: 'sessions',
+    alter: (body) => {
+      const [active] = body['data'] as object[];
+      const others = ['revoked', 'expired', 'ended'].map((status) => ({
+        ...active,
+        id: `session_${status}`,
+        status,
+      }));
+      return { ...body, data: [...others, active] };
+    },
+  });
+  const list = JSON.parse((await browser.fetch(`${origin}/devices`)).body) as ActiveSession[];
+  expect(list).toHaveLength(1);
+  expect(list[0]).toMatchObject({ isCurrent: true });
+});

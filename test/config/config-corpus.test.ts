@@ -82,7 +82,9 @@ const AGES = [
   [600],
   {},
   2 ** 53,
+  'session',
 ];
+const PATHS = ['/', '/', '/callback', '/auth', '/a b', '', 'x', '/;', '/é', null, 0];
 const URIS = [
   'https://app.example.com/auth/callback',
   'http://localhost:3000/callback',
@@ -153,6 +155,8 @@ function made(count: number): ConfigRow[] {
       ...(oneIn(2) ? { domain: bent(pick(DOMAINS)) } : {}),
       ...(oneIn(3) ? { sameSite: bent(pick(SAME_SITES)) } : {}),
       ...(oneIn(4) ? { maxAge: pick(AGES) } : {}),
+      ...(oneIn(6) ? { path: bent(pick(PATHS)) } : {}),
+      ...(oneIn(6) ? { partitioned: pick([true, true, false, 1, 'true', null]) } : {}),
     };
     return {
       id: `made${index}`,
@@ -163,11 +167,11 @@ function made(count: number): ConfigRow[] {
 
 /** The cookies that are set for a session and for a sign-in. */
 function lines(config: Resolved): Promise<readonly string[]> {
-  const cookies = createCookies(config.cookie);
+  const cookies = createCookies(config.cookie, config.signInLifetime);
   return new Promise((resolve, reject) => {
     const server = createServer((req: IncomingMessage, res: ServerResponse) => {
       cookies.setSession(req, res, 'Fe26.2*1*x~2', () => true);
-      cookies.setTransaction(req, res, 'Fe26.2*1*y~2');
+      cookies.setTransaction(req, res, 'Fe26.2*1*y~2', 'x'.repeat(43));
       res.end();
     }).listen(0, '127.0.0.1', () => {
       const { port } = server.address() as { port: number };
@@ -190,19 +194,21 @@ test('generated options are rejected, or their cookies are accepted by browsers'
     if (!config) return 1;
     taken += 1;
     const { cookie, redirectUri } = config;
-    expect(new URL(redirectUri).href).toBe(redirectUri);
-    expect(redirectUri).toMatch(/^https?:\/\/[\u0021-\u007e]+\/callback$/);
+    expect(redirectUri, 'as it was written').toBe(
+      (options as { redirectUri?: string }).redirectUri ?? redirectUri,
+    );
+    expect(new URL(redirectUri).href).toMatch(/^https?:\/\/[\u0021-\u007e]+\/callback$/);
     const sent = await lines(config);
     expect(sent).toHaveLength(2);
     for (const line of sent) {
       const parsed = parseSetCookie(line);
       checkOwnCookie(parsed);
-      expect(parsed.attributes.has('secure')).toBe(redirectUri.startsWith('https:'));
+      expect(parsed.attributes.has('secure')).toBe(new URL(redirectUri).protocol === 'https:');
       const domain = parsed.attributes.get('domain')?.toLowerCase();
       const { hostname } = new URL(redirectUri);
       if (domain !== undefined) expect(`.${hostname}`.endsWith(`.${domain}`)).toBe(true);
     }
-    expect(sent[0]!.startsWith(`${cookie.name}=`)).toBe(true);
+    expect(sent.at(-1)!.startsWith(`${cookie.name}=`), 'the session is the last').toBe(true);
     return 1;
   });
   expect(taken).toBeGreaterThan(20);

@@ -12,23 +12,36 @@ test('B06 with an http redirect URI, cookies are not Secure and have no prefix',
   expect((await send(`${origin}/login`, { headers: NAVIGATION })).setCookies[0]).not.toMatch(/Secure|^__/);
 });
 
+const EPOCH = 'Expires=Thu, 01 Jan 1970 00:00:00 GMT';
+
 test.each<[options: Partial<CookieConfig>, attributes: string]>([
   [{}, 'Path=/; HttpOnly; SameSite=Lax'],
   [{ sameSite: 'strict' }, 'Path=/; HttpOnly; SameSite=Strict'],
   [{ name: 'sid', secure: true }, 'Path=/; HttpOnly; Secure; SameSite=Lax'],
   [{ domain: 'example.com', secure: true }, 'Domain=example.com; Path=/; HttpOnly; Secure; SameSite=Lax'],
   [{ sameSite: 'none', secure: true }, 'Path=/; HttpOnly; Secure; SameSite=None'],
+  [{ path: '/app' }, 'Path=/app; HttpOnly; SameSite=Lax'],
+  [
+    { sameSite: 'none', secure: true, partitioned: true },
+    'Path=/; HttpOnly; Secure; Partitioned; SameSite=None',
+  ],
 ])(
   'K04 a session cookie of %j is set and cleared with %s, in one piece or in several',
   async (options, attributes) => {
-    const { setSession, clearSession } = createCookies({
-      name: 'wos-session',
-      domain: undefined,
-      sameSite: 'lax',
-      maxAge: 9,
-      secure: false,
-      ...options,
-    });
+    const { setSession, clearSession } = createCookies(
+      {
+        name: 'wos-session',
+        domain: undefined,
+        path: '/',
+        sameSite: 'lax',
+        partitioned: false,
+        maxAge: 9,
+        endsWithBrowser: false,
+        secure: false,
+        ...options,
+      },
+      600,
+    );
     const linesOf = async (size: number, act: typeof setSession, cookie = '') => {
       const server = createServer((req: IncomingMessage, res: ServerResponse) => {
         act(req, res, 'x'.repeat(size), () => true);
@@ -38,7 +51,8 @@ test.each<[options: Partial<CookieConfig>, attributes: string]>([
       const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
       const { setCookies } = await send(address, { headers: cookie === '' ? {} : { cookie } });
       server.close();
-      return setCookies;
+      // With a domain, cookies of this host alone are cleared too.
+      return setCookies.filter((line) => options.domain === undefined || line.includes('; Domain='));
     };
     const name = options.name ?? 'wos-session';
     expect(await linesOf(10, setSession)).toEqual([`${name}=xxxxxxxxxx; Max-Age=9; ${attributes}`]);
@@ -50,7 +64,7 @@ test.each<[options: Partial<CookieConfig>, attributes: string]>([
     const cleared = await linesOf(0, clearSession, `${name}=x; ${sent}`);
     expect(cleared).toEqual(
       [name, ...pieces.map((_, index) => `${name}.${index}`)].map(
-        (one) => `${one}=; Max-Age=0; ${attributes}`,
+        (one) => `${one}=; Max-Age=0; ${attributes.replace(/Path=[^;]+;/, `$& ${EPOCH};`)}`,
       ),
     );
   },
@@ -68,6 +82,6 @@ test('T10 cookies have HttpOnly, Path and SameSite, and Secure with an https red
   const ended = await send(`${origin}/logout`, { method: 'POST', headers: { cookie: old } });
   for (const { setCookies: lines } of [renewed, ended]) {
     expect(lines).toHaveLength(1);
-    expect(lines[0]).toMatch(/^wos-session=.*; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
+    expect(lines[0]).toMatch(/^wos-session=.*; Path=\/;(?: Expires=[^;]+;)? HttpOnly; Secure; SameSite=Lax$/);
   }
 });

@@ -7,11 +7,16 @@ import { fingerprint } from '../../src/http/cookies.js';
 const config = {
   name: 'wos-session',
   domain: undefined,
+  path: '/',
   sameSite: 'lax',
+  partitioned: false,
   maxAge: 60,
+  endsWithBrowser: false,
   secure: false,
 } as const;
-const cookies = createCookies(config);
+const cookies = createCookies(config, 600);
+const SECRETS = Array.from({ length: 5 }, (_, index) => String(index).repeat(43));
+const EPOCH = 'Expires=Thu, 01 Jan 1970 00:00:00 GMT';
 const PREFIX = 'wos-auth-verifier-';
 
 function request(cookie?: string): IncomingMessage {
@@ -51,7 +56,7 @@ test.each<[string | undefined, string[]]>([
   ['other-name=a', []],
   ['wos-sessionX', []],
   ['wos-sessionx=a', []],
-  ['wos-session=a; wos-session=b; wos-session=c; wos-session=d', ['a', 'b', 'c']],
+  ['wos-session=a; wos-session=b; wos-session=c; wos-session=d', ['a', 'b', 'c', 'd']],
   ['wos-session=a; wos-session.0=b', ['a', 'b']],
   ['wos-session=a; wos-session.0=b; wos-session.1=c', ['a', 'bc', 'b']],
   ['wos-session.0=a', ['a']],
@@ -61,6 +66,7 @@ test.each<[string | undefined, string[]]>([
   ['wos-session.1=b', []],
   ['wos-session.0=a; wos-session.0=b', ['a', 'b']],
   ['wos-session.0=x; wos-session.0=a; wos-session.1=b', ['xb', 'x', 'ab', 'a']],
+  ['wos-session.0=x; wos-session.0=a; wos-session.0=y; wos-session.1=b', ['xb', 'x', 'ab', 'a', 'yb', 'y']],
   ['wos-session.0=a; wos-session.1=b; wos-session.2=c; wos-session.3=d', ['abc', 'ab', 'a']],
   ['wos-session.00=a', []],
   ['wos-session.0x=a', []],
@@ -96,7 +102,7 @@ test('setting a session in one cookie or in chunks removes the cookies of the ot
   expect(names(set(undefined, 'x'.repeat(room + 1)))).toEqual(['wos-session.0', 'wos-session.1']);
   expect(names(set(undefined, 'x'.repeat(room * 3)))).toHaveLength(3);
   expect(() => set(undefined, 'x'.repeat(room * 3 + 1))).toThrow(
-    `the session has ${room * 3 + 1} bytes and fits no cookie`,
+    `the session has ${room * 3 + 1} bytes, and three cookies hold ${room * 3}`,
   );
 });
 
@@ -116,7 +122,8 @@ test('clearing removes the session cookie and its chunks, and nothing else', () 
     'wos-session.0',
     'wos-session.1',
   ]);
-  for (const line of lines) expect(line).toMatch(/=; Max-Age=0; Path=\/; HttpOnly; SameSite=Lax$/);
+  for (const line of lines)
+    expect(line).toMatch(new RegExp(`=; Max-Age=0; Path=/; ${EPOCH}; HttpOnly; SameSite=Lax$`));
 });
 
 test.each([
@@ -128,50 +135,51 @@ test.each([
     'Max-Age=600; Domain=example.com; Path=/',
   ],
 ] as const)('with %j the session cookie has %s and a transaction cookie %s', (change, session, flow) => {
-  const own = createCookies({ ...config, ...change });
+  const own = createCookies({ ...config, ...change }, 600);
   const [line] = sent(undefined, (req, res) => {
     own.setSession(req, res, 'abc', () => true);
   });
   expect(line).toContain(session);
   const [other] = sent(undefined, (req, res) => {
-    own.setTransaction(req, res, 'abc');
+    own.setTransaction(req, res, 'abc', SECRETS[0]!);
   });
   expect(other).toContain(flow);
 });
 
-test('a transaction has a cookie named after its state, of which at most three values are tried', () => {
+test('a transaction has a cookie named after its state, every secret in it is tried, and it is cleared by name', () => {
   const name = PREFIX + fingerprint('state');
   expect(
     sent(undefined, (req, res) => {
-      cookies.setTransaction(req, res, 'state');
+      cookies.setTransaction(req, res, 'state', SECRETS[0]!);
     }),
-  ).toEqual([`${name}=state; Max-Age=600; Path=/; HttpOnly; SameSite=Lax`]);
-  const header = `${name}=a; ${PREFIX}00000000=x; ${name}=b; ${name}=c; ${name}=d`;
-  expect(cookies.transactionValues(request(header), 'state')).toEqual(['a', 'b', 'c']);
+  ).toEqual([`${name}=${SECRETS[0]!}; Max-Age=600; Path=/; HttpOnly; SameSite=Lax`]);
+  const header = `${name}=a; ${PREFIX}00000000=${SECRETS[0]!}; ${SECRETS.map((secret) => `${name}=${secret}`).join('; ')}`;
+  expect(cookies.transactionValues(request(header), 'state')).toEqual(SECRETS);
   expect(
     sent(undefined, (_req, res) => {
       cookies.clearTransaction(res, 'state');
     }),
-  ).toEqual([`${name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax`]);
+  ).toEqual([`${name}=; Max-Age=0; Path=/; ${EPOCH}; HttpOnly; SameSite=Lax`]);
 });
 
-test('the oldest transaction cookies are removed beyond five, and beyond 6144 bytes', () => {
-  const flows = (count: number, bytes: number) =>
-    Array.from({ length: count }, (_, index) => `${PREFIX}0000000${index}=${'x'.repeat(bytes)}`).join('; ');
-  const dropped = (pending: string, bytes: number) =>
-    sent(`a=b; ${pending}`, (req, res) => {
-      cookies.setTransaction(req, res, 'y'.repeat(bytes));
+test('the oldest transaction cookies are removed beyond five, and beyond the budget of all cookies', () => {
+  const flow = (index: number) => `${PREFIX}0000000${index}=${SECRETS[0]!}`;
+  const flows = (count: number) => Array.from({ length: count }, (_, index) => flow(index)).join('; ');
+  const dropped = (header: string) =>
+    sent(header, (req, res) => {
+      cookies.setTransaction(req, res, 'state', SECRETS[0]!);
     })
       .filter((line) => line.includes('Max-Age=0'))
       .map((line) => line.split('=', 1)[0]!.slice(-1));
-  expect(dropped(flows(4, 10), 10)).toEqual([]);
-  expect(dropped(flows(5, 10), 10)).toEqual(['0']);
-  expect(dropped(flows(8, 10), 10)).toEqual(['0', '1', '2', '3']);
-  const size = PREFIX.length + 8 + 2000;
-  expect(dropped(flows(2, 2000), 6144 - 2 * size)).toEqual([]);
-  expect(dropped(flows(2, 2000), 6145 - 2 * size)).toEqual(['0']);
-  expect(dropped(flows(2, 3000), 3800)).toEqual(['0', '1']);
-  expect(dropped(flows(2, 10), 7000)).toEqual(['0', '1']);
+  expect(dropped(`a=b; ${flows(4)}`)).toEqual([]);
+  expect(dropped(`a=b; ${flows(5)}`)).toEqual(['0']);
+  expect(dropped(`a=b; ${flows(8)}`)).toEqual(['0', '1', '2', '3']);
+  // 14336 bytes for all cookies, with what the application and the session have.
+  const others = (bytes: number) => `a=${'x'.repeat(bytes - 'a=; '.length)}; `;
+  const each = flow(0).length + '; '.length;
+  expect(dropped(others(14_336 - 3 * each + 2) + flows(2))).toEqual([]);
+  expect(dropped(others(14_336 - 3 * each + 3) + flows(2))).toEqual(['0']);
+  expect(dropped(others(14_336) + flows(2))).toEqual(['0', '1']);
 });
 
 test('all transaction cookies can be cleared at once, and no other cookie is', () => {
@@ -182,16 +190,18 @@ test('all transaction cookies can be cleared at once, and no other cookie is', (
 });
 
 test("the sign-in marker lives ten seconds, with the session's attributes, and is cleared with the session", () => {
-  const strict = createCookies({ ...config, sameSite: 'strict', domain: 'example.com' });
+  const strict = createCookies({ ...config, sameSite: 'strict', domain: 'example.com' }, 600);
   const set = sent(undefined, (_req, res) => {
     strict.setSignInMarker(res, 'abc');
   });
-  const attributes = 'Domain=example.com; Path=/; HttpOnly; SameSite=Strict';
-  expect(set).toEqual([`wos-signed-in=abc; Max-Age=10; ${attributes}`]);
+  const attributes = 'HttpOnly; SameSite=Strict';
+  expect(set).toEqual([`wos-signed-in=abc; Max-Age=10; Domain=example.com; Path=/; ${attributes}`]);
   const values = 'wos-signed-in=a; wos-signed-in=b; other=x; wos-signed-in=c; wos-signed-in=d';
-  expect(strict.signInMarkerValues(request(values))).toEqual(['a', 'b', 'c']);
+  expect(strict.signInMarkerValues(request(values))).toEqual(['a', 'b', 'c', 'd']);
   for (const clear of [strict.clearSignInMarker, strict.clearSession]) {
-    expect(sent('wos-signed-in=a', clear)).toContain(`wos-signed-in=; Max-Age=0; ${attributes}`);
+    expect(sent('wos-signed-in=a', clear)).toContain(
+      `wos-signed-in=; Max-Age=0; Domain=example.com; Path=/; ${EPOCH}; ${attributes}`,
+    );
     expect(sent('other=a', clear).join()).not.toContain('wos-signed-in');
   }
 });

@@ -295,7 +295,7 @@ describe.each(SETTINGS)('headers on %s, trust proxy %s', (framework, trustProxy)
     });
     expect(cookies).toHaveLength(1);
     expect(cookies[0]).toMatch(
-      /^wos-auth-verifier-[0-9a-f]{8}=[^;]+; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+      /^__Host-wos-auth-verifier-[0-9a-f]{8}=[\w-]{43}; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
     );
   }
 

@@ -42,17 +42,25 @@ interface StateFields {
   redirectUri?: string;
 }
 
-function stateOf(origin: string, { returnTo = '/', age = 0, password, ...binding }: StateFields = {}) {
-  const transaction = newTransaction({ returnTo }, (KEYS.now - age) * 1000);
+/** Of the states that were sealed here. */
+const secrets = new Map<string, string>();
+
+async function stateOf(origin: string, { returnTo = '/', age = 0, password, ...binding }: StateFields = {}) {
+  const { transaction, secret } = newTransaction({ returnTo }, (KEYS.now - age) * 1000);
   const { clientId } = KEYS;
   const bound = { clientId, redirectUri: `${origin}/auth/callback`, ...binding };
-  return sealTransaction(transaction, bound, password ?? PASSWORDS.password);
+  const state = await sealTransaction(transaction, {
+    ...bound,
+    cookiePasswords: [password ?? PASSWORDS.password],
+  });
+  secrets.set(state, secret);
+  return state;
 }
 
 const callback = (query: string, state: string, method?: string) =>
   get(
     query.startsWith('/') ? query : `/auth/callback?${query}`,
-    `${NAVIGATION}Cookie: wos-auth-verifier-${fingerprint(state)}=${state}\r\n`,
+    `${NAVIGATION}Cookie: wos-auth-verifier-${fingerprint(state)}=${secrets.get(state) ?? 'x'.repeat(43)}\r\n`,
     method,
   );
 

@@ -17,12 +17,7 @@ const FILES = {
     'http/cookie-chunks',
     'http/response',
   ],
-  'session/seal': [
-    'session/seal',
-    'session/seal-format',
-    'session/key-derivation',
-    'session/seal.properties',
-  ],
+  'session/seal': ['session/seal', 'session/seal-format', 'session/seal.properties'],
   'session/sealed-session': ['session/sealed-session', 'session/seal'],
   'session/refresh': [
     'session/refresh-due',
@@ -82,7 +77,6 @@ const FILES = {
     'auth/bearer-token',
   ],
   'sso/index': ['sso/sso', 'config/config-corpus'],
-  'sso/session': ['sso/sso'],
   'sso/code-exchange': ['sso/sso', 'events'],
 };
 const GOAL = 90;

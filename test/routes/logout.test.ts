@@ -11,7 +11,8 @@ const FORM = {
 
 const CLICK = { ...NAVIGATION, 'sec-fetch-site': 'same-origin' };
 
-const CLEARED = /^wos-session=; Max-Age=0; Path=\/; HttpOnly; SameSite=Lax$/;
+const CLEARED =
+  /^wos-session=; Max-Age=0; Path=\/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax$/;
 
 const LATER = 600_000;
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
+import { AuthKitError } from 'authkit-express';
 import { FRAMEWORKS, type Handler } from '../support/frameworks.js';
 import { ADA, json, createTestApp } from '../support/app.js';
 
@@ -144,7 +145,7 @@ describe.each(FRAMEWORKS)('sign-in on %s', (framework) => {
     const seen: Record<string, unknown>[] = [];
     const decide = (result: { state: unknown; stateFrom: string | undefined; user: { email: string } }) => {
       seen.push({ state: result.state, from: result.stateFrom });
-      if (result.state === 'veto') throw new Error('not you');
+      if (result.state === 'veto') throw new AuthKitError('sign_in_rejected', 'not you');
       return { returnTo: '/data', data: { plan: 'pro' } };
     };
     const data: Handler = (req, res) => {

@@ -161,9 +161,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
   test('a denied sign-in is reported to the client, and so is a denial by onSuccess', async () => {
     const { open, browser, workos, redeem, codeFor } = await native(framework, {
       authkit: {
-        onSuccess: () => {
-          throw new Error('not you');
-        },
+        onSuccess: () => ({ reject: 'not you' }),
       },
     });
     const { location } = await open(newVerifier());

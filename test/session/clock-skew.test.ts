@@ -35,18 +35,20 @@ test('C02 with a clock ten minutes behind, tokens are accepted, and a state from
   const at = await withSkew(-600_000);
   expect((await account(at, await at.cookie())).status).toBe(200);
   expect((await at.signIn(ADA, '/account')).status).toBe(200);
-  const binding = { clientId: at.workos.options.clientId, redirectUri: `${at.origin}/callback` };
+  const { clientId, cookiePassword } = at.workos.options;
+  const binding = {
+    clientId,
+    redirectUri: `${at.origin}/callback`,
+    cookiePasswords: [cookiePassword] as const,
+  };
   for (const [ahead, expected] of [
-    [59_000, 'open'],
-    [62_000, 'shut'],
+    [119_000, 'open'],
+    [122_000, 'shut'],
   ] as const) {
     const issuedAt = at.workos.clock.now() - 600_000 + ahead;
-    const state = await sealTransaction(
-      newTransaction({ returnTo: '/' }, issuedAt),
-      binding,
-      at.workos.options.cookiePassword,
-    );
-    const headers = { ...NAVIGATION, cookie: `wos-auth-verifier-${fingerprint(state)}=${state}` };
+    const { transaction, secret } = newTransaction({ returnTo: '/' }, issuedAt);
+    const state = await sealTransaction(transaction, binding);
+    const headers = { ...NAVIGATION, cookie: `wos-auth-verifier-${fingerprint(state)}=${secret}` };
     const before = at.workos.callsTo('code').length;
     const reply = await send(`${at.origin}/callback?code=x&state=${encodeURIComponent(state)}`, { headers });
     expect(reply.status).toBe(400);

@@ -8,12 +8,12 @@ import { createTestApp } from '../support/app.js';
 test('T09 a transaction cannot be used as a session, nor a session as a transaction', async () => {
   const { origin, workos, cookie, served } = await createTestApp('express5');
   const { clientId, cookiePassword } = workos.options;
-  const transaction = newTransaction({ returnTo: '/' }, workos.clock.now());
-  const state = await sealTransaction(
-    transaction,
-    { clientId, redirectUri: `${origin}/callback` },
-    cookiePassword,
-  );
+  const { transaction, secret } = newTransaction({ returnTo: '/' }, workos.clock.now());
+  const state = await sealTransaction(transaction, {
+    clientId,
+    redirectUri: `${origin}/callback`,
+    cookiePasswords: [cookiePassword],
+  });
   const asSession = await send(`${origin}/account`, {
     headers: { ...FETCH, cookie: `wos-session=${state}` },
   });
@@ -31,7 +31,7 @@ test('T09 a transaction cannot be used as a session, nor a session as a transact
   expect((await ask(await sealed('transaction'))).status).toBe(401);
   expect(served()).toBe(0);
   for (const value of [session, await sealed('session'), await sealed('client-code')]) {
-    const cookies = `wos-auth-verifier-${fingerprint(value)}=${value}`;
+    const cookies = `wos-auth-verifier-${fingerprint(value)}=${secret}`;
     const headers = { ...NAVIGATION, cookie: cookies };
     const asState = await send(`${origin}/callback?code=x&state=${value}`, { headers });
     expect(asState.status).toBe(400);

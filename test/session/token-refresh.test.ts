@@ -130,7 +130,7 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
     workos.recover();
     // As long as the longest Retry-After of these answers.
     workos.clock.advance(7000);
-    // A call that still hangs is waited for by whoever comes meanwhile; the first after it succeeds.
+    // Requests wait for a call that still hangs, and the first request after it succeeds.
     await vi.waitFor(async () => {
       expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: old } })).status).toBe(200);
     });

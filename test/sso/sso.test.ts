@@ -55,7 +55,7 @@ async function createSsoApp(framework: Framework, setup: Setup = {}) {
     app.route('/open', (req, res) => {
       json(res, { email: (req as { user?: { email: string } }).user?.email ?? null });
     });
-    app.route('/account', requireAuth(setup.rule), (req, res) => {
+    app.route('/account', setup.rule ? requireAuth(setup.rule) : requireAuth(), (req, res) => {
       served += 1;
       const { user, organizationId, role, roles, authenticationMethod, type } = signedIn(req);
       const { profile } = signedIn(req) as { profile?: { connectionType: string; idpId: string } };
@@ -304,7 +304,7 @@ test("onSuccess can deny a sign-in, and gets the application's state", async () 
           Object.keys(profile.rawAttributes ?? {}).length > 0,
           accessToken.length > 5,
         );
-        if (state === 'veto') throw new Error('not you');
+        if (state === 'veto') return { reject: 'not you' };
         return { data: { plan: 'pro' }, returnTo: '/data' };
       },
     },

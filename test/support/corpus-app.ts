@@ -90,13 +90,9 @@ function signIns(workos: TestWorkOS, origin: string, ask: CorpusApp['ask']) {
 
     async sealed(fields: SealedFields): Promise<Begun> {
       const issuedAt = workos.clock.now() - (fields.age ?? 0) * 1000;
-      const transaction = newTransaction({ returnTo: fields.returnTo ?? '/' }, issuedAt);
-      const binding = { clientId, redirectUri, ...fields };
-      const state = await sealTransaction(
-        transaction,
-        binding,
-        fields.password ?? workos.options.cookiePassword,
-      );
+      const { transaction, secret } = newTransaction({ returnTo: fields.returnTo ?? '/' }, issuedAt);
+      const cookiePasswords = [fields.password ?? workos.options.cookiePassword] as const;
+      const state = await sealTransaction(transaction, { clientId, redirectUri, cookiePasswords, ...fields });
       // Without a challenge, since the transaction was sealed by hand.
       const query = new URLSearchParams({
         response_type: 'code',
@@ -106,7 +102,7 @@ function signIns(workos: TestWorkOS, origin: string, ask: CorpusApp['ask']) {
       });
       const address = `${workos.url}/user_management/authorize?${query.toString()}`;
       const code = new URL(await workos.authorize(address, { user: ADA })).searchParams.get('code')!;
-      return { state, code, cookie: `wos-auth-verifier-${fingerprint(state)}=${state}` };
+      return { state, code, cookie: `wos-auth-verifier-${fingerprint(state)}=${secret}` };
     },
 
     finish: ({ state, code, cookie }: Begun) =>

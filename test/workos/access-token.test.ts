@@ -43,7 +43,7 @@ const DIFFERENCES = new Set([
   'aud ["other"]', // a token for another audience
   'aud null',
   'aud {}',
-  'nbf future 4s (skew)', // clocks differ; a minute of skew is no forgery
+  'nbf future 4s (skew)', // a minute of clock skew is accepted
   'shape newline trail', // one canonical form of base64url
   'shape padded sig',
   'shape sig last char malleable',

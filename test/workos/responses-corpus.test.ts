@@ -51,7 +51,7 @@ describe.each(FRAMEWORKS)('generated responses of WorkOS on %s', (framework) => 
   test('an expired session is refreshed, ended, or kept until WorkOS is available', async (context) => {
     const name = { corpus: 'workos-failures, made', on: framework };
     const attempt = async (row: AnswerRow) => {
-      // Of a session each: one that has ended is over for all who have its id.
+      // A session for each row, since ending one ends all cookies with its id.
       const expired = await sign({ exp: keys.now - 60, sid: `session_${row.id}` });
       const session = { accessToken: expired, refreshToken: `rt_${row.id}`, user: USER };
       const cookie = `wos-session=${await seal(session, cookiePassword)}`;

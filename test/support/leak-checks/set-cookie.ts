@@ -63,8 +63,11 @@ export function checkOwnCookie({ name, attributes }: StrictCookie): void {
   const has = (key: string, value: string | undefined) =>
     attributes.has(key) && (value === undefined || attributes.get(key) === value);
   if (!has('httponly', undefined)) throw new Error(`${name} is not HttpOnly`);
-  if (!has('path', '/')) throw new Error(`${name} has not Path=/`);
+  if (!has('path', undefined)) throw new Error(`${name} has no Path`);
   if (!has('samesite', undefined)) throw new Error(`${name} has no SameSite`);
-  if (!has('max-age', undefined)) throw new Error(`${name} has no Max-Age`);
-  if (attributes.has('expires')) throw new Error(`${name} has Expires beside Max-Age`);
+  // Old clients know only Expires; a new cookie of a session that ends with the browser has neither.
+  const isCleared = has('max-age', '0');
+  if (isCleared !== attributes.has('expires'))
+    throw new Error(`${name} is cleared with Max-Age or Expires alone`);
+  if (isCleared && !has('expires', 'Thu, 01 Jan 1970 00:00:00 GMT')) throw new Error(`${name} expires late`);
 }

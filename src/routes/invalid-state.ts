@@ -1,0 +1,57 @@
+import type { Config } from '../config/index.js';
+import { AuthKitError } from '../errors.js';
+
+/**
+ * Why a callback does not belong to a sign-in of this browser; `error.details.reason` of `invalid_state`.
+ *
+ * - `no_cookie`: the cookie of the sign-in did not come along.
+ * - `other_host`: nor did it, because the sign-in began at another host than that of the redirect URI.
+ * - `seal`: `state` was not made by this application, or was changed.
+ * - `expired`: the sign-in took longer than `signInLifetime`.
+ * - `spent`: a callback with this `state` has been handled before.
+ */
+export type InvalidStateReason = 'no_cookie' | 'other_host' | 'seal' | 'expired' | 'spent';
+
+/** @param host Where the sign-in began, for `other_host`. */
+export function invalidState(reason: InvalidStateReason, config: Config, host = ''): AuthKitError {
+  const { [reason]: publicMessage } = PUBLIC_MESSAGES;
+  return new AuthKitError('invalid_state', messageOf(reason, config, host), {
+    details: { reason },
+    ...(publicMessage === undefined ? {} : { publicMessage }),
+  });
+}
+
+/** What the page says, where the reason tells a user what to do. */
+const PUBLIC_MESSAGES: Readonly<Partial<Record<InvalidStateReason, string>>> = {
+  no_cookie:
+    'It was started in another browser, or your browser blocks cookies. Please allow cookies for this site and sign ' +
+    'in again.',
+  expired: 'It took too long. Please sign in again.',
+  spent: 'It has already been used. Please sign in again.',
+};
+
+function messageOf(reason: InvalidStateReason, config: Config, host: string): string {
+  const { origin } = new URL(config.redirectUri);
+  switch (reason) {
+    case 'no_cookie':
+      return (
+        'the cookie of this sign-in did not come along. Usual causes: the sign-in began under another name of this ' +
+        'host (127.0.0.1 is not localhost for a cookie); it began over http although redirectUri is https, so the ' +
+        `browser dropped the Secure cookie; or in another browser, or one that blocks cookies. Open the app at ${origin}`
+      );
+    case 'other_host':
+      return (
+        `the sign-in began at ${host}, but redirectUri is at ${origin}, and a browser does not send cookies of one ` +
+        `host to another. Open the app at ${origin}, change redirectUri, or set cookie.domain`
+      );
+    case 'seal':
+      return (
+        'state was not made by this application, or was changed on the way. If it was made by another process of it, ' +
+        'clientId, redirectUri or cookiePassword differ'
+      );
+    case 'expired':
+      return `the sign-in took longer than signInLifetime, ${config.signInLifetime} seconds`;
+    case 'spent':
+      return 'a callback with this state has been handled before';
+  }
+}

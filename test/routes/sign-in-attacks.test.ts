@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest';
+import { fingerprint } from '../../src/http/cookies.js';
+import { ADA, createTestApp } from '../support/app.js';
+import { NAVIGATION, send, type Reply } from '../support/browser.js';
+
+const isSession = (line: string) => /^wos-session(?:\.\d+)?=[^;]/.test(line);
+
+/** The Cookie header that a response leaves in an empty browser. */
+const cookiesOf = ({ setCookies }: Reply) => setCookies.map((line) => line.split(';', 1)[0]).join('; ');
+
+test('T41 a planted transaction gives its beginner nothing when the victim finishes it', async () => {
+  const { origin, workos } = await createTestApp('express5', {
+    authkit: { redirectUri: 'https://app.example.com/callback' },
+  });
+  const begun = await send(`${origin}/login`, { headers: NAVIGATION });
+  const { pathname, search, searchParams } = new URL(await workos.authorize(begun.location!, { user: ADA }));
+  const ask = (path: string, cookie: string) => send(origin + path, { headers: { ...NAVIGATION, cookie } });
+  // What another host of the domain can set has no __Host- name.
+  const victim = await ask(pathname + search, cookiesOf(begun).replace('__Host-', ''));
+  expect([victim.status, victim.setCookies.filter(isSession)]).toEqual([400, []]);
+  // And if it could: the victim's code is not the attacker's.
+  expect((await ask(pathname + search, cookiesOf(begun))).setCookies.filter(isSession)).toHaveLength(1);
+  const state = encodeURIComponent(searchParams.get('state')!);
+  const collected = await ask(`${pathname}?code=anything&state=${state}`, cookiesOf(begun));
+  expect([collected.status, collected.setCookies.filter(isSession)]).toEqual([400, []]);
+});
+
+test('T42 a callback URL creates no session without the cookie, whether it was used or not', async () => {
+  const { origin, workos } = await createTestApp('express5');
+  const begun = await send(`${origin}/login`, { headers: NAVIGATION });
+  const callback = await workos.authorize(begun.location!, { user: ADA });
+  const state = new URL(callback).searchParams.get('state')!;
+  const cookie = `wos-auth-verifier-${fingerprint(state)}=${state}`;
+  const steal = async () => {
+    const reply = await send(callback, { headers: { ...NAVIGATION, cookie } });
+    expect([reply.status, reply.setCookies.filter(isSession)]).toEqual([400, []]);
+  };
+  await steal();
+  const own = await send(callback, { headers: { ...NAVIGATION, cookie: cookiesOf(begun) } });
+  expect(own.setCookies.filter(isSession)).toHaveLength(1);
+  await steal();
+});
+
+test('T53 after a cross-site link, the landing page of a strict session waits for a click', async () => {
+  const { origin, workos } = await createTestApp('express5', { authkit: { cookie: { sameSite: 'strict' } } });
+  for (const [site, goesOn] of [
+    ['cross-site', false],
+    ['same-origin', true],
+  ] as const) {
+    const headers = { ...NAVIGATION, 'sec-fetch-site': site };
+    const begun = await send(`${origin}/login?returnTo=/open`, { headers });
+    const callback = await workos.authorize(begun.location!, { user: ADA });
+    const landed = await send(callback, { headers: { ...NAVIGATION, cookie: cookiesOf(begun) } });
+    expect([landed.status, landed.body.includes('http-equiv="refresh"')]).toEqual([200, goesOn]);
+    expect(landed.body).toContain('href="/open"');
+  }
+});
+
+test('T58 a second callback is answered although onSuccess answered the first itself', async () => {
+  const { origin, workos } = await createTestApp('express5', {
+    authkit: { onSuccess: ({ res }) => void res.end('mine') },
+  });
+  const begun = await send(`${origin}/login`, { headers: NAVIGATION });
+  const callback = await workos.authorize(begun.location!, { user: ADA });
+  const ask = () => send(callback, { headers: { ...NAVIGATION, cookie: cookiesOf(begun) } });
+  const statuses = (await Promise.all([ask(), ask()])).map(({ status }) => status);
+  expect(statuses.sort()).toEqual([200, 400]);
+  expect((await ask()).status).toBe(400);
+});

@@ -1,0 +1,116 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { requireAuth, signedIn, sso, type SignInOptions } from 'authkit-express';
+import { createTestWorkOS } from 'authkit-express/testing';
+import { FRAMEWORKS, serve } from '../support/frameworks.js';
+import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
+import { ADA, createTestApp } from '../support/app.js';
+
+const asked = (location: string | undefined) => new URL(location!).searchParams;
+
+describe.each(FRAMEWORKS)('signIn as a function on %s', (framework) => {
+  test('returns the options for a request, which no query overrides', async () => {
+    let calls = 0;
+    const { origin } = await createTestApp(framework, {
+      authkit: {
+        signIn: (req) => {
+          calls += 1;
+          return req.headers['x-tenant'] === 'acme' ? { organizationId: 'org_acme' } : {};
+        },
+      },
+    });
+    const go = (headers: Record<string, string>) =>
+      send(`${origin}/login?organizationId=org_other`, { headers: { ...NAVIGATION, ...headers } });
+    expect(asked((await go({ 'x-tenant': 'acme' })).location).get('organization_id')).toBe('org_acme');
+    expect(calls, 'once for a request').toBe(1);
+    expect(asked((await go({})).location).get('organization_id')).toBe('org_other');
+  });
+
+  test('may be asynchronous, and its errors go to the error handler of the application', async () => {
+    const outage = Object.assign(new Error('no database'), { status: 503 });
+    let fails = false;
+    const { origin, site } = await createTestApp(framework, {
+      authkit: {
+        signIn: () => (fails ? Promise.reject(outage) : Promise.resolve({ screenHint: 'sign-up' })),
+      },
+    });
+    const go = () => send(`${origin}/login`, { headers: NAVIGATION });
+    expect(asked((await go()).location).get('screen_hint')).toBe('sign-up');
+    fails = true;
+    expect((await go()).status).toBe(503);
+    expect(site.errors).toEqual([outage]);
+  });
+});
+
+test.each([
+  [{ organisation: 'org_1' }, 'unknown sign-in option "organisation"'],
+  [{ organizationId: '' }, 'organizationId is malformed'],
+  ['org_1', 'must return an object'],
+  [[], 'must return an object'],
+])('signIn that returns %j is a mistake in the configuration', async (options, message) => {
+  const errors: Error[] = [];
+  const { origin } = await createTestApp('express5', {
+    authkit: { signIn: () => options as SignInOptions, onError: ({ error }) => void errors.push(error) },
+  });
+  const reply = await send(`${origin}/login`, { headers: NAVIGATION });
+  expect([reply.status, reply.location]).toEqual([500, undefined]);
+  expect(errors[0]).toMatchObject({ code: 'config_invalid' });
+  expect(errors[0]!.message).toContain(message);
+});
+
+test('sso() takes signIn as a function, signInLifetime and the cookie options too', async () => {
+  const workos = await createTestWorkOS();
+  onTestFinished(() => workos.close());
+  const { clientId, apiKey, apiHostname, apiHttps, apiPort, cookiePassword, now } = workos.options;
+  const shared = { clientId, apiKey, apiHostname, apiHttps, apiPort, cookiePassword, now };
+  const site = await serve('express5', (app, origin) => {
+    app.use(
+      sso({
+        ...shared,
+        redirectUri: `${origin}/sso/callback`,
+        signIn: () => ({ provider: 'google' }),
+        signInLifetime: 900,
+        cookie: { path: '/sso', maxAge: 'session' },
+      }),
+    );
+    app.route('/sso/me', requireAuth(), (req, res) => res.end(signedIn(req).user.email));
+  });
+  onTestFinished(() => site.close());
+  const browser = new Browser();
+  const login = await browser.go(`${site.origin}/sso/login?returnTo=/sso/me`);
+  expect(asked(login.location).get('provider')).toBe('GoogleOAuth');
+  expect(login.setCookies[0]).toContain('; Max-Age=900; Path=/;');
+  const back = await browser.go(await workos.authorize(login.location!, { user: ADA }));
+  expect(back.setCookies.at(-1)).toMatch(/^wos-sso-session=[^;]+; Path=\/sso; HttpOnly; SameSite=Lax$/);
+  expect((await browser.go(`${site.origin}/sso/me`)).body).toBe(ADA);
+  expect(await browser.jar.getCookieString(`${site.origin}/`)).not.toContain('wos-sso-session');
+});
+
+test.each([
+  ['maxAge=999999999', false],
+  ['max_age=86401', false],
+  ['maxAge=61', false],
+  ['', false],
+  ['maxAge=30', true],
+  ['maxAge=0', true],
+  ['prompt=login', true],
+  ['prompt=login&maxAge=999999999', true],
+  ['prompt=select_account', false],
+])(
+  'where tokens state no auth_time, /login?%s counts as an authentication of the last minute: %s',
+  async (query, isFresh) => {
+    const { origin, workos, browser } = await createTestApp('express5', { rule: { maxAge: 60 } });
+    const token = await workos.accessToken({ user: ADA });
+    const claims = JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as object;
+    const plain = await workos.signToken({ ...claims, auth_time: undefined, sid: 'session_x' });
+    const fault = workos.fail({
+      on: 'authenticate',
+      alter: (body) => ({ ...(body as object), access_token: plain }),
+    });
+    const login = await browser.go(`${origin}/login?${query}`);
+    await browser.go(await workos.authorize(login.location!, { user: ADA }));
+    fault.restore();
+    const reply = await browser.go(`${origin}/account`, { headers: FETCH });
+    expect([401, 403].includes(reply.status)).toBe(!isFresh);
+    if (isFresh) expect(reply.status).toBe(200);
+  },
+);
