@@ -169,7 +169,7 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
       !isSafeMethod(req) &&
       isCrossSite(req, requestAuth.instance.config, sameOrigin)
     ) {
-      return denyForbidden(req, res, requestAuth, auth, 'this has to come from this application');
+      return denyForbidden(req, res, requestAuth, auth, 'this request has to come from this application');
     }
     return applyRule(req, res, requestAuth, auth, rule, context);
   };
@@ -245,7 +245,7 @@ function applyRule(
           res,
           requestAuth,
           principal,
-          'the rule of this route is not met',
+          'the rule of this route does not hold',
           challenge,
         );
       if (rule.maxAge === undefined) return 'next';
