@@ -6,3 +6,8 @@ export function withDeadline(ms: number, promise: Promise<unknown>): Promise<unk
     clearTimeout(timer);
   });
 }
+
+/** Continues with a value at once if it is there, so that a request that needs no waiting is handled synchronously. */
+export function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}

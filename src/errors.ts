@@ -35,6 +35,11 @@ const CODES = {
   unauthenticated: [401, 'Please sign in', 'You need to be signed in to see this page.'],
   step_up_required: [401, 'Please sign in again', 'This page requires that you have signed in recently.'],
   forbidden: [403, 'You do not have access', 'You are signed in, but your account may not open this page.'],
+  unknown_user: [
+    403,
+    'No account',
+    'You are signed in, but this application has no account for you. Please contact its administrator.',
+  ],
   invalid_request: [400, 'This link does not work', 'The address is incomplete or has been changed.'],
   invalid_provider: [400, 'This link does not work', 'This way of signing in is not available here.'],
   invalid_state: [

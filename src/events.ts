@@ -125,6 +125,7 @@ type Area =
   | 'upstream'
   | 'breaker'
   | 'store'
+  | 'response'
   | 'webhook';
 
 const loggers = new Map<Area, debug.Debugger>();

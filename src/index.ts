@@ -1,10 +1,11 @@
-import type { User as WorkOSUser } from '@workos-inc/node';
+import type { RequestUser } from './auth/load-user.js';
 import type { Auth } from './auth/principal.js';
 
 export { authkit } from './authkit/index.js';
 export { AuthKitError } from './errors.js';
 export { protectedResource } from './auth/protected-resource.js';
 export { requireAuth, signedIn } from './auth/require-auth.js';
+export type { Accepted, RequireAuth } from './auth/require-auth.js';
 export { sso } from './sso/index.js';
 export type { SSO } from './sso/index.js';
 export type {
@@ -41,8 +42,11 @@ export type { WebhookEvent, WebhookOptions } from './routes/webhooks.js';
 export type { ExpressSessionStore, ExpressStoreOptions } from './stores/express-session.js';
 export type { Store } from './stores/index.js';
 export type {
+  AppUser,
   AuthKitOptions,
   ErrorContext,
+  LoadUser,
+  LoadUserContext,
   OnSuccessResult,
   SessionRefreshResult,
   SignInOptions,
@@ -51,16 +55,32 @@ export type {
   SignUpAttributes,
 } from './config/options.js';
 
+/* eslint-disable @typescript-eslint/ban-ts-comment, @typescript-eslint/consistent-type-imports, @typescript-eslint/no-empty-object-type, @typescript-eslint/no-redundant-type-constituents -- the package is optional, and TypeScript has no other way to refer to its type */
+/** @ts-ignore -- resolves only if that package, which declares `req.auth` too, is installed */
+type OtherAuth = import('express-oauth2-jwt-bearer').AuthResult;
+// Has no fields unless that package is installed.
+interface OtherAuthFields extends OtherAuth {}
+
+interface WithAuth {
+  /** How the request is authenticated. From `authkit()` or `sso()`. */
+  auth: Auth;
+}
+/** Beside express-oauth2-jwt-bearer, `req.auth` has the type that it declares. `signedIn(req)` has ours. */
+interface WithOtherAuth {
+  auth?: Auth | OtherAuth;
+}
+/* eslint-enable @typescript-eslint/ban-ts-comment, @typescript-eslint/consistent-type-imports, @typescript-eslint/no-empty-object-type, @typescript-eslint/no-redundant-type-constituents */
+/** A base of `Express.Request`: a property of its own would clash with that of the other package. */
+type RequestAuthProperty = keyof OtherAuthFields extends never ? WithAuth : WithOtherAuth;
+
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- how Express lets packages add to a request
   namespace Express {
-    // Merged as @types/passport does it, so that both can be installed.
+    // Declared in the same way as in @types/passport, so that both can be installed.
     // eslint-disable-next-line @typescript-eslint/no-empty-object-type
-    interface User extends WorkOSUser {}
-    interface Request {
-      /** Who is signed in. From `authkit()`. */
-      auth: Auth;
-      /** The signed-in user, or `undefined`. From `authkit()`. */
+    interface User extends RequestUser {}
+    interface Request extends RequestAuthProperty {
+      /** The signed-in user, or `undefined`: the result of `loadUser`, or the WorkOS user without that option. */
       user?: User | undefined;
     }
   }

@@ -8,6 +8,7 @@ const STATUS = {
   unauthenticated: 401,
   step_up_required: 401,
   forbidden: 403,
+  unknown_user: 403,
   invalid_request: 400,
   invalid_provider: 400,
   invalid_state: 400,

@@ -1,5 +1,6 @@
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Request } from '../http/middleware.js';
+import { header } from '../http/request.js';
 import {
   createOAuthTokenVerifier,
   type TokenClaims,
@@ -34,7 +35,7 @@ export type VerifyBearer = (token: string, accepts: ReadonlySet<AuthType>) => Pr
  * @returns `undefined` without a bearer token, and an empty string for a malformed one.
  */
 export function bearerTokenOf(req: Request): string | undefined {
-  const { authorization } = req.headers;
+  const authorization = header(req, 'authorization');
   if (authorization === undefined || !/^bearer(?: |$)/i.test(authorization)) return undefined;
   return authorization.length > MAX_LENGTH ? '' : (BEARER.exec(authorization)?.[1] ?? '');
 }

@@ -4,11 +4,11 @@ import { isRealError, type Outcome, type Request, type Response } from '../http/
 import { isPageLoad, target } from '../http/request.js';
 import { redirect } from '../http/response.js';
 import type { CompiledGuardRule, Unauthenticated } from './guard-rule.js';
-import { loginUrl } from './login-url.js';
-import type { Principal } from './principal.js';
+import { loginUrlForScript } from './login-url.js';
+import { isSessionType, type Principal } from './principal.js';
 import type { RequestAuth, SessionResult } from './request-auth.js';
 
-/** Nobody is signed in: a page load goes to sign-in and comes back, anything else learns where that would be. */
+/** The request is not authenticated: a page load is redirected to sign-in, other requests get 401 with `loginUrl`. */
 export async function denyUnauthenticated(
   req: Request,
   res: Response,
@@ -17,33 +17,26 @@ export async function denyUnauthenticated(
   { unauthenticated }: CompiledGuardRule,
   challenge: Challenge,
 ): Promise<Outcome> {
-  const { config, respondWithError: answer } = requestAuth.instance;
+  const { config, respondWithError } = requestAuth.instance;
   if (result.kind === 'unavailable') return denyUnavailable(req, res, requestAuth, result.error);
   publishDenied(req, requestAuth, 'unauthenticated');
-  const login = config.routes.login?.public;
   const error = new AuthKitError('unauthenticated', 'sign in first', { headers: bearerChallenge(challenge) });
   if (typeof unauthenticated === 'function') return callUnauthenticated(unauthenticated, req, res, error);
   const isRedirected = unauthenticated === undefined ? isPageLoad(req) : unauthenticated === 'redirect';
-  if (isRedirected && login !== undefined) {
-    // 303 makes a GET of whatever was sent.
-    return redirect(res, signInAddress(req, requestAuth), isRead(req) ? 302 : 303);
+  if (isRedirected && config.routes.login) {
+    // With 303 the browser follows with a GET, whatever the method of this request is.
+    return redirect(res, requestAuth.loginUrl(), isRead(req) ? 302 : 303);
   }
-  return answer(error, req, res, login === undefined ? {} : { loginUrl: login });
-}
-
-/** With what WorkOS wants of who was signed in until now. */
-function signInAddress(req: Request, requestAuth: RequestAuth): string {
-  const auth = requestAuth.auth();
-  return auth.type === null ? auth.loginUrl : loginUrl(req, requestAuth.instance.config);
+  return respondWithError(error, req, res, loginUrlForScript(req, config, requestAuth.loginParameters()));
 }
 
 function isRead({ method }: Request): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** The application answers. A `next` that names no error passes ours on: nothing opens a guard. */
+/** The application answers. If it calls `next` without an error, our error is passed on: nothing opens a guard. */
 function callUnauthenticated(
-  answer: Unauthenticated,
+  respond: Unauthenticated,
   req: Request,
   res: Response,
   error: AuthKitError,
@@ -52,11 +45,11 @@ function callUnauthenticated(
     const next = (value?: unknown) => {
       resolve({ error: isRealError(value) ? value : error });
     };
-    Promise.resolve(answer(req, res, next)).catch(reject);
+    Promise.resolve(respond(req, res, next)).catch(reject);
   });
 }
 
-/** It cannot be told now who this is. */
+/** The credential cannot be verified now, because WorkOS is unavailable. */
 export function denyUnavailable(
   req: Request,
   res: Response,
@@ -67,7 +60,7 @@ export function denyUnavailable(
   return requestAuth.instance.respondWithError(error, req, res);
 }
 
-/** The token of a request names nobody, or none was brought where one is needed (RFC 6750 section 3.1). */
+/** The token of the request is not accepted, or a token is needed and there is none (RFC 6750 section 3.1). */
 export function denyToken(
   req: Request,
   res: Response,
@@ -82,21 +75,27 @@ export function denyToken(
   return requestAuth.instance.respondWithError(error, req, res);
 }
 
-/** A rule is not met. Signing in again would change nothing, and so it is never asked for. */
+/** The rule does not hold. Signing in again would not change that, so the request is not redirected. */
 export function denyForbidden(
   req: Request,
   res: Response,
   requestAuth: RequestAuth,
-  caller: Principal,
+  principal: Principal,
   message: string,
   challenge: Challenge = {},
 ): Promise<Outcome> {
   publishDenied(req, requestAuth, 'forbidden');
-  const headers =
-    caller.type === 'session' || caller.type === 'sso'
-      ? {}
-      : bearerChallenge({ error: 'insufficient_scope', ...challenge });
+  const headers = isSessionType(principal.type)
+    ? {}
+    : bearerChallenge({ error: 'insufficient_scope', ...challenge });
   return requestAuth.instance.respondWithError(new AuthKitError('forbidden', message, { headers }), req, res);
+}
+
+/** `loadUser` found no user of the application for this WorkOS user. */
+export function denyUnknownUser(req: Request, res: Response, requestAuth: RequestAuth): Promise<Outcome> {
+  publishDenied(req, requestAuth, 'unknown_user');
+  const error = new AuthKitError('unknown_user', 'this application has no account for the signed-in user');
+  return requestAuth.instance.respondWithError(error, req, res);
 }
 
 export function publishDenied(req: Request, requestAuth: RequestAuth, code: AuthKitErrorCode): void {
@@ -111,7 +110,7 @@ export function publishDenied(req: Request, requestAuth: RequestAuth, code: Auth
   });
 }
 
-/** What `WWW-Authenticate` says, in the names of RFC 6750 section 3, RFC 9470 section 3 and RFC 9728 section 5.1. */
+/** Parameters of `WWW-Authenticate`: RFC 6750 section 3, RFC 9470 section 3 and RFC 9728 section 5.1. */
 export interface Challenge {
   error?: 'invalid_token' | 'insufficient_scope' | 'insufficient_user_authentication';
   error_description?: string;
@@ -121,7 +120,7 @@ export interface Challenge {
   resource_metadata?: string;
 }
 
-/** One challenge of the scheme Bearer. Every value is ours or configured: none needs more than quotes. */
+/** A challenge of the `Bearer` scheme. All values are constants or configured, so that quotes are enough. */
 export function bearerChallenge(challenge: Challenge): Readonly<Record<'WWW-Authenticate', string>> {
   const params = Object.entries(challenge)
     .filter(([, value]) => value !== undefined)

@@ -1,108 +1,105 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Next } from '../http/middleware.js';
 import type { AuthType, Principal } from './principal.js';
-import { compileRule, type Rule } from './rule.js';
+import { compileRule, ownEntriesOf, type Rule, RULE_KEYS } from './rule.js';
 
-/** Decides by itself; anything but `true` is no. Where sessions are accepted, those of `sso()` are too. */
+/**
+ * A condition in code. The request passes only if it returns `true`, or a promise of `true`. If sessions are accepted,
+ * those of `sso()` are too.
+ */
 export type Check<A extends AuthType = 'session'> = (
   auth: Extract<Principal, { type: A | ('session' extends A ? 'sso' : never) }>,
   req: IncomingMessage,
 ) => boolean | Promise<boolean>;
 
-/** Answers in the guard's place, as a middleware does: it sends an answer, or calls `next` with an error. */
+/** Answers instead of the guard, as a middleware does: it sends a response, or calls `next` with an error. */
 export type Unauthenticated = (req: IncomingMessage, res: ServerResponse, next: Next) => unknown;
 
-/** What `requireAuth` asks for. Several keys must all hold. */
+/** The conditions of a guard. All keys must hold. */
 export interface GuardRule<A extends AuthType = 'session'> extends Omit<Rule, 'organization'> {
-  /** `true`: any organization. A string: that one. A function: the one that this request is about. */
+  /** `true`: any organization. A string: the one with this id. A function: the one that it returns for the request. */
   organization?: true | string | ((req: IncomingMessage) => string | undefined);
-  /** Longest time since the person last authenticated, in seconds. */
+  /** Longest time since the user last authenticated, in seconds. */
   maxAge?: number;
   /**
-   * How a caller may prove who they are, default `['session']`: by the cookie of a browser, an access token or an API
-   * key in `Authorization: Bearer`. A request that brings a token is judged by the token alone.
+   * The accepted credentials, default `['session']`: the session cookie of a browser, an access token or an API key
+   * in `Authorization: Bearer`. A guard that accepts tokens looks only at the token of a request that has one. A guard
+   * that accepts only sessions ignores `Authorization`.
    */
   accepts?: readonly A[];
   /**
-   * What happens to a request that nobody is signed in on: `redirect` to sign-in, `respond` with 401, or a function
-   * that answers. Without it, page loads are redirected and everything else gets 401.
+   * How an unauthenticated request is answered: `redirect` to sign-in, `respond` with 401, or a function that answers.
+   * By default page loads are redirected, and other requests are answered with 401.
    */
   unauthenticated?: 'redirect' | 'respond' | Unauthenticated;
   /**
-   * Whether a request that changes something by way of a cookie must come from this origin, or from one of those
-   * listed. Default `false`: `SameSite=Lax` keeps other sites out, but not those under the same domain.
+   * Whether a request with a session cookie and an unsafe method must come from this origin, or from one of those
+   * listed. Default `false`: `SameSite=Lax` stops other sites, but not sites under the same registrable domain.
    */
   sameOrigin?: boolean | readonly string[];
   check?: Check<A>;
 }
 
-/** What a request must meet, beyond being of somebody. */
-export type Test = (caller: Principal, req: IncomingMessage) => boolean | Promise<boolean>;
+/** The conditions on an authenticated principal. */
+export type Test = (principal: Principal, req: IncomingMessage) => boolean | Promise<boolean>;
 
-/** A {@link GuardRule}, checked. */
+/** A {@link GuardRule} that has been checked. */
 export interface CompiledGuardRule {
   readonly accepts: ReadonlySet<AuthType>;
   readonly test: Test;
   readonly maxAge: number | undefined;
-  /** Origins trusted beside our own; `undefined` if the origin does not matter. */
+  /** Trusted origins beside this one, or `undefined` if requests of every origin are accepted. */
   readonly sameOrigin: readonly string[] | undefined;
   readonly unauthenticated: 'redirect' | 'respond' | Unauthenticated | undefined;
 }
 
-/** Which credentials a kind of guard knows, and what it accepts if its rule does not say. */
+/** The credentials that a kind of guard supports, and those that it accepts by default. */
 export interface AcceptedTypes {
   readonly supported: readonly AuthType[];
   readonly defaults: readonly AuthType[];
 }
 
+/** Keys of a guard's rule that `has()` does not take. */
+const GUARD_KEYS = ['maxAge', 'check', 'accepts', 'sameOrigin', 'unauthenticated'];
+
 /**
  * Checks a rule once.
  *
- * @throws {TypeError} where the guard is written, if its rule has an unknown key, contradicts itself, or could not
- * mean anything.
+ * @throws {TypeError} where the route is defined, if the rule is not a plain object or a function, has an unknown key,
+ * contradicts itself, or could never hold.
  */
-export function compileGuardRule<A extends AuthType>(
-  given: GuardRule<A> | Check<A>,
-  { supported: known, defaults: usual }: AcceptedTypes,
-): CompiledGuardRule {
-  if (typeof given !== 'function' && !isRecord(given))
-    throw new TypeError('a rule is an object or a function');
-  // What `check` is given depends on `accepts`, as its type says.
-  const rule = (typeof given === 'function' ? { check: given } : given) as unknown as GuardRule<AuthType>;
-  const { maxAge, accepts = usual, unauthenticated, sameOrigin, check, organization, ...others } = rule;
-  for (const [key, value] of Object.entries(rule)) {
-    if (value === undefined)
-      throw new TypeError(`rule "${key}" is undefined: leave it out, or say what it demands`);
-  }
-  checkAccepts(accepts, known);
-  checkOwn(rule);
+export function compileGuardRule(given: unknown, { supported, defaults }: AcceptedTypes): CompiledGuardRule {
+  const own = typeof given === 'function' ? { check: given } : ownEntriesOf(given);
+  // A copy without a prototype: a polluted Object.prototype adds no keys.
+  const rule = Object.assign(Object.create(null), own) as GuardRule<AuthType>;
+  const { maxAge, accepts = defaults, unauthenticated, sameOrigin, check, organization, ...others } = rule;
+  checkAccepts(accepts, supported);
+  checkGuardKeys(rule);
   checkSense(rule, accepts);
   return {
     // Both are the session cookie of a browser.
     accepts: new Set(accepts.includes('session') ? [...accepts, 'sso'] : accepts),
     test: compileTest({ organization, check, others }),
     maxAge,
-    sameOrigin: trustedOrigins(sameOrigin),
+    sameOrigin: originsOf(sameOrigin),
     unauthenticated,
   };
 }
 
-function trustedOrigins(sameOrigin: GuardRule['sameOrigin']): readonly string[] | undefined {
+function originsOf(sameOrigin: GuardRule['sameOrigin']): readonly string[] | undefined {
   if (typeof sameOrigin === 'object') return [...sameOrigin];
   return sameOrigin === true ? [] : undefined;
 }
 
-function isRecord(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function checkAccepts(accepts: unknown, known: readonly AuthType[]): void {
+function checkAccepts(accepts: unknown, supported: readonly AuthType[]): void {
   const isList =
-    Array.isArray(accepts) && accepts.length > 0 && accepts.every((one) => known.includes(one as AuthType));
-  if (!isList) throw new TypeError(`rule "accepts" must be a list of ${known.join(', ')}`);
+    Array.isArray(accepts) &&
+    accepts.length > 0 &&
+    Array.from<unknown>(accepts).every((one) => supported.includes(one as AuthType));
+  if (!isList) throw new TypeError(`rule "accepts" must be a list of ${supported.join(', ')}`);
 }
 
-function checkOwn({ maxAge, unauthenticated, sameOrigin, check }: GuardRule<AuthType>): void {
+function checkGuardKeys({ maxAge, unauthenticated, sameOrigin, check }: GuardRule<AuthType>): void {
   if (maxAge !== undefined && !isAge(maxAge))
     throw new TypeError('rule "maxAge" must be a number of seconds');
   if (!(
@@ -115,7 +112,7 @@ function checkOwn({ maxAge, unauthenticated, sameOrigin, check }: GuardRule<Auth
   if (!(
     sameOrigin === undefined ||
     typeof sameOrigin === 'boolean' ||
-    (Array.isArray(sameOrigin) && sameOrigin.every(isOrigin))
+    (Array.isArray(sameOrigin) && Array.from<unknown>(sameOrigin).every(isOrigin))
   ))
     throw new TypeError(
       'rule "sameOrigin" must be true, false or a list of origins, such as "https://app.example.com"',
@@ -134,24 +131,22 @@ function isOrigin(value: unknown): boolean {
   );
 }
 
-/** What a caller of that kind never has, so that nobody of that kind meets the demand. */
-const NEVER: Readonly<Partial<Record<AuthType, readonly (keyof GuardRule)[]>>> = {
+/** Keys that can never hold for principals of a type, because WorkOS does not say these things about them. */
+const NEVER: Readonly<Partial<Record<AuthType, readonly string[]>>> = {
   apiKey: ['role', 'entitlement', 'featureFlag', 'impersonation', 'maxAge'],
   machine: ['impersonation', 'maxAge'],
 };
 
-/** A demand that nobody accepted can meet, or that is never looked at, is a mistake and not a rule. */
+/** A condition that no accepted principal can meet, or that is never tested, is a mistake. */
 function checkSense(rule: GuardRule<AuthType>, accepts: readonly AuthType[]): void {
-  const impossible = (Object.keys(rule) as (keyof GuardRule)[]).find((key) =>
-    accepts.every((type) => NEVER[type]?.includes(key)),
-  );
+  const impossible = Object.keys(rule).find((key) => accepts.every((type) => NEVER[type]?.includes(key)));
   if (impossible !== undefined)
-    throw new TypeError(`rule "${impossible}" is about people, and "accepts" has none`);
+    throw new TypeError(`rule "${impossible}" is about users, and "accepts" lists no type with a user`);
   if (accepts.includes('session')) return;
   if (rule.sameOrigin !== undefined)
-    throw new TypeError('rule "sameOrigin" is about cookies, and "accepts" has no "session"');
+    throw new TypeError('rule "sameOrigin" is about cookies, and "accepts" does not list "session"');
   if (rule.unauthenticated === 'redirect')
-    throw new TypeError('rule "unauthenticated" redirects to sign-in, and "accepts" has no "session"');
+    throw new TypeError('rule "unauthenticated" redirects to sign-in, and "accepts" does not list "session"');
 }
 
 function compileTest({
@@ -161,24 +156,26 @@ function compileTest({
 }: {
   organization: GuardRule['organization'] | undefined;
   check: Check<AuthType> | undefined;
-  others: Omit<Rule, 'organization'>;
+  others: object;
 }): Test {
-  const isDynamic = typeof organization === 'function';
-  const holds = compileRule({
-    ...others,
-    ...(isDynamic || organization === undefined ? {} : { organization }),
-  });
-  return (caller, req) => {
-    if (!holds(caller)) return false;
-    if (isDynamic && (caller.organizationId === undefined || organization(req) !== caller.organizationId))
-      return false;
+  const organizationOf = typeof organization === 'function' ? organization : undefined;
+  const isFixed = organization !== undefined && organizationOf === undefined;
+  const holds = compileRule({ ...others, ...(isFixed ? { organization } : {}) }, [
+    ...RULE_KEYS,
+    ...GUARD_KEYS,
+  ]);
+  return (principal, req) => {
+    if (!holds(principal)) return false;
+    if (organizationOf && !isMember(principal, organizationOf(req))) return false;
     if (!check) return true;
-    const verification: unknown = check(caller, req);
-    // Only `true` is yes: an error object, say, is not.
-    return isThenable(verification)
-      ? Promise.resolve(verification).then((value) => value === true)
-      : verification === true;
+    const result: unknown = check(principal, req);
+    // Only `true` lets a request pass. An error object, for example, does not.
+    return isThenable(result) ? Promise.resolve(result).then((value) => value === true) : result === true;
   };
+}
+
+function isMember({ organizationId }: Principal, wanted: string | undefined): boolean {
+  return organizationId !== undefined && organizationId === wanted;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -5,20 +5,20 @@ import { isUnfinished } from '../errors.js';
 import { log } from '../events.js';
 import { headerRoom } from '../http/cookies.js';
 import type { Request } from '../http/middleware.js';
-import { query, target } from '../http/request.js';
+import { isFromAnotherOrigin, query, target } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
 
-/** The login route, with this page to come back to if a redirect can come back to it. */
+type LoginParameters = Readonly<Record<string, string>>;
+
+/** The login route for a page, with this page as `returnTo` if a redirect can lead back to it. */
 export function loginUrl(
   req: Request,
   { routes, returnTo, returnToRules }: Config,
-  wanted: Readonly<Record<string, string>> = {},
+  parameters: LoginParameters = {},
 ): string {
   if (!routes.login) return returnTo;
   const back = returnPath(req, returnToRules);
-  const parameters = Object.entries({ ...(back === undefined ? {} : { returnTo: back }), ...wanted });
-  const pairs = parameters.map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
-  return [routes.login.public, ...(pairs.length > 0 ? [pairs.join('&')] : [])].join('?');
+  return withQuery(routes.login.public, { ...(back === undefined ? {} : { returnTo: back }), ...parameters });
 }
 
 /**
@@ -35,10 +35,30 @@ function returnPath(req: Request, rules: Config['returnToRules']): string | unde
 }
 
 /**
- * How AuthKit itself can finish an authentication that WorkOS left unfinished: by the organization or the connection
- * that it is about. `undefined` where only the application can go on, with what WorkOS sent along.
+ * The `loginUrl` of a JSON response. It has the same parameters as the redirect of a page except `returnTo`, because a
+ * script knows the page that it runs on. It is absolute for a page of another origin.
+ */
+export function loginUrlForScript(
+  req: Request,
+  config: Config,
+  parameters: LoginParameters = {},
+): { loginUrl?: string } {
+  const { routes, redirectUri } = config;
+  if (!routes.login) return {};
+  const path = withQuery(routes.login.public, parameters);
+  return { loginUrl: isFromAnotherOrigin(req, config) ? new URL(path, redirectUri).href : path };
+}
+
+function withQuery(path: string, parameters: LoginParameters): string {
+  const pairs = Object.entries(parameters).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+  return pairs.length === 0 ? path : `${path}?${pairs.join('&')}`;
+}
+
+/**
+ * The sign-in with which AuthKit can finish an authentication that WorkOS left unfinished: at the organization or the
+ * connection that the error names. `undefined` if only the application can continue, with the details of the error.
  *
- * @param organizationId The organization that was wanted, if one was.
+ * @param organizationId The organization that was asked for, if any.
  * @see https://workos.com/docs/reference/authkit/authentication-errors
  */
 export function nextSignInOptions(error: AuthKitError, organizationId?: string): SignInOptions | undefined {
@@ -49,13 +69,13 @@ export function nextSignInOptions(error: AuthKitError, organizationId?: string):
     case 'sso_required': {
       const [connectionId, ...others] = texts(connection_ids ?? sso_connection_ids);
       if (connectionId !== undefined && others.length === 0) return { connectionId };
-      return named({ ...hint, ...(organizationId === undefined ? {} : { organizationId }) });
+      return unlessEmpty({ ...hint, ...(organizationId === undefined ? {} : { organizationId }) });
     }
     case 'organization_selection_required': {
       const ids = texts(Array.isArray(organizations) ? organizations.map(idOf) : []);
       if (ids.length === 0) return undefined;
       const wanted = ids.length === 1 ? ids[0] : ids.find((id) => id === organizationId);
-      // Of several, AuthKit lets the person choose.
+      // If there are several, the user chooses one in AuthKit.
       return wanted === undefined ? hint : { organizationId: wanted };
     }
     case 'email_verification_required':
@@ -66,8 +86,8 @@ export function nextSignInOptions(error: AuthKitError, organizationId?: string):
 }
 
 /**
- * The same for a session that ends this way, as parameters of the login route: whatever WorkOS wants, the person comes
- * back to the organization that they were in.
+ * The same for a session that ended with this error, as parameters of the login route. The user returns to the
+ * organization of the session, whatever step WorkOS requires.
  */
 export function nextLoginParameters(
   error: AuthKitError,
@@ -83,8 +103,8 @@ export function nextLoginParameters(
   };
 }
 
-/** A sign-in that asks for nothing in particular would end where this one did. */
-function named(options: SignInOptions): SignInOptions | undefined {
+/** A sign-in without any of these options would end in the same error. */
+function unlessEmpty(options: SignInOptions): SignInOptions | undefined {
   return Object.keys(options).length === 0 ? undefined : options;
 }
 

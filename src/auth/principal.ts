@@ -5,28 +5,32 @@ import type { VerifiedSession } from '../session/verified-cache.js';
 import type { Claims, TokenClaims } from '../workos/access-token.js';
 import { compileRule, type Rule, type Subject } from './rule.js';
 
-/** What everybody has who is known: a person, an API key, a machine. Read-only. */
+/** Fields that every authenticated principal has, whether it is a user, an API key or a machine. Read-only. */
 interface AuthBase extends Subject {
-  /** Whether the rule holds, as `requireAuth` would decide it. */
-  has(rule: Rule): boolean;
+  /**
+   * Whether the rule holds, as a guard would decide it.
+   *
+   * @throws {TypeError} if the rule has an unknown key or could never hold.
+   */
+  has: (rule: Rule) => boolean;
 }
 
 interface UserAuth extends AuthBase {
   readonly user: Readonly<User>;
-  /** How the person signed in, such as `Password` or `SSO`; known of cookies only. */
+  /** How the user signed in, such as `Password` or `SSO`. Known for session cookies only. */
   readonly authenticationMethod: string | undefined;
-  /** For calls to your own services. Not enumerable, so that it does not leak by being printed. */
+  /** For requests to your own services. Not enumerable, so that printing the object does not reveal it. */
   readonly accessToken: string;
 }
 
-/** A person in a browser, by the session cookie. Shared by all requests of the same cookie. */
+/** A user with a session cookie. All requests with the same cookie share this object. */
 export interface SessionAuth extends UserAuth {
   readonly type: 'session';
   /** `sid` of the access token. */
   readonly sessionId: string;
   /** All claims of the access token. */
   readonly claims: Claims;
-  /** What `onSuccess` returned as `data`. */
+  /** The `data` that `onSuccess` returned. */
   readonly data: unknown;
 }
 
@@ -41,34 +45,34 @@ export interface SSOAuth extends AuthBase {
   /** What the identity provider says about the user. */
   readonly profile: SSOProfile;
   readonly authenticationMethod: 'SSO';
-  /** What `onSuccess` returned as `data`. */
+  /** The `data` that `onSuccess` returned. */
   readonly data: unknown;
 }
 
-/** A person by way of a client that sent an access token: a mobile app, a single-page app, an MCP client. */
+/** A user whose client sent an access token: a mobile app, a single-page app, an MCP client. */
 export interface BearerAuth extends UserAuth {
   readonly type: 'bearer';
   /** `sid` of the access token, if it has one. */
   readonly sessionId: string | undefined;
   readonly claims: TokenClaims;
-  /** Scopes that the token was granted, for tokens of an OAuth server. */
+  /** The granted scopes, for tokens of an OAuth server. */
   readonly scopes: readonly string[];
   readonly data: undefined;
 }
 
-/** An API key of WorkOS's, of an organization or of one of its members. No person: `user` is `null`. */
+/** A WorkOS API key of an organization or of one of its members. `user` is `null`. */
 export interface ApiKeyAuth extends AuthBase {
   readonly type: 'apiKey';
   readonly user: null;
-  /** Id, name and owner. The key itself is not kept. */
+  /** Id, name and owner, without the key itself. */
   readonly apiKey: Readonly<ApiKey>;
 }
 
-/** A machine by way of the OAuth client credentials grant, at a `protectedResource`. */
+/** A machine with a token of the OAuth client credentials grant, at a `protectedResource`. */
 export interface MachineAuth extends AuthBase {
   readonly type: 'machine';
   readonly user: null;
-  /** `client_…` of the M2M application. */
+  /** `client_…` of the machine-to-machine application. */
   readonly clientId: string;
   readonly claims: TokenClaims;
   readonly scopes: readonly string[];
@@ -76,33 +80,38 @@ export interface MachineAuth extends AuthBase {
   readonly accessToken: string;
 }
 
-/** A person is signed in. */
+/** A user is signed in. */
 export type SignedIn = SessionAuth | SSOAuth | BearerAuth;
 
-/** Whoever can pass a guard. */
+/** An authenticated user, API key or machine. */
 export type Principal = SignedIn | ApiKeyAuth | MachineAuth;
 
-/** How a caller can prove who they are: `type` of `req.auth`. */
+/** The kind of credential that authenticated a request: `type` of `req.auth`. */
 export type AuthType = Principal['type'];
 
-/** Nobody is signed in, as far as can be told. */
+/** Whether a credential is the session cookie of a browser, of `authkit()` or of `sso()`. */
+export function isSessionType(type: AuthType): type is 'session' | 'sso' {
+  return type === 'session' || type === 'sso';
+}
+
+/** The request is not authenticated. */
 export interface SignedOut {
   readonly type: null;
   readonly user: null;
-  /** `unknown`: WorkOS or its keys could not be asked in time. */
+  /** `unavailable`: WorkOS or its signing keys could not be reached in time. */
   readonly reason: 'none' | 'expired' | 'ended' | 'invalid' | 'unavailable';
-  /** Path of the login route that comes back to this page. */
+  /** Path of the login route, with the parameters that lead back to this page. */
   readonly loginUrl: string;
-  has(rule: Rule): false;
+  has: (rule: Rule) => false;
 }
 
-/** Who a request is from, told apart by `type`. */
+/** How a request is authenticated. `type` tells the members apart. */
 export type Auth = Principal | SignedOut;
 
 export function signedOut(reason: SignedOut['reason'], loginUrl: string): SignedOut {
   const auth = { type: null, user: null, reason, loginUrl };
   const has = (rule: Rule) => {
-    // A misspelt rule is found by whoever is signed out, too.
+    // So that a misspelt rule is also found while signed out.
     compileRule(rule);
     return false;
   };
@@ -118,9 +127,9 @@ export function toSessionAuth(verified: VerifiedSession): SessionAuth {
   return auth;
 }
 
-/** One literal: what is spread into an object and added to gets a shape of its own each time on Node 20. */
+/** Written as one literal: on Node 20, objects that are spread and then added to do not share a hidden class. */
 function build(
-  { user, impersonator, authenticationMethod, accessToken, extension: own }: Session,
+  { user, impersonator, authenticationMethod, accessToken, extension }: Session,
   claims: Claims,
 ) {
   const subject = subjectOf(claims, impersonator);
@@ -137,7 +146,7 @@ function build(
     impersonator: subject.impersonator,
     authenticationMethod,
     claims,
-    data: own.data,
+    data: extension.data,
   };
   return finish<SessionAuth>(fields, subject, accessToken);
 }
@@ -152,7 +161,8 @@ export function toSSOAuth(session: SSOSession): SSOAuth {
 }
 
 function buildSSOAuth({ profile, signedInAt, data }: SSOSession): SSOAuth {
-  const { organizationId, role, roles } = profile;
+  // Only own properties count, as in `subjectOf`.
+  const { organizationId, role, roles } = Object.assign(Object.create(null), profile) as SSOProfile;
   const subject: Subject = {
     organizationId: text(organizationId),
     role: text(role?.slug),
@@ -167,10 +177,10 @@ function buildSSOAuth({ profile, signedInAt, data }: SSOSession): SSOAuth {
   return finish<SSOAuth>({ ...identity, ...subject }, subject);
 }
 
-/** The person whom an access token names. */
+/** The user that an access token names. */
 export function toBearerAuth(user: User, claims: TokenClaims, accessToken: string): BearerAuth {
   const subject = subjectOf(claims);
-  const fields = { type: 'bearer', user, sessionId: text(claims.sid), ...subject, claims } as const;
+  const fields = { type: 'bearer', user, sessionId: text(claim(claims, 'sid')), ...subject, claims } as const;
   const unknown = { authenticationMethod: undefined, data: undefined };
   return finish<BearerAuth>({ ...fields, ...unknown, scopes: scopesOf(claims) }, subject, accessToken);
 }
@@ -182,14 +192,14 @@ export function toMachineAuth(claims: TokenClaims, accessToken: string): Machine
   return finish<MachineAuth>({ ...fields, scopes: scopesOf(claims) }, subject, accessToken);
 }
 
-/** An API key acts in its owner's organization with its own permissions; roles and the like are for people. */
+/** An API key acts in the organization of its owner, with permissions of its own. Only users have roles. */
 export function toApiKeyAuth(key: ApiKey): ApiKeyAuth {
   const { owner, permissions } = key;
   const subject: Subject = {
     organizationId: text(owner.type === 'user' ? owner.organizationId : owner.id),
     role: undefined,
     roles: [],
-    permissions: texts(permissions),
+    permissions: Object.hasOwn(key, 'permissions') ? texts(permissions) : NONE,
     entitlements: [],
     featureFlags: [],
     impersonator: undefined,
@@ -197,7 +207,7 @@ export function toApiKeyAuth(key: ApiKey): ApiKeyAuth {
   return finish<ApiKeyAuth>({ type: 'apiKey', user: null, ...subject, apiKey: key }, subject);
 }
 
-/** What is secret, or no data, is not enumerable. */
+/** Adds `has` and the access token, which are not enumerable. */
 function finish<T extends Principal>(
   fields: Omit<T, 'has' | 'accessToken'>,
   subject: Subject,
@@ -208,45 +218,50 @@ function finish<T extends Principal>(
   return deepFreeze(Object.defineProperties(fields, hidden)) as T;
 }
 
+/** Only own properties count, so that a polluted `Object.prototype` adds no role or permission. */
 function subjectOf(claims: TokenClaims, impersonator = actorOf(claims)): Subject {
   return {
-    organizationId: text(claims.org_id),
-    role: text(claims['role']),
-    roles: texts(claims['roles']),
-    permissions: texts(claims['permissions']),
-    entitlements: texts(claims['entitlements']),
-    featureFlags: texts(claims['feature_flags']),
+    organizationId: text(claim(claims, 'org_id')),
+    role: text(claim(claims, 'role')),
+    roles: texts(claim(claims, 'roles')),
+    permissions: texts(claim(claims, 'permissions')),
+    entitlements: texts(claim(claims, 'entitlements')),
+    featureFlags: texts(claim(claims, 'feature_flags')),
     impersonator,
   };
 }
 
-/** RFC 8693 section 4.1: the party that acts for the subject. WorkOS puts the e-mail address of its team member there. */
+function claim(claims: TokenClaims, name: string): unknown {
+  return Object.hasOwn(claims, name) ? claims[name] : undefined;
+}
+
+/** RFC 8693 section 4.1: the party that acts for the subject. WorkOS sets it to the e-mail address of its team member. */
 function actorOf(claims: TokenClaims): Impersonator | undefined {
-  const { act } = claims as { act?: { sub?: unknown } | null };
+  const act = claim(claims, 'act') as { sub?: unknown } | null | undefined;
   if (act === undefined) return undefined;
-  // Somebody acts, whoever it is: never silently nobody.
+  // An actor without a name is still an actor: such a session counts as impersonated.
   return { email: text(act?.sub) ?? '', reason: null };
 }
 
 /** RFC 6749 section 3.3. */
 function scopesOf(claims: TokenClaims): readonly string[] {
-  return (text(claims['scope']) ?? '').split(' ').filter((scope) => scope !== '');
+  return (text(claim(claims, 'scope')) ?? '').split(' ').filter((scope) => scope !== '');
 }
 
-function text(claim: unknown): string | undefined {
-  return typeof claim === 'string' ? claim : undefined;
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 const NONE: readonly string[] = Object.freeze([]);
 
-/** Claims are whatever was signed; a rule must not match an object that happens to have a key of that name. */
-function texts(claim: unknown): readonly string[] {
-  if (!Array.isArray(claim)) return NONE;
+/** The strings of a claim that should be a list of strings. */
+function texts(values: unknown): readonly string[] {
+  if (!Array.isArray(values)) return NONE;
   const isText = (value: unknown) => typeof value === 'string';
-  return claim.every(isText) ? claim : claim.filter(isText);
+  return values.every(isText) ? values : values.filter(isText);
 }
 
-/** Of what came out of JSON, or was made of it here: a tree, and nothing in it is anybody else's. */
+/** For values that were parsed from JSON, which are trees and shared with no other code. */
 function deepFreeze<T extends object>(value: T): T {
   Object.freeze(value);
   for (const key of Object.keys(value)) {

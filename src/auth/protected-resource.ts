@@ -6,31 +6,36 @@ import type { VerifyBearer } from './bearer-token.js';
 import type { Check, GuardRule } from './guard-rule.js';
 import type { AuthType } from './principal.js';
 import { type Instance, requestAuthsOf } from './request-auth.js';
-import { createGuard, type GuardContext } from './require-auth.js';
+import { createRequireAuth, type GuardContext } from './require-auth.js';
 
 /** RFC 9728 section 3. */
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';
 
-/** What a guard of a resource may accept. */
-type AcceptedAtResource = Exclude<AuthType, 'session'>;
+/** Types that a guard of a protected resource may accept. */
+type AcceptedAtResource = Exclude<AuthType, 'session' | 'sso'>;
 
-/** A middleware that says at the well-known path where tokens come from, and the guard that takes them. */
+/** A middleware that serves the metadata of a protected resource, with the guard that accepts its tokens. */
 export interface ProtectedResource extends Middleware {
-  /** Where the document is: what `WWW-Authenticate` names as `resource_metadata`. */
+  /** URL of the metadata, which `WWW-Authenticate` names as `resource_metadata`. */
   readonly metadataUrl: string;
   /**
-   * Lets a request pass only with an access token that one of the authorization servers granted for this resource.
-   * `accepts` is `['bearer']` by default: people. `machine` is the client credentials grant, and `apiKey` a key of
-   * WorkOS's. Cookies count for nothing here.
+   * Lets a request pass only with an access token that one of the authorization servers issued for this resource.
+   * `accepts` is `['bearer']` by default, which are tokens of users. `machine` is the client credentials grant, and
+   * `apiKey` a WorkOS API key. Session cookies are ignored.
    *
-   * @throws {TypeError} where the route is defined, if the rule could not mean anything.
+   * @throws {TypeError} where the route is defined, if the rule could never hold.
    */
-  requireAuth<A extends AcceptedAtResource = 'bearer'>(rule?: GuardRule<A> | Check<A>): Middleware;
+  requireAuth: RequireResourceAuth;
+}
+
+interface RequireResourceAuth {
+  <A extends AcceptedAtResource = 'bearer'>(rule?: GuardRule<A> | Check<A>): Middleware;
+  (...request: Parameters<Middleware>): undefined;
 }
 
 /**
- * Makes a part of the application an OAuth 2.0 protected resource (RFC 9728), such as an MCP server: clients find out
- * where to get a token, and a guard takes tokens that AuthKit's OAuth server granted for this very resource.
+ * Makes a part of the application an OAuth 2.0 protected resource (RFC 9728), such as an MCP server: clients learn
+ * where to get a token, and the guard accepts tokens that AuthKit's OAuth server issued for this resource.
  * Mount it at the root, after `authkit()`.
  *
  * @throws {AuthKitError} `config_invalid`, with every problem of the options and its fix.
@@ -46,18 +51,17 @@ export interface ProtectedResource extends Middleware {
 export function protectedResource(options: ProtectedResourceOptions): ProtectedResource {
   const config = resolveResource(options);
   const { origin, pathname, search } = config.resource;
-  // Between host and path, and a path of nothing but a slash is left out (RFC 9728 section 3.1).
+  // The well-known path is inserted between host and path, and a path that is only a slash is left out (RFC 9728
+  // section 3.1).
   const path = `${WELL_KNOWN}${pathname === '/' ? '' : pathname}${search}`;
   const metadataUrl = origin + path;
-  const kind = kindOf(config, metadataUrl);
   return Object.assign(middleware(createDocument(config, path, search !== '')), {
     metadataUrl,
-    requireAuth: <A extends AcceptedAtResource = 'bearer'>(rule: GuardRule<A> | Check<A> = {}) =>
-      createGuard(rule, kind),
+    requireAuth: createRequireAuth(resourceContext(config, metadataUrl)),
   });
 }
 
-/** The document is for everybody, and for clients in a browser at any origin. */
+/** The metadata is public, also for clients in a browser at any origin. */
 function createDocument({ metadata }: ResourceConfig, path: string, hasQuery: boolean): Handler {
   const body = JSON.stringify(metadata);
   return (req, res) => {
@@ -81,8 +85,8 @@ function preflight(res: Response): 'sent' {
   return 'sent';
 }
 
-/** Guards of a resource: every instance verifiers by keys of its own, made when it is first asked. */
-function kindOf(
+/** Each instance verifies tokens with its own keys. Its verifier is created for the first request. */
+function resourceContext(
   { audience, authorizationServers, scope }: ResourceConfig,
   metadataUrl: string,
 ): GuardContext {
@@ -93,41 +97,40 @@ function kindOf(
     defaults: ['bearer'],
     challenge: { resource_metadata: metadataUrl, ...(scope === undefined ? {} : { scope }) },
     bearerVerifierOf(instance) {
-      let judge = verifiers.get(instance);
-      if (!judge)
-        verifiers.set(
-          instance,
-          (judge = instance.bearerVerifiers.forResource(audience, authorizationServers)),
-        );
-      return judge;
+      let verify = verifiers.get(instance);
+      if (!verify) {
+        verify = instance.bearerVerifiers.forResource(audience, authorizationServers);
+        verifiers.set(instance, verify);
+      }
+      return verify;
     },
   };
 }
 
 /** Options of `protectedResource()`. */
 export interface ProtectedResourceOptions {
-  /** The address of the resource as its clients know it, such as `https://api.example.com/mcp`. */
+  /** URL of the resource as its clients know it, such as `https://api.example.com/mcp`. */
   resource: string;
-  /** OAuth servers whose tokens count: AuthKit domains, such as `https://….authkit.app`. */
+  /** OAuth servers whose tokens are accepted: AuthKit domains, such as `https://….authkit.app`. */
   authorizationServers: readonly string[];
   /** Scopes that clients may ask for. */
   scopes?: readonly string[];
   /**
-   * Values of `aud` that count beside `resource`, such as your client id: AuthKit puts that there for clients that
-   * name no resource.
+   * Values of `aud` that are accepted besides `resource`, such as your client id, which AuthKit uses for clients that
+   * do not name a resource.
    */
   audience?: string | readonly string[];
-  /** A name for people. */
+  /** Name that clients show to users. */
   name?: string;
 }
 
-/** {@link ProtectedResourceOptions}, complete and checked. */
+/** {@link ProtectedResourceOptions} after validation. */
 export interface ResourceConfig {
   readonly resource: URL;
-  /** What the document of RFC 9728 says, in its names. */
+  /** The metadata, in the names of RFC 9728. */
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly audience: readonly string[];
-  /** Without a slash at the end. */
+  /** Without a trailing slash. */
   readonly authorizationServers: readonly string[];
   readonly scope: string | undefined;
 }
@@ -146,11 +149,15 @@ const SCOPE = /^[!#-[\]-~]+$/;
 /** @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message. */
 export function resolveResource(options: ProtectedResourceOptions): ResourceConfig {
   const problems = new Problems();
-  const given: unknown = options;
-  const { resource, authorizationServers, scopes, audience, name } = (
-    isRecord(given) ? given : {}
-  ) as Partial<Record<keyof ProtectedResourceOptions, unknown>>;
-  problems.unknownKeys('option', isRecord(given) ? given : {}, OPTIONS);
+  // Without a prototype, so that a polluted Object.prototype adds no options.
+  const own = Object.assign(
+    Object.create(null),
+    isRecord(options) ? options : {},
+  ) as ProtectedResourceOptions;
+  const { resource, authorizationServers, scopes, audience, name } = own as Partial<
+    Record<keyof ProtectedResourceOptions, unknown>
+  >;
+  problems.unknownKeys('option', own, OPTIONS);
   const url = address(resource);
   if (!url)
     problems.add('resource must be an https address without a fragment, "https://api.example.com/mcp"');
@@ -173,11 +180,11 @@ export function resolveResource(options: ProtectedResourceOptions): ResourceConf
     );
   return Object.freeze({
     resource: url,
-    metadata: metadataOf(options),
-    // With an empty path, `https://api.example.com` and `https://api.example.com/` are one (RFC 3986 section 6.2.3).
-    audience: [...new Set([options.resource, url.href, ...others])],
+    metadata: metadataOf(own),
+    // `https://api.example.com` and `https://api.example.com/` are equivalent (RFC 3986 section 6.2.3).
+    audience: [...new Set([own.resource, url.href, ...others])],
     authorizationServers: servers.map((server) => server.replace(/\/$/, '')),
-    scope: options.scopes?.join(' '),
+    scope: own.scopes?.join(' '),
   });
 }
 
@@ -192,7 +199,7 @@ function metadataOf({ resource, authorizationServers, scopes, name }: ProtectedR
   };
 }
 
-/** RFC 9728 section 1.2; in the clear on this machine only. */
+/** An https URL (RFC 9728 section 1.2). http is accepted on this machine only. */
 function address(value: unknown): URL | undefined {
   if (typeof value !== 'string' || !/^https?:\/\/[^/\\\s"]/i.test(value) || !URL.canParse(value))
     return undefined;
@@ -202,7 +209,7 @@ function address(value: unknown): URL | undefined {
   return isPlain && (url.protocol === 'https:' || isLocal) ? url : undefined;
 }
 
-/** The strings of a list; none if there is anything else in it. */
+/** The list if all of its items are strings, otherwise an empty list. */
 function texts(value: unknown): readonly string[] {
   const isList = Array.isArray(value) && value.every((one) => typeof one === 'string' && one !== '');
   return isList ? (value as string[]) : [];

@@ -5,12 +5,14 @@ import { type AuthKitError, unavailable } from '../errors.js';
 import type { Cookies } from '../http/cookies.js';
 import type { RespondWithError } from '../http/error-response.js';
 import type { Request, Response } from '../http/middleware.js';
-import { header } from '../http/request.js';
-import { type ResponseState, responseStateOf, startTimer } from '../http/response.js';
+import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
+import { canSetCookie, type ResponseState, responseStateOf, startTimer } from '../http/response.js';
+import { perObjectState } from '../http/state.js';
 import type { Authentication } from '../session/authenticate.js';
 import type { Session } from '../session/sealed-session.js';
 import type { SSOSession, VerifiedSSOSession } from '../session/sso-session.js';
-import type { BearerVerifiers } from './bearer-token.js';
+import type { BearerVerifiers, VerifyBearer } from './bearer-token.js';
+import { type LoadedUser, setLocalUser, startLoadingUser } from './load-user.js';
 import { loginUrl, nextLoginParameters } from './login-url.js';
 import { type Auth, type Principal, signedOut, toSessionAuth, toSSOAuth } from './principal.js';
 import { defineRequestProperties } from './request-properties.js';
@@ -28,26 +30,29 @@ export interface SessionAuthenticator {
   isLive?: (session: Session) => boolean;
 }
 
+/** What a request needs of the `authkit()` or `sso()` that it passes through. Its identity tells instances apart. */
 export interface Instance {
   config: Config;
   cookies: Cookies;
   authenticator: SessionAuthenticator;
   respondWithError: RespondWithError;
   bearerVerifiers: BearerVerifiers;
-  /** How long a request that may need no session waits for one, in milliseconds. */
+  /** How long the session middleware waits for a session, in milliseconds. The route may not need one. */
   softTimeout: number;
 }
 
-/** One request at one instance: the session it came with, and what became of it since. */
+/** How one request is authenticated at one instance. */
 export class RequestAuth {
   private result: SessionResult | undefined = undefined;
   private current: Auth | undefined = undefined;
-  private caller: Principal | undefined = undefined;
+  private bearer: Principal | undefined = undefined;
+  private loaded: LoadedUser | undefined = undefined;
   private ofResponse: ResponseState | undefined = undefined;
   private readonly waiting: Promise<void> | undefined = undefined;
+  /** How the bearer token of this request was verified, if a guard of this instance accepted it. */
+  verifiedBy: VerifyBearer | undefined = undefined;
 
   constructor(
-    /** The instance; its identity tells one from another. */
     readonly instance: Instance,
     private readonly req: Request,
     private readonly res: Response,
@@ -59,52 +64,92 @@ export class RequestAuth {
 
   private async wait(pending: Promise<SessionResult>): Promise<void> {
     const result = await pending;
-    // What the handler did meanwhile, such as signing out, is newer than what the cookie came to.
+    // If the handler has signed out in the meantime, for example, that is newer than the cookie.
     if (!this.result) this.setAuthentication(result);
   }
 
-  /** What has to be in the head of the response. */
   get responseState(): ResponseState {
     return (this.ofResponse ??= responseStateOf(this.res));
   }
 
+  /** `req.auth`. */
   auth(): Auth {
-    return (
-      this.caller ??
-      (this.current ??= toAuth(this.result, (wanted) => loginUrl(this.req, this.instance.config, wanted)))
-    );
+    return this.bearer ?? (this.current ??= toAuth(this.result, () => this.loginUrl()));
   }
 
-  /** The session, if somebody is signed in as far as is known now. */
+  /** `req.user`: the result of `loadUser` if there is that option, otherwise the WorkOS user. */
+  user(): unknown {
+    const { user } = this.auth();
+    if (user === null) return undefined;
+    return this.instance.config.loadUser ? this.loadedFor(user.id)?.row : user;
+  }
+
+  /** The login route, with what WorkOS requires of this user and with this page as `returnTo`. */
+  loginUrl(): string {
+    return loginUrl(this.req, this.instance.config, this.loginParameters());
+  }
+
+  /** What WorkOS requires before the session can continue, as parameters of the login route. */
+  loginParameters(): Record<string, string> {
+    const { result } = this;
+    return result?.kind === 'ended' ? nextLoginParameters(result.error, result.organizationId) : {};
+  }
+
+  /** The session, if the request is authenticated with a session cookie. */
   session(): Session | undefined {
-    return this.result?.kind === 'authenticated' && !this.caller ? this.result.session : undefined;
+    return this.result?.kind === 'authenticated' && !this.bearer ? this.result.session : undefined;
   }
 
-  /** The SSO session, if the request has one. */
+  /** The SSO session, if the request is authenticated with one. */
   ssoSession(): SSOSession | undefined {
-    return this.result?.kind === 'sso' && !this.caller ? this.result.session : undefined;
+    return this.result?.kind === 'sso' && !this.bearer ? this.result.session : undefined;
   }
 
-  /** What the cookie came to, waited for within the deadline of a request. */
+  /** The result of the session cookie, within the deadline of a request. */
   whenAuthenticated(): SessionResult | Promise<SessionResult> {
     if (this.result) return this.result;
     const { timeout } = this.instance.config;
-    return withDeadline(timeout * 2, this.waiting as Promise<void>).then(() => this.result ?? unanswered());
+    return withDeadline(timeout * 2, this.waiting as Promise<void>).then(() => this.result ?? timedOut());
   }
 
-  /** From here on the request has this session, and its response the cookie that goes with it. */
+  /** Replaces the session of the request, and sets the cookie for it on the response. */
   setAuthentication(next: SessionResult): void {
     this.result = setSessionCookie(this.req, this.res, next, this.instance);
     this.current = undefined;
   }
 
-  /** From here on the request is of this caller, whom a token names. A cookie says nothing any more. */
-  setBearer(caller: Principal): void {
-    this.caller = caller;
+  /** Authenticates the request as this principal, whom a bearer token names. The cookie no longer counts. */
+  setBearer(principal: Principal): void {
+    this.bearer = principal;
+  }
+
+  /** Runs the `loadUser` option, once per user. Returns a promise only if there is something to wait for. */
+  loadUser(): Promise<void> | undefined {
+    const { loadUser, timeout } = this.instance.config;
+    if (!loadUser) return undefined;
+    const auth = this.auth();
+    if (!auth.user) {
+      setLocalUser(this.res, undefined);
+      return undefined;
+    }
+    const { req, res } = this;
+    this.loaded =
+      this.loadedFor(auth.user.id) ?? startLoadingUser(loadUser, auth, { req, res, deadline: timeout * 2 });
+    return this.loaded.done;
+  }
+
+  /** Whether `loadUser` found no user of the application. */
+  hasUnknownUser(): boolean {
+    const { user } = this.auth();
+    return user !== null && this.user() === undefined;
+  }
+
+  private loadedFor(userId: string): LoadedUser | undefined {
+    return this.loaded?.userId === userId ? this.loaded : undefined;
   }
 }
 
-/** The cookie that goes with a result. A session that no cookie can hold is said so, never dropped in silence. */
+/** Sets the cookie for a result. A session that does not fit in cookies is an error and is not dropped silently. */
 function setSessionCookie(
   req: Request,
   res: Response,
@@ -113,7 +158,7 @@ function setSessionCookie(
 ): SessionResult {
   if (result.kind === 'sso' || result.kind === 'anonymous') return result;
   if (result.kind !== 'ended' && result.sealed === undefined) return result;
-  if (!canSetCookie(res)) return result;
+  if (!canSetCookie(req, res)) return result;
   if (result.kind === 'ended') {
     cookies.clearSession(req, res);
     return result;
@@ -128,15 +173,8 @@ function setSessionCookie(
   }
 }
 
-/** Where the head is gone no cookie can be set, so nothing is refreshed that could not be handed over. */
-export function canSetCookie(res: Response): boolean {
-  return !res.headersSent;
-}
-
-export function toAuth(
-  result: SessionResult | undefined,
-  url: (wanted?: Readonly<Record<string, string>>) => string,
-): Auth {
+/** @param url Called only if the request is not authenticated. */
+export function toAuth(result: SessionResult | undefined, url: () => string): Auth {
   switch (result?.kind) {
     case 'authenticated':
       return toSessionAuth(result);
@@ -145,22 +183,22 @@ export function toAuth(
     case 'anonymous':
       return signedOut(result.reason, url());
     case 'ended':
-      return signedOut('ended', url(nextLoginParameters(result.error, result.organizationId)));
+      return signedOut('ended', url());
     case 'unavailable':
     case undefined:
       return signedOut('unavailable', url());
   }
 }
 
-function unanswered(): SessionResult {
+function timedOut(): SessionResult {
   return { kind: 'unavailable', error: unavailable('WorkOS did not answer in time') };
 }
 
 /**
- * The state of each request at each instance that has seen it, in mount order. Guards read this and never `req.auth` or
- * `req.user`, which the application can replace.
+ * The authentication of each request at each instance that it has passed, in mount order. Guards read this and never
+ * `req.auth` or `req.user`, which the application can replace.
  */
-const requestAuths = new WeakMap<object, RequestAuth[]>();
+const requestAuths = perObjectState<RequestAuth[]>('authkit-express.requestAuths');
 
 const NONE: readonly RequestAuth[] = [];
 
@@ -168,26 +206,38 @@ export function requestAuthsOf(req: IncomingMessage): readonly RequestAuth[] {
   return requestAuths.get(req) ?? NONE;
 }
 
-/** A guard believed a token: all instances speak of the same caller from here on. */
-export function setBearerAuth(req: IncomingMessage, caller: Principal): void {
-  for (const requestAuth of requestAuthsOf(req)) requestAuth.setBearer(caller);
+/** Authenticates the request at all instances as the principal that a guard accepted at one of them. */
+export function setBearerAuth(
+  req: IncomingMessage,
+  principal: Principal,
+  { acceptedAt, verifiedBy }: { acceptedAt: RequestAuth; verifiedBy: VerifyBearer },
+): void {
+  for (const requestAuth of requestAuthsOf(req)) {
+    requestAuth.setBearer(principal);
+    requestAuth.verifiedBy = undefined;
+  }
+  acceptedAt.verifiedBy = verifiedBy;
 }
 
-/** Of several instances, the first at which the request is signed in, else the first. */
+/** The instance that accepted a bearer token, or the first at which the request is signed in, or the first of all. */
 export function selectSignedIn(list: readonly RequestAuth[]): RequestAuth | undefined {
   if (list.length === 1) return list[0];
-  return list.find((requestAuth) => requestAuth.auth().type !== null) ?? list[0];
+  return (
+    list.find((requestAuth) => requestAuth.verifiedBy !== undefined) ??
+    list.find((requestAuth) => requestAuth.auth().type !== null) ??
+    list[0]
+  );
 }
 
-/** Gives a request `auth` and `user`, read as they are at the moment; reading marks the answer as personal. */
+/** Defines `req.auth` and `req.user`. Reading them marks the response as personal. */
 export const { expose, ensure: ensureRequestProperties } = defineRequestProperties((req) => {
   const list = nearest(req) ?? NONE;
   const [first] = list;
   if (first) first.responseState.isPersonal = true;
-  return selectSignedIn(list)?.auth();
+  return selectSignedIn(list);
 });
 
-/** Of the request, or of the one that it inherits from: some wrap a request by `Object.create`. */
+/** Looks along the prototype chain too, since some code wraps a request with `Object.create`. */
 function nearest(req: object): readonly RequestAuth[] | undefined {
   for (let object: object | null = req; object; object = Object.getPrototypeOf(object) as object | null) {
     const found = requestAuths.get(object);
@@ -196,23 +246,23 @@ function nearest(req: object): readonly RequestAuth[] | undefined {
   return undefined;
 }
 
-/** Opens the requestAuth of a request, once. Returns a promise only if the request has to wait. */
+/** Authenticates a request, once per instance. Returns a promise only if the request has to wait. */
 export type AuthenticateRequest = (req: Request, res: Response) => RequestAuth | Promise<RequestAuth>;
 
-export function createAuthenticateRequest(parts: Instance): AuthenticateRequest {
-  const { config, cookies, authenticator, softTimeout } = parts;
+export function createAuthenticateRequest(instance: Instance): AuthenticateRequest {
+  const { config, authenticator, softTimeout } = instance;
   return (req, res) => {
     let list = requestAuths.get(req);
     if (!list) requestAuths.set(req, (list = []));
-    const opened = list.find((requestAuth) => requestAuth.instance === parts);
-    if (opened) return opened;
+    const existing = list.find((requestAuth) => requestAuth.instance === instance);
+    if (existing) return existing;
     const stop = config.serverTiming ? startTimer(res, 'authkit-session') : undefined;
-    const values = cookies.sessionValues(req);
+    const values = sessionValues(req, instance);
     const pending =
-      authenticator.cached(values) ?? authenticator.authenticate(values, () => canSetCookie(res));
+      authenticator.cached(values) ?? authenticator.authenticate(values, () => canSetCookie(req, res));
     if (pending instanceof Promise) void pending.then(stop, stop);
     else stop?.();
-    const requestAuth = new RequestAuth(parts, req, res, pending);
+    const requestAuth = new RequestAuth(instance, req, res, pending);
     if (list.push(requestAuth) === 1) expose(req);
     return pending instanceof Promise
       ? withDeadline(softTimeout, requestAuth.whenAuthenticated() as Promise<unknown>).then(() => requestAuth)
@@ -220,17 +270,23 @@ export function createAuthenticateRequest(parts: Instance): AuthenticateRequest 
   };
 }
 
-/** `auth.authenticate()`: the session of a request that has no response, such as a WebSocket upgrade. */
+/** None for a WebSocket that a page of another origin opens: browsers send the cookie with it all the same. */
+function sessionValues(
+  req: Request,
+  { config, cookies }: Pick<Instance, 'config' | 'cookies'>,
+): readonly string[] {
+  return isWebSocketUpgrade(req) && isForeignWebSocket(req, config) ? [] : cookies.sessionValues(req);
+}
+
+/** `auth.authenticate()`, for a request without a response, such as a WebSocket upgrade. */
 export function createAuthenticate({
   config,
   cookies,
   authenticator,
 }: Pick<Instance, 'config' | 'cookies' | 'authenticator'>) {
   return async (req: IncomingMessage): Promise<Auth> => {
-    const origin = header(req, 'origin');
-    const { origin: own, origins } = config.returnToRules;
-    const isForeign = origin !== undefined && origin !== own && !origins.includes(origin);
-    const result = await authenticator.authenticate(isForeign ? [] : cookies.sessionValues(req), () => false);
+    const values = isForeignWebSocket(req, config) ? [] : cookies.sessionValues(req);
+    const result = await authenticator.authenticate(values, () => false);
     return toAuth(result, () => config.routes.login?.public ?? config.returnTo);
   };
 }

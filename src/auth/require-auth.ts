@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import { after } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import {
+  isRequest,
   type Middleware,
   middleware,
   type Outcome,
@@ -8,8 +10,16 @@ import {
   type Response,
 } from '../http/middleware.js';
 import { isCrossSite, isSafeMethod } from '../http/request.js';
+import { markGuarded } from '../http/response.js';
 import { bearerTokenOf, type VerifyBearer } from './bearer-token.js';
-import { type Challenge, denyForbidden, denyToken, denyUnauthenticated, denyUnavailable } from './deny.js';
+import {
+  type Challenge,
+  denyForbidden,
+  denyToken,
+  denyUnauthenticated,
+  denyUnavailable,
+  denyUnknownUser,
+} from './deny.js';
 import {
   type AcceptedTypes,
   type Check,
@@ -17,7 +27,7 @@ import {
   compileGuardRule,
   type GuardRule,
 } from './guard-rule.js';
-import type { AuthType, Principal, SignedIn } from './principal.js';
+import { type AuthType, isSessionType, type Principal, type SignedIn } from './principal.js';
 import {
   ensureRequestProperties,
   type Instance,
@@ -28,17 +38,40 @@ import {
 } from './request-auth.js';
 import { stepUp } from './step-up.js';
 
-/** What a guard of `authkit()` may accept. */
+/** Types that a guard of `authkit()` may accept. A guard that accepts `session` accepts the sessions of `sso()` too. */
 export type Accepted = Exclude<AuthType, 'machine' | 'sso'>;
 
-const OF_ALL = guardContext(requestAuthsOf);
+/** `requireAuth(rule)` returns a guard, and `requireAuth` without parentheses is one. */
+export interface RequireAuth {
+  <A extends Accepted = 'session'>(rule?: GuardRule<A> | Check<A>): Middleware;
+  (...request: Parameters<Middleware>): undefined;
+}
+
+/** Guards that look at one instance, or at all. */
+export interface GuardContext extends AcceptedTypes {
+  /** The instances that count. A guard reads these and never `req.auth` or `req.user`. */
+  readonly find: (req: IncomingMessage) => readonly RequestAuth[];
+  readonly bearerVerifierOf: (instance: Instance) => VerifyBearer;
+  /** Parameters that `WWW-Authenticate` has in every response. */
+  readonly challenge: Challenge;
+}
+
+export function guardContext(find: GuardContext['find']): GuardContext {
+  return {
+    find,
+    supported: ['session', 'bearer', 'apiKey'],
+    defaults: ['session'],
+    bearerVerifierOf: ({ bearerVerifiers }) => bearerVerifiers.forSessions,
+    challenge: {},
+  };
+}
 
 /**
- * Lets a request pass only if somebody is signed in and the rule holds; see the table of answers in the README.
- * Takes the first instance, in mount order, at which the request is signed in, else the first one's sign-in.
- * Guards without parentheses too.
+ * Lets a request pass only if it is authenticated and the rule holds. The README has a table of the responses.
+ * If several instances are mounted, the first at which the request is signed in counts.
  *
- * @throws {TypeError} where the route is defined, if the rule has an unknown key or could not mean anything.
+ * @throws {TypeError} where the route is defined, if the rule is not a plain object or a function, has an unknown key,
+ * or could never hold.
  * @example
  * app.get('/billing', requireAuth({ permission: 'billing:read' }), billing);
  */
@@ -46,19 +79,34 @@ export function requireAuth<A extends Accepted = 'session'>(rule?: GuardRule<A> 
 
 export function requireAuth(...request: Parameters<Middleware>): undefined;
 
-export function requireAuth(rule: unknown = {}, ...rest: unknown[]): Middleware | undefined {
-  if (rest.length < 2) return createGuard(rule as GuardRule | Check, OF_ALL);
-  anybody(...([rule, ...rest] as Parameters<Middleware>));
-  return undefined;
+export function requireAuth(...args: unknown[]): Middleware | undefined {
+  return requireAuthAtAll(...(args as []));
 }
 
-const anybody = createGuard({}, OF_ALL);
+const requireAuthAtAll = createRequireAuth(guardContext(requestAuthsOf));
+
+/** Creates the `requireAuth` of an instance, or of all. */
+export function createRequireAuth(context: GuardContext): RequireAuth {
+  const withoutRule = createGuard({}, context);
+  const requireAuth = (...args: unknown[]): Middleware | undefined => {
+    // Without parentheses, as in `app.get(path, requireAuth, handler)`: called with a request.
+    if (args.some(isRequest)) {
+      withoutRule(...(args as Parameters<Middleware>));
+      return undefined;
+    }
+    if (args.length === 0) return withoutRule;
+    if (args.length > 1) throw new TypeError('requireAuth() takes one rule: put all keys into one object');
+    return createGuard(args[0], context);
+  };
+  return requireAuth as RequireAuth;
+}
 
 /**
- * The person of a guarded request, with its type: Express cannot narrow `req` from one handler to the next.
+ * `req.auth` of a guarded request, with the type of a signed-in user. TypeScript cannot narrow `req` from one handler
+ * to the next.
  *
- * @throws {AuthKitError} `unauthenticated` where no guard ran and nobody is signed in, and where an API key or a
- * machine called: a route that accepts these looks at `req.auth.type`.
+ * @throws {AuthKitError} `unauthenticated` if the request is not authenticated, or was sent by an API key or a machine.
+ * A route that accepts those looks at `req.auth.type`.
  */
 export function signedIn(req: IncomingMessage): SignedIn {
   const auth = selectSignedIn(requestAuthsOf(req))?.auth();
@@ -66,95 +114,73 @@ export function signedIn(req: IncomingMessage): SignedIn {
   throw new AuthKitError(
     'unauthenticated',
     auth === undefined || auth.type === null
-      ? 'nobody is signed in on this request: put requireAuth() before it'
-      : 'no person called, but an API key or a machine: look at req.auth.type',
+      ? 'this request is not signed in: put requireAuth() before the handler'
+      : 'this request was sent by an API key or a machine and has no user: look at req.auth.type',
   );
 }
 
-/** Which requestAuths a guard looks at, which credentials it knows, and who verifiers a token. */
-export interface GuardContext extends AcceptedTypes {
-  /** The requestAuths that count for a request. A guard believes them, and never `req.auth` or `req.user`. */
-  readonly find: (req: IncomingMessage) => readonly RequestAuth[];
-  readonly bearerVerifierOf: (instance: Instance) => VerifyBearer;
-  /** What is said to whoever is turned away, beyond what is wrong. */
-  readonly challenge: Challenge;
-}
-
-/** The guards of an instance, or of all. */
-export function guardContext(find: GuardContext['find']): GuardContext {
-  return {
-    find,
-    supported: ['session', 'bearer', 'apiKey'],
-    defaults: ['session'],
-    bearerVerifierOf: ({ bearerVerifiers: tokens }) => tokens.forSessions,
-    challenge: {},
-  };
-}
-
 /**
- * Makes a guard.
+ * Creates a guard.
  *
- * @throws {TypeError} where the guard is written, if its rule could not mean anything.
+ * @throws {TypeError} where the route is defined, if the rule could never hold.
  */
-export function createGuard<A extends AuthType>(
-  rule: GuardRule<A> | Check<A>,
-  kind: GuardContext,
-): Middleware {
-  const demands = compileGuardRule(rule, kind);
-  const takesSession = demands.accepts.has('session');
-  const bySession = createSessionGuard(demands, kind);
-  const byToken = createTokenGuard(demands, kind);
+export function createGuard(rule: unknown, context: GuardContext): Middleware {
+  const compiled = compileGuardRule(rule, context);
+  const takesSession = compiled.accepts.has('session');
+  const takesToken = [...compiled.accepts].some((type) => !isSessionType(type));
+  const guardSession = createSessionGuard(compiled, context);
+  const guardToken = createTokenGuard(compiled, context);
 
   return middleware((req, res) => {
-    const requestAuths = kind.find(req);
+    const requestAuths = context.find(req);
     const [first] = requestAuths;
     if (!first) return { error: notMounted() };
-    first.responseState.isGuarded = true;
+    markGuarded(first.responseState, req);
     ensureRequestProperties(req);
-    // The credential that a request brings of itself is the one that counts: a cookie comes along unasked.
-    const token = bearerTokenOf(req);
-    if (token !== undefined) return byToken(req, res, requestAuths, token);
-    if (!takesSession) return denyToken(req, res, first, demands, kind.challenge);
-    return bySession(req, res, requestAuths);
+    // A guard that accepts tokens judges a request with a token by that alone: browsers send cookies unasked. A guard
+    // that accepts only sessions ignores `Authorization`, which gateways and proxies set for themselves.
+    const token = takesToken ? bearerTokenOf(req) : undefined;
+    if (token !== undefined) return guardToken(req, res, requestAuths, token);
+    if (!takesSession) return denyToken(req, res, first, compiled, context.challenge);
+    return guardSession(req, res, requestAuths);
   });
 }
 
-function createSessionGuard(demands: CompiledGuardRule, { challenge }: GuardContext) {
-  const { test, maxAge, sameOrigin } = demands;
-  const decide = (
-    req: Request,
-    res: Response,
-    requestAuths: readonly RequestAuth[],
-  ): Outcome | Promise<Outcome> => {
+type Guard<Rest extends unknown[] = []> = (
+  req: Request,
+  res: Response,
+  requestAuths: readonly RequestAuth[],
+  ...rest: Rest
+) => Outcome | Promise<Outcome>;
+
+function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Guard {
+  const { sameOrigin } = rule;
+  const decide: Guard = (req, res, requestAuths) => {
     const requestAuth = selectSignedIn(requestAuths) as RequestAuth;
     const auth = requestAuth.auth();
-    if (auth.type === null) return decline(req, res, requestAuths, requestAuth);
+    if (auth.type === null) return denyUnlessAuthenticated(req, res, requestAuths);
+    if (!isAccepted(auth, requestAuth, rule, context)) {
+      const challenge = { error: 'invalid_token', error_description: 'not accepted here' } as const;
+      return denyToken(req, res, requestAuth, rule, { ...challenge, ...context.challenge });
+    }
     if (
       sameOrigin &&
+      isSessionType(auth.type) &&
       !isSafeMethod(req) &&
-      isCrossSite(req, requestAuth.instance.config.returnToRules.origin, sameOrigin)
+      isCrossSite(req, requestAuth.instance.config, sameOrigin)
     ) {
-      return denyForbidden(req, res, requestAuth, auth, 'this has to come from this application');
+      return denyForbidden(req, res, requestAuth, auth, 'this request has to come from this application');
     }
-    const allowed = test(auth, req);
-    return allowed instanceof Promise
-      ? allowed.then((value) => conclude(value, req, res, requestAuth, auth, maxAge, challenge))
-      : conclude(allowed, req, res, requestAuth, auth, maxAge, challenge);
+    return applyRule(req, res, requestAuth, auth, rule, context);
   };
-  /** Who was unknown when the deadline passed may be known a moment later: never sent to sign in over that. */
-  const decline = async (
-    req: Request,
-    res: Response,
-    requestAuths: readonly RequestAuth[],
-    requestAuth: RequestAuth,
-  ): Promise<Outcome> => {
+  /** A session that was not verified within the soft timeout may be verified by now. */
+  const denyUnlessAuthenticated: Guard = async (req, res, requestAuths) => {
+    const requestAuth = selectSignedIn(requestAuths) as RequestAuth;
     const result = await requestAuth.whenAuthenticated();
-    const isNobody = requestAuth.auth().type === null;
-    return isNobody
-      ? denyUnauthenticated(req, res, requestAuth, result, demands, challenge)
-      : decide(req, res, requestAuths);
+    if (requestAuth.auth().type !== null) return decide(req, res, requestAuths);
+    return denyUnauthenticated(req, res, requestAuth, result, rule, context.challenge);
   };
-  return (req: Request, res: Response, requestAuths: readonly RequestAuth[]): Outcome | Promise<Outcome> => {
+  return (req, res, requestAuths) => {
     for (const requestAuth of requestAuths) {
       if (requestAuth.whenAuthenticated() instanceof Promise) {
         return Promise.all(requestAuths.map(async (each) => each.whenAuthenticated())).then(() =>
@@ -166,53 +192,68 @@ function createSessionGuard(demands: CompiledGuardRule, { challenge }: GuardCont
   };
 }
 
-function createTokenGuard(demands: CompiledGuardRule, kind: GuardContext) {
-  const { accepts, test, maxAge } = demands;
-  return async (
-    req: Request,
-    res: Response,
-    requestAuths: readonly RequestAuth[],
-    token: string,
-  ): Promise<Outcome> => {
+/**
+ * Whether this guard accepts the principal. An earlier guard may have accepted a token that this one does not, or that
+ * is verified in another way here.
+ */
+function isAccepted(
+  { type }: Principal,
+  requestAuth: RequestAuth,
+  { accepts }: CompiledGuardRule,
+  { bearerVerifierOf }: GuardContext,
+): boolean {
+  if (!accepts.has(type)) return false;
+  return isSessionType(type) || requestAuth.verifiedBy === bearerVerifierOf(requestAuth.instance);
+}
+
+function createTokenGuard(rule: CompiledGuardRule, context: GuardContext): Guard<[token: string]> {
+  return async (req, res, requestAuths, token) => {
     let failed: { requestAuth: RequestAuth; error: AuthKitError } | undefined;
     let reason: string | undefined;
     for (const requestAuth of requestAuths) {
-      const result = await kind.bearerVerifierOf(requestAuth.instance)(token, accepts);
-      if (result.kind === 'ok') {
-        const { principal: caller } = result;
-        setBearerAuth(req, caller);
-        return conclude(await test(caller, req), req, res, requestAuth, caller, maxAge, kind.challenge);
+      const verify = context.bearerVerifierOf(requestAuth.instance);
+      const result = await verify(token, rule.accepts);
+      if (result.kind === 'ok' && rule.accepts.has(result.principal.type)) {
+        setBearerAuth(req, result.principal, { acceptedAt: requestAuth, verifiedBy: verify });
+        return applyRule(req, res, requestAuth, result.principal, rule, context);
       }
       if (result.kind === 'unavailable') failed ??= { requestAuth, error: result.error };
-      else reason = result.reason;
+      else reason = result.kind === 'refused' ? result.reason : 'not accepted here';
     }
-    // What one instance cannot tell, no other can refuse.
+    // If one instance cannot verify the token now, no other instance can refuse it.
     if (failed) return denyUnavailable(req, res, failed.requestAuth, failed.error);
-    const challenge = {
-      error: 'invalid_token',
-      error_description: reason as string,
-      ...kind.challenge,
-    } as const;
-    return denyToken(req, res, requestAuths[0] as RequestAuth, demands, challenge);
+    const challenge = { error: 'invalid_token', error_description: reason as string } as const;
+    return denyToken(req, res, requestAuths[0] as RequestAuth, rule, { ...challenge, ...context.challenge });
   };
 }
 
-/** What follows from who it is and whether the rule holds. */
-function conclude(
-  isAllowed: boolean,
+/** Loads the application's user, since a `check` may read `req.user`, and then tests the rule. */
+function applyRule(
   req: Request,
   res: Response,
   requestAuth: RequestAuth,
-  caller: Principal,
-  maxAge: number | undefined,
-  challenge: Challenge,
+  principal: Principal,
+  rule: CompiledGuardRule,
+  { challenge }: GuardContext,
 ): Outcome | Promise<Outcome> {
-  if (!isAllowed)
-    return denyForbidden(req, res, requestAuth, caller, 'the rule of this route is not met', challenge);
-  if (maxAge === undefined) return 'next';
-  if (caller.user === null)
-    return denyForbidden(req, res, requestAuth, caller, 'this is for people', challenge);
-  return stepUp(req, res, requestAuth, caller, maxAge);
+  return after(requestAuth.loadUser(), () => {
+    if (requestAuth.hasUnknownUser()) return denyUnknownUser(req, res, requestAuth);
+    return after(rule.test(principal, req), (holds) => {
+      if (!holds)
+        return denyForbidden(
+          req,
+          res,
+          requestAuth,
+          principal,
+          'the rule of this route does not hold',
+          challenge,
+        );
+      if (rule.maxAge === undefined) return 'next';
+      if (principal.user === null)
+        return denyForbidden(req, res, requestAuth, principal, 'this route is for users', challenge);
+      return stepUp(req, res, requestAuth, principal, rule.maxAge);
+    });
+  });
 }
 
 function notMounted(): AuthKitError {

@@ -1,23 +1,24 @@
 import type { Impersonator } from '@workos-inc/node';
+import { closestName } from '../config/suggestions.js';
 
-/** One value, all of several, or one of several. Values match whole, never as a part of another. */
+/** One value, all of several, or one of several. Values are compared as a whole. */
 export type OneOrMore = string | readonly string[] | { readonly any: readonly string[] };
 
-/** What a caller must have. Several keys must all hold. */
+/** Conditions on an authenticated principal. All keys must hold. */
 export interface Rule {
-  /** Slug of a role, in the organization of the session. */
+  /** Slug of a role in the organization of the session. */
   role?: OneOrMore;
   /** Slug of a permission, such as `billing:read`. */
   permission?: OneOrMore;
-  /** `true`: any organization. A string: that one, `org_…`. */
+  /** `true`: any organization. A string: the organization with this id, `org_…`. */
   organization?: true | string;
   entitlement?: OneOrMore;
   featureFlag?: OneOrMore;
-  /** `false`: not in somebody else's name, by WorkOS's impersonation. */
+  /** `false`: refuses sessions in which a WorkOS team member impersonates the user. */
   impersonation?: boolean;
 }
 
-/** What rules are about: what WorkOS vouched for. */
+/** The properties of a principal that rules test. WorkOS vouches for all of them. */
 export interface Subject {
   readonly organizationId: string | undefined;
   readonly role: string | undefined;
@@ -25,34 +26,82 @@ export interface Subject {
   readonly permissions: readonly string[];
   readonly entitlements: readonly string[];
   readonly featureFlags: readonly string[];
-  /** Who acts in the user's name, if WorkOS's impersonation is in use. */
+  /** The WorkOS team member who acts as the user, if the session is impersonated. */
   readonly impersonator: Impersonator | undefined;
 }
 
 type Test = (subject: Subject) => boolean;
 
-const KEYS: Readonly<Record<keyof Rule, (wanted: unknown) => Test>> = {
+const TESTS: Readonly<Record<keyof Rule, (wanted: unknown) => Test>> = {
   role: (wanted) => has(wanted, 'role', ({ role, roles }) => (role === undefined ? roles : [role, ...roles])),
   permission: (wanted) => has(wanted, 'permission', ({ permissions }) => permissions),
-  organization: (wanted) => isIn(wanted),
+  organization: (wanted) => isInOrganization(wanted),
   entitlement: (wanted) => has(wanted, 'entitlement', ({ entitlements }) => entitlements),
   featureFlag: (wanted) => has(wanted, 'featureFlag', ({ featureFlags }) => featureFlags),
-  impersonation: (wanted) => mayImpersonate(wanted),
+  impersonation: (wanted) => mayBeImpersonated(wanted),
 };
 
+export const RULE_KEYS = Object.keys(TESTS);
+
 /**
- * Checks a rule once and returns what only applies it.
+ * Checks a rule once and returns the function that applies it.
  *
- * @throws {TypeError} where the rule is written, if it has an unknown key or a value that could never mean anything:
- * a rule that silently demands nothing would let everybody in.
+ * @param known Keys that are named in the error for an unknown key.
+ * @throws {TypeError} where the rule is written, if it has an unknown key or a value that could never hold. A rule
+ * that silently demands nothing would let every signed-in user in.
  */
-export function compileRule(rule: Rule): Test {
-  const tests = Object.entries(rule).map(([key, wanted]) => {
-    if (!Object.hasOwn(KEYS, key))
-      throw new TypeError(`unknown rule "${key}"; there are ${Object.keys(KEYS).join(', ')}`);
-    return KEYS[key as keyof Rule](wanted);
+export function compileRule(rule: unknown, known: readonly string[] = RULE_KEYS): Test {
+  const tests = Object.entries(ownEntriesOf(rule)).map(([key, wanted]) => {
+    if (!Object.hasOwn(TESTS, key)) throw unknownKey(key, known);
+    return TESTS[key as keyof Rule](wanted);
   });
   return (subject) => tests.every((test) => test(subject));
+}
+
+/**
+ * A copy of the rule without a prototype. Only a plain object is a rule: a promise, a `Map`, an instance of a class,
+ * and inherited, hidden or symbol keys would all look like a rule that demands nothing.
+ *
+ * @throws {TypeError}
+ */
+export function ownEntriesOf(rule: unknown): Record<string, unknown> {
+  if (rule === undefined) {
+    throw new TypeError(
+      'the rule is undefined: is its name misspelt? Leave the argument out to accept every user',
+    );
+  }
+  if (!isPlainObject(rule)) {
+    const hint = isThenable(rule) ? ', and this is a promise: await it first' : '';
+    throw new TypeError(`a rule must be a plain object or a function${hint}`);
+  }
+  const own = Object.create(null) as Record<string, unknown>;
+  for (const key of Reflect.ownKeys(rule)) {
+    if (typeof key === 'symbol')
+      throw new TypeError(`the key ${String(key)} of a rule is a symbol: use a string`);
+    if (!Object.prototype.propertyIsEnumerable.call(rule, key))
+      throw new TypeError(`rule "${key}" is not enumerable: write it in an object literal`);
+    own[key] = (rule as Record<string, unknown>)[key];
+    if (own[key] === undefined)
+      throw new TypeError(`rule "${key}" is undefined: leave it out, or set it to what it requires`);
+  }
+  return own;
+}
+
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof (value as { then?: unknown } | null)?.then === 'function';
+}
+
+function unknownKey(key: string, known: readonly string[]): TypeError {
+  const closest = closestName(key, known);
+  const list = `he rules are ${known.join(', ')}`;
+  const hint = closest === undefined ? `t${list}` : `did you mean ${closest}? T${list}`;
+  return new TypeError(`unknown rule "${key.slice(0, 64)}": ${hint}`);
 }
 
 function has(wanted: unknown, key: string, held: (subject: Subject) => readonly string[]): Test {
@@ -60,14 +109,14 @@ function has(wanted: unknown, key: string, held: (subject: Subject) => readonly 
   const given: unknown = any ?? (typeof wanted === 'string' ? [wanted] : wanted);
   if (!isTexts(given))
     throw new TypeError(`rule "${key}" must be a string, a list of strings, or { any: [...] }`);
-  // A copy: who changes the list later must not change the guard.
+  // A copy, so that a later change of the list does not change the guard.
   const values = [...given];
   return any === undefined
     ? (subject) => values.every((value) => held(subject).includes(value))
     : (subject) => values.some((value) => held(subject).includes(value));
 }
 
-function isIn(wanted: unknown): Test {
+function isInOrganization(wanted: unknown): Test {
   if (wanted === true) return ({ organizationId }) => organizationId !== undefined;
   if (typeof wanted !== 'string' || wanted === '') {
     throw new TypeError('rule "organization" must be true or the id of an organization');
@@ -75,20 +124,21 @@ function isIn(wanted: unknown): Test {
   return ({ organizationId }) => organizationId === wanted;
 }
 
-function mayImpersonate(wanted: unknown): Test {
+function mayBeImpersonated(wanted: unknown): Test {
   if (typeof wanted !== 'boolean') throw new TypeError('rule "impersonation" must be true or false');
   return ({ impersonator }) => wanted || impersonator === undefined;
 }
 
 function isAny(value: unknown): value is { any: unknown } {
-  return typeof value === 'object' && value !== null && Object.keys(value).join() === 'any';
+  return isPlainObject(value) && Reflect.ownKeys(value).join() === 'any';
 }
 
-/** Never empty: all of nothing would be everybody. */
+/** Not empty: a condition on every value of an empty list holds for every user. */
 function isTexts(values: unknown): values is readonly string[] {
   return (
     Array.isArray(values) &&
     values.length > 0 &&
-    values.every((value) => typeof value === 'string' && value !== '')
+    // A copy, since `every` skips the holes of a sparse list.
+    Array.from<unknown>(values).every((value) => typeof value === 'string' && value !== '')
   );
 }

@@ -1,31 +1,37 @@
-import type { Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
 import type { Outcome, Request, Response } from '../http/middleware.js';
 import { isPageLoad } from '../http/request.js';
 import { redirect } from '../http/response.js';
 import { bearerChallenge, denyForbidden, publishDenied } from './deny.js';
-import { loginUrl } from './login-url.js';
-import type { SignedIn } from './principal.js';
+import { loginUrl, loginUrlForScript } from './login-url.js';
+import { isSessionType, type SignedIn } from './principal.js';
 import type { RequestAuth } from './request-auth.js';
 
-/** Signed in again so lately, in seconds, and still too long ago: asking once more would go in circles. */
+/** In seconds. A sign-in that is newer and still too old would be followed by another one, and so on. */
 const JUST_SIGNED_IN = 10;
 
 /**
- * Whether somebody authenticated recently enough for a `maxAge` in seconds: by `auth_time`, else by our own sign-in if
- * that made them authenticate afresh, else not.
+ * Whether the user authenticated within the last `maxAge` seconds: by the `auth_time` claim, otherwise by the time of
+ * the sign-in here if that sign-in asked for a fresh authentication. Without either the answer is no.
  */
 export function isRecent(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
-  const at = auth.type === 'sso' ? undefined : (auth.claims.auth_time ?? ownSignIn(requestAuth));
-  // Both in whole seconds, as the claim is: a fraction of one is no age.
+  const at = claimedAt(auth) ?? freshSignInAt(requestAuth);
+  // In whole seconds, as the claim is.
   return typeof at === 'number' && Math.floor(requestAuth.instance.config.now() / 1000) - at <= maxAge;
 }
 
-function ownSignIn(requestAuth: RequestAuth): number | undefined {
+/** The `auth_time` claim. The SSO API issues no tokens. */
+function claimedAt(auth: SignedIn): unknown {
+  if (auth.type === 'sso') return undefined;
+  return Object.hasOwn(auth.claims, 'auth_time') ? auth.claims.auth_time : undefined;
+}
+
+/** Seconds since the epoch. */
+function freshSignInAt(requestAuth: RequestAuth): number | undefined {
   return requestAuth.session()?.extension.authenticatedAt;
 }
 
-/** RFC 9470: signed in, but too long ago for this route. */
+/** RFC 9470: the user is signed in, but authenticated too long ago for this route. */
 export function stepUp(
   req: Request,
   res: Response,
@@ -33,24 +39,18 @@ export function stepUp(
   auth: SignedIn,
   maxAge: number,
 ): Outcome | Promise<Outcome> {
-  const { config, respondWithError: answer } = requestAuth.instance;
+  const { config, respondWithError } = requestAuth.instance;
   if (isRecent(auth, requestAuth, maxAge)) return 'next';
-  const since =
-    config.now() / 1000 - (ownSignIn(requestAuth) ?? requestAuth.ssoSession()?.signedInAt ?? -Infinity);
-  if (since <= Math.max(maxAge, JUST_SIGNED_IN)) {
+  const signedInAt = freshSignInAt(requestAuth) ?? requestAuth.ssoSession()?.signedInAt ?? -Infinity;
+  if (config.now() / 1000 - signedInAt <= Math.max(maxAge, JUST_SIGNED_IN)) {
     return denyForbidden(req, res, requestAuth, auth, 'WorkOS did not ask to authenticate again');
   }
   publishDenied(req, requestAuth, 'step_up_required');
-  const again = config.routes.login && signInAgainUrl(req, config, maxAge);
-  if (again !== undefined && auth.type !== 'bearer' && isPageLoad(req)) return redirect(res, again);
+  const parameters = { maxAge: String(maxAge) };
+  const isSession = isSessionType(auth.type);
+  if (config.routes.login && isSession && isPageLoad(req))
+    return redirect(res, loginUrl(req, config, parameters));
   const headers = bearerChallenge({ error: 'insufficient_user_authentication', max_age: maxAge });
   const error = new AuthKitError('step_up_required', 'sign in again', { headers });
-  const loginUrl = auth.type !== 'bearer' ? config.routes.login?.public : undefined;
-  return answer(error, req, res, loginUrl === undefined ? {} : { loginUrl });
-}
-
-/** The login route, asking for a fresh sign-in, and back to this page. */
-function signInAgainUrl(req: Request, config: Config, maxAge: number): string {
-  const url = loginUrl(req, config);
-  return `${url}${url.includes('?') ? '&' : '?'}maxAge=${String(maxAge)}`;
+  return respondWithError(error, req, res, isSession ? loginUrlForScript(req, config, parameters) : {});
 }

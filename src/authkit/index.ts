@@ -6,8 +6,7 @@ import type { AuthKitOptions } from '../config/options.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
-import type { Middleware } from '../http/middleware.js';
-import { isRequest } from '../http/request.js';
+import { isRequest, type Middleware } from '../http/middleware.js';
 import { createAuthorizationRequest, createSignInRetry } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
 import { createCodeExchange, createExchangeOnce } from '../routes/code-exchange.js';
@@ -50,7 +49,7 @@ export interface AuthKit extends AuthRouter, Methods, Management {
    * @example
    * app.post('/webhooks/workos', auth.webhooks());
    */
-  webhooks(options?: WebhookOptions): Middleware;
+  webhooks: (options?: WebhookOptions) => Middleware;
 }
 
 /**

@@ -23,24 +23,24 @@ export interface Methods {
    *   res.redirect(await auth.getSignInUrl(req, res, { returnTo: '/checkout' }));
    * });
    */
-  getSignInUrl(req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions): Promise<string>;
+  getSignInUrl: (req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions) => Promise<string>;
   /** The same for the sign-up screen. */
-  getSignUpUrl(req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions): Promise<string>;
+  getSignUpUrl: (req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions) => Promise<string>;
   /**
    * Ends the session in this application and sends the browser to WorkOS, which ends it there and returns to
    * `returnTo`. The checks of the logout route apply, so that another site cannot sign a user out.
    */
-  signOut(req: IncomingMessage, res: ServerResponse, options?: SignOutOptions): Promise<void>;
+  signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
   /**
    * Gets new tokens now. Afterwards `req.auth` has them.
    *
    * @throws {AuthKitError} `unauthenticated`, `upstream_unavailable`, or the further step that WorkOS requires.
    */
-  refreshSession(
+  refreshSession: (
     req: IncomingMessage,
     res: ServerResponse,
     options?: { organizationId?: string },
-  ): Promise<SessionAuth>;
+  ) => Promise<SessionAuth>;
   /**
    * Gets new tokens for another organization. If that organization requires its own sign-in, the request is
    * redirected to it, and the result is `undefined`: the response has been sent. A script gets the error instead, and
@@ -48,23 +48,23 @@ export interface Methods {
    *
    * @throws {AuthKitError} `forbidden` if the user may not enter the organization; the session does not change.
    */
-  switchToOrganization(
+  switchToOrganization: (
     req: IncomingMessage,
     res: ServerResponse,
     organizationId: string,
-  ): Promise<SessionAuth | undefined>;
+  ) => Promise<SessionAuth | undefined>;
   /**
    * Whether the user of this request has authenticated within the last `maxAge` seconds, as a guard with `maxAge`
    * decides it. False for signed-out requests, API keys and machines.
    *
    * @throws {TypeError} if `maxAge` is not a number of seconds.
    */
-  isRecent(req: IncomingMessage, maxAge: number): boolean;
+  isRecent: (req: IncomingMessage, maxAge: number) => boolean;
   /**
    * The `req.auth` of a request that has no response, such as a WebSocket upgrade. A request with a foreign `Origin` is
    * signed out. So is one with an expired session, because a refreshed session could not be stored in a cookie.
    */
-  authenticate(req: IncomingMessage): Promise<Auth>;
+  authenticate: (req: IncomingMessage) => Promise<Auth>;
 }
 
 export interface MethodDependencies {

@@ -38,21 +38,21 @@ export interface Management {
    *   res.redirect(303, '/devices');
    * });
    */
-  listSessions(req: IncomingMessage): Promise<readonly ActiveSession[]>;
+  listSessions: (req: IncomingMessage) => Promise<readonly ActiveSession[]>;
   /**
    * Ends one session: in this process at once, with a store in every process within half a second, and at WorkOS.
    *
    * @param sessionId `session_…`, the `sid` of its access tokens.
    * @throws {AuthKitError} `upstream_unavailable` if WorkOS or the store is unavailable: call it again.
    */
-  revokeSession(sessionId: string): Promise<void>;
+  revokeSession: (sessionId: string) => Promise<void>;
   /**
    * Ends every session of a user, in the same way. The user can sign in again.
    *
    * @param userId `user_…`
    * @throws {AuthKitError} `upstream_unavailable`
    */
-  revokeUserSessions(userId: string): Promise<void>;
+  revokeUserSessions: (userId: string) => Promise<void>;
 }
 
 export interface ManagementDependencies {

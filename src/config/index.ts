@@ -21,7 +21,7 @@ import {
   type SignInFor,
   type SignUpRules,
 } from './login.js';
-import type { AuthKitOptions, SignInOptions } from './options.js';
+import type { AuthKitOptions, LoadUser, SignInOptions } from './options.js';
 import { isRecord, ownProperties, Problems, variable } from './problems.js';
 import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
 import { AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
@@ -81,6 +81,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   store: true,
   session: true,
   onSuccess: true,
+  loadUser: true,
   onError: true,
   onSessionRefreshSuccess: true,
   onSessionRefreshError: true,
@@ -173,6 +174,7 @@ export interface Config {
   readonly returnToRules: ReturnToRules;
   /** Origins besides that of `redirectUri` whose pages may act with the user's session cookie. */
   readonly trustedOrigins: readonly string[];
+  readonly loadUser: LoadUser | undefined;
   readonly login: LoginRules;
   /** Seconds from the login route to the callback. */
   readonly signInLifetime: number;
@@ -211,7 +213,8 @@ export function resolveCommon<SignIn extends object>(
   const routes = parseRoutes(options.routes, defaults.routes, redirect, problems);
   const rules = readReturnToRules(options.returnToOrigins, redirect, routes, problems);
   const cookieOptions = isRecord(options.cookie) ? ownProperties(options.cookie) : options.cookie;
-  checkFunctions({ onError: options.onError, now: options.now, fetch: options.fetch }, problems);
+  const { onError, loadUser, now, fetch } = options;
+  checkFunctions({ onError, loadUser, now, fetch }, problems);
   return {
     clientId,
     apiKey,
@@ -222,19 +225,20 @@ export function resolveCommon<SignIn extends object>(
     api,
     issuers: readIssuers(options.issuer, env, api, clientId, problems),
     audience: readAudience(options.audience, clientId, problems),
-    fetch: options.fetch ?? fetchOf(workos),
+    fetch: fetch ?? fetchOf(workos),
     timeout: readTimeout(options.timeout, problems),
     routes,
     returnTo: readReturnTo(options.returnTo, rules, problems),
     postLogoutReturnTo: readPostLogoutReturnTo(options.postLogoutReturnTo, rules, problems),
     returnToRules: rules,
     trustedOrigins: readOrigins('trustedOrigins', options.trustedOrigins, problems),
+    loadUser,
     login: readLoginRules(options, defaults.parameters.names, isHttpAllowed, problems),
     signIn: readSignIn(options.signIn, defaults.parameters, problems),
     signInLifetime: readSignInLifetime(options.signInLifetime, problems),
-    hooks: Object.freeze(options.onError ? { onError: options.onError } : {}),
+    hooks: Object.freeze(onError ? { onError } : {}),
     serverTiming: readServerTiming(options.serverTiming, problems),
-    now: options.now ?? Date.now,
+    now: now ?? Date.now,
   };
 }
 

@@ -113,6 +113,31 @@ export interface SessionRefreshResult {
   impersonator: Impersonator | undefined;
 }
 
+/**
+ * Type of `req.user` with the `loadUser` option. Declare its fields once, in any file of the application.
+ *
+ * @example
+ * declare module 'authkit-express' {
+ *   interface AppUser {
+ *     id: number;
+ *     plan: 'free' | 'pro';
+ *   }
+ * }
+ */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- for the application to merge its fields into
+export interface AppUser {}
+
+type LoadedRow = (keyof AppUser extends never ? object : AppUser) | null | undefined;
+
+/** The signed-in user for whom `loadUser` runs. `auth` is declared in `auth/load-user.ts`. */
+export interface LoadUserContext {
+  /** The WorkOS user. */
+  user: Readonly<User>;
+  req: IncomingMessage;
+}
+
+export type LoadUser = (context: LoadUserContext) => LoadedRow | Promise<LoadedRow>;
+
 /** Options of `authkit()`. The first four are required, here or as environment variables. */
 export interface AuthKitOptions {
   /** Client id of the WorkOS environment, `client_…`. Default `WORKOS_CLIENT_ID`. */
@@ -222,6 +247,12 @@ export interface AuthKitOptions {
    * rejects the sign-in. Any other error goes to the error handler of Express, and no session is created either.
    */
   onSuccess?: (result: SignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
+  /**
+   * Loads the application's own user. The result is `req.user` and `res.locals.user`; `req.auth.user` stays the WorkOS
+   * user. Runs once per request that is signed in. `null` means that the application has no such user: guards answer
+   * with 403 `unknown_user`. An exception is passed to the error handler.
+   */
+  loadUser?: LoadUser;
   /** Responds to an error. If it sends no response, the default response follows. */
   onError?: (context: ErrorContext) => unknown;
   /** Runs after a session was refreshed. */

@@ -78,6 +78,7 @@ type Shared =
   | 'postLogoutReturnTo'
   | 'returnToOrigins'
   | 'trustedOrigins'
+  | 'loadUser'
   | 'loginParams'
   | 'signInLifetime'
   | 'providers'

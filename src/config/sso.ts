@@ -45,6 +45,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   postLogoutReturnTo: true,
   returnToOrigins: true,
   trustedOrigins: true,
+  loadUser: true,
   signIn: true,
   loginParams: true,
   signInLifetime: true,

@@ -13,9 +13,9 @@ export function suggestionFor(name: string, known: readonly string[], advice: Ad
   if (same !== undefined) return `did you mean ${same}?`;
   const named = Object.keys(advice).find((candidate) => normalize(candidate) === normalize(name));
   if (named !== undefined) return advice[named] ?? '';
-  const close = closest(name, known);
+  const close = closestName(name, known);
   if (close !== undefined) return `did you mean ${close}?`;
-  const foreign = closest(name, Object.keys(advice));
+  const foreign = closestName(name, Object.keys(advice));
   if (foreign !== undefined) return advice[foreign] ?? '';
   return known.length <= MAX_LISTED
     ? `there are ${known.join(', ')}`
@@ -33,7 +33,8 @@ function normalize(name: string): string {
   return name.toLowerCase().replace(/[^a-z\d]/g, '');
 }
 
-function closest(name: string, candidates: readonly string[]): string | undefined {
+/** The known name that a misspelt one most likely means. */
+export function closestName(name: string, candidates: readonly string[]): string | undefined {
   if (name.length > MAX_LENGTH) return undefined;
   const allowed = name.length < 6 ? 1 : name.length < 10 ? 2 : 3;
   let best: { candidate: string; distance: number } | undefined;

@@ -1,7 +1,7 @@
 import { stringifySetCookie } from 'cookie';
 import { AuthKitError } from '../errors.js';
 import type { Request, Response } from './middleware.js';
-import { trimOWS } from './request.js';
+import { header, trimOWS } from './request.js';
 import { setCookie } from './response.js';
 
 export interface CookieConfig {
@@ -153,7 +153,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
       .slice(0, MAX_CLEARED);
   return {
     sessionValues(req) {
-      const only = onlyValue(req.headers.cookie, name);
+      const only = onlyValue(header(req, 'cookie'), name);
       if (only !== undefined) return only;
       const found = present(req, isOurs);
       const whole = found.filter(([key]) => key === name).map(([, value]) => value);
@@ -251,7 +251,7 @@ export function fingerprint(state: string): string {
 
 /** Bytes that are left for further cookies and for `state`, beside the cookies that this request carries. */
 export function headerRoom(req: Request): number {
-  return MAX_COOKIE_HEADER - (req.headers.cookie ?? '').length;
+  return MAX_COOKIE_HEADER - (header(req, 'cookie') ?? '').length;
 }
 
 /**
@@ -274,7 +274,7 @@ function sizeOf(pairs: readonly Pair[]): number {
 type Pair = readonly [name: string, value: string];
 
 function present(req: Request, isOurs: (key: string) => boolean): Pair[] {
-  return pairs(req.headers.cookie).filter(([key]) => isOurs(key));
+  return pairs(header(req, 'cookie')).filter(([key]) => isOurs(key));
 }
 
 function namesOf(pairs: readonly Pair[]): string[] {

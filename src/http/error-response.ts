@@ -101,7 +101,8 @@ function linkOf(
   { loginUrl = routes.login?.public }: ErrorFields,
 ): { href: string; label: string } | undefined {
   // Absolute, so that a user who opened the application under another host name comes to the right one.
-  if (code === 'forbidden') return { href: new URL(returnTo, redirectUri).href, label: 'Back to the start' };
+  if (code === 'forbidden' || code === 'unknown_user')
+    return { href: new URL(returnTo, redirectUri).href, label: 'Back to the start' };
   if (loginUrl === undefined) return undefined;
   const url = new URL(loginUrl, redirectUri);
   const safe = url.searchParams.has('returnTo') ? undefined : safeReturnTo(back, returnToRules);

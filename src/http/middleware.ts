@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** A request as `node:http` gives it, with what Express, Connect and `router` add when they strip a mount path. */
+/** A request of `node:http`, with the property that Express, Connect and `router` add when they strip a mount path. */
 export interface Request extends IncomingMessage {
   originalUrl?: string;
 }
@@ -9,22 +9,24 @@ export type Response = ServerResponse;
 
 export type Next = (error?: unknown) => void;
 
-/** What Express 4, Express 5, Connect 3 and `router` call a middleware. */
+/** A middleware of Express 4, Express 5, Connect 3 and `router`. */
 export type Middleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void;
 
-/** How a handler ended: it answered, it lets the request pass, or it hands an error on. */
+/** How a handler ended: it sent the response, it lets the request continue, or it passes an error on. */
 export type Outcome = 'sent' | 'next' | { readonly error: unknown };
 
 export type Handler = (req: Request, res: Response) => Outcome | Promise<Outcome>;
 
 /**
- * The one place where a handler of ours meets `next`.
+ * Turns a {@link Handler} into a middleware. This is the only place that calls `next`.
  *
- * On Express 4 and Connect a rejection that nobody catches ends the process, so every promise ends here.
- * A handler that answers synchronously stays synchronous.
+ * On Express 4 and Connect an unhandled rejection ends the process, so every promise is handled here. A handler that
+ * returns synchronously stays synchronous.
  */
 export function middleware(handler: Handler): Middleware {
   return function authkitMiddleware(req, res, next) {
+    const mistake = wrongArguments(req, res, next);
+    if (mistake) return rejectCall(mistake, req, res, next) as undefined;
     let outcome;
     try {
       outcome = handler(req, res);
@@ -53,13 +55,67 @@ function finish(outcome: Outcome, next: Next): void {
 }
 
 function fail(error: unknown, next: Next): void {
-  next(isRealError(error) ? error : new TypeError('something was thrown that is no error', { cause: error }));
+  next(
+    isRealError(error) ? error : new TypeError('a value that is not an error was thrown', { cause: error }),
+  );
 }
 
 /**
- * Whether `next(value)` is an error to every framework. To a router, nothing, `'route'` and `'router'` mean to go on:
- * whoever throws or passes one of these would open a guard.
+ * Whether every framework treats `next(value)` as an error. A router continues on a falsy value, `'route'` and
+ * `'router'`, so throwing or passing one of these would open a guard.
  */
 export function isRealError(value: unknown): boolean {
   return Boolean(value) && value !== 'route' && value !== 'router';
+}
+
+/**
+ * Whether a value is a request. It is recognised by its properties: importing a value of `node:http` would make Node
+ * load all of it, WebSocket included, which takes as long on Node 22 as loading the rest of this package.
+ */
+export function isRequest(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'httpVersion' in value && 'rawHeaders' in value;
+}
+
+/** The mistake in how a middleware was called, if there is one. */
+function wrongArguments(req: unknown, res: unknown, next: unknown): TypeError | undefined {
+  if (isRequest(res)) {
+    return new TypeError(
+      'a guard or middleware of authkit-express was called with (ws, req, next), as app.ws() of express-ws does: ' +
+        'call auth.authenticate(req) in the WebSocket handler, or protect the path with app.use(path, requireAuth()) ' +
+        'before app.ws()',
+    );
+  }
+  if (typeof next === 'function') return undefined;
+  return new TypeError(
+    'a guard or middleware of authkit-express was called without next: pass it to app.use() or to a route, such as ' +
+      'app.get(path, requireAuth(), handler), or call it with (req, res, next)',
+  );
+}
+
+/**
+ * Reports a wrong call without throwing: in an async handler on Express 4 or Connect, or in plain `node:http`, an
+ * exception would end the process.
+ *
+ * @returns Without `next`, a promise that stays pending, so that `await requireAuth()(req, res)` does not continue.
+ */
+function rejectCall(error: TypeError, req: unknown, res: unknown, next: unknown): unknown {
+  if (typeof next === 'function') {
+    (next as Next)(error);
+    return undefined;
+  }
+  // Express keeps the current `next` on the request.
+  const { next: current } = (req ?? {}) as { next?: unknown };
+  if (typeof current === 'function') (current as Next)(error);
+  else {
+    process.emitWarning(error.message, { code: 'AUTHKIT_WRONG_CALL' });
+    endWithStatus500(res);
+  }
+  return new Promise(() => undefined);
+}
+
+function endWithStatus500(res: unknown): void {
+  const { headersSent, end } = (res ?? {}) as Partial<Response>;
+  if (typeof end !== 'function') return;
+  if (!headersSent) (res as Response).statusCode = 500;
+  (res as Response).end();
 }

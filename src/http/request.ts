@@ -1,64 +1,69 @@
 import { AuthKitError } from '../errors.js';
 import type { Request } from './middleware.js';
 
-/**
- * Whether something is a request. By its looks: to import a value of `node:http` makes Node load all that `http` has,
- * WebSocket included, which takes Node 22 as long as the rest of this package.
- */
-export function isRequest(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'httpVersion' in value && 'rawHeaders' in value;
-}
-
-/** The request target as the client sent it, whatever mount path was stripped since. */
+/** The request target as the client sent it, including a mount path that was stripped since. */
 export function target(req: Request): string {
   return req.originalUrl ?? req.url ?? '/';
 }
 
-/** The query of the request, parsed here: `req.query` differs between frameworks and may hold objects. */
+/** The query of the request. It is parsed here because `req.query` differs between frameworks and may hold objects. */
 export function query(req: Request): URLSearchParams {
   const url = target(req);
   const start = url.indexOf('?');
   return new URLSearchParams(start === -1 ? '' : url.slice(start + 1).split('#', 1)[0]);
 }
 
-/** What the path of the request ends in, whatever mount path was stripped since. */
+/** The last segment of the path. */
 export function lastSegment(req: Request): string {
   const [path = ''] = target(req).split(/[?#]/, 1);
   return path.replace(/\/$/, '').split('/').at(-1) ?? '';
 }
 
-export function header(req: Request, name: string): string | undefined {
-  const value = req.headers[name];
+/** A header by its lower-case name. Only own properties count, so that a polluted `Object.prototype` adds none. */
+export function header({ headers }: Request, name: string): string | undefined {
+  const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
 /**
- * Whether a browser will show the answer as a page.
+ * Whether a browser will show the response as a page.
  *
- * Fetch Metadata is the browser's word and decides where it is present; older browsers name `text/html` in `Accept`.
+ * Fetch Metadata decides if it is present. Older browsers name `text/html` in `Accept`.
  */
 export function isNavigation(req: Request): boolean {
   const mode = header(req, 'sec-fetch-mode');
   if (mode !== undefined && mode !== '') return mode === 'navigate';
-  return header(req, 'x-requested-with') === undefined && accepts(req, 'text/html');
+  return !isXHR(req) && accepts(req, 'text/html');
 }
 
-/** A page load: a navigation that a redirect can serve without losing a request body. */
+/** A page load: a navigation that can be redirected without losing a request body. */
 export function isPageLoad(req: Request): boolean {
   return (req.method === 'GET' || req.method === 'HEAD') && isNavigation(req);
 }
 
-/** Whether the request itself says that a script sent it. Says nothing: curl, supertest, a form of an old browser. */
+/** Whether the request says that a script sent it. curl, supertest and forms of older browsers say nothing. */
 export function isScripted(req: Request): boolean {
   const mode = header(req, 'sec-fetch-mode');
   if (mode !== undefined && mode !== '') return mode !== 'navigate';
-  if (header(req, 'x-requested-with') !== undefined) return true;
+  if (isXHR(req)) return true;
   return accepts(req, 'application/json') && !accepts(req, 'text/html');
 }
 
-/** Prefetch and prerender: the person has not asked for the page yet. */
+/** jQuery and others send this value. An Android WebView sends the name of its package with every page load. */
+function isXHR(req: Request): boolean {
+  return header(req, 'x-requested-with')?.toLowerCase() === 'xmlhttprequest';
+}
+
+/** Prefetch and prerender: the user has not asked for the page yet. */
 export function isSpeculative(req: Request): boolean {
   return ['sec-purpose', 'purpose', 'x-moz'].some((name) => header(req, name) !== undefined);
+}
+
+/** Whether this is the handshake of a WebSocket (RFC 6455 section 4.2.1). */
+export function isWebSocketUpgrade(req: Request): boolean {
+  const upgrade = header(req, 'upgrade');
+  if (upgrade === undefined) return false;
+  return upgrade.split(',').some((protocol) => trimOWS(protocol).toLowerCase() === 'websocket');
 }
 
 /**
@@ -79,7 +84,7 @@ function isOWS(character: string | undefined): boolean {
   return character === ' ' || character === '\t';
 }
 
-/** Whether `Accept` names a type and does not refuse it (RFC 9110 section 12.4.2). */
+/** Whether `Accept` names a type and does not exclude it with `q=0` (RFC 9110 section 12.4.2). */
 function accepts(req: Request, type: string): boolean {
   const ranges = (header(req, 'accept') ?? '').toLowerCase().split(',');
   return ranges.some((range) => {
@@ -89,7 +94,7 @@ function accepts(req: Request, type: string): boolean {
 }
 
 /**
- * The one value of a parameter that has several spellings.
+ * The value of a parameter that has several spellings.
  *
  * @throws {AuthKitError} `invalid_request` if it is repeated (RFC 6749 section 3.1).
  */
@@ -99,21 +104,58 @@ export function single(params: URLSearchParams, ...names: readonly string[]): st
   return values[0] === '' ? undefined : values[0];
 }
 
-/**
- * Whether a browser says that another site sent this request, riding on a cookie of ours: Fetch Metadata where it is
- * present, else `Origin`. A client that sends neither is no browser of today, and nobody can make it send a cookie.
- *
- * @param trusted Other origins that may.
- */
-export function isCrossSite(req: Request, own: string, trusted: readonly string[]): boolean {
-  const site = header(req, 'sec-fetch-site');
-  const origin = header(req, 'origin');
-  if (origin !== undefined && trusted.includes(origin)) return false;
-  if (site === undefined || site === '') return origin !== undefined && origin !== own;
-  return site !== 'same-origin' && site !== 'none';
+/** The part of the configuration that says which origins may act with the session cookie. */
+export interface OriginConfig {
+  readonly returnToRules: { readonly origin: string };
+  readonly trustedOrigins: readonly string[];
+  readonly cookie: { readonly sameSite: 'lax' | 'strict' | 'none' };
 }
 
-/** RFC 9110 section 9.2.1: what a safe method does, another site may ask for. */
+/**
+ * Whether a browser says that another site sent this request. `Origin` and Fetch Metadata must both allow it: a
+ * foreign `Origin` is foreign whatever `Sec-Fetch-Site` says. A client that sends neither header is not a current
+ * browser, and another site cannot make it send a cookie.
+ *
+ * @param trusted Other origins that may send it.
+ */
+export function isCrossSite(
+  req: Request,
+  { returnToRules, trustedOrigins, cookie }: OriginConfig,
+  trusted: readonly string[] = trustedOrigins,
+): boolean {
+  const site = header(req, 'sec-fetch-site') ?? '';
+  const origin = header(req, 'origin');
+  if (origin === 'null' && site === '') {
+    // A form under `Referrer-Policy: no-referrer` sends this to its own origin too. `SameSite` keeps the cookie from
+    // requests of other sites.
+    return cookie.sameSite === 'none';
+  }
+  if (origin !== undefined && origin !== 'null') {
+    if (trusted.includes(origin)) return false;
+    if (origin !== returnToRules.origin) return true;
+  }
+  return site !== '' && site !== 'same-origin' && site !== 'none';
+}
+
+/**
+ * Whether a page of another origin opens this WebSocket. Browsers send `Origin` with every handshake, and send the
+ * cookie along whatever the origin is; `null` is the origin of a sandboxed frame.
+ */
+export function isForeignWebSocket(req: Request, { returnToRules, trustedOrigins }: OriginConfig): boolean {
+  const origin = header(req, 'origin');
+  return origin !== undefined && origin !== returnToRules.origin && !trustedOrigins.includes(origin);
+}
+
+/** Whether the page that sent this request has another origin, so that a path would mean something else to it. */
+export function isFromAnotherOrigin(
+  req: Request,
+  { returnToRules }: Pick<OriginConfig, 'returnToRules'>,
+): boolean {
+  const origin = header(req, 'origin');
+  return origin !== undefined && origin !== returnToRules.origin;
+}
+
+/** RFC 9110 section 9.2.1. Another site may send a request with a safe method. */
 export function isSafeMethod({ method }: Request): boolean {
   return method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
 }

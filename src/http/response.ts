@@ -1,8 +1,10 @@
 import onHeaders from 'on-headers';
-import type { Response } from './middleware.js';
-import { trimOWS } from './request.js';
+import { log } from '../events.js';
+import type { Request, Response } from './middleware.js';
+import { isNavigation, isWebSocketUpgrade, trimOWS } from './request.js';
+import { perObjectState } from './state.js';
 
-/** Adds `field` to `Vary` and keeps what is there. */
+/** Adds `field` to `Vary` and keeps the fields that are there. */
 export function vary(res: Response, field: string): void {
   const present = res.getHeader('vary');
   if (present === undefined) {
@@ -15,7 +17,7 @@ export function vary(res: Response, field: string): void {
   res.setHeader('Vary', current === '' ? field : `${current}, ${field}`);
 }
 
-/** A redirect that no cache keeps. Only 302 and 303: a 307 would replay the body at another origin. */
+/** A redirect that caches do not store. Only 302 and 303: a 307 would send the body to another origin. */
 export function redirect(res: Response, location: string, status: 302 | 303 = 302): 'sent' {
   res.statusCode = status;
   res.setHeader('Location', location);
@@ -35,19 +37,24 @@ export function noStore(res: Response, body: string): 'sent' {
 }
 
 /**
- * What must be in the head of a response whatever its handler does: `setHeader('Set-Cookie', …)` drops cookies that
- * were set before, and `express.static` writes its own `Cache-Control`. So both are settled as the head is written.
+ * Headers that a response must have whatever its handler does. A handler that calls `setHeader('Set-Cookie', …)`
+ * drops the cookies that were set before, and `express.static` writes its own `Cache-Control`. So they are added when
+ * the head is written.
  */
 export interface ResponseState {
   readonly res: Response;
   /** By id: the name of a cookie, and its scope where two cookies of one name are written. */
   cookies: Map<string, PendingCookie> | undefined;
-  /** Milliseconds by name; asked as the head is written. */
+  /** Milliseconds by name. Called when the head is written. */
   timings: Map<string, () => number> | undefined;
-  /** The answer depends on who asks: caches keep the answers to different cookies apart. */
+  /** The response depends on the user, so caches must keep the responses to different cookies apart. */
   isPersonal: boolean;
-  /** A guard let it through: no shared cache keeps it, and no cache serves it without asking. */
+  /** A guard accepted the request, so shared caches must not store the response and others must revalidate it. */
   isGuarded: boolean;
+  /** The guarded request is a navigation: browsers must not show the page again after a sign-out. */
+  isGuardedPage: boolean;
+  /** `Cache-Control` as it was before the guard ran. A different value was set by the handler. */
+  cacheControlBefore: string | undefined;
 }
 
 type Position = 'first' | 'middle' | 'last';
@@ -55,12 +62,12 @@ type Position = 'first' | 'middle' | 'last';
 const POSITIONS: readonly Position[] = ['first', 'middle', 'last'];
 
 interface PendingCookie {
-  /** Called as the head is written: a session that has ended meanwhile gives `undefined`. */
+  /** Called when the head is written: a session that has ended by then returns `undefined`. */
   readonly line: () => string | undefined;
   readonly position: Position;
 }
 
-const responseStates = new WeakMap<Response, ResponseState>();
+const responseStates = perObjectState<ResponseState>('authkit-express.responseState');
 
 /**
  * Adds or replaces one cookie of this package.
@@ -81,10 +88,10 @@ export function setCookie(
 }
 
 /**
- * Tells in `Server-Timing` (W3C) how long something took, or has taken by the time the head is written. The first of
- * a name counts.
+ * Reports in `Server-Timing` (W3C) how long something took, or has taken by the time the head is written. If a name is
+ * used twice, the first timer is reported.
  *
- * @returns Stops the clock.
+ * @returns Stops the timer.
  */
 export function startTimer(res: Response, name: string): () => void {
   const started = performance.now();
@@ -98,28 +105,79 @@ export function startTimer(res: Response, name: string): () => void {
 
 export function responseStateOf(res: Response): ResponseState {
   let state = responseStates.get(res);
-  if (!state) responseStates.set(res, (state = createHead(res)));
+  if (!state) responseStates.set(res, (state = createResponseState(res)));
   return state;
 }
 
-function createHead(res: Response): ResponseState {
-  const head = { res, cookies: undefined, timings: undefined, isPersonal: false, isGuarded: false };
-  onHeaders(res, () => {
-    settle(head);
-  });
-  return head;
+function createResponseState(res: Response): ResponseState {
+  const state: ResponseState = {
+    res,
+    cookies: undefined,
+    timings: undefined,
+    isPersonal: false,
+    isGuarded: false,
+    isGuardedPage: false,
+    cacheControlBefore: undefined,
+  };
+  // An object without `writeHead`, such as the `{}` that is passed for a WebSocket upgrade, has no head.
+  if (hasHead(res)) {
+    onHeaders(res, () => {
+      addHeaders(state);
+    });
+  }
+  return state;
 }
 
-function settle({ res, cookies, timings, isPersonal, isGuarded }: ResponseState): void {
-  timings?.forEach((took, name) => res.appendHeader('Server-Timing', `${name};dur=${took().toFixed(2)}`));
-  if (cookies && setCookies(res, cookies)) forbidStoring(res);
-  else if (isGuarded && !isNeverStored(res)) res.setHeader('Cache-Control', 'private, no-cache');
-  else if (!isPersonal && !isGuarded) return;
-  vary(res, 'Cookie');
+function hasHead(res: Partial<Response>): boolean {
+  return [res.writeHead, res.setHeader, res.getHeader].every((method) => typeof method === 'function');
 }
 
-/** @returns Whether there is one. */
-function setCookies(res: Response, cookies: NonNullable<ResponseState['cookies']>): boolean {
+/**
+ * Whether a cookie that is set now reaches the client. Nothing is refreshed if it does not, since a refresh token can
+ * be used once.
+ *
+ * An accepted WebSocket upgrade is answered by the WebSocket library and not by a response object: `ws` ignores the
+ * response that express-ws or an application creates, and socket.io joins several cookies into one header.
+ */
+export function canSetCookie(req: Request, res: Response): boolean {
+  const isUpgraded = isWebSocketUpgrade(req) && (req as { upgrade?: boolean }).upgrade !== false;
+  return !isUpgraded && hasHead(res) && !res.headersSent;
+}
+
+/** Called when a guard starts, before it knows whether it accepts the request. */
+export function markGuarded(state: ResponseState, req: Request): void {
+  if (state.isGuarded) return;
+  state.isGuarded = true;
+  state.isGuardedPage = isNavigation(req);
+  state.cacheControlBefore = hasHead(state.res) ? cacheControlOf(state.res) : undefined;
+}
+
+/** Runs inside `writeHead`, which the application called: an exception here would be thrown at its code. */
+function addHeaders(state: ResponseState): void {
+  try {
+    const { res, cookies, timings, isPersonal, isGuarded } = state;
+    if (timings) addServerTiming(res, timings);
+    const hasCookies = cookies !== undefined && addCookies(res, cookies);
+    if (!hasCookies && !isPersonal && !isGuarded) return;
+    removeTargetedFields(res);
+    if (hasCookies || isGuarded) {
+      removeHeader(res, 'Expires');
+      res.setHeader('Cache-Control', hasCookies ? 'private, no-store' : cacheControlFor(state));
+    }
+    vary(res, 'Cookie');
+  } catch (error) {
+    log('response', { error: String(error) });
+  }
+}
+
+function addServerTiming(res: Response, timings: NonNullable<ResponseState['timings']>): void {
+  const others = [res.getHeader('server-timing') ?? []].flat().map(String);
+  const ours = [...timings].map(([name, took]) => `${name};dur=${took().toFixed(2)}`);
+  res.setHeader('Server-Timing', [...others, ...ours]);
+}
+
+/** @returns Whether there is a cookie to set. */
+function addCookies(res: Response, cookies: NonNullable<ResponseState['cookies']>): boolean {
   const pending = [...cookies.values()].sort(
     (a, b) => POSITIONS.indexOf(a.position) - POSITIONS.indexOf(b.position),
   );
@@ -135,16 +193,61 @@ function cookieName(line: string): string {
   return line.slice(0, line.indexOf('='));
 }
 
-function isNeverStored(res: Response): boolean {
-  const value = res.getHeader('cache-control');
-  return value !== undefined && /(?:^|[\s,])no-store(?:$|[\s,])/i.test(String(value));
+/**
+ * `Cache-Control` of a guarded response.
+ *
+ * A page is `no-store`: after a sign-out, Firefox shows a page that is not from its back/forward cache. A handler that
+ * sets `Cache-Control` itself gets `no-cache` instead, unless it asks for `public`, which a guarded page is not.
+ */
+function cacheControlFor({ res, isGuardedPage, cacheControlBefore }: ResponseState): string {
+  const current = cacheControlOf(res);
+  if (hasDirective(current, 'no-store')) return current as string;
+  const isChosen =
+    current !== undefined && current !== cacheControlBefore && !hasDirective(current, 'public');
+  return isGuardedPage && !isChosen ? 'private, no-store' : 'private, no-cache';
 }
 
-/** RFC 9213: a targeted field such as `CDN-Cache-Control` would outrank ours. */
-function forbidStoring(res: Response): void {
-  for (const name of res.getHeaderNames()) {
-    if (name === 'expires' || name === 'surrogate-control' || name.endsWith('cdn-cache-control'))
-      res.removeHeader(name);
+function cacheControlOf(res: Response): string | undefined {
+  const value = res.getHeader('cache-control');
+  return value === undefined ? undefined : String(value);
+}
+
+function hasDirective(value: string | undefined, name: string): boolean {
+  return (
+    value !== undefined &&
+    value
+      .toLowerCase()
+      .split(/[\s,]+/)
+      .includes(name)
+  );
+}
+
+/** Targeted fields of CDNs whose names do not end in `-Cache-Control` (RFC 9213 section 2.1). */
+const TARGETED = ['surrogate-control', 'edge-control', 'x-accel-expires'];
+
+/** Used for a response that cannot list its headers. */
+const KNOWN = [
+  ...TARGETED,
+  'cdn-cache-control',
+  'cloudflare-cdn-cache-control',
+  'vercel-cdn-cache-control',
+  'netlify-cdn-cache-control',
+  'akamai-cache-control',
+];
+
+/** RFC 9213: a cache obeys a targeted field, such as `CDN-Cache-Control`, and ignores `Cache-Control` then. */
+function removeTargetedFields(res: Response): void {
+  const { getHeaderNames } = res as Partial<Response>;
+  const names = typeof getHeaderNames === 'function' ? getHeaderNames.call(res) : KNOWN;
+  for (const name of names) {
+    const lower = name.toLowerCase();
+    const isTargeted =
+      lower.endsWith('-cache-control') ||
+      TARGETED.some((field) => lower === field || lower.endsWith(`-${field}`));
+    if (isTargeted) removeHeader(res, name);
   }
-  res.setHeader('Cache-Control', 'private, no-store');
+}
+
+function removeHeader(res: Partial<Response>, name: string): void {
+  if (typeof res.removeHeader === 'function') res.removeHeader(name);
 }

@@ -170,13 +170,10 @@ function hasSession(req: Request, cookies: Cookies): boolean {
  * other page load, which gets a page with a button; `prefetch` and `nothing` for requests that no user made.
  * @throws {AuthKitError} `forbidden`
  */
-function checkLogout(
-  req: Request,
-  { returnToRules, trustedOrigins }: Config,
-): 'allowed' | 'confirm' | 'prefetch' | 'nothing' {
+function checkLogout(req: Request, config: Config): 'allowed' | 'confirm' | 'prefetch' | 'nothing' {
   if (req.method === 'HEAD') return 'nothing';
   if (req.method !== 'GET') {
-    if (isCrossSite(req, returnToRules.origin, trustedOrigins))
+    if (isCrossSite(req, config))
       throw new AuthKitError('forbidden', 'a sign-out must be requested by a page of this application');
     return 'allowed';
   }

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Router from 'router';
-import type { Check, GuardRule } from '../auth/guard-rule.js';
 import { type AuthenticateRequest, requestAuthsOf } from '../auth/request-auth.js';
-import { type Accepted, createGuard, guardContext } from '../auth/require-auth.js';
+import { createRequireAuth, guardContext, type RequireAuth } from '../auth/require-auth.js';
 import type { Config } from '../config/index.js';
 import { providerNamed } from '../config/providers.js';
+import { after } from '../deadline.js';
 import { answerErrors, createErrorResponder, type RouteName } from '../http/error-response.js';
 import { type Handler, type Middleware, middleware, type Next } from '../http/middleware.js';
 import { lastSegment } from '../http/request.js';
@@ -15,9 +15,9 @@ export interface AuthRouter extends Middleware {
   /** Gives a request `req.auth` and `req.user`. The router does that too; a second time has no effect. */
   readonly session: Middleware;
   /** The guard of this instance. */
-  requireAuth<A extends Accepted = 'session'>(rule?: GuardRule<A> | Check<A>): Middleware;
+  readonly requireAuth: RequireAuth;
   /** Handles the callback, for an application that has a route of its own for it. */
-  handleCallback(req: IncomingMessage, res: ServerResponse, next?: Next): void;
+  readonly handleCallback: (req: IncomingMessage, res: ServerResponse, next?: Next) => void;
 }
 
 /** The handlers of an instance. A route that the configuration leaves out is not mounted. */
@@ -43,12 +43,14 @@ export function createAuthRouter(
   handlers: RouteHandlers,
 ): AuthRouter {
   const session = createSessionMiddleware(authenticateRequest);
-  const ownInstance = guardContext((req) =>
-    requestAuthsOf(req).filter((requestAuth) => requestAuth.instance.config === config),
+  const requireAuth = createRequireAuth(
+    guardContext((req) =>
+      requestAuthsOf(req).filter((requestAuth) => requestAuth.instance.config === config),
+    ),
   );
   const route = (name: RouteName, handler: Handler) => routeMiddleware(name, handler, config);
   const callback = route('callback', handlers.callback);
-  const router = createRoutes(config, handlers, session, createGuard({}, ownInstance));
+  const router = createRoutes(config, handlers, session, requireAuth());
   const mounted: Middleware = (req, res, next) => {
     router(req, res, (error) => {
       if (error === undefined || error === null) session(req, res, next);
@@ -57,8 +59,7 @@ export function createAuthRouter(
   };
   return Object.assign(mounted, {
     session,
-    requireAuth: <A extends Accepted = 'session'>(rule: GuardRule<A> | Check<A> = {}) =>
-      createGuard(rule, ownInstance),
+    requireAuth,
     handleCallback: (req: IncomingMessage, res: ServerResponse, next: Next = endResponse(res)) => {
       callback(req, res, next);
     },
@@ -112,7 +113,9 @@ function withTimer(name: string, handler: Handler): Handler {
 function createSessionMiddleware(authenticateRequest: AuthenticateRequest): Middleware {
   return middleware((req, res) => {
     const requestAuth = authenticateRequest(req, res);
-    return requestAuth instanceof Promise ? requestAuth.then(() => 'next') : 'next';
+    if (requestAuth instanceof Promise)
+      return requestAuth.then((found) => found.loadUser()).then(() => 'next' as const);
+    return after(requestAuth.loadUser(), () => 'next' as const);
   });
 }
 

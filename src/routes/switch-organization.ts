@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { loginUrlForScript } from '../auth/login-url.js';
 import type { SessionAuth } from '../auth/principal.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
@@ -79,7 +80,7 @@ export function createSwitchRoute(
       if (!(error instanceof AuthKitError)) throw error;
       if (!(await canSignInTo(organizationId, error, req, res, dependencies))) throw error;
       return isScripted(req)
-        ? respondWithError(error, req, res, loginFields(parameters, config))
+        ? respondWithError(error, req, res, loginUrlForScript(req, config, { ...parameters }))
         : sendSignInPage(req, res, parameters, dependencies);
     }
     return isScripted(req) ? json(res, 200, { organizationId }) : redirect(res, returnTo, 303);
@@ -92,8 +93,9 @@ interface SwitchParameters {
 }
 
 /** @throws {AuthKitError} `forbidden` for a request from another site, `invalid_request` without an organization. */
-function parametersOf(req: Request, { returnTo, returnToRules, trustedOrigins }: Config): SwitchParameters {
-  if (isCrossSite(req, returnToRules.origin, trustedOrigins))
+function parametersOf(req: Request, config: Config): SwitchParameters {
+  const { returnTo, returnToRules } = config;
+  if (isCrossSite(req, config))
     throw new AuthKitError('forbidden', 'a switch must be requested by a page of this application');
   const organizationId = parameter(req, 'organizationId', 'organization_id');
   if (organizationId === undefined || !/^[\w-]{1,128}$/.test(organizationId))
@@ -109,12 +111,6 @@ function parameter(req: Request, ...names: readonly string[]): string | undefine
   const values = names.map((name) => (Object.hasOwn(fields, name) ? fields[name] : undefined));
   const inBody = values.find((value) => typeof value === 'string' && value !== '') as string | undefined;
   return single(query(req), ...names) ?? inBody;
-}
-
-/** The sign-in that a script has to open, for an organization that requires its own. */
-function loginFields(parameters: SwitchParameters, { routes }: Config): { loginUrl?: string } {
-  const search = new URLSearchParams({ ...parameters }).toString();
-  return routes.login ? { loginUrl: `${routes.login.public}?${search}` } : {};
 }
 
 /** A form gets a page instead of a redirect, which `form-action 'self'` would block; helmet sets that. */

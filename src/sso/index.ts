@@ -8,7 +8,7 @@ import { resolveSSOConfig, type SSOConfig } from '../config/sso.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
-import { isRequest } from '../http/request.js';
+import { isRequest } from '../http/middleware.js';
 import { createAuthorizationRequest, type StartSignIn } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
 import { createExchangeOnce } from '../routes/code-exchange.js';
@@ -32,7 +32,7 @@ export type {
 /** A router for single sign-on with WorkOS's SSO API, which also gives every other request `req.auth` and `req.user`. */
 export interface SSO extends AuthRouter {
   /** Ends the session in this application; WorkOS keeps no session. The checks of the logout route apply. */
-  signOut(req: IncomingMessage, res: ServerResponse, options?: SignOutOptions): Promise<void>;
+  signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
   /** The `req.auth` of a request that has no response, such as a WebSocket upgrade. */
   authenticate: ReturnType<typeof createAuthenticate>;
   /**
@@ -41,7 +41,7 @@ export interface SSO extends AuthRouter {
    *
    * @throws {AuthKitError} `invalid_request`, `invalid_provider`
    */
-  getSignInUrl(req: IncomingMessage, res: ServerResponse, options?: SSOSignInUrlOptions): Promise<string>;
+  getSignInUrl: (req: IncomingMessage, res: ServerResponse, options?: SSOSignInUrlOptions) => Promise<string>;
 }
 
 /**

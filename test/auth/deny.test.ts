@@ -19,10 +19,10 @@ test('a 403 names the condition that is not met', async () => {
   const key = { ...FETCH, authorization: `Bearer ${workos.createApiKey()}` };
   const foreign = { ...session, 'sec-fetch-site': 'cross-site' };
   for (const [path, headers, message] of [
-    ['/rule', session, 'the rule of this route is not met'],
-    ['/check', session, 'the rule of this route is not met'],
-    ['/own', foreign, 'this has to come from this application'],
-    ['/people', key, 'this is for people'],
+    ['/rule', session, 'the rule of this route does not hold'],
+    ['/check', session, 'the rule of this route does not hold'],
+    ['/own', foreign, 'this request has to come from this application'],
+    ['/people', key, 'this route is for users'],
   ] as const) {
     const reply = await send(origin + path, { method: 'POST', headers });
     expect(JSON.parse(reply.body)).toEqual({ status: 403, error: 'forbidden', message });

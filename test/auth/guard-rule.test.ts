@@ -208,7 +208,11 @@ test('sameOrigin rejects unsafe requests with a cookie from any origin that is n
     ['/own', 'POST', site('cross-site'), 403],
     ['/own', 'POST', site('nonsense'), 403],
     ['/own', 'POST', { origin: 'https://evil.example' }, 403],
-    ['/own', 'POST', { origin: 'null' }, 403],
+    // With SameSite=Lax, another site cannot send the cookie with this.
+    ['/own', 'POST', { origin: 'null' }, 200],
+    ['/own', 'POST', { ...site('cross-site'), origin: 'null' }, 403],
+    ['/own', 'POST', { ...site('same-origin'), origin: 'null' }, 200],
+    ['/own', 'POST', { ...site('same-origin'), origin: 'https://evil.example' }, 403],
     ['/own', 'POST', { ...site('cross-site'), origin }, 403],
     ['/own', 'DELETE', site('cross-site'), 403],
     ['/own', 'PATCH', site('cross-site'), 403],

@@ -124,7 +124,14 @@ describe.each(FRAMEWORKS)('an MCP server on %s', (framework) => {
       'access-control-allow-origin': '*',
       'content-type': 'application/json; charset=utf-8',
     });
-    expect((await send(origin + DOCUMENT, { method: 'OPTIONS' })).status).toBe(204);
+    const preflight = await send(origin + DOCUMENT, { method: 'OPTIONS' });
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers).toMatchObject({
+      'access-control-allow-origin': '*',
+      'access-control-allow-methods': 'GET, HEAD',
+      // MCP clients send MCP-Protocol-Version.
+      'access-control-allow-headers': '*',
+    });
     expect((await send(origin + DOCUMENT, { method: 'HEAD' })).status).toBe(200);
     expect((await send(origin + DOCUMENT, { method: 'POST' })).status).toBe(404);
     expect((await send(`${origin}/.well-known/oauth-protected-resource`)).status).toBe(404);

@@ -202,14 +202,14 @@ test.each([
   [{ sameOrigin: 'https://app.example.com' }, /"sameOrigin"/],
   [{ sameOrigin: ['https://app.example.com/'] }, /"sameOrigin"/],
   [{ sameOrigin: ['null'] }, /"sameOrigin"/],
-  [{ accepts: ['apiKey'], role: 'admin' }, /"role" is about people/],
-  [{ accepts: ['apiKey'], maxAge: 60 }, /"maxAge" is about people/],
-  [{ accepts: ['apiKey'], impersonation: false }, /"impersonation" is about people/],
+  [{ accepts: ['apiKey'], role: 'admin' }, /"role" is about users/],
+  [{ accepts: ['apiKey'], maxAge: 60 }, /"maxAge" is about users/],
+  [{ accepts: ['apiKey'], impersonation: false }, /"impersonation" is about users/],
   [{ accepts: ['bearer'], sameOrigin: true }, /"sameOrigin" is about cookies/],
   [{ accepts: ['bearer', 'apiKey'], unauthenticated: 'redirect' }, /redirects to sign-in/],
-  ['admin', /a rule is an object or a function/],
-  [null, /a rule is an object or a function/],
-  [['admin'], /a rule is an object or a function/],
+  ['admin', /a rule must be a plain object or a function/],
+  [null, /a rule must be a plain object or a function/],
+  [['admin'], /a rule must be a plain object or a function/],
 ])('a rule that makes no sense throws where the route is defined: %j', (rule, message) => {
   expect(() => requireAuth(rule as never)).toThrow(message);
   expect(() => requireAuth(rule as never)).toThrow(TypeError);

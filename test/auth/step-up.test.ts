@@ -20,7 +20,7 @@ describe.each(FRAMEWORKS)('step-up authentication on %s', (framework) => {
     expect(api.headers['www-authenticate']).toBe(
       'Bearer error="insufficient_user_authentication", max_age="300"',
     );
-    expect(JSON.parse(api.body)).toMatchObject({ error: 'step_up_required', loginUrl: '/login' });
+    expect(JSON.parse(api.body)).toMatchObject({ error: 'step_up_required', loginUrl: '/login?maxAge=300' });
     expect(served()).toBe(0);
     const back = await signIn(ADA, '/account?x=1');
     expect(back.url).toBe(`${origin}/account?x=1`);

@@ -202,13 +202,13 @@ function made(count: number): MadeRow[] {
       ...(Object.fromEntries(spoofed) as Record<string, string>),
       accept,
       ...(mode === undefined ? {} : { 'sec-fetch-mode': mode }),
-      ...(isXhr ? { 'x-requested-with': pick(['XMLHttpRequest', '', 'x']) } : {}),
+      ...(isXhr ? { 'x-requested-with': pick(['XMLHttpRequest', 'xmlhttprequest']) } : {}),
+      ...(!isXhr && oneIn(5) ? { 'x-requested-with': pick(['com.example.app', '', 'x']) } : {}),
       ...(oneIn(3) ? { host: pick(HOSTS) } : {}),
       ...(authorization === undefined ? {} : { authorization }),
     };
-    // A request with a token is told what is wrong with it.
-    const bringsToken = /^bearer(?: |$)/i.test(authorization ?? '');
-    const isPage = (mode ? mode === 'navigate' : isHtml && !isXhr) && !bringsToken;
+    // A guard that accepts only sessions ignores Authorization.
+    const isPage = mode ? mode === 'navigate' : isHtml && !isXhr;
     return { id: `made${index}`, path: '/protected', headers, isPage };
   });
 }
@@ -310,6 +310,7 @@ describe.each(SETTINGS)('headers on %s, trust proxy %s', (framework, trustProxy)
   test('generated rows redirect to sign-in for a page load, and respond 401 otherwise', async (context) => {
     await tryAll(context, { corpus: 'headers, made', on: framework }, made(150), async (row) => {
       const reply = await ask(row);
+      // Node refuses a few of the spoofed values before the application sees the request.
       if (!reply || reply.status === 400) return 0;
       expect({ status: reply.status, cookies: reply.cookies }).toEqual({
         status: row.isPage ? 302 : 401,

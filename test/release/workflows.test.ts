@@ -26,7 +26,7 @@ const workflows = readdirSync(folder).map((file) => {
 });
 const stepsOf = (jobs: Record<string, Job>) => Object.values(jobs).flatMap(({ steps }) => steps);
 
-describe.each(workflows)('T59 $file', ({ permissions, jobs }) => {
+describe.each(workflows)('the workflow $file', ({ permissions, jobs }) => {
   test('its actions are pinned by commit', () => {
     for (const { uses } of stepsOf(jobs)) if (uses) expect(uses).toMatch(/^[\w-]+\/[\w-]+@[\da-f]{40}$/);
   });
@@ -36,7 +36,7 @@ describe.each(workflows)('T59 $file', ({ permissions, jobs }) => {
       expect(step.with?.['persist-credentials']).toBe(false);
   });
 
-  test('a job that may publish runs nothing of this repository', () => {
+  test('T59 a job that may publish runs nothing of this repository', () => {
     expect(permissions).not.toHaveProperty('id-token');
     for (const job of Object.values(jobs).filter(({ permissions: own }) => own?.['id-token'] !== undefined)) {
       expect(job.needs).toBeDefined();

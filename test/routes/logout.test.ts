@@ -52,7 +52,7 @@ describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
       ['POST', { ...FORM, 'sec-fetch-site': 'cross-site' }, 403],
       ['POST', { ...FORM, 'sec-fetch-site': 'same-site' }, 403],
       ['POST', { origin: 'https://evil.example' }, 403],
-      ['POST', { origin: 'null' }, 403],
+      ['POST', { origin: 'null', 'sec-fetch-site': 'cross-site' }, 403],
       ['GET', { ...NAVIGATION, 'sec-fetch-site': 'cross-site' }, 200],
       ['GET', { ...NAVIGATION, 'sec-fetch-site': 'none' }, 200],
       ['GET', { ...CLICK, 'sec-purpose': 'prefetch;prerender' }, 503],

@@ -55,7 +55,7 @@ async function createSsoApp(framework: Framework, setup: Setup = {}) {
     app.route('/open', (req, res) => {
       json(res, { email: (req as { user?: { email: string } }).user?.email ?? null });
     });
-    app.route('/account', requireAuth(setup.rule), (req, res) => {
+    app.route('/account', setup.rule ? requireAuth(setup.rule) : requireAuth(), (req, res) => {
       served += 1;
       const { user, organizationId, role, roles, authenticationMethod, type } = signedIn(req);
       const { profile } = signedIn(req) as { profile?: { connectionType: string; idpId: string } };

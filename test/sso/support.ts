@@ -41,7 +41,7 @@ export async function startSSO(
   const site = await serve(framework, (app, origin) => {
     single = sso({ ...common, redirectUri: `${origin}/sso/callback`, ...pinned, ...options });
     app.use(single);
-    app.route('/account', requireAuth(rule), (req, res) => {
+    app.route('/account', rule ? requireAuth(rule) : requireAuth(), (req, res) => {
       const { auth } = req as unknown as { auth: Auth };
       json(res, { ...auth, names: Reflect.ownKeys(auth).map(String) });
     });

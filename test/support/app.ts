@@ -112,7 +112,7 @@ async function start(
     if (options.mount) options.mount(app, auth);
     else app.use(auth);
     app.route('/open', whoami);
-    app.route('/account', requireAuth(options.rule), (req, res, next) => {
+    app.route('/account', options.rule ? requireAuth(options.rule) : requireAuth(), (req, res, next) => {
       count += 1;
       whoami(req, res, next);
     });
