@@ -130,8 +130,8 @@ function createLocalMarks(now: () => number, endedFor: number, isShared: boolean
       const { userId, issuedAt } = identity;
       // Tokens are dated by the second: one of the same second counts as later.
       const issuedUntil = (issuedAt + 1) * 1000;
-      if (issuedUntil <= (endedUsers.get(userId) ?? 0)) return 'revoked';
-      return issuedUntil <= (changedUsers.get(userId) ?? 0) ? 'changed' : 'active';
+      if (issuedUntil <= (endedUsers.get(userId) ?? -Infinity)) return 'revoked';
+      return issuedUntil <= (changedUsers.get(userId) ?? -Infinity) ? 'changed' : 'active';
     },
     endSession(sessionId: string, before: number): void {
       sessions.set(sessionId, before);

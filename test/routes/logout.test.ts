@@ -58,7 +58,7 @@ describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
       ['GET', { ...CLICK, 'sec-purpose': 'prefetch;prerender' }, 503],
       ['GET', { ...CLICK, 'sec-fetch-dest': 'iframe' }, 200],
       ['GET', { ...CLICK, 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' }, 403],
-      ['GET', { ...CLICK, 'sec-purpose': 'prefetch' }, 200],
+      ['GET', { ...CLICK, 'sec-purpose': 'prefetch' }, 503],
       [
         'GET',
         { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' },

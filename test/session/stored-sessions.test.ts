@@ -159,7 +159,7 @@ test.runIf(hasRedis)('S02 all of several planted sessions are destroyed at sign-
   );
   const away = await one.browser.go(`${one.origin}/login`);
   const callback = await one.workos.authorize(away.location!, { user: ADA });
-  const cookie = [...planted, await cookieOf(one, one.browser)].join('; ');
+  const cookie = [...planted, await one.browser.jar.getCookieString(one.origin)].join('; ');
   expect((await one.browser.go(callback, { headers: { cookie } })).status).toBe(302);
   await kept();
 });

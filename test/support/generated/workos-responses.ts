@@ -2,8 +2,11 @@ import type { ServerResponse } from 'node:http';
 import { deflateSync, gzipSync } from 'node:zlib';
 import type { Row } from '../corpora.js';
 
-/** What a response leads to: new tokens, the end of the session, or an outage. */
-export type Outcome = 'renewed' | 'ended' | 'outage';
+/**
+ * What a response leads to: new tokens, the end of the session, or an outage. `delivered`: tokens that have expired by
+ * the clock of this server, which reach the browser with a 503.
+ */
+export type Outcome = 'renewed' | 'ended' | 'outage' | 'delivered';
 
 export interface AnswerRow extends Row {
   readonly outcome: Outcome;
@@ -171,7 +174,6 @@ async function foreign(
   { reply }: Answers,
 ): Promise<void> {
   for (const claims of [
-    { exp: 1 },
     { exp: 'x' },
     { sub: 'user_other' },
     { sub: null },
@@ -181,6 +183,7 @@ async function foreign(
     { nbf: now + 9999 },
   ])
     reply('outage', 200, { ...good, access_token: await sign(claims) });
+  reply('delivered', 200, { ...good, access_token: await sign({ exp: 1 }) });
 }
 
 /** Failures that say nothing about the session. */
