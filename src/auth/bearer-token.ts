@@ -9,6 +9,7 @@ import {
 } from '../workos/access-token.js';
 import type { ApiResult, WorkOSClient } from '../workos/client.js';
 import { type AuthType, type Principal, toApiKeyAuth, toBearerAuth, toMachineAuth } from './principal.js';
+import { rememberValidTokens } from './verified-tokens.js';
 import { createWorkOSLookups, type WorkOSLookups } from './workos-lookups.js';
 
 /** RFC 6750 section 2.1. The scheme is not case-sensitive (RFC 9110 section 11.1). */
@@ -62,11 +63,11 @@ export function createBearerVerifiers(dependencies: BearerVerifiersDependencies)
   const { verify, workos, isLive, now, softTimeout } = dependencies;
   const lookups = createWorkOSLookups({ workos, now, softTimeout });
   return {
-    forSessions: createVerifyBearer({ ...lookups, verify, isLive }),
+    forSessions: createVerifyBearer({ ...lookups, verify: rememberValidTokens(verify, now), isLive }),
     forResource: (audience, servers) => {
       const { fetchIssuerKeys: fetchKeys } = workos;
       const verifyGranted = createOAuthTokenVerifier({ audience, servers, fetchKeys, now, softTimeout });
-      return createVerifyBearer({ ...lookups, verify: verifyGranted, isLive });
+      return createVerifyBearer({ ...lookups, verify: rememberValidTokens(verifyGranted, now), isLive });
     },
   };
 }

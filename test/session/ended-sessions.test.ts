@@ -26,7 +26,7 @@ const sign = (store: Store) =>
   });
 
 describe('what has ended stays ended', () => {
-  test('whatever number of users is changed', async () => {
+  test('T54 whatever number of users is changed', async () => {
     const revocation = createRevocation({ store: undefined, now: () => NOW });
     await revocation.endUser('user_deleted', NOW + 86_400_000);
     await revocation.endSession('session_ended');
