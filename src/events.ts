@@ -131,7 +131,7 @@ type Area =
 const loggers = new Map<Area, debug.Debugger>();
 
 /**
- * Logs one line under `DEBUG=authkit:*`. Callers pass nothing secret. JSON with escaped control characters keeps
+ * Logs one line under `DEBUG=authkit:*`. Do not pass secrets to it. JSON with escaped control characters keeps
  * untrusted text on one line.
  */
 export function log(area: Area, facts: object): void {

@@ -17,7 +17,7 @@ import { loginUrl, nextLoginParameters } from './login-url.js';
 import { type Auth, type Principal, signedOut, toSessionAuth, toSSOAuth } from './principal.js';
 import { defineRequestProperties } from './request-properties.js';
 
-/** What the session cookie of a request amounts to, at `authkit()` or at `sso()`. */
+/** The result of authenticating the session cookie of a request, at `authkit()` or at `sso()`. */
 export type SessionResult = Authentication | VerifiedSSOSession;
 
 /** Authenticates the session cookies of an instance. */
@@ -270,7 +270,7 @@ export function createAuthenticateRequest(instance: Instance): AuthenticateReque
   };
 }
 
-/** None for a WebSocket that a page of another origin opens: browsers send the cookie with it all the same. */
+/** None for a WebSocket that a page of another origin opens, because browsers send the cookie with it anyway. */
 function sessionValues(
   req: Request,
   { config, cookies }: Pick<Instance, 'config' | 'cookies'>,

@@ -47,7 +47,7 @@ export interface RequireAuth {
   (...request: Parameters<Middleware>): undefined;
 }
 
-/** Guards that look at one instance, or at all. */
+/** What guards need to know about the instances that they read: one instance, or all of them. */
 export interface GuardContext extends AcceptedTypes {
   /** The instances that count. A guard reads these and never `req.auth` or `req.user`. */
   readonly find: (req: IncomingMessage) => readonly RequestAuth[];
@@ -85,7 +85,7 @@ export function requireAuth(...args: unknown[]): Middleware | undefined {
 
 const requireAuthAtAll = createRequireAuth(guardContext(requestAuthsOf));
 
-/** Creates the `requireAuth` of an instance, or of all. */
+/** Creates the `requireAuth` of one instance, or of all instances. */
 export function createRequireAuth(context: GuardContext): RequireAuth {
   const withoutRule = createGuard({}, context);
   const requireAuth = (...args: unknown[]): Middleware | undefined => {

@@ -7,7 +7,7 @@ import { loginUrl, loginUrlForScript } from './login-url.js';
 import { isSessionType, type SignedIn } from './principal.js';
 import type { RequestAuth } from './request-auth.js';
 
-/** In seconds. A sign-in that is newer and still too old would be followed by another one, and so on. */
+/** In seconds. If a sign-in newer than this is still not recent enough, another one would not help and would loop. */
 const JUST_SIGNED_IN = 10;
 
 /**

@@ -86,7 +86,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     seal,
     ...createRefreshHooks(config),
   });
-  // A request that waited for the lock in vain still has time to refresh on its own.
+  // A request that has waited this long without getting the lock still has time to refresh on its own.
   const waitForLock = timeout * 1.5;
   const refreshTokens = store
     ? withRefreshLock(refreshLocally, { store, open: openStored, now, waitForLock })
@@ -119,7 +119,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     (await revocation.status(sessionIdentityIn(claims))) !== 'revoked';
   const bearerVerifiers = createBearerVerifiers({ verify, workos, isLive, now, softTimeout });
 
-  // Requests: who they are from.
+  // Authentication of requests.
   const respondWithError = createErrorResponder(config);
   const authenticateRequest = createAuthenticateRequest({
     config,

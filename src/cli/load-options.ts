@@ -74,7 +74,7 @@ export async function runInChild(module: string, input: Omit<DoctorInput, 'optio
   Server.prototype.listen = function listen(this: Server) {
     return this;
   };
-  // An app that is not started may fail later, which is not what is checked.
+  // An app that was not started may fail later. The doctor does not check for this, so such errors are ignored.
   process.on('uncaughtException', () => undefined);
   process.on('unhandledRejection', () => undefined);
   const loaded = await loadOptions(module);

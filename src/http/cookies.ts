@@ -40,7 +40,7 @@ const MAX_COOKIE_HEADER = 14_336;
 /** Sign-ins that may be open in one browser at a time, such as in several tabs. */
 const MAX_TRANSACTIONS = 5;
 
-/** Cookies of one kind that one response clears. More come along only if they were planted. */
+/** How many cookies of one kind a response clears. A browser only sends more if an attacker has planted some. */
 const MAX_CLEARED = 16;
 
 const TRANSACTION = 'wos-auth-verifier-';
@@ -67,7 +67,7 @@ export interface Cookies {
   signInMarkerValues: (req: Request) => readonly string[];
   setSignInMarker: (res: Response, sealed: string) => void;
   clearSignInMarker: (req: Request, res: Response) => void;
-  /** The secrets that came along for this state: more than one only if some were planted. */
+  /** The secrets that the browser sent for this state. There is more than one only if an attacker has planted some. */
   transactionValues: (req: Request, state: string) => readonly string[];
   /** Sets the cookie of a sign-in, and clears the oldest ones if there are too many. */
   setTransaction: (req: Request, res: Response, state: string, secret: string) => void;

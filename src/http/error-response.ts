@@ -12,7 +12,7 @@ import { header, isNavigation, isScripted, isSpeculative, query, target } from '
 import { json, noStore } from './response.js';
 import { type ReturnToRules, safeReturnTo } from './return-to.js';
 
-/** The routes of this package, as `onError` learns them; `undefined` for a guard. */
+/** The routes of this package, by the names that `onError` receives. For a guard it receives `undefined`. */
 export type RouteName =
   'login' | 'callback' | 'logout' | 'signUp' | 'token' | 'connect' | 'switchOrganization' | 'webhooks';
 

@@ -46,7 +46,7 @@ function parse(value: string, base: string): URL | undefined {
   return URL.canParse(value, base) ? new URL(value, base) : undefined;
 }
 
-/** Whether a path is one of this origin to whoever reads it, and again to whoever reads what they made of it. */
+/** Whether a path stays on this origin when it is parsed, and when the parsed path is parsed again. */
 function staysOn(url: URL, path: string | undefined): boolean {
   const again = path === undefined || DOUBLED.test(path) ? undefined : parse(path, url.origin);
   return again?.origin === url.origin && !DOUBLED.test(again.pathname);

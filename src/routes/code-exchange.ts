@@ -28,7 +28,7 @@ export interface CodeReply {
 }
 
 /**
- * Exchanges a code for tokens. The caller sees to it that a code is exchanged once.
+ * Exchanges a code for tokens. It does not check whether a code has been exchanged before: {@link ExchangeOnce} does.
  *
  * @returns `answered` if `onSuccess` answered the request itself. No session is created then.
  * @throws {AuthKitError}
@@ -140,7 +140,7 @@ export interface Completed {
 
 export interface CallbackReply extends CodeReply {
   state: string;
-  /** Out of the transaction cookie. */
+  /** From the transaction cookie. */
   secret: string;
 }
 
@@ -148,7 +148,7 @@ export interface CallbackReply extends CodeReply {
 export interface ExchangeOnce {
   /**
    * Two callbacks with one state, one secret and one code share one exchange for ten seconds. Any other callback of
-   * the state is `spent`: whoever has another code did not finish this sign-in (RFC 9700 section 4.5).
+   * the state is `spent`: a request with another code did not finish this sign-in (RFC 9700 section 4.5).
    *
    * @returns `answered` if `onSuccess` answered this request itself.
    * @throws {AuthKitError}

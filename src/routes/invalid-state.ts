@@ -4,8 +4,8 @@ import { AuthKitError } from '../errors.js';
 /**
  * Why a callback does not belong to a sign-in of this browser; `error.details.reason` of `invalid_state`.
  *
- * - `no_cookie`: the cookie of the sign-in did not come along.
- * - `other_host`: nor did it, because the sign-in began at another host than that of the redirect URI.
+ * - `no_cookie`: the browser did not send the cookie of the sign-in.
+ * - `other_host`: the same, because the sign-in began at a different host than that of the redirect URI.
  * - `seal`: `state` was not made by this application, or was changed.
  * - `expired`: the sign-in took longer than `signInLifetime`.
  * - `spent`: a callback with this `state` has been handled before.
@@ -35,9 +35,10 @@ function messageOf(reason: InvalidStateReason, config: Config, host: string): st
   switch (reason) {
     case 'no_cookie':
       return (
-        'the cookie of this sign-in did not come along. Usual causes: the sign-in began under another name of this ' +
-        'host (127.0.0.1 is not localhost for a cookie); it began over http although redirectUri is https, so the ' +
-        `browser dropped the Secure cookie; or in another browser, or one that blocks cookies. Open the app at ${origin}`
+        'the browser did not send the cookie of this sign-in. Usual causes: the sign-in began under another name of ' +
+        'this host (127.0.0.1 is not localhost for a cookie); it began over http although redirectUri is https, so ' +
+        'the browser dropped the Secure cookie; it began in another browser; or cookies are blocked. ' +
+        `Open the app at ${origin}`
       );
     case 'other_host':
       return (

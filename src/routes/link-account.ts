@@ -85,6 +85,6 @@ async function linkUrl(
 }
 
 function unknownProvider(cause?: AuthKitError): AuthKitError {
-  const message = 'there is no provider of this name to connect';
+  const message = 'the provider is unknown or cannot be connected';
   return new AuthKitError('invalid_provider', message, cause ? { cause } : {});
 }

@@ -43,7 +43,7 @@ export async function runOnSuccess(
   return { returnTo: wanted ?? config.returnTo, data: plain(result?.data, config) };
 }
 
-/** An empty reason rejects as well: only what plainly says no rejection is none. */
+/** An empty reason rejects as well: only `undefined`, `null` and `false` do not. */
 function rejectIfAsked(reason: unknown): void {
   if (reason === undefined || reason === null || reason === false) return;
   const text = typeof reason === 'string' && reason !== '' ? reason : 'onSuccess rejected this sign-in';

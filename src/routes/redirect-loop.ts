@@ -12,7 +12,7 @@ import { openPayload, type PayloadPurpose, sealPayload } from '../session/sealed
 export interface RedirectLoopGuard {
   /** Sets a cookie for ten seconds, beside the session cookie: the next requests should bring both. */
   markSignIn: (res: Response) => Promise<void>;
-  /** Whether this browser was given a session a few seconds ago and is signed out all the same. */
+  /** Whether this browser was given a session a few seconds ago and is still signed out. */
   isLooping: (req: Request, res: Response) => Promise<boolean>;
   /** The error that ends the loop. The next sign-in counts as the first one again. */
   toError: (req: Request, res: Response) => AuthKitError;

@@ -167,7 +167,7 @@ export function createRefreshRequestSession({
   };
 }
 
-/** What the session becomes, if it changes, and the error for the caller, if there is one. */
+/** The new state of the session, if it changes, and the error to throw, if there is one. */
 interface RefreshOutcome {
   readonly result?: Authentication;
   readonly error?: AuthKitError;

@@ -11,7 +11,7 @@ import { isExpired, type RefreshedSession, warnAboutClock } from './token-refres
 import { createSessionCache, type SessionCache, type VerifiedSession } from './verified-cache.js';
 
 /**
- * What the session cookie of a request amounts to.
+ * The result of authenticating the session cookie of a request.
  *
  * - `authenticated`: signed in. With `sealed`, the response sets a newer cookie.
  * - `anonymous`: signed out. The cookie stays, because another process may be able to read it, or the browser may have

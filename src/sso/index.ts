@@ -70,7 +70,7 @@ export function sso(options: SSOOptions = {}): SSO {
   const revocation = createRevocation({ store, now, endedFor: sessionLifetime * 1000 });
   const { authenticator, endSessions } = createSSOSessions(config, revocation);
 
-  // Requests: who they are from.
+  // Authentication of requests.
   const authenticateRequest = createAuthenticateRequest({
     config,
     cookies,
@@ -131,7 +131,7 @@ function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfi
   return store && createSignedStore({ store, clientId, passwords, deadline });
 }
 
-/** Checks that WorkOS is told whose identity provider to use. */
+/** Checks that the sign-in names the organization, connection or provider to use. */
 function withSelector(
   startSignIn: StartSignIn<SSOSignInOptions>,
   { signIn }: SSOConfig,

@@ -18,7 +18,7 @@ export interface TestServer {
 export interface ServerOptions {
   /** 0 for any free port. */
   port: number;
-  /** Whether this server keeps a process running that has nothing else to do. */
+  /** Whether this server keeps the process running, even if nothing else does. */
   keepsProcess: boolean;
   /** Aborted when the server closes. */
   signal: AbortSignal;

@@ -1,15 +1,15 @@
 import { withDeadline } from '../deadline.js';
 
-/** Calls that anonymous requests may cause in a burst, and so many of them may be in flight. */
+/** How many calls anonymous requests may cause in a burst, and how many of them may be in flight. */
 const BURST = 20;
 
-/** Calls that come back to the budget each second. */
+/** How many calls are added back to the budget each second. */
 const PER_SECOND = 10;
 
-/** So many requests wait for the next call of an empty budget; further ones are told to come back. */
+/** How many requests wait for the next call of an empty budget. Further requests are refused with `Retry-After`. */
 const MAX_WAITING = 2;
 
-/** What became of a call: made, or not made because the budget is used up. */
+/** The outcome of a call: made, or not made because the budget is used up. */
 export type Budgeted<T> = { readonly kind: 'made'; readonly value: T } | { readonly kind: 'exhausted' };
 
 export interface AnonymousBudget {

@@ -7,7 +7,7 @@ export type ErrorAnswer =
   | { readonly kind: 'refused'; readonly error: AuthKitError }
   /** A mistake in the configuration of the app or of WorkOS, which no user can change. */
   | { readonly kind: 'misconfigured' }
-  /** WorkOS is in trouble or asks for a pause. Nothing in its body is used. */
+  /** WorkOS failed or asks for a pause. The body of the response is not used. */
   | { readonly kind: 'unavailable' };
 
 /**
@@ -49,7 +49,10 @@ const ABOUT_USER: Readonly<Record<string, readonly [code: AuthKitErrorCode, mess
     'extra_attributes_required',
     'the identity provider did not send an attribute that WorkOS needs',
   ],
-  user_mismatch: ['user_mismatch', 'the sign-in was completed by another user than the one who began it'],
+  user_mismatch: [
+    'user_mismatch',
+    'the sign-in was completed by a different user than the one who started it',
+  ],
   application_consent_required: [
     'application_consent_required',
     'the user has not given this application the consent that WorkOS asks for',

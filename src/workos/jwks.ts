@@ -33,7 +33,7 @@ export type JWKSLookup =
   | { readonly kind: 'missing' }
   /** The set does not have the id, and cannot be fetched again yet. `retryAfter` is in seconds. */
   | { readonly kind: 'unknown'; readonly retryAfter: number }
-  /** There is no usable set. */
+  /** No usable key set is available. */
   | { readonly kind: 'unavailable' };
 
 export interface JWKS {
@@ -144,7 +144,7 @@ interface KeySet {
  * Imports the RSA signing keys of a set (RFC 7517) once. Other keys are ignored, so that one key of a new kind does not
  * make the others unusable.
  *
- * @throws {TypeError} if there is no usable key.
+ * @throws {TypeError} if the set does not contain a usable key.
  */
 async function importKeys(jwks: unknown): Promise<KeySet> {
   const list = (jwks as { keys?: unknown } | null)?.keys;

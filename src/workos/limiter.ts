@@ -3,7 +3,7 @@ import { publish } from '../events.js';
 /** Calls to WorkOS that may be in flight at the same time, for one instance. */
 const MAX_IN_FLIGHT = 50;
 
-/** Of these, calls other than those of a sign-in use so many at most, so that a sign-in always finds room. */
+/** At most this many of them may be calls other than those of a sign-in, so that a sign-in always finds room. */
 const MAX_BACKGROUND = 40;
 
 /** The circuit opens after this many failures in a row. */
@@ -21,7 +21,7 @@ const LONGEST_RETRY_AFTER = 60_000;
 export type CallReport =
   /** WorkOS answered, even if it refused. */
   | { readonly kind: 'ok' }
-  /** There was no answer, or one of a server in trouble. */
+  /** WorkOS did not answer, or answered with a server error or a malformed body. */
   | { readonly kind: 'failed' }
   /** WorkOS asked for a pause: 429, or a `Retry-After` in seconds. */
   | { readonly kind: 'limited'; readonly retryAfter: number | undefined };
@@ -62,7 +62,7 @@ export interface LimiterOptions {
   random?: () => number;
 }
 
-/** Creates the limiter of an instance. Every call to WorkOS passes through it, so that WorkOS in trouble is left alone. */
+/** Creates the limiter of an instance. Every call to WorkOS passes through it, so that a failing WorkOS is spared. */
 export function createLimiter(options: LimiterOptions): Limiter {
   const slots = createSlots();
   const circuit = createCircuitBreaker(options, (toError) => {

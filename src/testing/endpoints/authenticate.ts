@@ -267,7 +267,7 @@ function createRefreshGrant(
   };
 }
 
-/** A session ends with the membership, unless `signIn` named an organization that the user was no member of. */
+/** A session ends with the membership, unless `signIn` named an organization that the user was not a member of. */
 function mayEnter(user: DirectoryUser, session: Session, organizationId: string | undefined): boolean {
   if (organizationId === undefined || isActiveMember(user, organizationId)) return true;
   return organizationId === session.organizationId && !session.isMember;

@@ -167,7 +167,8 @@ function authorize(
     return oauthError(400, 'invalid_request', 'PKCE by S256 is required.');
   const hint = query.get('login_hint');
   const user = (hint === null ? directory.users()[0] : directory.findUser(hint))?.user;
-  if (!user) return oauthError(400, 'access_denied', 'The test WorkOS has no user who could consent.');
+  if (!user)
+    return oauthError(400, 'access_denied', 'The user of login_hint does not exist, or there are no users.');
   const code = newSecret();
   const audience = query.get('resource') ?? undefined;
   const scope = query.get('scope') ?? undefined;
