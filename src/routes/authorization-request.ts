@@ -9,15 +9,8 @@ import { type Cookies, headerRoom } from '../http/cookies.js';
 import type { Request, Response } from '../http/middleware.js';
 import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
-import {
-  codeChallenge,
-  codeVerifierOf,
-  isJson,
-  newTransaction,
-  returnRules,
-  sealTransaction,
-  type Transaction,
-} from './transaction.js';
+import { codeChallenge, codeVerifierOf } from './pkce.js';
+import { isJson, newTransaction, returnRules, sealTransaction, type Transaction } from './transaction.js';
 
 /** The application's own `state`, in bytes. */
 const MAX_STATE = 2048;

@@ -12,7 +12,8 @@ import { safeReturnTo } from '../http/return-to.js';
 import type { Completed, ExchangeOnce } from './code-exchange.js';
 import { invalidState, type InvalidStateReason } from './invalid-state.js';
 import type { RedirectLoopGuard } from './redirect-loop.js';
-import { codeVerifierOf, isSecretOf, openTransaction, returnRules, type Transaction } from './transaction.js';
+import { codeVerifierOf } from './pkce.js';
+import { isSecretOf, openTransaction, returnRules, type Transaction } from './transaction.js';
 
 /** RFC 6749 appendix A.11, without the space. A code of WorkOS has some 26 characters. */
 const CODE = /^[\u0021-\u007e]{1,1024}$/;

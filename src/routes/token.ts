@@ -16,7 +16,8 @@ import type { Session } from '../session/sealed-session.js';
 import { sha256 } from '../sha256.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import type { ExchangeCode } from './code-exchange.js';
-import { codeChallenge, isSame, type Transaction } from './transaction.js';
+import { codeChallenge } from './pkce.js';
+import { isSame, type Transaction } from './transaction.js';
 
 export interface TokenDependencies {
   config: AuthKitConfig;

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../config/index.js';
 import type { SignUpAttributes } from '../config/options.js';
 import type { ReturnToRules } from '../http/return-to.js';
@@ -62,16 +62,6 @@ export function newTransaction(
 /** Whether a browser has the secret of a transaction, in constant time. */
 export function isSecretOf(secret: string, { secretHash }: Transaction): boolean {
   return isSame(sha256(secret), secretHash);
-}
-
-/** The PKCE verifier of a sign-in (RFC 7636 section 4.1), which only the browser with the secret can make. */
-export function codeVerifierOf(secret: string): string {
-  return createHmac('sha256', secret).update('authkit-express PKCE code verifier').digest('base64url');
-}
-
-/** RFC 7636 section 4.2, S256. */
-export function codeChallenge(codeVerifier: string): string {
-  return sha256(codeVerifier);
 }
 
 export function sealTransaction(

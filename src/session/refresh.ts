@@ -1,6 +1,5 @@
 import { expiringMap } from '../expiring-map.js';
 import { sha256 } from '../sha256.js';
-import type { Claims } from '../workos/access-token.js';
 import type { Session } from './sealed-session.js';
 import {
   isSessionEnded,
@@ -60,9 +59,6 @@ const MAX_REPLACED = 50_000;
 
 /** Successors that are followed. WorkOS issues each refresh token once, so a longer chain is a mistake. */
 const MAX_SUCCESSORS = 100;
-
-/** A token is refreshed this many seconds before it expires, or after four fifths of its lifetime if that is later. */
-const AHEAD = 60;
 
 interface Attempt {
   /** The organization that was asked for; empty for none. */
@@ -209,10 +205,4 @@ function addRefusal(refusals: RefreshRecord['refusals'], organization: string, r
   const [oldest] = refusals.keys();
   if (oldest !== undefined && refusals.size >= MAX_REFUSALS) refusals.delete(oldest);
   refusals.set(organization, result);
-}
-
-/** When a token is due for a refresh, in milliseconds since the epoch. */
-export function refreshDueAt({ exp, iat }: Claims): number {
-  const lifetime = typeof iat === 'number' && iat < exp ? exp - iat : AHEAD * 5;
-  return (exp - Math.min(AHEAD, lifetime / 5)) * 1000;
 }

@@ -1,6 +1,6 @@
 import { expiringMap } from '../expiring-map.js';
 import type { Claims } from '../workos/access-token.js';
-import { refreshDueAt } from './refresh.js';
+import { refreshDueAt } from './refresh-due.js';
 import type { Session } from './sealed-session.js';
 
 /** A session that was opened and verified. All requests with its cookie share one object. */

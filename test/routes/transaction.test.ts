@@ -1,9 +1,8 @@
 import * as oauth from 'oauth4webapi';
 import { expect, test } from 'vitest';
 import { seal } from '../../src/session/seal.js';
+import { codeChallenge, codeVerifierOf } from '../../src/routes/pkce.js';
 import {
-  codeChallenge,
-  codeVerifierOf,
   isSecretOf,
   isSame,
   newTransaction,

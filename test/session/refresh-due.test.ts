@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { refreshDueAt } from '../../src/session/refresh.js';
+import { refreshDueAt } from '../../src/session/refresh-due.js';
 
 const EXP = 1_000_000;
 const claims = (iat: unknown) =>

@@ -1,0 +1,12 @@
+import { createHmac } from 'node:crypto';
+import { sha256 } from '../sha256.js';
+
+/** The PKCE verifier of a sign-in (RFC 7636 section 4.1), which only the browser with the secret can make. */
+export function codeVerifierOf(secret: string): string {
+  return createHmac('sha256', secret).update('authkit-express PKCE code verifier').digest('base64url');
+}
+
+/** RFC 7636 section 4.2, S256. */
+export function codeChallenge(codeVerifier: string): string {
+  return sha256(codeVerifier);
+}
