@@ -1,4 +1,5 @@
 import type { Impersonator } from '@workos-inc/node';
+import { types } from 'node:util';
 import { closestName } from '../config/suggestions.js';
 
 /** One value, all of several, or one of several. Values are compared as a whole. */
@@ -59,8 +60,8 @@ export function compileRule(rule: unknown, known: readonly string[] = RULE_KEYS)
 }
 
 /**
- * A copy of the rule without a prototype. Only a plain object is a rule: a promise, a `Map`, an instance of a class,
- * and inherited, hidden or symbol keys would all look like a rule that demands nothing.
+ * A copy of the rule without a prototype. Only a plain object is a rule: a promise, a `Map`, an instance of a class, a
+ * `Proxy`, and inherited, hidden or symbol keys would all look like a rule that demands nothing.
  *
  * @throws {TypeError}
  */
@@ -70,10 +71,7 @@ export function ownEntriesOf(rule: unknown): Record<string, unknown> {
       'the rule is undefined: is its name misspelt? Leave the argument out to accept every user',
     );
   }
-  if (!isPlainObject(rule)) {
-    const hint = isThenable(rule) ? ', and this is a promise: await it first' : '';
-    throw new TypeError(`a rule must be a plain object or a function${hint}`);
-  }
+  if (!isPlainObject(rule)) throw new TypeError(`a rule must be a plain object or a function${hintOf(rule)}`);
   const own = Object.create(null) as Record<string, unknown>;
   for (const key of Reflect.ownKeys(rule)) {
     if (typeof key === 'symbol')
@@ -90,7 +88,13 @@ export function ownEntriesOf(rule: unknown): Record<string, unknown> {
 function isPlainObject(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  return (prototype === Object.prototype || prototype === null) && !types.isProxy(value);
+}
+
+function hintOf(rule: unknown): string {
+  if (types.isProxy(rule))
+    return ', and this is a Proxy, whose keys cannot be relied on: copy it into an object';
+  return isThenable(rule) ? ', and this is a promise: await it first' : '';
 }
 
 function isThenable(value: unknown): boolean {

@@ -4,6 +4,7 @@ import type { Auth, SessionAuth } from '../auth/principal.js';
 import { type AuthenticateRequest, createAuthenticate, requestAuthsOf } from '../auth/request-auth.js';
 import { isRecent } from '../auth/step-up.js';
 import type { AuthKitConfig } from '../config/index.js';
+import { ownProperties } from '../config/problems.js';
 import type { SignInOptions, SignInUrlOptions } from '../config/options.js';
 import type { Cookies } from '../http/cookies.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
@@ -90,7 +91,8 @@ export function createMethods(dependencies: MethodDependencies): Methods {
       return getSignInUrl(req, res, { ...options, screenHint: 'sign-up' });
     },
     signOut: createSignOut(config, endSession),
-    refreshSession: (req, res, { organizationId } = {}) => refreshRequestSession(req, res, organizationId),
+    refreshSession: (req, res, options = {}) =>
+      refreshRequestSession(req, res, ownProperties(options).organizationId),
     switchToOrganization: createSwitchToOrganization({ ...dependencies, getSignInUrl }),
     isRecent(req, maxAge) {
       if (!isAge(maxAge)) throw new TypeError('isRecent(req, maxAge): maxAge must be a number of seconds');
@@ -125,11 +127,8 @@ export function createGetSignInUrl({
   config,
   startSignIn,
 }: Pick<MethodDependencies, 'config' | 'startSignIn'>) {
-  return async (
-    req: IncomingMessage,
-    res: ServerResponse,
-    { returnTo, state, redirectUri, codeChallenge, attributes, ...options }: SignInUrlOptions,
-  ): Promise<string> => {
+  return async (req: IncomingMessage, res: ServerResponse, given: SignInUrlOptions): Promise<string> => {
+    const { returnTo, state, redirectUri, codeChallenge, attributes, ...options } = ownProperties(given);
     const checked = attributes && checkAttributes(attributes, config.signUp);
     return startSignIn(req, res, options, {
       from: 'app',

@@ -1,6 +1,7 @@
 import { AuthKitError } from '../errors.js';
 import { single } from '../http/request.js';
 import type { SignInOptions } from './options.js';
+import { ownProperties } from './problems.js';
 import { AUTHKIT, providerNamed } from './providers.js';
 import type { SSOSignInOptions } from './sso-options.js';
 import { type Advice, SIGN_IN_ADVICE, SSO_SIGN_IN_ADVICE, suggestionFor } from './suggestions.js';
@@ -79,7 +80,7 @@ export function parameterSet<Options extends object>(
         params,
       ) as Options,
     withPinned(requested, pinned) {
-      const options = { ...requested, ...pinned };
+      const options = ownProperties({ ...requested, ...pinned });
       const [problem] = problemsOf(options as Values);
       if (problem) throw refusal(problem);
       return options;
@@ -95,7 +96,7 @@ export function parameterSet<Options extends object>(
 type Values = Readonly<Record<string, unknown>>;
 
 function parse(rows: readonly [string, Parameter][], params: URLSearchParams): Values {
-  const requested: Record<string, unknown> = {};
+  const requested = Object.create(null) as Record<string, unknown>;
   for (const [name, { wire, names = [], parse: read, valid }] of rows) {
     const value = read && single(params, name, wire, ...names);
     if (value === undefined) continue;

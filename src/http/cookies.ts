@@ -1,4 +1,4 @@
-import { stringifySetCookie } from 'cookie';
+import { type SetCookie, stringifySetCookie } from 'cookie';
 import { AuthKitError } from '../errors.js';
 import type { Request, Response } from './middleware.js';
 import { header, trimOWS } from './request.js';
@@ -128,7 +128,9 @@ function writer(attributes: Attributes) {
 }
 
 function setCookieLine(name: string, value: string, attributes: Attributes): string {
-  return stringifySetCookie(name, value, { ...attributes, encode: (text) => text });
+  // Without a prototype, so that a polluted Object.prototype adds no attributes.
+  const cookie = Object.assign(Object.create(null), attributes, { name, value }) as Attributes & SetCookie;
+  return stringifySetCookie(cookie, { encode: (text) => text });
 }
 
 /** `Expires` as well: some clients, such as the cookie jar of supertest, do not know `Max-Age`. */

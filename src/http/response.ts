@@ -30,7 +30,10 @@ export function json(res: Response, status: number, body: object): 'sent' {
   return noStore(res, JSON.stringify(body));
 }
 
+/** Ends a response that no cache stores, whatever a middleware has said about it before. */
 export function noStore(res: Response, body: string): 'sent' {
+  removeTargetedFields(res);
+  removeHeader(res, 'Expires');
   res.setHeader('Cache-Control', 'private, no-store');
   res.end(body);
   return 'sent';

@@ -60,12 +60,20 @@ function decoded(path: string): string | undefined {
   }
 }
 
-/** Routers ignore case and a trailing slash, and some decode first: so does this. */
-function isOwnPath(path: string, { ownPaths }: ReturnToRules): boolean {
-  const normalized = normalize(path);
+/**
+ * Routers ignore case and a trailing slash, and a proxy in front may decode a path, resolve its dot segments and merge
+ * slashes: so does this.
+ */
+function isOwnPath(path: string, { origin, ownPaths }: ReturnToRules): boolean {
+  const normalized = normalize(resolved(path, origin));
   return ownPaths.some((own) =>
     own.endsWith('/') ? normalized.startsWith(own.toLowerCase()) : normalized === normalize(own),
   );
+}
+
+function resolved(path: string, origin: string): string {
+  const { pathname } = parse(decoded(path) ?? path, origin) ?? { pathname: path };
+  return pathname.replace(/\/{2,}/g, '/');
 }
 
 function normalize(path: string): string {

@@ -3,6 +3,7 @@ import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
 import type { SignInFor } from '../config/login.js';
 import type { SignInOptions, SignInUrlOptions } from '../config/options.js';
+import { ownProperties } from '../config/problems.js';
 import { AuthKitError } from '../errors.js';
 import { log } from '../events.js';
 import { type Cookies, headerRoom } from '../http/cookies.js';
@@ -58,7 +59,8 @@ export function createAuthorizationRequest<Options extends object>({
   parameters,
   authorizationUrl,
 }: AuthorizationRequestDependencies<Options>): StartSignIn<Options> {
-  return async (req, res, options, flow) => {
+  return async (req, res, options, given) => {
+    const flow = ownProperties(given);
     const signIn = parameters.withPinned(options, await config.signIn(req));
     const fields = {
       ...flowFields(flow, config),
@@ -186,7 +188,8 @@ async function sealToFit(
   config: Config,
 ): Promise<Transaction & { state: string }> {
   const sealed = await seal(transaction, config);
-  if (sealed.length <= Math.min(MAX_TRANSACTION, room)) return { ...transaction, state: sealed };
+  if (sealed.length <= Math.min(MAX_TRANSACTION, room))
+    return ownProperties({ ...transaction, state: sealed });
   // A client's returnTo is its redirect URI.
   const isOwn = transaction.clientChallenge === undefined;
   const shorter = isOwn ? await seal({ ...transaction, returnTo: config.returnTo }, config) : sealed;
@@ -194,7 +197,7 @@ async function sealToFit(
     log('login', { dropped: 'returnTo', bytes: transaction.returnTo.length });
   if (shorter.length > MAX_TRANSACTION)
     throw new AuthKitError('invalid_request', 'state and attributes of this sign-in are too long for a URL');
-  return { ...transaction, state: shorter };
+  return ownProperties({ ...transaction, state: shorter });
 }
 
 function seal(transaction: Transaction, config: Config): Promise<string> {

@@ -2,6 +2,7 @@ import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
 import type { SignInFor } from '../config/login.js';
 import type { SignUpAttributes } from '../config/options.js';
+import { ownProperties } from '../config/problems.js';
 import { AUTHKIT, providerNamed } from '../config/providers.js';
 import { AuthKitError } from '../errors.js';
 import { navigationOnly } from '../http/error-response.js';
@@ -41,10 +42,13 @@ export function createLogin<Options extends object>(
     if (elsewhere !== undefined) return redirect(res, elsewhere);
     const params = query(req);
     if (hasProvider) setProvider(params, lastSegment(req));
-    const pinned = { ...(await config.signIn(req)), ...fixed };
+    const pinned = ownProperties({ ...(await config.signIn(req)), ...fixed });
     const asked = parameters.parse(params, pinned, config.login.params);
     checkProvider(asked, config);
-    return redirect(res, await signIn(req, res, { ...asked, ...fixed }, signInFlowOf(params, dependencies)));
+    return redirect(
+      res,
+      await signIn(req, res, ownProperties({ ...asked, ...fixed }), signInFlowOf(params, dependencies)),
+    );
   });
 }
 

@@ -1,4 +1,5 @@
 import type { AuthKitConfig } from '../config/index.js';
+import { isRecord, ownProperties } from '../config/problems.js';
 import { AuthKitError, isUnfinished } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
 import { readFields } from '../http/body.js';
@@ -189,7 +190,12 @@ export async function clientUrl(
 
 /** Opens a code that this instance issued less than a minute ago. Anything else is `undefined`. */
 export function openClientCode(sealed: string, binding: PayloadBinding): ClientCode | undefined {
-  return openPayload(CLIENT_CODE, binding, sealed) as ClientCode | undefined;
+  const payload = openPayload(CLIENT_CODE, binding, sealed);
+  if (typeof payload?.['code'] !== 'string' || !isRecord(payload['transaction'])) return undefined;
+  return {
+    code: payload['code'],
+    transaction: ownProperties(payload['transaction']) as unknown as Transaction,
+  };
 }
 
 /**
@@ -203,5 +209,6 @@ export function sealClientSession(session: Session, binding: PayloadBinding): Pr
 }
 
 export function openClientSession(sealed: string, binding: PayloadBinding): Session | undefined {
-  return openPayload(CLIENT_SESSION, binding, sealed)?.['session'] as Session | undefined;
+  const session = openPayload(CLIENT_SESSION, binding, sealed)?.['session'] as Session | undefined;
+  return session && ownProperties({ ...session, extension: ownProperties(session.extension) });
 }

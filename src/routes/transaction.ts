@@ -1,6 +1,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../config/index.js';
 import type { SignUpAttributes } from '../config/options.js';
+import { ownProperties } from '../config/problems.js';
 import type { ReturnToRules } from '../http/return-to.js';
 import {
   openPayload,
@@ -50,13 +51,13 @@ const TRANSACTION: PayloadPurpose = { name: 'transaction', isBoundToRedirectUri:
 /** A callback may reach a server whose clock is behind by this much, in milliseconds. */
 export const CLOCK_SKEW = 120_000;
 
-/** A new sign-in, and the secret for the cookie of the browser that begins it. */
+/** A new sign-in without a prototype, and the secret for the cookie of the browser that begins it. */
 export function newTransaction(
   fields: Omit<Transaction, 'secretHash' | 'issuedAt'>,
   now: number,
 ): { transaction: Transaction; secret: string } {
   const secret = randomBytes(32).toString('base64url');
-  return { transaction: { ...fields, secretHash: sha256(secret), issuedAt: now }, secret };
+  return { transaction: ownProperties({ ...fields, secretHash: sha256(secret), issuedAt: now }), secret };
 }
 
 /** Whether a browser has the secret of a transaction, in constant time. */

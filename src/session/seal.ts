@@ -7,6 +7,7 @@ import {
   pbkdf2Sync,
   timingSafeEqual,
 } from 'node:crypto';
+import { isRecord, ownProperties } from '../config/problems.js';
 
 /**
  * The format is iron's `Fe26.2` with the version suffix of iron-session, as every WorkOS SDK writes it:
@@ -110,13 +111,17 @@ function isAuthentic({ signed, hmacSalt, hmac }: SealParts, password: string): b
   return given.length === expected.length && timingSafeEqual(expected, given);
 }
 
-/** Never throws: an authentic seal was made with our password, but its content need not be JSON. */
+/**
+ * Never throws: an authentic seal was made with our password, but its content need not be JSON. An object has no
+ * prototype, so that a polluted `Object.prototype` adds no fields.
+ */
 function decrypt({ salt, iv, ciphertext }: SealParts, password: string): unknown {
   try {
     const key = deriveKey(password, salt);
     const decipher = createDecipheriv('aes-256-cbc', key, Buffer.from(iv, 'base64url'));
     const json = decipher.update(ciphertext, 'base64url', 'utf8') + decipher.final('utf8');
-    return JSON.parse(json) as unknown;
+    const value = JSON.parse(json) as unknown;
+    return isRecord(value) ? ownProperties(value) : value;
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 import type { Impersonator, User } from '@workos-inc/node';
+import { isRecord, ownProperties } from '../config/problems.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import { open, seal } from './seal.js';
 
@@ -33,18 +34,21 @@ export interface SessionFields {
   organizationId?: string | undefined;
 }
 
-/** Builds a session. Other fields of the answer are left out. */
+/**
+ * Builds a session. Other fields of the answer are left out. Neither the session nor its extension has a prototype, so
+ * that a polluted `Object.prototype` adds nothing to them.
+ */
 export function toSession(fields: SessionFields, extension: SessionExtension): Session {
   const { accessToken, refreshToken, user, impersonator, authenticationMethod, organizationId } = fields;
-  return {
+  return ownProperties({
     accessToken,
     refreshToken,
     user,
     ...(impersonator ? { impersonator } : {}),
     ...(authenticationMethod ? { authenticationMethod } : {}),
     ...(organizationId ? { organizationId } : {}),
-    extension,
-  };
+    extension: ownProperties(extension),
+  });
 }
 
 /** A session with new tokens. The impersonator and the authentication method stay as they were. */
@@ -72,20 +76,21 @@ export function openSession(
   const { accessToken, refreshToken, user, impersonator, authenticationMethod, organizationId } = payload;
   if (!isText(accessToken) || !isText(refreshToken) || !isRecord(user) || !isText(user['id']))
     return undefined;
-  const { purpose, authenticatedAt, data } = isRecord(payload[EXTENSION]) ? payload[EXTENSION] : {};
+  const extension = payload[EXTENSION];
+  const { purpose, authenticatedAt, data } = ownProperties(isRecord(extension) ? extension : {});
   if (purpose !== undefined && purpose !== 'session') return undefined;
-  return {
+  return ownProperties({
     accessToken,
     refreshToken,
     user: user as unknown as User,
     ...(isRecord(impersonator) ? { impersonator: impersonator as unknown as Impersonator } : {}),
     ...(isText(authenticationMethod) ? { authenticationMethod } : {}),
     ...(isText(organizationId) ? { organizationId } : {}),
-    extension: {
+    extension: ownProperties({
       ...(typeof authenticatedAt === 'number' ? { authenticatedAt } : {}),
       ...(data === undefined ? {} : { data }),
-    },
-  };
+    }),
+  });
 }
 
 /** The ID of a session at WorkOS. */
@@ -121,10 +126,6 @@ export function sessionIdentityIn(claims: Readonly<Record<string, unknown>>): Se
     userId: isText(sub) ? sub : '',
     issuedAt: typeof iat === 'number' ? iat : 0,
   };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isText(value: unknown): value is string {

@@ -1,6 +1,6 @@
 import type { Profile, User } from '@workos-inc/node';
 import { randomUUID } from 'node:crypto';
-import { isRecord } from '../config/problems.js';
+import { isRecord, ownProperties } from '../config/problems.js';
 import { openPayload, type PayloadBinding, type PayloadPurpose, sealPayload } from './sealed-payload.js';
 
 /** A user in the words of their identity provider, without the raw attributes, which can be of any size. */
@@ -35,7 +35,8 @@ export function newSSOSession(
 ): SSOSession {
   const signedInAt = Math.floor(now / 1000);
   const times = { signedInAt, expiresAt: signedInAt + lifetime };
-  return { id: `sso_${randomUUID()}`, profile, ...times, ...(data === undefined ? {} : { data }) };
+  const fields = { id: `sso_${randomUUID()}`, profile, ...times };
+  return ownProperties({ ...fields, ...(data === undefined ? {} : { data }) });
 }
 
 export function sealSSOSession(session: SSOSession, binding: PayloadBinding): Promise<string> {
@@ -49,13 +50,13 @@ export function openSSOSession(sealed: string, binding: PayloadBinding): SSOSess
   const { id, profile, signedInAt, expiresAt, data } = payload;
   if (typeof id !== 'string' || !isRecord(profile) || typeof profile['id'] !== 'string') return undefined;
   if (typeof signedInAt !== 'number' || typeof expiresAt !== 'number') return undefined;
-  return {
+  return ownProperties({
     id,
     profile: profile as unknown as SSOProfile,
     signedInAt,
     expiresAt,
     ...(data === undefined ? {} : { data }),
-  };
+  });
 }
 
 /**

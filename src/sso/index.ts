@@ -3,6 +3,7 @@ import type { BearerVerifiers } from '../auth/bearer-token.js';
 import { createAuthenticateRequest, createAuthenticate } from '../auth/request-auth.js';
 import { ssoParameters as parameters } from '../config/authorization-parameters.js';
 import { softTimeoutOf } from '../config/index.js';
+import { ownProperties } from '../config/problems.js';
 import type { SSOOptions, SSOSignInOptions, SSOSignInUrlOptions } from '../config/sso-options.js';
 import { resolveSSOConfig, type SSOConfig } from '../config/sso.js';
 import { AuthKitError } from '../errors.js';
@@ -20,7 +21,7 @@ import { createRevocation } from '../session/revocation.js';
 import { createSignedStore } from '../stores/signed-store.js';
 import { createWorkOSClient } from '../workos/client.js';
 import { createSSOSessions } from './authenticator.js';
-import { createIdPInitiated, createProfileExchange } from './code-exchange.js';
+import { createIdPInitiated, createProfileExchange, type ExchangeProfile } from './code-exchange.js';
 
 export type {
   SSOOptions,
@@ -88,7 +89,9 @@ export function sso(options: SSOOptions = {}): SSO {
     config,
   );
   const login = { config, parameters, signIn: startSignIn };
-  const exchangeProfile = createProfileExchange(config, workos);
+  const exchangeProfile = endingEarlierSessions(createProfileExchange(config, workos), (req) =>
+    endSessions(cookies.sessionValues(req)),
+  );
   const exchangeOnce = createExchangeOnce(config, ({ code, codeVerifier, transaction: start, req, res }) =>
     exchangeProfile({ code, codeVerifier, start, req, res }),
   );
@@ -144,12 +147,26 @@ function withSelector(
   };
 }
 
+/** A sign-in ends the sessions that this browser had before, as a sign-out here does (OWASP ASVS 7.2.4). */
+function endingEarlierSessions(
+  exchangeProfile: ExchangeProfile,
+  endSessionsOf: (req: IncomingMessage) => Promise<unknown>,
+): ExchangeProfile {
+  return async (callback) => {
+    const done = await exchangeProfile(callback);
+    if (done !== 'answered') await endSessionsOf(callback.req);
+    return done;
+  };
+}
+
 function createGetSignInUrl(startSignIn: StartSignIn<SSOSignInOptions>): SSO['getSignInUrl'] {
-  return async (req, res, { returnTo, state, redirectUri, ...options } = {}) =>
-    startSignIn(req, res, options, {
+  return async (req, res, given = {}) => {
+    const { returnTo, state, redirectUri, ...options } = ownProperties(given);
+    return startSignIn(req, res, options, {
       from: 'app',
       ...(returnTo === undefined ? {} : { returnTo }),
       ...(state === undefined ? {} : { state }),
       ...(redirectUri === undefined ? {} : { redirectUri }),
     });
+  };
 }
