@@ -21,6 +21,9 @@ async function api(framework: Framework = 'express5') {
 
 const madeUp = (index: number) => `sk_made_up_${index}_0123456789abcdef`;
 
+/** The calls that the budget allows from a time on: a burst of 20, and 10 a second. */
+const budgetSince = (started: number) => 21 + (performance.now() - started) / 100;
+
 describe('T50 made-up API keys', () => {
   test.each(FRAMEWORKS)(
     'what does not have the form of an API key makes no call, on %s',
@@ -57,6 +60,7 @@ describe('T50 made-up API keys', () => {
     const { workos, ask, calls } = await api();
     const key = workos.createApiKey();
     const statuses = new Set<number>();
+    const started = performance.now();
     for (let index = 0; index < 200; index += 20) {
       const batch = Array.from({ length: 20 }, (_, at) => ask('/key', bearer(madeUp(index + at))));
       for (const reply of await Promise.all(batch)) {
@@ -65,7 +69,7 @@ describe('T50 made-up API keys', () => {
       }
     }
     expect(statuses).toEqual(new Set([401, 503]));
-    expect(calls()).toBeLessThanOrEqual(60);
+    expect(calls()).toBeLessThanOrEqual(budgetSince(started));
     workos.clock.advance(1000);
     expect((await ask('/key', bearer(key))).status).toBe(200);
   });
@@ -208,13 +212,14 @@ test.each([true, false])(
   async (accept) => {
     const { workos, origin } = await singleSignOn(accept);
     const statuses = new Set<number>();
+    const started = performance.now();
     for (let index = 0; index < 100; index += 10) {
       const batch = Array.from({ length: 10 }, (_, at) =>
         send(`${origin}/sso/callback?code=made_up_${index + at}`, { headers: NAVIGATION }),
       );
       for (const { status } of await Promise.all(batch)) statuses.add(status);
     }
-    expect(workos.callsTo('profile').length).toBeLessThanOrEqual(50);
+    expect(workos.callsTo('profile').length).toBeLessThanOrEqual(budgetSince(started));
     expect(statuses.has(503)).toBe(true);
   },
 );

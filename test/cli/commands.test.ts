@@ -143,11 +143,11 @@ test('the environment takes precedence over an env file', async () => {
   expect(without.stdout).toContain('WORKOS_CLIENT_ID must begin with client_');
 });
 
-// Node 20 reads `--env-file` itself, wherever it stands.
-test.skipIf(process.versions.node.startsWith('20.'))('an env file that is missing is a finding', async () => {
-  const { status, stdout } = await run(['doctor', '--env-file', '/no/such/file'], GOOD);
-  expect(status).toBe(1);
-  expect(stdout).toContain('The env file could not be read');
+test('an env file that is missing is named, and the command fails', async () => {
+  const { status, stdout, stderr } = await run(['doctor', '--env-file', '/no/such/file'], GOOD);
+  // Some versions of Node read `--env-file` themselves, wherever it stands, and name the file.
+  expect(status).not.toBe(0);
+  expect(stdout + stderr).toMatch(/The env file could not be read|\/no\/such\/file/);
 });
 
 /** A WorkOS that knows its keys, and answers everything else with a status. */
