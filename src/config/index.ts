@@ -155,6 +155,8 @@ export interface Config {
   readonly clientId: string;
   readonly apiKey: string;
   readonly redirectUri: string;
+  /** Whether http is accepted at hosts other than this machine. */
+  readonly allowInsecureHttp: boolean;
   /** The first password seals cookies, and all of them open cookies. */
   readonly cookiePasswords: readonly [string, ...string[]];
   readonly cookie: CookieConfig;
@@ -220,6 +222,7 @@ export function resolveCommon<SignIn extends object>(
     apiKey,
     // As it was written, because WorkOS compares it with the redirect URI of its dashboard as text.
     redirectUri,
+    allowInsecureHttp: isHttpAllowed,
     cookiePasswords: readCookiePasswords(options.cookiePassword, env, api, problems),
     cookie: cookie(cookieOptions, env, defaults.cookieName(env), { redirect, routes }, problems),
     api,

@@ -1,6 +1,7 @@
 import { nextSignInOptions } from '../auth/login-url.js';
 import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
+import { isLoopback } from '../config/insecure-http.js';
 import type { SignInFor } from '../config/login.js';
 import type { SignInOptions, SignInUrlOptions } from '../config/options.js';
 import { ownProperties } from '../config/problems.js';
@@ -96,7 +97,7 @@ type Fields = Omit<Transaction, 'secretHash' | 'issuedAt'>;
 
 function flowFields(flow: SignInFlow, config: Config): Fields {
   const { from, state, attributes, redirectUri, codeChallenge: clientChallenge, restartOf } = flow;
-  const callback = redirectUri === undefined ? undefined : checkedCallback(redirectUri);
+  const callback = redirectUri === undefined ? undefined : checkedCallback(redirectUri, config);
   return {
     from,
     returnTo:
@@ -168,9 +169,11 @@ function checkedState(state: unknown): unknown {
 }
 
 /** Returned as it was written: WorkOS compares it with the dashboard's as text. */
-function checkedCallback(value: unknown): string {
+function checkedCallback(value: unknown, { allowInsecureHttp }: Config): string {
   const isUrl = typeof value === 'string' && /^https?:\/\/[^/\\]/i.test(value) && URL.canParse(value);
   const url = isUrl ? new URL(value) : undefined;
+  if (url?.protocol === 'http:' && !allowInsecureHttp && !isLoopback(url.hostname))
+    throw new AuthKitError('invalid_request', 'redirectUri must be https at a host other than this machine');
   if (isUrl && url && !/[#\u0000-\u0020\u007f]/.test(value) && url.username === '' && url.password === '')
     return value;
   throw new AuthKitError('invalid_request', 'redirectUri must be an absolute http(s) URL without fragment');
