@@ -16,7 +16,7 @@ export interface ExpiringMapOptions<V extends object | number | true> {
 /** A map with string keys whose entries expire, limited in number: what every memory of this package is made of. */
 export type ExpiringMap<V extends object | number | true> = Pick<
   LRUCache<string, V>,
-  'get' | 'has' | 'delete' | 'size' | 'calculatedSize' | 'purgeStale'
+  'get' | 'has' | 'delete' | 'clear' | 'size' | 'calculatedSize' | 'purgeStale'
 > & {
   set: (key: string, value: V, options?: { ttl?: number }) => unknown;
 };

@@ -111,6 +111,7 @@ describe('each external interface is used in one place', () => {
     ['iron-webcrypto', ['session/seal.ts']],
     ['router', ['routes/router.ts']],
     ['debug', ['events.ts']],
+    ['lru-cache', ['expiring-map.ts']],
   ];
   test.each(places)('%s is imported by %j only', (name, expected) => {
     expect(importersOf(name).sort()).toEqual(expected);

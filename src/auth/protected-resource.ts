@@ -147,7 +147,7 @@ const OPTIONS: Readonly<Record<keyof ProtectedResourceOptions, true>> = {
 const SCOPE = /^[!#-[\]-~]+$/;
 
 /** @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message. */
-export function resolveResource(options: ProtectedResourceOptions): ResourceConfig {
+function resolveResource(options: ProtectedResourceOptions): ResourceConfig {
   const problems = new Problems();
   // Without a prototype, so that a polluted Object.prototype adds no options.
   const own = Object.assign(

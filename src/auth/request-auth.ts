@@ -174,7 +174,7 @@ function setSessionCookie(
 }
 
 /** @param url Called only if the request is not authenticated. */
-export function toAuth(result: SessionResult | undefined, url: () => string): Auth {
+function toAuth(result: SessionResult | undefined, url: () => string): Auth {
   switch (result?.kind) {
     case 'authenticated':
       return toSessionAuth(result);

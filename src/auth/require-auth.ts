@@ -124,7 +124,7 @@ export function signedIn(req: IncomingMessage): SignedIn {
  *
  * @throws {TypeError} where the route is defined, if the rule could never hold.
  */
-export function createGuard(rule: unknown, context: GuardContext): Middleware {
+function createGuard(rule: unknown, context: GuardContext): Middleware {
   const compiled = compileGuardRule(rule, context);
   const takesSession = compiled.accepts.has('session');
   const takesToken = [...compiled.accepts].some((type) => !isSessionType(type));

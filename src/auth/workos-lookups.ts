@@ -1,8 +1,8 @@
 import type { ApiKey, User } from '@workos-inc/node';
-import { LRUCache } from 'lru-cache';
-import { createHash } from 'node:crypto';
 import { withDeadline } from '../deadline.js';
 import { AuthKitError, unavailable } from '../errors.js';
+import { expiringMap } from '../expiring-map.js';
+import { sha256 } from '../sha256.js';
 import type { ApiResult, WorkOSClient } from '../workos/client.js';
 
 /** How long a user is cached, in milliseconds: as long as an access token is valid by default. */
@@ -108,15 +108,10 @@ export type CachedLookup<T> = (key: string) => Promise<ApiResult<T>>;
 /**
  * Creates a lookup with a cache. Refusals have a cache of their own, so that made-up keys push no valid ones out.
  */
-export function createCachedLookup<T>(options: CachedLookupOptions<T>): CachedLookup<T> {
+function createCachedLookup<T>(options: CachedLookupOptions<T>): CachedLookup<T> {
   const { ask, maxAge, staleIfError, softTimeout, now } = options;
-  const known = new LRUCache<string, KnownValue<T>>({ max: MAX_ENTRIES });
-  const refusals = new LRUCache<string, Refused>({
-    max: MAX_ENTRIES,
-    ttl: maxAge,
-    ttlResolution: 0,
-    perf: { now },
-  });
+  const known = expiringMap<KnownValue<T>>({ max: MAX_ENTRIES, now });
+  const refusals = expiringMap<Refused>({ max: MAX_ENTRIES, ttl: maxAge, now });
   const inFlight = new Map<string, Promise<ApiResult<T>>>();
 
   const load = async (key: string, id: string, old: KnownValue<T> | undefined): Promise<ApiResult<T>> => {
@@ -136,7 +131,7 @@ export function createCachedLookup<T>(options: CachedLookupOptions<T>): CachedLo
     return answer;
   };
   return async (key) => {
-    const id = createHash('sha256').update(key).digest('base64url');
+    const id = sha256(key);
     const found = known.get(id);
     const old = found && now() < found.staleUntil ? found : undefined;
     if (old && now() < old.freshUntil) return old.answer;

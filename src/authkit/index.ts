@@ -98,7 +98,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     store,
     passwords,
     open,
-    openStored: openStored,
+    openStored,
     seal,
     lifetime: config.cookie.maxAge * 1000,
   });

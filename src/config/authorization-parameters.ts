@@ -52,7 +52,7 @@ export interface ParameterSet<Options extends object> {
  * @param advice For option names that are written by mistake.
  * @param defaults Parameters that are sent unless an option changes them.
  */
-export function parameterSet<Options extends object>(
+function parameterSet<Options extends object>(
   rows: Readonly<Record<keyof Options & string, Parameter>>,
   conflictsOf: (options: Options) => string[],
   advice: Advice,
@@ -131,15 +131,15 @@ const MAX_ITEMS = 50;
 
 const matching = (pattern: RegExp) => (value: unknown) => typeof value === 'string' && pattern.test(value);
 
-export function textParameter(wire: string, pattern: RegExp, names: readonly string[] = []): Parameter {
+function textParameter(wire: string, pattern: RegExp, names: readonly string[] = []): Parameter {
   return { wire, names, parse: (value) => value, valid: matching(pattern) };
 }
 
-export function codeOnly({ wire, valid }: Parameter): Parameter {
+function codeOnly({ wire, valid }: Parameter): Parameter {
   return { wire, valid };
 }
 
-export const idParameter = (wire: string, ...names: string[]) => textParameter(wire, ID, names);
+const idParameter = (wire: string, ...names: string[]) => textParameter(wire, ID, names);
 
 export const loginHint = textParameter('login_hint', ONE_LINE);
 
@@ -188,11 +188,11 @@ const DIGITS = /^\d{1,9}$/;
  */
 export const authKitParameters = parameterSet<SignInOptions>(
   {
-    provider: provider,
+    provider,
     connectionId: idParameter('connection_id', 'connection'),
     organizationId: idParameter('organization_id', 'organization'),
-    loginHint: loginHint,
-    domainHint: domainHint,
+    loginHint,
+    domainHint,
     screenHint: textParameter('screen_hint', /^sign-(?:in|up)$/),
     prompt: textParameter('prompt', /^(?:login|consent|none|select_account)$/),
     invitationToken: textParameter('invitation_token', /^[\w.-]{1,512}$/),
@@ -201,8 +201,8 @@ export const authKitParameters = parameterSet<SignInOptions>(
       parse: (value) => (DIGITS.test(value) ? Number(value) : undefined),
       valid: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
     },
-    providerScopes: providerScopes,
-    providerQueryParams: providerQueryParams,
+    providerScopes,
+    providerQueryParams,
   },
   conflictsOf,
   SIGN_IN_ADVICE,
@@ -232,11 +232,11 @@ export const ssoParameters = parameterSet<SSOSignInOptions>(
     connection: idParameter('connection'),
     provider: { ...provider, valid: (value) => provider.valid(value) && !isAuthKit(value) },
     domain: codeOnly({ ...domainHint, wire: 'domain' }),
-    loginHint: loginHint,
-    domainHint: domainHint,
+    loginHint,
+    domainHint,
     nonce: codeOnly(textParameter('nonce', /^[\u0021-\u007e]{1,256}$/)),
-    providerScopes: providerScopes,
-    providerQueryParams: providerQueryParams,
+    providerScopes,
+    providerQueryParams,
   },
   ssoConflictsOf,
   SSO_SIGN_IN_ADVICE,

@@ -354,7 +354,7 @@ const NONE: readonly string[] = [];
  *
  * @returns `undefined` if the header has to be parsed.
  */
-export function onlyValue(header: string | undefined, name: string): readonly string[] | undefined {
+function onlyValue(header: string | undefined, name: string): readonly string[] | undefined {
   if (header === undefined) return NONE;
   const start = header.indexOf(name);
   if (start === -1) return NONE;

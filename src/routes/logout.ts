@@ -225,7 +225,7 @@ function setClearSiteData(res: Response): void {
  * Sends the browser to the URL that ends the session at WorkOS. A form gets a page that redirects, because a redirect
  * to WorkOS would be blocked by `form-action 'self'`, which helmet sets. A script gets the URL as JSON.
  */
-export function redirectToLogout(req: Request, res: Response, logoutUrl: string, { routes }: Config): 'sent' {
+function redirectToLogout(req: Request, res: Response, logoutUrl: string, { routes }: Config): 'sent' {
   if (isScripted(req)) {
     // The page of the script is still shown. The script has to replace it.
     setClearSiteData(res);

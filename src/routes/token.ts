@@ -152,7 +152,7 @@ function invalidGrant(message: string, cause?: AuthKitError): AuthKitError {
 }
 
 /** In milliseconds. RFC 6749 section 4.1.2 recommends a short lifetime; a client redeems its code at once. */
-export const CODE_LIFETIME = 60_000;
+const CODE_LIFETIME = 60_000;
 
 const CLIENT_CODE: PayloadPurpose = {
   name: 'client-code',
@@ -189,7 +189,7 @@ export async function clientUrl(
 }
 
 /** Opens a code that this instance issued less than a minute ago. Anything else is `undefined`. */
-export function openClientCode(sealed: string, binding: PayloadBinding): ClientCode | undefined {
+function openClientCode(sealed: string, binding: PayloadBinding): ClientCode | undefined {
   const payload = openPayload(CLIENT_CODE, binding, sealed);
   if (typeof payload?.['code'] !== 'string' || !isRecord(payload['transaction'])) return undefined;
   return {
@@ -204,11 +204,11 @@ export function openClientCode(sealed: string, binding: PayloadBinding): ClientC
  */
 const CLIENT_SESSION: PayloadPurpose = { name: 'client-session', isBoundToRedirectUri: false };
 
-export function sealClientSession(session: Session, binding: PayloadBinding): Promise<string> {
+function sealClientSession(session: Session, binding: PayloadBinding): Promise<string> {
   return sealPayload(CLIENT_SESSION, binding, { session });
 }
 
-export function openClientSession(sealed: string, binding: PayloadBinding): Session | undefined {
+function openClientSession(sealed: string, binding: PayloadBinding): Session | undefined {
   const session = openPayload(CLIENT_SESSION, binding, sealed)?.['session'] as Session | undefined;
   return session && ownProperties({ ...session, extension: ownProperties(session.extension) });
 }

@@ -190,7 +190,7 @@ export interface Signature {
 }
 
 /** @see https://workos.com/docs/events/data-syncing/webhooks */
-export function parseSignature(header: string | undefined): Signature | undefined {
+function parseSignature(header: string | undefined): Signature | undefined {
   const parts = (header ?? '')
     .slice(0, 1024)
     .split(',')
@@ -204,7 +204,7 @@ export function parseSignature(header: string | undefined): Signature | undefine
 }
 
 /** Whether a body was signed with one of the secrets, within the tolerance. */
-export function isGenuine(
+function isGenuine(
   { timestamp, macs }: Signature,
   body: Buffer,
   secrets: readonly string[],
@@ -226,4 +226,4 @@ export function signPayload(timestamp: string, body: Buffer | string, secret: st
  * How long a delivery has to be remembered, in milliseconds, so that it is accepted once. A signature from the future
  * is valid for twice the tolerance.
  */
-export const REPLAYABLE_FOR = TOLERANCE * 2;
+const REPLAYABLE_FOR = TOLERANCE * 2;

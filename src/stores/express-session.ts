@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import { setTimeout as pause } from 'node:timers/promises';
+import { expiringMap } from '../expiring-map.js';
 import type { Store } from './index.js';
 
 type Done = (error?: unknown, value?: unknown) => void;
@@ -127,7 +127,10 @@ function isEntry(value: unknown): value is Entry {
 
 /** @returns A function that says whether an entry has expired, and remembers when it first saw one with a short life. */
 function createExpiry() {
-  const seen = new LRUCache<string, { readonly entry: string; readonly at: number }>({ max: MAX_SEEN });
+  const seen = expiringMap<{ readonly entry: string; readonly at: number }>({
+    max: MAX_SEEN,
+    now: () => performance.now(),
+  });
   return (key: string, { value, ttl, until }: Entry): boolean => {
     const over = Date.now() - until;
     if (ttl > SHORT) return over >= 0;

@@ -142,7 +142,7 @@ export type CallStore = <T>(operation: StoreOperation, call: () => Promise<T>) =
 
 type StoreOperation = AuthKitEvents['authkit:store']['operation'];
 
-export const UNAVAILABLE = Object.freeze({ kind: 'unavailable' });
+const UNAVAILABLE = Object.freeze({ kind: 'unavailable' });
 
 /** A store that did not reply in time is not called for this long, in milliseconds. Then one call tries it. */
 const PAUSE = 1000;
@@ -155,7 +155,7 @@ const TICKS = 4;
  *
  * @param deadline In milliseconds.
  */
-export function createCallStore(deadline: number, clientId: string): CallStore {
+function createCallStore(deadline: number, clientId: string): CallStore {
   let silentSince: number | undefined;
   let isTrying = false;
   const report = createReporter(clientId);

@@ -1,7 +1,7 @@
 import { createLocalJWKSet, type CryptoKey, importJWK, type JWK, type JWTVerifyGetKey } from 'jose';
-import { LRUCache } from 'lru-cache';
 import { withDeadline } from '../deadline.js';
 import { log } from '../events.js';
+import { expiringMap } from '../expiring-map.js';
 
 /** The keys are fetched again after this time, in milliseconds. */
 const MAX_AGE = 600_000;
@@ -114,7 +114,7 @@ function since(time: number, now: () => number): number {
 
 /** The key ids that a fetch did not bring, and the pause until the next fetch for such an id. */
 function createMisses(now: () => number) {
-  const ids = new LRUCache<string, true>({ max: MAX_MISSING });
+  const ids = expiringMap<true>({ max: MAX_MISSING, now });
   let pause = 0;
   let missedAt = -Infinity;
   return {
