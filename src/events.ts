@@ -56,7 +56,7 @@ export interface AuthKitEvents {
     pause: number;
   };
   /**
-   * An operation of the store has another outcome than before; the first one is compared with `ok`. `duration` is in
+   * The outcome of a store operation has changed; the first one is compared with `ok`. `duration` is in
    * milliseconds. `code` is the code or the name of the error.
    */
   'authkit:store': {

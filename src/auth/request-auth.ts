@@ -22,7 +22,7 @@ export type SessionResult = Authentication | VerifiedSSOSession;
 
 /** Authenticates the session cookies of an instance. */
 export interface SessionAuthenticator {
-  /** The result for values that need no waiting, such as those of a session that was verified a moment ago. */
+  /** The result, if it is known without waiting: for a session that was verified a moment ago, for example. */
   cached: (values: readonly string[]) => SessionResult | undefined;
   /** @param mayRefresh Whether a cookie can be set. If not, a session with an expired token is `anonymous`. */
   authenticate: (values: readonly string[], mayRefresh: () => boolean) => Promise<SessionResult>;

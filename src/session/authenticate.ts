@@ -49,7 +49,7 @@ export interface AuthenticatorDependencies {
 }
 
 export interface Authenticator {
-  /** The result for values that need no waiting: none at all, or a session that was verified a moment ago. */
+  /** The result, if it is known without waiting: without a cookie, or for a session that was verified a moment ago. */
   cached: (values: readonly string[]) => Authentication | undefined;
   /**
    * Authenticates the values that a session cookie has, the likeliest first. The first one that is signed in counts.
