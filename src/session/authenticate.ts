@@ -134,7 +134,7 @@ async function verifySession(
   mayRefresh: () => boolean,
   dependencies: Dependencies,
 ): Promise<Authentication> {
-  const verification = await dependencies.verify(session.accessToken);
+  const verification = await dependencies.verify(session.accessToken, false, session.extension.tokenMac);
   if (verification.kind === 'unavailable' && !verification.isKeyUnknown)
     return unavailableAuthentication(NO_KEYS);
   // New sessions are signed with a published key, so a refresh is also what an unknown key needs.
@@ -213,7 +213,7 @@ async function acceptRefreshed(
   if (await isRevoked(session, dependencies)) return anonymous('ended', 'revoked');
   const sealed = await storage.replace(before, refreshed);
   if (sealed === undefined) return anonymous('ended', 'store');
-  const verification = await verify(session.accessToken, true);
+  const verification = await verify(session.accessToken, true, session.extension.tokenMac);
   if (verification.kind !== 'valid') {
     const isClockAhead = isExpired(session, now());
     if (isClockAhead) warnAboutClock();
