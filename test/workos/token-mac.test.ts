@@ -30,7 +30,7 @@ function setUp(rules: Partial<AccessTokenRules> = {}) {
     state.isDown
       ? Promise.reject(new Error('down'))
       : Promise.resolve({ keys: [{ ...genuine.publicKey.export({ format: 'jwk' }), kid: state.kid }] });
-  const keys = createJWKS({ fetchKeys, now, softTimeout: 1000 });
+  const keys = createJWKS({ clientId: 'client_1', fetchKeys, now, softTimeout: 1000 });
   const macs = createTokenMacs(credentials);
   const verify = createVerifier({ issuers: ['issuer'], clientId: 'client_1', now, keys, macs, ...rules });
   return { state, macs, verify };
@@ -198,7 +198,12 @@ test('a token of the corpus with a MAC of a wrong kind is verified as it is with
       issuers: [keys.issuer],
       clientId: keys.clientId,
       now,
-      keys: createJWKS({ fetchKeys: () => Promise.resolve(keys.jwks), now, softTimeout: 1000 }),
+      keys: createJWKS({
+        clientId: 'client_1',
+        fetchKeys: () => Promise.resolve(keys.jwks),
+        now,
+        softTimeout: 1000,
+      }),
       macs,
     });
   const kidOf = (text: string) => {
