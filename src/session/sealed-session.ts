@@ -1,7 +1,8 @@
 import type { Impersonator, User } from '@workos-inc/node';
 import { isRecord, ownProperties } from '../config/problems.js';
+import type { SessionProblem } from '../events.js';
 import { decodeUnverified } from '../workos/access-token.js';
-import { open, seal } from './seal.js';
+import { isSealed, open, seal } from './seal.js';
 
 /** The key of the fields that only this package reads. Other WorkOS SDKs ignore it. */
 const EXTENSION = 'authkitExpress';
@@ -91,6 +92,12 @@ export function openSession(
       ...(data === undefined ? {} : { data }),
     }),
   });
+}
+
+/** Why a cookie value could not be opened as a session. */
+export function problemOfSealed(sealed: string, passwords: readonly string[], now: number): SessionProblem {
+  if (!isSealed(sealed)) return 'format';
+  return open(sealed, passwords, now) === undefined ? 'password' : 'content';
 }
 
 /** The ID of a session at WorkOS. */

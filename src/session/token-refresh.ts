@@ -1,8 +1,10 @@
 import type { AuthKitConfig } from '../config/index.js';
-import { AuthKitError, unavailable } from '../errors.js';
-import { log, publish } from '../events.js';
+import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
+import { log, publish, type RefreshFailureReason } from '../events.js';
 import { decodeUnverified, type VerifyAccessToken } from '../workos/access-token.js';
 import type { ApiResult, Tokens } from '../workos/client.js';
+import { classifyErrorAnswer } from '../workos/error-answers.js';
+import { UpstreamError } from '../workos/fetch.js';
 import { type Session, sessionIdOf, withTokens } from './sealed-session.js';
 
 /** A session with new tokens. */
@@ -155,11 +157,33 @@ export function createRefreshHooks({
         impersonator,
       });
     },
-    onFailed({ kind: outcome, error }, session) {
-      publish('refresh-failed', { ...about(session), outcome, code: error.code });
+    onFailed(failure, session) {
+      const { kind: outcome, error } = failure;
+      const { reason, status } = causeOf(failure);
+      publish('refresh-failed', { ...about(session), outcome, code: error.code, reason, status });
       notify(hooks.onSessionRefreshError, { error, sessionId: sessionIdOf(session) });
     },
   };
+}
+
+/** Why a refresh failed, and the status of WorkOS's answer. */
+function causeOf(failure: Exclude<RefreshResult, RefreshedSession>): {
+  reason: RefreshFailureReason;
+  status: number | undefined;
+} {
+  const { kind, error } = failure;
+  if (kind === 'refused') {
+    const reason = isUnfinished(error.code) ? 'next_step' : 'refused';
+    return { reason: isSessionEnded(failure) ? 'session_ended' : reason, status: undefined };
+  }
+  const answer = UpstreamError.from(error.cause);
+  if (answer) {
+    const isMisconfigured = classifyErrorAnswer(answer).kind === 'misconfigured';
+    return { reason: isMisconfigured ? 'misconfigured' : answer.reason, status: answer.status };
+  }
+  // An answer that this package does not accept has no other cause.
+  const isAnswer = error.code === 'upstream_unavailable' && error.cause === undefined;
+  return { reason: isAnswer ? 'answer' : 'internal', status: undefined };
 }
 
 /** Calls a hook. Its errors are logged and do not fail the request. */

@@ -225,6 +225,7 @@ function invalid(reason: string): TokenVerification {
 }
 
 export interface OAuthTokenRules {
+  clientId: string;
   /** Identifiers of the resource, one of which `aud` must contain. */
   audience: readonly string[];
   /** Issuers whose tokens are accepted: addresses of OAuth servers, without a trailing slash. */
@@ -236,10 +237,16 @@ export interface OAuthTokenRules {
 
 /** Creates the verifier of access tokens for a protected resource (RFC 9068), with the keys of the issuing server. */
 export function createOAuthTokenVerifier(rules: OAuthTokenRules): VerifyAccessToken {
-  const { audience, servers, fetchKeys, now, softTimeout } = rules;
+  const { clientId, audience, servers, fetchKeys, now, softTimeout } = rules;
   const verifiers = new Map(
     servers.map((server) => {
-      const keys = createJWKS({ fetchKeys: () => fetchKeys(server), now, softTimeout });
+      const keys = createJWKS({
+        clientId,
+        issuer: server,
+        fetchKeys: () => fetchKeys(server),
+        now,
+        softTimeout,
+      });
       const issuers = [server, `${server}/`];
       const verify = createVerifier({ issuers, audience, clientId: '', now, keys });
       return [server, verify] as const;

@@ -1,7 +1,8 @@
 import { createLocalJWKSet, type CryptoKey, importJWK, type JWK, type JWTVerifyGetKey } from 'jose';
 import { withDeadline } from '../deadline.js';
-import { log } from '../events.js';
+import { type KeysFailureReason, publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
+import { UpstreamError } from './fetch.js';
 
 /** The keys are fetched again after this time, in milliseconds. */
 const MAX_AGE = 600_000;
@@ -47,6 +48,9 @@ export interface JWKS {
 }
 
 export interface JWKSOptions {
+  clientId: string;
+  /** The OAuth server whose keys they are; `undefined` for the keys of sessions. */
+  issuer?: string;
   fetchKeys: () => Promise<unknown>;
   now: () => number;
   /** How long a request waits for newer keys while old ones could be used, in milliseconds. */
@@ -54,13 +58,15 @@ export interface JWKSOptions {
 }
 
 /** Creates a cache of the public keys of WorkOS. It outlives an outage of the server that publishes them. */
-export function createJWKS({ fetchKeys, now, softTimeout }: JWKSOptions): JWKS {
+export function createJWKS(options: JWKSOptions): JWKS {
+  const { fetchKeys, now, softTimeout } = options;
   let current: KeySet | undefined;
   let fetchedAt = -Infinity;
   let triedAt = -Infinity;
   let inFlight: Promise<void> | undefined;
   const misses = createMisses(now);
   const age = () => since(fetchedAt, now);
+  const report = createReporter(options);
 
   const load = async () => {
     triedAt = now();
@@ -68,9 +74,9 @@ export function createJWKS({ fetchKeys, now, softTimeout }: JWKSOptions): JWKS {
       current = await importKeys(await fetchKeys());
       fetchedAt = now();
       misses.forget();
-      log('keys', { fetched: current.count });
+      report({ kind: 'ok', keys: current });
     } catch (error) {
-      log('keys', { unavailable: error instanceof Error ? error.message : 'unknown' });
+      report({ kind: 'unavailable', error, keys: current, age: current && age() });
     } finally {
       inFlight = undefined;
     }
@@ -107,6 +113,35 @@ export function createJWKS({ fetchKeys, now, softTimeout }: JWKSOptions): JWKS {
   };
 }
 
+/** The outcome of one fetch, and the keys that are in use after it. */
+type FetchOutcome =
+  | { readonly kind: 'ok'; readonly keys: KeySet }
+  | {
+      readonly kind: 'unavailable';
+      readonly error: unknown;
+      readonly keys: KeySet | undefined;
+      readonly age: number | undefined;
+    };
+
+/** Publishes `authkit:keys` for the first keys, for keys with other ids, and if the outcome is another one. */
+function createReporter({ clientId, issuer }: JWKSOptions) {
+  let last: string | undefined;
+  return (outcome: FetchOutcome): void => {
+    const { kind, keys } = outcome;
+    const state = kind === 'ok' ? `ok ${outcome.keys.ids}` : kind;
+    if (state === last) return;
+    last = state;
+    const facts = { clientId, issuer, outcome: kind, count: keys?.count ?? 0 };
+    if (outcome.kind === 'ok') {
+      publish('keys', { ...facts, reason: undefined, status: undefined, age: 0 });
+      return;
+    }
+    const cause = UpstreamError.from(outcome.error);
+    const reason: KeysFailureReason = cause?.reason ?? 'no_usable_key';
+    publish('keys', { ...facts, reason, status: cause?.status, age: outcome.age });
+  };
+}
+
 /** Milliseconds since a time. A clock that was set back makes everything due. */
 function since(time: number, now: () => number): number {
   return now() < time ? Infinity : now() - time;
@@ -136,6 +171,8 @@ function createMisses(now: () => number) {
 
 interface KeySet {
   readonly count: number;
+  /** As one text, to compare two sets. */
+  readonly ids: string;
   has: (kid: string | undefined) => boolean;
   readonly select: JWTVerifyGetKey;
 }
@@ -157,6 +194,7 @@ async function importKeys(jwks: unknown): Promise<KeySet> {
   const ids = new Set(keys.map(({ kid }) => kid));
   return {
     count: keys.length,
+    ids: JSON.stringify([...ids].sort()),
     has: (kid) => (kid === undefined ? keys.length === 1 : ids.has(kid)),
     select: createLocalJWKSet({ keys }),
   };
