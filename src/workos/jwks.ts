@@ -1,4 +1,6 @@
-import { createLocalJWKSet, type CryptoKey, importJWK, type JWK, type JWTVerifyGetKey } from 'jose';
+import type { CryptoKey, JWK, JWTVerifyGetKey } from 'jose';
+import { createLocalJWKSet } from 'jose/jwks/local';
+import { importJWK } from 'jose/key/import';
 import { withDeadline } from '../deadline.js';
 import { log } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
