@@ -260,7 +260,7 @@ function sizeTable(rows: readonly Size[]): string {
 
 function startTable(rows: readonly StartUp[]): string {
   return table(
-    ['', 'request', 'ms', 'fastest ms', 'CPU ms'],
+    ['', 'request', 'ms', 'fastest ms', 'least CPU ms'],
     rows.map((row) => [
       row.name,
       row.credential,

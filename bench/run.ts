@@ -2,6 +2,7 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chart } from './chart.js';
 import { compare } from './compare.js';
@@ -33,6 +34,7 @@ const {
     'in-process': { type: 'boolean', default: false },
     http: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
+    profile: { type: 'string', default: '' },
     slices: { type: 'string' },
     stretches: { type: 'string' },
     connections: { type: 'string', default: '16' },
@@ -90,7 +92,12 @@ async function measure(
   sessions: Sessions,
 ): Promise<VersionReport> {
   const node = nodeOf(version);
-  const server: ServerOptions = { node, fixture: sessions.fixture, core: canPin ? 0 : undefined };
+  const server: ServerOptions = {
+    node,
+    fixture: sessions.fixture,
+    core: canPin ? 0 : undefined,
+    execArgv: options.profile === '' ? [] : ['--cpu-prof', '--cpu-prof-interval=250', `--cpu-prof-dir=${resolve(options.profile)}`],
+  };
   const done: VersionReport = {
     node: execFileSync(node, ['-v'], { encoding: 'utf8' }).trim(),
     scenarios: [],

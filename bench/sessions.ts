@@ -114,9 +114,13 @@ async function sealedByPackage(url: string, workos: TestWorkOS, options: TestSig
   const expired = await workos.signIn({ ...options, expiresIn: -60 });
   const response = await fetch(url, { headers: { cookie: expired } });
   await response.arrayBuffer();
-  const cookie = response.headers.getSetCookie()[0]?.split(';', 1)[0];
-  if (response.status !== 200 || cookie === undefined) throw new Error('a session was not refreshed');
-  return cookie;
+  // A large session is set as several cookies, which are one value.
+  const value = response.headers
+    .getSetCookie()
+    .map((line) => line.slice(line.indexOf('=') + 1, line.indexOf(';')))
+    .join('');
+  if (response.status !== 200 || value === '') throw new Error('a session was not refreshed');
+  return `wos-session=${value}`;
 }
 
 function tokenOf(workos: TestWorkOS, number: number): Promise<string> {

@@ -5,13 +5,13 @@ import { requestsOf, type Scenario, scenarioOf, takesPart } from './scenarios.js
 import { start, startForOneRequest, type FirstAnswer, type ServerOptions } from './server.js';
 import type { Sessions } from './sessions.js';
 
-/** From the import to the first guarded response of a new process. Medians, with the minimum. */
+/** From the import to the first guarded response of a new process. `milliseconds` is the median. */
 export interface StartUp {
   readonly name: string;
   readonly credential: string;
   readonly milliseconds: number;
   readonly fastest: number;
-  /** Milliseconds of CPU time. */
+  /** Milliseconds of CPU time, the least. */
   readonly cpu: number;
 }
 
@@ -40,7 +40,7 @@ export async function startUps(
         credential: scenario.credential,
         milliseconds: median(times),
         fastest: Math.min(...times),
-        cpu: median(answers.map(({ cpu }) => cpu)),
+        cpu: Math.min(...answers.map(({ cpu }) => cpu)),
       });
     }
   }

@@ -1,8 +1,10 @@
 // BENCH_ROOT is the checkout whose dist/ is measured. With BENCH_REDIS, sessions are in Redis.
-import express from 'express';
+import { createRequire } from 'node:module';
 import { contend, fixture, open } from './contend.mjs';
 
 const root = process.env.BENCH_ROOT ?? new URL('../..', import.meta.url).pathname;
+// The Express beside the package, with which it shares dependencies such as `router`, as it does in an app.
+const { default: express } = await import(createRequire(`${root}/package.json`).resolve('express'));
 const { authkit, requireAuth } = await import(`${root}/dist/index.js`);
 
 async function inRedis(url) {
