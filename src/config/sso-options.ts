@@ -83,6 +83,7 @@ type Shared =
   | 'signInLifetime'
   | 'providers'
   | 'onError'
+  | 'pages'
   | 'serverTiming'
   | 'now';
 
