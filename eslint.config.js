@@ -5,7 +5,11 @@ export default defineConfig(
   {
     ignores: [
       'dist/',
-      'docs/api/',
+      // A package of its own, whose dependencies are not those of this one.
+      'site/',
+      'test/nextjs/proxy.js',
+      'test/nextjs/app/',
+      'test/nextjs/.next/',
       'coverage/',
       'node_modules/',
       'scripts/',

@@ -53,5 +53,8 @@ const MARKDOWN_LINK = /(\]\()([^()\s]+)(\))/g;
 
 /** A README whose links work on the page of the package at npm and in an editor. */
 export function withAbsoluteLinks(readme) {
-  return readme.replace(MARKDOWN_LINK, (_, start, link, end) => start + absoluteLink(link, 'README.md') + end);
+  return readme.replace(
+    MARKDOWN_LINK,
+    (_, start, link, end) => start + absoluteLink(link, 'README.md') + end,
+  );
 }
