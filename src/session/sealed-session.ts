@@ -104,6 +104,8 @@ export interface SessionIdentity {
   readonly userId: string;
   /** When its access token was issued, in seconds. */
   readonly issuedAt: number;
+  /** The `jti` of its access token. */
+  readonly tokenId?: string | undefined;
 }
 
 const identities = new WeakMap<Session, SessionIdentity>();
@@ -120,11 +122,12 @@ export function sessionIdentityOf(session: Session): SessionIdentity {
 
 /** The identity that the claims of an access token name. */
 export function sessionIdentityIn(claims: Readonly<Record<string, unknown>>): SessionIdentity {
-  const { sid, sub, iat } = claims;
+  const { sid, sub, iat, jti } = claims;
   return {
     sessionId: isText(sid) ? sid : undefined,
     userId: isText(sub) ? sub : '',
     issuedAt: typeof iat === 'number' ? iat : 0,
+    tokenId: isText(jti) ? jti : undefined,
   };
 }
 

@@ -144,6 +144,26 @@ describe('a new sign-in in a WorkOS session that was signed out here', () => {
       expect(await process.status(identity('session_1', 'user_1', SECOND + 10))).toBe('revoked');
   });
 
+  test.each([true, false])(
+    'ends other tokens of the same second too (shared store: %s)',
+    async (isShared) => {
+      const store = isShared ? sign(mapStore()) : undefined;
+      const [one, two] = [0, 1].map(() => createRevocation({ store, now: () => NOW }));
+      const token = (tokenId: string, issuedAt = SECOND) => ({
+        ...identity('session_1', 'user_1', issuedAt),
+        tokenId,
+      });
+      await one!.endSession('session_1');
+      expect(await one!.reopenSession(token('new'))).toBe(true);
+      for (const process of isShared ? [one!, two!] : [one!]) {
+        expect(await process.status(token('new'))).toBe('active');
+        expect(await process.status(token('old'))).toBe('revoked');
+        expect(await process.status(identity('session_1'))).toBe('revoked');
+        expect(await process.status(token('renewed', SECOND + 1))).toBe('active');
+      }
+    },
+  );
+
   test('is refused while the store that has to know is unavailable', async () => {
     let isDown = false;
     const plain = mapStore();
@@ -155,7 +175,12 @@ describe('a new sign-in in a WorkOS session that was signed out here', () => {
     expect(await revocation.reopenSession(identity('session_2'))).toBe(true);
   });
 
-  test.each(['cookie', 'store'] as const)('is signed in, with the session in the %s', async (session) => {
+  test.each([
+    ['cookie', 5000],
+    ['store', 5000],
+    ['cookie', 0],
+    ['store', 0],
+  ] as const)('is signed in, with the session in the %s, %i ms later', async (session, later) => {
     const site = await createTestApp('express5', { authkit: { store: mapStore(), session } });
     await site.signIn();
     const { sessionId } = JSON.parse((await site.browser.fetch(`${site.origin}/account`)).body) as {
@@ -163,7 +188,7 @@ describe('a new sign-in in a WorkOS session that was signed out here', () => {
     };
     const before = await site.browser.jar.getCookieString(site.origin);
     await site.browser.fetch(`${site.origin}/logout`, { method: 'POST' });
-    site.workos.clock.advance(5000);
+    site.workos.clock.advance(later);
     site.workos.fail({ on: 'code', alter: (body) => withSessionId(site, body, sessionId) });
     await site.signIn();
     const reply = await site.browser.fetch(`${site.origin}/account`);
