@@ -63,6 +63,8 @@ export default defineConfig({
   sitemap: { hostname: SITE },
   head: [['link', { rel: 'icon', href: `${base}favicon.svg`, type: 'image/svg+xml' }]],
   markdown: {
+    // The usual light colors have too little contrast.
+    theme: { light: 'github-light-high-contrast', dark: 'github-dark' },
     anchor: { slugify: slugOf },
     config(md) {
       md.use(links);
@@ -101,6 +103,9 @@ export default defineConfig({
     publicDir: join(SITE_FOLDER, 'public'),
     server: { fs: { allow: [ROOT] } },
     plugins: [vueOfThisPackage],
+    resolve: {
+      alias: [{ find: /^.*\/VPHome\.vue$/, replacement: join(SITE_FOLDER, '.vitepress/theme/Home.vue') }],
+    },
     build: { chunkSizeWarningLimit: 4000 },
   },
 });

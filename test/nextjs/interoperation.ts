@@ -1,4 +1,7 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import recorded from '../examples/exported-names.json' with { type: 'json' };
 import { send } from '../support/browser.js';
 import {
   ADA,
@@ -20,6 +23,14 @@ const LAYOUTS: Record<string, (port: number) => Layout> = {
 };
 
 const NEW_PASSWORD = 'a-newer-cookie-password-9876543210-zyxwvu';
+
+test('docs/migration.md knows every exported name of the installed authkit-nextjs', () => {
+  const types = fileURLToPath(
+    new URL('node_modules/@workos-inc/authkit-nextjs/dist/esm/types/', import.meta.url),
+  );
+  const names = ['index.d.ts', 'components/index.d.ts'].flatMap((file) => exportedNames(join(types, file)));
+  expect(recorded['@workos-inc/authkit-nextjs'].names).toEqual(names.sort());
+});
 
 interface Me {
   email?: string;
@@ -109,7 +120,9 @@ describe.each(Object.entries(LAYOUTS))('Next.js and Express at %s', (_, layout) 
     await tenMinutesAgo(() => signInAt('express'));
     const before = refreshes();
     // The tokens that Next.js gets have expired in turn.
-    await tenMinutesAgo(async () => void (await meAt('next')));
+    await tenMinutesAgo(async () => {
+      await meAt('next');
+    });
     expect(await meAt('express')).toMatchObject({ email: ADA });
     expect(await meAt('next')).toMatchObject({ email: ADA });
     expect(refreshes()).toBe(before + 2);
@@ -182,6 +195,9 @@ describe.each(Object.entries(LAYOUTS))('Next.js and Express at %s', (_, layout) 
     const { cookiePassword } = at.workos.options;
     const early = browser;
     await signInAt('next');
+    const elsewhere = (browser = new LocalBrowser());
+    await signInAt('next');
+    browser = early;
     at.configure({ cookiePassword: [cookiePassword, NEW_PASSWORD] });
     expect(await meAt('express')).toMatchObject({ email: ADA });
     expect(await meAt('next')).toMatchObject({ email: ADA });
@@ -195,6 +211,10 @@ describe.each(Object.entries(LAYOUTS))('Next.js and Express at %s', (_, layout) 
     browser = new LocalBrowser();
     await signInAt('express');
     expect(await meAt('next')).toMatchObject({ email: ADA });
+
+    // Next.js refuses a session of the old password.
+    browser = elsewhere;
+    expect(await meAt('next')).toEqual({});
 
     // A refresh at Express brings a session of the old password to Next.js.
     browser = early;

@@ -4,7 +4,7 @@ import { Agent, createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import express from 'express';
-import { authkit, requireAuth, signedIn, type AuthKitOptions } from 'authkit-express';
+import { authkit, requireAuth, type AuthKitOptions } from 'authkit-express';
 import { createTestWorkOS, type TestWorkOS } from 'authkit-express/testing';
 import { Browser, type Ask, type Reply } from '../support/browser.js';
 import { freePort } from '../support/example.js';
@@ -60,7 +60,9 @@ export async function startOneDomain(layoutOf: (port: number) => Layout): Promis
   });
   let app = createApi(workos, layout, {});
   const api = await listen(
-    createServer((req, res) => app(req, res)),
+    createServer((req, res) => {
+      app(req, res);
+    }),
     0,
   );
   const startNext = (cookiePassword: string) => spawnNext(workos, layout, cookiePassword);
@@ -108,7 +110,8 @@ function createApi(workos: TestWorkOS, { express: origin, domain }: Layout, opti
     }),
   );
   app.get('/api/me', requireAuth(), (req, res) => {
-    const { user, sessionId, organizationId, data } = signedIn(req);
+    if (req.auth.type !== 'session') return;
+    const { user, sessionId, organizationId, data } = req.auth;
     res.json({ email: user.email, sessionId, organizationId, data });
   });
   return app;
