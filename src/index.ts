@@ -1,3 +1,8 @@
+/**
+ * Sign-in, guards and sessions.
+ *
+ * @module authkit-express
+ */
 import type { RequestUser } from './auth/load-user.js';
 import type { Auth } from './auth/principal.js';
 
