@@ -155,8 +155,8 @@ function withPuppeteer(name: BrowserName, browser: Browser, profile: string): Re
       return {
         tab: tabOf(user.page),
         async close() {
-          await forget(user);
-          idle.push(user);
+          if (await forget(user)) idle.push(user);
+          else await user.context.close();
         },
       };
     },
@@ -167,16 +167,24 @@ function withPuppeteer(name: BrowserName, browser: Browser, profile: string): Re
   };
 }
 
-async function forget({ context, page }: PuppeteerUser): Promise<void> {
+/** Whether it succeeds: Firefox's driver loses a page that was restored from the back/forward cache. */
+async function forget({ context, page }: PuppeteerUser): Promise<boolean> {
   for (const other of await context.pages()) if (other !== page) await other.close();
-  await page.goto('about:blank');
   await context.deleteCookie(...(await context.cookies()));
+  return page.goto('about:blank', { timeout: 5000 }).then(
+    () => true,
+    () => false,
+  );
 }
 
 function tabOf(page: Page): Tab {
   return {
-    open: async (url) => void (await page.goto(url)),
-    reload: async () => void (await page.reload()),
+    open: async (url) => {
+      await page.goto(url);
+    },
+    reload: async () => {
+      await page.reload();
+    },
     url: async () => page.evaluate('location.href') as Promise<string>,
     async click(xpath, count = 1) {
       const element = await page.waitForSelector(`::-p-xpath(${xpath})`);
@@ -195,12 +203,9 @@ function tabOf(page: Page): Tab {
 }
 
 async function frameText(page: Page, name: string): Promise<string> {
-  for (const frame of page.frames()) {
-    const element = await frame.frameElement();
-    const found = (await element?.evaluate((frame) => frame.getAttribute('name'))) === name;
-    if (found) return (await frame.evaluate('document.body?.innerText ?? ""')) as string;
-  }
-  return '';
+  const element = await page.$(`iframe[name="${name}"]`);
+  const frame = await element?.contentFrame();
+  return ((await frame?.evaluate('document.body?.innerText')) ?? '') as string;
 }
 
 function cookieOf({

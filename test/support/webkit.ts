@@ -144,8 +144,12 @@ function tabOf(session: Command, handle: string): Tab {
   const run = async <T>(expression: string) =>
     (await here('POST', '/execute/sync', { script: `return ${expression}`, args: [] })) as T;
   return {
-    open: async (url) => void (await here('POST', '/url', { url })),
-    reload: async () => void (await here('POST', '/refresh')),
+    open: async (url) => {
+      await here('POST', '/url', { url });
+    },
+    reload: async () => {
+      await here('POST', '/refresh');
+    },
     url: () => run('location.href'),
     async click(xpath, count = 1) {
       const element = await find(xpath);
