@@ -38,7 +38,7 @@ import {
 import { createSessionStorage } from '../session/storage.js';
 import { createRefreshHooks, createTokenRefresh } from '../session/token-refresh.js';
 import { createSignedStore } from '../stores/signed-store.js';
-import { createVerifier, type TokenClaims } from '../workos/access-token.js';
+import { createMacVerifier, createVerifier, type TokenClaims } from '../workos/access-token.js';
 import { createWorkOSClient } from '../workos/client.js';
 import { createJWKS } from '../workos/jwks.js';
 import { createTokenMacs } from '../workos/token-mac.js';
@@ -79,7 +79,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const workos = createWorkOSClient(config);
   const keys = createJWKS({ clientId, fetchKeys: workos.fetchKeys, now, softTimeout });
   const macs = createTokenMacs(config);
-  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys, macs });
+  const rules = { issuers, clientId, sessionAudience, now, keys, macs };
+  const verify = createVerifier(rules);
 
   // Sessions: sealed, in a cookie or in the store, refreshed once across processes, revoked in all of them.
   const store =
@@ -121,6 +122,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     clientId,
     storage,
     verify,
+    verifyByMac: createMacVerifier(rules),
     refresh,
     revocation,
     memoryBytes: config.memoryBytes,
