@@ -1,7 +1,7 @@
 import { createBearerVerifiers } from '../auth/bearer-token.js';
 import { createAuthenticateRequest } from '../auth/request-auth.js';
 import { authKitParameters as parameters } from '../config/authorization-parameters.js';
-import { resolveConfig, softTimeoutOf } from '../config/index.js';
+import { resolveConfig, requestTimeoutOf, softTimeoutOf } from '../config/index.js';
 import type { AuthKitOptions } from '../config/options.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
@@ -196,7 +196,13 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     refreshRequestSession,
   });
   const authOf = createAuthOf(config, methods);
-  const management = createManagement({ workos, revocation, now, authOf });
+  const management = createManagement({
+    workos,
+    revocation,
+    now,
+    requestTimeout: requestTimeoutOf(config),
+    authOf,
+  });
   const webhooks = createWebhooks({
     config,
     revocation,

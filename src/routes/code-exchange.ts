@@ -1,5 +1,6 @@
 import type { AuthKitConfig, Config } from '../config/index.js';
 import type { SignInResult } from '../config/options.js';
+import { withDeadline } from '../deadline.js';
 import { unavailable } from '../errors.js';
 import { publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
@@ -46,7 +47,7 @@ export function createCodeExchange({ config, workos, verify, save }: CodeExchang
   return async ({ code, codeVerifier, transaction, req, res }) => {
     const result = await workos.exchangeCode(code, codeVerifier);
     if (result.kind !== 'ok') throw result.error;
-    await assertTokens(result.value, verify);
+    await assertTokens(result.value, verify, config);
     const signIn = signInResult(result.value, transaction, config);
     const call = () => config.hooks.onSuccess?.({ ...signIn, returnTo: transaction.returnTo, req, res });
     const outcome = await runOnSuccess(call, res, transaction, config);
@@ -87,8 +88,14 @@ function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {
  * Only a valid access token of this user is accepted. If the keys are unavailable, the tokens are accepted, because they
  * came from WorkOS over TLS.
  */
-async function assertTokens(tokens: Tokens, verify: VerifyAccessToken): Promise<void> {
-  const verification = await verify(tokens.accessToken, true);
+async function assertTokens(
+  tokens: Tokens,
+  verify: VerifyAccessToken,
+  { timeout }: AuthKitConfig,
+): Promise<void> {
+  // The exchange has taken up to a `timeout`, and the session still has to be stored.
+  const verifying = verify(tokens.accessToken, true);
+  const verification = (await withDeadline(timeout / 2, verifying)) ?? { kind: 'unavailable' };
   const subject =
     verification.kind === 'valid' ? verification.claims.sub : decodeUnverified(tokens.accessToken)['sub'];
   if (verification.kind === 'invalid' || verification.kind === 'expired' || subject !== tokens.user.id) {

@@ -1,5 +1,5 @@
 import { createLocalJWKSet, type CryptoKey, importJWK, type JWK, type JWTVerifyGetKey } from 'jose';
-import { withDeadline } from '../deadline.js';
+import { createOptionalWait } from '../deadline.js';
 import { type KeysFailureReason, publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
 import { UpstreamError } from './fetch.js';
@@ -67,6 +67,8 @@ export function createJWKS(options: JWKSOptions): JWKS {
   const misses = createMisses(now);
   const age = () => since(fetchedAt, now);
   const report = createReporter(options);
+  // Shorter than the middleware waits for the session that is verified with them.
+  const waitForNewer = createOptionalWait(softTimeout / 4);
 
   const load = async () => {
     triedAt = now();
@@ -101,7 +103,7 @@ export function createJWKS(options: JWKSOptions): JWKS {
     async find(kid, isTrusted = false) {
       if (!current || age() >= STALE_IF_ERROR) return fetchFor(kid);
       const mayRetry = since(triedAt, now) >= RETRY;
-      if (age() >= MAX_AGE && (mayRetry || inFlight)) await withDeadline(softTimeout, reload());
+      if (age() >= MAX_AGE && (mayRetry || inFlight)) await waitForNewer(reload());
       const found = lookup(kid);
       if (found.kind !== 'missing') return found;
       if (isTrusted || inFlight) return fetchFor(kid);
