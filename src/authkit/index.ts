@@ -40,9 +40,13 @@ import { createRefreshHooks, createTokenRefresh } from '../session/token-refresh
 import { createSignedStore } from '../stores/signed-store.js';
 import { createVerifier, type TokenClaims } from '../workos/access-token.js';
 import { createWorkOSClient } from '../workos/client.js';
+import { createWorkOSClock } from '../workos/clock.js';
 import { createJWKS } from '../workos/jwks.js';
+import { preloadKeys } from '../workos/preload-keys.js';
+import { createTokenMacs } from '../workos/token-mac.js';
 import { createAuthOf, createGetSignInUrl, createMethods, type Methods } from './instance-methods.js';
 import { type AuthRouter, createAuthRouter } from '../routes/router.js';
+import { createReady, type Readiness } from './readiness.js';
 import { createManagement, type Management } from './session-management.js';
 
 /** A router with sign-in, callback and sign-out, which also gives every other request `req.auth` and `req.user`. */
@@ -56,6 +60,18 @@ export interface AuthKit extends AuthRouter, Methods, Management {
    * app.post('/webhooks/workos', auth.webhooks());
    */
   webhooks: (options?: WebhookOptions) => Middleware;
+  /**
+   * Whether this process can serve signed-in users: the signing keys are loaded, the store answers a write and a read,
+   * and the clock agrees with that of WorkOS. It answers within a second and never rejects. An outage of WorkOS is
+   * reported and does not make a process unready.
+   *
+   * @example
+   * app.get('/readyz', async (req, res) => {
+   *   const readiness = await auth.ready();
+   *   res.status(readiness.ready ? 200 : 503).json(readiness);
+   * });
+   */
+  ready: () => Promise<Readiness>;
 }
 
 /**
@@ -76,8 +92,16 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
 
   // WorkOS: its API, and the keys that verify its access tokens.
   const workos = createWorkOSClient(config);
-  const keys = createJWKS({ clientId, fetchKeys: workos.fetchKeys, now, softTimeout });
-  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys });
+  const clock = createWorkOSClock(now);
+  const fetchKeys = async () => {
+    const response = await workos.fetchKeysResponse();
+    clock.observe(response.headers);
+    return response.json();
+  };
+  const keys = createJWKS({ clientId, fetchKeys, now, softTimeout });
+  preloadKeys(keys.load);
+  const macs = createTokenMacs(config);
+  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys, macs });
 
   // Sessions: sealed, in a cookie or in the store, refreshed once across processes, revoked in all of them.
   const store =
@@ -231,7 +255,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
       createErrorResponder(config, 'switchOrganization'),
     ),
   });
-  return Object.assign(router, methods, management, { webhooks });
+  const ready = createReady({ keys, store, clock, circuit: workos.circuit, softTimeout });
+  return Object.assign(router, methods, management, { webhooks, ready });
 }
 
 function withoutParentheses(): AuthKitError {

@@ -1,4 +1,4 @@
-import { createLocalJWKSet, type CryptoKey, importJWK, type JWK, type JWTVerifyGetKey } from 'jose';
+import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { createOptionalWait } from '../deadline.js';
 import { type KeysFailureReason, publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
@@ -13,6 +13,9 @@ const STALE_IF_ERROR = 86_400_000;
 /** While old keys are in use, a fetch is tried this often, in milliseconds. */
 const RETRY = 10_000;
 
+/** Without any keys, `load` tries a fetch this often, in milliseconds. Requests that need a key do not wait for it. */
+const FIRST_RETRY = 1000;
+
 /**
  * The first and the longest pause after a fetch that did not bring the key id that it was made for, in milliseconds. It
  * doubles with each such fetch, so that forged key ids cannot flood WorkOS.
@@ -24,12 +27,15 @@ const LONGEST_PAUSE = 60_000;
 /** Key ids that are remembered as missing. */
 const MAX_MISSING = 1000;
 
+/** A request does not wait for a fetch that `load` began longer ago, in milliseconds: the process may have been frozen. */
+const MAX_JOIN = 500;
+
 const MIN_MODULUS_BITS = 2048;
 
 /** Where a key is looked for. */
 export type JWKSLookup =
-  /** The set has keys of that id. `keySet` selects among them. */
-  | { readonly kind: 'found'; readonly keySet: JWTVerifyGetKey }
+  /** The set has keys of that id. `isFresh` is false for an old set that is used because no newer one can be fetched. */
+  | { readonly kind: 'found'; readonly keys: readonly KeyObject[]; readonly isFresh: boolean }
   /** The set was fetched after the id had been looked for, and does not have it. */
   | { readonly kind: 'missing' }
   /** The set does not have the id, and cannot be fetched again yet. `retryAfter` is in seconds. */
@@ -45,6 +51,14 @@ export interface JWKS {
    * @param isTrusted The token was sent by WorkOS just now, so an unknown id is always worth a fetch.
    */
   find: (kid: string | undefined, isTrusted?: boolean) => Promise<JWKSLookup>;
+  /**
+   * Fetches the set if there is none or it is due, and waits for it. Never rejects.
+   *
+   * @param isDue Whether to fetch the set in any case, unless it was tried a moment ago.
+   */
+  load: (isDue?: boolean) => Promise<void>;
+  /** How old the keys in use are, in milliseconds; `undefined` if there are none. */
+  age: () => number | undefined;
 }
 
 export interface JWKSOptions {
@@ -63,30 +77,45 @@ export function createJWKS(options: JWKSOptions): JWKS {
   let current: KeySet | undefined;
   let fetchedAt = -Infinity;
   let triedAt = -Infinity;
-  let inFlight: Promise<void> | undefined;
+  let inFlight:
+    { readonly done: Promise<void>; readonly isPreload: boolean; readonly at: number } | undefined;
   const misses = createMisses(now);
   const age = () => since(fetchedAt, now);
   const report = createReporter(options);
   // Shorter than the middleware waits for the session that is verified with them.
   const waitForNewer = createOptionalWait(softTimeout / 4);
 
-  const load = async () => {
+  const fetchSet = async () => {
     triedAt = now();
     try {
-      current = await importKeys(await fetchKeys());
+      current = importKeys(await fetchKeys());
       fetchedAt = now();
       misses.forget();
       report({ kind: 'ok', keys: current });
     } catch (error) {
       report({ kind: 'unavailable', error, keys: current, age: current && age() });
-    } finally {
-      inFlight = undefined;
     }
   };
-  const reload = () => (inFlight ??= load());
+  const start = (isPreload: boolean) => {
+    const fetching = { done: fetchSet(), isPreload, at: performance.now() };
+    inFlight = fetching;
+    void fetching.done.then(() => {
+      if (inFlight === fetching) inFlight = undefined;
+    });
+    return fetching.done;
+  };
+  const reload = async (isPreload = false): Promise<void> => {
+    const joined = inFlight;
+    const isFrozen = joined?.isPreload && performance.now() - joined.at > MAX_JOIN;
+    if (!joined || isFrozen) return start(isPreload);
+    await joined.done;
+    // What was begun at start-up may have failed because the process was frozen.
+    if (joined.isPreload && !isPreload && !current) await reload();
+  };
   const lookup = (kid: string | undefined): JWKSLookup => {
     if (!current || age() >= STALE_IF_ERROR) return { kind: 'unavailable' };
-    return current.has(kid) ? { kind: 'found', keySet: current.select } : { kind: 'missing' };
+    const keys = current.find(kid);
+    return keys.length > 0 ? { kind: 'found', keys, isFresh: age() < MAX_AGE } : { kind: 'missing' };
   };
   const fetchFor = async (kid: string | undefined): Promise<JWKSLookup> => {
     const startedAt = now();
@@ -100,6 +129,11 @@ export function createJWKS(options: JWKSOptions): JWKS {
   };
 
   return {
+    age: () => (current && age() < STALE_IF_ERROR ? age() : undefined),
+    async load(isDue = !current || age() >= MAX_AGE) {
+      if (inFlight) await inFlight.done;
+      else if (isDue && since(triedAt, now) >= (current ? RETRY : FIRST_RETRY)) await reload(true);
+    },
     async find(kid, isTrusted = false) {
       if (!current || age() >= STALE_IF_ERROR) return fetchFor(kid);
       const mayRetry = since(triedAt, now) >= RETRY;
@@ -173,10 +207,14 @@ function createMisses(now: () => number) {
 
 interface KeySet {
   readonly count: number;
+  find: (kid: string | undefined) => readonly KeyObject[];
   /** As one text, to compare two sets. */
   readonly ids: string;
-  has: (kid: string | undefined) => boolean;
-  readonly select: JWTVerifyGetKey;
+}
+
+interface SigningKey {
+  readonly kid: string | undefined;
+  readonly key: KeyObject;
 }
 
 /**
@@ -185,37 +223,37 @@ interface KeySet {
  *
  * @throws {TypeError} if the set does not contain a usable key.
  */
-async function importKeys(jwks: unknown): Promise<KeySet> {
+function importKeys(jwks: unknown): KeySet {
   const list = (jwks as { keys?: unknown } | null)?.keys;
-  const candidates = (Array.isArray(list) ? (list as unknown[]) : []).map(toSigningKey);
-  const checked = await Promise.all(
-    candidates.map(async (jwk) => (jwk && (await isUsable(jwk)) ? [jwk] : [])),
-  );
-  const keys = checked.flat();
-  if (keys.length === 0) throw new TypeError('the key set has no usable key');
-  const ids = new Set(keys.map(({ kid }) => kid));
+  const imported = (Array.isArray(list) ? (list as unknown[]) : []).map(toSigningKey);
+  const signingKeys = imported.filter((key) => key !== undefined);
+  if (signingKeys.length === 0) throw new TypeError('the key set has no usable key');
+  const only = signingKeys.length === 1 ? signingKeys.map(({ key }) => key) : [];
+  const byId = new Map<string, KeyObject[]>();
+  for (const { kid, key } of signingKeys) {
+    if (kid !== undefined) byId.set(kid, [...(byId.get(kid) ?? []), key]);
+  }
   return {
-    count: keys.length,
-    ids: JSON.stringify([...ids].sort()),
-    has: (kid) => (kid === undefined ? keys.length === 1 : ids.has(kid)),
-    select: createLocalJWKSet({ keys }),
+    count: signingKeys.length,
+    ids: JSON.stringify(signingKeys.map(({ kid }) => kid).sort()),
+    find: (kid) => (kid === undefined ? only : (byId.get(kid) ?? [])),
   };
 }
 
-/** Only what verification needs. `use`, `key_ops` and `alg` must allow it (RFC 7517 sections 4.2 to 4.4). */
-function toSigningKey(value: unknown): JWK | undefined {
-  const { kty, n, e, kid, use = 'sig', alg = 'RS256', key_ops: ops = ['verify'] } = (value ?? {}) as JWK;
+/**
+ * A key that verifies RS256, or `undefined`. `use`, `key_ops` and `alg` must allow it (RFC 7517 sections 4.2 to 4.4),
+ * and only the public parts are read.
+ */
+function toSigningKey(value: unknown): SigningKey | undefined {
+  const jwk = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const { kty, n, e, kid, use = 'sig', alg = 'RS256', key_ops: ops = ['verify'] } = jwk;
   const isForVerifying = use === 'sig' && alg === 'RS256' && Array.isArray(ops) && ops.includes('verify');
   if (kty !== 'RSA' || !isForVerifying || (kid !== undefined && typeof kid !== 'string')) return undefined;
-  return { kty, alg: 'RS256', ...(kid === undefined ? {} : { kid }), n, e } as JWK;
-}
-
-async function isUsable(jwk: JWK): Promise<boolean> {
   try {
-    const key = await importJWK(jwk, 'RS256');
-    const { modulusLength = 0 } = (key as CryptoKey).algorithm as { modulusLength?: number };
-    return modulusLength >= MIN_MODULUS_BITS;
+    const key = createPublicKey({ key: { kty, n, e } as JsonWebKey, format: 'jwk' });
+    const { modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+    return modulusLength >= MIN_MODULUS_BITS ? { kid, key } : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
