@@ -54,9 +54,9 @@ export interface JWKS {
   /**
    * Fetches the set if there is none or it is due, and waits for it. Never rejects.
    *
-   * @param isDue Whether to fetch the set in any case, unless it was tried a moment ago.
+   * @param isForced Whether to fetch the set although it is new, unless that was tried a moment ago.
    */
-  load: (isDue?: boolean) => Promise<void>;
+  load: (isForced?: boolean) => Promise<void>;
   /** How old the keys in use are, in milliseconds; `undefined` if there are none. */
   age: () => number | undefined;
 }
@@ -130,7 +130,8 @@ export function createJWKS(options: JWKSOptions): JWKS {
 
   return {
     age: () => (current && age() < STALE_IF_ERROR ? age() : undefined),
-    async load(isDue = !current || age() >= MAX_AGE) {
+    async load(isForced = false) {
+      const isDue = isForced || !current || age() >= MAX_AGE;
       if (inFlight) await inFlight.done;
       else if (isDue && since(triedAt, now) >= (current ? RETRY : FIRST_RETRY)) await reload(true);
     },
