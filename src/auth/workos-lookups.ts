@@ -140,7 +140,7 @@ function createCachedLookup<T>(options: CachedLookupOptions<T>): CachedLookup<T>
     let pending = inFlight.get(id);
     if (!pending) inFlight.set(id, (pending = load(key, id, old)));
     if (!old) return pending;
-    const newer = (await withDeadline(softTimeout, pending)) as ApiResult<T> | undefined;
+    const newer = await withDeadline(softTimeout, pending);
     return newer === undefined || newer.kind === 'unavailable' ? old.answer : newer;
   };
 }
