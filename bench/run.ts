@@ -1,15 +1,25 @@
 /** `npm run bench`: README.md explains the options and the results. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { format, resolveConfig } from 'prettier';
 import { chart } from './chart.js';
 import { compare } from './compare.js';
 import { BARE, contenders, isOurs, needsRedis, REDIS_PORT, type Contender } from './contenders.js';
 import { flood, hang, installed, sizes } from './extras.js';
 import { growBySessions, growByTokens } from './growth.js';
-import { report, shareOf, summarize, type Report, type VersionReport } from './report.js';
+import {
+  overview,
+  report,
+  shareOf,
+  summarize,
+  transportOf,
+  type Report,
+  type Transport,
+  type VersionReport,
+} from './report.js';
 import { scenarioOf, SCENARIOS, STORED_SESSIONS } from './scenarios.js';
 import type { ServerOptions } from './server.js';
 import { createSessions, type Sessions } from './sessions.js';
@@ -69,6 +79,7 @@ async function main(): Promise<void> {
       // After each version, so that a run that is interrupted leaves the results so far.
       write({ date: new Date().toISOString(), machine: machine(), options, versions });
     }
+    await updateReadme(versions);
   } finally {
     await sessions.close();
     redis?.kill();
@@ -96,7 +107,10 @@ async function measure(
     node,
     fixture: sessions.fixture,
     core: canPin ? 0 : undefined,
-    execArgv: options.profile === '' ? [] : ['--cpu-prof', '--cpu-prof-interval=250', `--cpu-prof-dir=${resolve(options.profile)}`],
+    execArgv:
+      options.profile === ''
+        ? []
+        : ['--cpu-prof', '--cpu-prof-interval=250', `--cpu-prof-dir=${resolve(options.profile)}`],
   };
   const done: VersionReport = {
     node: execFileSync(node, ['-v'], { encoding: 'utf8' }).trim(),
@@ -117,8 +131,9 @@ async function measure(
     });
     const lines = summarize(results);
     for (const line of lines) {
-      const cpu = line.inMemory?.cpu ?? line.http?.cpu ?? NaN;
-      say(`  ${line.name.padEnd(28)} ${shareOf(line).toFixed(2)} of Express 5, ${cpu.toFixed(0)} µs`);
+      const of = (transport: Transport) =>
+        `${shareOf(line, transport)?.toFixed(2) ?? '–'} (${line[transport]?.cpu.toFixed(0) ?? '–'} µs)`;
+      say(`  ${line.name.padEnd(32)} in memory ${of('inMemory')}, HTTP ${of('http')}`);
     }
     done.scenarios.push({ name, contenders: lines });
   }
@@ -167,6 +182,19 @@ function write(result: Report): void {
   if (result.versions.some(({ scenarios }) => scenarios.length > 0))
     writeFileSync(`${base}.svg`, chart(result));
   say(`written: ${base}.md, .svg, .json`);
+}
+
+/** Replaces the table of README.md with that of a complete run. */
+async function updateReadme(versions: readonly VersionReport[]): Promise<void> {
+  const isComplete = SCENARIOS.every((name) => chosen.includes(name)) && options.only === '';
+  const table = overview(versions, transportOf(versions));
+  if (out !== RESULTS || !isComplete || options.quick || options.root.length > 0 || !table) return;
+  const file = `${FOLDER}/README.md`;
+  const text = readFileSync(file, 'utf8').replace(
+    /(<!-- results -->\n)[^]*(<!-- end of results -->)/,
+    (_, start: string, end: string) => `${start}\n${table}\n\n${end}`,
+  );
+  writeFileSync(file, await format(text, { ...(await resolveConfig(file)), filepath: file }));
 }
 
 /** One line for each contender, because thousands of lines would have to be reviewed otherwise. */
