@@ -56,7 +56,7 @@ const {
 const chosen = options.run.split(',');
 const [slices, stretches] = [
   options.http ? 0 : Number(options.slices ?? (options.quick ? 12 : 40)),
-  options['in-process'] ? 0 : Number(options.stretches ?? (options.quick ? 3 : 11)),
+  options['in-process'] ? 0 : Number(options.stretches ?? (options.quick ? 3 : 9)),
 ];
 
 /** The servers get one core and the load generator another, where the system supports it. */
