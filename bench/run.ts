@@ -1,8 +1,8 @@
 /** `npm run bench`: README.md explains the options and the results. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, totalmem } from 'node:os';
-import { resolve } from 'node:path';
+import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { chart } from './chart.js';
@@ -34,7 +34,7 @@ type Extra = (typeof EXTRAS)[number];
 const FOR_EACH_VERSION: readonly Extra[] = ['start', 'import'];
 
 const {
-  values: { out, ...options },
+  values: { out: givenOut, ...options },
 } = parseArgs({
   options: {
     node: { type: 'string', default: '24,26' },
@@ -50,7 +50,7 @@ const {
     connections: { type: 'string', default: '16' },
     sessions: { type: 'string', default: '200000' },
     tokens: { type: 'string', default: '15000' },
-    out: { type: 'string', default: RESULTS },
+    out: { type: 'string' },
   },
 });
 const chosen = options.run.split(',');
@@ -58,6 +58,12 @@ const [slices, stretches] = [
   options.http ? 0 : Number(options.slices ?? (options.quick ? 12 : 40)),
   options['in-process'] ? 0 : Number(options.stretches ?? (options.quick ? 3 : 9)),
 ];
+
+/** Only a complete run replaces the results of the repository. */
+const isComplete =
+  [...SCENARIOS, ...EXTRAS].every((name) => chosen.includes(name)) &&
+  !(options.quick || options.only || options.root.length > 0 || slices === 0 || stretches === 0);
+const out = givenOut ?? (isComplete ? RESULTS : join(tmpdir(), 'authkit-express-bench'));
 
 /** The servers get one core and the load generator another, where the system supports it. */
 const canPin = isInstalled('taskset') && cpus().length > 1;
@@ -169,7 +175,7 @@ async function measureExtras(
   await extra('install', () => installed());
 }
 
-/** The results of the repository are those of one run. Elsewhere, other files are left alone. */
+/** The results of the repository are those of one run. In other folders, other files are left alone. */
 function write(result: Report): void {
   mkdirSync(out, { recursive: true });
   const date = result.date.slice(0, 10);
@@ -186,9 +192,8 @@ function write(result: Report): void {
 
 /** Replaces the table of README.md with that of a complete run. */
 async function updateReadme(versions: readonly VersionReport[]): Promise<void> {
-  const isComplete = SCENARIOS.every((name) => chosen.includes(name)) && options.only === '';
   const table = overview(versions, transportOf(versions));
-  if (out !== RESULTS || !isComplete || options.quick || options.root.length > 0 || !table) return;
+  if (out !== RESULTS || !table) return;
   const file = `${FOLDER}/README.md`;
   const text = readFileSync(file, 'utf8').replace(
     /(<!-- results -->\n)[^]*(<!-- end of results -->)/,
