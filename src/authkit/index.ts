@@ -41,6 +41,7 @@ import { createSignedStore } from '../stores/signed-store.js';
 import { createVerifier, type TokenClaims } from '../workos/access-token.js';
 import { createWorkOSClient } from '../workos/client.js';
 import { createJWKS } from '../workos/jwks.js';
+import { createTokenMacs } from '../workos/token-mac.js';
 import { createAuthOf, createGetSignInUrl, createMethods, type Methods } from './instance-methods.js';
 import { type AuthRouter, createAuthRouter } from '../routes/router.js';
 import { createManagement, type Management } from './session-management.js';
@@ -77,7 +78,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   // WorkOS: its API, and the keys that verify its access tokens.
   const workos = createWorkOSClient(config);
   const keys = createJWKS({ clientId, fetchKeys: workos.fetchKeys, now, softTimeout });
-  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys });
+  const macs = createTokenMacs(config);
+  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys, macs });
 
   // Sessions: sealed, in a cookie or in the store, refreshed once across processes, revoked in all of them.
   const store =

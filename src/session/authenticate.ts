@@ -197,7 +197,7 @@ async function verifySession(
   mayRefresh: () => boolean,
   dependencies: Dependencies,
 ): Promise<Authentication> {
-  const verification = await dependencies.verify(session.accessToken);
+  const verification = await dependencies.verify(session.accessToken, false, session.extension.tokenMac);
   if (verification.kind === 'unavailable' && !verification.isKeyUnknown)
     return unavailableAuthentication(NO_KEYS, 'keys');
   // New sessions are signed with a published key, so a refresh is also what an unknown key needs.
@@ -277,7 +277,7 @@ async function acceptRefreshed(
   if (await isRevoked(session, dependencies)) return anonymous('ended', 'revoked');
   const sealed = await storage.replace(before, refreshed);
   if (sealed === undefined) return anonymous('ended', 'not_in_store');
-  const verification = await verify(session.accessToken, true);
+  const verification = await verify(session.accessToken, true, session.extension.tokenMac);
   if (verification.kind !== 'valid') {
     const isClockAhead = isExpired(session, now());
     if (isClockAhead) warnAboutClock();

@@ -126,8 +126,7 @@ function createLocalMarks(now: () => number, endedFor: number, isShared: boolean
   const ended = {
     ttl: endedFor,
     now,
-    // Counted by `size`, because a limit by `max` would allocate memory for all entries at once.
-    size: { max: MAX_ENDED, of: () => 1 },
+    max: MAX_ENDED,
     // With a store, what this process forgets is found there again.
     ...(isShared ? {} : { onEvict: warnForgotten }),
   };

@@ -23,6 +23,8 @@ export interface SessionExtension {
   readonly authenticatedAt?: number;
   /** What `onSuccess` returned. */
   readonly data?: unknown;
+  /** Says that the signature of the access token was verified: `workos/token-mac.ts`. */
+  readonly tokenMac?: string | undefined;
 }
 
 /** The fields of an answer of WorkOS that a session consists of. */
@@ -52,10 +54,14 @@ export function toSession(fields: SessionFields, extension: SessionExtension): S
   });
 }
 
-/** A session with new tokens. The impersonator and the authentication method stay as they were. */
-export function withTokens(session: Session, fields: SessionFields): Session {
+/**
+ * A session with new tokens. The impersonator and the authentication method stay as they were.
+ *
+ * @param tokenMac Of the new access token, if its signature was verified.
+ */
+export function withTokens(session: Session, fields: SessionFields, tokenMac?: string): Session {
   const { impersonator = session.impersonator, authenticationMethod = session.authenticationMethod } = fields;
-  return toSession({ ...fields, impersonator, authenticationMethod }, session.extension);
+  return toSession({ ...fields, impersonator, authenticationMethod }, { ...session.extension, tokenMac });
 }
 
 export function sealSession({ extension, ...session }: Session, password: string): Promise<string> {
@@ -78,7 +84,7 @@ export function openSession(
   if (!isText(accessToken) || !isText(refreshToken) || !isRecord(user) || !isText(user['id']))
     return undefined;
   const extension = payload[EXTENSION];
-  const { purpose, authenticatedAt, data } = ownProperties(isRecord(extension) ? extension : {});
+  const { purpose, authenticatedAt, data, tokenMac } = ownProperties(isRecord(extension) ? extension : {});
   if (purpose !== undefined && purpose !== 'session') return undefined;
   return ownProperties({
     accessToken,
@@ -90,6 +96,7 @@ export function openSession(
     extension: ownProperties({
       ...(typeof authenticatedAt === 'number' ? { authenticatedAt } : {}),
       ...(data === undefined ? {} : { data }),
+      ...(isText(tokenMac) ? { tokenMac } : {}),
     }),
   });
 }

@@ -1,4 +1,4 @@
-import { createLocalJWKSet, type CryptoKey, importJWK, type JWK, type JWTVerifyGetKey } from 'jose';
+import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { withDeadline } from '../deadline.js';
 import { type KeysFailureReason, publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
@@ -28,8 +28,8 @@ const MIN_MODULUS_BITS = 2048;
 
 /** Where a key is looked for. */
 export type JWKSLookup =
-  /** The set has keys of that id. `keySet` selects among them. */
-  | { readonly kind: 'found'; readonly keySet: JWTVerifyGetKey }
+  /** The set has keys of that id. `isFresh` is false for an old set that is used because no newer one can be fetched. */
+  | { readonly kind: 'found'; readonly keys: readonly KeyObject[]; readonly isFresh: boolean }
   /** The set was fetched after the id had been looked for, and does not have it. */
   | { readonly kind: 'missing' }
   /** The set does not have the id, and cannot be fetched again yet. `retryAfter` is in seconds. */
@@ -71,7 +71,7 @@ export function createJWKS(options: JWKSOptions): JWKS {
   const load = async () => {
     triedAt = now();
     try {
-      current = await importKeys(await fetchKeys());
+      current = importKeys(await fetchKeys());
       fetchedAt = now();
       misses.forget();
       report({ kind: 'ok', keys: current });
@@ -84,7 +84,8 @@ export function createJWKS(options: JWKSOptions): JWKS {
   const reload = () => (inFlight ??= load());
   const lookup = (kid: string | undefined): JWKSLookup => {
     if (!current || age() >= STALE_IF_ERROR) return { kind: 'unavailable' };
-    return current.has(kid) ? { kind: 'found', keySet: current.select } : { kind: 'missing' };
+    const keys = current.find(kid);
+    return keys.length > 0 ? { kind: 'found', keys, isFresh: age() < MAX_AGE } : { kind: 'missing' };
   };
   const fetchFor = async (kid: string | undefined): Promise<JWKSLookup> => {
     const startedAt = now();
@@ -171,10 +172,14 @@ function createMisses(now: () => number) {
 
 interface KeySet {
   readonly count: number;
+  find: (kid: string | undefined) => readonly KeyObject[];
   /** As one text, to compare two sets. */
   readonly ids: string;
-  has: (kid: string | undefined) => boolean;
-  readonly select: JWTVerifyGetKey;
+}
+
+interface SigningKey {
+  readonly kid: string | undefined;
+  readonly key: KeyObject;
 }
 
 /**
@@ -183,37 +188,37 @@ interface KeySet {
  *
  * @throws {TypeError} if the set does not contain a usable key.
  */
-async function importKeys(jwks: unknown): Promise<KeySet> {
+function importKeys(jwks: unknown): KeySet {
   const list = (jwks as { keys?: unknown } | null)?.keys;
-  const candidates = (Array.isArray(list) ? (list as unknown[]) : []).map(toSigningKey);
-  const checked = await Promise.all(
-    candidates.map(async (jwk) => (jwk && (await isUsable(jwk)) ? [jwk] : [])),
-  );
-  const keys = checked.flat();
-  if (keys.length === 0) throw new TypeError('the key set has no usable key');
-  const ids = new Set(keys.map(({ kid }) => kid));
+  const imported = (Array.isArray(list) ? (list as unknown[]) : []).map(toSigningKey);
+  const signingKeys = imported.filter((key) => key !== undefined);
+  if (signingKeys.length === 0) throw new TypeError('the key set has no usable key');
+  const only = signingKeys.length === 1 ? signingKeys.map(({ key }) => key) : [];
+  const byId = new Map<string, KeyObject[]>();
+  for (const { kid, key } of signingKeys) {
+    if (kid !== undefined) byId.set(kid, [...(byId.get(kid) ?? []), key]);
+  }
   return {
-    count: keys.length,
-    ids: JSON.stringify([...ids].sort()),
-    has: (kid) => (kid === undefined ? keys.length === 1 : ids.has(kid)),
-    select: createLocalJWKSet({ keys }),
+    count: signingKeys.length,
+    ids: JSON.stringify(signingKeys.map(({ kid }) => kid).sort()),
+    find: (kid) => (kid === undefined ? only : (byId.get(kid) ?? [])),
   };
 }
 
-/** Only what verification needs. `use`, `key_ops` and `alg` must allow it (RFC 7517 sections 4.2 to 4.4). */
-function toSigningKey(value: unknown): JWK | undefined {
-  const { kty, n, e, kid, use = 'sig', alg = 'RS256', key_ops: ops = ['verify'] } = (value ?? {}) as JWK;
+/**
+ * A key that verifies RS256, or `undefined`. `use`, `key_ops` and `alg` must allow it (RFC 7517 sections 4.2 to 4.4),
+ * and only the public parts are read.
+ */
+function toSigningKey(value: unknown): SigningKey | undefined {
+  const jwk = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const { kty, n, e, kid, use = 'sig', alg = 'RS256', key_ops: ops = ['verify'] } = jwk;
   const isForVerifying = use === 'sig' && alg === 'RS256' && Array.isArray(ops) && ops.includes('verify');
   if (kty !== 'RSA' || !isForVerifying || (kid !== undefined && typeof kid !== 'string')) return undefined;
-  return { kty, alg: 'RS256', ...(kid === undefined ? {} : { kid }), n, e } as JWK;
-}
-
-async function isUsable(jwk: JWK): Promise<boolean> {
   try {
-    const key = await importJWK(jwk, 'RS256');
-    const { modulusLength = 0 } = (key as CryptoKey).algorithm as { modulusLength?: number };
-    return modulusLength >= MIN_MODULUS_BITS;
+    const key = createPublicKey({ key: { kty, n, e } as JsonWebKey, format: 'jwk' });
+    const { modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+    return modulusLength >= MIN_MODULUS_BITS ? { kid, key } : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }

@@ -150,7 +150,7 @@ describe('a new sign-in in a WorkOS session that was signed out here', () => {
     'ends other tokens of the same second too (shared store: %s)',
     async (isShared) => {
       const store = isShared ? sign(mapStore()) : undefined;
-      const [one, two] = [0, 1].map(() => createRevocation({ store, now: () => NOW }));
+      const [one, two] = [0, 1].map(() => createRevocation({ clientId: 'client_1', store, now: () => NOW }));
       const token = (tokenId: string, issuedAt = SECOND) => ({
         ...identity('session_1', 'user_1', issuedAt),
         tokenId,
