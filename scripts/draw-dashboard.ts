@@ -66,7 +66,7 @@ function drawChart(
   const [left, right, top, bottom] = [46, 12, 4, 20];
   const inner = { width: width - left - right, height: height - 34 - legend - top - bottom };
   const values = series.flatMap(({ points }) => points.map(([, value]) => value)).filter(Number.isFinite);
-  const most = niceAbove(Math.max(...values, 0.001));
+  const most = niceAbove(Math.max(...values, 0.01));
   const x = (time: number) => left + (time / duration) * inner.width;
   const y = (value: number) => top + inner.height * (1 - value / most);
   const grid = [0, 0.25, 0.5, 0.75, 1].map((part) => {
