@@ -25,7 +25,10 @@ const DEPLOYMENTS: Readonly<Record<string, readonly Options[]>> = {
 
 describe.each(Object.entries(DEPLOYMENTS))('rolling deploys of %s', (_name, deployments) => {
   const first = async () => {
-    const app = await createTestApp('express5', { authkit: deployments[0]! });
+    const app = await createTestApp('express5', {
+      authkit: deployments[0]!,
+      workos: { cookiePassword: OLD },
+    });
     const start = (options: Options) => app.sibling(options);
     /** One request; returns the cookie that the browser has afterwards, or the status. */
     const ask = async ({ origin }: Application, cookie: string) => {
