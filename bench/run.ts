@@ -96,7 +96,10 @@ async function measure(
     node,
     fixture: sessions.fixture,
     core: canPin ? 0 : undefined,
-    execArgv: options.profile === '' ? [] : ['--cpu-prof', '--cpu-prof-interval=250', `--cpu-prof-dir=${resolve(options.profile)}`],
+    execArgv:
+      options.profile === ''
+        ? []
+        : ['--cpu-prof', '--cpu-prof-interval=250', `--cpu-prof-dir=${resolve(options.profile)}`],
   };
   const done: VersionReport = {
     node: execFileSync(node, ['-v'], { encoding: 'utf8' }).trim(),

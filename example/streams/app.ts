@@ -16,7 +16,7 @@ function watchSession(req: IncomingMessage, end: () => void): () => void {
   const timer = setInterval(() => {
     void auth.authenticate(req).then((result) => {
       // An outage of WorkOS or of the store ends no session.
-      if (result.user !== null || result.reason === 'unavailable') return;
+      if (result.type !== null || result.reason === 'unavailable') return;
       clearInterval(timer);
       end();
     });
