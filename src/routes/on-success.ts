@@ -1,5 +1,6 @@
 import type { Config } from '../config/index.js';
 import type { OnSuccessResult } from '../config/options.js';
+import { ownProperties } from '../config/problems.js';
 import { AuthKitError } from '../errors.js';
 import { publishError } from '../events.js';
 import type { Response } from '../http/middleware.js';
@@ -26,9 +27,9 @@ export async function runOnSuccess(
   { returnTo, callback }: Pick<Transaction, 'returnTo' | 'callback'>,
   config: Config,
 ): Promise<OnSuccessOutcome | 'answered'> {
-  let result;
+  let returned;
   try {
-    result = (await call()) as OnSuccessResult | null | undefined;
+    returned = (await call()) as OnSuccessResult | null | undefined;
   } catch (error) {
     if (!(error instanceof AuthKitError)) {
       publishError({ clientId: config.clientId, source: 'onSuccess', error });
@@ -38,9 +39,10 @@ export async function runOnSuccess(
     throw error;
   }
   if (res.headersSent || res.writableEnded) return 'answered';
-  rejectIfAsked(result?.reject);
-  const wanted = safeReturnTo(result?.returnTo ?? returnTo, returnRules(config, callback));
-  return { returnTo: wanted ?? config.returnTo, data: plain(result?.data, config) };
+  const result = ownProperties(returned ?? {});
+  rejectIfAsked(result.reject);
+  const wanted = safeReturnTo(result.returnTo ?? returnTo, returnRules(config, callback));
+  return { returnTo: wanted ?? config.returnTo, data: plain(result.data, config) };
 }
 
 /** An empty reason rejects as well: only `undefined`, `null` and `false` do not. */

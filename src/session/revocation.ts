@@ -1,4 +1,4 @@
-import { log } from '../events.js';
+import { log, publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
 import type { Found, SignedStore } from '../stores/signed-store.js';
 import type { SessionIdentity } from './sealed-session.js';
@@ -17,8 +17,8 @@ export interface Revocation {
   /** Returns whether the other processes were told: false if the store is unavailable. */
   endSession: (sessionId: string) => Promise<boolean>;
   /**
-   * Lets a session sign in again that was ended under the same session ID: tokens issued before this one stay ended.
-   * Returns false if the store is unavailable.
+   * Lets a session sign in again that was ended under the same session ID: tokens issued before this one, and others of
+   * the same second, stay ended. Returns false if the store is unavailable.
    */
   reopenSession: (identity: SessionIdentity) => Promise<boolean>;
   /** Ends all sessions of a user whose tokens were issued before `before`, in milliseconds since the epoch. */
@@ -28,6 +28,7 @@ export interface Revocation {
 }
 
 export interface RevocationOptions {
+  clientId: string;
   store: SignedStore | undefined;
   /** Milliseconds since the epoch. */
   now: () => number;
@@ -58,20 +59,32 @@ const MAX_CHECKED = 100_000;
 /** Attempts to write a mark while other processes write it too. */
 const ATTEMPTS = 5;
 
+/** Which tokens of a session are ended: those issued before a time. */
+interface SessionMark {
+  /** Seconds since the epoch; `Infinity` ends all of them. */
+  readonly before: number;
+  /**
+   * The `jti` of the token of a new sign-in, issued at `before`. Tokens are dated by the second, so it alone can be told
+   * from an earlier token of the same second.
+   */
+  readonly except?: string | undefined;
+}
+
 const UNMARKED: UserMark = { endedBefore: 0, changedAt: 0 };
 
-export function createRevocation({ store, now, endedFor = ENDED_FOR }: RevocationOptions): Revocation {
+export function createRevocation(options: RevocationOptions): Revocation {
+  const { clientId, store, now, endedFor = ENDED_FOR } = options;
   const local = createLocalMarks(now, endedFor, store !== undefined);
   const check = store && createStoreCheck(store, local);
   const mark = async (userId: string, added: UserMark) => {
     local.markUser(userId, added);
     return store ? writeUserMark(store, userId, added, endedFor) : true;
   };
-  const writeSession = async (sessionId: string, before: number, text: string) => {
-    local.endSession(sessionId, before);
+  const writeSession = async (sessionId: string, ended: SessionMark) => {
+    local.endSession(sessionId, ended);
     if (!store) return true;
     local.unsaved.set(sessionId, true);
-    const isSaved = (await store.put('ended', sessionId, text, endedFor)) === 'ok';
+    const isSaved = (await store.put('ended', sessionId, sessionTextOf(ended), endedFor)) === 'ok';
     if (isSaved) local.unsaved.delete(sessionId);
     return isSaved;
   };
@@ -83,14 +96,22 @@ export function createRevocation({ store, now, endedFor = ENDED_FOR }: Revocatio
     status,
     statusNow: (identity) => (check?.(identity) ? undefined : local.status(identity)),
     isEndedHere: (identity) => local.status(identity) === 'revoked',
-    endSession: (sessionId) => writeSession(sessionId, Infinity, ENDED),
+    async endSession(sessionId) {
+      const isShared = await writeSession(sessionId, ENTIRELY);
+      publish('revoked', { clientId, sessionId, userId: undefined, isShared });
+      return isShared;
+    },
     async reopenSession(identity) {
-      const { sessionId, issuedAt } = identity;
+      const { sessionId, issuedAt, tokenId } = identity;
       await check?.(identity);
       if (sessionId === undefined || !local.isSessionEnded(identity)) return true;
-      return writeSession(sessionId, issuedAt, `${ENDED} before ${issuedAt}`);
+      return writeSession(sessionId, { before: issuedAt, except: tokenId });
     },
-    endUser: (userId, before) => mark(userId, { ...UNMARKED, endedBefore: before }),
+    async endUser(userId, before) {
+      const isShared = await mark(userId, { ...UNMARKED, endedBefore: before });
+      publish('revoked', { clientId, sessionId: undefined, userId, isShared });
+      return isShared;
+    },
     changeUser: (userId) => mark(userId, { ...UNMARKED, changedAt: now() }),
   };
 }
@@ -105,26 +126,27 @@ function createLocalMarks(now: () => number, endedFor: number, isShared: boolean
   const ended = {
     ttl: endedFor,
     now,
-    // Counted by `size`, because a limit by `max` would allocate memory for all entries at once.
-    size: { max: MAX_ENDED, of: () => 1 },
+    max: MAX_ENDED,
     // With a store, what this process forgets is found there again.
     ...(isShared ? {} : { onEvict: warnForgotten }),
   };
-  /** Seconds since the epoch: tokens issued before are ended, with `Infinity` all of them. */
-  const sessions = expiringMap<number>(ended);
+  const sessions = expiringMap<SessionMark>(ended);
   /** Milliseconds since the epoch. */
   const endedUsers = expiringMap<number>(ended);
   const changedUsers = expiringMap<number>({ max: MAX_CHANGED, ttl: endedFor, now });
 
-  const isSessionEnded = ({ sessionId, issuedAt }: SessionIdentity) => {
-    const before = sessionId === undefined ? undefined : sessions.get(sessionId);
-    return before !== undefined && (before === Infinity || issuedAt < before);
+  const isSessionEnded = ({ sessionId, issuedAt, tokenId }: SessionIdentity) => {
+    const mark = sessionId === undefined ? undefined : sessions.get(sessionId);
+    if (!mark) return false;
+    const { before, except } = mark;
+    if (before === Infinity || issuedAt < before) return true;
+    return issuedAt === before && except !== undefined && tokenId !== except;
   };
   return {
     /** Sessions that this process ended, but that the store does not know about yet. */
     unsaved: expiringMap<true>(ended),
     isSessionEnded,
-    endedBefore: (sessionId: string) => sessions.get(sessionId),
+    markOfSession: (sessionId: string) => sessions.get(sessionId),
     status(identity: SessionIdentity): RevocationStatus {
       if (isSessionEnded(identity)) return 'revoked';
       const { userId, issuedAt } = identity;
@@ -133,8 +155,8 @@ function createLocalMarks(now: () => number, endedFor: number, isShared: boolean
       if (issuedUntil <= (endedUsers.get(userId) ?? -Infinity)) return 'revoked';
       return issuedUntil <= (changedUsers.get(userId) ?? -Infinity) ? 'changed' : 'active';
     },
-    endSession(sessionId: string, before: number): void {
-      sessions.set(sessionId, before);
+    endSession(sessionId: string, mark: SessionMark): void {
+      sessions.set(sessionId, mark);
     },
     markUser(userId: string, { endedBefore, changedAt }: UserMark): void {
       if (endedBefore > (endedUsers.get(userId) ?? 0)) endedUsers.set(userId, endedBefore);
@@ -163,11 +185,11 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
     now: () => performance.now(),
   });
   const askAboutSession = async (sessionId: string) => {
-    const before = local.endedBefore(sessionId);
+    const known = local.markOfSession(sessionId);
     const found = await store.get('ended', sessionId);
     // What this process has written since is newer than the answer.
-    const isNewer = !local.unsaved.has(sessionId) && local.endedBefore(sessionId) === before;
-    if (found.kind === 'hit' && isNewer) local.endSession(sessionId, endedBeforeOf(found.text));
+    const isNewer = !local.unsaved.has(sessionId) && local.markOfSession(sessionId) === known;
+    if (found.kind === 'hit' && isNewer) local.endSession(sessionId, sessionMarkOf(found.text));
   };
   const askAboutUser = async (userId: string) => {
     const mark = userMarkOf(await store.get('user', userId));
@@ -189,13 +211,21 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
   };
 }
 
-/** The entry of an ended session in the store: `ended`, or `ended before <seconds>` after a new sign-in. */
-const ENDED = 'ended';
+const ENTIRELY: SessionMark = { before: Infinity };
+
+/**
+ * The entry of an ended session in the store: `ended`, or after a new sign-in `ended before <seconds>` with the `jti` of
+ * its token.
+ */
+function sessionTextOf({ before, except }: SessionMark): string {
+  if (before === Infinity) return 'ended';
+  return `ended before ${before}${except === undefined ? '' : ` except ${except}`}`;
+}
 
 /** Any other text ends the session entirely. */
-function endedBeforeOf(text: string): number {
-  const match = /^ended before (\d{1,12})$/.exec(text);
-  return match ? Number(match[1]) : Infinity;
+function sessionMarkOf(text: string): SessionMark {
+  const match = /^ended before (\d{1,12})(?: except (.+))?$/.exec(text);
+  return match ? { before: Number(match[1]), except: match[2] } : ENTIRELY;
 }
 
 /** Adds to the mark of a user in the store, whatever other processes write at the same moment. */

@@ -75,3 +75,16 @@ test('T47 a polluted Object.prototype supplies no field of a transaction or a se
   ]);
   expect(statuses).toEqual([401, 403]);
 });
+
+test('T47 a polluted Object.prototype supplies nothing that onSuccess did not return', async () => {
+  const site = await createTestApp('express5', {
+    authkit: { onSuccess: () => ({}) },
+    routes: (app) => {
+      app.route('/data', requireAuth({ check: (auth) => auth.data !== undefined }), whoami);
+    },
+  });
+  const inherited = { reject: 'x', returnTo: '/missing', data: { isAdmin: true } };
+  const landed = await polluted(inherited, () => site.signIn(ADA, '/login?returnTo=/account'));
+  expect(JSON.parse(landed.body)).toMatchObject({ email: ADA });
+  expect((await site.browser.fetch(`${site.origin}/data`)).status).toBe(403);
+});
