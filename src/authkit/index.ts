@@ -39,7 +39,7 @@ import {
 import { createSessionStorage } from '../session/storage.js';
 import { createRefreshHooks, createTokenRefresh } from '../session/token-refresh.js';
 import { createSignedStore } from '../stores/signed-store.js';
-import { createVerifier, type TokenClaims } from '../workos/access-token.js';
+import { createMacVerifier, createVerifier, type TokenClaims } from '../workos/access-token.js';
 import { createClaimNonce } from '../workos/claim-nonce.js';
 import { createWorkOSClient } from '../workos/client.js';
 import { type HasAppClient, withAppClient } from '../workos/sdk.js';
@@ -82,7 +82,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const workos = createWorkOSClient(config);
   const keys = createJWKS({ clientId, fetchKeys: workos.fetchKeys, now, softTimeout });
   const macs = createTokenMacs(config);
-  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys, macs });
+  const rules = { issuers, clientId, sessionAudience, now, keys, macs };
+  const verify = createVerifier(rules);
 
   // Sessions: sealed, in a cookie or in the store, refreshed once across processes, revoked in all of them.
   const store =
@@ -124,6 +125,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     clientId,
     storage,
     verify,
+    verifyByMac: createMacVerifier(rules),
     refresh,
     revocation,
     memoryBytes: config.memoryBytes,

@@ -45,6 +45,8 @@ export interface JWKS {
    * @param isTrusted The token was sent by WorkOS just now, so an unknown id is always worth a fetch.
    */
   find: (kid: string | undefined, isTrusted?: boolean) => Promise<JWKSLookup>;
+  /** Whether the set has a key of that id and is not old. */
+  hasFresh: (kid: string) => boolean;
 }
 
 export interface JWKSOptions {
@@ -99,6 +101,10 @@ export function createJWKS(options: JWKSOptions): JWKS {
   };
 
   return {
+    hasFresh: (kid) => {
+      const found = lookup(kid);
+      return found.kind === 'found' && found.isFresh;
+    },
     async find(kid, isTrusted = false) {
       if (!current || age() >= STALE_IF_ERROR) return fetchFor(kid);
       const mayRetry = since(triedAt, now) >= RETRY;
