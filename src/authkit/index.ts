@@ -28,13 +28,20 @@ import { createSessions } from '../session/lifecycle.js';
 import { withRefreshLock } from '../session/refresh-lock.js';
 import { createRefresh } from '../session/refresh.js';
 import { createRevocation } from '../session/revocation.js';
-import { openSession, sealSession, type Session, sessionIdentityIn } from '../session/sealed-session.js';
+import {
+  openSession,
+  problemOfSealed,
+  sealSession,
+  type Session,
+  sessionIdentityIn,
+} from '../session/sealed-session.js';
 import { createSessionStorage } from '../session/storage.js';
 import { createRefreshHooks, createTokenRefresh } from '../session/token-refresh.js';
 import { createSignedStore } from '../stores/signed-store.js';
 import { createVerifier, type TokenClaims } from '../workos/access-token.js';
 import { createWorkOSClient } from '../workos/client.js';
 import { createJWKS } from '../workos/jwks.js';
+import { createTokenMacs } from '../workos/token-mac.js';
 import { createAuthOf, createGetSignInUrl, createMethods, type Methods } from './instance-methods.js';
 import { type AuthRouter, createAuthRouter } from '../routes/router.js';
 import { createManagement, type Management } from './session-management.js';
@@ -70,13 +77,20 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
 
   // WorkOS: its API, and the keys that verify its access tokens.
   const workos = createWorkOSClient(config);
-  const keys = createJWKS({ fetchKeys: workos.fetchKeys, now, softTimeout });
-  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys });
+  const keys = createJWKS({ clientId, fetchKeys: workos.fetchKeys, now, softTimeout });
+  const macs = createTokenMacs(config);
+  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys, macs });
 
   // Sessions: sealed, in a cookie or in the store, refreshed once across processes, revoked in all of them.
   const store =
     storageConfig.store &&
-    createSignedStore({ store: storageConfig.store, clientId, passwords, deadline: softTimeout });
+    createSignedStore({
+      store: storageConfig.store,
+      clientId,
+      passwords,
+      deadline: softTimeout,
+      warnsIfLost: storageConfig.mode === 'cookie',
+    });
   const seal = (session: Session) => sealSession(session, passwords[0]);
   const open = (sealed: string) => openSession(sealed, passwords, now());
   const openStored = (sealed: string) => openSession(sealed, passwords, now(), Infinity);
@@ -92,7 +106,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     ? withRefreshLock(refreshLocally, { store, open: openStored, now, waitForLock })
     : refreshLocally;
   const refresh = createRefresh({ clientId, renew: refreshTokens, now });
-  const revocation = createRevocation({ store, now });
+  const revocation = createRevocation({ clientId, store, now });
   const storage = createSessionStorage({
     mode: storageConfig.mode,
     store,
@@ -100,9 +114,11 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     open,
     openStored,
     seal,
+    problemOf: (sealed) => problemOfSealed(sealed, passwords, now()),
     lifetime: config.cookie.maxAge * 1000,
   });
   const authenticator = createAuthenticator({
+    clientId,
     storage,
     verify,
     refresh,
@@ -117,7 +133,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   // Access tokens and API keys.
   const isLive = async (claims: TokenClaims) =>
     (await revocation.status(sessionIdentityIn(claims))) !== 'revoked';
-  const bearerVerifiers = createBearerVerifiers({ verify, workos, isLive, now, softTimeout });
+  const bearerVerifiers = createBearerVerifiers({ clientId, verify, workos, isLive, now, softTimeout });
 
   // Authentication of requests.
   const respondWithError = createErrorResponder(config);

@@ -6,7 +6,7 @@ import { expiringMap } from '../expiring-map.js';
 import type { Request, Response } from '../http/middleware.js';
 import { type Session, sessionIdOf, toSession } from '../session/sealed-session.js';
 import { sha256 } from '../sha256.js';
-import { decodeUnverified, type VerifyAccessToken } from '../workos/access-token.js';
+import { decodeUnverified, macOf, type VerifyAccessToken } from '../workos/access-token.js';
 import type { Tokens, WorkOSClient } from '../workos/client.js';
 import { runOnSuccess } from './on-success.js';
 import type { SaveAttributes } from './sign-up.js';
@@ -46,7 +46,7 @@ export function createCodeExchange({ config, workos, verify, save }: CodeExchang
   return async ({ code, codeVerifier, transaction, req, res }) => {
     const result = await workos.exchangeCode(code, codeVerifier);
     if (result.kind !== 'ok') throw result.error;
-    await assertTokens(result.value, verify);
+    const mac = await assertTokens(result.value, verify);
     const signIn = signInResult(result.value, transaction, config);
     const call = () => config.hooks.onSuccess?.({ ...signIn, returnTo: transaction.returnTo, req, res });
     const outcome = await runOnSuccess(call, res, transaction, config);
@@ -54,9 +54,12 @@ export function createCodeExchange({ config, workos, verify, save }: CodeExchang
     const { attributes, attributesFrom: from, isFirstSignIn } = signIn;
     const startedAt = transaction.restartOf ?? transaction.issuedAt;
     const tokens = isFirstSignIn ? await save(result.value, { attributes, from, startedAt }) : result.value;
+    // Saving may have brought new tokens.
+    const tokenMac = macOf(await verify(tokens.accessToken, true, mac));
     const session = toSession(tokens, {
       ...authenticatedAt(transaction, config),
       ...(outcome.data === undefined ? {} : { data: outcome.data }),
+      tokenMac,
     });
     publishSignIn(session, config);
     return { session, returnTo: outcome.returnTo };
@@ -86,14 +89,17 @@ function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {
 /**
  * Only a valid access token of this user is accepted. If the keys are unavailable, the tokens are accepted, because they
  * came from WorkOS over TLS.
+ *
+ * @returns The MAC of the access token, if it was verified.
  */
-async function assertTokens(tokens: Tokens, verify: VerifyAccessToken): Promise<void> {
+async function assertTokens(tokens: Tokens, verify: VerifyAccessToken): Promise<string | undefined> {
   const verification = await verify(tokens.accessToken, true);
   const subject =
     verification.kind === 'valid' ? verification.claims.sub : decodeUnverified(tokens.accessToken)['sub'];
   if (verification.kind === 'invalid' || verification.kind === 'expired' || subject !== tokens.user.id) {
     throw unavailable(`WorkOS sent an access token that is not valid for this user (${verification.kind})`);
   }
+  return macOf(verification);
 }
 
 /** What `onSuccess` receives. A response of WorkOS may contain more. */

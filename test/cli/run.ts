@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { build } from 'esbuild';
 import { onTestFinished } from 'vitest';
 import { ROOT } from '../support/documentation.js';
 
@@ -11,19 +12,35 @@ export interface Ended {
   stderr: string;
 }
 
+// Two folders below the root, as src/cli is, so that the packages and package.json are found.
+const bundle = join(ROOT, 'node_modules/.cache/authkit-cli.mjs');
+let built: Promise<void> | undefined;
+
+/** Bundles the command line once: a start takes a quarter of the time that it takes from TypeScript. */
+async function buildCLI(): Promise<void> {
+  const { outputFiles } = await build({
+    entryPoints: [join(ROOT, 'src/cli/index.ts')],
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    write: false,
+  });
+  // Another test file may be running the bundle at this moment.
+  const written = `${bundle}.${process.pid}`;
+  mkdirSync(dirname(bundle), { recursive: true });
+  writeFileSync(written, outputFiles[0]!.contents);
+  renameSync(written, bundle);
+}
+
 /** Runs the command line, without a variable of this process but PATH. */
-export function run(args: string[], env: Record<string, string> = {}, cwd = ROOT): Promise<Ended> {
+export async function run(args: string[], env: Record<string, string> = {}, cwd = ROOT): Promise<Ended> {
+  await (built ??= buildCLI());
   const { PATH = '' } = process.env;
-  const tsx = import.meta.resolve('tsx');
   return new Promise((done) => {
-    execFile(
-      process.execPath,
-      ['--import', tsx, join(ROOT, 'src/cli/index.ts'), ...args],
-      { cwd, env: { PATH, ...env } },
-      (error, stdout, stderr) => {
-        done({ status: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr });
-      },
-    );
+    execFile(process.execPath, [bundle, ...args], { cwd, env: { PATH, ...env } }, (error, stdout, stderr) => {
+      done({ status: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr });
+    });
   });
 }
 
