@@ -259,9 +259,10 @@ export class AuthKitError extends Error {
   }
 }
 
-/** The title of the page for an error. */
-export function pageTitleOf({ code }: AuthKitError): string {
-  return CODES[code][1];
+/** The title and text of the page for an error with this code. */
+export function pageTextOf(code: AuthKitErrorCode): { readonly title: string; readonly text: string } {
+  const [, title, text] = CODES[code];
+  return { title, text };
 }
 
 /** RFC 9110 section 11.6.1: a 401 response always names a scheme. */

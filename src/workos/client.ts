@@ -5,7 +5,7 @@ import { createAnonymousBudget } from './anonymous-budget.js';
 import { classifyErrorAnswer } from './error-answers.js';
 import { createFetch, type Fetch, UpstreamError } from './fetch.js';
 import { createLimiter } from './limiter.js';
-import { installedSDK, loadClient, type SDK, warnAboutSDK } from './sdk.js';
+import { createAppClient, installedSDK, loadClient, type SDK, warnAboutSDK } from './sdk.js';
 
 /** What WorkOS sends for a code or a refresh token. */
 export type Tokens = Pick<
@@ -55,6 +55,12 @@ export interface WorkOSClient {
   fetchKeysResponse: () => Promise<Response>;
   /** The JSON Web Keys of AuthKit's OAuth server. `issuer` is the AuthKit domain. */
   fetchIssuerKeys: (issuer: string) => Promise<unknown>;
+  /**
+   * The client for calls that the application makes itself.
+   *
+   * @throws {AuthKitError} `sdk_missing`
+   */
+  appClient: () => WorkOS;
   authorizationUrl: (query: URLSearchParams) => string;
   ssoAuthorizationUrl: (query: URLSearchParams) => string;
   logoutUrl: (sessionId: string, returnTo: string | undefined) => string;
@@ -63,7 +69,7 @@ export interface WorkOSClient {
 /** Creates the client of an instance. Every call to WorkOS is made here, and passes through one limiter. */
 export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): WorkOSClient {
   const { clientId, api, now } = config;
-  const { signIn, refresh, background, fetchJSON } = createClients(config, sdk);
+  const { signIn, refresh, background, fetchJSON, appClient } = createClients(config, sdk);
   const budget = createAnonymousBudget({ now, softTimeout: softTimeoutOf(config) });
   const inBudget = async <T>(call: () => Promise<ApiResult<T>>, isWelcome: (value: T) => boolean) => {
     const result = await budget.run(call, (answer) => answer.kind === 'ok' && isWelcome(answer.value));
@@ -98,6 +104,7 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
     fetchKeys: async () => (await fetchKeysResponse()).json(),
     fetchKeysResponse,
     fetchIssuerKeys: async (issuer) => (await fetchJSON(`${issuer}/oauth2/jwks`)).json(),
+    appClient,
     ...createUrls(api.origin),
   };
 }
@@ -120,6 +127,7 @@ function createClients(config: Config, sdk: SDK) {
     refresh: clientOf(createFetch({ ...base, priority: 'background', repeatsLostCalls: true })),
     background: clientOf(background),
     fetchJSON: background,
+    appClient: createAppClient(config, sdk),
   };
 }
 

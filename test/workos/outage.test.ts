@@ -275,7 +275,11 @@ describe('16H @workos-inc/node', () => {
     ['is a little too old', '10.13.9', () => import('workos-node-8') as Promise<never>],
   ])('that %s is warned about at start-up, and is an error of its own', async (_, version, load) => {
     const seen = warnings();
-    const client = createWorkOSClient(resolveConfig(options, {}), { load, version: () => version });
+    const client = createWorkOSClient(resolveConfig(options, {}), {
+      ...installedSDK,
+      load,
+      version: () => version,
+    });
     await new Promise(setImmediate);
     expect(seen).toHaveLength(1);
     expect(seen[0]).toContain('npm install @workos-inc/node');
@@ -288,7 +292,9 @@ describe('16H @workos-inc/node', () => {
     ['has no WorkOS', () => Promise.resolve({} as never)],
   ])('that %s in a bundle is an error of the first call, without a warning', async (_, load) => {
     const seen = warnings();
-    await expectMissing(createWorkOSClient(resolveConfig(options, {}), { load, version: () => undefined }));
+    await expectMissing(
+      createWorkOSClient(resolveConfig(options, {}), { ...installedSDK, load, version: () => undefined }),
+    );
     await new Promise(setImmediate);
     expect(seen).toEqual([]);
   });
@@ -325,8 +331,8 @@ describe('16H @workos-inc/node', () => {
       return import('@workos-inc/node');
     };
     const client = createWorkOSClient(resolveConfig({ ...options, apiPort: 1 }, {}), {
+      ...installedSDK,
       load,
-      version: installedSDK.version,
     });
     await client.fetchKeys().catch(() => undefined);
     await new Promise(setImmediate);
