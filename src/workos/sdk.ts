@@ -1,5 +1,6 @@
 import type { WorkOS } from '@workos-inc/node';
 import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
 import type { Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
 import type { Fetch } from './fetch.js';
@@ -75,13 +76,22 @@ export function withAppClient<T extends object>(instance: T, appClient: () => Wo
   return instance as T & HasAppClient;
 }
 
-/** Only in the first moments of a process, before the import has finished: a getter cannot wait for it. */
+/**
+ * Only in the first moments of a process, before the import has finished: a getter cannot wait for it. The SDK is found
+ * from the program that runs, or from its working directory. `import.meta` would be simpler, but test runners that turn
+ * this package into CommonJS cannot translate it.
+ */
 function requireSDK(): SDK {
-  try {
-    return createRequire(import.meta.url)('@workos-inc/node') as SDK;
-  } catch (cause) {
-    throw sdkMissing('@workos-inc/node cannot be loaded', cause);
+  let cause: unknown;
+  for (const from of [process.argv[1], join(process.cwd(), 'index.js')]) {
+    if (from === undefined) continue;
+    try {
+      return createRequire(resolve(from))('@workos-inc/node') as SDK;
+    } catch (error) {
+      cause = error;
+    }
   }
+  throw sdkMissing('@workos-inc/node cannot be loaded', cause);
 }
 
 function credentialsOf({ apiKey, clientId, api }: Config) {
