@@ -184,6 +184,9 @@ function page({ nodes, runtime, types, runners }) {
 is published and runs a small app, once as an ES module and once with \`require\`. The app tests a guard, a sign-in, a
 refresh and a sign-out. In the tables, ✓ means that it works, and – that this version does not support it.
 
+\`@workos-inc/node\` declares Node 22.11 or newer, but it works on Node 20 as well, as the first table shows. There npm
+prints a warning when it is installed, and yarn 1 needs \`--ignore-engines\`.
+
 ## Node, frameworks and \`@workos-inc/node\`
 
 ${table(['framework', '@workos-inc/node', ...nodes.map(({ version }) => `Node ${version}`)], runtime)}
