@@ -29,7 +29,13 @@ import { createSessions } from '../session/lifecycle.js';
 import { withRefreshLock } from '../session/refresh-lock.js';
 import { createRefresh } from '../session/refresh.js';
 import { createRevocation } from '../session/revocation.js';
-import { openSession, sealSession, type Session, sessionIdentityIn } from '../session/sealed-session.js';
+import {
+  openSession,
+  problemOfSealed,
+  sealSession,
+  type Session,
+  sessionIdentityIn,
+} from '../session/sealed-session.js';
 import { createSessionStorage } from '../session/storage.js';
 import { createRefreshHooks, createTokenRefresh } from '../session/token-refresh.js';
 import { createSignedStore } from '../stores/signed-store.js';
@@ -38,6 +44,7 @@ import { createClaimNonce } from '../workos/claim-nonce.js';
 import { createWorkOSClient } from '../workos/client.js';
 import { type HasAppClient, withAppClient } from '../workos/sdk.js';
 import { createJWKS } from '../workos/jwks.js';
+import { createTokenMacs } from '../workos/token-mac.js';
 import { createAuthOf, createGetSignInUrl, createMethods, type Methods } from './instance-methods.js';
 import { type AuthRouter, createAuthRouter } from '../routes/router.js';
 import { createManagement, type Management } from './session-management.js';
@@ -73,13 +80,20 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
 
   // WorkOS: its API, and the keys that verify its access tokens.
   const workos = createWorkOSClient(config);
-  const keys = createJWKS({ fetchKeys: workos.fetchKeys, now, softTimeout });
-  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys });
+  const keys = createJWKS({ clientId, fetchKeys: workos.fetchKeys, now, softTimeout });
+  const macs = createTokenMacs(config);
+  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys, macs });
 
   // Sessions: sealed, in a cookie or in the store, refreshed once across processes, revoked in all of them.
   const store =
     storageConfig.store &&
-    createSignedStore({ store: storageConfig.store, clientId, passwords, deadline: softTimeout });
+    createSignedStore({
+      store: storageConfig.store,
+      clientId,
+      passwords,
+      deadline: softTimeout,
+      warnsIfLost: storageConfig.mode === 'cookie',
+    });
   const seal = (session: Session) => sealSession(session, passwords[0]);
   const open = (sealed: string) => openSession(sealed, passwords, now());
   const openStored = (sealed: string) => openSession(sealed, passwords, now(), Infinity);
@@ -95,7 +109,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     ? withRefreshLock(refreshLocally, { store, open: openStored, now, waitForLock })
     : refreshLocally;
   const refresh = createRefresh({ clientId, renew: refreshTokens, now });
-  const revocation = createRevocation({ store, now });
+  const revocation = createRevocation({ clientId, store, now });
   const storage = createSessionStorage({
     mode: storageConfig.mode,
     store,
@@ -103,9 +117,11 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     open,
     openStored,
     seal,
+    problemOf: (sealed) => problemOfSealed(sealed, passwords, now()),
     lifetime: config.cookie.maxAge * 1000,
   });
   const authenticator = createAuthenticator({
+    clientId,
     storage,
     verify,
     refresh,
@@ -120,7 +136,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   // Access tokens and API keys.
   const isLive = async (claims: TokenClaims) =>
     (await revocation.status(sessionIdentityIn(claims))) !== 'revoked';
-  const bearerVerifiers = createBearerVerifiers({ verify, workos, isLive, now, softTimeout });
+  const bearerVerifiers = createBearerVerifiers({ clientId, verify, workos, isLive, now, softTimeout });
 
   // Authentication of requests.
   const respondWithError = createErrorResponder(config);
@@ -147,7 +163,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     checkAttributes(parseAttributes(params, config.login.params), config.signUp);
   const login = { config, parameters, signIn: startSignIn, attributes };
   const save = createSaveAttributes(config, workos);
-  const acceptSignIn = createAcceptSignIn(config, save);
+  const acceptSignIn = createAcceptSignIn(config, save, verify);
   const exchangeCode = createCodeExchange({ workos, verify, acceptSignIn });
   const exchangeOnce = createExchangeOnce(config, async (reply) => {
     const signedIn = await exchangeCode(reply);

@@ -23,6 +23,7 @@ import {
   type SignUpRules,
 } from './login.js';
 import type { AuthKitOptions, LoadUser, SignInOptions } from './options.js';
+import { type PagesFor, readPages } from './pages.js';
 import { isRecord, ownProperties, Problems, variable } from './problems.js';
 import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
 import { AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
@@ -87,6 +88,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   onSuccess: true,
   loadUser: true,
   onError: true,
+  pages: true,
   onSessionRefreshSuccess: true,
   onSessionRefreshError: true,
   serverTiming: true,
@@ -195,6 +197,8 @@ export interface Config {
   /** Seconds from the login route to the callback. */
   readonly signInLifetime: number;
   readonly hooks: Readonly<Pick<AuthKitOptions, 'onError'>>;
+  /** The look, the language and the texts of pages. */
+  readonly pages: PagesFor;
   readonly serverTiming: boolean;
   /** The clock: milliseconds since the epoch. */
   readonly now: () => number;
@@ -255,6 +259,7 @@ export function resolveCommon<SignIn extends object>(
     signIn: readSignIn(options.signIn, defaults.parameters, problems),
     signInLifetime: readSignInLifetime(options.signInLifetime, problems),
     hooks: Object.freeze(onError ? { onError } : {}),
+    pages: readPages(options.pages, problems),
     serverTiming: readServerTiming(options.serverTiming, problems),
     now: now ?? Date.now,
   };

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthKitError } from '../errors.js';
 import type { RouteName } from '../http/error-response.js';
 import type { Next } from '../http/middleware.js';
+import type { PagesOption } from './pages.js';
 import type { Store } from '../stores/index.js';
 
 /** Parameters of WorkOS's authorization URL, by the names of the WorkOS SDK. */
@@ -265,6 +266,11 @@ export interface AuthKitOptions {
   loadUser?: LoadUser;
   /** Responds to an error. If it sends no response, the default response follows. */
   onError?: (context: ErrorContext) => unknown;
+  /**
+   * The look, the language and the texts of the pages of this package, or a function that returns them for a request.
+   * Default: English, without a name or a logo.
+   */
+  pages?: PagesOption;
   /** Runs after a session was refreshed. */
   onSessionRefreshSuccess?: (result: SessionRefreshResult) => unknown;
   /** Runs after a refresh failed, because WorkOS refused it or is unavailable. */

@@ -90,6 +90,7 @@ type Shared =
   | 'signInLifetime'
   | 'providers'
   | 'onError'
+  | 'pages'
   | 'serverTiming'
   | 'now';
 

@@ -214,7 +214,7 @@ async function completeSignIn(
   cookies.setSession(req, res, done.sealed, () => true);
   await redirectLoop.markSignIn(res);
   if (config.cookie.sameSite !== 'strict') return redirect(res, done.returnTo);
-  return sendLandingPage(res, done.returnTo, beganHere === true);
+  return sendLandingPage(req, res, done.returnTo, beganHere === true, config);
 }
 
 /**
@@ -222,15 +222,18 @@ async function completeSignIn(
  * chain. Where the chain did begin at another site, the user has to click: otherwise a link there would become a
  * navigation from this site, with the cookie, to any page that the link names.
  */
-function sendLandingPage(res: Response, returnTo: string, beganHere: boolean): 'sent' {
-  return sendPage(res, 200, {
-    title: 'You are signed in',
-    text: beganHere
-      ? 'You are being taken back to the application.'
-      : 'Choose Continue to go on to the application.',
-    ...(beganHere ? { refresh: returnTo } : {}),
-    link: { href: returnTo, label: 'Continue' },
-  });
+function sendLandingPage(
+  req: Request,
+  res: Response,
+  returnTo: string,
+  beganHere: boolean,
+  config: Config,
+): Promise<'sent'> {
+  const link = { href: returnTo, label: 'continue' } as const;
+  const page = beganHere
+    ? ({ name: 'signedIn', refresh: returnTo, link } as const)
+    : ({ name: 'continueSignIn', link } as const);
+  return sendPage(req, res, page, config);
 }
 
 /** An empty `state`, or one in another spelling, is a malformed response and not an unsolicited one. */

@@ -6,7 +6,7 @@ import { expiringMap } from '../expiring-map.js';
 import type { Request, Response } from '../http/middleware.js';
 import { type Session, sessionIdOf, toSession } from '../session/sealed-session.js';
 import { sha256 } from '../sha256.js';
-import { decodeUnverified, type VerifyAccessToken } from '../workos/access-token.js';
+import { decodeUnverified, macOf, type VerifyAccessToken } from '../workos/access-token.js';
 import type { Tokens, WorkOSClient } from '../workos/client.js';
 import { runOnSuccess } from './on-success.js';
 import type { SaveAttributes } from './sign-up.js';
@@ -73,7 +73,11 @@ export interface ConfirmedSignIn {
  */
 export type AcceptSignIn = (signIn: ConfirmedSignIn) => Promise<SignedInSession | 'answered'>;
 
-export function createAcceptSignIn(config: AuthKitConfig, save: SaveAttributes): AcceptSignIn {
+export function createAcceptSignIn(
+  config: AuthKitConfig,
+  save: SaveAttributes,
+  verify: VerifyAccessToken,
+): AcceptSignIn {
   return async ({ tokens: confirmed, transaction, req, res }) => {
     const signIn = signInResult(confirmed, transaction, config);
     const call = () => config.hooks.onSuccess?.({ ...signIn, returnTo: transaction.returnTo, req, res });
@@ -82,9 +86,11 @@ export function createAcceptSignIn(config: AuthKitConfig, save: SaveAttributes):
     const { attributes, attributesFrom: from, isFirstSignIn } = signIn;
     const startedAt = transaction.restartOf ?? transaction.issuedAt;
     const tokens = isFirstSignIn ? await save(confirmed, { attributes, from, startedAt }) : confirmed;
+    const tokenMac = macOf(await verify(tokens.accessToken, true));
     const session = toSession(tokens, {
       ...authenticatedAt(transaction, config),
       ...(outcome.data === undefined ? {} : { data: outcome.data }),
+      tokenMac,
     });
     publishSignIn(session, config);
     return { session, returnTo: outcome.returnTo };

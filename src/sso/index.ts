@@ -69,7 +69,12 @@ export function sso(options: SSOOptions = {}): SSO {
   const maxAge = Math.min(config.cookie.maxAge, sessionLifetime);
   const cookies = createCookies({ ...config.cookie, maxAge }, config.signInLifetime);
   const store = sharedStoreOf(config, softTimeout);
-  const revocation = createRevocation({ store, now, endedFor: sessionLifetime * 1000 });
+  const revocation = createRevocation({
+    clientId: config.clientId,
+    store,
+    now,
+    endedFor: sessionLifetime * 1000,
+  });
   const { authenticator, endSessions } = createSSOSessions(config, revocation);
 
   // Authentication of requests.
@@ -133,7 +138,7 @@ const NO_TOKENS: BearerVerifiers = {
 };
 
 function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfig, deadline: number) {
-  return store && createSignedStore({ store, clientId, passwords, deadline });
+  return store && createSignedStore({ store, clientId, passwords, deadline, warnsIfLost: true });
 }
 
 /** Checks that the sign-in names the organization, connection or provider to use. */

@@ -1,36 +1,90 @@
-import type { WorkOS } from '@workos-inc/node';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { dirname, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { WorkOS } from '@workos-inc/node';
 import type { Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
 import type { Fetch } from './fetch.js';
 
-/** Imports `@workos-inc/node`. */
-export type LoadSDK = () => Promise<SDK>;
-
-export interface SDK {
+/** The parts of `@workos-inc/node` that are used here. */
+export interface SDKModule {
   WorkOS: typeof WorkOS;
 }
 
-/** The SDK has 4 MB. It is loaded in the background, so that the app does not start later because of it. */
-export const importSDK: LoadSDK = () => import('@workos-inc/node');
+/** The installed `@workos-inc/node`. */
+export interface SDK {
+  /** Imports the SDK. It has 4 MB, so it is imported when the first call to WorkOS needs it. */
+  load: () => Promise<SDKModule>;
+  /** The same without waiting. */
+  loadNow: () => SDKModule;
+  /** The version, without loading the SDK: `missing`, or `undefined` if it is part of a bundle. */
+  version: () => string | undefined;
+}
+
+export const installedSDK: SDK = {
+  load: () => import('@workos-inc/node'),
+  loadNow() {
+    const require = createRequire(import.meta.url);
+    // The same module as the one that `import` brings, so that there is one class for each exception of the SDK.
+    const isESM = typeof import.meta.resolve === 'function';
+    const path = isESM ? fileURLToPath(import.meta.resolve('@workos-inc/node')) : '@workos-inc/node';
+    return require(path) as SDKModule;
+  },
+  version() {
+    try {
+      return installedVersion(import.meta.url);
+    } catch {
+      return undefined;
+    }
+  },
+};
+
+/** @param url Of the file that imports the SDK. */
+function installedVersion(url: string): string | undefined {
+  const require = createRequire(url);
+  try {
+    return (require('@workos-inc/node/package.json') as { version: string }).version;
+  } catch {
+    // A bundle may contain the SDK. Its files are not in the folder of this package.
+    const folder = dirname(require.resolve('authkit-express/package.json'));
+    return fileURLToPath(url).startsWith(folder + sep) ? 'missing' : undefined;
+  }
+}
+
+/** Warns at start-up that the SDK is missing or too old, so that this is not found at the first sign-in. */
+export function warnAboutSDK({ version }: SDK): void {
+  const installed = version();
+  if (installed === undefined || isSupported(installed)) return;
+  const { message } = sdkMissing(installed === 'missing' ? NOT_FOUND : TOO_OLD);
+  process.emitWarning(message, { code: 'AUTHKIT_SDK_MISSING' });
+}
+
+/** The peer dependency of package.json. A newer major version may work, which {@link loadClient} finds out. */
+function isSupported(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > 10 || (major === 10 && minor >= 14);
+}
+
+const NOT_FOUND = '@workos-inc/node cannot be loaded';
+
+const TOO_OLD = '@workos-inc/node is too old';
 
 /**
  * Loads the SDK and creates a client with it.
  *
  * @throws {AuthKitError} `sdk_missing`, if `@workos-inc/node` is not installed or is too old.
  */
-export async function loadClient(config: Config, fetchFn: Fetch, loadSDK: LoadSDK): Promise<WorkOS> {
+export async function loadClient(config: Config, fetchFn: Fetch, load: SDK['load']): Promise<WorkOS> {
   const timeout = config.timeout + 1000;
   let client: WorkOS;
   try {
-    const sdk = await loadSDK();
+    const sdk = await load();
     // Our deadline comes first: the timeout of the SDK hides what happened.
     client = new sdk.WorkOS({ ...credentialsOf(config), timeout, maxRetries: 0, fetchFn });
   } catch (cause) {
-    throw sdkMissing('@workos-inc/node cannot be loaded', cause);
+    throw sdkMissing(NOT_FOUND, cause);
   }
-  if (!isComplete(client)) throw sdkMissing('@workos-inc/node is too old');
+  if (!isComplete(client)) throw sdkMissing(TOO_OLD);
   return client;
 }
 
@@ -38,17 +92,22 @@ export async function loadClient(config: Config, fetchFn: Fetch, loadSDK: LoadSD
  * The client that the application uses for its own calls, created when it is first read. Unlike the clients of this
  * package it throws the SDK's own exceptions, and repeats calls as the SDK does.
  *
- * @param loaded The SDK, if it has been imported already.
  * @throws {AuthKitError} `sdk_missing`
  */
-export function createAppClient(config: Config, loaded: () => SDK | undefined): () => WorkOS {
+export function createAppClient(config: Config, { loadNow }: SDK = installedSDK): () => WorkOS {
   let client = config.workos;
-  return () => (client ??= newAppClient(config, loaded() ?? requireSDK()));
+  return () => (client ??= newAppClient(config, loadNow));
 }
 
-function newAppClient(config: Config, sdk: SDK): WorkOS {
+function newAppClient(config: Config, loadNow: SDK['loadNow']): WorkOS {
   const { timeout, fetch } = config;
   const fetchFn = fetch === undefined ? {} : { fetchFn: fetch };
+  let sdk;
+  try {
+    sdk = loadNow();
+  } catch (cause) {
+    throw sdkMissing(NOT_FOUND, cause);
+  }
   return new sdk.WorkOS({ ...credentialsOf(config), timeout, ...fetchFn });
 }
 
@@ -74,24 +133,6 @@ export interface HasAppClient {
 export function withAppClient<T extends object>(instance: T, appClient: () => WorkOS): T & HasAppClient {
   Object.defineProperty(instance, 'workos', { get: appClient });
   return instance as T & HasAppClient;
-}
-
-/**
- * Only in the first moments of a process, before the import has finished: a getter cannot wait for it. The SDK is found
- * from the program that runs, or from its working directory. `import.meta` would be simpler, but test runners that turn
- * this package into CommonJS cannot translate it.
- */
-function requireSDK(): SDK {
-  let cause: unknown;
-  for (const from of [process.argv[1], join(process.cwd(), 'index.js')]) {
-    if (from === undefined) continue;
-    try {
-      return createRequire(resolve(from))('@workos-inc/node') as SDK;
-    } catch (error) {
-      cause = error;
-    }
-  }
-  throw sdkMissing('@workos-inc/node cannot be loaded', cause);
 }
 
 function credentialsOf({ apiKey, clientId, api }: Config) {

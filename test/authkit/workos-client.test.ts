@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { inspect } from 'node:util';
 import { NotFoundException, WorkOS } from '@workos-inc/node';
 import { describe, expect, test, vi } from 'vitest';
@@ -6,7 +5,7 @@ import { authkit, sso } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';
 import { onTestFinished } from 'vitest';
 import { resolveConfig } from '../../src/config/index.js';
-import { createAppClient } from '../../src/workos/sdk.js';
+import { createAppClient, installedSDK } from '../../src/workos/sdk.js';
 import { createTestApp, json } from '../support/app.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { send } from '../support/browser.js';
@@ -110,7 +109,7 @@ test('the client is created when it is first read, and not by copying or printin
   const workos = await start();
   const config = resolveConfig({ ...workos.options }, {});
   const loaded = vi.fn(() => ({ WorkOS }));
-  const read = createAppClient(config, loaded);
+  const read = createAppClient(config, { ...installedSDK, loadNow: loaded });
   expect(loaded).not.toHaveBeenCalled();
   expect(read()).toBe(read());
   expect(loaded).toHaveBeenCalledTimes(1);
@@ -120,9 +119,8 @@ test('the client is created when it is first read, and not by copying or printin
   expect(inspect(auth, { depth: 6 })).not.toContain(workos.options.apiKey);
 });
 
-test('before the SDK has been imported, the client is that of its CommonJS build', async () => {
-  const workos = await start();
-  const client = createAppClient(resolveConfig({ ...workos.options }, {}), () => undefined)();
-  const { WorkOS: Required } = createRequire(import.meta.url)('@workos-inc/node') as { WorkOS: unknown };
-  expect(client.constructor).toBe(Required);
+test('the client and the exceptions that it throws are those that an import brings', async () => {
+  const client = createAppClient(resolveConfig({ ...(await start()).options }, {}))();
+  expect(client).toBeInstanceOf(WorkOS);
+  await expect(client.organizations.getOrganization('org_missing')).rejects.toBeInstanceOf(NotFoundException);
 });
