@@ -10,6 +10,7 @@ export default defineConfig(
       'node_modules/',
       'scripts/',
       'test/mutation/',
+      'test/recipes/',
       // Wrong on purpose, line by line: compiled by test/types.test.ts.
       'test/types/',
       '.stryker-tmp/',
