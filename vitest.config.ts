@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 import { TallyReporter } from './test/support/tally-reporter.js';
 
 const source = (file: string) => fileURLToPath(new URL(`./src/${file}`, import.meta.url));
@@ -15,6 +15,8 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    // These have a configuration and a command of their own, `npm run test:infrastructure`.
+    exclude: [...configDefaults.exclude, 'test/infrastructure/**'],
     reporters: ['default', new TallyReporter()],
     setupFiles: ['test/support/leak-checks/setup.ts'],
     testTimeout: 60_000,

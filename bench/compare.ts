@@ -1,14 +1,15 @@
-import { BARE, CONTENDERS, type Contender } from './contenders.js';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Contender } from './contenders.js';
 import { load, quantile } from './load.js';
+import { requestsOf, type Requests, type Scenario, takesPart } from './scenarios.js';
 import { start, type Server, type ServerOptions } from './server.js';
 import type { Sessions } from './sessions.js';
 
-export const SCENARIOS = ['hot', 'many', 'cold', 'anonymous', 'foreign', 'static'] as const;
-export type Scenario = (typeof SCENARIOS)[number];
-
-/** One stretch of load at one contender. */
+/** One stretch of load over HTTP. */
 export interface Sample {
-  /** Microseconds of CPU a request. */
+  /** Microseconds of CPU per request. */
   readonly cpu: number;
   readonly perSecond: number;
   /** Milliseconds. */
@@ -19,20 +20,27 @@ export interface Sample {
 
 export interface Result {
   readonly contender: Contender;
-  readonly samples: readonly Sample[];
+  /** Microseconds of CPU per request, of each slice in memory. */
+  readonly inMemory: readonly number[];
+  readonly http: readonly Sample[];
   /** Bytes, at the end. */
   readonly rss: number;
-  /** Of the `Cookie` header that its own session makes. */
+  /** Of the `Cookie` header that the contender itself makes. */
   readonly cookieBytes: number;
 }
 
 export interface CompareOptions {
+  contenders: readonly Contender[];
   server: ServerOptions;
   sessions: Sessions;
-  only: (contender: Contender) => boolean;
-  rounds: number;
-  /** Of one stretch. */
-  milliseconds: number;
+  /** Slices of each contender in memory; 0 for none. */
+  slices: number;
+  /** Milliseconds of CPU time of one slice. */
+  sliceTime: number;
+  /** Stretches of each contender over HTTP; 0 for none. */
+  stretches: number;
+  /** Milliseconds of one stretch. */
+  stretchTime: number;
   connections: number;
 }
 
@@ -40,142 +48,112 @@ interface Runner {
   contender: Contender;
   server: Server;
   requests: Requests;
-  samples: Sample[];
-  cookieBytes: number;
-}
-
-/** A source of requests. `prepare` makes them beforehand, outside of what is measured. */
-interface Requests {
-  prepare: (count: number) => void;
-  next: () => Buffer;
+  /** Requests of one slice. */
+  sliceCount: number;
+  inMemory: number[];
+  http: Sample[];
 }
 
 /**
- * Runs one scenario: all contenders at once, each in a process of its own, and one after the other under load, again
- * and again, so that what else the machine does falls on all of them alike.
+ * Runs one scenario. All servers run at the same time, each in its own process, and are measured in turn, again and
+ * again, so that what else the machine does affects all of them alike.
  */
 export async function compare(scenario: Scenario, options: CompareOptions): Promise<Result[]> {
-  const { rounds, only } = options;
+  const { slices, stretches } = options;
   const runners: Runner[] = [];
-  for (const contender of CONTENDERS.filter((one) => one === BARE || only(one))) {
-    if (takesPart(contender, scenario)) runners.push(await prepare(contender, scenario, options));
+  for (const contender of options.contenders.filter((one) => takesPart(one, scenario)))
+    runners.push(await prepare(contender, scenario, options));
+  if (slices > 0) {
+    for (const runner of runners) await warmUpInMemory(runner, options);
+    for (let round = 0; round < slices; round += 1) {
+      for (const runner of runners) await slice(runner, options);
+    }
   }
-  for (const runner of runners) await warmUp(runner, options);
-  for (let round = 0; round < rounds; round += 1) {
-    for (const runner of runners) await stretch(runner, options);
+  if (stretches > 0) {
+    for (const runner of runners) await warmUpHttp(runner, options);
+    for (let round = 0; round < stretches; round += 1) {
+      for (const runner of runners) await stretch(runner, options);
+    }
   }
-  const results = [];
-  for (const { contender, server, samples, cookieBytes } of runners) {
+  const results: Result[] = [];
+  for (const { contender, server, requests, inMemory, http } of runners) {
     const { rss } = await server.usage();
-    results.push({ contender, samples, rss, cookieBytes });
+    results.push({ contender, inMemory, http, rss, cookieBytes: requests.cookieBytes });
     await server.stop();
   }
   return results;
 }
 
-/** Where a scenario would say nothing of a contender. */
-function takesPart({ by, file }: Contender, scenario: Scenario): boolean {
-  // A session that is looked up is in the store or does not exist.
-  if (scenario === 'cold') return by !== 'store' && file !== 'express4';
-  if (scenario === 'static' || scenario === 'foreign')
-    return file === 'express5' || file === 'authkit-express';
-  return true;
-}
-
 async function prepare(contender: Contender, scenario: Scenario, options: CompareOptions): Promise<Runner> {
-  const { sessions } = options;
   const server = await start(contender, options.server);
-  const count = scenario === 'hot' || scenario === 'static' ? 1 : 1000;
-  const own = contender.session === 'own' ? await server.cookies(count) : sessions.cookies.slice(0, count);
-  // Everybody receives as many bytes: where a session is smaller, the rest is what other cookies a site has.
-  const size = sessions.cookies[0]?.length ?? 0;
-  const cookies = own.map((cookie) => padded(cookie, size));
-  const requests = requestsOf(scenario, contender, cookies, sessions);
-  return { contender, server, requests, samples: [], cookieBytes: own[0]?.length ?? 0 };
+  const requests = await requestsOf(scenario, contender, server, options.sessions);
+  return { contender, server, requests, sliceCount: 0, inMemory: [], http: [] };
 }
 
-function padded(cookie: string, size: number): string {
-  const room = size - cookie.length - '; other='.length;
-  return room > 0 ? `${cookie}; other=${'x'.repeat(room)}` : cookie;
+const WARM_UP = 3000;
+
+/** Warms a server up, and finds out how many requests make a slice. */
+async function warmUpInMemory(runner: Runner, options: CompareOptions): Promise<void> {
+  const { server, requests } = runner;
+  const { connections, slices, sliceTime } = options;
+  await give(server, requests.list(WARM_UP));
+  await server.slice(WARM_UP * 0.8, connections, 200);
+  const cpu = await server.slice(WARM_UP * 0.2, connections, 200);
+  runner.sliceCount = Math.ceil((sliceTime * 1000) / cpu);
+  await give(server, requests.list(Math.ceil(slices * runner.sliceCount * (1 + LEAD_IN))));
 }
 
-function requestsOf(
-  scenario: Scenario,
-  contender: Contender,
-  cookies: readonly string[],
-  sessions: Sessions,
-): Requests {
-  switch (scenario) {
-    case 'hot':
-    case 'many':
-      return cycle(cookies.map((cookie) => request('/me', cookie)));
-    case 'static':
-      return cycle(cookies.map((cookie) => request('/static/cookie.mjs', cookie)));
-    case 'anonymous':
-      return cycle([request('/open')]);
-    case 'foreign':
-      return cycle([request('/open', padded('_ga=GA1.1.1', cookies[0]?.length ?? 0))]);
-    case 'cold':
-      // Contenders with sessions of their own remember nothing between two requests: a thousand do for them.
-      return contender.session === 'own'
-        ? cycle(cookies.map((cookie) => request('/me', cookie)))
-        : pool(() => request('/me', sessions.fresh()));
-  }
+/** The share of a slice that comes before it and is not counted: the caches of the processor are full of other data. */
+const LEAD_IN = 0.3;
+
+async function slice({ server, sliceCount, inMemory }: Runner, { connections }: CompareOptions) {
+  await server.slice(Math.ceil(sliceCount * LEAD_IN), connections, 200);
+  inMemory.push(await server.slice(sliceCount, connections, 200));
 }
 
-export function request(path: string, cookie?: string): Buffer {
-  const lines = [`GET ${path} HTTP/1.1`, 'Host: localhost', 'Accept: */*'];
-  if (cookie !== undefined) lines.push(`Cookie: ${cookie}`);
-  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+/** Requests go to the process of a server as a file, because as messages they would leave garbage behind there. */
+async function give(server: Server, requests: readonly Buffer[]): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'authkit-express-bench-'));
+  const file = join(folder, 'requests');
+  writeFileSync(file, Buffer.concat(requests));
+  await server.requests(file);
+  rmSync(folder, { recursive: true });
 }
 
-function cycle(requests: readonly Buffer[]): Requests {
-  let at = 0;
-  return { prepare: () => undefined, next: () => requests[(at += 1) % requests.length] as Buffer };
+/** By requests, not by time: on a busy machine, one second may not even reach each of a thousand sessions once. */
+async function warmUpHttp({ server, requests }: Runner, { connections }: CompareOptions): Promise<void> {
+  await load({
+    port: server.port,
+    next: cycle(requests.list(WARM_UP)),
+    connections,
+    milliseconds: 5000,
+    expect: 200,
+    atMost: WARM_UP,
+  });
 }
 
-/** Each request once. */
-function pool(make: () => Buffer): Requests {
-  const ready: Buffer[] = [];
-  return {
-    prepare: (count) => {
-      while (ready.length < count) ready.push(make());
-    },
-    next: () => ready.pop() ?? make(),
-  };
-}
+/** Before each stretch, unmeasured, in milliseconds. */
+const LEAD_IN_TIME = 50;
 
-/** By requests, not by time: on a busy machine a second may not even show each of a thousand sessions once. */
-async function warmUp(
-  { server: { port }, requests }: Runner,
-  { connections }: CompareOptions,
-): Promise<void> {
-  const atMost = 8000;
-  requests.prepare(atMost);
-  await load({ port, next: requests.next, connections, milliseconds: 5000, expect: 200, atMost });
-}
-
-/**
- * Before each stretch, unmeasured, in milliseconds: a process that has waited for all the others finds its caches full of
- * their data, and its heap shrunk.
- */
-const LEAD_IN = 100;
-
-async function stretch(runner: Runner, options: CompareOptions): Promise<void> {
-  const { server, requests, samples } = runner;
-  const { milliseconds, connections } = options;
-  const perSecond = samples.at(-1)?.perSecond ?? 5000;
-  requests.prepare(Math.ceil((perSecond * 1.3 * (LEAD_IN + milliseconds)) / 1000));
-  const run = (time: number) =>
-    load({ port: server.port, next: requests.next, connections, milliseconds: time, expect: 200 });
-  await run(LEAD_IN);
+async function stretch({ server, requests, http }: Runner, options: CompareOptions): Promise<void> {
+  const { stretchTime, connections } = options;
+  const perSecond = http.at(-1)?.perSecond ?? 8000;
+  const next = cycle(requests.list(Math.ceil((perSecond * 1.3 * (LEAD_IN_TIME + stretchTime)) / 1000)));
+  const run = (milliseconds: number) =>
+    load({ port: server.port, next, connections, milliseconds, expect: 200 });
+  await run(LEAD_IN_TIME);
   const before = await server.usage();
-  const done = await run(milliseconds);
+  const done = await run(stretchTime);
   const after = await server.usage();
-  samples.push({
+  http.push({
     cpu: (after.cpu - before.cpu) / done.requests,
     perSecond: done.requests / done.seconds,
     p50: quantile(done, 0.5),
     p99: quantile(done, 0.99),
   });
+}
+
+function cycle(requests: readonly Buffer[]): () => Buffer {
+  let at = 0;
+  return () => requests[(at += 1) % requests.length] as Buffer;
 }

@@ -1,32 +1,73 @@
-/** Somebody to compare with: a server of its own in `contenders/`. */
+import { basename, resolve } from 'node:path';
+
+/** What a request carries. */
+export type Credential = 'session' | 'storedSession' | 'bearer' | 'apiKey';
+
+/** A package to compare with, as a server of its own in `contenders/`. */
 export interface Contender {
   readonly name: string;
-  /** In `contenders/`. */
+  /** In `contenders/`, without `.mjs`. */
   readonly file: string;
-  /** The package whose import is timed; none for what is Express itself. */
+  /** The package whose import is timed, if there is one besides Express. */
   readonly imports?: string;
-  /** What its session is: the sealed cookie of every WorkOS SDK, or something that it makes itself. */
+  readonly takes: readonly Credential[];
+  /**
+   * Who makes the sessions: `workos` stands for the sealed cookie that all WorkOS SDKs read, `own` for what the contender
+   * itself gives to users who sign in.
+   */
   readonly session: 'workos' | 'own' | 'none';
-  /** How it tells a session: by a signed token, by a seal alone, or by looking an id up. */
+  /** How a session is recognized: by a signed token, by its seal alone, or by an id that is looked up. */
   readonly by: 'nothing' | 'token' | 'seal' | 'store';
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Where the benchmark starts a Redis, for the one contender that needs it. */
+/** Where the benchmark starts Redis, for the contenders that need it. */
 export const REDIS_PORT = 6390;
+const REDIS = { BENCH_REDIS: `redis://127.0.0.1:${REDIS_PORT}` };
 
-const WORKOS = { session: 'workos', by: 'token' } as const;
-const OWN = { session: 'own' } as const;
+const SESSION = { takes: ['session'] } as const;
+const BEARER = { takes: ['bearer'], session: 'none', by: 'token' } as const;
+const WORKOS = { ...SESSION, session: 'workos', by: 'token' } as const;
+const OWN = { ...SESSION, session: 'own' } as const;
+const EVERYTHING = ['session', 'storedSession', 'bearer', 'apiKey'] as const;
 
-/** The first is what all are compared with. */
-export const CONTENDERS: readonly Contender[] = [
-  { name: 'Express 5', file: 'express5', session: 'none', by: 'nothing' },
-  { name: 'Express 4', file: 'express4', session: 'none', by: 'nothing' },
-  { name: 'authkit-express', file: 'authkit-express', imports: '../../dist/index.js', ...WORKOS },
+export const BARE: Contender = {
+  name: 'Express 5',
+  file: 'express5',
+  takes: EVERYTHING,
+  session: 'none',
+  by: 'nothing',
+};
+
+const BUILD = {
+  file: 'authkit-express',
+  imports: '../../dist/index.js',
+  session: 'workos',
+  by: 'token',
+} as const;
+
+/** The package as it is built in a checkout, with sessions in cookies and in Redis. */
+function builds(name: string, env: Readonly<Record<string, string>>): Contender[] {
+  return [
+    { ...BUILD, name, takes: ['session', 'bearer', 'apiKey'], env },
+    { ...BUILD, name: `${name}, Redis`, takes: ['storedSession'], env: { ...env, ...REDIS } },
+  ];
+}
+
+export const OURS = builds('authkit-express', {})[0] as Contender;
+
+const PEERS: readonly Contender[] = [
   { name: '@workos-inc/node, helper', file: 'workos-node', imports: '@workos-inc/node', ...WORKOS },
   { name: '@workos-inc/node, recipe', file: 'workos-node-recipe', imports: '@workos-inc/node', ...WORKOS },
   { name: 'authkit-session', file: 'authkit-session', imports: '@workos/authkit-session', ...WORKOS },
-  { name: '@clerk/express', file: 'clerk-express', imports: '@clerk/express', by: 'token', ...OWN },
+  {
+    name: '@clerk/express',
+    file: 'clerk-express',
+    imports: '@clerk/express',
+    by: 'token',
+    ...OWN,
+    takes: ['session', 'bearer'],
+  },
   {
     name: 'express-openid-connect',
     file: 'express-openid-connect',
@@ -46,12 +87,39 @@ export const CONTENDERS: readonly Contender[] = [
   {
     name: 'express-session, Redis',
     file: 'express-session',
-    imports: 'express-session',
     by: 'store',
-    env: { BENCH_REDIS: `redis://127.0.0.1:${REDIS_PORT}` },
+    env: REDIS,
     ...OWN,
+    takes: ['storedSession'],
   },
+  {
+    name: 'express-oauth2-jwt-bearer',
+    file: 'express-oauth2-jwt-bearer',
+    imports: 'express-oauth2-jwt-bearer',
+    ...BEARER,
+  },
+  { name: 'jose by hand', file: 'jose', imports: 'jose', ...BEARER },
 ];
 
-export const BARE = CONTENDERS[0] as Contender;
-export const OURS = CONTENDERS.find(({ file }) => file === 'authkit-express') as Contender;
+/**
+ * All contenders. The first one is what the others are compared with.
+ *
+ * @param roots Other checkouts of the package, whose `dist/` takes part as well.
+ */
+export function contenders(roots: readonly string[]): Contender[] {
+  return [
+    BARE,
+    { ...BARE, name: 'Express 4', file: 'express4', takes: ['session'] },
+    ...builds('authkit-express', {}),
+    ...roots.flatMap((root) => builds(`authkit-express, ${basename(root)}`, { BENCH_ROOT: resolve(root) })),
+    ...PEERS,
+  ];
+}
+
+export function isOurs({ file }: Contender): boolean {
+  return file === BUILD.file;
+}
+
+export function needsRedis({ env }: Contender): boolean {
+  return env !== undefined && 'BENCH_REDIS' in env;
+}

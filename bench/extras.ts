@@ -2,64 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { request } from './compare.js';
-import { BARE, OURS, type Contender } from './contenders.js';
-import { load, quantile, type LoadOptions } from './load.js';
-import { start, type Server, type ServerOptions } from './server.js';
+import { BARE, OURS } from './contenders.js';
+import { load, quantile } from './load.js';
+import { request } from './scenarios.js';
+import { cpuOf, start, type ServerOptions } from './server.js';
 import { createSessions, type Sessions } from './sessions.js';
 
 const CONNECTIONS = 16;
 const MB = 2 ** 20;
-
-/** Microseconds of CPU a request, over a stretch of load. */
-async function cpuOf(
-  server: Server,
-  part: Partial<LoadOptions> & Pick<LoadOptions, 'next'>,
-): Promise<number> {
-  const before = await server.usage();
-  const options = { connections: CONNECTIONS, milliseconds: 1500, expect: 200, ...part };
-  const { requests } = await load({ port: server.port, ...options });
-  return ((await server.usage()).cpu - before.cpu) / requests;
-}
-
-/** After so many distinct sessions through one process. */
-export interface Growth {
-  readonly sessions: number;
-  /** Microseconds of CPU for a session that is new here, and for the latest ones once more. */
-  readonly cold: number;
-  readonly warm: number;
-  /** MB, after a collection. */
-  readonly heap: number;
-  readonly rss: number;
-}
-
-export async function grow(
-  options: ServerOptions,
-  { cookies, fresh }: Sessions,
-  most: number,
-): Promise<Growth[]> {
-  const server = await start(OURS, options);
-  await cpuOf(server, { next: () => request('/me', cookies[0]) });
-  const rows: Growth[] = [];
-  let seen = 0;
-  for (let total = 1; total <= most; total *= 10) {
-    const latest: Buffer[] = [];
-    const next = () => {
-      const made = request('/me', fresh());
-      if (latest.push(made) > 1000) latest.shift();
-      return made;
-    };
-    const left = { atMost: total - seen, milliseconds: Infinity };
-    const cold = await cpuOf(server, { next, ...left });
-    seen = total;
-    let at = 0;
-    const warm = await cpuOf(server, { next: () => latest[(at += 1) % latest.length] as Buffer });
-    const { heap, rss } = await server.usage(true);
-    rows.push({ sessions: total, cold, warm, heap: heap / MB, rss: rss / MB });
-  }
-  await server.stop();
-  return rows;
-}
+const me = (cookie: string) => request('/me', `Cookie: ${cookie}`);
 
 export interface Size {
   readonly cookieBytes: number;
@@ -69,21 +20,21 @@ export interface Size {
   readonly cold: number;
 }
 
-/** From the smallest session to what Node takes as headers. */
-export async function sizes(options: ServerOptions, { workos, freshOf }: Sessions): Promise<Size[]> {
+/** From the smallest session to the largest that fits into the headers that Node accepts. */
+export async function sizes(options: ServerOptions, { signIn, freshOf }: Sessions): Promise<Size[]> {
   const rows: Size[] = [];
   for (const count of [0, 30, 80, 180, 280]) {
     const permissions = Array.from({ length: count }, (_, index) => `resource-${index}:read`);
-    const cookie = await workos.signIn({ user: 'person0@example.com', permissions });
+    const cookie = await signIn({ user: 'person0@example.com', permissions });
     const pair = [await start(BARE, options), await start(OURS, options)] as const;
-    const hot = () => request('/me', cookie);
+    const hot = () => me(cookie);
     const cold = freshOf(cookie);
     await Promise.all(pair.map((server) => cpuOf(server, { next: hot })));
     rows.push({
       cookieBytes: cookie.length,
       bare: await cpuOf(pair[0], { next: hot }),
       hot: await cpuOf(pair[1], { next: hot }),
-      cold: await cpuOf(pair[1], { next: () => request('/me', cold()) }),
+      cold: await cpuOf(pair[1], { next: () => me(cold()) }),
     });
     await Promise.all(pair.map((server) => server.stop()));
   }
@@ -98,7 +49,7 @@ export interface Flood {
   readonly heapGrowth: number;
 }
 
-/** Visitors who start a sign-in and never finish it. */
+/** Sign-ins that are started and never finished. */
 export async function flood(options: ServerOptions): Promise<Flood> {
   const server = await start(OURS, options);
   const next = () => request('/login?returnTo=/account');
@@ -118,13 +69,13 @@ export interface Hang {
   readonly hanging: number;
 }
 
-/** A thousand people at work, and one whose refresh WorkOS does not answer. */
+/** The latency of a thousand users while WorkOS does not answer the refresh of another one. */
 export async function hang(options: ServerOptions): Promise<Hang> {
   const sessions = await createSessions(1000);
   const { workos, cookies } = sessions;
   const server = await start(OURS, { ...options, fixture: sessions.fixture });
   const expired = await workos.signIn({ user: 'person0@example.com', expiresIn: -60 });
-  const requests = cookies.map((cookie) => request('/me', cookie));
+  const requests = cookies.map((cookie) => me(cookie));
   let at = 0;
   const others = { port: server.port, connections: CONNECTIONS, milliseconds: 3000, expect: 200 };
   const next = () => requests[(at += 1) % requests.length] as Buffer;
@@ -134,7 +85,7 @@ export async function hang(options: ServerOptions): Promise<Hang> {
   const hanging = 20;
   const stuck = load({
     port: server.port,
-    next: () => request('/me', expired),
+    next: () => me(expired),
     connections: hanging,
     milliseconds: Infinity,
     expect: 503,
@@ -147,31 +98,13 @@ export async function hang(options: ServerOptions): Promise<Hang> {
   return { usual, during, hanging };
 }
 
-export interface Import {
-  readonly name: string;
-  readonly milliseconds: number;
-}
-
-/** What importing a package adds to a process that has Express already; the median of nine. */
-export function importTimes(node: string, contenders: readonly Contender[]): Import[] {
-  return contenders.flatMap(({ name, imports }) => {
-    if (imports === undefined) return [];
-    const code = `await import('express'); const t = performance.now(); await import('${imports}'); console.log(performance.now() - t);`;
-    const cwd = join(import.meta.dirname, 'contenders');
-    const times = Array.from({ length: 9 }, () =>
-      Number(execFileSync(node, ['--input-type=module', '-e', code], { cwd, encoding: 'utf8' })),
-    );
-    return [{ name, milliseconds: times.sort((a, b) => a - b)[4] as number }];
-  });
-}
-
 export interface Install {
   readonly packages: number;
   readonly megabytes: number;
   readonly largest: string;
 }
 
-/** What `npm install authkit-express @workos-inc/node` brings beside what Express has brought. */
+/** What `npm install authkit-express @workos-inc/node` installs in addition to Express. */
 export function installed(): Install {
   const root = join(import.meta.dirname, '..');
   const folder = mkdtempSync(join(tmpdir(), 'authkit-express-install-'));
@@ -199,7 +132,7 @@ export function installed(): Install {
   }
 }
 
-/** Packages of a `node_modules` by path, with their bytes; nested ones count for themselves. */
+/** The packages of a `node_modules` by path, with their bytes. Nested packages count separately. */
 function packagesIn(modules: string, found = new Map<string, number>(), prefix = ''): Map<string, number> {
   for (const name of readdirSync(modules)) {
     if (name.startsWith('.')) continue;

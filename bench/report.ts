@@ -1,28 +1,38 @@
-import type { Result } from './compare.js';
-import type { Flood, Growth, Hang, Import, Install, Size } from './extras.js';
+import type { Result, Sample } from './compare.js';
+import type { Flood, Hang, Install, Size } from './extras.js';
+import type { Growth } from './growth.js';
+import { scenarioOf, type ScenarioName } from './scenarios.js';
+import type { Import, StartUp } from './start-up.js';
 
-/** Of all rounds. */
 export interface Spread {
   readonly median: number;
-  readonly min: number;
-  readonly max: number;
+  /** The middle half of all values. */
+  readonly quartiles: readonly [number, number];
 }
 
+/** One contender in one scenario. Each share says how many requests bare Express 5 serves, divided into those served here. */
 export interface Line {
   readonly name: string;
   readonly by: string;
-  /** Of the requests that bare Express 5 answers with the same CPU, in the same round. */
-  readonly ratio: Spread;
-  /** Of the requests that bare Express 5 answers in the same time, in the same round. */
-  readonly throughput: Spread;
-  /** Microseconds of CPU a request. */
-  readonly cpu: Spread;
-  readonly perSecond: Spread;
-  /** Milliseconds. */
-  readonly p50: Spread;
-  readonly p99: Spread;
-  /** Of bare Express 5 in the same round. */
-  readonly p99Ratio: Spread;
+  readonly inMemory?: {
+    /** By the best slice of each: what else the machine does can only make a slice slower. */
+    readonly share: number;
+    /** By the slices of each round. */
+    readonly rounds: Spread;
+    /** Microseconds of CPU per request, in the best slice. */
+    readonly cpu: number;
+  };
+  readonly http?: {
+    readonly share: Spread;
+    /** Requests per second, in place of CPU time. */
+    readonly byTime: number;
+    /** Microseconds of CPU per request. */
+    readonly cpu: number;
+    readonly perSecond: number;
+    /** Milliseconds. */
+    readonly p50: number;
+    readonly p99: number;
+  };
   /** MB */
   readonly rss: number;
   readonly cookieBytes: number;
@@ -30,12 +40,14 @@ export interface Line {
 
 export interface VersionReport {
   readonly node: string;
-  readonly scenarios: { name: string; contenders: Line[] }[];
-  scale?: Growth[];
+  readonly scenarios: { name: ScenarioName; contenders: Line[] }[];
+  start?: StartUp[];
+  import?: Import[];
+  sessions?: Growth[];
+  tokens?: Growth[];
   size?: Size[];
   login?: Flood;
   hang?: Hang;
-  import?: Import[];
   install?: Install;
 }
 
@@ -46,106 +58,191 @@ export interface Report {
   readonly versions: readonly VersionReport[];
 }
 
-/** @param results Bare Express 5 is the first. */
+/** @param results Bare Express 5 comes first. */
 export function summarize(results: readonly Result[]): Line[] {
-  const bare = results[0]?.samples ?? [];
-  return results.map(({ contender, samples, rss, cookieBytes }) => {
-    const against = (of: (mine: (typeof bare)[number], theirs: (typeof bare)[number]) => number) =>
-      spread(samples.flatMap((mine, round) => (bare[round] ? [of(mine, bare[round])] : [])));
-    const own = (of: (sample: (typeof bare)[number]) => number) => spread(samples.map(of));
+  const bare = results[0];
+  return results.map((result) => {
+    const { contender, rss, cookieBytes } = result;
+    const inMemory = bare && summarizeInMemory(result.inMemory, bare.inMemory);
+    const http = bare && summarizeHttp(result.http, bare.http);
     return {
       name: contender.name,
       by: contender.by,
-      ratio: against((mine, theirs) => theirs.cpu / mine.cpu),
-      throughput: against((mine, theirs) => mine.perSecond / theirs.perSecond),
-      cpu: own(({ cpu }) => cpu),
-      perSecond: own(({ perSecond }) => perSecond),
-      p50: own(({ p50 }) => p50),
-      p99: own(({ p99 }) => p99),
-      p99Ratio: against((mine, theirs) => mine.p99 / theirs.p99),
+      ...(inMemory && { inMemory }),
+      ...(http && { http }),
       rss: Math.round(rss / 2 ** 20),
       cookieBytes,
     };
   });
 }
 
+function summarizeInMemory(mine: readonly number[], bare: readonly number[]): Line['inMemory'] {
+  if (mine.length === 0) return undefined;
+  const best = Math.min(...mine);
+  return {
+    share: rounded(Math.min(...bare) / best),
+    rounds: spread(mine.map((cpu, round) => (bare[round] ?? NaN) / cpu)),
+    cpu: rounded(best),
+  };
+}
+
+function summarizeHttp(mine: readonly Sample[], bare: readonly Sample[]): Line['http'] {
+  if (mine.length === 0) return undefined;
+  const against = (of: (mine: Sample, theirs: Sample) => number) =>
+    spread(mine.flatMap((sample, round) => (bare[round] ? [of(sample, bare[round])] : [])));
+  const own = (of: (sample: Sample) => number) => spread(mine.map(of)).median;
+  return {
+    share: against(({ cpu }, theirs) => theirs.cpu / cpu),
+    byTime: against(({ perSecond }, theirs) => perSecond / theirs.perSecond).median,
+    cpu: own(({ cpu }) => cpu),
+    perSecond: own(({ perSecond }) => perSecond),
+    p50: own(({ p50 }) => p50),
+    p99: own(({ p99 }) => p99),
+  };
+}
+
 function spread(values: readonly number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b);
-  const at = (index: number) => Number((sorted[index] ?? NaN).toPrecision(4));
-  return { median: at(sorted.length >> 1), min: at(0), max: at(sorted.length - 1) };
+  const at = (share: number) => rounded(sorted[Math.floor((sorted.length - 1) * share)] ?? NaN);
+  return { median: at(0.5), quartiles: [at(0.25), at(0.75)] };
+}
+
+function rounded(value: number): number {
+  return Number(value.toPrecision(4));
+}
+
+/** The share that is shown first: without sockets if that was measured, because it is steadier. */
+export function shareOf({ inMemory, http }: Line): number {
+  return inMemory?.share ?? http?.share.median ?? NaN;
 }
 
 export function report({ date, machine, versions }: Report): string {
   const facts = Object.entries(machine).map(([name, value]) => `${name} ${value}`);
+  const hasChart = versions.some(({ scenarios }) => scenarios.length > 0);
   return `${[
     `# ${date.slice(0, 10)}`,
-    `${facts.join(' · ')}. What the columns mean, and how it was measured: [README](../README.md).`,
-    `![CPU a request as a share of bare Express 5](${date.slice(0, 10)}.svg)`,
-    ...versions.flatMap(ofVersion),
+    `${facts.join(' · ')}. [README](../README.md) explains the columns and how they are measured.`,
+    ...(hasChart
+      ? [`![CPU time per request as a share of bare Express 5](${date.slice(0, 10)}.svg)`, overview(versions)]
+      : []),
+    ...versions.flatMap(sectionsOf),
   ].join('\n\n')}\n`;
 }
 
-function ofVersion(version: VersionReport): string[] {
-  const { node, scenarios, scale, size, login, hang, import: imports, install } = version;
+/** The package in all scenarios and versions, beside the best package that verifies what it receives. */
+export function overview(versions: readonly VersionReport[]): string {
+  const names = [...new Set(versions.flatMap(({ scenarios }) => scenarios.map(({ name }) => name)))];
+  const builds = [
+    ...new Set(
+      versions.flatMap(({ scenarios }) =>
+        scenarios.flatMap(({ contenders }) => contenders.map(({ name }) => buildOf(name))),
+      ),
+    ),
+  ].filter((name) => name !== undefined);
+  const head = versions.flatMap(({ node }) =>
+    [...builds, 'best peer'].map((name) => `${short(node)}: ${name}`),
+  );
+  const rows = names.map((name) => [
+    `${name}: ${scenarioOf(name).title}`,
+    ...versions.flatMap(({ scenarios }) => {
+      const lines = scenarios.find((scenario) => scenario.name === name)?.contenders ?? [];
+      return [
+        ...builds.map((build) => shown(lines.find((line) => buildOf(line.name) === build))),
+        shown(bestPeer(lines)),
+      ];
+    }),
+  ]);
+  return table(['', ...head], rows);
+}
+
+/** The best of the packages that verify a token, or look the session up, if there are any. */
+function bestPeer(lines: readonly Line[]): Line | undefined {
+  const peers = lines.filter(
+    ({ name, by }) => buildOf(name) === undefined && (by === 'token' || /Redis/.test(name)),
+  );
+  return peers.sort((a, b) => shareOf(b) - shareOf(a))[0];
+}
+
+function buildOf(name: string): string | undefined {
+  return name.startsWith('authkit-express') ? name.replace(', Redis', '') : undefined;
+}
+
+function shown(line: Line | undefined): string {
+  return line ? shareOf(line).toFixed(2) : '';
+}
+
+function short(node: string): string {
+  return `Node ${node.slice(1).split('.', 1)[0] ?? ''}`;
+}
+
+function sectionsOf(version: VersionReport): string[] {
+  const { node, scenarios, start, sessions, tokens, size, login, hang, import: imports, install } = version;
   const blocks = [`## Node ${node}`];
-  for (const { name, contenders } of scenarios) blocks.push(`### ${name}`, comparison(contenders));
-  if (scale) blocks.push('### As sessions grow', scaleTable(scale));
-  if (size) blocks.push('### As the session grows', sizeTable(size));
+  for (const { name, contenders } of scenarios)
+    blocks.push(`### ${name}: ${scenarioOf(name).title}`, comparison(contenders));
+  if (start) blocks.push('### From the import to the first guarded response', startTable(start));
+  if (imports) blocks.push('### Import, in a process that has loaded Express', importTable(imports));
+  if (sessions) blocks.push('### Memory: sessions that are seen once', growthTable('sessions', sessions));
+  if (tokens) blocks.push('### Memory: access tokens', growthTable('access tokens', tokens));
+  if (size) blocks.push('### Sizes of sessions', sizeTable(size));
   if (login)
     blocks.push(
-      '### A flood of GET /login',
+      '### Sign-ins that are never finished',
       `${login.requests} requests: ${login.cpu.toFixed(0)} µs of CPU each, heap ${signed(login.heapGrowth)} MB afterwards.`,
     );
   if (hang)
     blocks.push(
-      "### While one person's refresh hangs",
-      `A thousand others: p99 ${hang.usual.toFixed(2)} ms before, ${hang.during.toFixed(2)} ms during (${hang.hanging} requests hung).`,
+      '### While the refresh of one user hangs',
+      `The other thousand users: p99 ${hang.usual.toFixed(2)} ms before, ${hang.during.toFixed(2)} ms during (${hang.hanging} requests hung).`,
     );
-  if (imports) blocks.push('### Import, over node with Express loaded', importTable(imports));
   if (install)
     blocks.push(
-      '### Installed beyond Express',
+      '### Installed in addition to Express',
       `${install.packages} packages, ${install.megabytes.toFixed(1)} MB (${install.largest}).`,
     );
   return blocks;
 }
 
 function comparison(lines: readonly Line[]): string {
+  const hasMemory = lines.some(({ inMemory }) => inMemory);
+  const hasHttp = lines.some(({ http }) => http);
   return table(
     [
       '',
-      'of Express 5',
-      'min–max',
-      'by time',
-      'CPU µs',
-      'req/s',
-      'p50 ms',
-      'p99 ms',
-      'p99 ×',
+      ...(hasMemory ? ['in memory', 'rounds', 'CPU µs'] : []),
+      ...(hasHttp ? ['HTTP', 'rounds', 'by time', 'CPU µs', 'req/s', 'p50 ms', 'p99 ms'] : []),
       'RSS MB',
       'cookie',
     ],
-    lines.map((line) => [
-      line.name,
-      line.ratio.median.toFixed(2),
-      `${line.ratio.min.toFixed(2)}–${line.ratio.max.toFixed(2)}`,
-      line.throughput.median.toFixed(2),
-      line.cpu.median.toFixed(1),
-      line.perSecond.median.toFixed(0),
-      line.p50.median.toFixed(2),
-      line.p99.median.toFixed(2),
-      line.p99Ratio.median.toFixed(2),
-      line.rss,
-      line.cookieBytes,
+    lines.map(({ name, inMemory, http, rss, cookieBytes }) => [
+      name,
+      ...(inMemory ? [inMemory.share.toFixed(2), range(inMemory.rounds), inMemory.cpu.toFixed(1)] : []),
+      ...(http
+        ? [
+            http.share.median.toFixed(2),
+            range(http.share),
+            http.byTime.toFixed(2),
+            http.cpu.toFixed(1),
+            http.perSecond.toFixed(0),
+            http.p50.toFixed(2),
+            http.p99.toFixed(2),
+          ]
+        : []),
+      rss,
+      cookieBytes,
     ]),
   );
 }
 
-function scaleTable(rows: readonly Growth[]): string {
+function range({ quartiles: [low, high] }: Spread): string {
+  return `${low.toFixed(2)}–${high.toFixed(2)}`;
+}
+
+function growthTable(what: string, rows: readonly Growth[]): string {
   return table(
-    ['distinct sessions', 'cold µs', 'again µs', 'heap MB', 'RSS MB'],
+    [what, 'first µs', 'again µs', 'heap MB', 'RSS MB'],
     rows.map((row) => [
-      row.sessions,
+      row.count,
       row.cold.toFixed(1),
       row.warm.toFixed(1),
       row.heap.toFixed(0),
@@ -156,8 +253,21 @@ function scaleTable(rows: readonly Growth[]): string {
 
 function sizeTable(rows: readonly Size[]): string {
   return table(
-    ['cookie bytes', 'Express 5 µs', 'hot µs', 'cold µs'],
+    ['cookie bytes', 'Express 5 µs', 'remembered µs', 'first µs'],
     rows.map((row) => [row.cookieBytes, row.bare.toFixed(1), row.hot.toFixed(1), row.cold.toFixed(1)]),
+  );
+}
+
+function startTable(rows: readonly StartUp[]): string {
+  return table(
+    ['', 'request', 'ms', 'fastest ms', 'least CPU ms'],
+    rows.map((row) => [
+      row.name,
+      row.credential,
+      row.milliseconds.toFixed(0),
+      row.fastest.toFixed(0),
+      row.cpu.toFixed(0),
+    ]),
   );
 }
 

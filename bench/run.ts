@@ -1,52 +1,72 @@
-/** `npm run bench`: see README.md beside this file. */
+/** `npm run bench`: README.md explains the options and the results. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chart } from './chart.js';
-import { compare, SCENARIOS } from './compare.js';
-import { CONTENDERS, REDIS_PORT, type Contender } from './contenders.js';
-import { flood, grow, hang, importTimes, installed, sizes } from './extras.js';
-import { report, summarize, type Report, type VersionReport } from './report.js';
+import { compare } from './compare.js';
+import { BARE, contenders, isOurs, needsRedis, REDIS_PORT, type Contender } from './contenders.js';
+import { flood, hang, installed, sizes } from './extras.js';
+import { growBySessions, growByTokens } from './growth.js';
+import { report, shareOf, summarize, type Report, type VersionReport } from './report.js';
+import { scenarioOf, SCENARIOS, STORED_SESSIONS } from './scenarios.js';
+import type { ServerOptions } from './server.js';
 import { createSessions, type Sessions } from './sessions.js';
+import { importTimes, startUps } from './start-up.js';
 
 const FOLDER = import.meta.dirname;
-const EXTRAS = ['scale', 'size', 'login', 'hang', 'import', 'install'] as const;
+const RESULTS = `${FOLDER}/results`;
+const EXTRAS = ['start', 'import', 'sessions', 'tokens', 'size', 'login', 'hang', 'install'] as const;
 type Extra = (typeof EXTRAS)[number];
+
+/** Measured once for each version of Node. The others are alike on all versions, and are measured on the last one. */
+const FOR_EACH_VERSION: readonly Extra[] = ['start', 'import'];
 
 const {
   values: { out, ...options },
 } = parseArgs({
   options: {
-    node: { type: 'string', default: '20,22,24' },
+    node: { type: 'string', default: '24,26' },
     run: { type: 'string', default: [...SCENARIOS, ...EXTRAS].join() },
     only: { type: 'string', default: '' },
-    rounds: { type: 'string', default: '31' },
-    milliseconds: { type: 'string', default: '100' },
+    root: { type: 'string', multiple: true, default: [] },
+    'in-process': { type: 'boolean', default: false },
+    http: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    profile: { type: 'string', default: '' },
+    slices: { type: 'string' },
+    stretches: { type: 'string' },
     connections: { type: 'string', default: '16' },
-    sessions: { type: 'string', default: '1000000' },
-    out: { type: 'string', default: `${FOLDER}/results` },
+    sessions: { type: 'string', default: '200000' },
+    tokens: { type: 'string', default: '15000' },
+    out: { type: 'string', default: RESULTS },
   },
 });
 const chosen = options.run.split(',');
-const only = ({ name }: Contender) =>
-  options.only === '' || options.only.split(',').some((part) => name.includes(part));
+const [slices, stretches] = [
+  options.http ? 0 : Number(options.slices ?? (options.quick ? 12 : 40)),
+  options['in-process'] ? 0 : Number(options.stretches ?? (options.quick ? 3 : 11)),
+];
 
-/** The servers get one core, and we the other, where the system can do that. */
-const canPin = spawnable('taskset') && cpus().length > 1;
+/** The servers get one core and the load generator another, where the system supports it. */
+const canPin = isInstalled('taskset') && cpus().length > 1;
 
 async function main(): Promise<void> {
-  if (!existsSync(`${FOLDER}/contenders/node_modules`)) {
+  checkNames();
+  if (!existsSync(`${FOLDER}/contenders/node_modules`))
     execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: `${FOLDER}/contenders`, stdio: 'inherit' });
-  }
   if (canPin) execFileSync('taskset', ['-pc', '1', String(process.pid)], { stdio: 'ignore' });
   const redis = await startRedis();
-  const sessions = await createSessions(1000);
+  const sessions = await createSessions(chosen.includes('stores') ? STORED_SESSIONS : 200);
+  const chosenContenders = contenders(options.root).filter(
+    (one) => one === BARE || (isChosen(one) && (redis !== undefined || !needsRedis(one))),
+  );
   try {
-    const versions = [];
+    const versions: VersionReport[] = [];
     for (const version of options.node.split(',')) {
-      versions.push(await measure(version, sessions, redis));
-      // After each, so that a long run that is broken off leaves what it has.
+      versions.push(await measure(version, chosenContenders, sessions));
+      // After each version, so that a run that is interrupted leaves the results so far.
       write({ date: new Date().toISOString(), machine: machine(), options, versions });
     }
   } finally {
@@ -55,56 +75,106 @@ async function main(): Promise<void> {
   }
 }
 
+function checkNames(): void {
+  const known: readonly string[] = [...SCENARIOS, ...EXTRAS];
+  const unknown = chosen.filter((name) => !known.includes(name));
+  if (unknown.length > 0) throw new Error(`--run: ${unknown.join()} must be of ${known.join()}`);
+}
+
+function isChosen(contender: Contender): boolean {
+  if (options.only === '') return true;
+  return options.only.split(',').some((part) => contender.name.includes(part));
+}
+
 async function measure(
   version: string,
+  all: readonly Contender[],
   sessions: Sessions,
-  redis: ChildProcess | undefined,
 ): Promise<VersionReport> {
   const node = nodeOf(version);
-  const server = { node, fixture: sessions.fixture, core: canPin ? 0 : undefined };
+  const server: ServerOptions = {
+    node,
+    fixture: sessions.fixture,
+    core: canPin ? 0 : undefined,
+    execArgv: options.profile === '' ? [] : ['--cpu-prof', '--cpu-prof-interval=250', `--cpu-prof-dir=${resolve(options.profile)}`],
+  };
   const done: VersionReport = {
     node: execFileSync(node, ['-v'], { encoding: 'utf8' }).trim(),
     scenarios: [],
   };
-  for (const scenario of SCENARIOS.filter((name) => chosen.includes(name))) {
-    say(`${done.node} ${scenario}`);
+  for (const name of SCENARIOS.filter((one) => chosen.includes(one))) {
+    const scenario = scenarioOf(name);
+    say(`${done.node} ${name}: ${scenario.title}`);
     const results = await compare(scenario, {
+      contenders: all,
       server,
       sessions,
-      only: (contender) => only(contender) && (contender.env === undefined || redis !== undefined),
-      rounds: Number(options.rounds),
-      milliseconds: Number(options.milliseconds),
+      slices,
+      sliceTime: 15,
+      stretches,
+      stretchTime: 100,
       connections: Number(options.connections),
     });
-    const summary = summarize(results);
-    for (const { name, ratio, cpu } of summary)
-      say(`  ${name.padEnd(26)} ${ratio.median.toFixed(2)} of Express 5, ${cpu.median.toFixed(0)} µs`);
-    done.scenarios.push({ name: scenario, contenders: summary });
+    const lines = summarize(results);
+    for (const line of lines) {
+      const cpu = line.inMemory?.cpu ?? line.http?.cpu ?? NaN;
+      say(`  ${line.name.padEnd(28)} ${shareOf(line).toFixed(2)} of Express 5, ${cpu.toFixed(0)} µs`);
+    }
+    done.scenarios.push({ name, contenders: lines });
   }
-  const extra = async <K extends Extra>(name: K, run: () => Promise<VersionReport[K]>) => {
-    // Curves have one shape on all versions: they are drawn on the latest.
-    if (!chosen.includes(name) || (name !== 'import' && version !== options.node.split(',').at(-1))) return;
+  await measureExtras(version, all, sessions, server, done);
+  return done;
+}
+
+async function measureExtras(
+  version: string,
+  all: readonly Contender[],
+  sessions: Sessions,
+  server: ServerOptions,
+  done: VersionReport,
+): Promise<void> {
+  const isLast = version === options.node.split(',').at(-1);
+  const extra = async <K extends Extra>(
+    name: K,
+    run: () => VersionReport[K] | Promise<VersionReport[K]>,
+  ): Promise<void> => {
+    if (!chosen.includes(name) || !(isLast || FOR_EACH_VERSION.includes(name))) return;
     say(`${done.node} ${name}`);
     done[name] = await run();
     say(`  ${JSON.stringify(done[name])}`);
   };
-  await extra('scale', () => grow(server, sessions, Number(options.sessions)));
+  await extra('start', () => startUps(all, server, sessions, options.quick ? 3 : 7));
+  await extra('import', () => importTimes(server.node, all));
+  if (!all.some(isOurs)) return;
+  await extra('sessions', () => growBySessions(server, sessions, Number(options.sessions)));
+  await extra('tokens', () => growByTokens(server, sessions, Number(options.tokens)));
   await extra('size', () => sizes(server, sessions));
   await extra('login', () => flood(server));
   await extra('hang', () => hang(server));
-  await extra('import', () => Promise.resolve(importTimes(node, CONTENDERS.filter(only))));
-  await extra('install', () => Promise.resolve(installed()));
-  return done;
+  await extra('install', () => installed());
 }
 
-/** The same name as the day: a second run of a day replaces the first. */
+/** The results of the repository are those of one run. Elsewhere, other files are left alone. */
 function write(result: Report): void {
   mkdirSync(out, { recursive: true });
-  const base = `${out}/${result.date.slice(0, 10)}`;
-  writeFileSync(`${base}.json`, `${JSON.stringify(result, undefined, 2)}\n`);
+  const date = result.date.slice(0, 10);
+  const base = `${out}/${date}`;
+  if (out === RESULTS) {
+    for (const file of readdirSync(out)) rmSync(`${out}/${file}`);
+  }
+  writeFileSync(`${base}.json`, `${compact(result)}\n`);
   writeFileSync(`${base}.md`, report(result));
-  writeFileSync(`${base}.svg`, chart(result));
+  if (result.versions.some(({ scenarios }) => scenarios.length > 0))
+    writeFileSync(`${base}.svg`, chart(result));
   say(`written: ${base}.md, .svg, .json`);
+}
+
+/** One line for each contender, because thousands of lines would have to be reviewed otherwise. */
+function compact(result: Report): string {
+  return JSON.stringify(result, undefined, 1).replaceAll(
+    /\{\n\s+"name": "[^"]*",\n\s+"by"[^]*?"cookieBytes": \d+\n\s+\}/g,
+    (line) => JSON.stringify(JSON.parse(line)),
+  );
 }
 
 function machine() {
@@ -120,15 +190,15 @@ function machine() {
   };
 }
 
-/** Node comes from npm like everything else. */
+/** Node is installed from npm, as the other packages are. */
 function nodeOf(version: string): string {
   const args = ['-y', '-p', `node@${version}`, 'node', '-p', 'process.execPath'];
   return execFileSync('npx', args, { encoding: 'utf8' }).trim();
 }
 
 async function startRedis(): Promise<ChildProcess | undefined> {
-  if (!spawnable('redis-server')) {
-    say('redis-server is not installed: without express-session on Redis');
+  if (!isInstalled('redis-server')) {
+    say('redis-server is not installed: the scenarios with Redis are skipped');
     return undefined;
   }
   const redis = spawn('redis-server', ['--port', String(REDIS_PORT), '--save', ''], { stdio: 'ignore' });
@@ -136,7 +206,7 @@ async function startRedis(): Promise<ChildProcess | undefined> {
   return redis;
 }
 
-function spawnable(command: string): boolean {
+function isInstalled(command: string): boolean {
   try {
     execFileSync('which', [command], { stdio: 'ignore' });
     return true;

@@ -1,8 +1,9 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import type { Contender } from './contenders.js';
+import { load, type LoadOptions } from './load.js';
 
 export interface Usage {
-  /** Microseconds of the whole process, threads of its pool included. */
+  /** Microseconds of the whole process, including its thread pool. */
   readonly cpu: number;
   /** Bytes. */
   readonly rss: number;
@@ -10,12 +11,16 @@ export interface Usage {
   readonly heap: number;
 }
 
-/** A contender at work in a process of its own. */
+/** A contender in a process of its own. */
 export interface Server {
   readonly port: number;
   usage: (collect?: boolean) => Promise<Usage>;
-  /** `Cookie` headers of so many people, signed in by the contender's own means. */
+  /** `Cookie` headers of so many users, signed in by the contender's own means. */
   cookies: (count: number) => Promise<string[]>;
+  /** Takes the requests of a file for slices, which send them in turn. */
+  requests: (file: string) => Promise<void>;
+  /** Sends so many requests in memory, and returns the microseconds of CPU per request. */
+  slice: (count: number, concurrency: number, status: number) => Promise<number>;
   stop: () => Promise<void>;
 }
 
@@ -31,21 +36,7 @@ export interface ServerOptions {
 }
 
 export async function start(contender: Contender, options: ServerOptions): Promise<Server> {
-  const file = new URL(`contenders/${contender.file}.mjs`, import.meta.url).pathname;
-  const { node, core } = options;
-  const before = core === undefined ? [] : ['-c', String(core), node];
-  const child = fork(file, [], {
-    execPath: core === undefined ? node : 'taskset',
-    execArgv: [...before, '--expose-gc', ...(options.execArgv ?? [])],
-    env: {
-      PATH: process.env['PATH'],
-      NODE_ENV: 'production',
-      BENCH_FIXTURE: options.fixture,
-      ...contender.env,
-      ...options.env,
-    },
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
+  const child = forkContender(`${contender.file}.mjs`, [], contender, options);
   const { port } = (await message(child, (said) => 'port' in said)) as { port: number };
   const ask = async (request: object): Promise<unknown> => {
     const id = Math.random();
@@ -59,6 +50,9 @@ export async function start(contender: Contender, options: ServerOptions): Promi
       return { cpu: answer.cpu.user + answer.cpu.system, rss: answer.rss, heap: answer.heap };
     },
     cookies: (count) => ask({ ask: 'cookies', count }) as Promise<string[]>,
+    requests: (file) => ask({ ask: 'requests', file }) as Promise<void>,
+    slice: (count, concurrency, status) =>
+      ask({ ask: 'slice', count, concurrency, status }) as Promise<number>,
     stop: () =>
       new Promise((resolve) => {
         child.once('exit', () => {
@@ -67,6 +61,55 @@ export async function start(contender: Contender, options: ServerOptions): Promi
         child.disconnect();
       }),
   };
+}
+
+/** Microseconds of CPU per request, over a stretch of load over HTTP. */
+export async function cpuOf(
+  server: Server,
+  part: Partial<LoadOptions> & Pick<LoadOptions, 'next'>,
+): Promise<number> {
+  const before = await server.usage();
+  const options = { connections: 16, milliseconds: 1500, expect: 200, ...part };
+  const { requests } = await load({ port: server.port, ...options });
+  return ((await server.usage()).cpu - before.cpu) / requests;
+}
+
+export interface FirstAnswer {
+  readonly milliseconds: number;
+  /** Milliseconds. */
+  readonly cpu: number;
+}
+
+/** Starts a process that imports a contender, answers this request and ends. */
+export async function startForOneRequest(
+  contender: Contender,
+  request: Buffer,
+  options: ServerOptions,
+): Promise<FirstAnswer> {
+  const env = { ...options.env, BENCH_FIRST_REQUEST: request.toString('latin1') };
+  const child = forkContender('start.mjs', [contender.file], contender, { ...options, env });
+  return (await message(child, (said) => 'milliseconds' in said)) as unknown as FirstAnswer;
+}
+
+function forkContender(
+  file: string,
+  args: readonly string[],
+  contender: Contender,
+  { node, core, fixture, execArgv = [], env }: ServerOptions,
+): ChildProcess {
+  const before = core === undefined ? [] : ['-c', String(core), node];
+  return fork(new URL(`contenders/${file}`, import.meta.url).pathname, args, {
+    execPath: core === undefined ? node : 'taskset',
+    execArgv: [...before, '--expose-gc', ...execArgv],
+    env: {
+      PATH: process.env['PATH'],
+      NODE_ENV: 'production',
+      BENCH_FIXTURE: fixture,
+      ...contender.env,
+      ...env,
+    },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
 }
 
 interface Answer {

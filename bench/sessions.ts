@@ -1,21 +1,30 @@
-import { createCipheriv, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
+import { createCipheriv, createHmac, generateKeyPairSync, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createTestWorkOS, type TestWorkOS } from 'authkit-express/testing';
+import express from 'express';
+import { authkit, requireAuth } from 'authkit-express';
+import { createTestWorkOS, type TestSignIn, type TestWorkOS } from 'authkit-express/testing';
 import { open } from '../src/session/seal.js';
 
-/** Many people, signed in at a WorkOS in this process, and cookies of theirs. */
+/** Users who are signed in at a WorkOS in this process. */
 export interface Sessions {
   readonly workos: TestWorkOS;
   /** Path of the JSON that contenders read: credentials, a user, tokens. */
   readonly fixture: string;
-  /** `Cookie` headers, one a person. */
+  /** A `Cookie` header for each user, which the package itself has sealed. */
   readonly cookies: readonly string[];
-  /** A `Cookie` header that nobody has seen before: the session of one of these people, sealed again. */
+  /** A `Cookie` header that no server has seen: the session of one of these users, sealed again. */
   fresh: () => string;
-  /** The same of one given session. */
+  /** The same for one given session. */
   freshOf: (cookie: string) => () => string;
+  /** Signs a user in and returns the `Cookie` header, which the package itself has sealed. */
+  signIn: (options: TestSignIn) => Promise<string>;
+  /** Access tokens of different users, of sessions of their own. */
+  tokens: (count: number) => Promise<readonly string[]>;
+  apiKey: string;
   close: () => Promise<void>;
 }
 
@@ -25,49 +34,107 @@ interface Payload {
   user: object;
 }
 
-/** A day, so that nothing expires under way. */
+/** A day, so that nothing expires during a run. */
 const LIFETIME = 86_400;
 
-/** What makes a session 2.3 KB as a cookie: a few permissions, and what a profile of WorkOS holds anyway. */
+/** With a few permissions, and what profiles at WorkOS contain, a session is a cookie of 2.3 KB. */
 const PERMISSIONS = ['billing:read', 'billing:write', 'reports:read', 'members:manage', 'settings:read'];
 
 export async function createSessions(count: number): Promise<Sessions> {
   const workos = await createTestWorkOS({ accessTokenLifetime: LIFETIME });
-  // Less its clock, which is a function.
-  const options = JSON.parse(JSON.stringify(workos.options)) as typeof workos.options;
-  const { cookiePassword } = options;
+  const { cookiePassword, clientId, redirectUri } = workos.options;
   const payloadOf = (cookie: string) =>
     JSON.stringify(open(cookie.slice(cookie.indexOf('=') + 1), [cookiePassword], 0));
+  const app = await startApp(workos);
+  const signIn = (options: TestSignIn) => sealedByPackage(app.url, workos, options);
   const cookies: string[] = [];
-  const payloads: string[] = [];
-  for (let number = 0; number < count; number += 1) {
-    const cookie = await workos.signIn({ user: personOf(number), role: 'admin', permissions: PERMISSIONS });
-    cookies.push(cookie);
-    payloads.push(payloadOf(cookie));
-  }
-  const first = JSON.parse(payloads[0] as string) as Payload;
+  for (let number = 0; number < count; number += 1)
+    cookies.push(await signIn({ user: userOf(number), role: 'admin', permissions: PERMISSIONS }));
+  const payloads = cookies.map(payloadOf);
+  const { accessToken, refreshToken, user } = JSON.parse(payloads[0] as string) as Payload;
+  const claims = JSON.parse(Buffer.from(accessToken.split('.')[1] ?? '', 'base64url').toString()) as {
+    iss: string;
+  };
   const fixture = join(tmpdir(), `authkit-express-bench-${process.pid}.json`);
-  const { accessToken, refreshToken, user } = first;
-  const claims = JSON.parse(Buffer.from(accessToken.split('.')[1] ?? '', 'base64url').toString()) as object;
-  writeFileSync(fixture, JSON.stringify({ workos: options, user, accessToken, refreshToken, claims }));
+  const token = { issuer: claims.iss, audience: clientId, jwksUri: `${workos.url}/sso/jwks/${clientId}` };
+  // The options without their clock, which is a function.
+  const options = { ...workos.options, now: undefined, redirectUri };
+  writeFileSync(
+    fixture,
+    JSON.stringify({ workos: options, user, accessToken, refreshToken, claims, token, clerk: clerkKeys() }),
+  );
+  const tokens: string[] = [];
   let next = 0;
   return {
     workos,
     fixture,
     cookies,
+    signIn,
     fresh: () => `wos-session=${seal(payloads[(next += 1) % payloads.length] as string, cookiePassword)}`,
     freshOf: (cookie) => {
       const payload = payloadOf(cookie);
       return () => `wos-session=${seal(payload, cookiePassword)}`;
     },
+    tokens: async (wanted) => {
+      while (tokens.length < wanted) tokens.push(await tokenOf(workos, tokens.length));
+      return tokens.slice(0, wanted);
+    },
+    apiKey: workos.createApiKey(),
     close: async () => {
       rmSync(fixture, { force: true });
+      app.close();
       await workos.close();
     },
   };
 }
 
-function personOf(number: number) {
+interface App {
+  url: string;
+  close: () => void;
+}
+
+async function startApp(workos: TestWorkOS): Promise<App> {
+  const app = express();
+  app.use(authkit(workos.options), requireAuth(), (_req, res) => {
+    res.end();
+  });
+  const server = createServer(app).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+/** Sends a session that has expired to the package, which refreshes it, so that the cookie is of its own making. */
+async function sealedByPackage(url: string, workos: TestWorkOS, options: TestSignIn): Promise<string> {
+  const expired = await workos.signIn({ ...options, expiresIn: -60 });
+  const response = await fetch(url, { headers: { cookie: expired } });
+  await response.arrayBuffer();
+  // A large session is set as several cookies, which are one value.
+  const value = response.headers
+    .getSetCookie()
+    .map((line) => line.slice(line.indexOf('=') + 1, line.indexOf(';')))
+    .join('');
+  if (response.status !== 200 || value === '') throw new Error('a session was not refreshed');
+  return `wos-session=${value}`;
+}
+
+function tokenOf(workos: TestWorkOS, number: number): Promise<string> {
+  const { clientId } = workos.options;
+  return workos.accessToken({
+    user: userOf(number),
+    role: 'admin',
+    permissions: PERMISSIONS,
+    // Other packages require an audience.
+    claims: { aud: clientId },
+  });
+}
+
+function userOf(number: number) {
   return {
     email: `person${number}@example.com`,
     emailVerified: true,
@@ -78,7 +145,15 @@ function personOf(number: number) {
   };
 }
 
-/** iron's format, synchronously: a million of them have to be made. The tests hold ours to iron's own reader. */
+function clerkKeys() {
+  return generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+}
+
+/** iron's format, synchronously, because a million of them are made. */
 export function seal(json: string, password: string): string {
   const key = (salt: string) => pbkdf2Sync(password, salt, 1, 32, 'sha1');
   const [salt, hmacSalt, iv] = [

@@ -32,9 +32,9 @@ export function expiringMap<V extends object | number | true>(
 ): ExpiringMap<V> {
   const { max, ttl, now, size, onEvict } = options;
   const limits = {
-    ...(max === undefined ? {} : { max }),
+    ...(size && max !== undefined ? { max } : {}),
     ...(ttl === undefined ? {} : { ttl }),
-    ...(size && { maxSize: size.max, sizeCalculation: size.of }),
+    ...limitOf(size ?? { max, of: () => 1 }),
   } as LRUCache.OptionsMaxLimit<string, V, unknown>;
   return new LRUCache<string, V>({
     ...limits,
@@ -47,4 +47,9 @@ export function expiringMap<V extends object | number | true>(
       },
     }),
   });
+}
+
+/** A number of entries is limited as a size too: lru-cache allocates memory for `max` entries at once, 400 KB for 10,000. */
+function limitOf<V>({ max, of }: { max: number | undefined; of: (value: V, key: string) => number }) {
+  return max === undefined ? {} : { maxSize: max, sizeCalculation: of };
 }

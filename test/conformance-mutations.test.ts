@@ -125,7 +125,12 @@ function isStrict(token: string): boolean {
 test(`${COUNT} mutated tokens: what jose verifies and nothing else`, async () => {
   const random = numbers(2);
   const now = () => NOW;
-  const keys = createJWKS({ fetchKeys: () => Promise.resolve(jwks), now, softTimeout: 1000 });
+  const keys = createJWKS({
+    clientId: 'client_1',
+    fetchKeys: () => Promise.resolve(jwks),
+    now,
+    softTimeout: 1000,
+  });
   const verify = createVerifier({ issuers: [ISSUER], clientId: 'client_1', now, keys });
   const rows = [tokenOf(HEADER, PAYLOAD), tokenOf(HEADER, PAYLOAD.replace('user_1', 'user_2'))];
   rows.push(...corpus<Row & { token: string }>('jwts').map(({ token }) => token));

@@ -54,6 +54,14 @@ test('an entry that is replaced or deleted does not count as evicted', () => {
   expect(evicted).toEqual(['b']);
 });
 
+test('a map takes no memory for entries that it does not have yet', () => {
+  const used = () => process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers;
+  const before = used();
+  const maps = Array.from({ length: 200 }, () => expiringMap<true>({ max: 10_000, ttl: 1, now: () => 0 }));
+  expect(used() - before).toBeLessThan(10 * 1_048_576);
+  expect(maps).toHaveLength(200);
+});
+
 test('sha256 is SHA-256 of UTF-8 as base64url', () => {
   expect(sha256('abc')).toBe('ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0');
   expect(sha256('é')).toBe('SplVfkAzw1Od4utlRyAXytX5VX96BiWgnxw_biumnEw');

@@ -1,10 +1,10 @@
-// With the instance's public key at hand, so that nothing goes over the network; as behind a production instance.
-import { generateKeyPairSync, sign } from 'node:crypto';
+// The public key of the instance is configured, so nothing goes over the network.
+import { sign } from 'node:crypto';
 import { clerkMiddleware, getAuth } from '@clerk/express';
 import express from 'express';
 import { contend, open, person, fixture } from './contend.mjs';
 
-const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const { privateKey, publicKey } = fixture.clerk;
 const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 function sessionToken(user) {
@@ -29,12 +29,17 @@ app.get('/sign-in', (req, res) => {
 });
 app.use(
   clerkMiddleware({
-    jwtKey: publicKey.export({ type: 'spki', format: 'pem' }),
+    jwtKey: publicKey,
     publishableKey: `pk_live_${Buffer.from('clerk.example.com$').toString('base64')}`,
     secretKey: 'sk_live_for_the_benchmark_alone',
   }),
 );
 app.get('/open', open);
+app.get('/api', (req, res, next) => {
+  if (!getAuth(req).userId) return res.status(401).json({ error: 'unauthenticated' });
+  next();
+});
+app.get('/api', open);
 app.get('/me', (req, res) => {
   const { userId, sessionClaims } = getAuth(req);
   if (!userId) return res.status(401).json({ error: 'unauthenticated' });

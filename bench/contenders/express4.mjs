@@ -3,6 +3,7 @@ import { contend, fixture, open } from './contend.mjs';
 
 const app = express();
 app.get('/open', open);
+app.get('/api', open);
 app.get('/me', (_req, res) => {
   res.json({ email: fixture.user.email });
 });

@@ -22,7 +22,7 @@ const [redis, workos] = await Promise.all([
   buildProcess(),
 ]);
 const settings = {
-  redis: redis.url,
+  store: { kind: 'redis', url: redis.url } as const,
   // Little, so that it is full after a minute, and memory that still grows is not this one.
   authkit: {
     ...workos.options,

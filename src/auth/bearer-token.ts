@@ -50,6 +50,7 @@ export interface BearerVerifiers {
 }
 
 export interface BearerVerifiersDependencies {
+  clientId: string;
   verify: VerifyAccessToken;
   workos: WorkOSClient;
   /** False for a token of a session that was ended. */
@@ -60,13 +61,20 @@ export interface BearerVerifiersDependencies {
 
 /** Creates the verifiers of an instance. All of them share one cache of users and API keys. */
 export function createBearerVerifiers(dependencies: BearerVerifiersDependencies): BearerVerifiers {
-  const { verify, workos, isLive, now, softTimeout } = dependencies;
+  const { clientId, verify, workos, isLive, now, softTimeout } = dependencies;
   const lookups = createWorkOSLookups({ workos, now, softTimeout });
   return {
     forSessions: createVerifyBearer({ ...lookups, verify: rememberValidTokens(verify, now), isLive }),
     forResource: (audience, servers) => {
       const { fetchIssuerKeys: fetchKeys } = workos;
-      const verifyGranted = createOAuthTokenVerifier({ audience, servers, fetchKeys, now, softTimeout });
+      const verifyGranted = createOAuthTokenVerifier({
+        clientId,
+        audience,
+        servers,
+        fetchKeys,
+        now,
+        softTimeout,
+      });
       return createVerifyBearer({ ...lookups, verify: rememberValidTokens(verifyGranted, now), isLive });
     },
   };

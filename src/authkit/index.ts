@@ -9,7 +9,7 @@ import { createErrorResponder } from '../http/error-response.js';
 import { isRequest, type Middleware } from '../http/middleware.js';
 import { createAuthorizationRequest, createSignInRetry } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
-import { createCodeExchange, createExchangeOnce } from '../routes/code-exchange.js';
+import { createAcceptSignIn, createCodeExchange, createExchangeOnce } from '../routes/code-exchange.js';
 import { createLinkAccount } from '../routes/link-account.js';
 import { createLogin } from '../routes/login.js';
 import {
@@ -19,6 +19,7 @@ import {
   createLogout,
 } from '../routes/logout.js';
 import { createRedirectLoopGuard } from '../routes/redirect-loop.js';
+import { createSaveSession } from '../routes/save-session.js';
 import { checkAttributes, createSaveAttributes, parseAttributes } from '../routes/sign-up.js';
 import { createRefreshRequestSession, createSwitchRoute } from '../routes/switch-organization.js';
 import { clientUrl, createToken } from '../routes/token.js';
@@ -28,19 +29,28 @@ import { createSessions } from '../session/lifecycle.js';
 import { withRefreshLock } from '../session/refresh-lock.js';
 import { createRefresh } from '../session/refresh.js';
 import { createRevocation } from '../session/revocation.js';
-import { openSession, sealSession, type Session, sessionIdentityIn } from '../session/sealed-session.js';
+import {
+  openSession,
+  problemOfSealed,
+  sealSession,
+  type Session,
+  sessionIdentityIn,
+} from '../session/sealed-session.js';
 import { createSessionStorage } from '../session/storage.js';
 import { createRefreshHooks, createTokenRefresh } from '../session/token-refresh.js';
 import { createSignedStore } from '../stores/signed-store.js';
 import { createVerifier, type TokenClaims } from '../workos/access-token.js';
+import { createClaimNonce } from '../workos/claim-nonce.js';
 import { createWorkOSClient } from '../workos/client.js';
+import { type HasAppClient, withAppClient } from '../workos/sdk.js';
 import { createJWKS } from '../workos/jwks.js';
+import { createTokenMacs } from '../workos/token-mac.js';
 import { createAuthOf, createGetSignInUrl, createMethods, type Methods } from './instance-methods.js';
 import { type AuthRouter, createAuthRouter } from '../routes/router.js';
 import { createManagement, type Management } from './session-management.js';
 
 /** A router with sign-in, callback and sign-out, which also gives every other request `req.auth` and `req.user`. */
-export interface AuthKit extends AuthRouter, Methods, Management {
+export interface AuthKit extends AuthRouter, Methods, Management, HasAppClient {
   /**
    * Receives WorkOS's webhooks, before or after any body parser. What WorkOS ends or changes takes effect in this
    * process, and with a store in every process.
@@ -70,13 +80,20 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
 
   // WorkOS: its API, and the keys that verify its access tokens.
   const workos = createWorkOSClient(config);
-  const keys = createJWKS({ fetchKeys: workos.fetchKeys, now, softTimeout });
-  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys });
+  const keys = createJWKS({ clientId, fetchKeys: workos.fetchKeys, now, softTimeout });
+  const macs = createTokenMacs(config);
+  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys, macs });
 
   // Sessions: sealed, in a cookie or in the store, refreshed once across processes, revoked in all of them.
   const store =
     storageConfig.store &&
-    createSignedStore({ store: storageConfig.store, clientId, passwords, deadline: softTimeout });
+    createSignedStore({
+      store: storageConfig.store,
+      clientId,
+      passwords,
+      deadline: softTimeout,
+      warnsIfLost: storageConfig.mode === 'cookie',
+    });
   const seal = (session: Session) => sealSession(session, passwords[0]);
   const open = (sealed: string) => openSession(sealed, passwords, now());
   const openStored = (sealed: string) => openSession(sealed, passwords, now(), Infinity);
@@ -92,7 +109,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     ? withRefreshLock(refreshLocally, { store, open: openStored, now, waitForLock })
     : refreshLocally;
   const refresh = createRefresh({ clientId, renew: refreshTokens, now });
-  const revocation = createRevocation({ store, now });
+  const revocation = createRevocation({ clientId, store, now });
   const storage = createSessionStorage({
     mode: storageConfig.mode,
     store,
@@ -100,9 +117,11 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     open,
     openStored,
     seal,
+    problemOf: (sealed) => problemOfSealed(sealed, passwords, now()),
     lifetime: config.cookie.maxAge * 1000,
   });
   const authenticator = createAuthenticator({
+    clientId,
     storage,
     verify,
     refresh,
@@ -117,7 +136,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   // Access tokens and API keys.
   const isLive = async (claims: TokenClaims) =>
     (await revocation.status(sessionIdentityIn(claims))) !== 'revoked';
-  const bearerVerifiers = createBearerVerifiers({ verify, workos, isLive, now, softTimeout });
+  const bearerVerifiers = createBearerVerifiers({ clientId, verify, workos, isLive, now, softTimeout });
 
   // Authentication of requests.
   const respondWithError = createErrorResponder(config);
@@ -138,12 +157,14 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     redirectLoop,
     parameters,
     authorizationUrl: workos.authorizationUrl,
+    claimNonce: createClaimNonce(config, config.claimToken),
   });
   const attributes = (params: URLSearchParams) =>
     checkAttributes(parseAttributes(params, config.login.params), config.signUp);
   const login = { config, parameters, signIn: startSignIn, attributes };
   const save = createSaveAttributes(config, workos);
-  const exchangeCode = createCodeExchange({ config, workos, verify, save });
+  const acceptSignIn = createAcceptSignIn(config, save, verify);
+  const exchangeCode = createCodeExchange({ workos, verify, acceptSignIn });
   const exchangeOnce = createExchangeOnce(config, async (reply) => {
     const signedIn = await exchangeCode(reply);
     if (signedIn === 'answered') return signedIn;
@@ -159,6 +180,16 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     redirectLoop,
     issueClientCode: (reply, transaction) => clientUrl(reply, transaction, config),
     retrySignIn: createSignInRetry(startSignIn),
+  });
+  const saveSession = createSaveSession({
+    config,
+    cookies,
+    verify,
+    revocation,
+    acceptSignIn,
+    sessions,
+    authenticator,
+    authenticateRequest,
   });
 
   // Sign-out.
@@ -180,6 +211,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     startSignIn,
     endSession,
     refreshRequestSession,
+    saveSession,
   });
   const authOf = createAuthOf(config, methods);
   const management = createManagement({ workos, revocation, now, authOf });
@@ -211,7 +243,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
       createErrorResponder(config, 'switchOrganization'),
     ),
   });
-  return Object.assign(router, methods, management, { webhooks });
+  return withAppClient(Object.assign(router, methods, management, { webhooks }), workos.appClient);
 }
 
 function withoutParentheses(): AuthKitError {

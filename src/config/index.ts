@@ -1,3 +1,4 @@
+import type { WorkOS } from '@workos-inc/node';
 import { AuthKitError } from '../errors.js';
 import type { CookieConfig } from '../http/cookies.js';
 import { type ReturnToRules, safeReturnTo } from '../http/return-to.js';
@@ -49,6 +50,8 @@ export interface AuthKitConfig extends Config {
   readonly memoryBytes: number;
   /** `WORKOS_WEBHOOK_SECRET` */
   readonly webhookSecret: string | undefined;
+  /** Of a WorkOS environment that has no owner yet. */
+  readonly claimToken: string | undefined;
   readonly hooks: Readonly<Hooks>;
 }
 
@@ -63,6 +66,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   apiHostname: true,
   apiHttps: true,
   apiPort: true,
+  claimToken: true,
   issuer: true,
   audience: true,
   workos: true,
@@ -130,10 +134,18 @@ export function resolveConfig(given: AuthKitOptions, env: NodeJS.ProcessEnv): Au
     storage: readStorage(options.store, options.session, problems),
     memoryBytes: readMemoryBytes(options.sessionMemory, problems),
     webhookSecret: variable(env, 'WORKOS_WEBHOOK_SECRET'),
+    claimToken: readClaimToken(options.claimToken, env, problems),
     hooks: Object.freeze({ ...hooks, onError }) as Hooks,
   };
   throwProblems(problems.list, isNothingSet(options, env));
   return Object.freeze(config);
+}
+
+function readClaimToken(value: unknown, env: NodeJS.ProcessEnv, problems: Problems): string | undefined {
+  const token = value ?? variable(env, 'WORKOS_CLAIM_TOKEN');
+  if (token === undefined || (typeof token === 'string' && token !== '')) return token;
+  problems.add('claimToken must be the claim token of a WorkOS environment, as a string');
+  return undefined;
 }
 
 function readMemoryBytes(value: unknown, problems: Problems): number {
@@ -163,6 +175,8 @@ export interface Config {
   readonly cookiePasswords: readonly [string, ...string[]];
   readonly cookie: CookieConfig;
   readonly api: Api;
+  /** The WorkOS client of the application, if it passed one that has this key and address. */
+  readonly workos: WorkOS | undefined;
   readonly issuers: readonly string[];
   /** Accepted `aud` of access tokens of sessions. */
   readonly audience: readonly string[];
@@ -230,6 +244,7 @@ export function resolveCommon<SignIn extends object>(
     cookiePasswords: readCookiePasswords(options.cookiePassword, env, api, problems),
     cookie: cookie(cookieOptions, env, defaults.cookieName(env), { redirect, routes }, problems),
     api,
+    workos: sameEnvironment(workos, apiKey, api),
     issuers: readIssuers(options.issuer, env, api, clientId, problems),
     audience: readAudience(options.audience, clientId, problems),
     fetch: fetch ?? fetchOf(workos),
@@ -240,7 +255,7 @@ export function resolveCommon<SignIn extends object>(
     returnToRules: rules,
     trustedOrigins: readOrigins('trustedOrigins', options.trustedOrigins, problems),
     loadUser,
-    login: readLoginRules(options, defaults.parameters.names, isHttpAllowed, problems),
+    login: readLoginRules(options, defaults.parameters, isHttpAllowed, problems),
     signIn: readSignIn(options.signIn, defaults.parameters, problems),
     signInLifetime: readSignInLifetime(options.signInLifetime, problems),
     hooks: Object.freeze(onError ? { onError } : {}),
@@ -303,6 +318,14 @@ function readTimeout(value: unknown, problems: Problems): number {
     );
   }
   return value as number;
+}
+
+/** A client of the application that calls the same WorkOS environment as this package does. */
+function sameEnvironment(workos: WorkOS | undefined, apiKey: string, { origin }: Api): WorkOS | undefined {
+  const { key, baseURL } = (workos ?? {}) as Partial<WorkOS>;
+  const isSame =
+    key === apiKey && URL.canParse(baseURL ?? '') && new URL(baseURL as string).origin === origin;
+  return isSame ? workos : undefined;
 }
 
 /** The `fetchFn` of a WorkOS client of the app. */

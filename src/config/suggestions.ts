@@ -273,11 +273,7 @@ export const SIGN_IN_ADVICE: Advice = {
   connection: 'write connectionId',
 };
 
-export const SSO_SIGN_IN_ADVICE: Advice = {
-  ...COMMON_SIGN_IN_ADVICE,
-  organizationId: 'write organization',
-  connectionId: 'write connection',
-};
+export const SSO_SIGN_IN_ADVICE: Advice = COMMON_SIGN_IN_ADVICE;
 
 export const SIGN_UP_ADVICE: Advice = {
   allowedRoles: 'write roles',

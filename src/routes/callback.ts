@@ -13,6 +13,7 @@ import type { Completed, ExchangeOnce } from './code-exchange.js';
 import { invalidState, type InvalidStateReason } from './invalid-state.js';
 import type { RedirectLoopGuard } from './redirect-loop.js';
 import { codeVerifierOf } from './pkce.js';
+import { endsSilently } from './silent-sign-in.js';
 import { isSecretOf, openTransaction, returnRules, type Transaction } from './transaction.js';
 
 /** RFC 6749 appendix A.11, without the space. A code of WorkOS has some 26 characters. */
@@ -178,6 +179,8 @@ async function finishSignIn(
     return await completeSignIn(done, transaction, req, res, dependencies);
   } catch (error) {
     if (!(error instanceof AuthKitError)) throw error;
+    if (!clientCode && endsSilently(error, transaction))
+      return await returnSignedOut(returnTo ?? config.returnTo, transaction, res, dependencies);
     const location = clientCode
       ? await clientCode(error, transaction)
       : await retrySignIn?.(error, transaction, req, res);
@@ -185,6 +188,18 @@ async function finishSignIn(
     publish('sign-in-failed', { clientId: config.clientId, code: error.code });
     return redirect(res, location);
   }
+}
+
+/** A silent sign-in has found no session at WorkOS. */
+async function returnSignedOut(
+  returnTo: string,
+  { silent }: Transaction,
+  res: Response,
+  { redirectLoop }: CallbackDependencies,
+): Promise<'sent'> {
+  log('login', { silent: 'signed out' });
+  if (silent === 'always') await redirectLoop.markSignIn(res);
+  return redirect(res, returnTo);
 }
 
 async function completeSignIn(

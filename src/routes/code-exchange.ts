@@ -6,7 +6,7 @@ import { expiringMap } from '../expiring-map.js';
 import type { Request, Response } from '../http/middleware.js';
 import { type Session, sessionIdOf, toSession } from '../session/sealed-session.js';
 import { sha256 } from '../sha256.js';
-import { decodeUnverified, type VerifyAccessToken } from '../workos/access-token.js';
+import { decodeUnverified, macOf, type VerifyAccessToken } from '../workos/access-token.js';
 import type { Tokens, WorkOSClient } from '../workos/client.js';
 import { runOnSuccess } from './on-success.js';
 import type { SaveAttributes } from './sign-up.js';
@@ -36,27 +36,61 @@ export interface CodeReply {
 export type ExchangeCode = (reply: CodeReply) => Promise<SignedInSession | 'answered'>;
 
 export interface CodeExchangeDependencies {
-  config: AuthKitConfig;
   workos: WorkOSClient;
   verify: VerifyAccessToken;
-  save: SaveAttributes;
+  acceptSignIn: AcceptSignIn;
 }
 
-export function createCodeExchange({ config, workos, verify, save }: CodeExchangeDependencies): ExchangeCode {
+export function createCodeExchange({ workos, verify, acceptSignIn }: CodeExchangeDependencies): ExchangeCode {
   return async ({ code, codeVerifier, transaction, req, res }) => {
     const result = await workos.exchangeCode(code, codeVerifier);
     if (result.kind !== 'ok') throw result.error;
     await assertTokens(result.value, verify);
-    const signIn = signInResult(result.value, transaction, config);
+    return acceptSignIn({ tokens: result.value, transaction, req, res });
+  };
+}
+
+/** How a sign-in began, as far as the application wants to know it. */
+export type SignInStart = Pick<
+  Transaction,
+  'returnTo' | 'callback' | 'state' | 'attributes' | 'from' | 'issuedAt' | 'restartOf' | 'maxAge'
+>;
+
+export interface ConfirmedSignIn {
+  /** Verified tokens. */
+  tokens: Tokens;
+  transaction: SignInStart;
+  req: Request;
+  res: Response;
+}
+
+/**
+ * Asks the application, by `onSuccess`, whether it accepts a sign-in that WorkOS has confirmed, and saves the attributes
+ * of a first one.
+ *
+ * @returns `answered` if `onSuccess` answered the request itself. No session is created then.
+ * @throws {AuthKitError}
+ */
+export type AcceptSignIn = (signIn: ConfirmedSignIn) => Promise<SignedInSession | 'answered'>;
+
+export function createAcceptSignIn(
+  config: AuthKitConfig,
+  save: SaveAttributes,
+  verify: VerifyAccessToken,
+): AcceptSignIn {
+  return async ({ tokens: confirmed, transaction, req, res }) => {
+    const signIn = signInResult(confirmed, transaction, config);
     const call = () => config.hooks.onSuccess?.({ ...signIn, returnTo: transaction.returnTo, req, res });
     const outcome = await runOnSuccess(call, res, transaction, config);
     if (outcome === 'answered') return outcome;
     const { attributes, attributesFrom: from, isFirstSignIn } = signIn;
     const startedAt = transaction.restartOf ?? transaction.issuedAt;
-    const tokens = isFirstSignIn ? await save(result.value, { attributes, from, startedAt }) : result.value;
+    const tokens = isFirstSignIn ? await save(confirmed, { attributes, from, startedAt }) : confirmed;
+    const tokenMac = macOf(await verify(tokens.accessToken, true));
     const session = toSession(tokens, {
       ...authenticatedAt(transaction, config),
       ...(outcome.data === undefined ? {} : { data: outcome.data }),
+      tokenMac,
     });
     publishSignIn(session, config);
     return { session, returnTo: outcome.returnTo };
@@ -67,7 +101,7 @@ export function createCodeExchange({ config, workos, verify, save }: CodeExchang
  * The latest time for which it is certain that the user has authenticated since, in seconds. WorkOS accepts an
  * authentication of up to `max_age` seconds ago, so a link with a long one says nothing about today.
  */
-function authenticatedAt({ maxAge }: Transaction, { now }: Config): { authenticatedAt?: number } {
+function authenticatedAt({ maxAge }: SignInStart, { now }: Config): { authenticatedAt?: number } {
   return maxAge === undefined ? {} : { authenticatedAt: Math.floor(now() / 1000) - maxAge };
 }
 
@@ -99,7 +133,7 @@ async function assertTokens(tokens: Tokens, verify: VerifyAccessToken): Promise<
 /** What `onSuccess` receives. A response of WorkOS may contain more. */
 function signInResult(
   tokens: Tokens,
-  transaction: Transaction,
+  transaction: SignInStart,
   { signUp }: AuthKitConfig,
 ): Omit<SignInResult, 'returnTo' | 'req' | 'res'> {
   const { user, organizationId, accessToken, refreshToken, impersonator, authenticationMethod, oauthTokens } =
@@ -123,7 +157,7 @@ function signInResult(
 }
 
 /** The user was created during this sign-in, or WorkOS says that there was no sign-in before. */
-function isFirst({ user }: Tokens, { issuedAt, restartOf = issuedAt }: Transaction): boolean {
+function isFirst({ user }: Tokens, { issuedAt, restartOf = issuedAt }: SignInStart): boolean {
   return user.lastSignInAt === null || Date.parse(user.createdAt) >= restartOf;
 }
 

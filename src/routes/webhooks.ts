@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { AuthKitConfig } from '../config/index.js';
 import { AuthKitError, unavailable } from '../errors.js';
-import { log } from '../events.js';
+import { publish, type WebhookProblem } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
 import { rawBody } from '../http/body.js';
 import { answerErrors, type RespondWithError } from '../http/error-response.js';
@@ -32,7 +32,7 @@ export interface WebhookOptions {
 }
 
 export interface WebhookDependencies {
-  config: Pick<AuthKitConfig, 'now' | 'timeout' | 'webhookSecret'>;
+  config: Pick<AuthKitConfig, 'clientId' | 'now' | 'timeout' | 'webhookSecret'>;
   revocation: Revocation;
   store: SignedStore | undefined;
   respondWithError: RespondWithError;
@@ -46,33 +46,55 @@ export type CreateWebhooks = (options?: WebhookOptions) => Middleware;
 
 export function createWebhooks(dependencies: WebhookDependencies): CreateWebhooks {
   const { config, revocation, respondWithError } = dependencies;
-  const { now, timeout, webhookSecret } = config;
+  const { clientId, now, webhookSecret } = config;
   const claimDelivery = createDeliveryClaims(dependencies);
+  const report = (
+    outcome: 'accepted' | 'refused' | 'failed',
+    reason?: WebhookProblem,
+    event?: WebhookEvent,
+  ) => {
+    publish('webhook', { clientId, outcome, reason, event: event?.event, eventId: event?.id });
+  };
+  const refuse = (reason: WebhookRefusal, event?: WebhookEvent) => {
+    report('refused', reason, event);
+    return new AuthKitError('invalid_request', REFUSALS[reason]);
+  };
   return ({ secret = webhookSecret, onEvent } = {}) => {
     const secrets = checkSecrets(secret);
     const receive: Handler = async (req, res) => {
-      const { event, delivery } = await verifyEvent(req, secrets, now, timeout);
+      const received = await readDelivery(req, secrets, config);
+      if (typeof received === 'string') throw refuse(received);
+      const { event, delivery } = received;
       const release = await claimDelivery(delivery);
-      try {
-        await applyEvent(event, revocation, now());
-        await onEvent?.(event);
-      } catch (error) {
+      if (!release) throw refuse('replayed', event);
+      const failure = await applyEvent(event, { revocation, now: now(), onEvent });
+      if (failure) {
         // WorkOS sends the event again, and then it must not count as a repetition.
         await release();
-        throw error instanceof AuthKitError ? error : unavailable('onEvent failed', { cause: error });
+        report('failed', failure.reason, event);
+        throw failure.error;
       }
+      report('accepted', undefined, event);
       return json(res, 200, { received: true });
     };
-    return middleware(answerErrors(logged(respondWithError), receive));
+    return middleware(answerErrors(respondWithError, receive));
   };
 }
 
-function logged(respondWithError: RespondWithError): RespondWithError {
-  return (error, req, res) => {
-    log('webhook', { refused: error.message });
-    return respondWithError(error, req, res);
-  };
-}
+type WebhookRefusal = Exclude<WebhookProblem, 'store' | 'handler'>;
+
+/** The signature is named for a webhook that is too old as well, so that the answer tells a forger nothing. */
+const SIGNATURE =
+  'the signature is not valid: the secret is wrong, the body was changed, or it is more than 3 minutes old';
+
+const REFUSALS: Readonly<Record<WebhookRefusal, string>> = {
+  header: 'the request has no usable WorkOS-Signature header',
+  body: 'the body could not be read: it is too large, was cut off, or did not arrive in time',
+  signature: SIGNATURE,
+  too_old: SIGNATURE,
+  no_event: 'the body contains no event',
+  replayed: 'this delivery has been received before',
+};
 
 /** @throws {AuthKitError} `config_invalid` */
 function checkSecrets(secret: unknown): readonly string[] {
@@ -86,27 +108,26 @@ function checkSecrets(secret: unknown): readonly string[] {
   );
 }
 
-/**
- * @throws {AuthKitError} `invalid_request` for a body that WorkOS did not sign, that it signed too long ago, or that
- * contains no event.
- */
-async function verifyEvent(
+interface Delivery {
+  readonly event: WebhookEvent;
+  /** Identifies this delivery of the event. */
+  readonly delivery: string;
+}
+
+/** Reads a delivery, or says why it is refused: WorkOS did not sign it, or too long ago, or it contains no event. */
+async function readDelivery(
   req: Request,
   secrets: readonly string[],
-  now: () => number,
-  timeout: number,
-): Promise<{ event: WebhookEvent; delivery: string }> {
+  { now, timeout }: WebhookDependencies['config'],
+): Promise<Delivery | WebhookRefusal> {
   const signature = parseSignature(header(req, 'workos-signature'));
-  if (!signature) throw refused('the request has no usable WorkOS-Signature header');
+  if (!signature) return 'header';
   const body = await rawBody(req, { maxBytes: MAX_BODY, timeout });
-  if (!body)
-    throw refused('the body could not be read: it is too large, was cut off, or did not arrive in time');
-  if (!isGenuine(signature, body, secrets, now()))
-    throw refused(
-      'the signature is not valid: the secret is wrong, the body was changed, or it is more than 3 minutes old',
-    );
+  if (!body) return 'body';
+  if (!isSignedBy(secrets, signature, body)) return 'signature';
+  if (Math.abs(now() - Number(signature.timestamp)) > TOLERANCE) return 'too_old';
   const event = parseEvent(body);
-  if (!event) throw refused('the body contains no event');
+  if (!event) return 'no_event';
   return { event, delivery: signPayload(signature.timestamp, body, secrets[0] ?? '') };
 }
 
@@ -122,16 +143,30 @@ function parseEvent(body: Buffer): WebhookEvent | undefined {
   }
 }
 
-/**
- * Applies an event to the sessions of this application.
- *
- * @throws {AuthKitError} `upstream_unavailable` if the other processes could not be told.
- */
-async function applyEvent({ event, data }: WebhookEvent, revocation: Revocation, now: number): Promise<void> {
-  const { id, user_id: userId } = data;
-  log('webhook', { event, id, userId });
-  if (!(await revoke(event, textOf(id), textOf(userId), revocation, now)))
-    throw unavailable('the store is unavailable, so the other processes have not been told');
+interface ApplyContext {
+  readonly revocation: Revocation;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  readonly onEvent: WebhookOptions['onEvent'];
+}
+
+/** Applies an event to the sessions of this application and passes it to `onEvent`. Returns why that failed. */
+async function applyEvent(
+  event: WebhookEvent,
+  { revocation, now, onEvent }: ApplyContext,
+): Promise<{ readonly reason: 'store' | 'handler'; readonly error: AuthKitError } | undefined> {
+  const { id, user_id: userId } = event.data;
+  if (!(await revoke(event.event, textOf(id), textOf(userId), revocation, now))) {
+    const message = 'the store is unavailable, so the other processes have not been told';
+    return { reason: 'store', error: unavailable(message) };
+  }
+  try {
+    await onEvent?.(event);
+    return undefined;
+  } catch (cause) {
+    const error = cause instanceof AuthKitError ? cause : unavailable('onEvent failed', { cause });
+    return { reason: 'handler', error };
+  }
 }
 
 function textOf(value: unknown): string {
@@ -156,28 +191,20 @@ function revoke(
 /**
  * Accepts each delivery once: in all processes if there is a store, else in this process.
  *
- * @returns A function that claims a delivery and returns how to release it.
+ * @returns A function that claims a delivery and returns how to release it; `undefined` if it was claimed before.
  */
 function createDeliveryClaims({ store, config: { now } }: WebhookDependencies) {
   const claimed = expiringMap<true>({ max: 10_000, ttl: REPLAYABLE_FOR, now });
-  return async (delivery: string): Promise<() => Promise<unknown>> => {
-    if (claimed.has(delivery)) throw repeated();
+  return async (delivery: string): Promise<(() => Promise<unknown>) | undefined> => {
+    if (claimed.has(delivery)) return undefined;
     claimed.set(delivery, true);
     const entry = await store?.add('webhook', delivery, 'taken', REPLAYABLE_FOR);
-    if (entry?.kind === 'taken') throw repeated();
+    if (entry?.kind === 'taken') return undefined;
     return async () => {
       claimed.delete(delivery);
       if (store && entry?.kind === 'hit') await store.release('webhook', delivery, entry);
     };
   };
-}
-
-function repeated(): AuthKitError {
-  return refused('this delivery has been received before');
-}
-
-function refused(message: string): AuthKitError {
-  return new AuthKitError('invalid_request', message);
 }
 
 /** How old a signature may be, in milliseconds: the tolerance of the WorkOS SDK. */
@@ -203,14 +230,8 @@ function parseSignature(header: string | undefined): Signature | undefined {
   return { timestamp, macs };
 }
 
-/** Whether a body was signed with one of the secrets, within the tolerance. */
-function isGenuine(
-  { timestamp, macs }: Signature,
-  body: Buffer,
-  secrets: readonly string[],
-  now: number,
-): boolean {
-  if (Math.abs(now - Number(timestamp)) > TOLERANCE) return false;
+/** Whether a body was signed with one of the secrets. */
+function isSignedBy(secrets: readonly string[], { timestamp, macs }: Signature, body: Buffer): boolean {
   const expected = secrets.map((secret) => signPayload(timestamp, body, secret));
   return macs.some((mac) =>
     expected.some((valid) => timingSafeEqual(Buffer.from(mac, 'hex'), Buffer.from(valid, 'hex'))),

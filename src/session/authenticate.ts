@@ -1,6 +1,6 @@
 import { withDeadline } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
-import { log } from '../events.js';
+import { publish, type SessionProblem } from '../events.js';
 import { decodeUnverified, type VerifyAccessToken } from '../workos/access-token.js';
 import type { Refresh } from './refresh.js';
 import { refreshDueAt } from './refresh-due.js';
@@ -23,9 +23,19 @@ import { createSessionCache, type SessionCache, type VerifiedSession } from './v
  */
 export type Authentication =
   | (VerifiedSession & Delivery)
-  | { readonly kind: 'anonymous'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' }
-  | { readonly kind: 'ended'; readonly error: AuthKitError; readonly organizationId?: string | undefined }
-  | ({ readonly kind: 'unavailable'; readonly error: AuthKitError } & Delivery);
+  | ({ readonly kind: 'anonymous'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' } & Explained)
+  | ({
+      readonly kind: 'ended';
+      readonly error: AuthKitError;
+      readonly organizationId?: string | undefined;
+    } & Explained)
+  | ({ readonly kind: 'unavailable'; readonly error: AuthKitError } & Delivery & Explained);
+
+/** Why a session was not accepted, for the event `authkit:session`. */
+interface Explained {
+  readonly why?: SessionProblem;
+  readonly detail?: string;
+}
 
 /** What the response delivers to the browser. */
 interface Delivery {
@@ -36,6 +46,7 @@ interface Delivery {
 }
 
 export interface AuthenticatorDependencies {
+  clientId: string;
   storage: SessionStorage;
   verify: VerifyAccessToken;
   refresh: Refresh;
@@ -111,15 +122,67 @@ async function authenticateValue(
   mayRefresh: () => boolean,
   dependencies: Dependencies,
 ): Promise<Authentication> {
-  const { cache, storage, revocation } = dependencies;
+  const { cache, storage } = dependencies;
   const cached = cache.get(value);
   const session = cached?.session ?? (await storage.open(value));
-  if (!session) return anonymous('invalid', 'seal');
+  if (!session) return reported(anonymous('invalid', storage.problemOf(value)), undefined, dependencies);
   if (isNotStored(session)) {
-    return session.kind === 'unavailable'
-      ? unavailableAuthentication('the session store is unavailable')
-      : anonymous('ended', 'store');
+    const result =
+      session.kind === 'unavailable'
+        ? unavailableAuthentication('the session store is unavailable', session.why)
+        : anonymous('ended', 'not_in_store');
+    return reported(result, undefined, dependencies);
   }
+  const current = storage.isOutdated(session) ? await restoreSession(session, dependencies) : session;
+  const result = await authenticateSession(value, current, cached, mayRefresh, dependencies);
+  return reported(result, current, dependencies);
+}
+
+/** The store has lost the newest state of a session, for example in a failover. This process may still know it. */
+async function restoreSession(
+  outdated: Session,
+  { clientId, refresh, storage }: Dependencies,
+): Promise<Session> {
+  const { userId, sessionId } = sessionIdentityOf(outdated);
+  publish('session', {
+    clientId,
+    reason: 'outdated',
+    why: 'store_older',
+    detail: undefined,
+    userId,
+    sessionId,
+  });
+  const newer = refresh.successorOf(outdated);
+  return newer ? storage.restore(outdated, newer) : outdated;
+}
+
+/** Publishes why a session was not accepted. */
+function reported(
+  result: Authentication,
+  session: Session | undefined,
+  { clientId }: Dependencies,
+): Authentication {
+  if (result.kind === 'authenticated' || result.why === undefined) return result;
+  const { userId, sessionId } = session ? sessionIdentityOf(session) : {};
+  publish('session', {
+    clientId,
+    reason: result.kind === 'anonymous' ? (result.reason as 'invalid') : result.kind,
+    why: result.why,
+    detail: result.detail,
+    userId,
+    sessionId,
+  });
+  return result;
+}
+
+async function authenticateSession(
+  value: string,
+  session: Session,
+  cached: VerifiedSession | undefined,
+  mayRefresh: () => boolean,
+  dependencies: Dependencies,
+): Promise<Authentication> {
+  const { cache, revocation } = dependencies;
   const status = await revocation.status(sessionIdentityOf(session));
   if (cached && status === 'active') return cached;
   cache.delete(value);
@@ -134,14 +197,14 @@ async function verifySession(
   mayRefresh: () => boolean,
   dependencies: Dependencies,
 ): Promise<Authentication> {
-  const verification = await dependencies.verify(session.accessToken);
+  const verification = await dependencies.verify(session.accessToken, false, session.extension.tokenMac);
   if (verification.kind === 'unavailable' && !verification.isKeyUnknown)
-    return unavailableAuthentication(NO_KEYS);
+    return unavailableAuthentication(NO_KEYS, 'keys');
   // New sessions are signed with a published key, so a refresh is also what an unknown key needs.
   if (verification.kind === 'expired' || verification.kind === 'unavailable')
-    return mayRefresh() ? renewSession(session, dependencies) : anonymous('expired');
-  if (verification.kind === 'invalid') return anonymous('invalid', verification.reason);
-  if (verification.claims.sub !== session.user.id) return anonymous('invalid', 'sub');
+    return mayRefresh() ? renewSession(session, dependencies) : anonymous('expired', 'token_expired');
+  if (verification.kind === 'invalid') return anonymous('invalid', 'token', verification.reason);
+  if (verification.claims.sub !== session.user.id) return anonymous('invalid', 'subject');
   const verified: VerifiedSession = { kind: 'authenticated', session, claims: verification.claims };
   return acceptSession(value, verified, isChanged, mayRefresh, dependencies);
 }
@@ -197,8 +260,9 @@ async function refreshSession(
 ): Promise<Authentication> {
   const result = await dependencies.refresh.run(session, organizationId);
   if (await isRevoked(session, dependencies)) return anonymous('ended', 'revoked');
-  if (result.kind === 'refused') return { kind: 'ended', error: result.error, organizationId };
-  if (result.kind === 'unavailable') return { kind: 'unavailable', error: result.error };
+  if (result.kind === 'refused')
+    return { kind: 'ended', error: result.error, organizationId, why: 'refused' };
+  if (result.kind === 'unavailable') return { kind: 'unavailable', error: result.error, why: 'workos' };
   return acceptRefreshed(session, result, dependencies);
 }
 
@@ -212,12 +276,14 @@ async function acceptRefreshed(
   const { session } = refreshed;
   if (await isRevoked(session, dependencies)) return anonymous('ended', 'revoked');
   const sealed = await storage.replace(before, refreshed);
-  if (sealed === undefined) return anonymous('ended', 'store');
-  const verification = await verify(session.accessToken, true);
+  if (sealed === undefined) return anonymous('ended', 'not_in_store');
+  const verification = await verify(session.accessToken, true, session.extension.tokenMac);
   if (verification.kind !== 'valid') {
     const isClockAhead = isExpired(session, now());
     if (isClockAhead) warnAboutClock();
-    const unverified = unavailableAuthentication(isClockAhead ? CLOCK_AHEAD : NO_KEYS);
+    const unverified = isClockAhead
+      ? unavailableAuthentication(CLOCK_AHEAD, 'clock')
+      : unavailableAuthentication(NO_KEYS, 'keys');
     return { ...unverified, sealed, sealedSession: session };
   }
   const verified: VerifiedSession = { kind: 'authenticated', session, claims: verification.claims };
@@ -240,11 +306,17 @@ const NO_KEYS = 'the signing keys of WorkOS are unavailable';
 const CLOCK_AHEAD =
   'WorkOS issued an access token that has expired by the clock of this server: set the clock, e.g. with NTP';
 
-function unavailableAuthentication(problem: string): Extract<Authentication, { kind: 'unavailable' }> {
-  return { kind: 'unavailable', error: unavailable(problem) };
+function unavailableAuthentication(
+  problem: string,
+  why: SessionProblem,
+): Extract<Authentication, { kind: 'unavailable' }> {
+  return { kind: 'unavailable', error: unavailable(problem), why };
 }
 
-function anonymous(reason: 'invalid' | 'expired' | 'ended', why?: string): Authentication {
-  log('session', { reason, why });
-  return { kind: 'anonymous', reason };
+function anonymous(
+  reason: 'invalid' | 'expired' | 'ended',
+  why: SessionProblem,
+  detail?: string,
+): Authentication {
+  return { kind: 'anonymous', reason, why, ...(detail === undefined ? {} : { detail }) };
 }

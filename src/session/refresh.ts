@@ -147,11 +147,7 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
     now,
     size: { max: maxBytes, of: sizeOf },
   });
-  const replaced = expiringMap<true>({
-    ttl: REPLACED_FOR,
-    now,
-    size: { max: MAX_REPLACED, of: () => 1 },
-  });
+  const replaced = expiringMap<true>({ max: MAX_REPLACED, ttl: REPLACED_FOR, now });
   let added = 0;
   const keyOf = ({ refreshToken }: Session) => sha256(`${clientId}\0${refreshToken}`);
   return {

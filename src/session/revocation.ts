@@ -1,4 +1,4 @@
-import { log } from '../events.js';
+import { log, publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
 import type { Found, SignedStore } from '../stores/signed-store.js';
 import type { SessionIdentity } from './sealed-session.js';
@@ -28,6 +28,7 @@ export interface Revocation {
 }
 
 export interface RevocationOptions {
+  clientId: string;
   store: SignedStore | undefined;
   /** Milliseconds since the epoch. */
   now: () => number;
@@ -71,7 +72,8 @@ interface SessionMark {
 
 const UNMARKED: UserMark = { endedBefore: 0, changedAt: 0 };
 
-export function createRevocation({ store, now, endedFor = ENDED_FOR }: RevocationOptions): Revocation {
+export function createRevocation(options: RevocationOptions): Revocation {
+  const { clientId, store, now, endedFor = ENDED_FOR } = options;
   const local = createLocalMarks(now, endedFor, store !== undefined);
   const check = store && createStoreCheck(store, local);
   const mark = async (userId: string, added: UserMark) => {
@@ -94,14 +96,22 @@ export function createRevocation({ store, now, endedFor = ENDED_FOR }: Revocatio
     status,
     statusNow: (identity) => (check?.(identity) ? undefined : local.status(identity)),
     isEndedHere: (identity) => local.status(identity) === 'revoked',
-    endSession: (sessionId) => writeSession(sessionId, ENTIRELY),
+    async endSession(sessionId) {
+      const isShared = await writeSession(sessionId, ENTIRELY);
+      publish('revoked', { clientId, sessionId, userId: undefined, isShared });
+      return isShared;
+    },
     async reopenSession(identity) {
       const { sessionId, issuedAt, tokenId } = identity;
       await check?.(identity);
       if (sessionId === undefined || !local.isSessionEnded(identity)) return true;
       return writeSession(sessionId, { before: issuedAt, except: tokenId });
     },
-    endUser: (userId, before) => mark(userId, { ...UNMARKED, endedBefore: before }),
+    async endUser(userId, before) {
+      const isShared = await mark(userId, { ...UNMARKED, endedBefore: before });
+      publish('revoked', { clientId, sessionId: undefined, userId, isShared });
+      return isShared;
+    },
     changeUser: (userId) => mark(userId, { ...UNMARKED, changedAt: now() }),
   };
 }
@@ -116,8 +126,7 @@ function createLocalMarks(now: () => number, endedFor: number, isShared: boolean
   const ended = {
     ttl: endedFor,
     now,
-    // Counted by `size`, because a limit by `max` would allocate memory for all entries at once.
-    size: { max: MAX_ENDED, of: () => 1 },
+    max: MAX_ENDED,
     // With a store, what this process forgets is found there again.
     ...(isShared ? {} : { onEvict: warnForgotten }),
   };

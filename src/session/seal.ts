@@ -72,6 +72,11 @@ export function open(
   return undefined;
 }
 
+/** Whether a value has the form of a seal, whatever its password. */
+export function isSealed(value: string): boolean {
+  return value.length <= MAX_SEAL_LENGTH && parse(value) !== undefined;
+}
+
 interface SealParts {
   signed: string;
   salt: string;

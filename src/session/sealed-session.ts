@@ -1,7 +1,8 @@
 import type { Impersonator, User } from '@workos-inc/node';
 import { isRecord, ownProperties } from '../config/problems.js';
+import type { SessionProblem } from '../events.js';
 import { decodeUnverified } from '../workos/access-token.js';
-import { open, seal } from './seal.js';
+import { isSealed, open, seal } from './seal.js';
 
 /** The key of the fields that only this package reads. Other WorkOS SDKs ignore it. */
 const EXTENSION = 'authkitExpress';
@@ -22,6 +23,8 @@ export interface SessionExtension {
   readonly authenticatedAt?: number;
   /** What `onSuccess` returned. */
   readonly data?: unknown;
+  /** Says that the signature of the access token was verified: `workos/token-mac.ts`. */
+  readonly tokenMac?: string | undefined;
 }
 
 /** The fields of an answer of WorkOS that a session consists of. */
@@ -51,10 +54,14 @@ export function toSession(fields: SessionFields, extension: SessionExtension): S
   });
 }
 
-/** A session with new tokens. The impersonator and the authentication method stay as they were. */
-export function withTokens(session: Session, fields: SessionFields): Session {
+/**
+ * A session with new tokens. The impersonator and the authentication method stay as they were.
+ *
+ * @param tokenMac Of the new access token, if its signature was verified.
+ */
+export function withTokens(session: Session, fields: SessionFields, tokenMac?: string): Session {
   const { impersonator = session.impersonator, authenticationMethod = session.authenticationMethod } = fields;
-  return toSession({ ...fields, impersonator, authenticationMethod }, session.extension);
+  return toSession({ ...fields, impersonator, authenticationMethod }, { ...session.extension, tokenMac });
 }
 
 export function sealSession({ extension, ...session }: Session, password: string): Promise<string> {
@@ -77,7 +84,7 @@ export function openSession(
   if (!isText(accessToken) || !isText(refreshToken) || !isRecord(user) || !isText(user['id']))
     return undefined;
   const extension = payload[EXTENSION];
-  const { purpose, authenticatedAt, data } = ownProperties(isRecord(extension) ? extension : {});
+  const { purpose, authenticatedAt, data, tokenMac } = ownProperties(isRecord(extension) ? extension : {});
   if (purpose !== undefined && purpose !== 'session') return undefined;
   return ownProperties({
     accessToken,
@@ -89,8 +96,15 @@ export function openSession(
     extension: ownProperties({
       ...(typeof authenticatedAt === 'number' ? { authenticatedAt } : {}),
       ...(data === undefined ? {} : { data }),
+      ...(isText(tokenMac) ? { tokenMac } : {}),
     }),
   });
+}
+
+/** Why a cookie value could not be opened as a session. */
+export function problemOfSealed(sealed: string, passwords: readonly string[], now: number): SessionProblem {
+  if (!isSealed(sealed)) return 'format';
+  return open(sealed, passwords, now) === undefined ? 'password' : 'content';
 }
 
 /** The ID of a session at WorkOS. */

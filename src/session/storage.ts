@@ -1,3 +1,4 @@
+import type { SessionProblem } from '../events.js';
 import type { SignedStore } from '../stores/signed-store.js';
 import type { Session } from './sealed-session.js';
 import {
@@ -12,8 +13,14 @@ import type { RefreshedSession } from './token-refresh.js';
 export interface SessionStorage {
   /** The session of a cookie value of either kind. A promise if it is in the store. */
   open: (value: string) => Session | undefined | Promise<Session | NotStored>;
+  /** Why a value could not be opened. */
+  problemOf: (value: string) => SessionProblem;
   /** Whether a session is in the store. */
   isInStore: (session: Session) => boolean;
+  /** Whether a session is in the store, but is older than its cookie says. */
+  isOutdated: (session: Session) => boolean;
+  /** Stores the session that has replaced an outdated one, and returns what is to be used. */
+  restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
   /** Whether a session is not where `mode` says. */
   needsMigration: (session: Session) => boolean;
   /** Moves such a session and returns its cookie value; `undefined` if the store is unavailable. */
@@ -36,6 +43,8 @@ export interface SessionStorageOptions {
   /** Opens a session from the store, where it may have any size. */
   openStored: (sealed: string) => Session | undefined;
   seal: (session: Session) => Promise<string>;
+  /** Why a cookie value could not be opened. */
+  problemOf: (sealed: string) => SessionProblem;
   /** How long an unused session stays in the store, in milliseconds. */
   lifetime: number;
 }
@@ -45,10 +54,17 @@ export function createSessionStorage({ store, ...options }: SessionStorageOption
 }
 
 /** Without a store. */
-function inCookies({ open, seal }: Pick<SessionStorageOptions, 'open' | 'seal'>): SessionStorage {
+function inCookies({
+  open,
+  seal,
+  problemOf,
+}: Pick<SessionStorageOptions, 'open' | 'seal' | 'problemOf'>): SessionStorage {
   return {
     open,
+    problemOf,
     isInStore: () => false,
+    isOutdated: () => false,
+    restore: (outdated) => Promise.resolve(outdated),
     needsMigration: () => false,
     migrate: () => Promise.resolve(undefined),
     replace: (_before, { sealed }) => Promise.resolve(sealed),
@@ -69,7 +85,10 @@ function withStore(options: SessionStorageOptions & { store: SignedStore }): Ses
       const name = ids.read(value);
       return name ? stored.find(name) : open(value);
     },
+    problemOf: (value: string) => (ids.hasForm(value) ? 'password' : options.problemOf(value)),
     isInStore,
+    isOutdated: stored.isOutdated,
+    restore: stored.restore,
     delete: stored.delete,
   };
   if (mode === 'cookie') {

@@ -1,8 +1,15 @@
 import type { AuthKitConfig } from '../config/index.js';
-import { AuthKitError, unavailable } from '../errors.js';
-import { log, publish } from '../events.js';
-import { decodeUnverified, type VerifyAccessToken } from '../workos/access-token.js';
+import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
+import { log, publish, type RefreshFailureReason } from '../events.js';
+import {
+  decodeUnverified,
+  macOf,
+  type TokenVerification,
+  type VerifyAccessToken,
+} from '../workos/access-token.js';
 import type { ApiResult, Tokens } from '../workos/client.js';
+import { classifyErrorAnswer } from '../workos/error-answers.js';
+import { UpstreamError } from '../workos/fetch.js';
 import { type Session, sessionIdOf, withTokens } from './sealed-session.js';
 
 /** A session with new tokens. */
@@ -71,9 +78,10 @@ async function refreshTokens(
     const answer = await refresh(session.refreshToken, organizationId);
     if (answer.kind === 'refused') return { kind: 'refused', error: toSessionEnded(answer.error) };
     if (answer.kind === 'unavailable') return answer;
-    const next = withTokens(session, answer.value);
-    const problem = await problemOf(session, next, verify);
+    const verification = await verify(answer.value.accessToken, true);
+    const problem = problemOf(session, answer.value, verification);
     if (problem !== undefined) return { kind: 'unavailable', error: unavailable(`WorkOS sent ${problem}`) };
+    const next = withTokens(session, answer.value, macOf(verification));
     return { kind: 'refreshed', organization: organizationId ?? '', session: next, sealed: await seal(next) };
   } catch (cause) {
     return { kind: 'unavailable', error: unavailable('the session could not be refreshed', { cause }) };
@@ -85,13 +93,8 @@ async function refreshTokens(
  * Tokens that cannot be verified now, because the keys are unavailable or the clock of this server is ahead, are
  * accepted: they came from WorkOS itself, the old ones are spent, and every request verifies them again.
  */
-async function problemOf(
-  before: Session,
-  next: Session,
-  verify: VerifyAccessToken,
-): Promise<string | undefined> {
+function problemOf(before: Session, next: Tokens, verification: TokenVerification): string | undefined {
   if (next.user.id !== before.user.id) return 'the session of another user';
-  const verification = await verify(next.accessToken, true);
   if (verification.kind === 'invalid') return `an access token that is not valid (${verification.reason})`;
   const subject =
     verification.kind === 'valid' ? verification.claims.sub : decodeUnverified(next.accessToken)['sub'];
@@ -155,11 +158,33 @@ export function createRefreshHooks({
         impersonator,
       });
     },
-    onFailed({ kind: outcome, error }, session) {
-      publish('refresh-failed', { ...about(session), outcome, code: error.code });
+    onFailed(failure, session) {
+      const { kind: outcome, error } = failure;
+      const { reason, status } = causeOf(failure);
+      publish('refresh-failed', { ...about(session), outcome, code: error.code, reason, status });
       notify(hooks.onSessionRefreshError, { error, sessionId: sessionIdOf(session) });
     },
   };
+}
+
+/** Why a refresh failed, and the status of WorkOS's answer. */
+function causeOf(failure: Exclude<RefreshResult, RefreshedSession>): {
+  reason: RefreshFailureReason;
+  status: number | undefined;
+} {
+  const { kind, error } = failure;
+  if (kind === 'refused') {
+    const reason = isUnfinished(error.code) ? 'next_step' : 'refused';
+    return { reason: isSessionEnded(failure) ? 'session_ended' : reason, status: undefined };
+  }
+  const answer = UpstreamError.from(error.cause);
+  if (answer) {
+    const isMisconfigured = classifyErrorAnswer(answer).kind === 'misconfigured';
+    return { reason: isMisconfigured ? 'misconfigured' : answer.reason, status: answer.status };
+  }
+  // An answer that this package does not accept has no other cause.
+  const isAnswer = error.code === 'upstream_unavailable' && error.cause === undefined;
+  return { reason: isAnswer ? 'answer' : 'internal', status: undefined };
 }
 
 /** Calls a hook. Its errors are logged and do not fail the request. */

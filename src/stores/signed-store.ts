@@ -54,6 +54,8 @@ export interface SignedStoreOptions {
   passwords: readonly [string, ...string[]];
   /** Limit for one call, in milliseconds. */
   deadline: number;
+  /** Whether an outage of the store would go unnoticed otherwise, so that there is a process warning. */
+  warnsIfLost?: boolean;
 }
 
 const VERSION = '1';
@@ -62,8 +64,9 @@ const VERSION = '1';
  * Signs every entry together with its key. With access to the store alone, an attacker cannot create an entry or put
  * that of one user in the place of another user's. Secrets are sealed before they are passed to this store.
  */
-export function createSignedStore({ store, clientId, passwords, deadline }: SignedStoreOptions): SignedStore {
-  const callStore = createCallStore(deadline, clientId);
+export function createSignedStore(options: SignedStoreOptions): SignedStore {
+  const { store, clientId, passwords } = options;
+  const callStore = createCallStore(options);
   const keys = passwords.map((password) => deriveKey(password, 'store entries'));
   const [signing] = keys as [Buffer, ...Buffer[]];
   const keyOf = (kind: EntryKind, id: string) => `${kind}:${sha256(`${clientId}\0${kind}\0${id}`)}`;
@@ -152,13 +155,12 @@ const TICKS = 4;
 /**
  * Limits the time of every call. If the store does not reply, only one call in a while waits for it. A call that
  * rejects does not affect the next one.
- *
- * @param deadline In milliseconds.
  */
-function createCallStore(deadline: number, clientId: string): CallStore {
+function createCallStore(options: SignedStoreOptions): CallStore {
+  const { deadline } = options;
   let silentSince: number | undefined;
   let isTrying = false;
-  const report = createReporter(clientId);
+  const report = createReporter(options);
   return async (operation, call) => {
     const isSilent = silentSince !== undefined;
     if (isSilent && (isTrying || performance.now() - (silentSince ?? 0) < PAUSE)) return UNAVAILABLE;
@@ -178,7 +180,7 @@ type Outcome<T> =
   | { readonly kind: 'error'; readonly error: unknown };
 
 /** Publishes `authkit:store` if the outcome of an operation differs from the one before. */
-function createReporter(clientId: string) {
+function createReporter({ clientId, warnsIfLost }: SignedStoreOptions) {
   const last = new Map<StoreOperation, Outcome<unknown>['kind']>();
   return (operation: StoreOperation, outcome: Outcome<unknown>, duration: number): void => {
     const { kind } = outcome;
@@ -186,7 +188,24 @@ function createReporter(clientId: string) {
     last.set(operation, kind);
     const code = kind === 'error' ? codeOf(outcome.error) : undefined;
     publish('store', { clientId, operation, outcome: kind, duration: Math.round(duration), code });
+    if (kind !== 'ok' && warnsIfLost) warnAboutLostStore(operation, code ?? kind);
   };
+}
+
+/** Between two warnings, in milliseconds. */
+const WARN_EVERY = 60_000;
+
+let warnedAt = -Infinity;
+
+/** Once a minute in a process. */
+function warnAboutLostStore(operation: StoreOperation, problem: string): void {
+  if (performance.now() - warnedAt < WARN_EVERY) return;
+  warnedAt = performance.now();
+  process.emitWarning(
+    `The store does not work (${operation}: ${problem}). Users stay signed in, because sessions are in cookies, but a ` +
+      'session that is ended in one process stays valid in the others until its access token expires.',
+    { code: 'AUTHKIT_STORE' },
+  );
 }
 
 /** The code or the name of an error, never its message, which may contain what was sent. */

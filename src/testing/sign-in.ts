@@ -1,5 +1,6 @@
 import type { Impersonator, User } from '@workos-inc/node';
 import { seal } from '../session/seal.js';
+import type { TokenMacs } from '../workos/token-mac.js';
 import { checkNames } from './options.js';
 import type { Directory, DirectoryUser, TestMembership, TestUser } from './state/directory.js';
 import type { NewSession, Sessions, TokenPair } from './state/sessions.js';
@@ -80,13 +81,15 @@ export interface SignInDependencies {
   directory: Directory;
   sessions: Sessions;
   cookiePassword: string;
+  /** Of the application that the cookie is for. */
+  macs: TokenMacs;
   putUser: (user: TestUser) => DirectoryUser;
   now: () => number;
 }
 
 /** Starts sessions without HTTP. They refresh and end as any other session does. */
 export function createSignIn(dependencies: SignInDependencies) {
-  const { directory, sessions, cookiePassword, now } = dependencies;
+  const { directory, sessions, cookiePassword, macs, now } = dependencies;
   const start = async (where: string, options: TestSignIn) => {
     checkNames(where, options, SIGN_IN_OPTIONS);
     const { user } = userFor(options.user, dependencies);
@@ -98,7 +101,7 @@ export function createSignIn(dependencies: SignInDependencies) {
   return {
     cookie: async (options: TestSignIn = {}): Promise<string> => {
       const { user, pair } = await start('signIn()', options);
-      const sealed = await seal(sessionCookieData(user, pair), cookiePassword);
+      const sealed = await seal(sessionCookieData(user, pair, macs), cookiePassword);
       return `${options.cookieName ?? 'wos-session'}=${sealed}`;
     },
     accessToken: async (options: TestSignIn = {}): Promise<string> =>
@@ -161,10 +164,15 @@ interface SessionCookieData {
   impersonator?: Impersonator;
   authenticationMethod: string;
   organizationId?: string;
+  authkitExpress: { purpose: 'session'; tokenMac?: string | undefined };
 }
 
-/** The data that every WorkOS SDK seals in its session cookie. */
-function sessionCookieData(user: User, { session, accessToken, refreshToken }: TokenPair): SessionCookieData {
+/** The data that every WorkOS SDK seals in its session cookie, and what authkit-express adds. */
+function sessionCookieData(
+  user: User,
+  { session, accessToken, refreshToken }: TokenPair,
+  macs: TokenMacs,
+): SessionCookieData {
   const { impersonator, authenticationMethod, organizationId } = session;
   return {
     accessToken,
@@ -173,12 +181,18 @@ function sessionCookieData(user: User, { session, accessToken, refreshToken }: T
     ...(impersonator ? { impersonator } : {}),
     authenticationMethod,
     ...(organizationId === undefined ? {} : { organizationId }),
+    authkitExpress: { purpose: 'session', tokenMac: macs.create(accessToken, keyIdOf(accessToken)) },
   };
+}
+
+function keyIdOf(token: string): string {
+  const [header = ''] = token.split('.');
+  return (JSON.parse(Buffer.from(header, 'base64url').toString()) as { kid: string }).kid;
 }
 
 /** What a user does on the sign-in page. */
 export interface TestVisit {
-  /** Id or e-mail address; default the first user. */
+  /** Id or e-mail address; default the first user. With `prompt=none`, default none: WorkOS has no session. */
   user?: string;
   /** Default: the organization that the application asks for, else the user's first one; `null` for none. */
   organizationId?: string | null;
@@ -205,9 +219,13 @@ export async function submitSignInPage(url: URL, choice: TestVisit): Promise<str
   checkNames('authorize()', choice, VISIT_OPTIONS);
   const { organizationId, user, deny = false, userAgent } = choice;
   const headers: Record<string, string> = userAgent === undefined ? {} : { 'user-agent': userAgent };
-  const page = await fetch(url, { headers });
-  if (!page.ok) throw await refusal(page);
+  // With `prompt=none` no page is shown. A user who is named has a session at WorkOS.
+  const isSilent = url.searchParams.get('prompt') === 'none';
+  const page = await fetch(url, { headers, redirect: isSilent ? 'manual' : 'follow' });
+  const answer = page.headers.get('location');
+  if (answer === null && !page.ok) throw await refusal(page);
   await page.arrayBuffer();
+  if (answer !== null && user === undefined) return answer;
   const fields = new URLSearchParams({ request: url.searchParams.toString() });
   if (user !== undefined) fields.set('user', user);
   if (organizationId !== undefined) fields.set('organization_id', organizationId ?? '');

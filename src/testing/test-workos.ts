@@ -25,6 +25,7 @@ import {
   type TestOrganization,
   type TestUser,
 } from './state/directory.js';
+import { createTokenMacs } from '../workos/token-mac.js';
 import { createWebhookSigner } from './webhooks.js';
 
 export interface TestWorkOSOptions {
@@ -230,11 +231,12 @@ type Controls = Omit<TestWorkOS, keyof Lifetimes | 'url' | 'options' | 'env' | '
 function controls(
   environment: Environment,
   directory: Directory,
-  { cookiePassword, redirectUri: callback, webhookSecret }: Settings,
+  settings: Settings,
   url: string,
   { now }: TestClock,
 ): Controls {
   const { sessions, calls, faults, keys, steps, apiKeys, oauth, invitations, ssoCodes } = environment;
+  const { cookiePassword, redirectUri: callback, webhookSecret } = settings;
   const putUser = (user: TestUser) => {
     checkUser('putUser()', user);
     const put = directory.putUser(user);
@@ -242,7 +244,8 @@ function controls(
     return put;
   };
   const idOf = (idOrEmail: string) => directory.findUser(idOrEmail)?.user.id;
-  const signIn = createSignIn({ directory, sessions, cookiePassword, putUser, now });
+  const macs = createTokenMacs(settings);
+  const signIn = createSignIn({ directory, sessions, cookiePassword, macs, putUser, now });
   const startAtIdentityProvider = createIdPStart({ directory, codes: ssoCodes, callback, now });
   return {
     calls: calls.all,
@@ -256,8 +259,10 @@ function controls(
     oauthToken: checked('oauthToken()', OAUTH_TOKEN_OPTIONS, oauth.token),
     createMachine: oauth.createMachine,
     authorize: (address, visit = {}) => {
-      const first = directory.users()[0]?.user.id;
-      return submitSignInPage(new URL(address, url), {
+      const target = new URL(address, url);
+      const isSilent = target.searchParams.get('prompt') === 'none';
+      const first = isSilent ? undefined : directory.users()[0]?.user.id;
+      return submitSignInPage(target, {
         ...(first === undefined ? {} : { user: first }),
         ...visit,
       });

@@ -1,5 +1,7 @@
-import { errors, type JWTPayload, jwtVerify, type JWTVerifyGetKey } from 'jose';
-import { createJWKS, type JWKS } from './jwks.js';
+import type { KeyObject } from 'node:crypto';
+import type * as Jose from 'jose/jws/compact/verify';
+import { createJWKS, type JWKS, type JWKSLookup } from './jwks.js';
+import type { TokenMacs } from './token-mac.js';
 
 /** Longer than an access token can be in a cookie or in any store. */
 const MAX_LENGTH = 262_144;
@@ -43,12 +45,13 @@ export interface Claims extends TokenClaims {
 /**
  * What is known about an access token.
  *
+ * - `valid`: `mac` stands for the signature in the next verification of the same token. See {@link TokenMacs}.
  * - `expired`: the token is good but for its time, or its key is not published any more. A refresh decides.
  * - `unavailable`: the keys cannot be fetched now, so nothing is known about the token. With `isKeyUnknown`, there are
  *   keys, but the one of this token may be newer; `retryAfter` is in seconds.
  */
 export type TokenVerification =
-  | { readonly kind: 'valid'; readonly claims: Claims }
+  | { readonly kind: 'valid'; readonly claims: Claims; readonly mac?: string }
   | { readonly kind: 'expired' }
   | { readonly kind: 'invalid'; readonly reason: string }
   | { readonly kind: 'unavailable'; readonly isKeyUnknown?: true; readonly retryAfter?: number };
@@ -62,68 +65,79 @@ export interface AccessTokenRules {
   audience?: readonly string[];
   now: () => number;
   keys: JWKS;
+  /** Default: the signature of a token is checked in every verification. */
+  macs?: TokenMacs;
 }
 
 /**
  * Verifies an access token. Never rejects.
  *
  * @param isTrusted WorkOS has sent the token just now, so an unknown key is worth a fetch of the keys.
+ * @param mac From an earlier verification of the token. If it is not valid, the signature is checked.
  */
-export type VerifyAccessToken = (token: string, isTrusted?: boolean) => Promise<TokenVerification>;
+export type VerifyAccessToken = (
+  token: string,
+  isTrusted?: boolean,
+  mac?: string,
+) => Promise<TokenVerification>;
+
+/** The MAC of a token whose signature has been verified. */
+export function macOf(verification: TokenVerification): string | undefined {
+  return verification.kind === 'valid' ? verification.mac : undefined;
+}
 
 /** Creates the verifier of WorkOS access tokens: JWTs (RFC 7519) signed with RS256 by a key of one configured set. */
 export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
-  return async (token, isTrusted = false) => {
-    const parsed = parse(token);
-    if (!parsed) return invalid('not a JWT of RS256');
-    const key = await rules.keys.find(parsed.kid, isTrusted);
-    if (key.kind === 'found') return verifySigned(token, parsed, key.keySet, rules);
+  return async (text, isTrusted = false, mac) => {
+    const token = parse(text);
+    if (!token) return invalid('not a JWT of RS256');
+    const key = await rules.keys.find(token.kid, isTrusted);
+    if (key.kind === 'found') return verifyWithKey(token, key, mac, rules);
     if (key.kind === 'unavailable') return { kind: 'unavailable' };
     if (key.kind === 'missing') return isTrusted ? { kind: 'unavailable' } : { kind: 'expired' };
     const { retryAfter } = key;
-    return verifyClaims(parsed, rules).kind === 'valid'
+    return verifyClaims(token, rules).kind === 'valid'
       ? { kind: 'unavailable', isKeyUnknown: true, retryAfter }
       : { kind: 'expired' };
   };
 }
 
 interface ParsedToken {
+  readonly text: string;
   readonly kid: string | undefined;
   readonly typ: unknown;
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
-async function verifySigned(
-  token: string,
-  { kid, typ }: ParsedToken,
-  keySet: JWTVerifyGetKey,
+/** A valid MAC says that this application has verified the signature before. Everything else is checked each time. */
+async function verifyWithKey(
+  token: ParsedToken,
+  { keys, isFresh }: Extract<JWKSLookup, { kind: 'found' }>,
+  mac: string | undefined,
   rules: AccessTokenRules,
 ): Promise<TokenVerification> {
-  try {
-    const claims = withoutPrototype(await verifySignature(token, keySet));
-    return verifyClaims({ kid, typ, claims }, rules);
-  } catch (error) {
-    if (error instanceof errors.JWTClaimValidationFailed) return invalid(error.claim);
-    return invalid(error instanceof errors.JWTInvalid ? 'not a JWT of RS256' : 'signature');
-  }
+  const { text, kid } = token;
+  const { macs } = rules;
+  const isVerified = isFresh && mac !== undefined && macs?.isValid(mac, text, kid) === true;
+  if (!isVerified && !(await isSigned(text, keys))) return invalid('signature');
+  const verification = verifyClaims(token, rules);
+  if (verification.kind !== 'valid' || !macs) return verification;
+  const created = isVerified ? mac : macs.create(text, kid);
+  return created === undefined ? verification : { ...verification, mac: created };
 }
 
-async function verifySignature(token: string, keySet: JWTVerifyGetKey): Promise<JWTPayload> {
-  // The times are judged by `verifyClaims`: jose has one tolerance for `exp` and `nbf`.
-  const options = { algorithms: ['RS256'], clockTolerance: Number.MAX_SAFE_INTEGER };
-  try {
-    return (await jwtVerify(token, keySet, options)).payload;
-  } catch (error) {
-    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
-    for await (const key of error) {
-      const verified = await jwtVerify(token, key, options).catch((cause: unknown) => {
-        if (!(cause instanceof errors.JWSSignatureVerificationFailed)) throw cause;
-      });
-      if (verified) return verified.payload;
-    }
-    throw new errors.JWSSignatureVerificationFailed();
+/** Whether one of the keys has signed the token (RFC 7515 section 5.2). A set may have two keys with one id. */
+async function isSigned(token: string, keys: readonly KeyObject[]): Promise<boolean> {
+  // Loaded when it is needed, because a process that reads its own sessions only does not need it.
+  const { compactVerify } = await (jose ??= import('jose/jws/compact/verify'));
+  for (const key of keys) {
+    const verified = await compactVerify(token, key, { algorithms: ['RS256'] }).catch(() => undefined);
+    if (verified) return true;
   }
+  return false;
 }
+
+let jose: Promise<typeof Jose> | undefined;
 
 /** A token is `expired` only if nothing else is wrong with it. */
 function verifyClaims({ typ, claims }: ParsedToken, rules: AccessTokenRules): TokenVerification {
@@ -185,7 +199,7 @@ function parse(token: string): ParsedToken | undefined {
   const { kid, typ } = header;
   if (kid !== undefined && typeof kid !== 'string') return undefined;
   const claims = decodeObject(body);
-  return claims && decode(signature)?.length ? { kid, typ, claims } : undefined;
+  return claims && decode(signature)?.length ? { text: token, kid, typ, claims } : undefined;
 }
 
 /**
@@ -214,7 +228,7 @@ function withoutPrototype(value: object): Readonly<Record<string, unknown>> {
   return Object.assign(Object.create(null) as Record<string, unknown>, value);
 }
 
-/** base64url (RFC 7515 section 2) in its canonical form. Node and jose also read other forms. */
+/** base64url (RFC 7515 section 2) in its canonical form. Node also reads other forms. */
 function decode(base64url: string): Buffer | undefined {
   const decoded = Buffer.from(base64url, 'base64url');
   return decoded.toString('base64url') === base64url ? decoded : undefined;
@@ -225,6 +239,7 @@ function invalid(reason: string): TokenVerification {
 }
 
 export interface OAuthTokenRules {
+  clientId: string;
   /** Identifiers of the resource, one of which `aud` must contain. */
   audience: readonly string[];
   /** Issuers whose tokens are accepted: addresses of OAuth servers, without a trailing slash. */
@@ -236,10 +251,16 @@ export interface OAuthTokenRules {
 
 /** Creates the verifier of access tokens for a protected resource (RFC 9068), with the keys of the issuing server. */
 export function createOAuthTokenVerifier(rules: OAuthTokenRules): VerifyAccessToken {
-  const { audience, servers, fetchKeys, now, softTimeout } = rules;
+  const { clientId, audience, servers, fetchKeys, now, softTimeout } = rules;
   const verifiers = new Map(
     servers.map((server) => {
-      const keys = createJWKS({ fetchKeys: () => fetchKeys(server), now, softTimeout });
+      const keys = createJWKS({
+        clientId,
+        issuer: server,
+        fetchKeys: () => fetchKeys(server),
+        now,
+        softTimeout,
+      });
       const issuers = [server, `${server}/`];
       const verify = createVerifier({ issuers, audience, clientId: '', now, keys });
       return [server, verify] as const;

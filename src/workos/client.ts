@@ -5,7 +5,7 @@ import { createAnonymousBudget } from './anonymous-budget.js';
 import { classifyErrorAnswer } from './error-answers.js';
 import { createFetch, type Fetch, UpstreamError } from './fetch.js';
 import { createLimiter } from './limiter.js';
-import { importSDK, type LoadSDK, loadClient } from './sdk.js';
+import { createAppClient, installedSDK, loadClient, type SDK, warnAboutSDK } from './sdk.js';
 
 /** What WorkOS sends for a code or a refresh token. */
 export type Tokens = Pick<
@@ -55,15 +55,21 @@ export interface WorkOSClient {
   fetchKeysResponse: () => Promise<Response>;
   /** The JSON Web Keys of AuthKit's OAuth server. `issuer` is the AuthKit domain. */
   fetchIssuerKeys: (issuer: string) => Promise<unknown>;
+  /**
+   * The client for calls that the application makes itself.
+   *
+   * @throws {AuthKitError} `sdk_missing`
+   */
+  appClient: () => WorkOS;
   authorizationUrl: (query: URLSearchParams) => string;
   ssoAuthorizationUrl: (query: URLSearchParams) => string;
   logoutUrl: (sessionId: string, returnTo: string | undefined) => string;
 }
 
 /** Creates the client of an instance. Every call to WorkOS is made here, and passes through one limiter. */
-export function createWorkOSClient(config: Config, loadSDK: LoadSDK = importSDK): WorkOSClient {
+export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): WorkOSClient {
   const { clientId, api, now } = config;
-  const { signIn, refresh, background, fetchJSON } = createClients(config, loadSDK);
+  const { signIn, refresh, background, fetchJSON, appClient } = createClients(config, sdk);
   const budget = createAnonymousBudget({ now, softTimeout: softTimeoutOf(config) });
   const inBudget = async <T>(call: () => Promise<ApiResult<T>>, isWelcome: (value: T) => boolean) => {
     const result = await budget.run(call, (answer) => answer.kind === 'ok' && isWelcome(answer.value));
@@ -98,6 +104,7 @@ export function createWorkOSClient(config: Config, loadSDK: LoadSDK = importSDK)
     fetchKeys: async () => (await fetchKeysResponse()).json(),
     fetchKeysResponse,
     fetchIssuerKeys: async (issuer) => (await fetchJSON(`${issuer}/oauth2/jwks`)).json(),
+    appClient,
     ...createUrls(api.origin),
   };
 }
@@ -105,26 +112,23 @@ export function createWorkOSClient(config: Config, loadSDK: LoadSDK = importSDK)
 type GetClient = () => Promise<WorkOS>;
 
 /** One client of the SDK for each kind of call, since their requests have different rules. All share one limiter. */
-function createClients(config: Config, loadSDK: LoadSDK) {
+function createClients(config: Config, sdk: SDK) {
   const { clientId, now, timeout, fetch } = config;
   const limiter = createLimiter({ clientId, now });
   const base = { timeout, limiter, fetch };
   const clientOf = (fetchFn: Fetch): GetClient => {
     let client: Promise<WorkOS> | undefined;
-    return () => (client ??= loadClient(config, fetchFn, loadSDK));
+    return () => (client ??= loadClient(config, fetchFn, sdk.load));
   };
   const background = createFetch({ ...base, priority: 'background' });
-  const clients = {
+  warnAboutSDK(sdk);
+  return {
     signIn: clientOf(createFetch({ ...base, priority: 'sign-in' })),
     refresh: clientOf(createFetch({ ...base, priority: 'background', repeatsLostCalls: true })),
     background: clientOf(background),
+    fetchJSON: background,
+    appClient: createAppClient(config, sdk),
   };
-  // Loaded in advance, so that an SDK that is missing or too old is reported at start-up.
-  void clients.refresh().catch((error: unknown) => {
-    const { message } = error as Error;
-    process.emitWarning(message, { code: 'AUTHKIT_SDK_MISSING' });
-  });
-  return { ...clients, fetchJSON: background };
 }
 
 /** The addresses that browsers are sent to. */

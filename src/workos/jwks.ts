@@ -1,7 +1,8 @@
-import { createLocalJWKSet, type CryptoKey, importJWK, type JWK, type JWTVerifyGetKey } from 'jose';
+import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { withDeadline } from '../deadline.js';
-import { log } from '../events.js';
+import { type KeysFailureReason, publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
+import { UpstreamError } from './fetch.js';
 
 /** The keys are fetched again after this time, in milliseconds. */
 const MAX_AGE = 600_000;
@@ -27,8 +28,8 @@ const MIN_MODULUS_BITS = 2048;
 
 /** Where a key is looked for. */
 export type JWKSLookup =
-  /** The set has keys of that id. `keySet` selects among them. */
-  | { readonly kind: 'found'; readonly keySet: JWTVerifyGetKey }
+  /** The set has keys of that id. `isFresh` is false for an old set that is used because no newer one can be fetched. */
+  | { readonly kind: 'found'; readonly keys: readonly KeyObject[]; readonly isFresh: boolean }
   /** The set was fetched after the id had been looked for, and does not have it. */
   | { readonly kind: 'missing' }
   /** The set does not have the id, and cannot be fetched again yet. `retryAfter` is in seconds. */
@@ -47,6 +48,9 @@ export interface JWKS {
 }
 
 export interface JWKSOptions {
+  clientId: string;
+  /** The OAuth server whose keys they are; `undefined` for the keys of sessions. */
+  issuer?: string;
   fetchKeys: () => Promise<unknown>;
   now: () => number;
   /** How long a request waits for newer keys while old ones could be used, in milliseconds. */
@@ -54,23 +58,25 @@ export interface JWKSOptions {
 }
 
 /** Creates a cache of the public keys of WorkOS. It outlives an outage of the server that publishes them. */
-export function createJWKS({ fetchKeys, now, softTimeout }: JWKSOptions): JWKS {
+export function createJWKS(options: JWKSOptions): JWKS {
+  const { fetchKeys, now, softTimeout } = options;
   let current: KeySet | undefined;
   let fetchedAt = -Infinity;
   let triedAt = -Infinity;
   let inFlight: Promise<void> | undefined;
   const misses = createMisses(now);
   const age = () => since(fetchedAt, now);
+  const report = createReporter(options);
 
   const load = async () => {
     triedAt = now();
     try {
-      current = await importKeys(await fetchKeys());
+      current = importKeys(await fetchKeys());
       fetchedAt = now();
       misses.forget();
-      log('keys', { fetched: current.count });
+      report({ kind: 'ok', keys: current });
     } catch (error) {
-      log('keys', { unavailable: error instanceof Error ? error.message : 'unknown' });
+      report({ kind: 'unavailable', error, keys: current, age: current && age() });
     } finally {
       inFlight = undefined;
     }
@@ -78,7 +84,8 @@ export function createJWKS({ fetchKeys, now, softTimeout }: JWKSOptions): JWKS {
   const reload = () => (inFlight ??= load());
   const lookup = (kid: string | undefined): JWKSLookup => {
     if (!current || age() >= STALE_IF_ERROR) return { kind: 'unavailable' };
-    return current.has(kid) ? { kind: 'found', keySet: current.select } : { kind: 'missing' };
+    const keys = current.find(kid);
+    return keys.length > 0 ? { kind: 'found', keys, isFresh: age() < MAX_AGE } : { kind: 'missing' };
   };
   const fetchFor = async (kid: string | undefined): Promise<JWKSLookup> => {
     const startedAt = now();
@@ -104,6 +111,35 @@ export function createJWKS({ fetchKeys, now, softTimeout }: JWKSOptions): JWKS {
       const wait = isFailing ? RETRY - since(triedAt, now) : misses.pauseLeft();
       return wait > 0 ? { kind: 'unknown', retryAfter: wait / 1000 } : fetchFor(kid);
     },
+  };
+}
+
+/** The outcome of one fetch, and the keys that are in use after it. */
+type FetchOutcome =
+  | { readonly kind: 'ok'; readonly keys: KeySet }
+  | {
+      readonly kind: 'unavailable';
+      readonly error: unknown;
+      readonly keys: KeySet | undefined;
+      readonly age: number | undefined;
+    };
+
+/** Publishes `authkit:keys` for the first keys, for keys with other ids, and if the outcome is another one. */
+function createReporter({ clientId, issuer }: JWKSOptions) {
+  let last: string | undefined;
+  return (outcome: FetchOutcome): void => {
+    const { kind, keys } = outcome;
+    const state = kind === 'ok' ? `ok ${outcome.keys.ids}` : kind;
+    if (state === last) return;
+    last = state;
+    const facts = { clientId, issuer, outcome: kind, count: keys?.count ?? 0 };
+    if (outcome.kind === 'ok') {
+      publish('keys', { ...facts, reason: undefined, status: undefined, age: 0 });
+      return;
+    }
+    const cause = UpstreamError.from(outcome.error);
+    const reason: KeysFailureReason = cause?.reason ?? 'no_usable_key';
+    publish('keys', { ...facts, reason, status: cause?.status, age: outcome.age });
   };
 }
 
@@ -136,8 +172,14 @@ function createMisses(now: () => number) {
 
 interface KeySet {
   readonly count: number;
-  has: (kid: string | undefined) => boolean;
-  readonly select: JWTVerifyGetKey;
+  find: (kid: string | undefined) => readonly KeyObject[];
+  /** As one text, to compare two sets. */
+  readonly ids: string;
+}
+
+interface SigningKey {
+  readonly kid: string | undefined;
+  readonly key: KeyObject;
 }
 
 /**
@@ -146,36 +188,37 @@ interface KeySet {
  *
  * @throws {TypeError} if the set does not contain a usable key.
  */
-async function importKeys(jwks: unknown): Promise<KeySet> {
+function importKeys(jwks: unknown): KeySet {
   const list = (jwks as { keys?: unknown } | null)?.keys;
-  const candidates = (Array.isArray(list) ? (list as unknown[]) : []).map(toSigningKey);
-  const checked = await Promise.all(
-    candidates.map(async (jwk) => (jwk && (await isUsable(jwk)) ? [jwk] : [])),
-  );
-  const keys = checked.flat();
-  if (keys.length === 0) throw new TypeError('the key set has no usable key');
-  const ids = new Set(keys.map(({ kid }) => kid));
+  const imported = (Array.isArray(list) ? (list as unknown[]) : []).map(toSigningKey);
+  const signingKeys = imported.filter((key) => key !== undefined);
+  if (signingKeys.length === 0) throw new TypeError('the key set has no usable key');
+  const only = signingKeys.length === 1 ? signingKeys.map(({ key }) => key) : [];
+  const byId = new Map<string, KeyObject[]>();
+  for (const { kid, key } of signingKeys) {
+    if (kid !== undefined) byId.set(kid, [...(byId.get(kid) ?? []), key]);
+  }
   return {
-    count: keys.length,
-    has: (kid) => (kid === undefined ? keys.length === 1 : ids.has(kid)),
-    select: createLocalJWKSet({ keys }),
+    count: signingKeys.length,
+    ids: JSON.stringify(signingKeys.map(({ kid }) => kid).sort()),
+    find: (kid) => (kid === undefined ? only : (byId.get(kid) ?? [])),
   };
 }
 
-/** Only what verification needs. `use`, `key_ops` and `alg` must allow it (RFC 7517 sections 4.2 to 4.4). */
-function toSigningKey(value: unknown): JWK | undefined {
-  const { kty, n, e, kid, use = 'sig', alg = 'RS256', key_ops: ops = ['verify'] } = (value ?? {}) as JWK;
+/**
+ * A key that verifies RS256, or `undefined`. `use`, `key_ops` and `alg` must allow it (RFC 7517 sections 4.2 to 4.4),
+ * and only the public parts are read.
+ */
+function toSigningKey(value: unknown): SigningKey | undefined {
+  const jwk = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const { kty, n, e, kid, use = 'sig', alg = 'RS256', key_ops: ops = ['verify'] } = jwk;
   const isForVerifying = use === 'sig' && alg === 'RS256' && Array.isArray(ops) && ops.includes('verify');
   if (kty !== 'RSA' || !isForVerifying || (kid !== undefined && typeof kid !== 'string')) return undefined;
-  return { kty, alg: 'RS256', ...(kid === undefined ? {} : { kid }), n, e } as JWK;
-}
-
-async function isUsable(jwk: JWK): Promise<boolean> {
   try {
-    const key = await importJWK(jwk, 'RS256');
-    const { modulusLength = 0 } = (key as CryptoKey).algorithm as { modulusLength?: number };
-    return modulusLength >= MIN_MODULUS_BITS;
+    const key = createPublicKey({ key: { kty, n, e } as JsonWebKey, format: 'jwk' });
+    const { modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+    return modulusLength >= MIN_MODULUS_BITS ? { kid, key } : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }

@@ -42,6 +42,7 @@ test('a refresh before expiry that hangs delays one request and no other', async
   const passwords = ['a-password-for-tests-and-for-nothing-else'] as const;
   const seal = () => Promise.resolve('sealed');
   const storage = createSessionStorage({
+    problemOf: () => 'format',
     mode: 'cookie',
     store: undefined,
     passwords,
@@ -50,8 +51,9 @@ test('a refresh before expiry that hangs delays one request and no other', async
     seal,
     lifetime: 1,
   });
-  const revocation = createRevocation({ store: undefined, now });
+  const revocation = createRevocation({ clientId: 'client_1', store: undefined, now });
   const { authenticate } = createAuthenticator({
+    clientId: 'client_1',
     storage,
     verify,
     refresh,

@@ -70,7 +70,12 @@ test('C03 a token is valid until the second before exp, expired at exp, and refr
       [exp + 1, 'expired'],
     ] as const) {
       const clock = () => now * 1000;
-      const keys = createJWKS({ fetchKeys: () => Promise.resolve(jwks), now: clock, softTimeout: 1000 });
+      const keys = createJWKS({
+        clientId: 'client_1',
+        fetchKeys: () => Promise.resolve(jwks),
+        now: clock,
+        softTimeout: 1000,
+      });
       const verdict = await createVerifier({ issuers: ['i'], clientId: 'c', now: clock, keys })(token);
       expect(verdict.kind).toBe(kind);
     }

@@ -27,7 +27,7 @@ const sign = (store: Store) =>
 
 describe('what has ended stays ended', () => {
   test('T54 whatever number of users is changed', async () => {
-    const revocation = createRevocation({ store: undefined, now: () => NOW });
+    const revocation = createRevocation({ clientId: 'client_1', store: undefined, now: () => NOW });
     await revocation.endUser('user_deleted', NOW + 86_400_000);
     await revocation.endSession('session_ended');
     for (let user = 0; user < 20_000; user += 1) await revocation.changeUser(`user_${user}`);
@@ -36,7 +36,7 @@ describe('what has ended stays ended', () => {
   });
 
   test('whatever number of other users and sessions is ended, up to 100,000 of each', async () => {
-    const revocation = createRevocation({ store: undefined, now: () => NOW });
+    const revocation = createRevocation({ clientId: 'client_1', store: undefined, now: () => NOW });
     await revocation.endUser('user_deleted', NOW + 86_400_000);
     await revocation.endSession('session_ended');
     for (let count = 1; count < 100_000; count += 1) {
@@ -49,7 +49,7 @@ describe('what has ended stays ended', () => {
 
   test('for as long as its tokens live', async () => {
     let now = NOW;
-    const revocation = createRevocation({ store: undefined, now: () => now });
+    const revocation = createRevocation({ clientId: 'client_1', store: undefined, now: () => now });
     await revocation.endSession('session_ended');
     now += 86_400_000;
     expect(await revocation.status(identity('session_ended'))).toBe('revoked');
@@ -62,7 +62,7 @@ test('a process that forgets an ended session says so, once', async () => {
   const warnings: unknown[] = [];
   const heard = (warning: Error & { code?: string }) => warnings.push(warning.code);
   process.on('warning', heard);
-  const revocation = createRevocation({ store: undefined, now: () => NOW });
+  const revocation = createRevocation({ clientId: 'client_1', store: undefined, now: () => NOW });
   for (let count = 0; count < 100_010; count += 1) await revocation.endSession(`session_${count}`);
   await new Promise((resolve) => setImmediate(resolve));
   process.off('warning', heard);
@@ -74,7 +74,7 @@ test('a token of the second in which its user was changed or ended counts as lat
     ['changeUser', 'changed'],
     ['endUser', 'revoked'],
   ] as const) {
-    const revocation = createRevocation({ store: undefined, now: () => NOW + 500 });
+    const revocation = createRevocation({ clientId: 'client_1', store: undefined, now: () => NOW + 500 });
     await revocation[method]('user_1', NOW + 500);
     expect(await revocation.status(identity('s', 'user_1', SECOND))).toBe('active');
     expect(await revocation.status(identity('s', 'user_1', SECOND - 1))).toBe(status);
@@ -104,7 +104,7 @@ describe('the mark of a user that another process writes at the same moment', ()
     async (method) => {
       const map = new Map<string, string>();
       const plain = mapStore(map);
-      const other = createRevocation({ store: sign(plain), now: () => NOW });
+      const other = createRevocation({ clientId: 'client_1', store: sign(plain), now: () => NOW });
       if (method === 'replace') await other.endUser('user_1', 1);
       let isFirst = true;
       const racing: Store = {
@@ -117,9 +117,9 @@ describe('the mark of a user that another process writes at the same moment', ()
           return (plain[method] as (...given: unknown[]) => Promise<boolean>)(...args);
         },
       };
-      const revocation = createRevocation({ store: sign(racing), now: () => NOW });
+      const revocation = createRevocation({ clientId: 'client_1', store: sign(racing), now: () => NOW });
       expect(await revocation.changeUser('user_1')).toBe(true);
-      const third = createRevocation({ store: sign(plain), now: () => NOW });
+      const third = createRevocation({ clientId: 'client_1', store: sign(plain), now: () => NOW });
       expect(await third.status(identity('s', 'user_1', SECOND - 2))).toBe('changed');
       expect(await third.status(identity('s', 'user_1', SECOND - 100))).toBe('revoked');
     },
@@ -129,7 +129,9 @@ describe('the mark of a user that another process writes at the same moment', ()
 describe('a new sign-in in a WorkOS session that was signed out here', () => {
   test('ends tokens from before it only, in every process', async () => {
     const store = mapStore();
-    const [one, two] = [0, 1].map(() => createRevocation({ store: sign(store), now: () => NOW }));
+    const [one, two] = [0, 1].map(() =>
+      createRevocation({ clientId: 'client_1', store: sign(store), now: () => NOW }),
+    );
     await one!.endSession('session_1');
     expect(await two!.status(identity('session_1'))).toBe('revoked');
     expect(await one!.reopenSession(identity('session_1', 'user_1', SECOND + 10))).toBe(true);
@@ -148,7 +150,7 @@ describe('a new sign-in in a WorkOS session that was signed out here', () => {
     'ends other tokens of the same second too (shared store: %s)',
     async (isShared) => {
       const store = isShared ? sign(mapStore()) : undefined;
-      const [one, two] = [0, 1].map(() => createRevocation({ store, now: () => NOW }));
+      const [one, two] = [0, 1].map(() => createRevocation({ clientId: 'client_1', store, now: () => NOW }));
       const token = (tokenId: string, issuedAt = SECOND) => ({
         ...identity('session_1', 'user_1', issuedAt),
         tokenId,
@@ -168,7 +170,11 @@ describe('a new sign-in in a WorkOS session that was signed out here', () => {
     let isDown = false;
     const plain = mapStore();
     const set: Store['set'] = (...args) => (isDown ? Promise.reject(new Error('down')) : plain.set(...args));
-    const revocation = createRevocation({ store: sign({ ...plain, set }), now: () => NOW });
+    const revocation = createRevocation({
+      clientId: 'client_1',
+      store: sign({ ...plain, set }),
+      now: () => NOW,
+    });
     await revocation.endSession('session_1');
     isDown = true;
     expect(await revocation.reopenSession(identity('session_1'))).toBe(false);

@@ -18,7 +18,11 @@ test(
       fc.property(fc.string({ unit: 'grapheme', maxLength: 80 }), fc.string(), (sessionId, token) => {
         const id = ids.create();
         const expected = sessionId === '' || sessionId.length > 64 ? undefined : sessionId;
-        expect(ids.read(ids.write(id, of(sessionId, token)))).toEqual({ id, sessionId: expected });
+        expect(ids.read(ids.write(id, of(sessionId, token)))).toEqual({
+          id,
+          sessionId: expected,
+          issuedAt: 0,
+        });
       }),
     );
   },

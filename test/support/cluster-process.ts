@@ -2,22 +2,23 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
-import { createClient } from 'redis';
 import { authkit, requireAuth, signedIn, type AuthKitOptions } from 'authkit-express';
-import { redisStore } from 'authkit-express/redis';
+import { connectStore, type StoreSettings } from './cluster-store.js';
 
 export interface ProcessSettings {
-  redis: string;
+  store: StoreSettings;
   authkit: AuthKitOptions;
   webhookSecret: string;
+  /** Milliseconds by which the clock of this process is ahead, negative if it is behind. Default 0. */
+  clockOffset?: number;
 }
 
-const { redis, authkit: options, webhookSecret } = JSON.parse(process.argv[2] ?? '{}') as ProcessSettings;
+const settings = JSON.parse(process.argv[2] ?? '{}') as ProcessSettings;
+const { clockOffset = 0, webhookSecret } = settings;
 
-const client = createClient({ url: redis, socket: { reconnectStrategy: 100 } });
-const store = redisStore(client);
-await client.connect();
-const auth = authkit({ ...options, store });
+const { store, close } = await connectStore(settings.store);
+const clock = clockOffset === 0 ? {} : { now: () => Date.now() + clockOffset };
+const auth = authkit({ ...settings.authkit, ...clock, store });
 const app = express();
 app.use(auth);
 app.post('/webhooks/workos', auth.webhooks({ secret: webhookSecret }));
@@ -36,7 +37,7 @@ const server = createServer(app).listen(0, '127.0.0.1', () => {
 // The old process of a rolling deploy ends when it has responded to its last request.
 process.on('message', () => {
   server.close(() => {
-    client.destroy();
+    void close();
     process.disconnect();
   });
   setInterval(() => {

@@ -26,9 +26,8 @@ export async function buildProcess(): Promise<void> {
         setup(builder) {
           builder.onResolve({ filter: /^[a-z@]/ }, ({ path }) => {
             if (path === 'authkit-express') return { path: source('index.ts') };
-            return path === 'authkit-express/redis'
-              ? { path: source('stores/redis.ts') }
-              : { path, external: true };
+            const [, name] = /^authkit-express\/(redis|postgres)$/.exec(path) ?? [];
+            return name === undefined ? { path, external: true } : { path: source(`stores/${name}.ts`) };
           });
         },
       },

@@ -37,7 +37,8 @@ export interface PostgresServer {
   readonly port: number;
   /** A new pool, connected to the server. */
   pool: (options?: pg.PoolConfig) => pg.Pool;
-  restart: () => Promise<void>;
+  /** @param whileDown What happens between the stop and the start. */
+  restart: (whileDown?: () => Promise<unknown>) => Promise<void>;
   stop: () => Promise<void>;
 }
 
@@ -87,8 +88,9 @@ export async function startPostgres(): Promise<PostgresServer> {
   return {
     port,
     pool: (options = {}) => new pg.Pool({ ...config, ...options }),
-    restart: async () => {
+    restart: async (whileDown) => {
       await stop();
+      await whileDown?.();
       await start();
     },
     stop: async () => {

@@ -17,7 +17,7 @@ async function signedIn(workos: TestWorkOS, options?: TestSignIn) {
 }
 
 describe('signIn', () => {
-  test('seals a session as the SDK does, without HTTP', async () => {
+  test('seals a session as authkit-express does, without HTTP', async () => {
     const workos = await start();
     const cookie = await workos.signIn();
     expect(cookie).toMatch(/^wos-session=Fe26\.2\*1\*[\w*-]+~2$/);
@@ -32,6 +32,7 @@ describe('signIn', () => {
       }) as unknown,
       authenticationMethod: 'Password',
       organizationId: matching(/^org_01/),
+      authkitExpress: { purpose: 'session', tokenMac: matching(/^[\w-]{22}$/) },
     });
     expect(workos.calls).toEqual([]);
   });

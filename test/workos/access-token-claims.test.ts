@@ -10,7 +10,12 @@ const other = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey;
 const now = () => NOW * 1000;
 // Two keys with one id: either may have signed the token.
 const jwks = { keys: [other, publicKey].map((key) => ({ ...key.export({ format: 'jwk' }), kid: 'k' })) };
-const keys = createJWKS({ fetchKeys: () => Promise.resolve(jwks), now, softTimeout: 1000 });
+const keys = createJWKS({
+  clientId: 'client_1',
+  fetchKeys: () => Promise.resolve(jwks),
+  now,
+  softTimeout: 1000,
+});
 const issuers = ['https://other.example', good.iss];
 const verify = createVerifier({ issuers, clientId: 'client_1', now, keys });
 
@@ -178,6 +183,7 @@ describe('form', () => {
 
   test('without keys the result is unavailable', async () => {
     const keys = createJWKS({
+      clientId: 'client_1',
       fetchKeys: () => Promise.reject(new Error('down')),
       now: Date.now,
       softTimeout: 1000,

@@ -128,7 +128,12 @@ describe.each(FRAMEWORKS)('access tokens inside a genuine seal on %s', (framewor
 
 test('a generated token is accepted if and only if jose accepts it', async (context) => {
   const now = () => keys.now * 1000;
-  const set = createJWKS({ fetchKeys: () => Promise.resolve(keys.jwks), now, softTimeout: 1000 });
+  const set = createJWKS({
+    clientId: 'client_1',
+    fetchKeys: () => Promise.resolve(keys.jwks),
+    now,
+    softTimeout: 1000,
+  });
   const { issuer, clientId } = keys;
   const verify = createVerifier({ issuers: [issuer], clientId, now, keys: set });
   let taken = 0;

@@ -19,7 +19,12 @@ const pair = await generateKeyPair('RS256');
 const attacker = { privateKey: pair.privateKey, jwk: await exportJWK(pair.publicKey) };
 
 function verifier() {
-  const set = createJWKS({ fetchKeys: () => Promise.resolve(keys.jwks), now, softTimeout: 1000 });
+  const set = createJWKS({
+    clientId: 'client_1',
+    fetchKeys: () => Promise.resolve(keys.jwks),
+    now,
+    softTimeout: 1000,
+  });
   return createVerifier({ issuers: [keys.issuer], clientId: keys.clientId, now, keys: set });
 }
 
@@ -116,7 +121,12 @@ test('exp is exclusive: a token is valid the second before and expired at that s
     [exp + 1, 'expired'],
   ] as const) {
     const clock = () => at * 1000;
-    const set = createJWKS({ fetchKeys: () => Promise.resolve(keys.jwks), now: clock, softTimeout: 1000 });
+    const set = createJWKS({
+      clientId: 'client_1',
+      fetchKeys: () => Promise.resolve(keys.jwks),
+      now: clock,
+      softTimeout: 1000,
+    });
     const verify = createVerifier({ issuers: [keys.issuer], clientId: keys.clientId, now: clock, keys: set });
     expect((await verify(row.token)).kind).toBe(kind);
   }

@@ -127,7 +127,12 @@ test('a token is accepted with a generated key set if and only if jose accepts i
     madeKeySets(right, 150),
     async (row) => {
       const now = () => corpusOf.now * 1000;
-      const keys = createJWKS({ fetchKeys: () => Promise.resolve(row.body), now, softTimeout: 1000 });
+      const keys = createJWKS({
+        clientId: 'client_1',
+        fetchKeys: () => Promise.resolve(row.body),
+        now,
+        softTimeout: 1000,
+      });
       const { issuer, clientId } = corpusOf;
       const verdict = await createVerifier({ issuers: [issuer], clientId, now, keys })(token);
       // Without any usable key it is an outage, and without the token's key WorkOS is asked for a newer token.

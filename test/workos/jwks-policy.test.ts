@@ -24,7 +24,7 @@ function setUp() {
     state.fetches += 1;
     return state.isDown ? Promise.reject(new Error('down')) : Promise.resolve({ keys: state.keys });
   };
-  const keys = createJWKS({ fetchKeys, now, softTimeout: 1000 });
+  const keys = createJWKS({ clientId: 'client_1', fetchKeys, now, softTimeout: 1000 });
   const verify = createVerifier({ issuers: ['https://issuer.example'], clientId: 'client_1', now, keys });
   const token = (key: Pick<Key, 'kid' | 'privateKey'>, claims: object = {}) => {
     const exp = Math.floor(state.now / 1000) + 300;

@@ -1,0 +1,78 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect } from 'vitest';
+import {
+  expectAllSignedIn,
+  refreshesPerToken,
+  signedOut,
+  type ClusterApp,
+  type UserAnswer,
+} from '../support/cluster-app.js';
+
+/** Sessions of users whose tokens have expired, and simultaneous requests of each. */
+const USERS = 60;
+const TIMES = 6;
+
+/**
+ * All processes refresh through the store: once for each session, even if WorkOS never repeats an answer.
+ *
+ * @param meanwhile What happens during the requests, which go on until it is over.
+ */
+export async function expectOneRefreshEach(
+  app: ClusterApp,
+  meanwhile: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<void> {
+  const { workos } = app;
+  workos.replayWindow = 0;
+  const calls = workos.callsTo('refresh').length;
+  const rounds = await requestUntil(app, TIMES, meanwhile());
+  for (const answers of rounds) expectAllSignedIn(answers);
+  const counts = refreshesPerToken(workos, calls);
+  expect(counts.size).toBe(USERS * rounds.length);
+  expect([...counts.values()].filter((count) => count !== 1)).toEqual([]);
+}
+
+/** Rounds of requests by users whose tokens have expired, at least one, until something is over. */
+async function requestUntil(app: ClusterApp, times: number, over: Promise<unknown>): Promise<UserAnswer[][]> {
+  const state = { isOver: false };
+  const done = over.finally(() => (state.isOver = true));
+  const rounds: UserAnswer[][] = [];
+  do {
+    rounds.push(await app.request(await app.expired(USERS), times));
+    await wait(100);
+  } while (!state.isOver);
+  await done;
+  return rounds;
+}
+
+/**
+ * Requests of users whose tokens have expired, for as long as something happens to the store, and a while longer. WorkOS
+ * repeats an answer for 30 seconds, as the real one does, because a process without a store refreshes by itself.
+ */
+export async function expectNoSignOut(app: ClusterApp, happens: () => Promise<unknown>): Promise<void> {
+  app.workos.replayWindow = 30;
+  const calls = app.workos.callsTo('refresh').length;
+  const answers = (await requestUntil(app, 2, happens())).flat();
+  expect(signedOut(answers)).toEqual([]);
+  expect(answers.filter(({ user, email, status }) => status === 200 && email !== user)).toEqual([]);
+  // With sessions in cookies, no request fails either.
+  expectAllSignedIn(answers);
+  const counts = [...refreshesPerToken(app.workos, calls).values()];
+  expect(Math.max(...counts)).toBeLessThanOrEqual(app.members.length);
+  const twice = counts.filter((count) => count > 1).length;
+  console.log(
+    `  ${answers.length} requests: ${counts.length} sessions refreshed, ${twice} of them more than once`,
+  );
+}
+
+/** A webhook that one process receives ends the session in all of them. */
+export async function expectRevocationEverywhere({ workos, statuses, revoke }: ClusterApp): Promise<void> {
+  const cookie = await workos.signIn({ user: 'user0@example.com' });
+  expect(await statuses(cookie)).toEqual([200, 200, 200]);
+  await expect.poll(() => revoke(cookie), { timeout: 20_000 }).toBe(200);
+  await expect.poll(() => statuses(cookie), { timeout: 5000 }).toEqual([401, 401, 401]);
+}
+
+/** The store is used again: after an outage, it is left alone for a second. */
+export async function settled(): Promise<void> {
+  await wait(1500);
+}

@@ -1,0 +1,136 @@
+import { Agent } from 'node:http';
+import { expect } from 'vitest';
+import { createTestWorkOS, type TestWorkOS } from 'authkit-express/testing';
+import { FETCH, send } from './browser.js';
+import {
+  account,
+  balance,
+  buildProcess,
+  endMember,
+  startMember,
+  type Answered,
+  type Member,
+} from './cluster.js';
+import type { ProcessSettings } from './cluster-process.js';
+import type { StoreSettings } from './cluster-store.js';
+
+export interface ClusterOptions {
+  store: StoreSettings;
+  /** How many users there are: `user0@example.com` and so on. */
+  users: number;
+  cookiePassword: string;
+  session?: 'cookie' | 'store';
+  /** For each process, how many milliseconds its clock is ahead. */
+  clockOffsets?: readonly number[];
+}
+
+/** A user whose access token has expired. */
+export interface ExpiredUser {
+  user: string;
+  cookie: string;
+}
+
+export type UserAnswer = Answered & { user: string };
+
+export interface ClusterApp {
+  workos: TestWorkOS;
+  port: number;
+  agent: Agent;
+  members: Member[];
+  start: (cookiePassword?: string | string[], clockOffset?: number) => Promise<Member>;
+  /** Cookies of the first users, whose access tokens have all expired. */
+  expired: (count: number) => Promise<ExpiredUser[]>;
+  /** So many requests for each user, all at once, each on a free connection. */
+  request: (
+    users: ExpiredUser[],
+    times: number,
+    onAnswer?: (count: number) => unknown,
+  ) => Promise<UserAnswer[]>;
+  /** The status of each process for a request with this cookie. */
+  statuses: (cookie: string) => Promise<number[]>;
+  /** Delivers `session.revoked` for the session of this cookie to one process, and returns the status. */
+  revoke: (cookie: string) => Promise<number>;
+  close: () => Promise<void>;
+}
+
+/** Starts three processes of an application that share a store, behind one address. */
+export async function startCluster(options: ClusterOptions): Promise<ClusterApp> {
+  const { store, users, cookiePassword, session = 'cookie', clockOffsets = [0, 0, 0] } = options;
+  const emails = Array.from({ length: users }, (_, index) => `user${index}@example.com`);
+  const [workos] = await Promise.all([
+    createTestWorkOS({ users: emails.map((email) => ({ email })), cookiePassword, replayWindow: 0 }),
+    buildProcess(),
+  ]);
+  const start = (passwords: string | string[] = cookiePassword, clockOffset = 0) => {
+    // Two cores may be busy with other things: a slow response is not a failure.
+    const authkit = { ...workos.options, session, cookiePassword: passwords, timeout: 20_000 };
+    const settings: ProcessSettings = { store, authkit, webhookSecret: workos.webhookSecret, clockOffset };
+    return startMember(settings);
+  };
+  const members = await Promise.all(clockOffsets.map((offset) => start(cookiePassword, offset)));
+  const front = await balance(members);
+  const agent = new Agent({ keepAlive: true, maxSockets: 120 });
+  const ask = ({ port }: Member, cookie: string) =>
+    send(`http://127.0.0.1:${port}/account`, { headers: { ...FETCH, cookie } });
+  return {
+    workos,
+    port: front.port,
+    agent,
+    members,
+    start,
+    expired: (count) =>
+      Promise.all(
+        emails.slice(0, count).map(async (user) => ({
+          user,
+          // By the clock of every process.
+          cookie: await workos.signIn({ user, expiresIn: -60 }),
+        })),
+      ),
+    async request(asking, times, onAnswer) {
+      let count = 0;
+      const one = async ({ user, cookie }: ExpiredUser) => {
+        const answered = await account(front.port, agent, cookie);
+        onAnswer?.((count += 1));
+        return { user, ...answered };
+      };
+      return Promise.all(asking.flatMap((each) => Array.from({ length: times }, () => one(each))));
+    },
+    statuses: async (cookie) =>
+      (await Promise.all(members.map((member) => ask(member, cookie)))).map(({ status }) => status),
+    async revoke(cookie) {
+      const { sessionId } = JSON.parse((await ask(members[0]!, cookie)).body) as { sessionId: string };
+      const { body, headers } = workos.webhook('session.revoked', { id: sessionId });
+      const url = `http://127.0.0.1:${members[1]!.port}/webhooks/workos`;
+      return (await send(url, { method: 'POST', headers: { ...headers }, body })).status;
+    },
+    async close() {
+      agent.destroy();
+      front.close();
+      await Promise.all([...members.map(endMember), workos.close()]);
+    },
+  };
+}
+
+/** Every request was answered with the page of its own user, and cleared no cookie. */
+export function expectAllSignedIn(answers: readonly UserAnswer[]): void {
+  const tally: Record<string, number> = {};
+  for (const { status } of answers) tally[status] = (tally[status] ?? 0) + 1;
+  expect(tally).toEqual({ 200: answers.length });
+  expect(answers.filter(({ user, email }) => user !== email)).toEqual([]);
+  expect(signedOut(answers)).toEqual([]);
+}
+
+/** The answers that signed a user out: 401, or a session cookie that was cleared. */
+export function signedOut(answers: readonly UserAnswer[]): UserAnswer[] {
+  return answers.filter(({ status, cookie }) => status === 401 || cookie === '');
+}
+
+/** How often WorkOS was asked for each refresh token since a number of calls. */
+export function refreshesPerToken(workos: TestWorkOS, since = 0): Map<unknown, number> {
+  const counts = new Map<unknown, number>();
+  for (const { body } of workos.callsTo('refresh').slice(since)) {
+    const token = body?.['refresh_token'];
+    counts.set(token, (counts.get(token) ?? 0) + 1);
+  }
+  return counts;
+}
