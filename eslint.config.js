@@ -21,7 +21,7 @@ export default defineConfig(
       'reports/',
       'eslint.config.js',
       '**/*.cjs',
-      'example/spa/public/',
+      'example/*/public/',
       'bench/contenders/',
     ],
   },

@@ -1,4 +1,5 @@
 // Fine-grained authorization: may this user do this to this one document? A guard asks WorkOS FGA on each request.
+import type { IncomingMessage } from 'node:http';
 import express, { type Request } from 'express';
 import { authkit, requireAuth, signedIn, type SignedIn } from 'authkit-express';
 
@@ -8,7 +9,7 @@ app.use(auth);
 
 /** A check for a guard: whether the user has a permission for the document in the path. */
 function mayDocument(permissionSlug: string) {
-  return async ({ user, organizationId }: SignedIn, req: Request): Promise<boolean> => {
+  return async ({ user, organizationId }: SignedIn, req: IncomingMessage): Promise<boolean> => {
     if (organizationId === undefined) return false;
     const { userManagement, authorization } = auth.workos;
     // The check needs the membership of the user in the organization of the session.
@@ -19,7 +20,7 @@ function mayDocument(permissionSlug: string) {
       organizationMembershipId: membership.id,
       permissionSlug,
       resourceTypeSlug: 'document',
-      resourceExternalId: String(req.params['id']),
+      resourceExternalId: String((req as Request).params['id']),
     });
     return authorized;
   };

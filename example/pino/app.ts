@@ -11,9 +11,16 @@ export function createApp(output?: Writable): Express {
   app.use(
     pinoHttp(
       {
-        redact: ['req.headers.cookie', 'req.headers.authorization', 'res.headers["set-cookie"]'],
-        // The query of the callback has a code, and that of the login route can have an e-mail address.
-        serializers: { req: (req: { url: string }) => ({ ...req, url: req.url.split('?')[0], query: undefined }) },
+        redact: ['req.headers.cookie', 'req.headers.authorization', 'req.headers.referer'],
+        serializers: {
+          // A query can contain the code of a sign-in, and the headers of a response its state and the new session.
+          req: ({ method, url, headers }: { method: string; url: string; headers: object }) => ({
+            method,
+            path: url.split('?')[0],
+            headers,
+          }),
+          res: ({ statusCode }: { statusCode: number }) => ({ statusCode }),
+        },
         customProps: (req) => ({ userId: (req as express.Request).user?.id }),
       },
       output,

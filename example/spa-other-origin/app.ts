@@ -21,7 +21,7 @@ app.use(
 app.get('/me', requireAuth(), (req, res) => {
   res.json({ email: signedIn(req).user.email });
 });
-app.post('/orders', requireAuth({ sameOrigin: true }), (_req, res) => {
+app.post('/orders', requireAuth({ sameOrigin: [SPA_ORIGIN] }), (_req, res) => {
   res.status(201).json({ id: 1 });
 });
 

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import recorded from '../examples/exported-names.json' with { type: 'json' };
 import { send } from '../support/browser.js';
+import { exportedNames } from '../support/exported-names.js';
 import {
   ADA,
   ANALYTICAL,
