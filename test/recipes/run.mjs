@@ -20,11 +20,13 @@ const NAVIGATION = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fet
 
 await install();
 const { createTestWorkOS } = await import('authkit-express/testing');
+const { libraries, tryLibrary } = await import('./libraries.mjs');
 rmSync(dist, { recursive: true, force: true });
 
 let failed = 0;
 // With a word as argument, only the recipes whose names have it.
-const chosen = recipes().filter(([name]) => name.includes(process.argv[2] ?? ''));
+const word = process.argv[2] ?? '';
+const chosen = recipes().filter(([name]) => name.includes(word));
 for (const [name, recipe] of chosen) {
   const started = performance.now();
   try {
@@ -35,7 +37,7 @@ for (const [name, recipe] of chosen) {
     console.log(`FAILED  ${name}\n${error.stdout ?? ''}${error.stderr ?? error.stack}`);
   }
 }
-process.exitCode = failed === 0 ? 0 : 1;
+process.exit(failed === 0 ? 0 : 1);
 
 /** Installs what package-lock.json names, unless it is installed, and links the package as it was built. */
 async function install() {
@@ -62,6 +64,7 @@ function recipes() {
     ['connect-history-api-fallback', () => singlePage('./history-fallback.mjs')],
     ['Google Cloud Functions', cloudFunction],
     ['a proxy for outgoing requests, with undici', outgoingProxy],
+    ...Object.entries(libraries).map(([name, create]) => [name, () => tryLibrary(create)]),
   ];
 }
 
