@@ -1,4 +1,5 @@
-import { createRequire } from 'node:module';
+// Under another name: esbuild needs a banner for Express that declares `createRequire`, which would be declared twice.
+import { createRequire as requireFrom } from 'node:module';
 import { dirname, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { WorkOS } from '@workos-inc/node';
@@ -21,13 +22,16 @@ export interface SDK {
   version: () => string | undefined;
 }
 
+/** Not a constant, since webpack would resolve it at build time, with other conditions than Node, and fail. */
+const NAME = ['@workos-inc', 'node'].join('/');
+
 export const installedSDK: SDK = {
   load: () => import('@workos-inc/node'),
   loadNow() {
-    const require = createRequire(import.meta.url);
+    const require = requireFrom(import.meta.url);
     // The same module as the one that `import` brings, so that there is one class for each exception of the SDK.
     const isESM = typeof import.meta.resolve === 'function';
-    const path = isESM ? fileURLToPath(import.meta.resolve('@workos-inc/node')) : '@workos-inc/node';
+    const path = isESM ? fileURLToPath(import.meta.resolve(NAME)) : NAME;
     return require(path) as SDKModule;
   },
   version() {
@@ -41,7 +45,7 @@ export const installedSDK: SDK = {
 
 /** @param url Of the file that imports the SDK. */
 function installedVersion(url: string): string | undefined {
-  const require = createRequire(url);
+  const require = requireFrom(url);
   try {
     return (require('@workos-inc/node/package.json') as { version: string }).version;
   } catch {
