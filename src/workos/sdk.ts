@@ -1,7 +1,6 @@
-// Under another name: esbuild needs a banner for Express that declares `createRequire`, which would be declared twice.
-import { createRequire as requireFrom } from 'node:module';
-import { dirname, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+// Renamed, because the usual banners of bundles of ES modules declare these names too.
+import { createRequire as createRequireFrom } from 'node:module';
+import { fileURLToPath as toPath } from 'node:url';
 import type { WorkOS } from '@workos-inc/node';
 import type { Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
@@ -28,30 +27,32 @@ const NAME = ['@workos-inc', 'node'].join('/');
 export const installedSDK: SDK = {
   load: () => import('@workos-inc/node'),
   loadNow() {
-    const require = requireFrom(import.meta.url);
     // The same module as the one that `import` brings, so that there is one class for each exception of the SDK.
     const isESM = typeof import.meta.resolve === 'function';
-    const path = isESM ? fileURLToPath(import.meta.resolve(NAME)) : NAME;
-    return require(path) as SDKModule;
+    const path = isESM ? toPath(import.meta.resolve(NAME)) : NAME;
+    return createRequireFrom(import.meta.url)(path) as SDKModule;
   },
-  version() {
-    try {
-      return installedVersion(import.meta.url);
-    } catch {
-      return undefined;
-    }
-  },
+  version: () => installedVersion(import.meta.url),
 };
 
-/** @param url Of the file that imports the SDK. */
-function installedVersion(url: string): string | undefined {
-  const require = requireFrom(url);
+/**
+ * Reads the version from the manifest of the SDK.
+ *
+ * @param url Of the file that imports the SDK.
+ */
+export function installedVersion(url: string): string | undefined {
+  const sdk = readManifest('@workos-inc/node/package.json', url);
+  if (sdk) return sdk.version;
+  // From `dist` and `src/workos`. A file that is not in this package is a bundle, which may contain the SDK.
+  const nearest = readManifest('../package.json', url) ?? readManifest('../../package.json', url);
+  return nearest?.name === 'authkit-express' ? 'missing' : undefined;
+}
+
+function readManifest(path: string, url: string): { name: string; version: string } | undefined {
   try {
-    return (require('@workos-inc/node/package.json') as { version: string }).version;
+    return createRequireFrom(url)(path) as { name: string; version: string };
   } catch {
-    // A bundle may contain the SDK. Its files are not in the folder of this package.
-    const folder = dirname(require.resolve('authkit-express/package.json'));
-    return fileURLToPath(url).startsWith(folder + sep) ? 'missing' : undefined;
+    return undefined;
   }
 }
 
