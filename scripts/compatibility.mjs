@@ -41,7 +41,10 @@ try {
   const types = [];
   for (const typescript of TYPESCRIPTS) types.push(await tryTypes({ tarball, typescript }));
   const runners = await tryRunners({ tarball, nodes });
-  writeFileSync(join(root, 'docs/compatibility.md'), page({ nodes, runtime, types, runners }));
+  const file = join(root, 'docs/compatibility.md');
+  // The list of libraries is written by hand.
+  const [, libraries] = readFileSync(file, 'utf8').split(/^(?=## Libraries$)/m);
+  writeFileSync(file, `${page({ nodes, runtime, types, runners })}\n${libraries}`);
   await run('npx', ['prettier', '--write', 'docs/compatibility.md'], root);
   for (const failure of failures) console.error(`\n${failure}`);
   process.exitCode = failures.length === 0 ? 0 : 1;
@@ -180,7 +183,7 @@ function page({ nodes, runtime, types, runners }) {
     [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
   return `# Compatibility
 
-\`npm run compatibility\` generates this page. For each of these versions, it installs the package in the form in which it
+\`npm run compatibility\` generates the tables of versions on this page. For each version, it installs the package in the form in which it
 is published and runs a small app, once as an ES module and once with \`require\`. The app tests a guard, a sign-in, a
 refresh and a sign-out. In the tables, ✓ means that it works, and – that this version does not support it.
 

@@ -21,12 +21,15 @@ export interface SDK {
   version: () => string | undefined;
 }
 
+/** Not a constant, since webpack would resolve it at build time, with other conditions than Node, and fail. */
+const NAME = ['@workos-inc', 'node'].join('/');
+
 export const installedSDK: SDK = {
   load: () => import('@workos-inc/node'),
   loadNow() {
     // The same module as the one that `import` brings, so that there is one class for each exception of the SDK.
     const isESM = typeof import.meta.resolve === 'function';
-    const path = isESM ? toPath(import.meta.resolve('@workos-inc/node')) : '@workos-inc/node';
+    const path = isESM ? toPath(import.meta.resolve(NAME)) : NAME;
     return createRequireFrom(import.meta.url)(path) as SDKModule;
   },
   version: () => installedVersion(import.meta.url),
