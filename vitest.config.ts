@@ -18,7 +18,7 @@ export default defineConfig({
     // These have a configuration and a command of their own, `npm run test:infrastructure`.
     exclude: [...configDefaults.exclude, 'test/infrastructure/**'],
     reporters: ['default', new TallyReporter()],
-    setupFiles: ['test/support/leak-checks/setup.ts'],
+    setupFiles: ['test/support/leak-checks/setup.ts', 'test/support/no-preload.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // More than cores: tests wait for deadlines and sockets more than they compute.

@@ -1,4 +1,4 @@
-import { type Report, shareOf } from './report.js';
+import { type Report, shareOf, transportOf } from './report.js';
 import { scenarioOf } from './scenarios.js';
 
 const SHOWN: readonly string[] = ['hot', 'cold', 'bearer', 'stores'];
@@ -9,6 +9,7 @@ const COLOURS = { ours: '#5b5bd6', others: '#9ba1a6', bare: '#30a46c' };
 
 /** Bars of the share of bare Express 5, for each version of Node and each scenario that is shown. */
 export function chart({ versions, date }: Report): string {
+  const transport = transportOf(versions);
   const blocks: string[] = [];
   let y = 46;
   for (const { node, scenarios } of versions) {
@@ -17,7 +18,7 @@ export function chart({ versions, date }: Report): string {
       blocks.push(text(12, y, `Node ${node}, ${scenarioOf(name).title}`, 'bold'));
       y += 8;
       for (const line of contenders) {
-        const share = shareOf(line);
+        const share = shareOf(line, transport) ?? 0;
         const length = Math.min(1.1, share) * (WIDTH - LABEL - 70);
         const colour = line.name.startsWith('authkit-express')
           ? COLOURS.ours

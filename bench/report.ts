@@ -15,18 +15,19 @@ export interface Line {
   readonly name: string;
   readonly by: string;
   readonly inMemory?: {
-    /** By the best slice of each: what else the machine does can only make a slice slower. */
+    /** By the best turn of each: what else the machine does can only make a turn slower. */
     readonly share: number;
-    /** By the slices of each round. */
+    /** By the turns of each round. */
     readonly rounds: Spread;
-    /** Microseconds of CPU per request, in the best slice. */
+    /** Microseconds of CPU per request, in the best turn. */
     readonly cpu: number;
   };
   readonly http?: {
-    readonly share: Spread;
+    /** As in memory. */
+    readonly share: number;
+    readonly rounds: Spread;
     /** Requests per second, in place of CPU time. */
     readonly byTime: number;
-    /** Microseconds of CPU per request. */
     readonly cpu: number;
     readonly perSecond: number;
     /** Milliseconds. */
@@ -91,10 +92,12 @@ function summarizeHttp(mine: readonly Sample[], bare: readonly Sample[]): Line['
   const against = (of: (mine: Sample, theirs: Sample) => number) =>
     spread(mine.flatMap((sample, round) => (bare[round] ? [of(sample, bare[round])] : [])));
   const own = (of: (sample: Sample) => number) => spread(mine.map(of)).median;
+  const best = (samples: readonly Sample[]) => Math.min(...samples.map(({ cpu }) => cpu));
   return {
-    share: against(({ cpu }, theirs) => theirs.cpu / cpu),
+    share: rounded(best(bare) / best(mine)),
+    rounds: against(({ cpu }, theirs) => theirs.cpu / cpu),
     byTime: against(({ perSecond }, theirs) => perSecond / theirs.perSecond).median,
-    cpu: own(({ cpu }) => cpu),
+    cpu: rounded(best(mine)),
     perSecond: own(({ perSecond }) => perSecond),
     p50: own(({ p50 }) => p50),
     p99: own(({ p99 }) => p99),
@@ -111,64 +114,75 @@ function rounded(value: number): number {
   return Number(value.toPrecision(4));
 }
 
-/** The share that is shown first: without sockets if that was measured, because it is steadier. */
-export function shareOf({ inMemory, http }: Line): number {
-  return inMemory?.share ?? http?.share.median ?? NaN;
+/** How requests reach the servers. */
+export type Transport = 'http' | 'inMemory';
+
+export function shareOf({ inMemory, http }: Line, transport: Transport): number | undefined {
+  return (transport === 'http' ? http : inMemory)?.share;
+}
+
+/** HTTP, if it was measured, because it is what an app does. */
+export function transportOf(versions: readonly VersionReport[]): Transport {
+  const lines = versions.flatMap(({ scenarios }) => scenarios.flatMap(({ contenders }) => contenders));
+  return lines.some(({ http }) => http) ? 'http' : 'inMemory';
 }
 
 export function report({ date, machine, versions }: Report): string {
   const facts = Object.entries(machine).map(([name, value]) => `${name} ${value}`);
-  const hasChart = versions.some(({ scenarios }) => scenarios.length > 0);
   return `${[
     `# ${date.slice(0, 10)}`,
     `${facts.join(' · ')}. [README](../README.md) explains the columns and how they are measured.`,
-    ...(hasChart
-      ? [`![CPU time per request as a share of bare Express 5](${date.slice(0, 10)}.svg)`, overview(versions)]
-      : []),
+    ...(versions.some(({ scenarios }) => scenarios.length > 0) ? summary(date, versions) : []),
     ...versions.flatMap(sectionsOf),
   ].join('\n\n')}\n`;
 }
 
-/** The package in all scenarios and versions, beside the best package that verifies what it receives. */
-export function overview(versions: readonly VersionReport[]): string {
-  const names = [...new Set(versions.flatMap(({ scenarios }) => scenarios.map(({ name }) => name)))];
-  const builds = [
-    ...new Set(
-      versions.flatMap(({ scenarios }) =>
-        scenarios.flatMap(({ contenders }) => contenders.map(({ name }) => buildOf(name))),
-      ),
-    ),
-  ].filter((name) => name !== undefined);
-  const head = versions.flatMap(({ node }) =>
-    [...builds, 'best peer'].map((name) => `${short(node)}: ${name}`),
-  );
-  const rows = names.map((name) => [
-    `${name}: ${scenarioOf(name).title}`,
-    ...versions.flatMap(({ scenarios }) => {
-      const lines = scenarios.find((scenario) => scenario.name === name)?.contenders ?? [];
-      return [
-        ...builds.map((build) => shown(lines.find((line) => buildOf(line.name) === build))),
-        shown(bestPeer(lines)),
-      ];
-    }),
-  ]);
-  return table(['', ...head], rows);
+function summary(date: string, versions: readonly VersionReport[]): string[] {
+  const blocks = [`![CPU time per request as a share of bare Express 5](${date.slice(0, 10)}.svg)`];
+  for (const [transport, title] of [
+    ['http', '## Over HTTP, as a share of Express 5'],
+    ['inMemory', '## In memory, as a share of Express 5'],
+  ] as const) {
+    const found = overview(versions, transport);
+    if (found !== undefined) blocks.push(title, found);
+  }
+  return blocks;
 }
 
-/** The best of the packages that verify a token, or look the session up, if there are any. */
-function bestPeer(lines: readonly Line[]): Line | undefined {
-  const peers = lines.filter(
-    ({ name, by }) => buildOf(name) === undefined && (by === 'token' || /Redis/.test(name)),
+/** The package in all scenarios and versions, beside the best package that verifies what it receives. */
+export function overview(versions: readonly VersionReport[], transport: Transport): string | undefined {
+  const scenarios = versions.flatMap((version) => version.scenarios);
+  const lines = scenarios.flatMap(({ contenders }) => contenders);
+  if (!lines.some((line) => shareOf(line, transport) !== undefined)) return undefined;
+  const builds = [...new Set(lines.map(({ name }) => buildOf(name)))].filter((name) => name !== undefined);
+  const columns = versions.flatMap((version) =>
+    [...builds, 'best peer'].map((column) => ({ version, column })),
   );
-  return peers.sort((a, b) => shareOf(b) - shareOf(a))[0];
+  const cell = (name: ScenarioName, { version, column }: (typeof columns)[number]) => {
+    const all = version.scenarios.find((scenario) => scenario.name === name)?.contenders ?? [];
+    const line =
+      column === 'best peer' ? bestPeer(all, transport) : all.find((one) => buildOf(one.name) === column);
+    return line ? (shareOf(line, transport)?.toFixed(2) ?? '') : '';
+  };
+  return table(
+    ['', ...columns.map(({ version, column }) => `${short(version.node)}: ${column}`)],
+    [...new Set(scenarios.map(({ name }) => name))].map((name) => [
+      `\`${name}\`: ${scenarioOf(name).title}`,
+      ...columns.map((column) => cell(name, column)),
+    ]),
+  );
+}
+
+/** The best of the packages that verify a token, or look the session up in Redis. */
+function bestPeer(lines: readonly Line[], transport: Transport): Line | undefined {
+  const share = (line: Line) => shareOf(line, transport) ?? 0;
+  return lines
+    .filter(({ name, by }) => buildOf(name) === undefined && (by === 'token' || name.endsWith(', Redis')))
+    .sort((a, b) => share(b) - share(a))[0];
 }
 
 function buildOf(name: string): string | undefined {
   return name.startsWith('authkit-express') ? name.replace(', Redis', '') : undefined;
-}
-
-function shown(line: Line | undefined): string {
-  return line ? shareOf(line).toFixed(2) : '';
 }
 
 function short(node: string): string {
@@ -219,8 +233,8 @@ function comparison(lines: readonly Line[]): string {
       ...(inMemory ? [inMemory.share.toFixed(2), range(inMemory.rounds), inMemory.cpu.toFixed(1)] : []),
       ...(http
         ? [
-            http.share.median.toFixed(2),
-            range(http.share),
+            http.share.toFixed(2),
+            range(http.rounds),
             http.byTime.toFixed(2),
             http.cpu.toFixed(1),
             http.perSecond.toFixed(0),

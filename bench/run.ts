@@ -1,15 +1,25 @@
 /** `npm run bench`: README.md explains the options and the results. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, totalmem } from 'node:os';
-import { resolve } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { format, resolveConfig } from 'prettier';
 import { chart } from './chart.js';
 import { compare } from './compare.js';
 import { BARE, contenders, isOurs, needsRedis, REDIS_PORT, type Contender } from './contenders.js';
 import { flood, hang, installed, sizes } from './extras.js';
 import { growBySessions, growByTokens } from './growth.js';
-import { report, shareOf, summarize, type Report, type VersionReport } from './report.js';
+import {
+  overview,
+  report,
+  shareOf,
+  summarize,
+  transportOf,
+  type Report,
+  type Transport,
+  type VersionReport,
+} from './report.js';
 import { scenarioOf, SCENARIOS, STORED_SESSIONS } from './scenarios.js';
 import type { ServerOptions } from './server.js';
 import { createSessions, type Sessions } from './sessions.js';
@@ -24,7 +34,7 @@ type Extra = (typeof EXTRAS)[number];
 const FOR_EACH_VERSION: readonly Extra[] = ['start', 'import'];
 
 const {
-  values: { out, ...options },
+  values: { out: givenOut, ...options },
 } = parseArgs({
   options: {
     node: { type: 'string', default: '24,26' },
@@ -40,14 +50,20 @@ const {
     connections: { type: 'string', default: '16' },
     sessions: { type: 'string', default: '200000' },
     tokens: { type: 'string', default: '15000' },
-    out: { type: 'string', default: RESULTS },
+    out: { type: 'string' },
   },
 });
 const chosen = options.run.split(',');
 const [slices, stretches] = [
   options.http ? 0 : Number(options.slices ?? (options.quick ? 12 : 40)),
-  options['in-process'] ? 0 : Number(options.stretches ?? (options.quick ? 3 : 11)),
+  options['in-process'] ? 0 : Number(options.stretches ?? (options.quick ? 3 : 9)),
 ];
+
+/** Only a complete run replaces the results of the repository. */
+const isComplete =
+  [...SCENARIOS, ...EXTRAS].every((name) => chosen.includes(name)) &&
+  !(options.quick || options.only || options.root.length > 0 || slices === 0 || stretches === 0);
+const out = givenOut ?? (isComplete ? RESULTS : join(tmpdir(), 'authkit-express-bench'));
 
 /** The servers get one core and the load generator another, where the system supports it. */
 const canPin = isInstalled('taskset') && cpus().length > 1;
@@ -69,6 +85,7 @@ async function main(): Promise<void> {
       // After each version, so that a run that is interrupted leaves the results so far.
       write({ date: new Date().toISOString(), machine: machine(), options, versions });
     }
+    await updateReadme(versions);
   } finally {
     await sessions.close();
     redis?.kill();
@@ -96,7 +113,10 @@ async function measure(
     node,
     fixture: sessions.fixture,
     core: canPin ? 0 : undefined,
-    execArgv: options.profile === '' ? [] : ['--cpu-prof', '--cpu-prof-interval=250', `--cpu-prof-dir=${resolve(options.profile)}`],
+    execArgv:
+      options.profile === ''
+        ? []
+        : ['--cpu-prof', '--cpu-prof-interval=250', `--cpu-prof-dir=${resolve(options.profile)}`],
   };
   const done: VersionReport = {
     node: execFileSync(node, ['-v'], { encoding: 'utf8' }).trim(),
@@ -117,8 +137,9 @@ async function measure(
     });
     const lines = summarize(results);
     for (const line of lines) {
-      const cpu = line.inMemory?.cpu ?? line.http?.cpu ?? NaN;
-      say(`  ${line.name.padEnd(28)} ${shareOf(line).toFixed(2)} of Express 5, ${cpu.toFixed(0)} µs`);
+      const of = (transport: Transport) =>
+        `${shareOf(line, transport)?.toFixed(2) ?? '–'} (${line[transport]?.cpu.toFixed(0) ?? '–'} µs)`;
+      say(`  ${line.name.padEnd(32)} in memory ${of('inMemory')}, HTTP ${of('http')}`);
     }
     done.scenarios.push({ name, contenders: lines });
   }
@@ -154,7 +175,7 @@ async function measureExtras(
   await extra('install', () => installed());
 }
 
-/** The results of the repository are those of one run. Elsewhere, other files are left alone. */
+/** The results of the repository are those of one run. In other folders, other files are left alone. */
 function write(result: Report): void {
   mkdirSync(out, { recursive: true });
   const date = result.date.slice(0, 10);
@@ -167,6 +188,18 @@ function write(result: Report): void {
   if (result.versions.some(({ scenarios }) => scenarios.length > 0))
     writeFileSync(`${base}.svg`, chart(result));
   say(`written: ${base}.md, .svg, .json`);
+}
+
+/** Replaces the table of README.md with that of a complete run. */
+async function updateReadme(versions: readonly VersionReport[]): Promise<void> {
+  const table = overview(versions, transportOf(versions));
+  if (out !== RESULTS || !table) return;
+  const file = `${FOLDER}/README.md`;
+  const text = readFileSync(file, 'utf8').replace(
+    /(<!-- results -->\n)[^]*(<!-- end of results -->)/,
+    (_, start: string, end: string) => `${start}\n${table}\n\n${end}`,
+  );
+  writeFileSync(file, await format(text, { ...(await resolveConfig(file)), filepath: file }));
 }
 
 /** One line for each contender, because thousands of lines would have to be reviewed otherwise. */

@@ -54,6 +54,7 @@ const DEFINITIONS: Readonly<Record<ScenarioName, Scenario>> = {
     credential: 'session',
     users: 0,
     request: () => request('/open'),
+    isFor: ({ by }) => by === 'nothing' || by === 'token',
   },
   foreign: {
     title: 'a public route, with cookies of others',

@@ -39,6 +39,7 @@ export type { AuthKitEvents } from './events.js';
 export type { Check, GuardRule, Unauthenticated } from './auth/guard-rule.js';
 export type { ProtectedResource, ProtectedResourceOptions } from './auth/protected-resource.js';
 export type { OneOrMore, Rule } from './auth/rule.js';
+export type { Readiness, ReadinessCheck } from './authkit/readiness.js';
 export type { ActiveSession, Management } from './authkit/session-management.js';
 export { expressStore } from './stores/express-session.js';
 export type { RouteName } from './http/error-response.js';

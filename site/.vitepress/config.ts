@@ -63,8 +63,8 @@ export default defineConfig({
   sitemap: { hostname: SITE },
   head: [['link', { rel: 'icon', href: `${base}favicon.svg`, type: 'image/svg+xml' }]],
   markdown: {
-    // The usual light colors have too little contrast.
-    theme: { light: 'github-light-high-contrast', dark: 'github-dark' },
+    // The usual colors have too little contrast.
+    theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },
     anchor: { slugify: slugOf },
     config(md) {
       md.use(links);

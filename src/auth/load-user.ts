@@ -45,10 +45,10 @@ export function startLoadingUser(
 }
 
 async function rowWithin(deadline: number, load: () => Promise<unknown>): Promise<unknown> {
-  const found = (await withDeadline(
+  const found = await withDeadline(
     deadline,
     load().then((row) => ({ row })),
-  )) as { row: unknown } | undefined;
+  );
   if (!found) throw unavailable(`loadUser did not return within ${deadline} ms`);
   // passport's deserializeUser says `false` for a user that does not exist.
   return found.row === null || found.row === false ? undefined : found.row;

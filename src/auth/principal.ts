@@ -177,8 +177,18 @@ function buildSSOAuth({ profile, signedInAt, data }: SSOSession): SSOAuth {
   return finish<SSOAuth>({ ...identity, ...subject }, subject);
 }
 
-/** The user that an access token names. */
+const bearerAuths = new WeakMap<TokenClaims, BearerAuth>();
+
+/** The user that an access token names: the same object as long as the claims and the user are remembered. */
 export function toBearerAuth(user: User, claims: TokenClaims, accessToken: string): BearerAuth {
+  const known = bearerAuths.get(claims);
+  if (known?.user === user && known.accessToken === accessToken) return known;
+  const auth = buildBearerAuth(user, claims, accessToken);
+  bearerAuths.set(claims, auth);
+  return auth;
+}
+
+function buildBearerAuth(user: User, claims: TokenClaims, accessToken: string): BearerAuth {
   const subject = subjectOf(claims);
   const fields = { type: 'bearer', user, sessionId: text(claim(claims, 'sid')), ...subject, claims } as const;
   const unknown = { authenticationMethod: undefined, data: undefined };
@@ -192,8 +202,17 @@ export function toMachineAuth(claims: TokenClaims, accessToken: string): Machine
   return finish<MachineAuth>({ ...fields, scopes: scopesOf(claims) }, subject, accessToken);
 }
 
-/** An API key acts in the organization of its owner, with permissions of its own. Only users have roles. */
+const apiKeyAuths = new WeakMap<ApiKey, ApiKeyAuth>();
+
+/** The `req.auth` of an API key: the same object as long as the answer of WorkOS is remembered. */
 export function toApiKeyAuth(key: ApiKey): ApiKeyAuth {
+  let auth = apiKeyAuths.get(key);
+  if (!auth) apiKeyAuths.set(key, (auth = buildApiKeyAuth(key)));
+  return auth;
+}
+
+/** An API key acts in the organization of its owner, with permissions of its own. Only users have roles. */
+function buildApiKeyAuth(key: ApiKey): ApiKeyAuth {
   const { owner, permissions } = key;
   const subject: Subject = {
     organizationId: text(owner.type === 'user' ? owner.organizationId : owner.id),

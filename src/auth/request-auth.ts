@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import type { Config } from '../config/index.js';
-import { withDeadline } from '../deadline.js';
+import { type Config, requestTimeoutOf } from '../config/index.js';
+import { createOptionalWait, type Deadline, deadlineIn, withDeadline } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Cookies } from '../http/cookies.js';
 import type { RespondWithError } from '../http/error-response.js';
@@ -54,6 +54,8 @@ export class RequestAuth {
   private loaded: LoadedUser | undefined = undefined;
   private ofResponse: ResponseState | undefined = undefined;
   private readonly waiting: Promise<void> | undefined = undefined;
+  /** Of the request. Everything that it waits for, except the application's own code, has what is left of it. */
+  readonly deadline: Deadline;
   /** How the bearer token of this request was verified, if a guard of this instance accepted it. */
   verifiedBy: VerifyBearer | undefined = undefined;
 
@@ -63,6 +65,7 @@ export class RequestAuth {
     private readonly res: Response,
     pending: SessionResult | Promise<SessionResult>,
   ) {
+    this.deadline = deadlineIn(requestTimeoutOf(instance.config));
     if (pending instanceof Promise) this.waiting = this.wait(pending);
     else this.setAuthentication(pending);
   }
@@ -113,8 +116,8 @@ export class RequestAuth {
   /** The result of the session cookie, within the deadline of a request. */
   whenAuthenticated(): SessionResult | Promise<SessionResult> {
     if (this.result) return this.result;
-    const { timeout } = this.instance.config;
-    return withDeadline(timeout * 2, this.waiting as Promise<void>).then(() => this.result ?? timedOut());
+    const waiting = this.waiting as Promise<void>;
+    return withDeadline(this.deadline.left(), waiting).then(() => this.result ?? timedOut());
   }
 
   /** Replaces the session of the request, and sets the cookie for it on the response. */
@@ -130,7 +133,8 @@ export class RequestAuth {
 
   /** Runs the `loadUser` option, once per user. Returns a promise only if there is something to wait for. */
   loadUser(): Promise<void> | undefined {
-    const { loadUser, timeout } = this.instance.config;
+    const { config } = this.instance;
+    const { loadUser } = config;
     if (!loadUser) return undefined;
     const auth = this.auth();
     if (!auth.user) {
@@ -139,7 +143,8 @@ export class RequestAuth {
     }
     const { req, res } = this;
     this.loaded =
-      this.loadedFor(auth.user.id) ?? startLoadingUser(loadUser, auth, { req, res, deadline: timeout * 2 });
+      this.loadedFor(auth.user.id) ??
+      startLoadingUser(loadUser, auth, { req, res, deadline: requestTimeoutOf(config) });
     return this.loaded.done;
   }
 
@@ -195,8 +200,9 @@ function toAuth(result: SessionResult | undefined, url: () => string): Auth {
   }
 }
 
-function timedOut(): SessionResult {
-  return { kind: 'unavailable', error: unavailable('WorkOS did not answer in time') };
+/** The deadline of the request has passed. */
+export function timedOut() {
+  return { kind: 'unavailable', error: unavailable('WorkOS or the store did not answer in time') } as const;
 }
 
 /**
@@ -256,6 +262,7 @@ export type AuthenticateRequest = (req: Request, res: Response) => RequestAuth |
 
 export function createAuthenticateRequest(instance: Instance): AuthenticateRequest {
   const { config, authenticator, softTimeout } = instance;
+  const waitForSession = createOptionalWait(softTimeout);
   return (req, res) => {
     let list = requestAuths.get(req);
     if (!list) requestAuths.set(req, (list = []));
@@ -269,7 +276,7 @@ export function createAuthenticateRequest(instance: Instance): AuthenticateReque
     const requestAuth = new RequestAuth(instance, req, res, pending);
     if (list.push(requestAuth) === 1) expose(req);
     return pending instanceof Promise
-      ? withDeadline(softTimeout, requestAuth.whenAuthenticated() as Promise<unknown>).then(() => requestAuth)
+      ? waitForSession(requestAuth.whenAuthenticated() as Promise<SessionResult>).then(() => requestAuth)
       : requestAuth;
   };
 }
@@ -290,7 +297,8 @@ export function createAuthenticate({
 }: Pick<Instance, 'config' | 'cookies' | 'authenticator'>) {
   return async (req: IncomingMessage): Promise<Auth> => {
     const values = isForeignWebSocket(req, config) ? [] : cookies.sessionValues(req);
-    const result = await authenticator.authenticate(values, () => false);
+    const pending = Promise.resolve(authenticator.authenticate(values, () => false));
+    const result = (await withDeadline(requestTimeoutOf(config), pending)) ?? timedOut();
     return toAuth(result, () => config.routes.login?.public ?? config.returnTo);
   };
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { after } from '../deadline.js';
+import { after, withDeadline } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import {
   isRequest,
@@ -35,6 +35,7 @@ import {
   requestAuthsOf,
   selectSignedIn,
   setBearerAuth,
+  timedOut,
 } from './request-auth.js';
 import { stepUp } from './step-up.js';
 
@@ -212,7 +213,8 @@ function createTokenGuard(rule: CompiledGuardRule, context: GuardContext): Guard
     let reason: string | undefined;
     for (const requestAuth of requestAuths) {
       const verify = context.bearerVerifierOf(requestAuth.instance);
-      const result = await verify(token, rule.accepts);
+      const { deadline } = requestAuth;
+      const result = (await withDeadline(deadline.left(), verify(token, rule.accepts))) ?? timedOut();
       if (result.kind === 'ok' && rule.accepts.has(result.principal.type)) {
         setBearerAuth(req, result.principal, { acceptedAt: requestAuth, verifiedBy: verify });
         return applyRule(req, res, requestAuth, result.principal, rule, context);

@@ -41,6 +41,8 @@ export interface WorkOSLookupsDependencies {
 export function createWorkOSLookups({ workos, now, softTimeout }: WorkOSLookupsDependencies): WorkOSLookups {
   return {
     users: createCachedLookup({
+      // Ids of users come from tokens that were verified, and are no secrets.
+      nameOf: (id) => id,
       ask: async (id) => withId(await workos.call(({ userManagement }) => userManagement.getUser(id))),
       maxAge: USER_MAX_AGE,
       staleIfError: USER_STALE_IF_ERROR,
@@ -48,6 +50,7 @@ export function createWorkOSLookups({ workos, now, softTimeout }: WorkOSLookupsD
       now,
     }),
     apiKeys: createCachedLookup({
+      nameOf: sha256,
       ask: (value, isKnown) => validateApiKey(value, isKnown, workos),
       maxAge: KEY_MAX_AGE,
       staleIfError: KEY_STALE_IF_ERROR,
@@ -82,6 +85,8 @@ function withId<T extends { id: string }>(answer: ApiResult<T>): ApiResult<T> {
 }
 
 export interface CachedLookupOptions<T> {
+  /** What an answer is cached by: not the key itself, if that is a secret. */
+  nameOf: (key: string) => string;
   /** @param isKnown There is an older answer, which was `ok`. */
   ask: (key: string, isKnown: boolean) => Promise<ApiResult<T>>;
   /** How long `ok` and `refused` are cached, in milliseconds. */
@@ -109,7 +114,7 @@ export type CachedLookup<T> = (key: string) => Promise<ApiResult<T>>;
  * Creates a lookup with a cache. Refusals have a cache of their own, so that made-up keys push no valid ones out.
  */
 function createCachedLookup<T>(options: CachedLookupOptions<T>): CachedLookup<T> {
-  const { ask, maxAge, staleIfError, softTimeout, now } = options;
+  const { nameOf, ask, maxAge, staleIfError, softTimeout, now } = options;
   const known = expiringMap<KnownValue<T>>({ max: MAX_ENTRIES, now });
   const refusals = expiringMap<Refused>({ max: MAX_ENTRIES, ttl: maxAge, now });
   const inFlight = new Map<string, Promise<ApiResult<T>>>();
@@ -131,7 +136,7 @@ function createCachedLookup<T>(options: CachedLookupOptions<T>): CachedLookup<T>
     return answer;
   };
   return async (key) => {
-    const id = sha256(key);
+    const id = nameOf(key);
     const found = known.get(id);
     const old = found && now() < found.staleUntil ? found : undefined;
     if (old && now() < old.freshUntil) return old.answer;
@@ -140,7 +145,7 @@ function createCachedLookup<T>(options: CachedLookupOptions<T>): CachedLookup<T>
     let pending = inFlight.get(id);
     if (!pending) inFlight.set(id, (pending = load(key, id, old)));
     if (!old) return pending;
-    const newer = (await withDeadline(softTimeout, pending)) as ApiResult<T> | undefined;
+    const newer = await withDeadline(softTimeout, pending);
     return newer === undefined || newer.kind === 'unavailable' ? old.answer : newer;
   };
 }

@@ -1,7 +1,7 @@
 import { createBearerVerifiers } from '../auth/bearer-token.js';
 import { createAuthenticateRequest } from '../auth/request-auth.js';
 import { authKitParameters as parameters } from '../config/authorization-parameters.js';
-import { resolveConfig, softTimeoutOf } from '../config/index.js';
+import { resolveConfig, requestTimeoutOf, softTimeoutOf } from '../config/index.js';
 import type { AuthKitOptions } from '../config/options.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
@@ -9,7 +9,12 @@ import { createErrorResponder } from '../http/error-response.js';
 import { isRequest, type Middleware } from '../http/middleware.js';
 import { createAuthorizationRequest, createSignInRetry } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
-import { createAcceptSignIn, createCodeExchange, createExchangeOnce } from '../routes/code-exchange.js';
+import {
+  createAcceptSignIn,
+  createVerifySoon,
+  createCodeExchange,
+  createExchangeOnce,
+} from '../routes/code-exchange.js';
 import { createLinkAccount } from '../routes/link-account.js';
 import { createLogin } from '../routes/login.js';
 import {
@@ -42,11 +47,14 @@ import { createSignedStore } from '../stores/signed-store.js';
 import { createMacVerifier, createVerifier, type TokenClaims } from '../workos/access-token.js';
 import { createClaimNonce } from '../workos/claim-nonce.js';
 import { createWorkOSClient } from '../workos/client.js';
+import { createWorkOSClock } from '../workos/clock.js';
 import { type HasAppClient, withAppClient } from '../workos/sdk.js';
 import { createJWKS } from '../workos/jwks.js';
+import { preloadKeys } from '../workos/preload-keys.js';
 import { createTokenMacs } from '../workos/token-mac.js';
 import { createAuthOf, createGetSignInUrl, createMethods, type Methods } from './instance-methods.js';
 import { type AuthRouter, createAuthRouter } from '../routes/router.js';
+import { createReady, type Readiness } from './readiness.js';
 import { createManagement, type Management } from './session-management.js';
 
 /** A router with sign-in, callback and sign-out, which also gives every other request `req.auth` and `req.user`. */
@@ -60,6 +68,18 @@ export interface AuthKit extends AuthRouter, Methods, Management, HasAppClient {
    * app.post('/webhooks/workos', auth.webhooks());
    */
   webhooks: (options?: WebhookOptions) => Middleware;
+  /**
+   * Whether this process can serve signed-in users: the signing keys are loaded, the store answers a write and a read,
+   * and the clock agrees with that of WorkOS. It answers within a second and never rejects. An outage of WorkOS is
+   * reported and does not make a process unready.
+   *
+   * @example
+   * app.get('/readyz', async (req, res) => {
+   *   const readiness = await auth.ready();
+   *   res.status(readiness.ready ? 200 : 503).json(readiness);
+   * });
+   */
+  ready: () => Promise<Readiness>;
 }
 
 /**
@@ -80,7 +100,14 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
 
   // WorkOS: its API, and the keys that verify its access tokens.
   const workos = createWorkOSClient(config);
-  const keys = createJWKS({ clientId, fetchKeys: workos.fetchKeys, now, softTimeout });
+  const clock = createWorkOSClock(now);
+  const fetchKeys = async () => {
+    const response = await workos.fetchKeysResponse();
+    clock.observe(response.headers);
+    return response.json();
+  };
+  const keys = createJWKS({ clientId, fetchKeys, now, softTimeout });
+  preloadKeys(keys.load);
   const macs = createTokenMacs(config);
   const rules = { issuers, clientId, sessionAudience, now, keys, macs };
   const verify = createVerifier(rules);
@@ -165,8 +192,9 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     checkAttributes(parseAttributes(params, config.login.params), config.signUp);
   const login = { config, parameters, signIn: startSignIn, attributes };
   const save = createSaveAttributes(config, workos);
-  const acceptSignIn = createAcceptSignIn(config, save, verify);
-  const exchangeCode = createCodeExchange({ workos, verify, acceptSignIn });
+  const verifySoon = createVerifySoon(verify, config);
+  const acceptSignIn = createAcceptSignIn(config, save, verifySoon);
+  const exchangeCode = createCodeExchange({ workos, verifySoon, acceptSignIn });
   const exchangeOnce = createExchangeOnce(config, async (reply) => {
     const signedIn = await exchangeCode(reply);
     if (signedIn === 'answered') return signedIn;
@@ -216,7 +244,13 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     saveSession,
   });
   const authOf = createAuthOf(config, methods);
-  const management = createManagement({ workos, revocation, now, authOf });
+  const management = createManagement({
+    workos,
+    revocation,
+    now,
+    requestTimeout: requestTimeoutOf(config),
+    authOf,
+  });
   const webhooks = createWebhooks({
     config,
     revocation,
@@ -245,7 +279,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
       createErrorResponder(config, 'switchOrganization'),
     ),
   });
-  return withAppClient(Object.assign(router, methods, management, { webhooks }), workos.appClient);
+  const ready = createReady({ keys, store, clock, circuit: workos.circuit, softTimeout });
+  return withAppClient(Object.assign(router, methods, management, { webhooks, ready }), workos.appClient);
 }
 
 function withoutParentheses(): AuthKitError {

@@ -1,6 +1,7 @@
 import type { WorkOS } from '@workos-inc/node';
 import type { IncomingMessage } from 'node:http';
 import type { Auth } from '../auth/principal.js';
+import { withDeadline } from '../deadline.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import type { Revocation } from '../session/revocation.js';
 import type { ApiResult, WorkOSClient } from '../workos/client.js';
@@ -59,6 +60,8 @@ export interface ManagementDependencies {
   workos: Pick<WorkOSClient, 'call'>;
   revocation: Revocation;
   now: () => number;
+  /** How long the list of a user's sessions may take, in milliseconds. */
+  requestTimeout: number;
   authOf: (req: IncomingMessage) => Promise<Auth>;
 }
 
@@ -69,9 +72,16 @@ const PAGE_SIZE = 100;
 /** So that a list without an end ends. */
 const MAX_PAGES = 10;
 
-export function createManagement({ workos, revocation, now, authOf }: ManagementDependencies): Management {
-  const list = async (userId: string) =>
-    valueOr([], await workos.call(({ userManagement }) => activeSessions(userManagement, userId)));
+export function createManagement(dependencies: ManagementDependencies): Management {
+  const { workos, revocation, now, requestTimeout, authOf } = dependencies;
+  const list = async (userId: string) => {
+    const call = workos.call(({ userManagement }) => activeSessions(userManagement, userId));
+    const listed = await withDeadline(requestTimeout, call);
+    return valueOr(
+      [],
+      listed ?? { kind: 'unavailable', error: unavailable('WorkOS did not answer in time') },
+    );
+  };
   const revoke = async (sessionId: string) => {
     const isShared = await revocation.endSession(sessionId);
     // A session that WorkOS refuses to end has ended already.

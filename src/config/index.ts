@@ -36,6 +36,14 @@ export function softTimeoutOf({ timeout }: Pick<Config, 'timeout'>): number {
   return Math.min(1000, timeout / 5);
 }
 
+/**
+ * How long a request may take that waits for WorkOS and the store, in milliseconds. What the application does, such as
+ * `loadUser` and `onSuccess`, does not count.
+ */
+export function requestTimeoutOf({ timeout }: Pick<Config, 'timeout'>): number {
+  return timeout * 2;
+}
+
 type Hooks = Pick<
   AuthKitOptions,
   'onSuccess' | 'onError' | 'onSessionRefreshSuccess' | 'onSessionRefreshError'

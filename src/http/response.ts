@@ -225,12 +225,14 @@ function hasDirective(value: string | undefined, name: string): boolean {
   );
 }
 
-/** Targeted fields of CDNs whose names do not end in `-Cache-Control` (RFC 9213 section 2.1). */
-const TARGETED = ['surrogate-control', 'edge-control', 'x-accel-expires'];
+/** Targeted fields (RFC 9213 section 2.1), also of CDNs whose fields have other names. */
+const TARGETED = /-cache-control$|(?:^|-)(?:surrogate-control|edge-control|x-accel-expires)$/i;
 
 /** Used for a response that cannot list its headers. */
 const KNOWN = [
-  ...TARGETED,
+  'surrogate-control',
+  'edge-control',
+  'x-accel-expires',
   'cdn-cache-control',
   'cloudflare-cdn-cache-control',
   'vercel-cdn-cache-control',
@@ -243,11 +245,7 @@ function removeTargetedFields(res: Response): void {
   const { getHeaderNames } = res as Partial<Response>;
   const names = typeof getHeaderNames === 'function' ? getHeaderNames.call(res) : KNOWN;
   for (const name of names) {
-    const lower = name.toLowerCase();
-    const isTargeted =
-      lower.endsWith('-cache-control') ||
-      TARGETED.some((field) => lower === field || lower.endsWith(`-${field}`));
-    if (isTargeted) removeHeader(res, name);
+    if (TARGETED.test(name)) removeHeader(res, name);
   }
 }
 

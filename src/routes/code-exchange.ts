@@ -1,12 +1,18 @@
 import type { AuthKitConfig, Config } from '../config/index.js';
 import type { SignInResult } from '../config/options.js';
+import { withDeadline } from '../deadline.js';
 import { unavailable } from '../errors.js';
 import { publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
 import type { Request, Response } from '../http/middleware.js';
 import { type Session, sessionIdOf, toSession } from '../session/sealed-session.js';
 import { sha256 } from '../sha256.js';
-import { decodeUnverified, macOf, type VerifyAccessToken } from '../workos/access-token.js';
+import {
+  decodeUnverified,
+  macOf,
+  type TokenVerification,
+  type VerifyAccessToken,
+} from '../workos/access-token.js';
 import type { Tokens, WorkOSClient } from '../workos/client.js';
 import { runOnSuccess } from './on-success.js';
 import type { SaveAttributes } from './sign-up.js';
@@ -37,15 +43,19 @@ export type ExchangeCode = (reply: CodeReply) => Promise<SignedInSession | 'answ
 
 export interface CodeExchangeDependencies {
   workos: WorkOSClient;
-  verify: VerifyAccessToken;
+  verifySoon: VerifySoon;
   acceptSignIn: AcceptSignIn;
 }
 
-export function createCodeExchange({ workos, verify, acceptSignIn }: CodeExchangeDependencies): ExchangeCode {
+export function createCodeExchange({
+  workos,
+  verifySoon,
+  acceptSignIn,
+}: CodeExchangeDependencies): ExchangeCode {
   return async ({ code, codeVerifier, transaction, req, res }) => {
     const result = await workos.exchangeCode(code, codeVerifier);
     if (result.kind !== 'ok') throw result.error;
-    await assertTokens(result.value, verify);
+    await assertTokens(result.value, verifySoon);
     return acceptSignIn({ tokens: result.value, transaction, req, res });
   };
 }
@@ -76,7 +86,7 @@ export type AcceptSignIn = (signIn: ConfirmedSignIn) => Promise<SignedInSession 
 export function createAcceptSignIn(
   config: AuthKitConfig,
   save: SaveAttributes,
-  verify: VerifyAccessToken,
+  verifySoon: VerifySoon,
 ): AcceptSignIn {
   return async ({ tokens: confirmed, transaction, req, res }) => {
     const signIn = signInResult(confirmed, transaction, config);
@@ -86,7 +96,7 @@ export function createAcceptSignIn(
     const { attributes, attributesFrom: from, isFirstSignIn } = signIn;
     const startedAt = transaction.restartOf ?? transaction.issuedAt;
     const tokens = isFirstSignIn ? await save(confirmed, { attributes, from, startedAt }) : confirmed;
-    const tokenMac = macOf(await verify(tokens.accessToken, true));
+    const tokenMac = macOf(await verifySoon(tokens.accessToken));
     const session = toSession(tokens, {
       ...authenticatedAt(transaction, config),
       ...(outcome.data === undefined ? {} : { data: outcome.data }),
@@ -117,12 +127,21 @@ function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {
   });
 }
 
+/** Verifies a token that WorkOS has sent just now. */
+export type VerifySoon = (accessToken: string) => Promise<TokenVerification>;
+
+/** The exchange has taken up to a `timeout`, and the session still has to be stored, so late keys are not waited for. */
+export function createVerifySoon(verify: VerifyAccessToken, { timeout }: AuthKitConfig): VerifySoon {
+  return async (accessToken) =>
+    (await withDeadline(timeout / 2, verify(accessToken, true))) ?? { kind: 'unavailable' };
+}
+
 /**
  * Only a valid access token of this user is accepted. If the keys are unavailable, the tokens are accepted, because they
  * came from WorkOS over TLS.
  */
-async function assertTokens(tokens: Tokens, verify: VerifyAccessToken): Promise<void> {
-  const verification = await verify(tokens.accessToken, true);
+async function assertTokens(tokens: Tokens, verifySoon: VerifySoon): Promise<void> {
+  const verification = await verifySoon(tokens.accessToken);
   const subject =
     verification.kind === 'valid' ? verification.claims.sub : decodeUnverified(tokens.accessToken)['sub'];
   if (verification.kind === 'invalid' || verification.kind === 'expired' || subject !== tokens.user.id) {

@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { loginUrlForScript } from '../auth/login-url.js';
 import type { SessionAuth } from '../auth/principal.js';
-import type { AuthenticateRequest } from '../auth/request-auth.js';
+import { type AuthenticateRequest, timedOut } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
 import type { SignInUrlOptions } from '../config/options.js';
+import { withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished } from '../errors.js';
 import type { RespondWithError } from '../http/error-response.js';
 import type { Handler, Outcome, Request, Response } from '../http/middleware.js';
@@ -152,7 +153,10 @@ export function createRefreshRequestSession({
     await requestAuth.whenAuthenticated();
     const session = requestAuth.session();
     if (!session) throw new AuthKitError('unauthenticated', 'the request has no session to refresh');
-    const { result, error } = await refreshSession(session, organizationId, authenticator);
+    const outcome = refreshSession(session, organizationId, authenticator);
+    const { result, error } = (await withDeadline(requestAuth.deadline.left(), outcome)) ?? {
+      error: timedOut().error,
+    };
     if (result) requestAuth.setAuthentication(result);
     if (error) throw error;
     const auth = requestAuth.auth();

@@ -1,5 +1,7 @@
-import type { AuthKitConfig } from '../config/index.js';
+import { timedOut } from '../auth/request-auth.js';
+import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
 import { isRecord, ownProperties } from '../config/problems.js';
+import { withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
 import { readFields } from '../http/body.js';
@@ -116,7 +118,8 @@ async function refreshClientSession(
   const organizationId = fields.get('organization_id');
   if (organizationId !== undefined && !ORGANIZATION.test(organizationId))
     throw new AuthKitError('invalid_request', 'organization_id must be the ID of an organization');
-  const result = await authenticator.refresh(session, organizationId);
+  const refreshing = authenticator.refresh(session, organizationId);
+  const result = (await withDeadline(requestTimeoutOf(config), refreshing)) ?? timedOut();
   if (result.kind === 'authenticated') return result.session;
   if (result.kind === 'unavailable' || (result.kind === 'ended' && isUnfinished(result.error.code)))
     throw result.error;

@@ -1,4 +1,4 @@
-import { withDeadline } from '../deadline.js';
+import { createOptionalWait, type OptionalWait } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import { publish, type SessionProblem } from '../events.js';
 import { decodeUnverified, type VerifyAccessToken, type VerifyByMac } from '../workos/access-token.js';
@@ -79,14 +79,21 @@ export interface Authenticator {
 
 interface Dependencies extends AuthenticatorDependencies {
   cache: SessionCache;
+  /** For new tokens while those of the session are still valid. */
+  waitForTokens: OptionalWait;
 }
 
 const NONE: Authentication = Object.freeze({ kind: 'anonymous', reason: 'none' });
 
 export function createAuthenticator(options: AuthenticatorDependencies): Authenticator {
-  const { refresh, revocation, memoryBytes, now } = options;
+  const { refresh, revocation, memoryBytes, now, softTimeout } = options;
   const cache = createSessionCache(memoryBytes, now);
-  const dependencies: Dependencies = { ...options, cache };
+  // Shorter than the middleware waits, which would call the request signed out otherwise.
+  const dependencies: Dependencies = {
+    ...options,
+    cache,
+    waitForTokens: createOptionalWait(softTimeout / 2),
+  };
   return {
     authenticate(values, mayRefresh) {
       const [value] = values;
@@ -273,10 +280,9 @@ async function acceptSession(
 
 /** The token is still valid, so the request waits only briefly for a new one, and does not fail without it. */
 async function refreshAhead(verified: VerifiedSession, dependencies: Dependencies): Promise<Authentication> {
-  const { refresh, softTimeout } = dependencies;
+  const { refresh, waitForTokens } = dependencies;
   const { session } = verified;
-  const renewal = renewSession(session, dependencies);
-  const result = (await withDeadline(softTimeout, renewal)) as Authentication | undefined;
+  const result = await waitForTokens(renewSession(session, dependencies));
   if (result === undefined) refresh.backOff(session);
   // Tokens that were rotated are delivered, although this request still uses the old ones.
   if (result?.kind === 'unavailable' && result.sealed !== undefined)

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
+import { unavailable } from '../errors.js';
 import { log } from '../events.js';
 import { sha256 } from '../sha256.js';
 import type { Entry, SignedStore } from '../stores/signed-store.js';
@@ -23,6 +24,9 @@ const FIRST_PAUSE = 15;
 
 const LONGEST_PAUSE = 250;
 
+/** How long the others are told that a process could not refresh a session, in milliseconds. */
+const FAILURE_FOR = 2000;
+
 /** Stored in place of a sealed session. */
 const REFUSED = 'refused';
 
@@ -36,19 +40,22 @@ export interface RefreshLockOptions {
 
 /**
  * Makes refreshes happen once across processes: one process holds a lock and refreshes, and the others wait for its
- * result. If the store is unavailable, or the lock is held for too long, a process refreshes on its own. This is safe
- * within the 30 seconds for which WorkOS returns the same tokens.
+ * result. If it gets none from WorkOS, the processes that waited for it do not ask WorkOS either: the next request does.
+ * If the store is unavailable, or the lock is held for too long, a process refreshes on its own. This is safe within the
+ * 30 seconds for which WorkOS returns the same tokens.
  */
 export function withRefreshLock(refresh: RefreshTokens, options: RefreshLockOptions): RefreshTokens {
   const { store, waitForLock } = options;
   return async (session, organizationId) => {
     const id = idOf(session);
     const waitsUntil = performance.now() + waitForLock;
+    const failures = createFailureWatch(id, store);
     const refreshLocally = async () => shareResult(await refresh(session, organizationId), session, options);
     for (let wait = FIRST_PAUSE; ; wait = Math.min(wait * 2, LONGEST_PAUSE)) {
       const found = await readSharedResult(session, options);
       if (found === 'unavailable') return refreshLocally();
       if (found) return found;
+      if (await failures.isNew()) return unavailableElsewhere();
       const lock = await store.add('lock', id, randomUUID(), LEASE);
       if (lock.kind === 'unavailable') return refreshLocally();
       if (lock.kind === 'hit') return refreshHoldingLock(lock, session, options, refreshLocally);
@@ -56,9 +63,37 @@ export function withRefreshLock(refresh: RefreshTokens, options: RefreshLockOpti
         log('store', { outcome: 'refreshing without the lock' });
         return refreshLocally();
       }
+      await failures.start();
       await pause(wait);
     }
   };
+}
+
+/** Notices that the process that holds the lock has failed, while this one waits for it. */
+function createFailureWatch(id: string, store: SignedStore) {
+  /** The failure that was there before, if any. */
+  let known: string | undefined;
+  let isStarted = false;
+  const read = async () => {
+    const found = await store.get('failure', id);
+    return found.kind === 'hit' ? found.text : '';
+  };
+  return {
+    async start(): Promise<void> {
+      if (isStarted) return;
+      isStarted = true;
+      known = await read();
+    },
+    async isNew(): Promise<boolean> {
+      if (!isStarted) return false;
+      const text = await read();
+      return text !== '' && text !== known;
+    },
+  };
+}
+
+function unavailableElsewhere(): RefreshResult {
+  return { kind: 'unavailable', error: unavailable('another process could not refresh the session') };
 }
 
 /** Refreshes while the lock is held, unless another process did so just before it was acquired. */
@@ -76,7 +111,9 @@ async function refreshHoldingLock(
   }, EXTEND_EVERY);
   try {
     const found = await readSharedResult(session, options);
-    return found === undefined || found === 'unavailable' ? await refreshLocally() : found;
+    const result = found === undefined || found === 'unavailable' ? await refreshLocally() : found;
+    if (result.kind === 'unavailable') await store.put('failure', id, randomUUID(), FAILURE_FOR);
+    return result;
   } finally {
     clearInterval(timer);
     void extended.then(() => store.release('lock', id, lock));

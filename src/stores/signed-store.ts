@@ -4,7 +4,7 @@ import { sha256 } from '../sha256.js';
 import type { Store } from './index.js';
 
 /** What an entry is for. It is part of the key. */
-export type EntryKind = 'session' | 'refresh' | 'lock' | 'ended' | 'user' | 'webhook';
+export type EntryKind = 'session' | 'refresh' | 'failure' | 'ready' | 'lock' | 'ended' | 'user' | 'webhook';
 
 /** An entry that was found. `raw` is the signed text in the store, which a `replace` compares. */
 export interface Entry {

@@ -4,7 +4,7 @@ import { AuthKitError, unavailable } from '../errors.js';
 import { createAnonymousBudget } from './anonymous-budget.js';
 import { classifyErrorAnswer } from './error-answers.js';
 import { createFetch, type Fetch, UpstreamError } from './fetch.js';
-import { createLimiter } from './limiter.js';
+import { type CircuitState, createLimiter } from './limiter.js';
 import { createAppClient, installedSDK, loadClient, type SDK, warnAboutSDK } from './sdk.js';
 
 /** What WorkOS sends for a code or a refresh token. */
@@ -61,6 +61,8 @@ export interface WorkOSClient {
    * @throws {AuthKitError} `sdk_missing`
    */
   appClient: () => WorkOS;
+  /** Whether calls are made now. */
+  circuit: () => CircuitState;
   authorizationUrl: (query: URLSearchParams) => string;
   ssoAuthorizationUrl: (query: URLSearchParams) => string;
   logoutUrl: (sessionId: string, returnTo: string | undefined) => string;
@@ -69,7 +71,7 @@ export interface WorkOSClient {
 /** Creates the client of an instance. Every call to WorkOS is made here, and passes through one limiter. */
 export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): WorkOSClient {
   const { clientId, api, now } = config;
-  const { signIn, refresh, background, fetchJSON, appClient } = createClients(config, sdk);
+  const { signIn, refresh, background, fetchJSON, appClient, circuit } = createClients(config, sdk);
   const budget = createAnonymousBudget({ now, softTimeout: softTimeoutOf(config) });
   const inBudget = async <T>(call: () => Promise<ApiResult<T>>, isWelcome: (value: T) => boolean) => {
     const result = await budget.run(call, (answer) => answer.kind === 'ok' && isWelcome(answer.value));
@@ -105,6 +107,7 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
     fetchKeysResponse,
     fetchIssuerKeys: async (issuer) => (await fetchJSON(`${issuer}/oauth2/jwks`)).json(),
     appClient,
+    circuit,
     ...createUrls(api.origin),
   };
 }
@@ -128,6 +131,7 @@ function createClients(config: Config, sdk: SDK) {
     background: clientOf(background),
     fetchJSON: background,
     appClient: createAppClient(config, sdk),
+    circuit: limiter.circuit,
   };
 }
 

@@ -59,7 +59,7 @@ export interface FetchOptions {
  * Creates a `fetch` that passes through the limiter and has one deadline for head and body, a limit for the size of the
  * body, and no redirects.
  *
- * @returns A function that resolves to a successful response with JSON and its `Date`, and throws an
+ * @returns A function that resolves to a successful response with JSON, its `Date` and its `Age`, and throws an
  * {@link UpstreamError} for everything else.
  */
 export function createFetch({
@@ -125,10 +125,13 @@ async function request(
   const body = parse(text);
   if (!isSuccess) return new UpstreamError('status', status, retryAfter(headers), body);
   if (body === undefined) return new UpstreamError('malformed', status, undefined, undefined);
-  const date = headers.get('date');
+  const kept = ['date', 'age'].flatMap((name): [string, string][] => {
+    const value = headers.get(name);
+    return value === null ? [] : [[name, value]];
+  });
   // A `Response` of these statuses cannot have a body.
   const isEmpty = status === 204 || status === 205;
-  return Response.json(body, { status: isEmpty ? 200 : status, headers: date === null ? {} : { date } });
+  return Response.json(body, { status: isEmpty ? 200 : status, headers: kept });
 }
 
 /** The `fetch` of an app may not obey its signal. */

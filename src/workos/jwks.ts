@@ -1,5 +1,5 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
-import { withDeadline } from '../deadline.js';
+import { createOptionalWait } from '../deadline.js';
 import { type KeysFailureReason, publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
 import { UpstreamError } from './fetch.js';
@@ -13,6 +13,9 @@ const STALE_IF_ERROR = 86_400_000;
 /** While old keys are in use, a fetch is tried this often, in milliseconds. */
 const RETRY = 10_000;
 
+/** Without any keys, `load` tries a fetch this often, in milliseconds. Requests that need a key do not wait for it. */
+const FIRST_RETRY = 1000;
+
 /**
  * The first and the longest pause after a fetch that did not bring the key id that it was made for, in milliseconds. It
  * doubles with each such fetch, so that forged key ids cannot flood WorkOS.
@@ -23,6 +26,9 @@ const LONGEST_PAUSE = 60_000;
 
 /** Key ids that are remembered as missing. */
 const MAX_MISSING = 1000;
+
+/** A request does not wait for a fetch that `load` began longer ago, in milliseconds: the process may have been frozen. */
+const MAX_JOIN = 500;
 
 const MIN_MODULUS_BITS = 2048;
 
@@ -47,6 +53,14 @@ export interface JWKS {
   find: (kid: string | undefined, isTrusted?: boolean) => Promise<JWKSLookup>;
   /** Whether the set has a key of that id and is not old. */
   hasFresh: (kid: string) => boolean;
+  /**
+   * Fetches the set if there is none or it is due, and waits for it. Never rejects.
+   *
+   * @param isForced Whether to fetch the set although it is new, unless that was tried a moment ago.
+   */
+  load: (isForced?: boolean) => Promise<void>;
+  /** How old the keys in use are, in milliseconds; `undefined` if there are none. */
+  age: () => number | undefined;
 }
 
 export interface JWKSOptions {
@@ -65,12 +79,15 @@ export function createJWKS(options: JWKSOptions): JWKS {
   let current: KeySet | undefined;
   let fetchedAt = -Infinity;
   let triedAt = -Infinity;
-  let inFlight: Promise<void> | undefined;
+  let inFlight:
+    { readonly done: Promise<void>; readonly isPreload: boolean; readonly at: number } | undefined;
   const misses = createMisses(now);
   const age = () => since(fetchedAt, now);
   const report = createReporter(options);
+  // Shorter than the middleware waits for the session that is verified with them.
+  const waitForNewer = createOptionalWait(softTimeout / 4);
 
-  const load = async () => {
+  const fetchSet = async () => {
     triedAt = now();
     try {
       current = importKeys(await fetchKeys());
@@ -79,11 +96,24 @@ export function createJWKS(options: JWKSOptions): JWKS {
       report({ kind: 'ok', keys: current });
     } catch (error) {
       report({ kind: 'unavailable', error, keys: current, age: current && age() });
-    } finally {
-      inFlight = undefined;
     }
   };
-  const reload = () => (inFlight ??= load());
+  const start = (isPreload: boolean) => {
+    const fetching = { done: fetchSet(), isPreload, at: performance.now() };
+    inFlight = fetching;
+    void fetching.done.then(() => {
+      if (inFlight === fetching) inFlight = undefined;
+    });
+    return fetching.done;
+  };
+  const reload = async (isPreload = false): Promise<void> => {
+    const joined = inFlight;
+    const isFrozen = joined?.isPreload && performance.now() - joined.at > MAX_JOIN;
+    if (!joined || isFrozen) return start(isPreload);
+    await joined.done;
+    // What was begun at start-up may have failed because the process was frozen.
+    if (joined.isPreload && !isPreload && !current) await reload();
+  };
   const lookup = (kid: string | undefined): JWKSLookup => {
     if (!current || age() >= STALE_IF_ERROR) return { kind: 'unavailable' };
     const keys = current.find(kid);
@@ -105,10 +135,16 @@ export function createJWKS(options: JWKSOptions): JWKS {
       const found = lookup(kid);
       return found.kind === 'found' && found.isFresh;
     },
+    age: () => (current && age() < STALE_IF_ERROR ? age() : undefined),
+    async load(isForced = false) {
+      const isDue = isForced || !current || age() >= MAX_AGE;
+      if (inFlight) await inFlight.done;
+      else if (isDue && since(triedAt, now) >= (current ? RETRY : FIRST_RETRY)) await reload(true);
+    },
     async find(kid, isTrusted = false) {
       if (!current || age() >= STALE_IF_ERROR) return fetchFor(kid);
       const mayRetry = since(triedAt, now) >= RETRY;
-      if (age() >= MAX_AGE && (mayRetry || inFlight)) await withDeadline(softTimeout, reload());
+      if (age() >= MAX_AGE && (mayRetry || inFlight)) await waitForNewer(reload());
       const found = lookup(kid);
       if (found.kind !== 'missing') return found;
       if (isTrusted || inFlight) return fetchFor(kid);

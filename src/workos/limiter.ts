@@ -52,6 +52,7 @@ export interface Limiter {
     priority: CallPriority,
     signal: AbortSignal,
   ) => Promise<T>;
+  circuit: () => CircuitState;
 }
 
 export interface LimiterOptions {
@@ -69,6 +70,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
     slots.rejectWaiting(toError);
   });
   return {
+    circuit: circuit.state,
     async run(call, priority, signal) {
       const isProbe = circuit.admit();
       if (!isProbe) await slots.acquire(priority, signal);
@@ -86,7 +88,8 @@ export function createLimiter(options: LimiterOptions): Limiter {
   };
 }
 
-type State = 'closed' | 'open' | 'half-open';
+/** `open`: no calls are made. `half-open`: one call finds out whether WorkOS works again. */
+export type CircuitState = 'closed' | 'open' | 'half-open';
 
 /**
  * A circuit breaker. It opens after {@link FAILURE_THRESHOLD} failures in a row, or when WorkOS asks for a pause. After
@@ -96,7 +99,7 @@ function createCircuitBreaker(
   { clientId, now, random = Math.random }: LimiterOptions,
   onOpen: (toError: () => Error) => void,
 ) {
-  let state: State = 'closed';
+  let state: CircuitState = 'closed';
   let failures = 0;
   let pause = FIRST_PAUSE;
   let isRateLimited = false;
@@ -106,7 +109,7 @@ function createCircuitBreaker(
   /** A clock that was set back ends the pause, since nothing says how long it would be otherwise. */
   const timeLeft = () => (now() < openedAt ? 0 : Math.max(0, openUntil - now()));
   const toError = () => new CircuitOpenError(isRateLimited ? timeLeft() / 1000 : undefined);
-  const enter = (next: State, reason: 'failures' | 'rate_limit' | 'probe' | 'recovered') => {
+  const enter = (next: CircuitState, reason: 'failures' | 'rate_limit' | 'probe' | 'recovered') => {
     if (state === next) return;
     state = next;
     publish('breaker', { clientId, state, reason, pause: next === 'open' ? timeLeft() : 0 });
@@ -129,6 +132,7 @@ function createCircuitBreaker(
     enter('closed', 'recovered');
   };
   return {
+    state: () => state,
     /**
      * @returns Whether the call is a probe.
      * @throws {CircuitOpenError} if it may not be made.

@@ -179,6 +179,33 @@ test('a revoked key, a deleted user and a signed-out session stop working soon',
   expect((await ask('/bearer', bearer(gone))).status).toBe(401);
 });
 
+test('requests with one token share req.auth, until its user has changed at WorkOS', async () => {
+  const seen: Auth[] = [];
+  const { workos, origin } = await createTestApp('express5', {
+    routes: (app) => {
+      app.route('/', requireAuth({ accepts: ['bearer', 'apiKey'] }), (req, res) => {
+        seen.push((req as unknown as { auth: Auth }).auth);
+        res.end();
+      });
+    },
+  });
+  const [token, other] = [
+    await workos.accessToken({ user: GRACE, expiresIn: 3600 }),
+    await workos.accessToken({ user: GRACE, expiresIn: 3600 }),
+  ];
+  const key = workos.createApiKey();
+  for (const value of [token, token, other, key, key]) await send(`${origin}/`, { headers: bearer(value) });
+  const [first, second, third, fourth, fifth] = seen;
+  expect(second).toBe(first);
+  expect(third).not.toBe(first);
+  expect(fifth).toBe(fourth);
+  const { id } = workos.users().find(({ email }) => email === GRACE)!;
+  workos.putUser({ id, email: 'grace.hopper@example.com' });
+  workos.clock.advance(301_000);
+  await send(`${origin}/`, { headers: bearer(token) });
+  expect(seen.at(-1)!.user?.email).toBe('grace.hopper@example.com');
+});
+
 test('a hundred requests with one new key cause one call to WorkOS, and an unknown key is not looked up again', async () => {
   const { workos, ask } = await api();
   const key = workos.createApiKey();

@@ -8,7 +8,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { authkit, requireAuth, type Auth } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';
-import { ADA } from '../support/app.js';
+import { ADA, whoami } from '../support/app.js';
+import { Browser, send } from '../support/browser.js';
+import { liveThroughSession } from '../support/session-lifecycle.js';
 
 const LATER = 600_000;
 
@@ -24,8 +26,10 @@ async function createSocketApp(by: 'engine.use' | 'io.use') {
   onTestFinished(() => workos.close());
   const app = express();
   const server = createServer(app);
-  const auth = authkit(workos.options);
+  const origin = await listen(server);
+  const auth = authkit({ ...workos.options, redirectUri: `${origin}/callback` });
   app.use(auth);
+  app.get('/account', requireAuth(), whoami);
   const io = new Server(server);
   onTestFinished(() => void io.close());
   if (by === 'engine.use') io.engine.use(auth.session);
@@ -41,7 +45,6 @@ async function createSocketApp(by: 'engine.use' | 'io.use') {
     const { user } = data.auth ?? (socket.request as IncomingMessage & { auth: Auth }).auth;
     socket.emit('you', user?.email ?? null);
   });
-  const origin = await listen(server);
   const ask = (transport: 'polling' | 'websocket', headers: Record<string, string>) =>
     new Promise<string | null>((resolve, reject) => {
       const socket: Socket = connect(origin, {
@@ -50,10 +53,14 @@ async function createSocketApp(by: 'engine.use' | 'io.use') {
         reconnection: false,
       });
       onTestFinished(() => void socket.close());
-      socket.on('you', resolve);
+      socket.on('you', (email: string | null) => {
+        // An open connection would go on polling, and have its session refreshed.
+        socket.close();
+        resolve(email);
+      });
       socket.on('connect_error', reject);
     });
-  return { workos, ask };
+  return { workos, origin, ask };
 }
 
 describe.each(['engine.use', 'io.use'] as const)('socket.io with %s', (by) => {
@@ -82,6 +89,33 @@ describe.each(['engine.use', 'io.use'] as const)('socket.io with %s', (by) => {
   });
 });
 
+describe.each(['engine.use', 'io.use'] as const)('socket.io with %s', (by) => {
+  test('a WebSocket has the user while the user is signed in, not before, after, or with an expired session', async () => {
+    const { workos, origin, ask } = await createSocketApp(by);
+    const browser = new Browser();
+    await liveThroughSession({ workos, browser }, origin, '/account', async (state) => {
+      const cookie = await browser.jar.getCookieString(origin);
+      expect(await ask('websocket', { cookie })).toBe(state === 'signed in' ? ADA : null);
+      // A client that polls would have the session refreshed.
+      if (state === 'signed out') expect(await ask('polling', { cookie })).toBeNull();
+    });
+  });
+});
+
+test('the handshake of socket.io over polling refreshes an expired session and carries the new cookie', async () => {
+  const { workos, origin } = await createSocketApp('engine.use');
+  const cookie = await workos.signIn({ user: ADA });
+  workos.clock.advance(LATER);
+  const { status, setCookies } = await send(`${origin}/socket.io/?EIO=4&transport=polling`, {
+    headers: { cookie },
+  });
+  expect(status).toBe(200);
+  expect(workos.callsTo('refresh')).toHaveLength(1);
+  expect(setCookies.map((line) => line.split('=', 1)[0])).toEqual(['wos-session']);
+  const headers = { cookie: setCookies[0]!.split(';', 1)[0]! };
+  expect((await send(`${origin}/account`, { headers })).body).toContain(ADA);
+});
+
 describe('express-ws', () => {
   /** An app with a WebSocket route that sends the email address of the user. */
   async function createWsApp() {
@@ -90,11 +124,12 @@ describe('express-ws', () => {
     const server = createServer();
     const { app } = expressWs(express(), server);
     server.on('request', app);
-    app.use(authkit(workos.options));
+    const origin = await listen(server);
+    app.use(authkit({ ...workos.options, redirectUri: `${origin}/callback` }));
+    app.get('/account', requireAuth(), whoami);
     app.ws('/socket', (socket, req) => {
       socket.send(JSON.stringify({ email: req.auth.user?.email ?? null }));
     });
-    const origin = await listen(server);
     const ask = (headers: Record<string, string>) =>
       new Promise<unknown>((resolve, reject) => {
         const socket = new WebSocket(`${origin.replace('http', 'ws')}/socket`, { headers });
@@ -106,7 +141,7 @@ describe('express-ws', () => {
         });
         socket.on('error', reject);
       });
-    return { workos, ask };
+    return { workos, origin, ask };
   }
 
   test('authenticates a session, refuses a foreign origin, and uses no refresh token', async () => {
@@ -117,6 +152,15 @@ describe('express-ws', () => {
     workos.clock.advance(LATER);
     expect(await ask({ cookie })).toBeNull();
     expect(workos.callsTo('refresh')).toEqual([]);
+  });
+
+  test('a socket has the user while the user is signed in, not before, after, or with an expired session', async () => {
+    const { workos, origin, ask } = await createWsApp();
+    const browser = new Browser();
+    await liveThroughSession({ workos, browser }, origin, '/account', async (state) => {
+      const cookie = await browser.jar.getCookieString(origin);
+      expect(await ask({ cookie })).toBe(state === 'signed in' ? ADA : null);
+    });
   });
 
   test('requireAuth() as a WebSocket middleware is an error that says what to do', () => {

@@ -187,7 +187,7 @@ function tabOf(page: Page): Tab {
     },
     url: async () => page.evaluate('location.href') as Promise<string>,
     async click(xpath, count = 1) {
-      const element = await page.waitForSelector(`::-p-xpath(${xpath})`);
+      const element = await page.waitForSelector(`::-p-xpath(${xpath})`, { visible: true });
       await element!.click({ count });
     },
     run: async <T>(expression: string) => (await page.evaluate(expression)) as T,

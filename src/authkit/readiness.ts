@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { withDeadline } from '../deadline.js';
+import type { SignedStore } from '../stores/signed-store.js';
+import type { JWKS } from '../workos/jwks.js';
+import type { CircuitState } from '../workos/limiter.js';
+import type { WorkOSClock } from '../workos/clock.js';
+
+/** The result of one check. */
+export interface ReadinessCheck {
+  readonly ok: boolean;
+  /** What is wrong and what to do, if it is not ok. */
+  readonly problem?: string;
+}
+
+/** Whether a process can serve signed-in users. It contains no secrets and can be sent as JSON. */
+export interface Readiness {
+  /** Whether all checks are ok. */
+  readonly ready: boolean;
+  readonly checks: {
+    /** The signing keys have been loaded. `age` is in milliseconds. While WorkOS is unavailable they are used for a day. */
+    readonly keys: ReadinessCheck & { readonly age?: number };
+    /** The store has answered a write and a read. Always ok without a store. */
+    readonly store: ReadinessCheck;
+    /** The clock agrees with WorkOS's. `offset` is how far it is ahead in milliseconds, if that is known. */
+    readonly clock: ReadinessCheck & { readonly offset?: number };
+  };
+  /**
+   * The state of WorkOS, which has no influence on `ready`. `open`: it is not called, because it failed or asked for a
+   * pause.
+   */
+  readonly workos: { readonly circuit: CircuitState };
+}
+
+export interface ReadinessDependencies {
+  keys: JWKS;
+  store: SignedStore | undefined;
+  clock: WorkOSClock;
+  circuit: () => CircuitState;
+  softTimeout: number;
+}
+
+/** The part of the soft timeout that is waited, so that a probe with a time limit of a second gets its answer. */
+const PART = 0.75;
+
+/** With a larger difference, tokens and seals of other servers may be refused. Milliseconds. */
+const TOLERANCE = 60_000;
+
+/** How long an entry of this check stays in the store, in milliseconds. */
+const ENTRY_FOR = 60_000;
+
+/** A replica may not have the entry yet, so a missing one is read again after this pause, in milliseconds. */
+const REPLICATION_PAUSE = 50;
+
+/** Creates `auth.ready()`. It answers within a second, and never rejects. */
+export function createReady(dependencies: ReadinessDependencies): () => Promise<Readiness> {
+  const { keys, store, clock, circuit, softTimeout } = dependencies;
+  const checkStore = createStoreCheck(store, softTimeout * PART);
+  return async () => {
+    const [storeCheck] = await Promise.all([
+      checkStore(),
+      withDeadline(softTimeout * PART, keys.load(clock.hasJumped())),
+    ]);
+    const checks = { keys: checkKeys(keys), store: storeCheck, clock: checkClock(clock) };
+    const ready = checks.keys.ok && checks.store.ok && checks.clock.ok;
+    return { ready, checks, workos: { circuit: circuit() } };
+  };
+}
+
+function checkKeys(keys: JWKS): Readiness['checks']['keys'] {
+  const age = keys.age();
+  if (age !== undefined) return { ok: true, age };
+  return {
+    ok: false,
+    problem: 'the signing keys of WorkOS have not been loaded: check the network and WORKOS_CLIENT_ID',
+  };
+}
+
+function checkClock(clock: WorkOSClock): Readiness['checks']['clock'] {
+  const offset = clock.offset();
+  if (offset === undefined) return { ok: true };
+  if (Math.abs(offset) <= TOLERANCE) return { ok: true, offset };
+  const seconds = Math.round(Math.abs(offset) / 1000);
+  const side = offset > 0 ? 'ahead of' : 'behind';
+  return {
+    ok: false,
+    offset,
+    problem: `the clock of this server is ${seconds} s ${side} that of WorkOS: set it, e.g. with NTP`,
+  };
+}
+
+/** Writes an entry of this process and reads it back. */
+function createStoreCheck(store: SignedStore | undefined, timeout: number) {
+  const id = randomUUID();
+  const check = async (signed: SignedStore): Promise<ReadinessCheck> => {
+    const text = randomUUID();
+    if ((await signed.put('ready', id, text, ENTRY_FOR)) !== 'ok')
+      return { ok: false, problem: 'the store does not take writes: see the event authkit:store' };
+    let found = await signed.get('ready', id);
+    if (found.kind === 'miss') {
+      await pause(REPLICATION_PAUSE);
+      found = await signed.get('ready', id);
+    }
+    if (found.kind === 'unavailable')
+      return { ok: false, problem: 'the store does not answer reads: see the event authkit:store' };
+    if (found.kind === 'hit' && found.text === text) return { ok: true };
+    return {
+      ok: false,
+      problem: 'the store does not return what was written: the client has to read from the primary',
+    };
+  };
+  return async (): Promise<ReadinessCheck> => {
+    if (!store) return { ok: true };
+    const result = await withDeadline(timeout, check(store));
+    return result ?? { ok: false, problem: 'the store is slow: see the event authkit:store' };
+  };
+}
