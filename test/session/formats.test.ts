@@ -219,11 +219,17 @@ describe.each(versions)('19G what version %i wrote', (version) => {
   });
 });
 
+function withoutExtension(session: Session): Omit<Session, 'extension'> {
+  const { extension, ...fields } = session;
+  expect(extension).toBeDefined();
+  return fields;
+}
+
 describe('19G what a later release wrote', () => {
   const later = { purpose: 'session', version: SESSION_VERSION + 1, authenticatedAt: 7, device: { id: 'd' } };
 
   test('is a session, and what this release does not know is kept when it is refreshed', async () => {
-    const { extension: _, ...fields } = SESSION;
+    const fields = withoutExtension(SESSION);
     const sealed = await seal({ ...fields, authkitExpress: later }, PASSWORD);
     const session = openAny(sealed)!;
     expect(session).toMatchObject({ ...fields, extension: { authenticatedAt: 7 } });
@@ -235,7 +241,7 @@ describe('19G what a later release wrote', () => {
   test.each([['2'], [undefined], [null], [0.5], [1], [{}]])(
     'a version that is %j is not later: unknown fields are ignored',
     async (version) => {
-      const { extension: _, ...fields } = SESSION;
+      const fields = withoutExtension(SESSION);
       const extension = { purpose: 'session', version, device: 'x', authenticatedAt: 7 };
       const sealed = await seal({ ...fields, authkitExpress: extension }, PASSWORD);
       expect({ ...openAny(sealed)!.extension }).toEqual({ authenticatedAt: 7 });
@@ -243,7 +249,7 @@ describe('19G what a later release wrote', () => {
   );
 
   test('for another purpose is no session', async () => {
-    const { extension: _, ...fields } = SESSION;
+    const fields = withoutExtension(SESSION);
     const sealed = await seal({ ...fields, authkitExpress: { ...later, purpose: 'session2' } }, PASSWORD);
     expect(openAny(sealed)).toBeUndefined();
   });
