@@ -5,7 +5,11 @@ export default defineConfig(
   {
     ignores: [
       'dist/',
-      'docs/api/',
+      // A package of its own, whose dependencies are not those of this one.
+      'site/',
+      'test/nextjs/proxy.js',
+      'test/nextjs/app/',
+      'test/nextjs/.next/',
       'coverage/',
       'node_modules/',
       'scripts/',
@@ -48,5 +52,5 @@ export default defineConfig(
     files: ['example/nestjs/*.ts'],
     rules: { '@typescript-eslint/no-unsafe-class-instance-assignment': 'off' },
   },
-  { files: ['*.config.js', '**/*.config.ts', '**/*.d.ts'], rules: { 'no-restricted-syntax': 'off' } },
+  { files: ['**/*.config.js', '**/*.config.ts', '**/*.d.ts'], rules: { 'no-restricted-syntax': 'off' } },
 );

@@ -1,5 +1,5 @@
-// Checks the tarball that would be published: its files, its types in every module resolution, its size, and that small
-// applications run and compile with it: ES modules, CommonJS, TypeScript, and a bundle of esbuild.
+// Checks the tarball that would be published: its files, the links of its README, its types in every module resolution, its
+// size, and that small applications run and compile with it: ES modules, CommonJS, TypeScript, and a bundle of esbuild.
 import { execFileSync } from 'node:child_process';
 import {
   cpSync,
@@ -37,6 +37,7 @@ try {
   const packed = pack();
   checkTypes(packed.tarball);
   installCopy(packed.tarball);
+  checkReadme();
   cpSync(join(root, 'scripts/consumers'), folder, { recursive: true });
   runConsumers();
   compileConsumers();
@@ -49,14 +50,20 @@ try {
 }
 
 function pack() {
-  const [packed] = JSON.parse(
-    run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]),
-  );
+  const quiet = ['--json', '--foreground-scripts=false'];
+  const [packed] = JSON.parse(run('npm', ['pack', ...quiet, '--pack-destination', folder]));
   const belongs = /^(dist|src)\/|^docs\/[\w-]+\.md$|^(package\.json|LICENSE|[A-Z]+\.md)$/;
   const stray = packed.files.map(({ path }) => path).filter((path) => !belongs.test(path));
   if (stray.length > 0)
     throw new Error(`the tarball has files that do not belong there: ${stray.join(', ')}`);
   return { ...packed, tarball: join(folder, packed.filename) };
+}
+
+/** Relative links lead nowhere on the page of the package at npm. */
+function checkReadme() {
+  const readme = readFileSync(join(folder, 'node_modules/authkit-express/README.md'), 'utf8');
+  const relative = [...readme.matchAll(/\]\((?!https:|#)[^)]*\)/g)].map(([link]) => link);
+  if (relative.length > 0) throw new Error(`relative links in the packed README: ${relative.join(', ')}`);
 }
 
 function checkTypes(tarball) {

@@ -33,7 +33,7 @@ for (const { id } of tests) {
 
 const path = join(root, 'SECURITY.md');
 const page = readFileSync(path, 'utf8');
-const table = [BEGIN, '', '| | Attack | Defence | Shown by |', '|---|---|---|---|', ...rows, '', END].join(
+const table = [BEGIN, '', '| Id | Attack | Defence | Shown by |', '|---|---|---|---|', ...rows, '', END].join(
   '\n',
 );
 const start = page.indexOf(BEGIN);

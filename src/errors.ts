@@ -1,3 +1,6 @@
+/** The page of the documentation site with a section for each code. `homepage` in package.json is the site. */
+const TROUBLESHOOTING = 'https://authkit-express.github.io/authkit-express/troubleshooting';
+
 const OTHER_METHOD = [
   403,
   'Please sign in another way',
@@ -231,7 +234,7 @@ export class AuthKitError extends Error {
   readonly headers: Readonly<Record<string, string>>;
   /** Whether the same request can succeed a little later. */
   readonly retryable: boolean;
-  /** The page about this code, in this package. */
+  /** URL of the documentation of this code. */
   readonly docs: string;
   /**
    * What WorkOS sent along, or the `problems` of a configuration. Not enumerable, because it may contain a
@@ -249,16 +252,17 @@ export class AuthKitError extends Error {
     this.statusCode = status;
     this.publicMessage = options.publicMessage ?? text;
     this.headers = Object.freeze({ ...challenge(status), ...options.headers });
-    this.docs = `authkit-express/docs/troubleshooting.md#${code}`;
+    this.docs = `${TROUBLESHOOTING}#${code}`;
     this.retryable = code === 'upstream_unavailable';
     Object.defineProperty(this, 'details', { value: options.details, enumerable: false });
     Object.defineProperty(this, 'description', { value: options.description, enumerable: false });
   }
 }
 
-/** The title of the page for an error. */
-export function pageTitleOf({ code }: AuthKitError): string {
-  return CODES[code][1];
+/** The title and text of the page for an error with this code. */
+export function pageTextOf(code: AuthKitErrorCode): { readonly title: string; readonly text: string } {
+  const [, title, text] = CODES[code];
+  return { title, text };
 }
 
 /** RFC 9110 section 11.6.1: a 401 response always names a scheme. */

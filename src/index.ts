@@ -1,3 +1,8 @@
+/**
+ * Sign-in, guards and sessions.
+ *
+ * @module authkit-express
+ */
 import type { RequestUser } from './auth/load-user.js';
 import type { Auth } from './auth/principal.js';
 
@@ -39,9 +44,13 @@ export type { ActiveSession, Management } from './authkit/session-management.js'
 export { expressStore } from './stores/express-session.js';
 export type { RouteName } from './http/error-response.js';
 export type { SignOutOptions } from './routes/logout.js';
+export type { SavedSession, SaveSessionOptions } from './routes/save-session.js';
 export type { WebhookEvent, WebhookOptions } from './routes/webhooks.js';
 export type { ExpressSessionStore, ExpressStoreOptions } from './stores/express-session.js';
 export type { Store } from './stores/index.js';
+export type { PageOptions, PagesOption } from './config/pages.js';
+export type { PageName, PageText, PageTexts } from './http/page-texts.js';
+export type { PageContent, RenderPage } from './http/pages.js';
 export type {
   AppUser,
   AuthKitOptions,

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import ts from 'typescript';
 import { afterAll, describe, expect, test } from 'vitest';
 import { AuthKitError } from 'authkit-express';
+import { SITE } from '../scripts/links.mjs';
 import { ERROR_CODES } from '../src/errors.js';
 import { blocksOf, pages, ROOT, type Block } from './support/documentation.js';
 
@@ -86,7 +87,7 @@ test('every error code has the section of the docs page that the error links to'
   const headings = headingsOf(all.find(({ path }) => path === 'docs/troubleshooting.md')!.text);
   for (const code of ERROR_CODES) {
     const { docs } = new AuthKitError(code, '');
-    expect(docs).toBe(`authkit-express/docs/troubleshooting.md#${code}`);
+    expect(docs).toBe(`${SITE}troubleshooting#${code}`);
     expect([...headings]).toContain(code);
   }
 });

@@ -46,8 +46,10 @@ const AUTHKIT: Readonly<Required<SignInOptions>> = {
   maxAge: 60,
   providerScopes: ['openid', 'email'],
   providerQueryParams: { hd: 'example.com' },
+  claimNonce: 'nonce_1',
 };
-const SSO: Readonly<Required<SSOSignInOptions>> = {
+/** Without the second names of two options. */
+const SSO: Readonly<Required<Omit<SSOSignInOptions, 'organizationId' | 'connectionId'>>> = {
   organization: 'org_1',
   connection: 'conn_1',
   provider: 'google',
@@ -76,7 +78,7 @@ function produced<Options extends object>(
 }
 
 describe.each([
-  ['/user_management/authorize', produced(AUTHKIT, authKitParameters.query), ['max_age']],
+  ['/user_management/authorize', produced(AUTHKIT, authKitParameters.query), ['claim_nonce', 'max_age']],
   ['/sso/authorize', produced(SSO, ssoParameters.query), ['code_challenge', 'code_challenge_method']],
 ])('%s', (path, sent, newer) => {
   test('every parameter that WorkOS documents can be sent, and no other is sent', () => {

@@ -1,33 +1,43 @@
-// A small application with sign-in: a public home page, an account page, a billing page that requires a permission, a page
-// of devices, and an API. `npm run example` runs it on a test WorkOS, without an account or a network.
-import cookieParser from 'cookie-parser';
+// A small product with sign-in: a public home page, an account, invoices for users with a permission, a list of devices,
+// and an API. `npm run example` runs it on a test WorkOS, without an account or a network.
+import { join } from 'node:path';
 import express from 'express';
-import { authkit, requireAuth, signedIn } from 'authkit-express';
+import { WorkOS } from '@workos-inc/node';
+import { authkit, requireAuth, signedIn, type ActiveSession } from 'authkit-express';
 import * as pages from './pages.js';
 
 // The default is an organization of the test WorkOS. With a WorkOS account, set this to one of your organizations.
-const organization = process.env['ORGANIZATION_ID'] ?? 'org_01KR351Z9RRWMQ8WC2P3PGCCZV';
+const organizationId = process.env['ORGANIZATION_ID'] ?? 'org_01KR351Z9RRWMQ8WC2P3PGCCZV';
 
 const app = express();
-const auth = authkit({ routes: { signUp: '/signup' } });
+app.use(express.static(join(import.meta.dirname, 'public')));
+app.get('/favicon.ico', (_req, res) => {
+  res.sendFile(join(import.meta.dirname, 'public/logo.svg'));
+});
+
+const auth = authkit({
+  routes: { signUp: '/signup' },
+  pages: { title: pages.NAME, logo: '/logo.svg', color: pages.COLOR },
+});
 app.use(auth);
-app.use(cookieParser()); // Only for the theme cookie below. The session does not need it.
 
 app.get('/', (req, res) => {
-  const { theme } = req.cookies as { theme?: string };
-  res.send(pages.home(req.auth, theme, organization));
+  res.send(pages.home(req.auth, organizationId));
 });
 
-app.get('/account', requireAuth(), (req, res) => {
-  res.send(pages.account(signedIn(req)));
+app.get('/account', requireAuth(), async (req, res) => {
+  const user = signedIn(req);
+  res.send(pages.account(user, await nameOf(user.organizationId)));
 });
 
-app.get('/billing', requireAuth({ organization: true, permission: 'billing:read' }), (req, res) => {
-  res.send(pages.billing(signedIn(req)));
+app.get('/billing', requireAuth({ organization: true, permission: 'billing:read' }), async (req, res) => {
+  const user = signedIn(req);
+  res.send(pages.billing(user, await nameOf(user.organizationId)));
 });
 
 app.get('/devices', requireAuth(), async (req, res) => {
-  res.send(pages.devices(signedIn(req), await auth.listSessions(req)));
+  const sessions = await auth.listSessions(req);
+  res.send(pages.devices(signedIn(req), sessions, await namesOf(sessions)));
 });
 
 app.post('/devices/end', requireAuth({ sameOrigin: true }), express.urlencoded(), async (req, res) => {
@@ -43,10 +53,31 @@ app.get('/api/me', requireAuth(), (req, res) => {
   res.json({ email: user.email, organizationId, role, permissions });
 });
 
-app.post('/theme', (req, res) => {
-  const { theme } = req.cookies as { theme?: string };
-  res.cookie('theme', theme === 'warm' ? 'cool' : 'warm', { sameSite: 'lax', httpOnly: true });
-  res.redirect(303, '/');
+app.use((req, res) => {
+  res.status(404).send(pages.notFound(req.auth));
 });
 
+/** Names of organizations by id. A session contains only the id, so the name is fetched once. */
+const names = new Map<string, string>();
+
+async function nameOf(id: string | undefined): Promise<string | undefined> {
+  if (id === undefined) return undefined;
+  try {
+    if (!names.has(id)) names.set(id, (await workos.organizations.getOrganization(id)).name);
+  } catch {
+    // WorkOS is unavailable, or does not know the organization. The page is useful without the name.
+  }
+  return names.get(id) ?? 'Your organization';
+}
+
+async function namesOf(sessions: readonly ActiveSession[]): Promise<ReadonlyMap<string, string>> {
+  await Promise.all([...new Set(sessions.map((session) => session.organizationId))].map(nameOf));
+  return names;
+}
+
 export const server = app.listen(process.env['PORT'] ?? 3000);
+const workos = new WorkOS(process.env['WORKOS_API_KEY'] ?? '', {
+  apiHostname: process.env['WORKOS_API_HOSTNAME'] ?? 'api.workos.com',
+  https: false,
+  port: Number(process.env['WORKOS_API_PORT']),
+});

@@ -1,146 +1,190 @@
 import type { ActiveSession, Auth, SignedIn } from 'authkit-express';
+import { deviceName } from './device.js';
+import { type Html, html, join } from './html.js';
+import { STYLE } from './style.js';
 
-/** HTML that is safe to send: `html` escapes every value that is not an `Html` itself. */
-class Html {
-  constructor(readonly text: string) {}
-}
+/** The name and the color of the product, which the pages of authkit-express have too. */
+export const NAME = 'Ledger';
+export const COLOR = '#5145cd';
 
-function html(strings: TemplateStringsArray, ...values: readonly (string | Html)[]): Html {
-  const escaped = values.map((value) =>
-    value instanceof Html ? value.text : value.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`),
+/** Whether sign-in is that of the test WorkOS. */
+const isTest = process.env['WORKOS_API_HOSTNAME'] === '127.0.0.1';
+
+const PAGES = [
+  ['/account', 'Account'],
+  ['/billing', 'Billing'],
+  ['/devices', 'Devices'],
+] as const;
+
+/** @param path The page in the navigation, if it is there. */
+function page(title: string, body: Html, auth: Auth, path?: string): string {
+  const links = PAGES.map(([href, label]) =>
+    href === path
+      ? html`<a href="${href}" aria-current="page">${label}</a>`
+      : html`<a href="${href}">${label}</a>`,
   );
-  return new Html(String.raw({ raw: strings }, ...escaped));
-}
-
-const STYLE = `
-:root { color-scheme: light dark; --accent: #4f46e5; --ink: #1c1b29; --soft: #5d5b73; --paper: #fbfaff; --card: #fff; --line: #e4e1f2 }
-:root[data-theme=warm] { --accent: #b4490a; --paper: #fffaf4; --line: #f0e2d3 }
-@media (prefers-color-scheme: dark) {
-  :root { --accent: #a5a0ff; --ink: #eeedf7; --soft: #a9a6c0; --paper: #14131c; --card: #1d1c29; --line: #322f47 }
-  :root[data-theme=warm] { --accent: #ffb27d; --paper: #1a1510; --card: #241d16; --line: #43362a }
-}
-* { box-sizing: border-box }
-body { margin: 0; font: 1rem/1.6 system-ui, sans-serif; background: var(--paper); color: var(--ink) }
-header, main { max-width: 44rem; margin: 0 auto; padding: 1.25rem }
-header { display: flex; flex-wrap: wrap; gap: .5rem 1.25rem; align-items: center }
-header strong { margin-right: auto; letter-spacing: -.01em }
-h1 { font-size: clamp(1.6rem, 5vw, 2.3rem); line-height: 1.15; letter-spacing: -.02em; margin: 1.5rem 0 .75rem }
-p { color: var(--soft); max-width: 36rem }
-a { color: var(--accent) }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: .9rem; padding: 1.25rem 1.5rem; margin: 1.5rem 0 }
-dl { display: grid; grid-template-columns: minmax(7rem, auto) 1fr; gap: .35rem 1rem; margin: 0; overflow-wrap: anywhere }
-dt { color: var(--soft) } dd { margin: 0 }
-.actions { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.5rem 0 }
-.button { font: inherit; display: inline-block; padding: .55rem 1.1rem; border: 1px solid var(--accent); border-radius: .6rem; background: none; color: var(--accent); text-decoration: none; cursor: pointer }
-.primary { background: var(--accent); color: var(--card) }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
-form { margin: 0 }
-@media (max-width: 30rem) {
-  header strong { width: 100% }
-  dl { grid-template-columns: 1fr; gap: 0 } dd { margin-bottom: .75rem }
-}`;
-
-function page(title: string, body: Html, auth: Auth, theme = 'cool'): string {
-  const links = auth.type === null ? html`<a href="/login">Sign in</a>` : html`${nav()}${signOut()}`;
+  const menu =
+    auth.type === null
+      ? html`<a class="button primary" href="/login">Sign in</a>`
+      : html`<nav aria-label="Pages">${join(links)}</nav>
+          <form method="post" action="/logout?returnTo=/"><button class="button">Sign out</button></form>`;
   return html`<!doctype html>
-    <html lang="en" data-theme="${theme === 'warm' ? 'warm' : 'cool'}">
+    <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${title} · Example app</title>
+        <title>${title} · ${NAME}</title>
+        <link rel="icon" href="/logo.svg" type="image/svg+xml" />
         <style>
-          ${new Html(STYLE)}
+          ${STYLE}
         </style>
       </head>
       <body>
-        <header><strong>Example app</strong><a href="/">Home</a>${links}</header>
+        <header>
+          <a class="brand" href="/"><img src="/logo.svg" alt="" />${NAME}</a>
+          ${menu}
+        </header>
         <main>${body}</main>
       </body>
     </html>`.text;
 }
 
-const nav = () =>
-  html`<a href="/account">Account</a><a href="/billing">Billing</a><a href="/devices">Devices</a>`;
-
-const signOut = () =>
-  html`<form method="post" action="/logout?returnTo=/"><button class="button">Sign out</button></form>`;
-
-const themeButton = () =>
-  html`<form method="post" action="/theme"><button class="button">Change colours</button></form>`;
+/** A link with a sentence about where it leads. */
+const choice = (href: string, label: string, explanation: string) =>
+  html`<li>
+    <a href="${href}">${label}</a>
+    <p>${explanation}</p>
+  </li>`;
 
 /** The home page, which differs for signed-in and signed-out users. */
-export function home(auth: Auth, theme: string | undefined, organization: string): string {
-  const body =
-    auth.user === null
-      ? html`<h1>Welcome</h1>
-          <p>You are signed out. Sign in to see your account, your billing and your devices.</p>
-          <div class="actions">
-            <a class="button primary" href="/login">Sign in</a>
-            <a class="button" href="/login/google">Continue with Google</a>
-            <a class="button" href="/login?organizationId=${organization}">Sign in to your organization</a>
-            <a class="button" href="/signup">Create an account</a>
-            <a class="button" href="/account">Your account</a>${themeButton()}
-          </div>`
-      : html`<h1>Hello, ${auth.user.firstName ?? auth.user.email}</h1>
-          <p>You are signed in as ${auth.user.email}.</p>
-          <div class="actions">
-            <a class="button primary" href="/account">Your account</a>
-            <a class="button" href="/billing">Billing</a>
-            <a class="button" href="/api/me">Your account as JSON</a>${themeButton()}
-          </div>`;
-  return page('Home', body, auth, theme);
+export function home(auth: Auth, organizationId: string): string {
+  return page('Home', auth.user === null ? welcome(organizationId) : greeting(auth.user), auth);
 }
 
-export function account(auth: SignedIn): string {
-  const rows: [string, string][] = [
-    ['Name', [auth.user.firstName, auth.user.lastName].filter(Boolean).join(' ') || '—'],
-    ['E-mail', auth.user.email],
-    ['Organization', auth.organizationId ?? 'none'],
-    ['Role', auth.role ?? 'none'],
-    ['Permissions', auth.permissions.join(', ') || 'none'],
-  ];
-  const list = new Html(
-    rows
-      .map(
-        ([name, value]) =>
-          html`<dt>${name}</dt>
-            <dd>${value}</dd>`.text,
-      )
-      .join(''),
-  );
-  const body = html`<h1>Your account</h1>
-    <p>Only you can see this page.</p>
-    <div class="card"><dl>${list}</dl></div>`;
-  return page('Account', body, auth);
+function welcome(organizationId: string): Html {
+  const googleText = isTest
+    ? 'Goes straight to one provider: here, to the users of the test WorkOS.'
+    : 'Goes straight to Google, without a choice of other providers.';
+  return html`<h1>Invoices that your whole team can find</h1>
+    <p class="lead">You are signed out. Sign in to see your account, your invoices and your devices.</p>
+    <div class="actions">
+      <a class="button primary" href="/login">Sign in</a>
+      <a class="button" href="/signup">Create an account</a>
+    </div>
+    <section class="card">
+      <h2>More ways to sign in</h2>
+      <ul class="choices">
+        ${choice('/login/google', 'Continue with Google', googleText)}
+        ${choice(
+          `/login?organizationId=${organizationId}`,
+          'Sign in to your organization',
+          'Uses the sign-in that your organization has set up, such as Okta or Entra ID.',
+        )}
+        ${choice('/billing', 'Open your invoices', 'Asks you to sign in first, and then takes you to them.')}
+      </ul>
+    </section>`;
 }
+
+function greeting({ firstName, email }: NonNullable<Auth['user']>): Html {
+  return html`<h1>Hello, ${firstName ?? email}</h1>
+    <p class="lead">You are signed in as ${email}.</p>
+    <section class="card">
+      <ul class="choices">
+        ${choice('/account', 'Your account', 'Your name, your organization, and what you may do in it.')}
+        ${choice('/billing', 'Billing', 'The invoices of your organization.')}
+        ${choice('/devices', 'Devices', 'Where you are signed in, and how to end that.')}
+        ${choice('/api/me', 'Your data as JSON', 'What the API of this application says about you.')}
+      </ul>
+    </section>`;
+}
+
+function list(rows: readonly (readonly [string, string])[]): Html {
+  const items = rows.map(
+    ([name, value]) =>
+      html`<dt>${name}</dt>
+        <dd>${value}</dd>`,
+  );
+  return html`<dl>${join(items)}</dl>`;
+}
+
+/** What users read in place of the slugs of permissions. */
+const PERMISSIONS: Readonly<Record<string, string>> = {
+  'billing:read': 'see invoices',
+  'members:manage': 'manage members',
+};
+
+export function account(auth: SignedIn, organization: string | undefined): string {
+  const name = [auth.user.firstName, auth.user.lastName].filter(Boolean).join(' ');
+  const rows = [
+    ['Name', name || 'Not set'],
+    ['E-mail', auth.user.email],
+    ['Organization', organization ?? 'None'],
+    ['Role', auth.role ?? 'None'],
+    [
+      'You may',
+      auth.permissions.map((slug) => PERMISSIONS[slug] ?? slug).join(', ') || 'Use the application',
+    ],
+  ] as const;
+  const body = html`<h1>Your account</h1>
+    <p class="lead">Only you can see this page.</p>
+    <section class="card">${list(rows)}</section>`;
+  return page('Account', body, auth, '/account');
+}
+
+const INVOICES = [
+  ['October 2026', '€ 49.00'],
+  ['September 2026', '€ 49.00'],
+  ['August 2026', '€ 42.00'],
+] as const;
+
+export function billing(auth: SignedIn, organization = 'Your organization'): string {
+  const body = html`<h1>Billing</h1>
+    <p class="lead">Members of ${organization} who may see billing can open this page.</p>
+    <section class="card">
+      <h2>Invoices</h2>
+      ${list(INVOICES)}
+    </section>`;
+  return page('Billing', body, auth, '/billing');
+}
+
+const TIME = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' });
 
 /** The sessions of the user, with a button to end each one except the current one. */
-export function devices(auth: SignedIn, sessions: readonly ActiveSession[]): string {
-  const rows = sessions.map(({ id, isCurrent, userAgent, createdAt }) => {
+export function devices(
+  auth: SignedIn,
+  sessions: readonly ActiveSession[],
+  organizations: ReadonlyMap<string, string>,
+): string {
+  const items = sessions.map(({ id, isCurrent, userAgent, ipAddress, createdAt, organizationId = '' }) => {
+    const details = [
+      `${TIME.format(new Date(createdAt))} UTC`,
+      organizations.get(organizationId),
+      ipAddress ?? undefined,
+    ];
+    const name = deviceName(userAgent);
     const end = html`<form method="post" action="/devices/end">
-      <input type="hidden" name="id" value="${id}" /><button class="button">End this session</button>
+      <input type="hidden" name="id" value="${id}" />
+      <button class="button">End this session<span class="hidden">: ${name}</span></button>
     </form>`;
-    return html`<div class="card">
-      <p>${userAgent ?? 'Unknown device'}, signed in ${new Date(createdAt).toUTCString()}</p>
-      ${isCurrent ? html`<p>This is the one you are using.</p>` : end}
-    </div>`.text;
+    return html`<li class="card device">
+      <div>
+        <h2>${name}</h2>
+        <p>${details.filter(Boolean).join(' · ')}</p>
+      </div>
+      ${isCurrent ? html`<p class="badge">This device</p>` : end}
+    </li>`;
   });
   const body = html`<h1>Your devices</h1>
-    <p>These are the devices and browsers where you are signed in.</p>
-    ${new Html(rows.join(''))}`;
-  return page('Devices', body, auth);
+    <p class="lead">These are the devices and browsers where you are signed in.</p>
+    <ul class="devices">
+      ${join(items)}
+    </ul>`;
+  return page('Devices', body, auth, '/devices');
 }
 
-export function billing(auth: SignedIn): string {
-  const body = html`<h1>Billing</h1>
-    <p>Only members of your organization with access to billing can see this page.</p>
-    <div class="card">
-      <dl>
-        <dt>Organization</dt>
-        <dd>${auth.organizationId ?? ''}</dd>
-        <dt>Balance</dt>
-        <dd>0.00</dd>
-      </dl>
-    </div>`;
-  return page('Billing', body, auth);
+export function notFound(auth: Auth): string {
+  const body = html`<h1>This page does not exist</h1>
+    <p class="lead">The address may be misspelt, or the page has moved.</p>
+    <div class="actions"><a class="button primary" href="/">Go to the home page</a></div>`;
+  return page('Not found', body, auth);
 }

@@ -22,10 +22,15 @@ export type SessionResult = Authentication | VerifiedSSOSession;
 
 /** Authenticates the session cookies of an instance. */
 export interface SessionAuthenticator {
-  /** The result, if it is known without waiting: for a session that was verified a moment ago, for example. */
-  cached: (values: readonly string[]) => SessionResult | undefined;
-  /** @param mayRefresh Whether a cookie can be set. If not, a session with an expired token is `anonymous`. */
-  authenticate: (values: readonly string[], mayRefresh: () => boolean) => Promise<SessionResult>;
+  /**
+   * Returns a promise only if there is something to wait for.
+   *
+   * @param mayRefresh Whether a cookie can be set. If not, a session with an expired token is `anonymous`.
+   */
+  authenticate: (
+    values: readonly string[],
+    mayRefresh: () => boolean,
+  ) => SessionResult | Promise<SessionResult>;
   /** Whether this process still accepts a session that it is about to hand out: false after a sign-out here. */
   isLive?: (session: Session) => boolean;
 }
@@ -265,8 +270,7 @@ export function createAuthenticateRequest(instance: Instance): AuthenticateReque
     if (existing) return existing;
     const stop = config.serverTiming ? startTimer(res, 'authkit-session') : undefined;
     const values = sessionValues(req, instance);
-    const pending =
-      authenticator.cached(values) ?? authenticator.authenticate(values, () => canSetCookie(req, res));
+    const pending = authenticator.authenticate(values, () => canSetCookie(req, res));
     if (pending instanceof Promise) void pending.then(stop, stop);
     else stop?.();
     const requestAuth = new RequestAuth(instance, req, res, pending);
@@ -294,7 +298,10 @@ export function createAuthenticate({
   return async (req: IncomingMessage): Promise<Auth> => {
     const values = isForeignWebSocket(req, config) ? [] : cookies.sessionValues(req);
     const pending = authenticator.authenticate(values, () => false);
-    const result = (await withDeadline(requestTimeoutOf(config), pending)) ?? timedOut();
+    const result =
+      pending instanceof Promise
+        ? ((await withDeadline(requestTimeoutOf(config), pending)) ?? timedOut())
+        : pending;
     return toAuth(result, () => config.routes.login?.public ?? config.returnTo);
   };
 }

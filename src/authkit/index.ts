@@ -9,7 +9,7 @@ import { createErrorResponder } from '../http/error-response.js';
 import { isRequest, type Middleware } from '../http/middleware.js';
 import { createAuthorizationRequest, createSignInRetry } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
-import { createCodeExchange, createExchangeOnce } from '../routes/code-exchange.js';
+import { createAcceptSignIn, createCodeExchange, createExchangeOnce } from '../routes/code-exchange.js';
 import { createLinkAccount } from '../routes/link-account.js';
 import { createLogin } from '../routes/login.js';
 import {
@@ -19,6 +19,7 @@ import {
   createLogout,
 } from '../routes/logout.js';
 import { createRedirectLoopGuard } from '../routes/redirect-loop.js';
+import { createSaveSession } from '../routes/save-session.js';
 import { checkAttributes, createSaveAttributes, parseAttributes } from '../routes/sign-up.js';
 import { createRefreshRequestSession, createSwitchRoute } from '../routes/switch-organization.js';
 import { clientUrl, createToken } from '../routes/token.js';
@@ -38,9 +39,11 @@ import {
 import { createSessionStorage } from '../session/storage.js';
 import { createRefreshHooks, createTokenRefresh } from '../session/token-refresh.js';
 import { createSignedStore } from '../stores/signed-store.js';
-import { createVerifier, type TokenClaims } from '../workos/access-token.js';
+import { createMacVerifier, createVerifier, type TokenClaims } from '../workos/access-token.js';
+import { createClaimNonce } from '../workos/claim-nonce.js';
 import { createWorkOSClient } from '../workos/client.js';
 import { createWorkOSClock } from '../workos/clock.js';
+import { type HasAppClient, withAppClient } from '../workos/sdk.js';
 import { createJWKS } from '../workos/jwks.js';
 import { preloadKeys } from '../workos/preload-keys.js';
 import { createTokenMacs } from '../workos/token-mac.js';
@@ -50,7 +53,7 @@ import { createReady, type Readiness } from './readiness.js';
 import { createManagement, type Management } from './session-management.js';
 
 /** A router with sign-in, callback and sign-out, which also gives every other request `req.auth` and `req.user`. */
-export interface AuthKit extends AuthRouter, Methods, Management {
+export interface AuthKit extends AuthRouter, Methods, Management, HasAppClient {
   /**
    * Receives WorkOS's webhooks, before or after any body parser. What WorkOS ends or changes takes effect in this
    * process, and with a store in every process.
@@ -101,7 +104,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const keys = createJWKS({ clientId, fetchKeys, now, softTimeout });
   preloadKeys(keys.load);
   const macs = createTokenMacs(config);
-  const verify = createVerifier({ issuers, clientId, sessionAudience, now, keys, macs });
+  const rules = { issuers, clientId, sessionAudience, now, keys, macs };
+  const verify = createVerifier(rules);
 
   // Sessions: sealed, in a cookie or in the store, refreshed once across processes, revoked in all of them.
   const store =
@@ -143,6 +147,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     clientId,
     storage,
     verify,
+    verifyByMac: createMacVerifier(rules),
     refresh,
     revocation,
     memoryBytes: config.memoryBytes,
@@ -176,12 +181,14 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     redirectLoop,
     parameters,
     authorizationUrl: workos.authorizationUrl,
+    claimNonce: createClaimNonce(config, config.claimToken),
   });
   const attributes = (params: URLSearchParams) =>
     checkAttributes(parseAttributes(params, config.login.params), config.signUp);
   const login = { config, parameters, signIn: startSignIn, attributes };
   const save = createSaveAttributes(config, workos);
-  const exchangeCode = createCodeExchange({ config, workos, verify, save });
+  const acceptSignIn = createAcceptSignIn(config, save, verify);
+  const exchangeCode = createCodeExchange({ config, workos, verify, acceptSignIn });
   const exchangeOnce = createExchangeOnce(config, async (reply) => {
     const signedIn = await exchangeCode(reply);
     if (signedIn === 'answered') return signedIn;
@@ -197,6 +204,16 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     redirectLoop,
     issueClientCode: (reply, transaction) => clientUrl(reply, transaction, config),
     retrySignIn: createSignInRetry(startSignIn),
+  });
+  const saveSession = createSaveSession({
+    config,
+    cookies,
+    verify,
+    revocation,
+    acceptSignIn,
+    sessions,
+    authenticator,
+    authenticateRequest,
   });
 
   // Sign-out.
@@ -218,6 +235,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     startSignIn,
     endSession,
     refreshRequestSession,
+    saveSession,
   });
   const authOf = createAuthOf(config, methods);
   const management = createManagement({
@@ -256,7 +274,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     ),
   });
   const ready = createReady({ keys, store, clock, circuit: workos.circuit, softTimeout });
-  return Object.assign(router, methods, management, { webhooks, ready });
+  return withAppClient(Object.assign(router, methods, management, { webhooks, ready }), workos.appClient);
 }
 
 function withoutParentheses(): AuthKitError {

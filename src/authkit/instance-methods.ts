@@ -9,6 +9,7 @@ import type { SignInOptions, SignInUrlOptions } from '../config/options.js';
 import type { Cookies } from '../http/cookies.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
 import { createSignOut, type EndSession, type SignOutOptions } from '../routes/logout.js';
+import type { SaveSession } from '../routes/save-session.js';
 import { checkAttributes } from '../routes/sign-up.js';
 import { createSwitchToOrganization, type RefreshRequestSession } from '../routes/switch-organization.js';
 import type { Authenticator } from '../session/authenticate.js';
@@ -32,6 +33,27 @@ export interface Methods {
    * `returnTo`. The checks of the logout route apply, so that another site cannot sign a user out.
    */
   signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
+  /**
+   * Signs the user in with an authentication that your code has made itself with the WorkOS SDK, such as a password
+   * sign-in, a magic code, an e-mail verification or a second factor. Everything that the callback does happens here
+   * too: the token is verified, `onSuccess` decides, a first sign-in saves its attributes, the earlier session of this
+   * browser ends, and the response gets the session cookie. `req.auth` has the new session afterwards.
+   *
+   * The result is `undefined` if `onSuccess` has sent a response itself. Then the user is not signed in.
+   *
+   * @param authenticationResponse What an `authenticateWith…` call of the SDK resolved to.
+   * @throws {TypeError} if it is not such a response, or the response of this request has been sent.
+   * @throws {AuthKitError} `invalid_request` for a token that is not valid or a session that has ended, `forbidden` for a
+   * form on another site, `sign_in_rejected`, `cookie_too_large`, `upstream_unavailable`.
+   * @example
+   * app.post('/password', async (req, res) => {
+   *   const { email, password } = req.body;
+   *   const response = await auth.workos.userManagement.authenticateWithPassword({ email, password });
+   *   const saved = await auth.saveSession(req, res, response, { returnTo: '/account' });
+   *   if (saved) res.redirect(303, saved.returnTo);
+   * });
+   */
+  saveSession: SaveSession;
   /**
    * Gets new tokens now. Afterwards `req.auth` has them.
    *
@@ -76,10 +98,11 @@ export interface MethodDependencies {
   startSignIn: StartSignIn<SignInOptions>;
   endSession: EndSession;
   refreshRequestSession: RefreshRequestSession;
+  saveSession: SaveSession;
 }
 
 export function createMethods(dependencies: MethodDependencies): Methods {
-  const { config, endSession, refreshRequestSession } = dependencies;
+  const { config, endSession, refreshRequestSession, saveSession } = dependencies;
   const getSignInUrl = createGetSignInUrl(dependencies);
   return {
     getSignInUrl: async (req, res, options = {}) => {
@@ -91,6 +114,10 @@ export function createMethods(dependencies: MethodDependencies): Methods {
       return getSignInUrl(req, res, { ...options, screenHint: 'sign-up' });
     },
     signOut: createSignOut(config, endSession),
+    saveSession: async (req, res, response, options) => {
+      assertRequest(req, res, 'saveSession(req, res, authenticationResponse)');
+      return saveSession(req, res, response, options);
+    },
     refreshSession: (req, res, options = {}) =>
       refreshRequestSession(req, res, ownProperties(options).organizationId),
     switchToOrganization: createSwitchToOrganization({ ...dependencies, getSignInUrl }),

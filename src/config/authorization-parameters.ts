@@ -14,6 +14,8 @@ export interface Parameter {
   readonly names?: readonly string[];
   /** Reads a value from a query; `undefined` if it is malformed. Without it, only code can set the option. */
   readonly parse?: (text: string) => unknown;
+  /** Whether a query may repeat it. Its values are then read as one, with spaces between them. */
+  readonly mayRepeat?: true;
   /** Whether WorkOS accepts the form of a value. */
   readonly valid: (value: unknown) => boolean;
   /** What is sent. Default: the value, or each item of a list, under `wire`. */
@@ -30,6 +32,10 @@ interface Problem {
 export interface ParameterSet<Options extends object> {
   /** Options that a query may carry. */
   readonly names: readonly string[];
+  /** Second names of options, with the first name of each. */
+  readonly aliases: Readonly<Record<string, string>>;
+  /** The same options under their first names. An option that is given under both names keeps both. */
+  canonical: (options: Options) => Options;
   /** What is wrong with options from code, one sentence each. */
   problemsOf: (options: object) => string[];
   /**
@@ -46,21 +52,31 @@ export interface ParameterSet<Options extends object> {
   query: (options: Options, protocol: Readonly<Record<string, string>>) => URLSearchParams;
 }
 
-/**
- * @param rows The options in the order in which they are sent. The compiler checks that they are complete.
- * @param conflictsOf Says which options exclude each other.
- * @param advice For option names that are written by mistake.
- * @param defaults Parameters that are sent unless an option changes them.
- */
-function parameterSet<Options extends object>(
-  rows: Readonly<Record<keyof Options & string, Parameter>>,
-  conflictsOf: (options: Options) => string[],
-  advice: Advice,
-  defaults: (options: Options) => Readonly<Record<string, string>> = () => ({}),
+interface ParameterSetRules<Options extends object, Alias extends string> {
+  /** Which options exclude each other. */
+  readonly conflictsOf: (options: Options) => string[];
+  /** For option names that are written by mistake. */
+  readonly advice: Advice;
+  /** Parameters that are sent unless an option changes them. */
+  readonly defaults?: (options: Options) => Readonly<Record<string, string>>;
+  readonly aliases: Readonly<Record<Alias, Exclude<keyof Options & string, Alias>>>;
+}
+
+/** @param rows The options in the order in which they are sent. The compiler checks that they are complete. */
+function parameterSet<Options extends object, Alias extends keyof Options & string = never>(
+  rows: Readonly<Record<Exclude<keyof Options & string, Alias>, Parameter>>,
+  { conflictsOf, advice, defaults = () => ({}), aliases }: ParameterSetRules<Options, Alias>,
 ): ParameterSet<Options> {
   const all = Object.entries<Parameter>(rows);
   const known = Object.keys(rows);
-  const problemsOf = (options: Values): Problem[] => {
+  const canonical = (options: Values) => withFirstNames(options, aliases);
+  const problemsOf = (given: Values): Problem[] => {
+    const options = canonical(given);
+    const twice = Object.entries<string>(aliases).filter(([alias]) => options[alias] !== undefined);
+    if (twice.length > 0)
+      return twice.map(([alias, name]) => ({
+        text: `${name} and ${alias} are two names of one option: write one of them`,
+      }));
     const unknown = Object.keys(options).filter((name) => !Object.hasOwn(rows, name));
     const malformed = all.filter(([name, { valid }]) => options[name] !== undefined && !valid(options[name]));
     return [
@@ -73,6 +89,8 @@ function parameterSet<Options extends object>(
   };
   return {
     names: all.filter(([, { parse }]) => parse !== undefined).map(([name]) => name),
+    aliases,
+    canonical: (options) => canonical(options as Values) as Options,
     problemsOf: (options) => problemsOf(options as Values).map(({ text }) => text),
     parse: (params, pinned, taken) =>
       parse(
@@ -80,7 +98,10 @@ function parameterSet<Options extends object>(
         params,
       ) as Options,
     withPinned(requested, pinned) {
-      const options = ownProperties({ ...requested, ...pinned });
+      const options = ownProperties({
+        ...canonical(requested as Values),
+        ...canonical(pinned as Values),
+      }) as Options;
       const [problem] = problemsOf(options as Values);
       if (problem) throw refusal(problem);
       return options;
@@ -95,15 +116,32 @@ function parameterSet<Options extends object>(
 
 type Values = Readonly<Record<string, unknown>>;
 
+function withFirstNames(options: Values, aliases: Readonly<Record<string, string>>): Values {
+  const renamed: Record<string, unknown> = ownProperties(options);
+  for (const [alias, name] of Object.entries(aliases)) {
+    if (renamed[alias] === undefined) Reflect.deleteProperty(renamed, alias);
+    if (!Object.hasOwn(renamed, alias) || renamed[name] !== undefined) continue;
+    renamed[name] = renamed[alias];
+    Reflect.deleteProperty(renamed, alias);
+  }
+  return renamed;
+}
+
 function parse(rows: readonly [string, Parameter][], params: URLSearchParams): Values {
   const requested = Object.create(null) as Record<string, unknown>;
-  for (const [name, { wire, names = [], parse: read, valid }] of rows) {
-    const value = read && single(params, name, wire, ...names);
+  for (const [name, { wire, names = [], parse: read, mayRepeat, valid }] of rows) {
+    const value = read && (mayRepeat ? joined : single)(params, name, wire, ...names);
     if (value === undefined) continue;
     requested[name] = read?.(value);
     if (!valid(requested[name])) throw refusal({ name, text: `${name} is malformed` });
   }
   return requested;
+}
+
+/** All values of a parameter as one; `undefined` if all are empty. */
+function joined(params: URLSearchParams, ...names: readonly string[]): string | undefined {
+  const values = [...new Set(names)].flatMap((name) => params.getAll(name)).filter((value) => value !== '');
+  return values.length === 0 ? undefined : values.join(' ');
 }
 
 function write(params: URLSearchParams, { wire, write: pairs }: Parameter, value: unknown): void {
@@ -155,6 +193,8 @@ export const provider: Parameter = {
 
 export const providerScopes: Parameter = {
   wire: 'provider_scopes',
+  names: ['providerScopes[]', 'provider_scopes[]'],
+  mayRepeat: true,
   parse: (value) => value.split(/[ ,]/),
   valid: (value) =>
     Array.isArray(value) && value.length > 0 && value.length <= MAX_ITEMS && value.every(matching(SCOPE)),
@@ -203,10 +243,14 @@ export const authKitParameters = parameterSet<SignInOptions>(
     },
     providerScopes,
     providerQueryParams,
+    claimNonce: codeOnly(textParameter('claim_nonce', /^[\u0021-\u007e]{1,512}$/)),
   },
-  conflictsOf,
-  SIGN_IN_ADVICE,
-  ({ connectionId }) => (connectionId === undefined ? { provider: AUTHKIT } : {}),
+  {
+    conflictsOf,
+    advice: SIGN_IN_ADVICE,
+    defaults: ({ connectionId }) => (connectionId === undefined ? { provider: AUTHKIT } : {}),
+    aliases: {},
+  },
 );
 
 /** WorkOS accepts exactly one of provider and connection. An organization goes with AuthKit. */
@@ -226,10 +270,10 @@ function conflictsOf({ connectionId, provider, organizationId, screenHint }: Sig
  *
  * @see https://workos.com/docs/reference/sso/get-authorization-url
  */
-export const ssoParameters = parameterSet<SSOSignInOptions>(
+export const ssoParameters = parameterSet<SSOSignInOptions, 'organizationId' | 'connectionId'>(
   {
-    organization: idParameter('organization'),
-    connection: idParameter('connection'),
+    organization: idParameter('organization', 'organizationId', 'organization_id'),
+    connection: idParameter('connection', 'connectionId', 'connection_id'),
     provider: { ...provider, valid: (value) => provider.valid(value) && !isAuthKit(value) },
     domain: codeOnly({ ...domainHint, wire: 'domain' }),
     loginHint,
@@ -238,8 +282,11 @@ export const ssoParameters = parameterSet<SSOSignInOptions>(
     providerScopes,
     providerQueryParams,
   },
-  ssoConflictsOf,
-  SSO_SIGN_IN_ADVICE,
+  {
+    conflictsOf: ssoConflictsOf,
+    advice: SSO_SIGN_IN_ADVICE,
+    aliases: { organizationId: 'organization', connectionId: 'connection' },
+  },
 );
 
 function isAuthKit(value: unknown): boolean {

@@ -1,3 +1,4 @@
+import type { WorkOS } from '@workos-inc/node';
 import { AuthKitError } from '../errors.js';
 import type { CookieConfig } from '../http/cookies.js';
 import { type ReturnToRules, safeReturnTo } from '../http/return-to.js';
@@ -22,6 +23,7 @@ import {
   type SignUpRules,
 } from './login.js';
 import type { AuthKitOptions, LoadUser, SignInOptions } from './options.js';
+import { type PagesFor, readPages } from './pages.js';
 import { isRecord, ownProperties, Problems, variable } from './problems.js';
 import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
 import { AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
@@ -56,6 +58,8 @@ export interface AuthKitConfig extends Config {
   readonly memoryBytes: number;
   /** `WORKOS_WEBHOOK_SECRET` */
   readonly webhookSecret: string | undefined;
+  /** Of a WorkOS environment that has no owner yet. */
+  readonly claimToken: string | undefined;
   readonly hooks: Readonly<Hooks>;
 }
 
@@ -70,6 +74,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   apiHostname: true,
   apiHttps: true,
   apiPort: true,
+  claimToken: true,
   issuer: true,
   audience: true,
   workos: true,
@@ -91,6 +96,7 @@ const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   onSuccess: true,
   loadUser: true,
   onError: true,
+  pages: true,
   onSessionRefreshSuccess: true,
   onSessionRefreshError: true,
   serverTiming: true,
@@ -136,10 +142,18 @@ export function resolveConfig(given: AuthKitOptions, env: NodeJS.ProcessEnv): Au
     storage: readStorage(options.store, options.session, problems),
     memoryBytes: readMemoryBytes(options.sessionMemory, problems),
     webhookSecret: variable(env, 'WORKOS_WEBHOOK_SECRET'),
+    claimToken: readClaimToken(options.claimToken, env, problems),
     hooks: Object.freeze({ ...hooks, onError }) as Hooks,
   };
   throwProblems(problems.list, isNothingSet(options, env));
   return Object.freeze(config);
+}
+
+function readClaimToken(value: unknown, env: NodeJS.ProcessEnv, problems: Problems): string | undefined {
+  const token = value ?? variable(env, 'WORKOS_CLAIM_TOKEN');
+  if (token === undefined || (typeof token === 'string' && token !== '')) return token;
+  problems.add('claimToken must be the claim token of a WorkOS environment, as a string');
+  return undefined;
 }
 
 function readMemoryBytes(value: unknown, problems: Problems): number {
@@ -169,6 +183,8 @@ export interface Config {
   readonly cookiePasswords: readonly [string, ...string[]];
   readonly cookie: CookieConfig;
   readonly api: Api;
+  /** The WorkOS client of the application, if it passed one that has this key and address. */
+  readonly workos: WorkOS | undefined;
   readonly issuers: readonly string[];
   /** Accepted `aud` of access tokens of sessions. */
   readonly audience: readonly string[];
@@ -189,6 +205,8 @@ export interface Config {
   /** Seconds from the login route to the callback. */
   readonly signInLifetime: number;
   readonly hooks: Readonly<Pick<AuthKitOptions, 'onError'>>;
+  /** The look, the language and the texts of pages. */
+  readonly pages: PagesFor;
   readonly serverTiming: boolean;
   /** The clock: milliseconds since the epoch. */
   readonly now: () => number;
@@ -234,6 +252,7 @@ export function resolveCommon<SignIn extends object>(
     cookiePasswords: readCookiePasswords(options.cookiePassword, env, api, problems),
     cookie: cookie(cookieOptions, env, defaults.cookieName(env), { redirect, routes }, problems),
     api,
+    workos: sameEnvironment(workos, apiKey, api),
     issuers: readIssuers(options.issuer, env, api, clientId, problems),
     audience: readAudience(options.audience, clientId, problems),
     fetch: fetch ?? fetchOf(workos),
@@ -244,10 +263,11 @@ export function resolveCommon<SignIn extends object>(
     returnToRules: rules,
     trustedOrigins: readOrigins('trustedOrigins', options.trustedOrigins, problems),
     loadUser,
-    login: readLoginRules(options, defaults.parameters.names, isHttpAllowed, problems),
+    login: readLoginRules(options, defaults.parameters, isHttpAllowed, problems),
     signIn: readSignIn(options.signIn, defaults.parameters, problems),
     signInLifetime: readSignInLifetime(options.signInLifetime, problems),
     hooks: Object.freeze(onError ? { onError } : {}),
+    pages: readPages(options.pages, problems),
     serverTiming: readServerTiming(options.serverTiming, problems),
     now: now ?? Date.now,
   };
@@ -306,6 +326,14 @@ function readTimeout(value: unknown, problems: Problems): number {
     );
   }
   return value as number;
+}
+
+/** A client of the application that calls the same WorkOS environment as this package does. */
+function sameEnvironment(workos: WorkOS | undefined, apiKey: string, { origin }: Api): WorkOS | undefined {
+  const { key, baseURL } = (workos ?? {}) as Partial<WorkOS>;
+  const isSame =
+    key === apiKey && URL.canParse(baseURL ?? '') && new URL(baseURL as string).origin === origin;
+  return isSame ? workos : undefined;
 }
 
 /** The `fetchFn` of a WorkOS client of the app. */

@@ -48,7 +48,7 @@ export function readSignIn<Options extends object>(
     problems.add(
       'signIn must be an object of sign-in options, or a function of the request that returns one',
     );
-  const options = (isRecord(value) ? ownProperties(value) : {}) as Options;
+  const options = parameters.canonical((isRecord(value) ? ownProperties(value) : {}) as Options);
   for (const problem of parameters.problemsOf(options)) problems.add(`signIn: ${problem}`);
   const fixed = Promise.resolve(Object.freeze({ ...options }));
   return () => fixed;
@@ -67,7 +67,7 @@ function ofRequest<Options extends object>(
     if (!isRecord(options)) throw invalid('it must return an object of sign-in options');
     const [problem] = parameters.problemsOf(options);
     if (problem !== undefined) throw invalid(problem);
-    return options as Options;
+    return parameters.canonical(options as Options);
   };
   return (req) => {
     const options = known.get(req) ?? read(req);
@@ -84,12 +84,14 @@ type LoginOptions = Pick<AuthKitOptions, 'loginParams' | 'providers' | 'clientRe
 
 export function readLoginRules(
   options: LoginOptions,
-  names: readonly string[],
+  { names, aliases }: Pick<ParameterSet<object>, 'names' | 'aliases'>,
   isHttpAllowed: boolean,
   problems: Problems,
 ): LoginRules {
   const known = [...new Set<string>([...names, ...LOCAL])];
-  const params = readStrings('loginParams', options.loginParams, known, problems);
+  const params = readStrings('loginParams', options.loginParams, known, problems).map(
+    (name) => (Object.hasOwn(aliases, name) && aliases[name]) || name,
+  );
   for (const name of params) {
     const shown = JSON.stringify(name.slice(0, 64));
     if (!known.includes(name))

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthKitError } from '../errors.js';
 import type { RouteName } from '../http/error-response.js';
 import type { Next } from '../http/middleware.js';
+import type { PagesOption } from './pages.js';
 import type { Store } from '../stores/index.js';
 
 /** Parameters of WorkOS's authorization URL, by the names of the WorkOS SDK. */
@@ -28,6 +29,11 @@ export interface SignInOptions {
   providerScopes?: readonly string[];
   /** Parameters that are passed to the provider unchanged, such as `{ hd: 'example.com' }`. From code only. */
   providerQueryParams?: Readonly<Record<string, string | number | boolean>>;
+  /**
+   * Nonce with which the developer can claim a WorkOS environment that has no owner yet. From code only. It is not needed
+   * with `claimToken`.
+   */
+  claimNonce?: string;
 }
 
 /** Attributes that a user signs up with. `onSuccess` receives them, and `signUp.save` saves them at WorkOS. */
@@ -180,6 +186,11 @@ export interface AuthKitOptions {
   apiHttps?: boolean;
   /** Port of the WorkOS API. Default `WORKOS_API_PORT`, or that of the scheme. */
   apiPort?: number;
+  /**
+   * Claim token of a WorkOS environment that `npx workos` created and that has no owner yet. With it, AuthKit's page
+   * offers the developer to claim the environment. Default `WORKOS_CLAIM_TOKEN`. Not for production.
+   */
+  claimToken?: string;
   /** Accepted `iss` of access tokens. Default `WORKOS_ISSUER`, or the forms that WorkOS is known to use. */
   issuer?: string | readonly string[];
   /**
@@ -255,6 +266,11 @@ export interface AuthKitOptions {
   loadUser?: LoadUser;
   /** Responds to an error. If it sends no response, the default response follows. */
   onError?: (context: ErrorContext) => unknown;
+  /**
+   * The look, the language and the texts of the pages of this package, or a function that returns them for a request.
+   * Default: English, without a name or a logo.
+   */
+  pages?: PagesOption;
   /** Runs after a session was refreshed. */
   onSessionRefreshSuccess?: (result: SessionRefreshResult) => unknown;
   /** Runs after a refresh failed, because WorkOS refused it or is unavailable. */

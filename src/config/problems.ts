@@ -14,11 +14,17 @@ export class Problems {
    * @param kind As it appears in the message, such as `cookie option`.
    * @param advice For names that other SDKs use.
    */
-  unknownKeys(kind: string, value: object, known: Readonly<Record<string, true>>, advice: Advice = {}): void {
+  unknownKeys(
+    kind: string,
+    value: object,
+    known: Readonly<Record<string, true>>,
+    advice: Advice = {},
+    otherwise?: string,
+  ): void {
     for (const key of Object.keys(value)) {
       if (Object.hasOwn(known, key)) continue;
       const shown = JSON.stringify(key.slice(0, 64));
-      this.add(`unknown ${kind} ${shown}: ${suggestionFor(key, Object.keys(known), advice)}`);
+      this.add(`unknown ${kind} ${shown}: ${suggestionFor(key, Object.keys(known), advice, otherwise)}`);
     }
   }
 }

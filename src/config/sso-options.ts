@@ -3,12 +3,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Store } from '../stores/index.js';
 import type { AuthKitOptions, OnSuccessResult } from './options.js';
 
-/** Parameters of WorkOS's SSO authorization URL. Exactly one of the first four selects the identity provider. */
+/**
+ * Parameters of WorkOS's SSO authorization URL. Exactly one of `organization`, `connection`, `provider` and `domain`
+ * selects the identity provider.
+ */
 export interface SSOSignInOptions {
   /** Organization whose connection to use, `org_…`. */
   organization?: string;
+  /** The same as `organization`, by the name that AuthKit's sign-in has. */
+  organizationId?: string;
   /** SSO connection to use, `conn_…`. */
   connection?: string;
+  /** The same as `connection`. */
+  connectionId?: string;
   /** An OAuth provider by its short name or WorkOS's: `google`, `GoogleOAuth`. */
   provider?: string;
   /** Domain of the connection. WorkOS advises `connection` or `organization` instead. From code only. */
@@ -83,6 +90,7 @@ type Shared =
   | 'signInLifetime'
   | 'providers'
   | 'onError'
+  | 'pages'
   | 'serverTiming'
   | 'now';
 

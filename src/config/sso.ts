@@ -54,6 +54,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   acceptIdPInitiated: true,
   onSuccess: true,
   onError: true,
+  pages: true,
   serverTiming: true,
   store: true,
   now: true,

@@ -6,9 +6,15 @@ export type Advice = Readonly<Record<string, string>>;
  * another SDK is called here.
  *
  * @param advice For names of other SDKs, which are not misspellings.
+ * @param otherwise The clause for a name that is close to none, if there are too many to list.
  * @returns A clause such as `did you mean cookiePassword?`.
  */
-export function suggestionFor(name: string, known: readonly string[], advice: Advice = {}): string {
+export function suggestionFor(
+  name: string,
+  known: readonly string[],
+  advice: Advice = {},
+  otherwise = 'there is no such option; the README lists all of them under "Options"',
+): string {
   const same = known.find((candidate) => normalize(candidate) === normalize(name));
   if (same !== undefined) return `did you mean ${same}?`;
   const named = Object.keys(advice).find((candidate) => normalize(candidate) === normalize(name));
@@ -17,9 +23,7 @@ export function suggestionFor(name: string, known: readonly string[], advice: Ad
   if (close !== undefined) return `did you mean ${close}?`;
   const foreign = closestName(name, Object.keys(advice));
   if (foreign !== undefined) return advice[foreign] ?? '';
-  return known.length <= MAX_LISTED
-    ? `there are ${known.join(', ')}`
-    : 'there is no such option; the README lists all of them under "Options"';
+  return known.length <= MAX_LISTED ? `there are ${known.join(', ')}` : otherwise;
 }
 
 /** A longer list hides the one name that is looked for. */
@@ -269,11 +273,7 @@ export const SIGN_IN_ADVICE: Advice = {
   connection: 'write connectionId',
 };
 
-export const SSO_SIGN_IN_ADVICE: Advice = {
-  ...COMMON_SIGN_IN_ADVICE,
-  organizationId: 'write organization',
-  connectionId: 'write connection',
-};
+export const SSO_SIGN_IN_ADVICE: Advice = COMMON_SIGN_IN_ADVICE;
 
 export const SIGN_UP_ADVICE: Advice = {
   allowedRoles: 'write roles',

@@ -1,4 +1,4 @@
-import { AuthKitError, pageTitleOf } from '../errors.js';
+import { AuthKitError } from '../errors.js';
 import {
   type Handler,
   isRealError,
@@ -7,7 +7,8 @@ import {
   type Request,
   type Response,
 } from './middleware.js';
-import { sendPage } from './pages.js';
+import { type ButtonName, DEFAULT_TEXTS, pageNameOf } from './page-texts.js';
+import { type Page, type PageTheme, sendPage } from './pages.js';
 import { header, isNavigation, isScripted, isSpeculative, query, target } from './request.js';
 import { json, noStore } from './response.js';
 import { type ReturnToRules, safeReturnTo } from './return-to.js';
@@ -39,6 +40,7 @@ export interface ErrorResponseConfig {
   readonly redirectUri: string;
   readonly returnTo: string;
   readonly returnToRules: ReturnToRules;
+  readonly pages: (req: Request) => PageTheme | Promise<PageTheme>;
 }
 
 type OnError = (context: {
@@ -63,9 +65,15 @@ export function createErrorResponder(config: ErrorResponseConfig, route?: RouteN
       return json(res, status, { status, error: code, message, ...description, ...fields });
     }
     const link = linkOf(error, back, config, fields);
-    const text = { title: pageTitleOf(error), text: error.publicMessage };
-    return sendPage(res, error.status, { ...text, ...(link ? { link } : {}) });
+    return sendPage(req, res, { ...errorPage(error), link }, config);
   };
+}
+
+/** A `publicMessage` of the application is shown as it is; that of a code is in the language of the page. */
+function errorPage(error: AuthKitError): Page {
+  const name = pageNameOf(error);
+  const { status, publicMessage } = error;
+  return { name, status, ...(publicMessage === DEFAULT_TEXTS[name].text ? {} : { text: publicMessage }) };
 }
 
 /** RFC 6749 section 5.2 says what a client reads in an error of the token route, so `onError` does not change it. */
@@ -99,15 +107,15 @@ function linkOf(
   back: string | undefined,
   { routes, redirectUri, returnTo, returnToRules }: ErrorResponseConfig,
   { loginUrl = routes.login?.public }: ErrorFields,
-): { href: string; label: string } | undefined {
+): { href: string; label: ButtonName } | undefined {
   // Absolute, so that a user who opened the application under another host name comes to the right one.
   if (code === 'forbidden' || code === 'unknown_user')
-    return { href: new URL(returnTo, redirectUri).href, label: 'Back to the start' };
+    return { href: new URL(returnTo, redirectUri).href, label: 'start' };
   if (loginUrl === undefined) return undefined;
   const url = new URL(loginUrl, redirectUri);
   const safe = url.searchParams.has('returnTo') ? undefined : safeReturnTo(back, returnToRules);
   if (safe !== undefined && safe !== returnTo) url.searchParams.set('returnTo', safe);
-  return { href: url.href, label: 'Sign in' };
+  return { href: url.href, label: 'signIn' };
 }
 
 /** The page that a user wants to return to: what the query of a route asks for, or the page at a guard. */

@@ -1,69 +1,235 @@
-import { createHash } from 'node:crypto';
-import type { Response } from './middleware.js';
+import { createHash, randomBytes } from 'node:crypto';
+import type { Request, Response } from './middleware.js';
+import { BUTTON_TEXTS, type ButtonName, type PageName, type PageTexts, textOf } from './page-texts.js';
 import { noStore } from './response.js';
 
-const STYLE = `:root{color-scheme:light dark}
-body{margin:0;min-height:100vh;display:grid;place-items:center;font:1rem/1.6 system-ui,sans-serif;background:Canvas;color:CanvasText}
-main{max-width:26rem;padding:2rem 1.5rem}
-h1{font-size:1.35rem;line-height:1.3;margin:0 0 .5rem}
-p{margin:0 0 1.5rem}
-a,button{display:inline-block;font:inherit;padding:.55rem 1.1rem;border:1px solid;border-radius:.5rem;background:none;color:inherit;text-decoration:none;cursor:pointer}
-a:focus-visible,button:focus-visible{outline:3px solid Highlight;outline-offset:2px}`;
-
-/** One style sheet, no script, nothing from other origins, no frames; forms are sent to this application only. */
-const POLICY = [
-  "default-src 'none'",
-  `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
-  "form-action 'self'",
-  "base-uri 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
-
-interface Page {
-  title: string;
-  text: string;
-  /** Where the page redirects to at once. */
-  refresh?: string;
-  link?: { href: string; label: string };
-  /** A hidden image of this application that is fetched before the page redirects. */
-  image?: string;
-  /** A form that posts to `action`. */
-  button?: { action: string; label: string };
+/** How the pages of an application look, in which language they are, and what they say. */
+export interface PageTheme {
+  /** A language tag (BCP 47). */
+  readonly lang: string;
+  /** The name of the application. */
+  readonly title?: string | undefined;
+  /** A path of this application, an https URL, or a `data:` URL of an image. */
+  readonly logo?: string | undefined;
+  /** Of the button: `#rrggbb`. */
+  readonly color?: string | undefined;
+  readonly texts: PageTexts;
+  readonly render?: RenderPage | undefined;
 }
 
-/** Sends a small self-contained page. Everything in it is escaped, and no text in it comes from a query. */
-export function sendPage(res: Response, status: number, page: Page): 'sent' {
-  res.statusCode = status;
+export const DEFAULT_THEME: PageTheme = Object.freeze({ lang: 'en', texts: Object.freeze({}) });
+
+/** A page that `render` puts into the layout of the application. */
+export interface PageContent {
+  /** Which page it is: the code of an error, or a page of a route such as `signOut`. */
+  readonly name: PageName;
+  /** HTTP status of the response. */
+  readonly status: number;
+  readonly lang: string;
+  /** Plain text, not escaped. */
+  readonly title: string;
+  /** Plain text, not escaped. */
+  readonly text: string;
+  /** HTML for `<head>`: charset, viewport, title, and the redirect of pages that lead on by themselves. */
+  readonly head: string;
+  /** HTML for `<body>`: heading, text, and a link or a form with a button. */
+  readonly body: string;
+  /** Allows a `<style nonce="…">`, unless the response has a `Content-Security-Policy` of the application. */
+  readonly nonce: string;
+}
+
+export type RenderPage = (page: PageContent, req: Request, res: Response) => string | Promise<string>;
+
+/** What a page consists of besides its title and text. */
+export interface Page {
+  readonly name: PageName;
+  /** Default 200. */
+  readonly status?: number;
+  /** In place of the text for `name`. */
+  readonly text?: string | undefined;
+  /** Where the page redirects to at once. */
+  readonly refresh?: string | undefined;
+  readonly link?: { readonly href: string; readonly label: ButtonName } | undefined;
+  /** A hidden image of this application that is fetched before the page redirects. */
+  readonly image?: string | undefined;
+  /** A form that posts to `action`. */
+  readonly button?: { readonly action: string; readonly label: ButtonName } | undefined;
+}
+
+/**
+ * Sends a small self-contained page. Everything in it is escaped, and no text in it comes from a query.
+ *
+ * @param config Its `pages` returns the theme for a request. What it or `render` throws goes to the application's error
+ * handler.
+ */
+export async function sendPage(
+  req: Request,
+  res: Response,
+  page: Page,
+  config: { readonly pages: (req: Request) => PageTheme | Promise<PageTheme> },
+): Promise<'sent'> {
+  const theme = await config.pages(req);
+  const { html, policy } = await render(page, theme, req, res);
+  res.statusCode = page.status ?? 200;
   res.setHeader('Content-Type', 'text/html; charset=utf-8');
-  res.setHeader('Content-Security-Policy', page.image === undefined ? POLICY : `${POLICY}; img-src 'self'`);
+  if (policy !== undefined) res.setHeader('Content-Security-Policy', policy);
   res.setHeader('X-Content-Type-Options', 'nosniff');
   res.setHeader('X-Frame-Options', 'DENY');
   // With `no-referrer`, browsers send `Origin: null` with the form of the sign-out page (Fetch section 3.2).
   res.setHeader('Referrer-Policy', 'same-origin');
-  return noStore(res, render(page));
+  return noStore(res, html);
 }
 
-function render({ title, text, refresh, link, image, button }: Page): string {
+interface Rendered {
+  readonly html: string;
+  /** `undefined` if the policy of the application applies. */
+  readonly policy: string | undefined;
+}
+
+async function render(page: Page, theme: PageTheme, req: Request, res: Response): Promise<Rendered> {
+  const { lang } = theme;
+  const text = textOf(page.name, theme.texts);
+  const { title } = text;
+  const shown = { title, text: page.text ?? text.text };
+  const head = headOf(page, title, theme);
+  const body = bodyOf(page, shown, theme);
+  const image = page.image === undefined ? [] : ["'self'"];
+  if (!theme.render) {
+    const style = styleOf(theme);
+    const hash = createHash('sha256').update(style).digest('base64');
+    const images = [...image, ...sourceOf(theme.logo)];
+    return { html: layoutOf(theme, head, body, style), policy: policyOf(`'sha256-${hash}'`, images) };
+  }
+  const nonce = randomBytes(16).toString('base64');
+  const content = { name: page.name, status: page.status ?? 200, lang, ...shown, head, body, nonce };
+  const html: unknown = await theme.render(content, req, res);
+  if (typeof html !== 'string') throw new TypeError('pages.render must return a string of HTML');
+  // With helmet, the page has the policy of the other pages in this layout.
+  if (res.hasHeader('content-security-policy')) return { html, policy: undefined };
+  return { html, policy: policyOf(`'self' 'nonce-${nonce}'`, ["'self'", 'data:'], "; font-src 'self'") };
+}
+
+/** No script, nothing from other origins besides the logo, no frames; forms are sent to this application only. */
+function policyOf(style: string, images: readonly string[], more = ''): string {
+  const directives = [
+    "default-src 'none'",
+    `style-src ${style}`,
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+    ...(images.length === 0 ? [] : [`img-src ${[...new Set(images)].join(' ')}`]),
+  ];
+  return directives.join('; ') + more;
+}
+
+/** The source of a logo for `img-src`. */
+function sourceOf(logo: string | undefined): string[] {
+  if (logo === undefined) return [];
+  if (logo.startsWith('data:')) return ['data:'];
+  return [logo.startsWith('/') ? "'self'" : new URL(logo).origin];
+}
+
+function layoutOf({ lang, title, logo }: PageTheme, head: string, body: string, style: string): string {
+  const image = logo === undefined ? '' : `<img src="${escape(logo)}" alt="">`;
+  const brand = image || title ? `<p class="brand">${image}${escape(title ?? '')}</p>\n` : '';
   return `<!doctype html>
-<html lang="en">
+<html lang="${escape(lang)}"${isRightToLeft(lang) ? ' dir="rtl"' : ''}>
 <head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-${refresh === undefined ? '' : `<meta http-equiv="refresh" content="0; url=${escape(refresh)}">`}
-<title>${escape(title)}</title>
-<style>${STYLE}</style>
+${head}
+<style>${style}</style>
 </head>
 <body>
 <main>
-<h1>${escape(title)}</h1>
-<p>${escape(text)}</p>
-${link ? `<a href="${escape(link.href)}">${escape(link.label)}</a>` : ''}
-${image === undefined ? '' : `<img src="${escape(image)}" alt="" hidden>`}
-${button ? `<form method="post" action="${escape(button.action)}"><button>${escape(button.label)}</button></form>` : ''}
+${brand}<div class="card">
+${body}
+</div>
 </main>
 </body>
 </html>
 `;
+}
+
+function headOf({ refresh }: Page, pageTitle: string, { title }: PageTheme): string {
+  return [
+    '<meta charset="utf-8">',
+    '<meta name="viewport" content="width=device-width, initial-scale=1">',
+    refresh === undefined ? '' : `<meta http-equiv="refresh" content="0; url=${escape(refresh)}">`,
+    `<title>${escape(title === undefined ? pageTitle : `${pageTitle} · ${title}`)}</title>`,
+  ]
+    .filter(Boolean)
+    .join('\n');
+}
+
+function bodyOf(
+  { link, image, button }: Page,
+  { title, text }: { title: string; text: string },
+  { texts }: PageTheme,
+): string {
+  const labelOf = (name: ButtonName) => escape(texts.buttons?.[name] ?? BUTTON_TEXTS[name]);
+  return [
+    `<h1>${escape(title)}</h1>`,
+    `<p>${escape(text)}</p>`,
+    link ? `<a href="${escape(link.href)}">${labelOf(link.label)}</a>` : '',
+    image === undefined ? '' : `<img src="${escape(image)}" alt="" hidden>`,
+    button
+      ? `<form method="post" action="${escape(button.action)}"><button>${labelOf(button.label)}</button></form>`
+      : '',
+  ]
+    .filter(Boolean)
+    .join('\n');
+}
+
+/** Languages that are written from right to left in their usual script. */
+const RIGHT_TO_LEFT = new Set([
+  'ar',
+  'arc',
+  'ckb',
+  'dv',
+  'fa',
+  'he',
+  'ks',
+  'nqo',
+  'ps',
+  'sd',
+  'syr',
+  'ug',
+  'ur',
+  'yi',
+]);
+
+function isRightToLeft(lang: string): boolean {
+  return RIGHT_TO_LEFT.has(lang.split('-', 1)[0] ?? '');
+}
+
+const STYLE = `*{box-sizing:border-box}
+body{margin:0;min-height:100vh;display:grid;place-items:center;padding:2rem 1rem;font:1rem/1.6 system-ui,sans-serif;background:var(--page);color:var(--ink)}
+main{width:100%;max-width:27rem}
+.brand{display:flex;align-items:center;gap:.6rem;margin:0 0 1rem;font-weight:600}
+.brand img{display:block;height:2rem;max-width:12rem}
+.card{padding:2rem 1.75rem;background:var(--card);border:1px solid var(--line);border-radius:1rem;overflow-wrap:anywhere}
+h1{font-size:1.5rem;line-height:1.25;letter-spacing:-.015em;margin:0}
+.card p{margin:.5rem 0 1.5rem;color:var(--soft)}
+a,button{display:inline-block;font:inherit;font-weight:600;line-height:1.3;padding:.65rem 1.2rem;border:1px solid var(--accent);border-radius:.6rem;background:var(--accent);color:var(--on-accent);text-decoration:none;cursor:pointer}
+:focus-visible{outline:3px solid var(--ink);outline-offset:2px}
+@media (forced-colors:active){a,button{border-color:ButtonText}}`;
+
+/** Without a color, the button has the color of the text. */
+function styleOf({ color }: PageTheme): string {
+  const accent = color === undefined ? '' : `--accent:${color};--on-accent:${textColorOn(color)}`;
+  return `:root{color-scheme:light dark;--page:#f6f5fa;--card:#fff;--ink:#1c1b29;--soft:#5d5b73;--line:#e2e0ec;${accent || '--accent:#1c1b29;--on-accent:#fff'}}
+@media (prefers-color-scheme:dark){:root{--page:#14131c;--card:#1d1c29;--ink:#eeedf7;--soft:#a9a6c0;--line:#363347${accent ? '' : ';--accent:#eeedf7;--on-accent:#14131c'}}}
+${STYLE}`;
+}
+
+/** Black or white, whichever is easier to read on a color: one of the two always has a contrast of more than 4.5. */
+export function textColorOn(color: string): '#000' | '#fff' {
+  const channels = [1, 3, 5].map((start) => Number.parseInt(color.slice(start, start + 2), 16) / 255);
+  // Relative luminance, WCAG 2.2.
+  const [red = 0, green = 0, blue = 0] = channels.map((value) =>
+    value <= 0.040_45 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4,
+  );
+  const luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  return (luminance + 0.05) ** 2 > 1.05 * 0.05 ? '#000' : '#fff';
 }
 
 function escape(text: string): string {

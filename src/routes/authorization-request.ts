@@ -11,7 +11,9 @@ import { type Cookies, headerRoom } from '../http/cookies.js';
 import type { Request, Response } from '../http/middleware.js';
 import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
+import type { ClaimNonce } from '../workos/claim-nonce.js';
 import { codeChallenge, codeVerifierOf } from './pkce.js';
+import { silence } from './silent-sign-in.js';
 import { isJson, newTransaction, returnRules, sealTransaction, type Transaction } from './transaction.js';
 
 /** The application's own `state`, in bytes. */
@@ -51,6 +53,8 @@ export interface AuthorizationRequestDependencies<Options extends object> {
   parameters: ParameterSet<Options>;
   /** The authorization URL for a query. */
   authorizationUrl: (query: URLSearchParams) => string;
+  /** AuthKit only. */
+  claimNonce?: ClaimNonce;
 }
 
 export function createAuthorizationRequest<Options extends object>({
@@ -59,18 +63,23 @@ export function createAuthorizationRequest<Options extends object>({
   redirectLoop,
   parameters,
   authorizationUrl,
+  claimNonce = () => Promise.resolve(undefined),
 }: AuthorizationRequestDependencies<Options>): StartSignIn<Options> {
   return async (req, res, options, given) => {
     const flow = ownProperties(given);
-    const signIn = parameters.withPinned(options, await config.signIn(req));
+    const pinned = await config.signIn(req);
+    const signIn = parameters.withPinned(options, pinned);
     const fields = {
       ...flowFields(flow, config),
       ...requestFields(req, flow, config),
       ...freshness(signIn),
+      ...silence(signIn, pinned),
       ...((await redirectLoop.isLooping(req, res)) ? { isRepeat: true as const } : {}),
     };
     const { transaction, secret } = newTransaction(fields, config.now());
     const { state, callback, clientChallenge } = await sealToFit(transaction, headerRoom(req), config);
+    const hasNonce = (signIn as SignInOptions).claimNonce !== undefined;
+    const nonce = hasNonce ? undefined : await claimNonce();
     cookies.setTransaction(req, res, state, secret);
     const query = parameters.query(signIn, {
       client_id: config.clientId,
@@ -79,6 +88,7 @@ export function createAuthorizationRequest<Options extends object>({
       // The verifier of a client's own sign-in never leaves the client until it redeems its code.
       code_challenge: clientChallenge ?? codeChallenge(codeVerifierOf(secret)),
       code_challenge_method: 'S256',
+      ...(nonce === undefined ? {} : { claim_nonce: nonce }),
     });
     return authorizationUrl(query);
   };

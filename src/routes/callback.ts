@@ -13,6 +13,7 @@ import type { Completed, ExchangeOnce } from './code-exchange.js';
 import { invalidState, type InvalidStateReason } from './invalid-state.js';
 import type { RedirectLoopGuard } from './redirect-loop.js';
 import { codeVerifierOf } from './pkce.js';
+import { endsSilently } from './silent-sign-in.js';
 import { isSecretOf, openTransaction, returnRules, type Transaction } from './transaction.js';
 
 /** RFC 6749 appendix A.11, without the space. A code of WorkOS has some 26 characters. */
@@ -178,6 +179,8 @@ async function finishSignIn(
     return await completeSignIn(done, transaction, req, res, dependencies);
   } catch (error) {
     if (!(error instanceof AuthKitError)) throw error;
+    if (!clientCode && endsSilently(error, transaction))
+      return await returnSignedOut(returnTo ?? config.returnTo, transaction, res, dependencies);
     const location = clientCode
       ? await clientCode(error, transaction)
       : await retrySignIn?.(error, transaction, req, res);
@@ -185,6 +188,18 @@ async function finishSignIn(
     publish('sign-in-failed', { clientId: config.clientId, code: error.code });
     return redirect(res, location);
   }
+}
+
+/** A silent sign-in has found no session at WorkOS. */
+async function returnSignedOut(
+  returnTo: string,
+  { silent }: Transaction,
+  res: Response,
+  { redirectLoop }: CallbackDependencies,
+): Promise<'sent'> {
+  log('login', { silent: 'signed out' });
+  if (silent === 'always') await redirectLoop.markSignIn(res);
+  return redirect(res, returnTo);
 }
 
 async function completeSignIn(
@@ -199,7 +214,7 @@ async function completeSignIn(
   cookies.setSession(req, res, done.sealed, () => true);
   await redirectLoop.markSignIn(res);
   if (config.cookie.sameSite !== 'strict') return redirect(res, done.returnTo);
-  return sendLandingPage(res, done.returnTo, beganHere === true);
+  return sendLandingPage(req, res, done.returnTo, beganHere === true, config);
 }
 
 /**
@@ -207,15 +222,18 @@ async function completeSignIn(
  * chain. Where the chain did begin at another site, the user has to click: otherwise a link there would become a
  * navigation from this site, with the cookie, to any page that the link names.
  */
-function sendLandingPage(res: Response, returnTo: string, beganHere: boolean): 'sent' {
-  return sendPage(res, 200, {
-    title: 'You are signed in',
-    text: beganHere
-      ? 'You are being taken back to the application.'
-      : 'Choose Continue to go on to the application.',
-    ...(beganHere ? { refresh: returnTo } : {}),
-    link: { href: returnTo, label: 'Continue' },
-  });
+function sendLandingPage(
+  req: Request,
+  res: Response,
+  returnTo: string,
+  beganHere: boolean,
+  config: Config,
+): Promise<'sent'> {
+  const link = { href: returnTo, label: 'continue' } as const;
+  const page = beganHere
+    ? ({ name: 'signedIn', refresh: returnTo, link } as const)
+    : ({ name: 'continueSignIn', link } as const);
+  return sendPage(req, res, page, config);
 }
 
 /** An empty `state`, or one in another spelling, is a malformed response and not an unsolicited one. */

@@ -37,27 +37,59 @@ export interface CodeReply {
 export type ExchangeCode = (reply: CodeReply) => Promise<SignedInSession | 'answered'>;
 
 export interface CodeExchangeDependencies {
-  config: AuthKitConfig;
+  config: Pick<AuthKitConfig, 'timeout'>;
   workos: WorkOSClient;
   verify: VerifyAccessToken;
-  save: SaveAttributes;
+  acceptSignIn: AcceptSignIn;
 }
 
-export function createCodeExchange({ config, workos, verify, save }: CodeExchangeDependencies): ExchangeCode {
+export function createCodeExchange(dependencies: CodeExchangeDependencies): ExchangeCode {
+  const { config, workos, verify, acceptSignIn } = dependencies;
   return async ({ code, codeVerifier, transaction, req, res }) => {
     const result = await workos.exchangeCode(code, codeVerifier);
     if (result.kind !== 'ok') throw result.error;
-    const mac = await assertTokens(result.value, verify, config);
-    const signIn = signInResult(result.value, transaction, config);
+    await assertTokens(result.value, verify, config);
+    return acceptSignIn({ tokens: result.value, transaction, req, res });
+  };
+}
+
+/** How a sign-in began, as far as the application wants to know it. */
+export type SignInStart = Pick<
+  Transaction,
+  'returnTo' | 'callback' | 'state' | 'attributes' | 'from' | 'issuedAt' | 'restartOf' | 'maxAge'
+>;
+
+export interface ConfirmedSignIn {
+  /** Verified tokens. */
+  tokens: Tokens;
+  transaction: SignInStart;
+  req: Request;
+  res: Response;
+}
+
+/**
+ * Asks the application, by `onSuccess`, whether it accepts a sign-in that WorkOS has confirmed, and saves the attributes
+ * of a first one.
+ *
+ * @returns `answered` if `onSuccess` answered the request itself. No session is created then.
+ * @throws {AuthKitError}
+ */
+export type AcceptSignIn = (signIn: ConfirmedSignIn) => Promise<SignedInSession | 'answered'>;
+
+export function createAcceptSignIn(
+  config: AuthKitConfig,
+  save: SaveAttributes,
+  verify: VerifyAccessToken,
+): AcceptSignIn {
+  return async ({ tokens: confirmed, transaction, req, res }) => {
+    const signIn = signInResult(confirmed, transaction, config);
     const call = () => config.hooks.onSuccess?.({ ...signIn, returnTo: transaction.returnTo, req, res });
     const outcome = await runOnSuccess(call, res, transaction, config);
     if (outcome === 'answered') return outcome;
     const { attributes, attributesFrom: from, isFirstSignIn } = signIn;
     const startedAt = transaction.restartOf ?? transaction.issuedAt;
-    const tokens = isFirstSignIn ? await save(result.value, { attributes, from, startedAt }) : result.value;
-    // Saving may have brought new tokens.
-    const tokenMac =
-      tokens === result.value ? mac : await macWithin(config, verify(tokens.accessToken, true, mac));
+    const tokens = isFirstSignIn ? await save(confirmed, { attributes, from, startedAt }) : confirmed;
+    const tokenMac = macOf(await verifyWithin(config, verify(tokens.accessToken, true)));
     const session = toSession(tokens, {
       ...authenticatedAt(transaction, config),
       ...(outcome.data === undefined ? {} : { data: outcome.data }),
@@ -72,7 +104,7 @@ export function createCodeExchange({ config, workos, verify, save }: CodeExchang
  * The latest time for which it is certain that the user has authenticated since, in seconds. WorkOS accepts an
  * authentication of up to `max_age` seconds ago, so a link with a long one says nothing about today.
  */
-function authenticatedAt({ maxAge }: Transaction, { now }: Config): { authenticatedAt?: number } {
+function authenticatedAt({ maxAge }: SignInStart, { now }: Config): { authenticatedAt?: number } {
   return maxAge === undefined ? {} : { authenticatedAt: Math.floor(now() / 1000) - maxAge };
 }
 
@@ -88,42 +120,35 @@ function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {
   });
 }
 
-/** The MAC of a token, if it can be verified soon. */
-async function macWithin(
-  { timeout }: AuthKitConfig,
+/** The exchange has taken up to a `timeout`, and the session still has to be stored, so late keys are not waited for. */
+async function verifyWithin(
+  { timeout }: CodeExchangeDependencies['config'],
   verifying: ReturnType<VerifyAccessToken>,
-): Promise<string | undefined> {
-  return macOf((await withDeadline(timeout / 2, verifying)) ?? KEYS_LATE);
+): ReturnType<VerifyAccessToken> {
+  return (await withDeadline(timeout / 4, verifying)) ?? { kind: 'unavailable' };
 }
-
-const KEYS_LATE = Object.freeze({ kind: 'unavailable' } as const);
 
 /**
  * Only a valid access token of this user is accepted. If the keys are unavailable, the tokens are accepted, because they
  * came from WorkOS over TLS.
- *
- * @returns The MAC of the access token, if it was verified.
  */
 async function assertTokens(
   tokens: Tokens,
   verify: VerifyAccessToken,
-  { timeout }: AuthKitConfig,
-): Promise<string | undefined> {
-  // The exchange has taken up to a `timeout`, and the session still has to be stored.
-  const verifying = verify(tokens.accessToken, true);
-  const verification = (await withDeadline(timeout / 2, verifying)) ?? KEYS_LATE;
+  config: CodeExchangeDependencies['config'],
+): Promise<void> {
+  const verification = await verifyWithin(config, verify(tokens.accessToken, true));
   const subject =
     verification.kind === 'valid' ? verification.claims.sub : decodeUnverified(tokens.accessToken)['sub'];
   if (verification.kind === 'invalid' || verification.kind === 'expired' || subject !== tokens.user.id) {
     throw unavailable(`WorkOS sent an access token that is not valid for this user (${verification.kind})`);
   }
-  return macOf(verification);
 }
 
 /** What `onSuccess` receives. A response of WorkOS may contain more. */
 function signInResult(
   tokens: Tokens,
-  transaction: Transaction,
+  transaction: SignInStart,
   { signUp }: AuthKitConfig,
 ): Omit<SignInResult, 'returnTo' | 'req' | 'res'> {
   const { user, organizationId, accessToken, refreshToken, impersonator, authenticationMethod, oauthTokens } =
@@ -147,7 +172,7 @@ function signInResult(
 }
 
 /** The user was created during this sign-in, or WorkOS says that there was no sign-in before. */
-function isFirst({ user }: Tokens, { issuedAt, restartOf = issuedAt }: Transaction): boolean {
+function isFirst({ user }: Tokens, { issuedAt, restartOf = issuedAt }: SignInStart): boolean {
   return user.lastSignInAt === null || Date.parse(user.createdAt) >= restartOf;
 }
 

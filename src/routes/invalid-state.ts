@@ -1,5 +1,6 @@
 import type { Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
+import { invalidStateText } from '../http/page-texts.js';
 
 /**
  * Why a callback does not belong to a sign-in of this browser; `error.details.reason` of `invalid_state`.
@@ -14,21 +15,12 @@ export type InvalidStateReason = 'no_cookie' | 'other_host' | 'seal' | 'expired'
 
 /** @param host Where the sign-in began, for `other_host`. */
 export function invalidState(reason: InvalidStateReason, config: Config, host = ''): AuthKitError {
-  const { [reason]: publicMessage } = PUBLIC_MESSAGES;
+  const publicMessage = invalidStateText(reason);
   return new AuthKitError('invalid_state', messageOf(reason, config, host), {
     details: { reason },
     ...(publicMessage === undefined ? {} : { publicMessage }),
   });
 }
-
-/** What the page says, where the reason tells a user what to do. */
-const PUBLIC_MESSAGES: Readonly<Partial<Record<InvalidStateReason, string>>> = {
-  no_cookie:
-    'It was started in another browser, or your browser blocks cookies. Please allow cookies for this site and sign ' +
-    'in again.',
-  expired: 'It took too long. Please sign in again.',
-  spent: 'It has already been used. Please sign in again.',
-};
 
 function messageOf(reason: InvalidStateReason, config: Config, host: string): string {
   const { origin } = new URL(config.redirectUri);

@@ -30,7 +30,7 @@ export function createLinkAccount(dependencies: LinkAccountDependencies): Handle
     if (!SLUG.test(slug)) throw unknownProvider();
     const requested = single(query(req), 'returnTo', 'return_to', 'redirectTo');
     const returnTo = safeReturnTo(requested, config.returnToRules) ?? config.returnTo;
-    if (!isOwnNavigation(req)) return sendConfirmation(res, slug, returnTo, config);
+    if (!isOwnNavigation(req)) return sendConfirmation(req, res, slug, returnTo, config);
     return redirect(res, await linkUrl(slug, returnTo, await ownerOf(req, res, dependencies), dependencies));
   });
 }
@@ -42,13 +42,16 @@ function isOwnNavigation(req: Request): boolean {
 }
 
 /** Another site could link to this route to connect an account at the provider that is not the user's. */
-function sendConfirmation(res: Response, slug: string, returnTo: string, { routes }: Config): 'sent' {
-  const href = `${routes.connect?.public ?? ''}/${slug}?returnTo=${encodeURIComponent(returnTo)}`;
-  return sendPage(res, 200, {
-    title: 'Connect an account?',
-    text: 'You are about to connect an account of yours with this application.',
-    link: { href, label: 'Continue' },
-  });
+function sendConfirmation(
+  req: Request,
+  res: Response,
+  slug: string,
+  returnTo: string,
+  config: Config,
+): Promise<'sent'> {
+  const path = config.routes.connect?.public ?? '';
+  const href = `${path}/${slug}?returnTo=${encodeURIComponent(returnTo)}`;
+  return sendPage(req, res, { name: 'linkAccount', link: { href, label: 'continue' } }, config);
 }
 
 interface Owner {

@@ -225,20 +225,22 @@ function setClearSiteData(res: Response): void {
  * Sends the browser to the URL that ends the session at WorkOS. A form gets a page that redirects, because a redirect
  * to WorkOS would be blocked by `form-action 'self'`, which helmet sets. A script gets the URL as JSON.
  */
-function redirectToLogout(req: Request, res: Response, logoutUrl: string, { routes }: Config): 'sent' {
+async function redirectToLogout(
+  req: Request,
+  res: Response,
+  logoutUrl: string,
+  config: Config,
+): Promise<'sent'> {
   if (isScripted(req)) {
     // The page of the script is still shown. The script has to replace it.
     setClearSiteData(res);
     return json(res, 200, { logoutUrl });
   }
   if (!isNavigation(req)) return redirect(res, logoutUrl, 303);
-  return sendPage(res, 200, {
-    title: 'Signing you out',
-    text: 'You are signed out of this application.',
-    refresh: logoutUrl,
-    link: { href: logoutUrl, label: 'Continue' },
-    ...(routes.logout ? { image: `${routes.logout.public}?${CLEAR_PAGES}=pages` } : {}),
-  });
+  const { logout } = config.routes;
+  const image = logout ? `${logout.public}?${CLEAR_PAGES}=pages` : undefined;
+  const link = { href: logoutUrl, label: 'continue' } as const;
+  return sendPage(req, res, { name: 'signingOut', refresh: logoutUrl, link, image }, config);
 }
 
 /** A page with a button that signs out and then goes where the link would have gone. */
@@ -246,15 +248,12 @@ function sendConfirmation(
   req: Request,
   res: Response,
   returnTo: string | undefined,
-  { routes }: Config,
-): 'sent' {
+  config: Config,
+): Promise<'sent'> {
   const [path = ''] = target(req).split('?', 1);
   const search = returnTo === undefined ? '' : `?returnTo=${encodeURIComponent(returnTo)}`;
-  return sendPage(res, 200, {
-    title: 'Sign out?',
-    text: 'Press the button to sign out of this application.',
-    button: { action: (routes.logout?.public ?? path) + search, label: 'Sign out' },
-  });
+  const action = (config.routes.logout?.public ?? path) + search;
+  return sendPage(req, res, { name: 'signOut', button: { action, label: 'signOut' } }, config);
 }
 
 /** Options of `auth.signOut()`. */
@@ -284,8 +283,8 @@ export function createSignOut(config: Config, endSession: EndSession) {
       const permission = trusted ? 'allowed' : checkLogout(req, config);
       if (permission === 'prefetch') refusePrefetch(res);
       else if (permission === 'nothing') noStore(res, '');
-      else if (permission === 'confirm') sendConfirmation(req, res, returnTo, config);
-      else redirectToLogout(req, res, await endSession(req, res, returnTo), config);
+      else if (permission === 'confirm') await sendConfirmation(req, res, returnTo, config);
+      else await redirectToLogout(req, res, await endSession(req, res, returnTo), config);
     } catch (error) {
       if (!(error instanceof AuthKitError)) throw error;
       const outcome = await respondWithError(error, req, res);

@@ -119,15 +119,11 @@ async function sendSignInPage(
   req: Request,
   res: Response,
   parameters: SwitchParameters,
-  { getSignInUrl }: SwitchDependencies,
+  { config, getSignInUrl }: SwitchDependencies,
 ): Promise<Outcome> {
   const url = await getSignInUrl(req, res, parameters);
-  return sendPage(res, 200, {
-    title: 'One more step',
-    text: 'This organization requires its own sign-in.',
-    refresh: url,
-    link: { href: url, label: 'Continue' },
-  });
+  const link = { href: url, label: 'continue' } as const;
+  return sendPage(req, res, { name: 'organizationSignIn', refresh: url, link }, config);
 }
 
 /**

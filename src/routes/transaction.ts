@@ -35,6 +35,10 @@ export interface Transaction {
   readonly restartOf?: number;
   /** How long ago the user may have authenticated, in seconds, if WorkOS was asked for that; 0 for `prompt=login`. */
   readonly maxAge?: number;
+  /**
+   * A sign-in with `prompt=none`, which may end signed out. `always`: the application makes every sign-in silent.
+   */
+  readonly silent?: 'once' | 'always';
   /** The browser has signed in a few seconds ago and did not send the session back. */
   readonly isRepeat?: true;
   /** The sign-in began on a page of this site or in code, and not on another site. */

@@ -1,7 +1,7 @@
 import { createOptionalWait, type OptionalWait } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import { publish, type SessionProblem } from '../events.js';
-import { decodeUnverified, type VerifyAccessToken } from '../workos/access-token.js';
+import { decodeUnverified, type VerifyAccessToken, type VerifyByMac } from '../workos/access-token.js';
 import type { Refresh } from './refresh.js';
 import { refreshDueAt } from './refresh-due.js';
 import type { Revocation } from './revocation.js';
@@ -49,6 +49,7 @@ export interface AuthenticatorDependencies {
   clientId: string;
   storage: SessionStorage;
   verify: VerifyAccessToken;
+  verifyByMac: VerifyByMac;
   refresh: Refresh;
   revocation: Revocation;
   /** Size of the cache of verified sessions; 0 turns it off. */
@@ -60,14 +61,16 @@ export interface AuthenticatorDependencies {
 }
 
 export interface Authenticator {
-  /** The result, if it is known without waiting: without a cookie, or for a session that was verified a moment ago. */
-  cached: (values: readonly string[]) => Authentication | undefined;
   /**
    * Authenticates the values that a session cookie has, the likeliest first. The first one that is signed in counts.
+   * Returns a promise only if there is something to wait for.
    *
    * @param mayRefresh Whether a cookie can be set. If not, a session with an expired token is `anonymous`.
    */
-  authenticate: (values: readonly string[], mayRefresh: () => boolean) => Promise<Authentication>;
+  authenticate: (
+    values: readonly string[],
+    mayRefresh: () => boolean,
+  ) => Authentication | Promise<Authentication>;
   /** Gets new tokens now, for the same organization or another one. */
   refresh: (session: Session, organizationId: string | undefined) => Promise<Authentication>;
   /** Whether the cookie of a session may still be set: not if it was ended or replaced in this process meanwhile. */
@@ -92,21 +95,11 @@ export function createAuthenticator(options: AuthenticatorDependencies): Authent
     waitForTokens: createOptionalWait(softTimeout / 2),
   };
   return {
-    cached(values) {
+    authenticate(values, mayRefresh) {
       const [value] = values;
       if (value === undefined) return NONE;
-      const verified = cache.get(value);
-      const isActive = verified && revocation.statusNow(sessionIdentityOf(verified.session)) === 'active';
-      return isActive ? verified : undefined;
-    },
-    async authenticate(values, mayRefresh) {
-      let result = NONE;
-      for (const value of values) {
-        const next = await authenticateValue(value, mayRefresh, dependencies);
-        if (next.kind === 'authenticated') return next;
-        if (precedence(next) > precedence(result)) result = next;
-      }
-      return result;
+      const first = openCookie(value, dependencies);
+      return authenticateNow(first, dependencies) ?? authenticateAll(first, values, mayRefresh, dependencies);
     },
     refresh: (session, organizationId) =>
       refreshSession(session, organizationId ?? organizationOf(session), dependencies),
@@ -124,14 +117,65 @@ function precedence(result: Authentication): number {
   return result.kind === 'anonymous' ? ['none', 'invalid', 'expired', 'ended'].indexOf(result.reason) : 7;
 }
 
-async function authenticateValue(
-  value: string,
+/** A cookie value, with what is known about it without waiting. */
+interface CookieValue {
+  readonly value: string;
+  readonly cached: VerifiedSession | undefined;
+  /** `undefined` if the session is in the store, or if there is none. */
+  readonly session: Session | undefined;
+}
+
+function openCookie(value: string, { cache, storage }: Dependencies): CookieValue {
+  const cached = cache.get(value);
+  return { value, cached, session: cached?.session ?? storage.openSealed(value) };
+}
+
+/**
+ * The result for most requests: the session was verified a moment ago, or its MAC says that the signature of its token
+ * was. `undefined` if there is something to wait for, and for every other result.
+ */
+function authenticateNow(cookie: CookieValue, dependencies: Dependencies): Authentication | undefined {
+  const { revocation, storage, cache, now } = dependencies;
+  const { value, cached, session } = cookie;
+  const verified = cached ?? (session && verifyNow(session, dependencies));
+  if (!verified) return undefined;
+  if (revocation.statusNow(sessionIdentityOf(verified.session, verified.claims)) !== 'active')
+    return undefined;
+  if (cached) return cached;
+  if (now() >= refreshDueAt(verified.claims) || storage.needsMigration(verified.session)) return undefined;
+  cache.set(value, verified, false);
+  return verified;
+}
+
+function verifyNow(session: Session, { verifyByMac }: Dependencies): VerifiedSession | undefined {
+  const verification = verifyByMac(session.accessToken, session.extension.tokenMac);
+  if (verification?.kind !== 'valid' || verification.claims.sub !== session.user.id) return undefined;
+  return { kind: 'authenticated', session, claims: verification.claims };
+}
+
+async function authenticateAll(
+  first: CookieValue,
+  values: readonly string[],
   mayRefresh: () => boolean,
   dependencies: Dependencies,
 ): Promise<Authentication> {
-  const { cache, storage } = dependencies;
-  const cached = cache.get(value);
-  const session = cached?.session ?? (await storage.open(value));
+  let result = NONE;
+  for (const value of values) {
+    const cookie = value === first.value ? first : openCookie(value, dependencies);
+    const next = await authenticateValue(cookie, mayRefresh, dependencies);
+    if (next.kind === 'authenticated') return next;
+    if (precedence(next) > precedence(result)) result = next;
+  }
+  return result;
+}
+
+async function authenticateValue(
+  { value, cached, session: sealed }: CookieValue,
+  mayRefresh: () => boolean,
+  dependencies: Dependencies,
+): Promise<Authentication> {
+  const { storage } = dependencies;
+  const session = sealed ?? (await storage.open(value));
   if (!session) return reported(anonymous('invalid', storage.problemOf(value)), undefined, dependencies);
   if (isNotStored(session)) {
     const result =

@@ -45,7 +45,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
   /** Ends what the browser had before, unless it is an earlier state of the same WorkOS session. */
   const replace = async (earlier: Session | StoreUnavailable, session: Session) => {
     // A response that is still under way must not bring it back.
-    if (!isNotStored(earlier)) refresh.replace(earlier);
+    if (!isNotStored(earlier) && earlier.refreshToken !== session.refreshToken) refresh.replace(earlier);
     await (sessionIdIn(earlier) === sessionIdOf(session) ? storage.delete(earlier) : end(earlier));
   };
   return {

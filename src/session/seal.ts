@@ -1,4 +1,3 @@
-import * as iron from 'iron-webcrypto';
 import {
   createDecipheriv,
   createHmac,
@@ -41,6 +40,8 @@ const CLOCK_SKEW = 60_000;
 
 /** Seals `data` so that this package and every WorkOS SDK with the same password can open it. */
 export async function seal(data: object, password: string): Promise<string> {
+  // Loaded when it is needed, because most requests only open seals.
+  const iron = await import('iron-webcrypto');
   const sealed = await iron.seal(data, { id: PASSWORD_ID, secret: password }, { ...iron.defaults, ttl: 0 });
   return sealed + VERSION_SUFFIX;
 }

@@ -136,11 +136,18 @@ export interface SessionIdentity {
 
 const identities = new WeakMap<Session, SessionIdentity>();
 
-/** The identity of a session. Its access token is not verified, because the session comes from a seal. */
-export function sessionIdentityOf(session: Session): SessionIdentity {
+/**
+ * The identity of a session. Its access token need not be verified, because the session comes from a seal.
+ *
+ * @param claims Of its access token, if they are known.
+ */
+export function sessionIdentityOf(
+  session: Session,
+  claims?: Readonly<Record<string, unknown>>,
+): SessionIdentity {
   let identity = identities.get(session);
   if (!identity) {
-    identity = sessionIdentityIn({ ...decodeUnverified(session.accessToken), sub: session.user.id });
+    identity = identityOf(session.user.id, claims ?? decodeUnverified(session.accessToken));
     identities.set(session, identity);
   }
   return identity;
@@ -148,10 +155,14 @@ export function sessionIdentityOf(session: Session): SessionIdentity {
 
 /** The identity that the claims of an access token name. */
 export function sessionIdentityIn(claims: Readonly<Record<string, unknown>>): SessionIdentity {
-  const { sid, sub, iat, jti } = claims;
+  return identityOf(claims['sub'], claims);
+}
+
+function identityOf(userId: unknown, claims: Readonly<Record<string, unknown>>): SessionIdentity {
+  const { sid, iat, jti } = claims;
   return {
     sessionId: isText(sid) ? sid : undefined,
-    userId: isText(sub) ? sub : '',
+    userId: isText(userId) ? userId : '',
     issuedAt: typeof iat === 'number' ? iat : 0,
     tokenId: isText(jti) ? jti : undefined,
   };

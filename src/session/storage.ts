@@ -13,6 +13,8 @@ import type { RefreshedSession } from './token-refresh.js';
 export interface SessionStorage {
   /** The session of a cookie value of either kind. A promise if it is in the store. */
   open: (value: string) => Session | undefined | Promise<Session | NotStored>;
+  /** The session of a cookie value that contains it. `undefined` also for a session in the store. */
+  openSealed: (value: string) => Session | undefined;
   /** Why a value could not be opened. */
   problemOf: (value: string) => SessionProblem;
   /** Whether a session is in the store. */
@@ -61,6 +63,7 @@ function inCookies({
 }: Pick<SessionStorageOptions, 'open' | 'seal' | 'problemOf'>): SessionStorage {
   return {
     open,
+    openSealed: open,
     problemOf,
     isInStore: () => false,
     isOutdated: () => false,
@@ -85,6 +88,7 @@ function withStore(options: SessionStorageOptions & { store: SignedStore }): Ses
       const name = ids.read(value);
       return name ? stored.find(name) : open(value);
     },
+    openSealed: open,
     problemOf: (value: string) => (ids.hasForm(value) ? 'password' : options.problemOf(value)),
     isInStore,
     isOutdated: stored.isOutdated,

@@ -1,4 +1,4 @@
-import type { SessionAuthenticator } from '../auth/request-auth.js';
+import type { SessionAuthenticator, SessionResult } from '../auth/request-auth.js';
 import type { SSOConfig } from '../config/sso.js';
 import { expiringMap } from '../expiring-map.js';
 import type { EndSessions } from '../routes/logout.js';
@@ -18,18 +18,11 @@ export function createSSOSessions(
 
   return {
     authenticator: {
-      cached(values) {
+      authenticate(values) {
         const { candidates, reason } = candidatesOf(values.map(openCached), config);
         for (const verified of candidates) {
           const status = revocation.statusNow(identityOf(verified.session));
-          if (status !== 'revoked') return status && verified;
-        }
-        return { kind: 'anonymous', reason };
-      },
-      async authenticate(values) {
-        const { candidates, reason } = candidatesOf(values.map(openCached), config);
-        for (const verified of candidates) {
-          const status = await revocation.status(identityOf(verified.session));
+          if (status === undefined) return firstActive(candidates, revocation);
           if (status !== 'revoked') return verified;
         }
         return { kind: 'anonymous', reason };
@@ -54,6 +47,17 @@ function candidatesOf(
   if (candidates.length > 0) return { candidates, reason: 'ended' };
   if (sessions.length > 0) return { candidates, reason: 'expired' };
   return { candidates, reason: opened.length > 0 ? 'invalid' : 'none' };
+}
+
+/** Asks the store. The result is `ended` if all sessions were signed out. */
+async function firstActive(
+  candidates: readonly VerifiedSSOSession[],
+  revocation: Revocation,
+): Promise<SessionResult> {
+  for (const verified of candidates) {
+    if ((await revocation.status(identityOf(verified.session))) !== 'revoked') return verified;
+  }
+  return { kind: 'anonymous', reason: 'ended' };
 }
 
 function userOf({ profile }: SSOSession) {

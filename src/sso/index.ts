@@ -20,6 +20,7 @@ import { type AuthRouter, createAuthRouter } from '../routes/router.js';
 import { createRevocation } from '../session/revocation.js';
 import { createSignedStore } from '../stores/signed-store.js';
 import { createWorkOSClient } from '../workos/client.js';
+import { type HasAppClient, withAppClient } from '../workos/sdk.js';
 import { createSSOSessions } from './authenticator.js';
 import { createIdPInitiated, createProfileExchange, type ExchangeProfile } from './code-exchange.js';
 
@@ -31,7 +32,7 @@ export type {
 } from '../config/sso-options.js';
 
 /** A router for single sign-on with WorkOS's SSO API, which also gives every other request `req.auth` and `req.user`. */
-export interface SSO extends AuthRouter {
+export interface SSO extends AuthRouter, HasAppClient {
   /** Ends the session in this application; WorkOS keeps no session. The checks of the logout route apply. */
   signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
   /** The `req.auth` of a request that has no response, such as a WebSocket upgrade. */
@@ -120,11 +121,12 @@ export function sso(options: SSOOptions = {}): SSO {
     callback,
     logout: createLogout({ config, cookies, endSession }),
   });
-  return Object.assign(router, {
+  const methods = {
     signOut: createSignOut(config, endSession),
     authenticate: createAuthenticate({ config, cookies, authenticator }),
     getSignInUrl: createGetSignInUrl(startSignIn),
-  });
+  };
+  return withAppClient(Object.assign(router, methods), workos.appClient);
 }
 
 const NOT_ACCEPTED = { kind: 'refused', reason: 'sso() accepts no bearer tokens' } as const;
@@ -144,7 +146,8 @@ function withSelector(
   startSignIn: StartSignIn<SSOSignInOptions>,
   { signIn }: SSOConfig,
 ): StartSignIn<SSOSignInOptions> {
-  return async (req, res, options, flow) => {
+  return async (req, res, given, flow) => {
+    const options = parameters.canonical(given);
     const { organization, connection, provider, domain } = { ...options, ...(await signIn(req)) };
     if ([organization, connection, provider, domain].every((value) => value === undefined))
       throw new AuthKitError('invalid_request', 'one of organization, connection and provider is required');

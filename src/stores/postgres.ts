@@ -1,3 +1,8 @@
+/**
+ * A store in PostgreSQL.
+ *
+ * @module authkit-express/postgres
+ */
 import { log } from '../events.js';
 import type { Store } from './index.js';
 

@@ -1,3 +1,8 @@
+/**
+ * A store in Redis.
+ *
+ * @module authkit-express/redis
+ */
 import { log } from '../events.js';
 import type { Store } from './index.js';
 

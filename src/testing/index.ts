@@ -1,3 +1,8 @@
+/**
+ * A WorkOS that runs in the test process.
+ *
+ * @module authkit-express/testing
+ */
 import type { TestSignIn } from './sign-in.js';
 import { createTestWorkOS, type TestWorkOS } from './test-workos.js';
 

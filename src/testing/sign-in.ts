@@ -192,7 +192,7 @@ function keyIdOf(token: string): string {
 
 /** What a user does on the sign-in page. */
 export interface TestVisit {
-  /** Id or e-mail address; default the first user. */
+  /** Id or e-mail address; default the first user. With `prompt=none`, default none: WorkOS has no session. */
   user?: string;
   /** Default: the organization that the application asks for, else the user's first one; `null` for none. */
   organizationId?: string | null;
@@ -219,9 +219,13 @@ export async function submitSignInPage(url: URL, choice: TestVisit): Promise<str
   checkNames('authorize()', choice, VISIT_OPTIONS);
   const { organizationId, user, deny = false, userAgent } = choice;
   const headers: Record<string, string> = userAgent === undefined ? {} : { 'user-agent': userAgent };
-  const page = await fetch(url, { headers });
-  if (!page.ok) throw await refusal(page);
+  // With `prompt=none` no page is shown. A user who is named has a session at WorkOS.
+  const isSilent = url.searchParams.get('prompt') === 'none';
+  const page = await fetch(url, { headers, redirect: isSilent ? 'manual' : 'follow' });
+  const answer = page.headers.get('location');
+  if (answer === null && !page.ok) throw await refusal(page);
   await page.arrayBuffer();
+  if (answer !== null && user === undefined) return answer;
   const fields = new URLSearchParams({ request: url.searchParams.toString() });
   if (user !== undefined) fields.set('user', user);
   if (organizationId !== undefined) fields.set('organization_id', organizationId ?? '');

@@ -259,8 +259,10 @@ function controls(
     oauthToken: checked('oauthToken()', OAUTH_TOKEN_OPTIONS, oauth.token),
     createMachine: oauth.createMachine,
     authorize: (address, visit = {}) => {
-      const first = directory.users()[0]?.user.id;
-      return submitSignInPage(new URL(address, url), {
+      const target = new URL(address, url);
+      const isSilent = target.searchParams.get('prompt') === 'none';
+      const first = isSilent ? undefined : directory.users()[0]?.user.id;
+      return submitSignInPage(target, {
         ...(first === undefined ? {} : { user: first }),
         ...visit,
       });

@@ -102,6 +102,20 @@ export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
   };
 }
 
+/**
+ * Verifies a token by the MAC that an earlier verification returned, without waiting. Returns `undefined` if the MAC is
+ * not valid or the keys have to be fetched, so that {@link VerifyAccessToken} has to decide.
+ */
+export type VerifyByMac = (token: string, mac: string | undefined) => TokenVerification | undefined;
+
+export function createMacVerifier(rules: AccessTokenRules): VerifyByMac {
+  return (text, mac) => {
+    const token = mac === undefined ? undefined : parse(text);
+    if (!token?.kid || !rules.keys.hasFresh(token.kid)) return undefined;
+    return hasValidMac(token, mac, rules) ? verifyClaims(token, rules) : undefined;
+  };
+}
+
 interface ParsedToken {
   readonly text: string;
   readonly kid: string | undefined;
@@ -110,6 +124,14 @@ interface ParsedToken {
 }
 
 /** A valid MAC says that this application has verified the signature before. Everything else is checked each time. */
+function hasValidMac(
+  { text, kid }: ParsedToken,
+  mac: string | undefined,
+  { macs }: AccessTokenRules,
+): boolean {
+  return mac !== undefined && macs?.isValid(mac, text, kid) === true;
+}
+
 async function verifyWithKey(
   token: ParsedToken,
   { keys, isFresh }: Extract<JWKSLookup, { kind: 'found' }>,
@@ -118,7 +140,7 @@ async function verifyWithKey(
 ): Promise<TokenVerification> {
   const { text, kid } = token;
   const { macs } = rules;
-  const isVerified = isFresh && mac !== undefined && macs?.isValid(mac, text, kid) === true;
+  const isVerified = isFresh && hasValidMac(token, mac, rules);
   if (!isVerified && !(await isSigned(text, keys))) return invalid('signature');
   const verification = verifyClaims(token, rules);
   if (verification.kind !== 'valid' || !macs) return verification;

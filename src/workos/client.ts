@@ -5,7 +5,7 @@ import { createAnonymousBudget } from './anonymous-budget.js';
 import { classifyErrorAnswer } from './error-answers.js';
 import { createFetch, type Fetch, UpstreamError } from './fetch.js';
 import { type CircuitState, createLimiter } from './limiter.js';
-import { installedSDK, loadClient, type SDK, warnAboutSDK } from './sdk.js';
+import { createAppClient, installedSDK, loadClient, type SDK, warnAboutSDK } from './sdk.js';
 
 /** What WorkOS sends for a code or a refresh token. */
 export type Tokens = Pick<
@@ -57,6 +57,12 @@ export interface WorkOSClient {
   fetchIssuerKeys: (issuer: string) => Promise<unknown>;
   /** Whether calls are made now. */
   circuit: () => CircuitState;
+  /**
+   * The client for calls that the application makes itself.
+   *
+   * @throws {AuthKitError} `sdk_missing`
+   */
+  appClient: () => WorkOS;
   authorizationUrl: (query: URLSearchParams) => string;
   ssoAuthorizationUrl: (query: URLSearchParams) => string;
   logoutUrl: (sessionId: string, returnTo: string | undefined) => string;
@@ -65,7 +71,7 @@ export interface WorkOSClient {
 /** Creates the client of an instance. Every call to WorkOS is made here, and passes through one limiter. */
 export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): WorkOSClient {
   const { clientId, api, now } = config;
-  const { signIn, refresh, background, fetchJSON, circuit } = createClients(config, sdk);
+  const { signIn, refresh, background, fetchJSON, appClient, circuit } = createClients(config, sdk);
   const budget = createAnonymousBudget({ now, softTimeout: softTimeoutOf(config) });
   const inBudget = async <T>(call: () => Promise<ApiResult<T>>, isWelcome: (value: T) => boolean) => {
     const result = await budget.run(call, (answer) => answer.kind === 'ok' && isWelcome(answer.value));
@@ -101,6 +107,7 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
     fetchKeysResponse,
     fetchIssuerKeys: async (issuer) => (await fetchJSON(`${issuer}/oauth2/jwks`)).json(),
     circuit,
+    appClient,
     ...createUrls(api.origin),
   };
 }
@@ -124,6 +131,7 @@ function createClients(config: Config, sdk: SDK) {
     background: clientOf(background),
     fetchJSON: background,
     circuit: limiter.circuit,
+    appClient: createAppClient(config, sdk),
   };
 }
 

@@ -59,6 +59,8 @@ export interface JWKS {
   load: (isForced?: boolean) => Promise<void>;
   /** How old the keys in use are, in milliseconds; `undefined` if there are none. */
   age: () => number | undefined;
+  /** Whether the set has a key of that id and is not old. */
+  hasFresh: (kid: string) => boolean;
 }
 
 export interface JWKSOptions {
@@ -134,6 +136,10 @@ export function createJWKS(options: JWKSOptions): JWKS {
       const isDue = isForced || !current || age() >= MAX_AGE;
       if (inFlight) await inFlight.done;
       else if (isDue && since(triedAt, now) >= (current ? RETRY : FIRST_RETRY)) await reload(true);
+    },
+    hasFresh: (kid) => {
+      const found = lookup(kid);
+      return found.kind === 'found' && found.isFresh;
     },
     async find(kid, isTrusted = false) {
       if (!current || age() >= STALE_IF_ERROR) return fetchFor(kid);

@@ -1,39 +1,55 @@
-import { createRequire } from 'node:module';
-import { dirname, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+// Renamed, because the usual banners of bundles of ES modules declare these names too.
+import { createRequire as createRequireFrom } from 'node:module';
+import { fileURLToPath as toPath } from 'node:url';
 import type { WorkOS } from '@workos-inc/node';
 import type { Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
 import type { Fetch } from './fetch.js';
 
+/** The parts of `@workos-inc/node` that are used here. */
+export interface SDKModule {
+  WorkOS: typeof WorkOS;
+}
+
 /** The installed `@workos-inc/node`. */
 export interface SDK {
   /** Imports the SDK. It has 4 MB, so it is imported when the first call to WorkOS needs it. */
-  load: () => Promise<{ WorkOS: typeof WorkOS }>;
+  load: () => Promise<SDKModule>;
+  /** The same without waiting. */
+  loadNow: () => SDKModule;
   /** The version, without loading the SDK: `missing`, or `undefined` if it is part of a bundle. */
   version: () => string | undefined;
 }
 
 export const installedSDK: SDK = {
   load: () => import('@workos-inc/node'),
-  version() {
-    try {
-      return installedVersion(import.meta.url);
-    } catch {
-      return undefined;
-    }
+  loadNow() {
+    // The same module as the one that `import` brings, so that there is one class for each exception of the SDK.
+    const isESM = typeof import.meta.resolve === 'function';
+    const path = isESM ? toPath(import.meta.resolve('@workos-inc/node')) : '@workos-inc/node';
+    return createRequireFrom(import.meta.url)(path) as SDKModule;
   },
+  version: () => installedVersion(import.meta.url),
 };
 
-/** @param url Of the file that imports the SDK. */
-function installedVersion(url: string): string | undefined {
-  const require = createRequire(url);
+/**
+ * Reads the version from the manifest of the SDK.
+ *
+ * @param url Of the file that imports the SDK.
+ */
+export function installedVersion(url: string): string | undefined {
+  const sdk = readManifest('@workos-inc/node/package.json', url);
+  if (sdk) return sdk.version;
+  // From `dist` and `src/workos`. A file that is not in this package is a bundle, which may contain the SDK.
+  const nearest = readManifest('../package.json', url) ?? readManifest('../../package.json', url);
+  return nearest?.name === 'authkit-express' ? 'missing' : undefined;
+}
+
+function readManifest(path: string, url: string): { name: string; version: string } | undefined {
   try {
-    return (require('@workos-inc/node/package.json') as { version: string }).version;
+    return createRequireFrom(url)(path) as { name: string; version: string };
   } catch {
-    // A bundle may contain the SDK. Its files are not in the folder of this package.
-    const folder = dirname(require.resolve('authkit-express/package.json'));
-    return fileURLToPath(url).startsWith(folder + sep) ? 'missing' : undefined;
+    return undefined;
   }
 }
 
@@ -61,19 +77,69 @@ const TOO_OLD = '@workos-inc/node is too old';
  * @throws {AuthKitError} `sdk_missing`, if `@workos-inc/node` is not installed or is too old.
  */
 export async function loadClient(config: Config, fetchFn: Fetch, load: SDK['load']): Promise<WorkOS> {
-  const { apiKey, clientId, api, timeout } = config;
-  const { hostname: apiHostname, https, port } = api;
-  const base = { apiHostname, https, ...(port === undefined ? {} : { port }) };
+  const timeout = config.timeout + 1000;
   let client: WorkOS;
   try {
     const sdk = await load();
     // Our deadline comes first: the timeout of the SDK hides what happened.
-    client = new sdk.WorkOS({ apiKey, clientId, ...base, timeout: timeout + 1000, maxRetries: 0, fetchFn });
+    client = new sdk.WorkOS({ ...credentialsOf(config), timeout, maxRetries: 0, fetchFn });
   } catch (cause) {
     throw sdkMissing(NOT_FOUND, cause);
   }
   if (!isComplete(client)) throw sdkMissing(TOO_OLD);
   return client;
+}
+
+/**
+ * The client that the application uses for its own calls, created when it is first read. Unlike the clients of this
+ * package it throws the SDK's own exceptions, and repeats calls as the SDK does.
+ *
+ * @throws {AuthKitError} `sdk_missing`
+ */
+export function createAppClient(config: Config, { loadNow }: SDK = installedSDK): () => WorkOS {
+  let client = config.workos;
+  return () => (client ??= newAppClient(config, loadNow));
+}
+
+function newAppClient(config: Config, loadNow: SDK['loadNow']): WorkOS {
+  const { timeout, fetch } = config;
+  const fetchFn = fetch === undefined ? {} : { fetchFn: fetch };
+  let sdk;
+  try {
+    sdk = loadNow();
+  } catch (cause) {
+    throw sdkMissing(NOT_FOUND, cause);
+  }
+  return new sdk.WorkOS({ ...credentialsOf(config), timeout, ...fetchFn });
+}
+
+/** What `authkit()` and `sso()` have in common for calls to WorkOS. */
+export interface HasAppClient {
+  /**
+   * A `WorkOS` client of `@workos-inc/node` for your own calls, with the API key, client ID, address, `fetch` and
+   * `timeout` of this instance, so in tests it calls the test WorkOS. It is created when it is first read, and it is the
+   * `workos` option itself if there is one.
+   *
+   * @throws {AuthKitError} `sdk_missing` if `@workos-inc/node` cannot be loaded.
+   * @example
+   * app.get('/organizations', requireAuth(), async (req, res) => {
+   *   const { user } = signedIn(req);
+   *   const { data } = await auth.workos.userManagement.listOrganizationMemberships({ userId: user.id });
+   *   res.json(data.map(({ organizationName }) => organizationName));
+   * });
+   */
+  readonly workos: WorkOS;
+}
+
+/** Not enumerable: copying or printing an instance neither loads the SDK nor shows the API key. */
+export function withAppClient<T extends object>(instance: T, appClient: () => WorkOS): T & HasAppClient {
+  Object.defineProperty(instance, 'workos', { get: appClient });
+  return instance as T & HasAppClient;
+}
+
+function credentialsOf({ apiKey, clientId, api }: Config) {
+  const { hostname: apiHostname, https, port } = api;
+  return { apiKey, clientId, apiHostname, https, ...(port === undefined ? {} : { port }) };
 }
 
 /** Whether the client has the methods that this package calls and that older versions do not have. */

@@ -12,13 +12,28 @@ import { runExample } from '../support/example.js';
 const IMAGES = process.env['AUTHKIT_SCREENSHOTS'] === '1' ? join(ROOT, 'docs/images') : undefined;
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-const PICTURES = ['example-home', 'example-account', 'sign-in', 'sign-in-failed'];
+const PICTURES = ['example-home', 'example-devices', 'sign-in', 'sign-in-failed'];
 
 // Colours depend only on the color scheme and the layout only on the width, so two combinations cover all.
 const LOOKS = [
   { colorScheme: 'light', width: 900 },
   { colorScheme: 'dark', width: 320 },
 ] as const;
+
+const PICTURE_LOOKS = [
+  { suffix: 'light', colorScheme: 'light', width: 1000, height: 640 },
+  { suffix: 'dark', colorScheme: 'dark', width: 1000, height: 640 },
+  { suffix: 'phone', colorScheme: 'light', width: 390, height: 700 },
+] as const;
+
+async function takePictures(page: Page, name: string, folder: string): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  for (const { suffix, colorScheme, width, height } of PICTURE_LOOKS) {
+    await page.setViewportSize({ width, height });
+    await page.emulateMedia({ colorScheme });
+    await page.screenshot({ path: join(folder, `${name}-${suffix}.png`) });
+  }
+}
 
 describe.skipIf(!hasChromium)('pages shown to users', () => {
   const example = runExample(() => import('../../example/main/app.js'));
@@ -28,12 +43,33 @@ describe.skipIf(!hasChromium)('pages shown to users', () => {
   });
   afterAll(() => browser.close());
 
+  /** The same user, in another browser. */
+  async function signInFrom(userAgent: string): Promise<void> {
+    const other = await browser.newContext({ userAgent });
+    onTestFinished(() => other.close());
+    const page = await other.newPage();
+    await page.goto(`${example.origin}/account`);
+    await choose(page, /Ada Lovelace: Analytical/);
+    await page.waitForURL(`${example.origin}/account`);
+  }
+
   async function choose(page: Page, name: RegExp): Promise<void> {
     await page.getByRole('button', { name }).first().click();
   }
 
   /** Opens each page in a browser that is not signed in. */
   const PAGES: Record<string, (page: Page) => Promise<unknown>> = {
+    // First, so that the user has no other sessions yet.
+    'example-devices': async (page) => {
+      const phone =
+        'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1';
+      await signInFrom(phone);
+      await page.goto(`${example.origin}/devices`);
+      await choose(page, /Ada Lovelace: Analytical/);
+      await page.waitForURL(`${example.origin}/devices`);
+      expect(await page.textContent('main')).toContain('Safari on iPhone');
+      expect(await page.textContent('main')).toContain('Analytical Engines');
+    },
     'example-home': (page) => page.goto(`${example.origin}/`),
     'sign-in': (page) => page.goto(`${example.origin}/login`),
     'sign-up': (page) => page.goto(`${example.origin}/login?screenHint=sign-up`),
@@ -57,6 +93,7 @@ describe.skipIf(!hasChromium)('pages shown to users', () => {
       await choose(page, /Alan/);
       await page.waitForURL(`${example.origin}/billing`);
     },
+    'not-found': (page) => page.goto(`${example.origin}/no/such/page`),
     'sign-in-failed': (page) => page.goto(`${example.origin}/callback?code=x&state=y`),
     'sign-out': (page) => page.goto(`${example.origin}/logout`),
     'workos-refuses': (page) =>
@@ -85,11 +122,8 @@ describe.skipIf(!hasChromium)('pages shown to users', () => {
         expect(found, `${name}, ${colorScheme}, ${width}`).toEqual([]);
         const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
         expect(overflow, `${name} is wider than ${width}`).toBeLessThanOrEqual(0);
-        if (IMAGES !== undefined && PICTURES.includes(name)) {
-          mkdirSync(IMAGES, { recursive: true });
-          await page.screenshot({ path: join(IMAGES, `${name}-${colorScheme}.png`) });
-        }
       }
+      if (IMAGES !== undefined && PICTURES.includes(name)) await takePictures(page, name, IMAGES);
       expect(foreign, 'nothing comes from elsewhere').toEqual([]);
     },
   );

@@ -75,7 +75,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
         return page;
       };
       const [phone, laptop] = [await sign(), await sign()];
-      expect(await laptop.textContent('main')).toContain('This is the one you are using');
+      expect(await laptop.textContent('main')).toContain('This device');
       // The newest first: the laptop itself, and then the phone.
       await laptop.getByRole('button', { name: 'End this session' }).first().click();
       await laptop.waitForURL(`${address}/devices`);

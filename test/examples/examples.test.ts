@@ -32,6 +32,20 @@ describe('minimal', () => {
   });
 });
 
+describe('cookie-parser beside it', () => {
+  const example = runExample(() => import('../../example/cookie-parser/app.js'));
+  test('the session needs no cookie parser, and does not disturb one', async () => {
+    const { browser } = await browserOf(example, '/login');
+    const post = { method: 'POST', headers: { 'sec-fetch-site': 'same-origin' } };
+    expect((await browser.fetch(`${example.origin}/`)).body).toBe('The theme is light.');
+    expect(json((await browser.fetch(`${example.origin}/theme`, post)).body)).toEqual({ changedBy: ADA });
+    expect((await browser.fetch(`${example.origin}/`)).body).toBe('The theme is dark.');
+    expect(await browser.cookieNames(example.origin)).toContain('theme');
+    const stranger = await send(`${example.origin}/theme`, { method: 'POST', headers: FETCH });
+    expect(stranger.status).toBe(401);
+  });
+});
+
 describe('passport and express-session beside it', () => {
   const example = runExample(() => import('../../example/passport/app.js'));
   test('the cart survives sign-in, and a partner authenticates with its API key', async () => {

@@ -1,4 +1,4 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { connect } from 'node:net';
@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CookieJar } from 'tough-cookie';
 import { NAVIGATION } from '../support/browser.js';
+import { createCertificate } from '../support/certificate.js';
 import { ROOT } from '../support/documentation.js';
 import { freePort, runExample } from '../support/example.js';
 import { findProgram } from '../support/programs.js';
@@ -26,21 +27,7 @@ describe.skipIf(missing.length > 0)('behind nginx, with TLS and a path', async (
   let nginx: ChildProcess;
 
   beforeAll(async () => {
-    const certificate = [
-      'req',
-      '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-days',
-      '1',
-      '-subj',
-      '/CN=localhost',
-    ];
-    execFileSync('openssl', [...certificate, '-keyout', 'key.pem', '-out', 'cert.pem'], {
-      cwd: folder,
-      stdio: 'ignore',
-    });
+    createCertificate(folder);
     const conf = readFileSync(join(ROOT, 'example/nginx/nginx.conf'), 'utf8')
       .replace('8443', String(port))
       .replace('127.0.0.1:3000', `127.0.0.1:${process.env['PORT']!}`)

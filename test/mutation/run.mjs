@@ -44,7 +44,10 @@ const FILES = {
     'session/cluster',
   ],
   'session/revocation': ['routes/webhooks', 'routes/logout', 'session/storage'],
+  'workos/token-mac': ['workos/token-mac'],
+  'workos/sdk': ['workos/sdk'],
   'workos/access-token': [
+    'workos/token-mac',
     'workos/access-token',
     'workos/access-token-claims',
     'workos/forged-access-tokens',

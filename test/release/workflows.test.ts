@@ -24,6 +24,8 @@ const workflows = readdirSync(folder).map((file) => {
   };
   return { file, ...workflow };
 });
+/** What GitHub Pages asks for. npm trusts the workflow of the release only. */
+const PUBLISHES_PAGES = { pages: 'write', 'id-token': 'write' };
 const stepsOf = (jobs: Record<string, Job>) => Object.values(jobs).flatMap(({ steps }) => steps);
 
 describe.each(workflows)('the workflow $file', ({ permissions, jobs }) => {
@@ -40,7 +42,7 @@ describe.each(workflows)('the workflow $file', ({ permissions, jobs }) => {
     expect(permissions).not.toHaveProperty('id-token');
     for (const job of Object.values(jobs).filter(({ permissions: own }) => own?.['id-token'] !== undefined)) {
       expect(job.needs).toBeDefined();
-      expect(job.permissions).toEqual({ 'id-token': 'write' });
+      expect([{ 'id-token': 'write' }, PUBLISHES_PAGES]).toContainEqual(job.permissions);
       for (const { uses = '', run = '' } of job.steps) {
         expect(uses).not.toContain('actions/checkout');
         if (run !== '') expect(run).toMatch(/^npm publish \.\/authkit-express-\*\.tgz .*--ignore-scripts$/);
@@ -55,4 +57,11 @@ test('T59 one job of the release may publish', () => {
     ([, { permissions }]) => permissions?.['id-token'] === 'write',
   );
   expect(publishing.map(([name]) => name)).toEqual(['publish']);
+});
+
+test('the site is published by a job that runs nothing but the deployment', () => {
+  const { jobs } = workflows.find(({ file }) => file === 'site.yml')!;
+  expect(jobs['deploy']?.permissions).toEqual(PUBLISHES_PAGES);
+  expect(jobs['deploy']?.steps.map(({ uses }) => uses?.split('@')[0])).toEqual(['actions/deploy-pages']);
+  expect(jobs['build']?.permissions).toEqual({ contents: 'read' });
 });

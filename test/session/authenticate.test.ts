@@ -56,6 +56,7 @@ test('a refresh before expiry that hangs delays one request and no other', async
     clientId: 'client_1',
     storage,
     verify,
+    verifyByMac: () => undefined,
     refresh,
     revocation,
     memoryBytes: 1_048_576,

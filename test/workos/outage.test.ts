@@ -1,13 +1,11 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { readFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WorkOS } from '@workos-inc/node';
 import { authkit, type AuthKitEvents } from 'authkit-express';
 import { resolveConfig } from '../../src/config/index.js';
-import { createWorkOSClient, type WorkOSClient } from '../../src/workos/client.js';
-import { installedSDK } from '../../src/workos/sdk.js';
+import { createWorkOSClient } from '../../src/workos/client.js';
 import { serve } from '../support/frameworks.js';
 import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, whoami, createTestApp, type TestApp } from '../support/app.js';
@@ -258,98 +256,6 @@ describe('16I the fetch of an app', () => {
     expect(() => authkit({ ...options, cookiePassword, fetch: 'x' as never })).toThrow(
       'fetch must be a function',
     );
-  });
-});
-
-describe('16H @workos-inc/node', () => {
-  const options = {
-    clientId: 'client_1',
-    apiKey: 'sk_1',
-    redirectUri: 'http://localhost:1/callback',
-    cookiePassword: 'correct-horse-battery-staple-0123456789',
-  };
-
-  /** The warnings of this process about the SDK. */
-  function warnings(): string[] {
-    const list: string[] = [];
-    const listen = (warning: Error & { code?: string }) => {
-      if (warning.code === 'AUTHKIT_SDK_MISSING') list.push(warning.message);
-    };
-    process.on('warning', listen);
-    onTestFinished(() => void process.off('warning', listen));
-    return list;
-  }
-
-  test.each<[string, string | undefined, () => Promise<never>]>([
-    ['is missing', 'missing', () => Promise.reject(new Error("Cannot find package '@workos-inc/node'"))],
-    ['is too old', '8.13.0', () => import('workos-node-8') as Promise<never>],
-    ['is a little too old', '10.13.9', () => import('workos-node-8') as Promise<never>],
-  ])('that %s is warned about at start-up, and is an error of its own', async (_, version, load) => {
-    const seen = warnings();
-    const client = createWorkOSClient(resolveConfig(options, {}), { load, version: () => version });
-    await new Promise(setImmediate);
-    expect(seen).toHaveLength(1);
-    expect(seen[0]).toContain('npm install @workos-inc/node');
-    await expectMissing(client);
-    expect(seen).toHaveLength(1);
-  });
-
-  test.each<[string, () => Promise<never>]>([
-    ['is missing', () => Promise.reject(new Error("Cannot find package '@workos-inc/node'"))],
-    ['has no WorkOS', () => Promise.resolve({} as never)],
-  ])('that %s in a bundle is an error of the first call, without a warning', async (_, load) => {
-    const seen = warnings();
-    await expectMissing(createWorkOSClient(resolveConfig(options, {}), { load, version: () => undefined }));
-    await new Promise(setImmediate);
-    expect(seen).toEqual([]);
-  });
-
-  async function expectMissing(client: WorkOSClient): Promise<void> {
-    const results = await Promise.all([
-      client.refresh('rt', undefined),
-      client.exchangeCode('code', 'verifier'),
-      client.exchangeProfile('code', undefined),
-      client.call(({ userManagement }) => userManagement.getUser('user_1')),
-    ]);
-    for (const result of results) {
-      expect(result).toMatchObject({ kind: 'unavailable', error: { code: 'sdk_missing', status: 500 } });
-    }
-  }
-
-  test.each<[string, () => unknown]>([
-    ['10.14.0', () => import('workos-node-10')],
-    ['11.0.0', () => import('@workos-inc/node')],
-    ['12.0.0-beta.1', () => import('@workos-inc/node')],
-  ])('of version %s is not warned about', async (version, load) => {
-    const seen = warnings();
-    const sdk = { load, version: () => version } as never;
-    const client = createWorkOSClient(resolveConfig({ ...options, apiPort: 1 }, {}), sdk);
-    const result = await client.refresh('rt', undefined);
-    expect(result).toMatchObject({ kind: 'unavailable', error: { code: 'upstream_unavailable' } });
-    expect(seen).toEqual([]);
-  });
-
-  test('is loaded by the first call and not before', async () => {
-    let loaded = 0;
-    const load = () => {
-      loaded += 1;
-      return import('@workos-inc/node');
-    };
-    const client = createWorkOSClient(resolveConfig({ ...options, apiPort: 1 }, {}), {
-      load,
-      version: installedSDK.version,
-    });
-    await client.fetchKeys().catch(() => undefined);
-    await new Promise(setImmediate);
-    expect(loaded).toBe(0);
-    await client.refresh('rt', undefined);
-    expect(loaded).toBe(1);
-  });
-
-  test('is the installed one, whose version is read without loading it', async () => {
-    const manifest = new URL('../../node_modules/@workos-inc/node/package.json', import.meta.url);
-    const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };
-    expect(installedSDK.version()).toBe(version);
   });
 });
 

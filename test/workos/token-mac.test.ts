@@ -1,6 +1,11 @@
 import { createHmac, generateKeyPairSync, hkdfSync, sign, type KeyObject } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { createVerifier, type AccessTokenRules } from '../../src/workos/access-token.js';
+import {
+  createMacVerifier,
+  createVerifier,
+  macOf,
+  type AccessTokenRules,
+} from '../../src/workos/access-token.js';
 import { createJWKS } from '../../src/workos/jwks.js';
 import { createTokenMacs } from '../../src/workos/token-mac.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';
@@ -32,8 +37,17 @@ function setUp(rules: Partial<AccessTokenRules> = {}) {
       : Promise.resolve({ keys: [{ ...genuine.publicKey.export({ format: 'jwk' }), kid: state.kid }] });
   const keys = createJWKS({ clientId: 'client_1', fetchKeys, now, softTimeout: 1000 });
   const macs = createTokenMacs(credentials);
-  const verify = createVerifier({ issuers: ['issuer'], clientId: 'client_1', now, keys, macs, ...rules });
-  return { state, macs, verify };
+  const all = { issuers: ['issuer'], clientId: 'client_1', now, keys, macs, ...rules };
+  const [verifyAll, verifyByMac] = [createVerifier(all), createMacVerifier(all)];
+  /** Both ways: by the MAC without waiting, which decides nothing or decides the same. */
+  const verify = async (text: string, isTrusted?: boolean, given?: string) => {
+    const decided = verifyByMac(text, given);
+    const verification = await verifyAll(text, isTrusted, given);
+    if (decided)
+      expect({ mac: macOf(verification), ...decided }).toEqual({ mac: undefined, ...verification });
+    return verification;
+  };
+  return { state, verify, verifyByMac, verifyAll };
 }
 
 const macs = createTokenMacs(credentials);
@@ -118,6 +132,26 @@ describe('verification with a MAC', () => {
   ])('T60 a forged token is refused %s', async (_, given) => {
     const { verify } = setUp();
     expect(await verify(forged, false, given)).toEqual({ kind: 'invalid', reason: 'signature' });
+  });
+
+  test('decides without waiting once the keys are there, and only with a valid MAC', async () => {
+    const { state, verifyByMac, verifyAll } = setUp();
+    expect(verifyByMac(token, mac)).toBeUndefined();
+    await verifyAll(token);
+    expect(verifyByMac(token, mac)).toEqual({ kind: 'valid', claims });
+    expect(verifyByMac(forged, ofForged)).toEqual({ kind: 'valid', claims });
+    for (const given of [undefined, '', 'wrong', mac.slice(1), ofForged])
+      expect(verifyByMac(token, given), given).toBeUndefined();
+    for (const text of ['', 'a.b', 'a.b.c', `${token}.d`, `${token}=`])
+      expect(verifyByMac(text, macs.create(text, 'a')), text).toBeUndefined();
+    const nameless = tokenOf({}, genuine.privateKey, {});
+    const ofUnknown = tokenOf({}, genuine.privateKey, { kid: 'b' });
+    expect(verifyByMac(nameless, macs.create(nameless, 'undefined'))).toBeUndefined();
+    expect(verifyByMac(ofUnknown, macs.create(ofUnknown, 'b'))).toBeUndefined();
+    state.now += 300_000;
+    expect(verifyByMac(token, mac)).toEqual({ kind: 'expired' });
+    state.now = START + 600_000;
+    expect(verifyByMac(token, mac)).toBeUndefined();
   });
 
   test('a verifier without MACs believes none and returns none', async () => {

@@ -15,6 +15,8 @@ export interface AuthorizationRequest {
   readonly loginHint: string | undefined;
   readonly invitationToken: string | undefined;
   readonly isSignUp: boolean;
+  /** `prompt=none`: no page may be shown. */
+  readonly isSilent: boolean;
   readonly codeChallenge: string | undefined;
   readonly providerScopes: readonly string[];
 }
@@ -70,6 +72,7 @@ export function parseAuthorizationRequest(
     invitationToken: get('invitation_token'),
     loginHint: get('login_hint'),
     isSignUp: get('screen_hint') === 'sign-up',
+    isSilent: get('prompt') === 'none',
     codeChallenge: get('code_challenge'),
     providerScopes: query.getAll('provider_scopes').flatMap((scopes) => scopes.split(/[ ,]/).filter(Boolean)),
   };

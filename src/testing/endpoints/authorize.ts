@@ -62,12 +62,14 @@ function createShow(dependencies: AuthorizeDependencies): (request: TestRequest)
 
 /** Errors that the application receives at its callback: its address is trusted by now. */
 function errorFor(
-  { endpoint, connectionId, organizationId, invitationToken }: AuthorizationRequest,
+  { endpoint, connectionId, organizationId, invitationToken, isSilent }: AuthorizationRequest,
   { directory, invitations }: AuthorizeDependencies,
 ): Record<string, string> | undefined {
   const error = (code: string, description: string) => ({ error: code, error_description: description });
   if (invitationToken !== undefined && invitations.problem(invitationToken))
     return error('invitation_invalid', 'The invitation is unknown or no longer pending.');
+  // The test WorkOS keeps no session of the browser.
+  if (isSilent) return error('login_required', 'The user is not signed in, and prompt is none.');
   if (endpoint !== '/sso/authorize') return undefined;
   if (connectionId !== undefined && !directory.findConnection(connectionId))
     return error('connection_invalid', 'The connection does not exist.');

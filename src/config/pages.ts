@@ -1,0 +1,191 @@
+import type { IncomingMessage } from 'node:http';
+import { BUTTON_TEXTS, DEFAULT_TEXTS, type PageTexts } from '../http/page-texts.js';
+import { DEFAULT_THEME, type PageTheme, type RenderPage } from '../http/pages.js';
+import { isRecord, ownProperties, Problems } from './problems.js';
+import { type Advice } from './suggestions.js';
+
+/** The look, the language and the texts of the pages of this package: errors, sign-out, and pages between redirects. */
+export interface PageOptions {
+  /** The name of your application, above each page and in its `<title>`. */
+  title?: string;
+  /** An image above each page: a path of your application (`/logo.svg`), an https URL, or a `data:` URL. */
+  logo?: string;
+  /** Color of buttons, `#rrggbb`. Their text is black or white, whichever is easier to read on it. */
+  color?: string;
+  /** The language of `texts`, as a tag such as `de` or `pt-BR` (BCP 47). Default `en`. */
+  lang?: string;
+  /** Titles and texts by page, and labels of buttons. Texts that are not set are in English. */
+  texts?: PageTexts;
+  /**
+   * Puts a page into the layout of your application, and returns the whole HTML document. `page.head` and `page.body` are
+   * HTML and escaped. What it throws goes to the error handler of Express.
+   *
+   * @example
+   * render: ({ lang, head, body }) =>
+   *   `<!doctype html><html lang="${lang}"><head>${head}<link rel="stylesheet" href="/app.css"></head><body>${body}</body></html>`
+   */
+  render?: RenderPage;
+}
+
+/** Options of pages, or a function that returns them for a request, such as by its language. */
+export type PagesOption =
+  PageOptions | ((req: IncomingMessage) => PageOptions | undefined | Promise<PageOptions | undefined>);
+
+/** The theme of the pages for a request. */
+export type PagesFor = (req: IncomingMessage) => PageTheme | Promise<PageTheme>;
+
+/** The name of every option; the compiler checks that it is complete. */
+const OPTIONS: Readonly<Record<keyof PageOptions, true>> = {
+  title: true,
+  logo: true,
+  color: true,
+  lang: true,
+  texts: true,
+  render: true,
+};
+
+const ADVICE: Advice = {
+  name: 'write title',
+  brand: 'write title and logo',
+  appName: 'write title',
+  icon: 'write logo',
+  logoUrl: 'write logo',
+  primaryColor: 'write color',
+  accentColor: 'write color',
+  theme: 'write color, or render for a layout of your own',
+  css: 'write render for a layout of your own',
+  style: 'write render for a layout of your own',
+  template: 'write render',
+  layout: 'write render',
+  language: 'write lang',
+  locale: 'write lang',
+  translations: 'write texts',
+  messages: 'write texts',
+  i18n: 'write lang and texts, or a function of the request that returns them',
+  labels: 'write texts: { buttons: { … } }',
+};
+
+const TEXT_NAMES: Readonly<Record<string, true>> = Object.fromEntries(
+  [...Object.keys(DEFAULT_TEXTS), 'buttons'].map((name) => [name, true]),
+);
+
+const BUTTON_NAMES: Readonly<Record<string, true>> = Object.fromEntries(
+  Object.keys(BUTTON_TEXTS).map((name) => [name, true]),
+);
+
+export function readPages(value: unknown, problems: Problems): PagesFor {
+  if (typeof value !== 'function') {
+    const theme = readTheme(value, problems);
+    return () => theme;
+  }
+  return async (req) => {
+    const returned: unknown = await (value as (req: IncomingMessage) => unknown)(req);
+    const found = new Problems();
+    const theme = readTheme(returned, found);
+    if (found.list.length > 0) throw new TypeError(`the function pages returned: ${found.list.join('; ')}`);
+    return theme;
+  };
+}
+
+function readTheme(value: unknown, problems: Problems): PageTheme {
+  if (value === undefined) return DEFAULT_THEME;
+  if (!isRecord(value)) {
+    problems.add("pages must be an object such as { title: 'Example' }, or a function that returns one");
+    return DEFAULT_THEME;
+  }
+  const options = ownProperties(value);
+  problems.unknownKeys('pages option', options, OPTIONS, ADVICE);
+  const { title, render } = options;
+  if (title !== undefined && !isText(title, 100))
+    problems.add('pages.title must be the name of the application, of 1 to 100 characters');
+  if (render !== undefined && typeof render !== 'function')
+    problems.add('pages.render must be a function that returns HTML');
+  return Object.freeze({
+    lang: readLang(options['lang'], problems),
+    title: title as string | undefined,
+    logo: readLogo(options['logo'], problems),
+    color: readColor(options['color'], problems),
+    texts: readTexts(options['texts'], problems),
+    render: render as RenderPage | undefined,
+  });
+}
+
+function isText(value: unknown, max: number): value is string {
+  return typeof value === 'string' && value.trim() !== '' && value.length <= max;
+}
+
+function readLang(value: unknown, problems: Problems): string {
+  if (value === undefined) return DEFAULT_THEME.lang;
+  try {
+    const [tag] = typeof value === 'string' ? Intl.getCanonicalLocales(value) : [];
+    if (tag !== undefined) return tag;
+  } catch {
+    // A RangeError: not a language tag.
+  }
+  problems.add("pages.lang must be a language tag, such as 'de' or 'pt-BR'");
+  return DEFAULT_THEME.lang;
+}
+
+const DATA_IMAGE = /^data:image\/[a-z+.-]{1,32}[;,]/;
+
+function readLogo(value: unknown, problems: Problems): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'string') {
+    if (DATA_IMAGE.test(value)) return value;
+    const isPath = value.startsWith('/');
+    if (URL.canParse(value, 'https://a.invalid')) {
+      const url = new URL(value, 'https://a.invalid');
+      // A path stays on this origin; `//example.com` would not.
+      if (isPath && url.origin === 'https://a.invalid') return value;
+      if (!isPath && url.protocol === 'https:' && URL.canParse(value)) return url.href;
+    }
+  }
+  problems.add("pages.logo must be a path such as '/logo.svg', an https URL, or a data: URL of an image");
+  return undefined;
+}
+
+function readColor(value: unknown, problems: Problems): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'string') {
+    if (/^#[\da-f]{6}$/i.test(value)) return value;
+    if (/^#[\da-f]{3}$/i.test(value)) return value.replace(/[\da-f]/gi, '$&$&');
+  }
+  problems.add("pages.color must be a color such as '#5145cd'");
+  return undefined;
+}
+
+const NO_SUCH_PAGE = 'there is no such page; docs/branding.md lists all of them';
+
+function readTexts(value: unknown, problems: Problems): PageTexts {
+  if (value === undefined) return DEFAULT_THEME.texts;
+  if (!isRecord(value)) {
+    problems.add("pages.texts must be an object such as { signOut: { title: 'Abmelden?' } }");
+    return DEFAULT_THEME.texts;
+  }
+  const given = ownProperties(value);
+  problems.unknownKeys('page in pages.texts', given, TEXT_NAMES, {}, NO_SUCH_PAGE);
+  const texts = Object.entries(given)
+    .filter(([name]) => Object.hasOwn(TEXT_NAMES, name))
+    .map(([name, text]) => [name, readText(name, text, problems)]);
+  return Object.freeze(Object.fromEntries(texts) as PageTexts);
+}
+
+const PAGE_TEXT = { title: true, text: true } as const;
+
+function readText(name: string, value: unknown, problems: Problems): object | undefined {
+  if (value === undefined) return undefined;
+  const isButtons = name === 'buttons';
+  if (!isRecord(value)) {
+    const form = isButtons ? "{ signIn: 'Anmelden' }" : '{ title, text }';
+    problems.add(`pages.texts.${name} must be an object such as ${form}`);
+    return undefined;
+  }
+  const given = ownProperties(value);
+  problems.unknownKeys(`key in pages.texts.${name}`, given, isButtons ? BUTTON_NAMES : PAGE_TEXT);
+  const set = Object.entries(given).filter(([, text]) => text !== undefined);
+  for (const [key, text] of set) {
+    if (!isText(text, 1000))
+      problems.add(`pages.texts.${name}.${key.slice(0, 64)} must be a text of 1 to 1000 characters`);
+  }
+  return Object.freeze(Object.fromEntries(set));
+}

@@ -1,0 +1,170 @@
+import type { AuthenticationResponse } from '@workos-inc/node';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { SessionAuth } from '../auth/principal.js';
+import type { AuthenticateRequest } from '../auth/request-auth.js';
+import type { AuthKitConfig } from '../config/index.js';
+import type { SignInUrlOptions } from '../config/options.js';
+import { isRecord, ownProperties } from '../config/problems.js';
+import { AuthKitError, unavailable } from '../errors.js';
+import { safeReturnTo } from '../http/return-to.js';
+import type { Cookies } from '../http/cookies.js';
+import { isCrossSite, isSafeMethod } from '../http/request.js';
+import { canSetCookie } from '../http/response.js';
+import type { Authenticator } from '../session/authenticate.js';
+import type { Sessions } from '../session/lifecycle.js';
+import type { Revocation } from '../session/revocation.js';
+import { sessionIdentityIn } from '../session/sealed-session.js';
+import type { VerifyAccessToken } from '../workos/access-token.js';
+import type { Tokens } from '../workos/client.js';
+import type { AcceptSignIn, SignInStart } from './code-exchange.js';
+import { checkAttributes } from './sign-up.js';
+
+/** Options of `saveSession()`. They mean the same as those of `getSignInUrl()`. */
+export type SaveSessionOptions = Pick<SignInUrlOptions, 'returnTo' | 'state' | 'attributes'>;
+
+/** A session that `saveSession()` has created. */
+export interface SavedSession {
+  /** `req.auth` from now on. */
+  readonly auth: SessionAuth;
+  /** Where the user arrives: the `returnTo` of `onSuccess`, of the options, or of the instance. It has been checked. */
+  readonly returnTo: string;
+}
+
+export type SaveSession = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  authenticationResponse: AuthenticationResponse,
+  options?: SaveSessionOptions,
+) => Promise<SavedSession | undefined>;
+
+export interface SaveSessionDependencies {
+  config: AuthKitConfig;
+  cookies: Cookies;
+  verify: VerifyAccessToken;
+  revocation: Pick<Revocation, 'status'>;
+  acceptSignIn: AcceptSignIn;
+  sessions: Pick<Sessions, 'create'>;
+  authenticator: Pick<Authenticator, 'authenticate' | 'isLive'>;
+  authenticateRequest: AuthenticateRequest;
+}
+
+/** `auth.saveSession()`: what the callback does after the code exchange, for an app that calls WorkOS itself. */
+export function createSaveSession(dependencies: SaveSessionDependencies): SaveSession {
+  const { config, cookies, acceptSignIn, sessions, authenticator } = dependencies;
+  return async (req, res, response, options = {}) => {
+    const tokens = tokensOf(response);
+    assertRequest(req, res, config);
+    await assertCurrent(tokens, dependencies);
+    const transaction = startOf(ownProperties(options), config);
+    const signedIn = await acceptSignIn({ tokens, transaction, req, res });
+    if (signedIn === 'answered') return undefined;
+    const sealed = await sessions.create(signedIn.session, cookies.sessionValues(req));
+    cookies.setSession(req, res, sealed, () => authenticator.isLive(signedIn.session));
+    return { auth: await signInRequest(req, res, sealed, dependencies), returnTo: signedIn.returnTo };
+  };
+}
+
+const USAGE = 'saveSession(req, res, authenticationResponse)';
+
+/**
+ * The tokens of an answer of WorkOS. Everything else that an application passes by mistake is named.
+ *
+ * @throws {TypeError}
+ */
+function tokensOf(response: unknown): Tokens {
+  const problem = problemOf(response);
+  if (problem !== undefined) throw new TypeError(`${USAGE}: ${problem}`);
+  return response as Tokens;
+}
+
+function problemOf(response: unknown): string | undefined {
+  if (typeof (Object(response) as { then?: unknown }).then === 'function')
+    return 'the response is a promise: await it first';
+  if (typeof response === 'string')
+    return 'pass the whole response, and not a token or a sealed session of it';
+  if (!isRecord(response) || response instanceof Error)
+    return 'the response must be that of an authenticate call of the WorkOS SDK';
+  if (typeof response['access_token'] === 'string')
+    return 'the response is that of the HTTP API: pass the one of the WorkOS SDK, which has accessToken and refreshToken';
+  if (isRecord(response['profile'])) return 'the response is one of the SSO API: mount sso() for that';
+  const { accessToken, refreshToken, user } = ownProperties(response);
+  const missing = [
+    ...(isText(accessToken) ? [] : ['accessToken']),
+    ...(isText(refreshToken) ? [] : ['refreshToken']),
+    ...(isRecord(user) && isText(user['id']) ? [] : ['user']),
+  ];
+  if (missing.length === 0) return undefined;
+  return `the response has no ${missing.join(', ')}. It must be that of an authenticate call of the WorkOS SDK, such as authenticateWithPassword()`;
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
+}
+
+/**
+ * Another site must not sign a browser in to an account of its choice (login CSRF, RFC 9700 section 4.7). A link may
+ * lead here from anywhere, such as from an e-mail.
+ */
+function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKitConfig): void {
+  if (!canSetCookie(req, res))
+    throw new TypeError(
+      `${USAGE}: call it before the response is sent, so that the session cookie can be set`,
+    );
+  if (!isSafeMethod(req) && isCrossSite(req, config))
+    throw new AuthKitError('forbidden', 'a sign-in must be requested by a page of this application');
+}
+
+/**
+ * The access token must be valid now, and its session must not have ended. The response comes from the application, so
+ * it is not trusted without the keys of WorkOS.
+ */
+async function assertCurrent(
+  { accessToken, user }: Tokens,
+  { verify, revocation }: SaveSessionDependencies,
+): Promise<void> {
+  const verification = await verify(accessToken, true);
+  if (verification.kind === 'unavailable') throw unavailable('the signing keys of WorkOS are unavailable');
+  if (verification.kind === 'expired') throw refused('the access token has expired');
+  if (verification.kind === 'invalid')
+    throw refused(
+      `the access token is not valid (${verification.reason}): it has to be of the WorkOS environment of authkit()`,
+    );
+  if (verification.claims.sub !== user.id) throw refused('the access token is not that of the user');
+  if ((await revocation.status(sessionIdentityIn(verification.claims))) === 'revoked')
+    throw refused('the session has ended');
+}
+
+function refused(problem: string): AuthKitError {
+  return new AuthKitError('invalid_request', `${USAGE}: ${problem}`);
+}
+
+/** The same as a transaction of a sign-in that code of the application began. */
+function startOf({ returnTo, state, attributes }: SaveSessionOptions, config: AuthKitConfig): SignInStart {
+  const checked = attributes && checkAttributes(attributes, config.signUp);
+  const safe = returnTo === undefined ? undefined : safeReturnTo(returnTo, config.returnToRules);
+  return {
+    from: 'app',
+    returnTo: safe ?? config.returnTo,
+    // A user who was created as long ago as a sign-in may take signs in for the first time.
+    issuedAt: config.now() - config.signInLifetime * 1000,
+    ...(state === undefined ? {} : { state }),
+    ...(checked === undefined ? {} : { attributes: checked }),
+  };
+}
+
+/** Gives the request the new session. Its response has the cookie already. */
+async function signInRequest(
+  req: IncomingMessage,
+  res: ServerResponse,
+  sealed: string,
+  { authenticator, authenticateRequest }: SaveSessionDependencies,
+): Promise<SessionAuth> {
+  const requestAuth = await authenticateRequest(req, res);
+  const result = await authenticator.authenticate([sealed], () => false);
+  if (result.kind === 'anonymous' || result.kind === 'ended')
+    throw new AuthKitError('unauthenticated', 'the session has ended while it was saved');
+  if (result.kind === 'unavailable') throw result.error;
+  requestAuth.setAuthentication(result);
+  await requestAuth.loadUser();
+  return requestAuth.auth() as SessionAuth;
+}

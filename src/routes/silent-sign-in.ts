@@ -1,0 +1,39 @@
+import type { SignInOptions } from '../config/options.js';
+import { type AuthKitError, isUnfinished } from '../errors.js';
+import type { Transaction } from './transaction.js';
+
+/**
+ * What `prompt=none` ends in if WorkOS cannot sign the user in without showing a page (OpenID Connect Core section
+ * 3.1.2.6).
+ */
+const NEEDS_INTERACTION: readonly unknown[] = [
+  'login_required',
+  'interaction_required',
+  'consent_required',
+  'account_selection_required',
+];
+
+/**
+ * Whether a sign-in is silent: WorkOS answers at once and shows no page (OpenID Connect Core section 3.1.2.1).
+ *
+ * @param pinned The options of every sign-in. If they say `prompt: 'none'`, a guard leads to a silent sign-in again.
+ */
+export function silence(
+  { prompt }: SignInOptions,
+  pinned: SignInOptions,
+): Pick<Transaction, 'silent'> | undefined {
+  if (prompt !== 'none') return undefined;
+  return { silent: pinned.prompt === 'none' ? 'always' : 'once' };
+}
+
+/** Whether a silent sign-in ends without a session, which is not an error: the user goes on signed out. */
+export function endsSilently(
+  { code, details }: AuthKitError,
+  { silent, isRepeat }: Pick<Transaction, 'silent' | 'isRepeat'>,
+): boolean {
+  if (silent === undefined) return false;
+  const needsInteraction =
+    isUnfinished(code) || (code === 'authorization_failed' && NEEDS_INTERACTION.includes(details?.['error']));
+  // If every sign-in is silent, a guarded page would lead here again and again.
+  return needsInteraction && !(silent === 'always' && isRepeat === true);
+}

@@ -1,0 +1,195 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { Server } from 'node:http';
+import type { AxeResults } from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { AuthKitError } from 'authkit-express';
+import { absoluteLink, REPOSITORY, SITE } from '../../scripts/links.mjs';
+import { ERROR_CODES } from '../../src/errors.js';
+import { launch } from '../support/chromium.js';
+import { pages, ROOT } from '../support/documentation.js';
+import { BASE, fileFor, routes, serveSite } from './server.js';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+const html = (route: string) => readFileSync(fileFor(route)!, 'utf8');
+const anchors = new Map<string, Set<string>>();
+
+/** The ids on a page. */
+function anchorsOf(route: string): Set<string> {
+  const file = fileFor(route)!;
+  let found = anchors.get(file);
+  if (!found) {
+    found = new Set([...html(route).matchAll(/\sid="([^"]+)"/g)].map(([, id = '']) => decode(id)));
+    anchors.set(file, found);
+  }
+  return found;
+}
+
+function decode(text: string): string {
+  return text.replaceAll('&amp;', '&').replaceAll('&quot;', '"').replaceAll('&#39;', "'");
+}
+
+/** Why a link leads nowhere, or undefined. Other sites are not visited. */
+function problemOf(href: string, from: string): string | undefined {
+  const url = new URL(href, `https://site.invalid${from}`);
+  const onSite = href.startsWith(SITE) ? new URL(href).pathname : undefined;
+  if (url.origin === 'https://site.invalid' || onSite !== undefined) {
+    const path = onSite ?? url.pathname;
+    if (fileFor(path) === undefined) return 'no such page';
+    const anchor = decodeURIComponent(url.hash.slice(1));
+    return anchor === '' || anchorsOf(path).has(anchor) ? undefined : 'no such anchor';
+  }
+  const [, path] = new RegExp(`^${REPOSITORY}/(?:blob|edit)/main/([^#]*)`).exec(href) ?? [];
+  return path === undefined || existsSync(join(ROOT, path)) ? undefined : 'no such file in the repository';
+}
+
+test('every page of the documentation is on the site, and in the sidebar', () => {
+  const sidebar = html(`${BASE}overview`);
+  const missing = pages()
+    .map(({ path }) => new URL(absoluteLink(path, 'README.md')).pathname)
+    .filter(
+      (route) => fileFor(route) === undefined || (route !== BASE && !sidebar.includes(`href="${route}"`)),
+    );
+  expect(missing).toEqual([]);
+  expect(routes().length).toBeGreaterThan(100);
+});
+
+test('no link is dead, neither to a page nor to an anchor nor to a file of the repository', () => {
+  const dead = routes().flatMap((route) =>
+    [...html(route).matchAll(/<a\s[^>]*?href="([^"]*)"/g)]
+      .map(([, href = '']) => decode(href))
+      .map((href) => ({ route, href, problem: problemOf(href, route) }))
+      .filter(({ problem }) => problem !== undefined),
+  );
+  expect(dead).toEqual([]);
+});
+
+test.each(ERROR_CODES)('error.docs of %s opens its section', (code) => {
+  expect(problemOf(new AuthKitError(code, '').docs, BASE)).toBeUndefined();
+});
+
+describe('in Chromium', () => {
+  let browser: Browser;
+  let server: Server;
+  let origin: string;
+  beforeAll(async () => {
+    ({ server, origin } = await serveSite());
+    browser = await launch();
+  });
+  afterAll(async () => {
+    await browser.close();
+    server.close();
+  });
+
+  async function open(options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
+    const context = await browser.newContext(options);
+    onTestFinished(() => context.close());
+    return context.newPage();
+  }
+
+  /** What goes wrong on the pages that are opened from now on. */
+  function watch(page: Page): string[] {
+    const problems: string[] = [];
+    page.on('pageerror', ({ message }) => problems.push(message));
+    page.on('console', (message) => {
+      if (message.type() === 'error') problems.push(message.text());
+    });
+    page.on('response', (response) => {
+      if (response.status() >= 400) problems.push(`${response.status()} for ${response.url()}`);
+    });
+    page.on('request', (request) => {
+      const { protocol, host } = new URL(request.url());
+      if (protocol !== 'data:' && !origin.endsWith(host)) problems.push(`a request to ${request.url()}`);
+    });
+    return problems;
+  }
+
+  async function axe(page: Page): Promise<string[]> {
+    await page.evaluate(AXE);
+    const { violations } = await page.evaluate<AxeResults>('axe.run()');
+    return violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(' ')}`,
+    );
+  }
+
+  const isGenerated = (route: string) => route.startsWith(`${BASE}api/authkit-express/`);
+
+  /** Pages of the API reference differ in names only: axe looks at the longest one of each kind. */
+  const longestOfEachKind = new Map<string, string>();
+  for (const route of routes().filter(isGenerated)) {
+    const kind = route.split('/').at(-2) ?? '';
+    if (html(route).length > html(longestOfEachKind.get(kind) ?? route).length - 1)
+      longestOfEachKind.set(kind, route);
+  }
+  const forAxe = new Set([...routes().filter((route) => !isGenerated(route)), ...longestOfEachKind.values()]);
+
+  test.each([
+    ['light', routes()],
+    ['dark', [...forAxe]],
+  ] as const)('every page opens without an error, and axe finds nothing: %s', async (colorScheme, paths) => {
+    const page = await open({ colorScheme });
+    const problems = watch(page);
+    const found: { route: string; problems: string[] }[] = [];
+    for (const route of paths) {
+      await page.goto(origin + route);
+      if ((await page.locator('h1').count()) === 0) problems.push('no heading');
+      if (forAxe.has(route)) problems.push(...(await axe(page)));
+      if (problems.length > 0) found.push({ route, problems: problems.splice(0) });
+    }
+    expect(found).toEqual([]);
+  });
+
+  test('no page is wider than a phone', async () => {
+    const page = await open({ viewport: { width: 360, height: 740 } });
+    const found: Record<string, number> = {};
+    for (const route of routes().filter((path) => !isGenerated(path))) {
+      await page.goto(origin + route);
+      const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
+      if (overflow > 0) found[route] = overflow;
+    }
+    expect(found).toEqual({});
+  });
+
+  test('a search for session_lost leads to its section', async () => {
+    const page = await open();
+    await page.goto(origin + BASE);
+    await page
+      .getByRole('button', { name: /search/i })
+      .first()
+      .click();
+    await page.getByRole('searchbox').fill('session_lost');
+    await page.locator('.VPLocalSearchBox a.result').first().click();
+    await page.waitForURL(/troubleshooting#session_lost$/);
+    expect(await page.getByRole('heading', { name: 'session_lost' }).isVisible()).toBe(true);
+    expect(await axe(page)).toEqual([]);
+  });
+
+  // The questions at the top of the start page.
+  test.each([
+    ['socket.io', 'socket.io'],
+    ['another origin', 'returnToOrigins'],
+    ['expired session', 'clock.advance'],
+    ['nginx', 'large_client_header_buffers'],
+    ['own user row', 'loadUser'],
+    ['everywhere', 'revokeUserSessions'],
+    ['invalid_state', 'no_cookie'],
+    ['Which cookies', 'wos-session'],
+    ['rotate the cookie password', 'OLD_PASSWORD'],
+    ['move from authkit-nextjs', 'NEXT_PUBLIC_WORKOS_REDIRECT_URI'],
+  ])('the question about "%s" on the start page leads to its answer', async (question, answer) => {
+    const page = await open();
+    await page.goto(origin + BASE);
+    await page.getByRole('link', { name: question }).first().click();
+    await page.waitForURL((url) => url.pathname !== BASE);
+    await expect.poll(() => page.locator('main').innerText()).toContain(answer);
+  });
+
+  test('diagrams are drawn', async () => {
+    const page = await open();
+    await page.goto(`${origin}${BASE}overview`);
+    await expect.poll(() => page.locator('.diagram svg').count(), { timeout: 20_000 }).toBe(2);
+  });
+});
