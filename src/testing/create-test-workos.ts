@@ -8,7 +8,7 @@ import { createIdPStart, type TestIdPStart } from './endpoints/sso.js';
 import { createEnvironment, type Environment, type Lifetimes, type Settings } from './environment.js';
 import { createClock, type Calls, type Fault, type RecordedCall, type TestClock } from './faults.js';
 import { checkNames, didYouMean, type Names } from './options.js';
-import { listen } from './server.js';
+import { listen } from './http-server.js';
 import {
   addCookie,
   checkUser,
@@ -24,7 +24,7 @@ import {
   type TestConnection,
   type TestOrganization,
   type TestUser,
-} from './state/directory.js';
+} from './state/users-and-organizations.js';
 import { createTokenMacs } from '../workos/token-mac.js';
 import { createWebhookSigner } from './webhooks.js';
 
