@@ -23,7 +23,7 @@ import { ssoRoutes } from './endpoints/sso.js';
 import { userRoutes } from './endpoints/users.js';
 import { createCalls, createFaults, type Delivery, type TestClock } from './faults.js';
 import { createAuthFactors, createOneTimeCodes, createPasswords } from './state/credentials.js';
-import { grantsOf, type Directory } from './state/directory.js';
+import { grantsOf, type Directory } from './state/users-and-organizations.js';
 import { accessTokenClaims, createSessions, type Session } from './state/sessions.js';
 import { createSigningKeys, type SigningKeys } from './state/signing-keys.js';
 import { createAuthorizationCodes } from './state/tokens.js';

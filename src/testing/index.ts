@@ -4,10 +4,10 @@
  * @module authkit-express/testing
  */
 import type { TestSignIn } from './sign-in.js';
-import { createTestWorkOS, type TestWorkOS } from './test-workos.js';
+import { createTestWorkOS, type TestWorkOS } from './create-test-workos.js';
 
-export { createTestWorkOS } from './test-workos.js';
-export type { TestAuthKitOptions, TestWorkOS, TestWorkOSOptions } from './test-workos.js';
+export { createTestWorkOS } from './create-test-workos.js';
+export type { TestAuthKitOptions, TestWorkOS, TestWorkOSOptions } from './create-test-workos.js';
 export type { TestApiKey } from './endpoints/api-keys.js';
 export type { Operation } from './endpoints/http.js';
 export type { TestInvitation } from './endpoints/invitations.js';
@@ -23,7 +23,7 @@ export type {
   TestMembership,
   TestOrganization,
   TestUser,
-} from './state/directory.js';
+} from './state/users-and-organizations.js';
 export type { TestWebhook, TestWebhookOptions } from './webhooks.js';
 
 let shared: Promise<TestWorkOS> | undefined;

@@ -1,5 +1,5 @@
 // Mutation score, file by file: `npm run test:mutation [-- file ...]`, with files of src without extension, as in
-// `session/seal`. A mutant that only ran out of time does not count as killed.
+// `session/iron-seal`. A mutant that only ran out of time does not count as killed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,35 +17,35 @@ const FILES = {
     'http/cookie-chunks',
     'http/response',
   ],
-  'session/seal': ['session/seal', 'session/seal-format', 'session/seal.properties'],
-  'session/sealed-session': ['session/sealed-session', 'session/seal'],
+  'session/iron-seal': ['session/iron-seal', 'session/seal-format', 'session/seal.properties'],
+  'session/sealed-session': ['session/sealed-session', 'session/iron-seal'],
   'session/refresh': [
     'session/refresh-due',
     'session/refresh',
     'session/authenticate',
     'session/refresh.properties',
-    'session/token-refresh',
+    'session/refresh-at-workos',
     'session/refresh-rotation',
     'routes/switch-organization',
   ],
-  'session/token-refresh': [
+  'session/refresh-at-workos': [
     'session/refresh',
     'session/refresh.properties',
-    'session/token-refresh',
+    'session/refresh-at-workos',
     'session/refresh-rotation',
-    'workos/client',
+    'workos/api-client',
     'routes/unfinished-authentication',
   ],
   'session/refresh-lock': [
-    'session/storage',
-    'session/stored-sessions',
+    'session/cookie-or-store',
+    'session/sessions-in-store',
     'session/store-failures',
     'session/redis-outages',
     'session/cluster',
   ],
-  'session/revocation': ['routes/webhooks', 'routes/logout', 'session/storage'],
+  'session/revocation': ['routes/webhooks', 'routes/logout', 'session/cookie-or-store'],
   'workos/token-mac': ['workos/token-mac'],
-  'workos/sdk': ['workos/sdk'],
+  'workos/load-sdk': ['workos/load-sdk'],
   'workos/access-token': [
     'workos/token-mac',
     'workos/access-token',
@@ -53,21 +53,21 @@ const FILES = {
     'workos/forged-access-tokens',
     'session/clock-skew',
   ],
-  'workos/jwks': ['workos/access-token-claims', 'workos/jwks', 'session/token-refresh'],
-  'routes/transaction': ['routes/transaction', 'routes/sign-in', 'routes/callback'],
+  'workos/jwks': ['workos/access-token-claims', 'workos/jwks', 'session/refresh-at-workos'],
+  'routes/sign-in-transaction': ['routes/sign-in-transaction', 'routes/sign-in', 'routes/callback'],
   'routes/webhooks': ['routes/webhooks'],
-  'auth/rule': ['auth/rule', 'auth/rule.properties'],
-  'auth/guard-rule': [
+  'auth/authorization-rule': ['auth/authorization-rule', 'auth/rule.properties'],
+  'auth/guard-options': [
     'auth/guard-defaults',
-    'auth/guard-rule',
-    'auth/rule',
+    'auth/guard-options',
+    'auth/authorization-rule',
     'auth/bearer-token',
     'auth/protected-resource',
   ],
   'auth/require-auth': [
     'auth/deny',
     'auth/require-auth',
-    'auth/guard-rule',
+    'auth/guard-options',
     'auth/bearer-token',
     'auth/protected-resource',
     'http/response',
@@ -76,7 +76,7 @@ const FILES = {
     'auth/deny',
     'http/request-methods',
     'auth/require-auth',
-    'auth/guard-rule',
+    'auth/guard-options',
     'auth/bearer-token',
   ],
   'sso/index': ['sso/sso', 'config/config-corpus'],
