@@ -16,7 +16,7 @@ const LEAVES = ['errors.ts', 'events.ts', 'deadline.ts', 'expiring-map.ts', 'sha
 /** Folders that stand beside the list, with what they may import of it. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = {
   cli: ['config', 'workos', 'stores', 'testing'],
-  testing: ['session/iron-seal.ts', 'workos/token-mac.ts', 'stores/index.ts'],
+  testing: ['session/iron-seal.ts', 'workos/access-token-mac.ts', 'stores/index.ts'],
 };
 
 const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) =>

@@ -11,7 +11,7 @@ import { type Cookies, headerRoom } from '../http/cookies.js';
 import type { Request, Response } from '../http/middleware.js';
 import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
-import type { ClaimNonce } from '../workos/claim-nonce.js';
+import type { ClaimNonce } from '../workos/claim-environment.js';
 import { codeChallenge, codeVerifierOf } from './pkce.js';
 import { silence } from './silent-sign-in.js';
 import {

@@ -32,7 +32,7 @@ export interface SessionExtension {
   readonly authenticatedAt?: number;
   /** What `onSuccess` returned. */
   readonly data?: unknown;
-  /** Says that the signature of the access token was verified: `workos/token-mac.ts`. */
+  /** Says that the signature of the access token was verified: `workos/access-token-mac.ts`. */
   readonly tokenMac?: string | undefined;
 }
 

@@ -25,7 +25,7 @@ import {
   type TestOrganization,
   type TestUser,
 } from './state/users-and-organizations.js';
-import { createTokenMacs } from '../workos/token-mac.js';
+import { createTokenMacs } from '../workos/access-token-mac.js';
 import { createWebhookSigner } from './webhooks.js';
 
 export interface TestWorkOSOptions {

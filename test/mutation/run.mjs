@@ -44,10 +44,10 @@ const FILES = {
     'session/cluster',
   ],
   'session/revocation': ['routes/webhooks', 'routes/logout', 'session/cookie-or-store'],
-  'workos/token-mac': ['workos/token-mac'],
+  'workos/access-token-mac': ['workos/access-token-mac'],
   'workos/load-sdk': ['workos/load-sdk'],
   'workos/access-token': [
-    'workos/token-mac',
+    'workos/access-token-mac',
     'workos/access-token',
     'workos/access-token-claims',
     'workos/forged-access-tokens',
