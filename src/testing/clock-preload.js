@@ -35,8 +35,11 @@ function replaceDate(file) {
   // A proxy, and not a subclass: dates that Node creates, such as those of `fs.stat`, have to be instances of it as well.
   const TestDate = new Proxy(Date, {
     apply: () => new Date(now()).toString(),
-    construct: (target, given, newTarget) =>
-      /** @type {Date} */ (Reflect.construct(target, given.length === 0 ? [now()] : given, newTarget)),
+    construct: (target, given, newTarget) => {
+      /** @type {unknown} */
+      const date = Reflect.construct(target, given.length === 0 ? [now()] : given, newTarget);
+      return /** @type {Date} */ (date);
+    },
   });
   Date.now = now;
   Date.prototype.constructor = TestDate;
