@@ -297,8 +297,11 @@ export function createAuthenticate({
 }: Pick<Instance, 'config' | 'cookies' | 'authenticator'>) {
   return async (req: IncomingMessage): Promise<Auth> => {
     const values = isForeignWebSocket(req, config) ? [] : cookies.sessionValues(req);
-    const pending = Promise.resolve(authenticator.authenticate(values, () => false));
-    const result = (await withDeadline(requestTimeoutOf(config), pending)) ?? timedOut();
+    const pending = authenticator.authenticate(values, () => false);
+    const result =
+      pending instanceof Promise
+        ? ((await withDeadline(requestTimeoutOf(config), pending)) ?? timedOut())
+        : pending;
     return toAuth(result, () => config.routes.login?.public ?? config.returnTo);
   };
 }

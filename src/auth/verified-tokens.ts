@@ -5,6 +5,7 @@ import type { TokenVerification, VerifyAccessToken } from '../workos/access-toke
 interface RememberedToken {
   readonly verification: Extract<TokenVerification, { kind: 'valid' }>;
   /** Milliseconds since the epoch. */
+  readonly since: number;
   readonly until: number;
   /** An estimate of the memory that it takes. */
   readonly bytes: number;
@@ -32,12 +33,15 @@ export function rememberValidTokens(verify: VerifyAccessToken, now: () => number
   return async (token, isTrusted) => {
     const key = sha256(token);
     const remembered = valid.get(key);
-    if (remembered && now() < remembered.until) return remembered.verification;
+    const time = now();
+    // A clock that was set back must not make a result live longer.
+    if (remembered && time >= remembered.since && time < remembered.until) return remembered.verification;
     const verification = await verify(token, isTrusted);
     if (verification.kind === 'valid') {
       const bytes = token.length * BYTES_PER_CHARACTER + ENTRY_BYTES;
-      const until = Math.min(now() + VERIFIED_FOR, verification.claims.exp * 1000);
-      valid.set(key, { verification, bytes, until });
+      const since = now();
+      const until = Math.min(since + VERIFIED_FOR, verification.claims.exp * 1000);
+      valid.set(key, { verification, bytes, since, until });
     }
     return verification;
   };

@@ -132,7 +132,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     ...createRefreshHooks(config),
   });
   // A request that has waited this long without getting the lock still has time to refresh on its own.
-  const waitForLock = timeout * 1.5;
+  const waitForLock = timeout * 1.25;
   const refreshTokens = store
     ? withRefreshLock(refreshLocally, { store, open: openStored, now, waitForLock })
     : refreshLocally;

@@ -133,7 +133,7 @@ export type VerifySoon = (accessToken: string) => Promise<TokenVerification>;
 /** The exchange has taken up to a `timeout`, and the session still has to be stored, so late keys are not waited for. */
 export function createVerifySoon(verify: VerifyAccessToken, { timeout }: AuthKitConfig): VerifySoon {
   return async (accessToken) =>
-    (await withDeadline(timeout / 2, verify(accessToken, true))) ?? { kind: 'unavailable' };
+    (await withDeadline(timeout / 4, verify(accessToken, true))) ?? { kind: 'unavailable' };
 }
 
 /**

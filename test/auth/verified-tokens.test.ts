@@ -50,6 +50,16 @@ test('a token is verified again at the second in which it expires', async () => 
   expect(state.verified).toHaveLength(2);
 });
 
+test('a clock that is set back does not keep a result for longer', async () => {
+  const { state, verify } = setUp(() => validUntil(86_400));
+  await verify('token');
+  state.now = START - 1;
+  await verify('token');
+  expect(state.verified).toHaveLength(2);
+  await verify('token');
+  expect(state.verified).toHaveLength(2);
+});
+
 test.each<TokenVerification>([
   { kind: 'invalid', reason: 'signature' },
   { kind: 'expired' },

@@ -155,6 +155,17 @@ test.each([
   expect((await account(at, cookie!)).headers['retry-after']).toBe(expected);
 });
 
+test.each([
+  ['in the past', -3_600_000, '1'],
+  ['in a year', 31_536_000_000, '60'],
+])('R05 Retry-After as a date %s', async (_, offset, expected) => {
+  const at = await createTestApp('express5');
+  const [cookie] = await expiredSessions(at, 1);
+  const date = new Date(Date.now() + offset).toUTCString();
+  at.workos.fail({ on: 'refresh', status: 429, headers: { 'retry-after': date } });
+  expect((await account(at, cookie!)).headers['retry-after']).toBe(expected);
+});
+
 test('R05 Retry-After as a date counts from now', async () => {
   const at = await createTestApp('express5');
   const [cookie] = await expiredSessions(at, 1);

@@ -28,7 +28,7 @@ describe('16H @workos-inc/node', () => {
 
   test.each<[string, string | undefined, () => Promise<never>]>([
     ['is missing', 'missing', () => Promise.reject(new Error("Cannot find package '@workos-inc/node'"))],
-    ['is too old', '8.13.0', () => import('workos-node-8') as Promise<never>],
+    ['is too old', '8.20.0', () => import('workos-node-8') as Promise<never>],
     ['is a little too old', '10.13.9', () => import('workos-node-8') as Promise<never>],
   ])('that %s is warned about at start-up, and is an error of its own', async (_, version, load) => {
     const seen = warnings();
@@ -40,6 +40,7 @@ describe('16H @workos-inc/node', () => {
     await new Promise(setImmediate);
     expect(seen).toHaveLength(1);
     expect(seen[0]).toContain('npm install @workos-inc/node');
+    expect(seen[0]).toContain(version === 'missing' ? 'cannot be loaded' : 'is too old');
     await expectMissing(client);
     expect(seen).toHaveLength(1);
   });
