@@ -53,7 +53,7 @@ try {
 function pack() {
   const quiet = ['--json', '--foreground-scripts=false'];
   const [packed] = JSON.parse(run('npm', ['pack', ...quiet, '--pack-destination', folder]));
-  const belongs = /^(dist|src)\/|^docs\/[\w-]+\.md$|^(package\.json|LICENSE|[A-Z]+\.md)$/;
+  const belongs = /^(dist|src)\/|^docs\/(recipes\/)?[\w-]+\.md$|^(package\.json|LICENSE|[A-Z]+\.md)$/;
   const stray = packed.files.map(({ path }) => path).filter((path) => !belongs.test(path));
   if (stray.length > 0)
     throw new Error(`the tarball has files that do not belong there: ${stray.join(', ')}`);
