@@ -244,7 +244,9 @@ export class AuthKitError extends Error {
   /** `error_description` from WorkOS or the identity provider, untrusted. Not enumerable. */
   declare readonly description: string | undefined;
 
-  constructor(code: AuthKitErrorCode, message: string, options: AuthKitErrorOptions = {}) {
+  constructor(code: AuthKitErrorCode, message: string, given: AuthKitErrorOptions = {}) {
+    // Without a prototype, so that a polluted Object.prototype supplies no text for the user.
+    const options = Object.assign(Object.create(null) as AuthKitErrorOptions, given);
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     const [status, , text] = CODES[code];
     this.code = code;

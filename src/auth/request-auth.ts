@@ -167,7 +167,8 @@ function setSessionCookie(
   { cookies, authenticator }: Instance,
 ): SessionResult {
   if (result.kind === 'sso' || result.kind === 'anonymous') return result;
-  if (result.kind !== 'ended' && result.sealed === undefined) return result;
+  // An own property only: a polluted Object.prototype supplies no cookie.
+  if (result.kind !== 'ended' && !Object.hasOwn(result, 'sealed')) return result;
   if (!canSetCookie(req, res)) return result;
   if (result.kind === 'ended') {
     cookies.clearSession(req, res);
