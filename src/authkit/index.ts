@@ -193,7 +193,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const login = { config, parameters, signIn: startSignIn, attributes };
   const save = createSaveAttributes(config, workos);
   const verifySoon = createVerifySoon(verify, config);
-  const acceptSignIn = createAcceptSignIn(config, save, verifySoon);
+  const acceptSignIn = createAcceptSignIn({ config, save, verifySoon, revocation });
   const exchangeCode = createCodeExchange({ workos, verifySoon, acceptSignIn });
   const exchangeOnce = createExchangeOnce(config, async (reply) => {
     const signedIn = await exchangeCode(reply);

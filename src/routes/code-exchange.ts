@@ -1,11 +1,12 @@
 import type { AuthKitConfig, Config } from '../config/index.js';
 import type { SignInResult } from '../config/options.js';
 import { withDeadline } from '../deadline.js';
-import { unavailable } from '../errors.js';
+import { AuthKitError, unavailable } from '../errors.js';
 import { publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
 import type { Request, Response } from '../http/middleware.js';
-import { type Session, sessionIdOf, toSession } from '../session/sealed-session.js';
+import type { Revocation } from '../session/revocation.js';
+import { type Session, sessionIdentityIn, sessionIdOf, toSession } from '../session/sealed-session.js';
 import { sha256 } from '../sha256.js';
 import {
   decodeUnverified,
@@ -83,12 +84,23 @@ export interface ConfirmedSignIn {
  */
 export type AcceptSignIn = (signIn: ConfirmedSignIn) => Promise<SignedInSession | 'answered'>;
 
-export function createAcceptSignIn(
-  config: AuthKitConfig,
-  save: SaveAttributes,
-  verifySoon: VerifySoon,
-): AcceptSignIn {
+export interface AcceptSignInDependencies {
+  config: AuthKitConfig;
+  save: SaveAttributes;
+  verifySoon: VerifySoon;
+  revocation: Pick<Revocation, 'status'>;
+}
+
+export function createAcceptSignIn({
+  config,
+  save,
+  verifySoon,
+  revocation,
+}: AcceptSignInDependencies): AcceptSignIn {
+  const isEnded = async (accessToken: string) =>
+    (await revocation.status(sessionIdentityIn(decodeUnverified(accessToken)))) === 'revoked';
   return async ({ tokens: confirmed, transaction, req, res }) => {
+    const wasEnded = await isEnded(confirmed.accessToken);
     const signIn = signInResult(confirmed, transaction, config);
     const call = () => config.hooks.onSuccess?.({ ...signIn, returnTo: transaction.returnTo, req, res });
     const outcome = await runOnSuccess(call, res, transaction, config);
@@ -97,6 +109,9 @@ export function createAcceptSignIn(
     const startedAt = transaction.restartOf ?? transaction.issuedAt;
     const tokens = isFirstSignIn ? await save(confirmed, { attributes, from, startedAt }) : confirmed;
     const tokenMac = macOf(await verifySoon(tokens.accessToken));
+    // A session that was signed out here before is signed in again. One that was ended since is not.
+    if (!wasEnded && (await isEnded(tokens.accessToken)))
+      throw new AuthKitError('unauthenticated', 'the session has ended during the sign-in');
     const session = toSession(tokens, {
       ...authenticatedAt(transaction, config),
       ...(outcome.data === undefined ? {} : { data: outcome.data }),
