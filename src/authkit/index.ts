@@ -272,7 +272,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     signUp: createLogin(login, { fixed: { screenHint: 'sign-up' } }),
     callback,
     logout: createLogout({ config, cookies, endSession, endBearerSession }),
-    token: createToken({ config, authenticator, exchangeCode }),
+    token: createToken({ config, authenticator, exchangeCode, revocation }),
     connect: createLinkAccount({ config, authenticateRequest, workos }),
     switchOrganization: createSwitchRoute(
       { config, authenticateRequest, refreshRequestSession, getSignInUrl },
