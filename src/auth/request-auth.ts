@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type Config, requestTimeoutOf } from '../config/index.js';
+import { ownProperties } from '../config/problems.js';
 import { createOptionalWait, type Deadline, deadlineIn, withDeadline } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Cookies } from '../http/cookies.js';
@@ -175,7 +176,8 @@ function setSessionCookie(
     return result;
   }
   try {
-    const session = result.sealedSession ?? (result.kind === 'authenticated' ? result.session : undefined);
+    const { sealedSession } = ownProperties(result);
+    const session = sealedSession ?? (result.kind === 'authenticated' ? result.session : undefined);
     const isLive = () => !session || (authenticator.isLive?.(session) ?? true);
     cookies.setSession(req, res, result.sealed as string, isLive);
     return result;
