@@ -97,15 +97,24 @@ export function createAcceptSignIn({
   verifySoon,
   revocation,
 }: AcceptSignInDependencies): AcceptSignIn {
+  // A new user can sign in twice while a sign-in may take, and an administrator can change the role in between.
+  const signedInOnce = expiringMap<true>({
+    max: MAX_STATES,
+    ttl: config.signInLifetime * 1000 + CLOCK_SKEW,
+    now: config.now,
+  });
   const isEnded = async (accessToken: string) =>
     (await revocation.status(sessionIdentityIn(decodeUnverified(accessToken)))) === 'revoked';
   return async ({ tokens: confirmed, transaction, req, res }) => {
     const wasEnded = await isEnded(confirmed.accessToken);
-    const signIn = signInResult(confirmed, transaction, config);
+    const userId = confirmed.user.id;
+    const isFirstSignIn = !signedInOnce.has(userId) && isFirst(confirmed, transaction);
+    const signIn = { ...signInResult(confirmed, transaction, config), isFirstSignIn };
     const call = () => config.hooks.onSuccess?.({ ...signIn, returnTo: transaction.returnTo, req, res });
     const outcome = await runOnSuccess(call, res, transaction, config);
     if (outcome === 'answered') return outcome;
-    const { attributes, attributesFrom: from, isFirstSignIn } = signIn;
+    const { attributes, attributesFrom: from } = signIn;
+    if (isFirstSignIn) signedInOnce.set(userId, true);
     const startedAt = transaction.restartOf ?? transaction.issuedAt;
     const tokens = isFirstSignIn ? await save(confirmed, { attributes, from, startedAt }) : confirmed;
     const tokenMac = macOf(await verifySoon(tokens.accessToken));
@@ -169,7 +178,7 @@ function signInResult(
   tokens: Tokens,
   transaction: SignInStart,
   { signUp }: AuthKitConfig,
-): Omit<SignInResult, 'returnTo' | 'req' | 'res'> {
+): Omit<SignInResult, 'returnTo' | 'req' | 'res' | 'isFirstSignIn'> {
   const { user, organizationId, accessToken, refreshToken, impersonator, authenticationMethod, oauthTokens } =
     tokens;
   const { state, attributes, from = 'link' } = transaction;
@@ -186,7 +195,6 @@ function signInResult(
     stateFrom: state === undefined ? undefined : from,
     attributes: { ...attributes, ...(role === undefined ? {} : { role }) },
     attributesFrom: attributes === undefined ? undefined : from,
-    isFirstSignIn: isFirst(tokens, transaction),
   };
 }
 
