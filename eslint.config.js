@@ -14,19 +14,26 @@ export default defineConfig(
       'node_modules/',
       'scripts/',
       'test/mutation/',
+      'test/recipes/',
       // Wrong on purpose, line by line: compiled by test/types.test.ts.
       'test/types/',
       '.stryker-tmp/',
       'reports/',
       'eslint.config.js',
       '**/*.cjs',
-      'example/spa/public/',
+      'example/*/public/',
       'bench/contenders/',
     ],
   },
   ...tseslint.configs.strictTypeChecked,
   {
-    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: {
+        // A child process loads this file as it is.
+        projectService: { allowDefaultProject: ['src/testing/clock-preload.js'] },
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/switch-exhaustiveness-check': 'error',

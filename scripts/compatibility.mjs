@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { codeBlocks } from './code-blocks.mjs';
 
 const NODES = ['20.19.0', '22', '24', '26'];
 const FRAMEWORKS = ['express@4.20.0', 'express@4', 'express@5.0.0', 'express@5', 'connect@3'];
@@ -40,7 +41,10 @@ try {
   const types = [];
   for (const typescript of TYPESCRIPTS) types.push(await tryTypes({ tarball, typescript }));
   const runners = await tryRunners({ tarball, nodes });
-  writeFileSync(join(root, 'docs/compatibility.md'), page({ nodes, runtime, types, runners }));
+  const file = join(root, 'docs/compatibility.md');
+  // The list of libraries is written by hand.
+  const [, libraries] = readFileSync(file, 'utf8').split(/^(?=## Libraries$)/m);
+  writeFileSync(file, `${page({ nodes, runtime, types, runners })}\n${libraries}`);
   await run('npx', ['prettier', '--write', 'docs/compatibility.md'], root);
   for (const failure of failures) console.error(`\n${failure}`);
   process.exitCode = failures.length === 0 ? 0 : 1;
@@ -126,13 +130,35 @@ async function tryTypes({ tarball, typescript }) {
 
 /** Runs the testing kit under vitest and jest. Jest loads it in ESM mode, and with `require` where Node allows it. */
 async function tryRunners({ tarball, nodes }) {
-  const packages = [tarball, 'express@5', '@workos-inc/node@11', 'supertest', 'jest@30', 'vitest@4'];
+  const packages = [
+    tarball,
+    'express@5',
+    '@workos-inc/node@11',
+    'supertest',
+    'jest@30',
+    '@swc/jest',
+    '@swc/core',
+    'vitest@4',
+  ];
   const cwd = await install('runners', packages);
+  const [recipe] = codeBlocks(readFileSync(join(root, 'docs/testing.md'), 'utf8'), ['jest.config.cjs']);
+  writeFileSync(join(cwd, 'commonjs.config.cjs'), recipe);
   const jest = ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js', '--rootDir', '.', '--ci'];
   const config = (extension) => ['--testMatch', `**/*.test.${extension}`, '--transform', '{}'];
   const ways = [
     [`jest ${versionIn(cwd, 'jest')}, ES modules`, [...jest, ...config('mjs')]],
     [`jest ${versionIn(cwd, 'jest')}, \`require\``, [...jest, ...config('cjs')]],
+    [
+      `jest ${versionIn(cwd, 'jest')}, [CommonJS with @swc/jest](testing.md#jest-in-commonjs)`,
+      [
+        'node_modules/jest/bin/jest.js',
+        '--config',
+        'jest.config.cjs',
+        '--ci',
+        '--testMatch',
+        '**/*.test.cjs',
+      ],
+    ],
     [
       `vitest ${versionIn(cwd, 'vitest')}`,
       ['node_modules/vitest/vitest.mjs', 'run', '--globals', 'account.test.mjs'],
@@ -157,9 +183,12 @@ function page({ nodes, runtime, types, runners }) {
     [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
   return `# Compatibility
 
-\`npm run compatibility\` generates this page. For each of these versions, it installs the package in the form in which it
+\`npm run compatibility\` generates the tables of versions on this page. For each version, it installs the package in the form in which it
 is published and runs a small app, once as an ES module and once with \`require\`. The app tests a guard, a sign-in, a
 refresh and a sign-out. In the tables, ✓ means that it works, and – that this version does not support it.
+
+\`@workos-inc/node\` declares Node 22.11 or newer, but it works on Node 20 as well, as the first table shows. There npm
+prints a warning when it is installed, and yarn 1 needs \`--ignore-engines\`.
 
 ## Node, frameworks and \`@workos-inc/node\`
 
@@ -168,7 +197,8 @@ ${table(['framework', '@workos-inc/node', ...nodes.map(({ version }) => `Node ${
 ## Test runners
 
 These are the runners that \`authkit-express/testing\` is tested with. For node:test, see
-[Testing your app](testing.md#nodetest). jest can load an ES module with \`require\` only in the newer versions of Node.
+[Testing your app](testing.md#nodetest). jest can load an ES module with \`require\` only in the newer versions of Node. In the
+others, it has to translate the package.
 
 ${table(['runner', ...nodes.map(({ version }) => `Node ${version}`)], runners)}
 

@@ -36,9 +36,9 @@ export type {
 export type { Claims, CustomClaims, TokenClaims } from './workos/access-token.js';
 export type { AuthKitErrorCode } from './errors.js';
 export type { AuthKitEvents } from './events.js';
-export type { Check, GuardRule, Unauthenticated } from './auth/guard-rule.js';
+export type { Check, GuardRule, Unauthenticated } from './auth/guard-options.js';
 export type { ProtectedResource, ProtectedResourceOptions } from './auth/protected-resource.js';
-export type { OneOrMore, Rule } from './auth/rule.js';
+export type { OneOrMore, Rule } from './auth/authorization-rule.js';
 export type { Readiness, ReadinessCheck } from './authkit/readiness.js';
 export type { ActiveSession, Management } from './authkit/session-management.js';
 export { expressStore } from './stores/express-session.js';
@@ -65,23 +65,33 @@ export type {
   SignUpAttributes,
 } from './config/options.js';
 
-/* eslint-disable @typescript-eslint/ban-ts-comment, @typescript-eslint/consistent-type-imports, @typescript-eslint/no-empty-object-type, @typescript-eslint/no-redundant-type-constituents -- the package is optional, and TypeScript has no other way to refer to its type */
+/* eslint-disable @typescript-eslint/ban-ts-comment, @typescript-eslint/no-duplicate-type-constituents, @typescript-eslint/consistent-type-imports, @typescript-eslint/no-empty-object-type, @typescript-eslint/no-redundant-type-constituents -- the packages are optional, and TypeScript has no other way to refer to their types */
 /** @ts-ignore -- resolves only if that package, which declares `req.auth` too, is installed */
 type OtherAuth = import('express-oauth2-jwt-bearer').AuthResult;
 // Has no fields unless that package is installed.
 interface OtherAuthFields extends OtherAuth {}
 
+/** @ts-ignore -- the same for Clerk, whose `@clerk/express/env` declares that `req.auth` is a function */
+type Clerk = typeof import('@clerk/express');
+interface ClerkExports extends Clerk {}
+type ClerkAuth = (...options: never[]) => object;
+
+/** What other packages that are installed declare. */
+type ForeignAuth =
+  | (keyof OtherAuthFields extends never ? never : OtherAuth)
+  | (keyof ClerkExports extends never ? never : ClerkAuth);
+
 interface WithAuth {
   /** How the request is authenticated. From `authkit()` or `sso()`. */
   auth: Auth;
 }
-/** Beside express-oauth2-jwt-bearer, `req.auth` has the type that it declares. `signedIn(req)` has ours. */
-interface WithOtherAuth {
-  auth?: Auth | OtherAuth;
+/** Beside these packages, `req.auth` has the type that they declare. `signedIn(req)` has ours. */
+interface WithForeignAuth {
+  auth?: Auth | ForeignAuth;
 }
-/* eslint-enable @typescript-eslint/ban-ts-comment, @typescript-eslint/consistent-type-imports, @typescript-eslint/no-empty-object-type, @typescript-eslint/no-redundant-type-constituents */
-/** A base of `Express.Request`: a property of its own would clash with that of the other package. */
-type RequestAuthProperty = keyof OtherAuthFields extends never ? WithAuth : WithOtherAuth;
+/* eslint-enable @typescript-eslint/ban-ts-comment, @typescript-eslint/no-duplicate-type-constituents, @typescript-eslint/consistent-type-imports, @typescript-eslint/no-empty-object-type, @typescript-eslint/no-redundant-type-constituents */
+/** A base of `Express.Request`: a property of its own would clash with that of another package. */
+type RequestAuthProperty = [ForeignAuth] extends [never] ? WithAuth : WithForeignAuth;
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- how Express lets packages add to a request

@@ -62,6 +62,22 @@ test.each(runnable.filter((block) => !isOf('vitest')(block) && !isOf('node:test'
   },
 );
 
+test('code that a page takes from a file is the code of that file', () => {
+  const lines = (text: string) => text.split('\n').map((line) => line.trim());
+  const copied = all.flatMap(({ path, text }) =>
+    [...text.matchAll(/From\s\[[^\]]+\]\(([^)]+)\):\n\n```\w+\n(.*?)^```$/gms)].map(
+      ([, file = '', code = '']) => ({
+        path,
+        file: join(dirname(path), file),
+        code: lines(code).join('\n').trim(),
+      }),
+    ),
+  );
+  for (const { path, file, code } of copied)
+    expect(lines(readFileSync(join(ROOT, file), 'utf8')).join('\n'), `${path}: ${file}`).toContain(code);
+  expect(copied.length).toBeGreaterThanOrEqual(8);
+});
+
 test('the README is short enough to be read', () => {
   expect(all[0]!.text.split('\n').length).toBeLessThan(300);
 });

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Linter } from 'eslint';
 import ts from 'typescript';
+import tseslint from 'typescript-eslint';
 import { expect, test } from 'vitest';
 import { ROOT } from './support/documentation.js';
 
@@ -14,6 +16,7 @@ interface Compiled {
   problems: string[];
   /** Packages whose types are included. */
   packages: Set<string>;
+  program: ts.Program;
 }
 
 /** Compiles files of ./types as a project with these packages does. Files are parsed once for all projects. */
@@ -41,7 +44,7 @@ function compile(names: string[], paths: Record<string, string[]> = {}): Compile
     .map(
       ({ fileName }) => /node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules)/.exec(fileName)?.[1] ?? '',
     );
-  return { problems, packages: new Set(packages) };
+  return { problems, packages: new Set(packages), program };
 }
 
 const OLD = join(ROOT, 'node_modules/@types/express4');
@@ -78,3 +81,55 @@ test('without any types of Express', () => {
   expect(problems).toEqual([]);
   expect([...packages].filter((name) => name.includes('express'))).toEqual([]);
 });
+
+// Their declarations, in short. `npm run test:types` compiles with the packages themselves.
+const neighbour = (name: string) => join(ROOT, 'test/types/neighbours', name);
+
+test.each([
+  ['Express 5', {}],
+  ['Express 4', EXPRESS_4],
+])('beside express-oauth2-jwt-bearer, whose req.auth has another type, on %s', (_, paths) => {
+  const { problems } = compile(['beside-jwt-bearer.ts'], {
+    ...paths,
+    'express-oauth2-jwt-bearer': [neighbour('express-oauth2-jwt-bearer.d.ts')],
+  });
+  expect(problems).toEqual([]);
+});
+
+test.each([
+  ['Express 5', {}],
+  ['Express 4', EXPRESS_4],
+])('beside Clerk, whose req.auth is a function, on %s', (_, paths) => {
+  const { problems } = compile(['beside-clerk.ts', 'neighbours/clerk-env.d.ts'], {
+    ...paths,
+    '@clerk/express': [neighbour('clerk.d.ts')],
+  });
+  expect(problems).toEqual([]);
+});
+
+test('methods can be destructured without typescript-eslint’s unbound-method', () => {
+  const { problems, program } = compile(['destructured.ts']);
+  expect(problems).toEqual([]);
+  const file = join(ROOT, 'test/types/destructured.ts');
+  const messages = new Linter({ cwd: ROOT }).verify(
+    readFileSync(file, 'utf8'),
+    {
+      files: ['**/*.ts'],
+      plugins: { '@typescript-eslint': tseslint.plugin },
+      languageOptions: { parser: tseslint.parser, parserOptions: { programs: [program] } },
+      rules: { '@typescript-eslint/unbound-method': 'error' },
+    },
+    file,
+  );
+  expect(messages.map(({ ruleId, line, message }) => [ruleId, line, message.split('.')[0]])).toEqual([
+    ['@typescript-eslint/unbound-method', lineOf(file, 'add: unbound'), expect.any(String)],
+  ]);
+});
+
+function lineOf(file: string, text: string): number {
+  return (
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .findIndex((line) => line.includes(text)) + 1
+  );
+}

@@ -2,7 +2,6 @@
 // and an API. `npm run example` runs it on a test WorkOS, without an account or a network.
 import { join } from 'node:path';
 import express from 'express';
-import { WorkOS } from '@workos-inc/node';
 import { authkit, requireAuth, signedIn, type ActiveSession } from 'authkit-express';
 import * as pages from './pages.js';
 
@@ -63,7 +62,7 @@ const names = new Map<string, string>();
 async function nameOf(id: string | undefined): Promise<string | undefined> {
   if (id === undefined) return undefined;
   try {
-    if (!names.has(id)) names.set(id, (await workos.organizations.getOrganization(id)).name);
+    if (!names.has(id)) names.set(id, (await auth.workos.organizations.getOrganization(id)).name);
   } catch {
     // WorkOS is unavailable, or does not know the organization. The page is useful without the name.
   }
@@ -76,8 +75,3 @@ async function namesOf(sessions: readonly ActiveSession[]): Promise<ReadonlyMap<
 }
 
 export const server = app.listen(process.env['PORT'] ?? 3000);
-const workos = new WorkOS(process.env['WORKOS_API_KEY'] ?? '', {
-  apiHostname: process.env['WORKOS_API_HOSTNAME'] ?? 'api.workos.com',
-  https: false,
-  port: Number(process.env['WORKOS_API_PORT']),
-});

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type Config, requestTimeoutOf } from '../config/index.js';
-import { ownProperties } from '../config/problems.js';
+import { ownProperties } from '../config/problem-list.js';
 import { createOptionalWait, type Deadline, deadlineIn, withDeadline } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Cookies } from '../http/cookies.js';
@@ -8,7 +8,7 @@ import type { RespondWithError } from '../http/error-response.js';
 import type { Request, Response } from '../http/middleware.js';
 import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
 import { canSetCookie, type ResponseState, responseStateOf, startTimer } from '../http/response.js';
-import { perObjectState } from '../http/state.js';
+import { perObjectState } from '../http/per-request-state.js';
 import type { Authentication } from '../session/authenticate.js';
 import type { Session } from '../session/sealed-session.js';
 import type { SSOSession, VerifiedSSOSession } from '../session/sso-session.js';
@@ -300,8 +300,11 @@ export function createAuthenticate({
 }: Pick<Instance, 'config' | 'cookies' | 'authenticator'>) {
   return async (req: IncomingMessage): Promise<Auth> => {
     const values = isForeignWebSocket(req, config) ? [] : cookies.sessionValues(req);
-    const pending = Promise.resolve(authenticator.authenticate(values, () => false));
-    const result = (await withDeadline(requestTimeoutOf(config), pending)) ?? timedOut();
+    const pending = authenticator.authenticate(values, () => false);
+    const result =
+      pending instanceof Promise
+        ? ((await withDeadline(requestTimeoutOf(config), pending)) ?? timedOut())
+        : pending;
     return toAuth(result, () => config.routes.login?.public ?? config.returnTo);
   };
 }

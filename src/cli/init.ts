@@ -43,7 +43,9 @@ export async function initialize({ file, env, port }: InitOptions): Promise<stri
   const names = missing.map(([name]) => name).join(', ');
   const said = [lines === '' ? `${file} has all variables already.` : `Added to ${file}: ${names}.`];
   if (!isIgnored(file)) said.push(`Add ${file} to .gitignore, because it holds secrets.`);
-  const all = { ...values, ...known };
+  // As everywhere in this package, an empty variable counts as not set.
+  const set = Object.entries(known).filter(([, value]) => value.trim() !== '');
+  const all = { ...values, ...Object.fromEntries(set) };
   if (all.WORKOS_CLIENT_ID === '' || all.WORKOS_API_KEY === '') {
     said.push(
       `Set WORKOS_CLIENT_ID and WORKOS_API_KEY in ${file}: the WorkOS dashboard has them under API Keys. Then run this again, ` +

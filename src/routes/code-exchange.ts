@@ -14,10 +14,10 @@ import {
   type TokenVerification,
   type VerifyAccessToken,
 } from '../workos/access-token.js';
-import type { Tokens, WorkOSClient } from '../workos/client.js';
+import type { Tokens, WorkOSClient } from '../workos/api-client.js';
 import { runOnSuccess } from './on-success.js';
 import type { SaveAttributes } from './sign-up.js';
-import { CLOCK_SKEW, isSame, type Transaction } from './transaction.js';
+import { CLOCK_SKEW, isSame, type Transaction } from './sign-in-transaction.js';
 
 /** A sign-in that WorkOS has confirmed and the application has accepted. */
 export interface SignedInSession {
@@ -157,7 +157,7 @@ export type VerifySoon = (accessToken: string) => Promise<TokenVerification>;
 /** The exchange has taken up to a `timeout`, and the session still has to be stored, so late keys are not waited for. */
 export function createVerifySoon(verify: VerifyAccessToken, { timeout }: AuthKitConfig): VerifySoon {
   return async (accessToken) =>
-    (await withDeadline(timeout / 2, verify(accessToken, true))) ?? { kind: 'unavailable' };
+    (await withDeadline(timeout / 4, verify(accessToken, true))) ?? { kind: 'unavailable' };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { AuthKitConfig } from '../config/index.js';
-import { ownProperties } from '../config/problems.js';
+import { ownProperties } from '../config/problem-list.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { publish, type WebhookProblem } from '../events.js';
 import { expiringMap } from '../expiring-map.js';

@@ -262,6 +262,6 @@ function textOf({ endedBefore, changedAt }: UserMark): string {
 }
 
 function userMarkOf(found: Found): UserMark | undefined {
-  const match = found.kind === 'hit' ? /^(\d{1,16}) (\d{1,16})$/.exec(found.text) : undefined;
+  const match = found.kind === 'hit' ? /^(\d{1,16}) (\d{1,16})(?: |$)/.exec(found.text) : undefined;
   return match ? { endedBefore: Number(match[1]), changedAt: Number(match[2]) } : undefined;
 }

@@ -1,11 +1,18 @@
 import type { Impersonator, User } from '@workos-inc/node';
-import { isRecord, ownProperties } from '../config/problems.js';
+import { isRecord, ownProperties } from '../config/problem-list.js';
 import type { SessionProblem } from '../events.js';
 import { decodeUnverified } from '../workos/access-token.js';
-import { isSealed, open, seal } from './seal.js';
+import { isSealed, open, seal } from './iron-seal.js';
 
 /** The key of the fields that only this package reads. Other WorkOS SDKs ignore it. */
 const EXTENSION = 'authkitExpress';
+
+/**
+ * The version of those fields. A release that adds some makes it larger. Earlier releases then ignore the new fields and
+ * keep them when they refresh the session, so that both can run side by side. Fields that no release may ignore need
+ * another `purpose`. `test/session/formats.test.ts` has the records of each version.
+ */
+export const SESSION_VERSION = 1;
 
 /** The content of a session cookie. All WorkOS SDKs share the format of the first six fields. */
 export interface Session {
@@ -19,11 +26,13 @@ export interface Session {
 }
 
 export interface SessionExtension {
+  /** Only of a session that a later release has written. It may have more fields, which are kept. */
+  readonly version?: number;
   /** When the user signed in here, in seconds, if that sign-in required a new authentication. */
   readonly authenticatedAt?: number;
   /** What `onSuccess` returned. */
   readonly data?: unknown;
-  /** Says that the signature of the access token was verified: `workos/token-mac.ts`. */
+  /** Says that the signature of the access token was verified: `workos/access-token-mac.ts`. */
   readonly tokenMac?: string | undefined;
 }
 
@@ -67,7 +76,7 @@ export function withTokens(session: Session, fields: SessionFields, tokenMac?: s
 }
 
 export function sealSession({ extension, ...session }: Session, password: string): Promise<string> {
-  const payload = { ...session, [EXTENSION]: { purpose: 'session', ...extension } };
+  const payload = { ...session, [EXTENSION]: { purpose: 'session', version: SESSION_VERSION, ...extension } };
   // iron seals plain data only, and the SDK may return other objects.
   const plain = JSON.parse(JSON.stringify(payload)) as object;
   return seal(plain, password);
@@ -86,7 +95,9 @@ export function openSession(
   if (!isText(accessToken) || !isText(refreshToken) || !isRecord(user) || !isText(user['id']))
     return undefined;
   const extension = payload[EXTENSION];
-  const { purpose, authenticatedAt, data, tokenMac } = ownProperties(isRecord(extension) ? extension : {});
+  const { purpose, version, authenticatedAt, data, tokenMac, ...others } = ownProperties(
+    isRecord(extension) ? extension : {},
+  );
   if (purpose !== undefined && purpose !== 'session') return undefined;
   return ownProperties({
     accessToken,
@@ -96,6 +107,7 @@ export function openSession(
     ...(isText(authenticationMethod) ? { authenticationMethod } : {}),
     ...(isText(organizationId) ? { organizationId } : {}),
     extension: ownProperties({
+      ...(typeof version === 'number' && version > SESSION_VERSION ? { ...others, version } : {}),
       ...(typeof authenticatedAt === 'number' ? { authenticatedAt } : {}),
       ...(data === undefined ? {} : { data }),
       ...(isText(tokenMac) ? { tokenMac } : {}),

@@ -25,6 +25,8 @@ async function probe({ origin }: { origin: string }): Promise<{ status: number; 
 test('19E a process is ready once its keys are loaded, its store works and its clock is right', async () => {
   const map = new Map<string, string>();
   const at = await createTestApp('express5', { authkit: { store: mapStore(map) }, routes: PROBE });
+  // A probe does not wait long for the keys, and this machine may be busy.
+  await expect.poll(async () => (await probe(at)).status, { timeout: 30_000 }).toBe(200);
   const { status, body } = await probe(at);
   expect({ status, body }).toEqual({
     status: 200,
@@ -47,7 +49,7 @@ test('19E a process is ready once its keys are loaded, its store works and its c
 
 test('19E an outage of WorkOS is reported, and a process that has keys stays ready', async () => {
   const at = await createTestApp('express5', { routes: PROBE });
-  expect((await probe(at)).status).toBe(200);
+  await expect.poll(async () => (await probe(at)).status, { timeout: 30_000 }).toBe(200);
   at.workos.fail({ on: 'refresh', status: 429, headers: { 'retry-after': '60' } });
   at.workos.fail({ on: 'jwks', status: 503 });
   const cookie = await at.cookie();

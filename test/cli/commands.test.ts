@@ -256,6 +256,14 @@ describe('init', () => {
     expect(second.stdout).toContain('has all variables already');
   });
 
+  test('a variable that is empty in the file and set in the environment counts as set', async () => {
+    const { env, calls } = await workosWith(201);
+    const folder = folderOf({ '.env': 'WORKOS_CLIENT_ID=\nWORKOS_API_KEY=\n' });
+    const { stdout } = await run(['init'], env, folder);
+    expect(stdout).toContain('WorkOS accepts http://localhost:3000/callback');
+    expect(calls[0]).toMatchObject({ authorization: `Bearer ${GOOD.WORKOS_API_KEY}` });
+  });
+
   test.each([
     [
       'registers the redirect URI',

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { withRefreshLock } from '../../src/session/refresh-lock.js';
 import { toSession, type Session } from '../../src/session/sealed-session.js';
-import { type RefreshResult, sessionEnded } from '../../src/session/token-refresh.js';
+import { type RefreshResult, sessionEnded } from '../../src/session/refresh-at-workos.js';
 import type { Store } from '../../src/stores/index.js';
 import { createSignedStore, type SignedStore } from '../../src/stores/signed-store.js';
 

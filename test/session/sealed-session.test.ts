@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { open, seal } from '../../src/session/seal.js';
+import { open, seal } from '../../src/session/iron-seal.js';
 import {
   sessionIdentityIn,
   sessionIdentityOf,
@@ -41,7 +41,7 @@ test('the six fields are sealed as the WorkOS SDKs read them, with additions und
   const sealed = await sealSession(toSession(full, { authenticatedAt: 5 }), PASSWORD);
   expect(open(sealed, [PASSWORD], 0)).toEqual({
     ...full,
-    authkitExpress: { purpose: 'session', authenticatedAt: 5 },
+    authkitExpress: { purpose: 'session', version: 1, authenticatedAt: 5 },
   });
 });
 

@@ -24,7 +24,11 @@ const OTHERS = ['README.md', 'SECURITY.md', 'CHANGELOG.md', 'bench/README.md', '
 
 /** Every page that users read. */
 export function pages(): Page[] {
-  const docs = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
+  const docs = ['', 'recipes/'].flatMap((folder) =>
+    readdirSync(join(ROOT, 'docs', folder))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => folder + name),
+  );
   return [...OTHERS, ...docs.map((name) => `docs/${name}`)].map((path) => ({
     path,
     text: readFileSync(join(ROOT, path), 'utf8'),

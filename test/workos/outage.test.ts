@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { WorkOS } from '@workos-inc/node';
 import { authkit, type AuthKitEvents } from 'authkit-express';
 import { resolveConfig } from '../../src/config/index.js';
-import { createWorkOSClient } from '../../src/workos/client.js';
+import { createWorkOSClient } from '../../src/workos/api-client.js';
 import { serve } from '../support/frameworks.js';
 import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, whoami, createTestApp, type TestApp } from '../support/app.js';
@@ -152,6 +152,17 @@ test.each([
   const [cookie] = await expiredSessions(at, 1);
   const headers = value === undefined ? {} : { 'retry-after': value };
   at.workos.fail({ on: 'refresh', status: 429, headers, body: '<html>slow down</html>' });
+  expect((await account(at, cookie!)).headers['retry-after']).toBe(expected);
+});
+
+test.each([
+  ['in the past', -3_600_000, '1'],
+  ['in a year', 31_536_000_000, '60'],
+])('R05 Retry-After as a date %s', async (_, offset, expected) => {
+  const at = await createTestApp('express5');
+  const [cookie] = await expiredSessions(at, 1);
+  const date = new Date(Date.now() + offset).toUTCString();
+  at.workos.fail({ on: 'refresh', status: 429, headers: { 'retry-after': date } });
   expect((await account(at, cookie!)).headers['retry-after']).toBe(expected);
 });
 

@@ -1,0 +1,28 @@
+// The API of a single-page application that has an origin of its own, such as https://app.example.com for the page and
+// https://api.example.com for this file. Both have to be on one site (example.com), so that the browser sends the session
+// cookie, which is SameSite=Lax.
+import cors from 'cors';
+import express from 'express';
+import { authkit, requireAuth, signedIn } from 'authkit-express';
+
+const { SPA_ORIGIN = 'http://localhost:5173' } = process.env;
+
+const app = express();
+app.use(cors({ origin: SPA_ORIGIN, credentials: true })); // Before authkit(), so that its answers have the headers too.
+app.use(
+  authkit({
+    returnTo: SPA_ORIGIN, // Where a sign-in leads that names no page.
+    postLogoutReturnTo: SPA_ORIGIN,
+    returnToOrigins: [SPA_ORIGIN], // A sign-in may lead back to its pages.
+    trustedOrigins: [SPA_ORIGIN], // Its pages may sign out and open WebSockets.
+  }),
+);
+
+app.get('/me', requireAuth(), (req, res) => {
+  res.json({ email: signedIn(req).user.email });
+});
+app.post('/orders', requireAuth({ sameOrigin: [SPA_ORIGIN] }), (_req, res) => {
+  res.status(201).json({ id: 1 });
+});
+
+export const server = app.listen(process.env['PORT'] ?? 3000);

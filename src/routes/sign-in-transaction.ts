@@ -1,0 +1,121 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Config } from '../config/index.js';
+import type { SignUpAttributes } from '../config/options.js';
+import { ownProperties } from '../config/problem-list.js';
+import type { ReturnToRules } from '../http/return-to.js';
+import {
+  openPayload,
+  type PayloadBinding,
+  type PayloadPurpose,
+  sealPayload,
+} from '../session/seal-for-one-purpose.js';
+import { sha256 } from '../sha256.js';
+
+/**
+ * One sign-in, from the login route to the callback.
+ *
+ * It is sealed in `state`, which travels in URLs: the authorization URL, the callback URL, and every log and history
+ * that these end up in. So it holds only a hash of the secret that the browser has in a cookie. The secret finishes the
+ * sign-in and is what the PKCE verifier is derived from; neither of them is in any URL (RFC 9700 sections 2.1.1, 4.7).
+ */
+export interface Transaction {
+  /** SHA-256 of the secret in the cookie, in base64url. */
+  readonly secretHash: string;
+  readonly returnTo: string;
+  /** Who `state` and `attributes` come from: the application, or a link that anyone can write. */
+  readonly from?: 'app' | 'link';
+  /** The application's own value, JSON. */
+  readonly state?: unknown;
+  readonly attributes?: SignUpAttributes;
+  /** Where WorkOS sends the browser back to, if not to the redirect URI of the instance. */
+  readonly callback?: string;
+  /** PKCE challenge of the native or single-page client that will fetch the tokens; no session is created here. */
+  readonly clientChallenge?: string;
+  /** When the first attempt began, if WorkOS did not finish it and this is the second. There is no third. */
+  readonly restartOf?: number;
+  /** How long ago the user may have authenticated, in seconds, if WorkOS was asked for that; 0 for `prompt=login`. */
+  readonly maxAge?: number;
+  /**
+   * A sign-in with `prompt=none`, which may end signed out. `always`: the application makes every sign-in silent.
+   */
+  readonly silent?: 'once' | 'always';
+  /** The browser has signed in a few seconds ago and did not send the session back. */
+  readonly isRepeat?: true;
+  /** The sign-in began on a page of this site or in code, and not on another site. */
+  readonly beganHere?: true;
+  /** The host of the login request, if it is not that of the callback. */
+  readonly host?: string;
+  /** Milliseconds since the epoch. */
+  readonly issuedAt: number;
+}
+
+/** Its age is checked here and not by the envelope, because an expired transaction still has a `returnTo`. */
+const TRANSACTION: PayloadPurpose = { name: 'transaction', isBoundToRedirectUri: true };
+
+/** A callback may reach a server whose clock is behind by this much, in milliseconds. */
+export const CLOCK_SKEW = 120_000;
+
+/** A new sign-in without a prototype, and the secret for the cookie of the browser that begins it. */
+export function newTransaction(
+  fields: Omit<Transaction, 'secretHash' | 'issuedAt'>,
+  now: number,
+): { transaction: Transaction; secret: string } {
+  const secret = randomBytes(32).toString('base64url');
+  return { transaction: ownProperties({ ...fields, secretHash: sha256(secret), issuedAt: now }), secret };
+}
+
+/** Whether a browser has the secret of a transaction, in constant time. */
+export function isSecretOf(secret: string, { secretHash }: Transaction): boolean {
+  return isSame(sha256(secret), secretHash);
+}
+
+export function sealTransaction(
+  transaction: Transaction,
+  binding: Omit<PayloadBinding, 'now'>,
+): Promise<string> {
+  return sealPayload(TRANSACTION, { ...binding, now: () => transaction.issuedAt }, transaction);
+}
+
+export type OpenedTransaction =
+  { readonly kind: 'ok' | 'expired'; readonly transaction: Transaction } | { readonly kind: 'invalid' };
+
+const INVALID: OpenedTransaction = { kind: 'invalid' };
+
+/** What opening a transaction depends on. */
+export type TransactionRules = PayloadBinding & Pick<Config, 'signInLifetime'>;
+
+/** Opens a transaction of this instance. An expired one still says where the user wanted to go. */
+export function openTransaction(sealed: string, rules: TransactionRules): OpenedTransaction {
+  const payload = openPayload(TRANSACTION, rules, sealed);
+  if (typeof payload?.['secretHash'] !== 'string' || typeof payload['returnTo'] !== 'string') return INVALID;
+  const { issuedAt } = payload;
+  const age = typeof issuedAt === 'number' ? rules.now() - issuedAt : -Infinity;
+  if (age < -CLOCK_SKEW) return INVALID;
+  const kind = age < rules.signInLifetime * 1000 ? 'ok' : 'expired';
+  return { kind, transaction: payload as unknown as Transaction };
+}
+
+/** Compares in a time that does not depend on where two strings differ. */
+export function isSame(a: string, b: string): boolean {
+  return timingSafeEqual(Buffer.from(sha256(a)), Buffer.from(sha256(b)));
+}
+
+/** Rules for `returnTo`. A path means the origin that the browser comes back to, which `callback` may change. */
+export function returnRules({ returnToRules }: Config, callback: string | undefined): ReturnToRules {
+  if (callback === undefined) return returnToRules;
+  const { origin, pathname } = new URL(callback);
+  return { ...returnToRules, origin, ownPaths: [...returnToRules.ownPaths, pathname] };
+}
+
+/** Whether a value is the same after a round trip through JSON. */
+export function isJson(value: unknown, depth = 0): boolean {
+  if (depth > 32) return false;
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object') return false;
+  const inside = (item: unknown) => isJson(item, depth + 1);
+  if (Array.isArray(value)) return value.every(inside);
+  const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
+  // JSON leaves out a key whose value is undefined.
+  return isPlain && Object.values(value).every((item) => item === undefined || inside(item));
+}

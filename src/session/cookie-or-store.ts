@@ -1,0 +1,115 @@
+import type { SessionProblem } from '../events.js';
+import type { SignedStore } from '../stores/signed-store.js';
+import type { Session } from './sealed-session.js';
+import {
+  createSessionIds,
+  createStoredSessions,
+  type NotStored,
+  type StoreUnavailable,
+} from './sessions-in-store.js';
+import type { RefreshedSession } from './refresh-at-workos.js';
+
+/** Where sessions are stored: in the cookie itself, or in the store with an ID in the cookie. */
+export interface SessionStorage {
+  /** The session of a cookie value of either kind. A promise if it is in the store. */
+  open: (value: string) => Session | undefined | Promise<Session | NotStored>;
+  /** The session of a cookie value that contains it. `undefined` also for a session in the store. */
+  openSealed: (value: string) => Session | undefined;
+  /** Why a value could not be opened. */
+  problemOf: (value: string) => SessionProblem;
+  /** Whether a session is in the store. */
+  isInStore: (session: Session) => boolean;
+  /** Whether a session is in the store, but is older than its cookie says. */
+  isOutdated: (session: Session) => boolean;
+  /** Stores the session that has replaced an outdated one, and returns what is to be used. */
+  restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
+  /** Whether a session is not where `mode` says. */
+  needsMigration: (session: Session) => boolean;
+  /** Moves such a session and returns its cookie value; `undefined` if the store is unavailable. */
+  migrate: (session: Session) => Promise<string | undefined>;
+  /** Stores a refreshed session in place of the one before and returns its cookie value; `undefined` if that is gone. */
+  replace: (before: Session, next: RefreshedSession) => Promise<string | undefined>;
+  /** Stores a new session and returns its cookie value; `undefined` if the store is unavailable. */
+  create: (session: Session) => Promise<string | undefined>;
+  /** Deletes a session from the store, if it is there. */
+  delete: (session: Session | StoreUnavailable) => Promise<unknown>;
+}
+
+export interface SessionStorageOptions {
+  mode: 'cookie' | 'store';
+  store: SignedStore | undefined;
+  /** The first signs IDs, all of them verify. */
+  passwords: readonly [string, ...string[]];
+  /** Opens a session that came in a cookie. */
+  open: (sealed: string) => Session | undefined;
+  /** Opens a session from the store, where it may have any size. */
+  openStored: (sealed: string) => Session | undefined;
+  seal: (session: Session) => Promise<string>;
+  /** Why a cookie value could not be opened. */
+  problemOf: (sealed: string) => SessionProblem;
+  /** How long an unused session stays in the store, in milliseconds. */
+  lifetime: number;
+}
+
+export function createSessionStorage({ store, ...options }: SessionStorageOptions): SessionStorage {
+  return store ? withStore({ store, ...options }) : inCookies(options);
+}
+
+/** Without a store. */
+function inCookies({
+  open,
+  seal,
+  problemOf,
+}: Pick<SessionStorageOptions, 'open' | 'seal' | 'problemOf'>): SessionStorage {
+  return {
+    open,
+    openSealed: open,
+    problemOf,
+    isInStore: () => false,
+    isOutdated: () => false,
+    restore: (outdated) => Promise.resolve(outdated),
+    needsMigration: () => false,
+    migrate: () => Promise.resolve(undefined),
+    replace: (_before, { sealed }) => Promise.resolve(sealed),
+    create: seal,
+    delete: () => Promise.resolve(),
+  };
+}
+
+function withStore(options: SessionStorageOptions & { store: SignedStore }): SessionStorage {
+  const { mode, passwords, open, seal } = options;
+  const ids = createSessionIds(passwords);
+  const stored = createStoredSessions({ ...options, open: options.openStored });
+  const isInStore = (session: Session) => stored.idOf(session) !== undefined;
+  const put = async (id: string, session: Session) =>
+    (await stored.add(id, session)) === 'ok' ? ids.write(id, session) : undefined;
+  const common = {
+    open: (value: string) => {
+      const name = ids.read(value);
+      return name ? stored.find(name) : open(value);
+    },
+    openSealed: open,
+    problemOf: (value: string) => (ids.hasForm(value) ? 'password' : options.problemOf(value)),
+    isInStore,
+    isOutdated: stored.isOutdated,
+    restore: stored.restore,
+    delete: stored.delete,
+  };
+  if (mode === 'cookie') {
+    const { replace } = inCookies(options);
+    return { ...common, needsMigration: isInStore, migrate: seal, replace, create: seal };
+  }
+  return {
+    ...common,
+    needsMigration: (session) => !isInStore(session),
+    migrate: (session) => put(ids.deriveFrom(session), session),
+    async replace(before, next) {
+      const id = stored.idOf(before) ?? ids.deriveFrom(before);
+      const result = await stored.replace(id, before, next);
+      // If the store is unavailable, the new tokens travel in the cookie until it is back.
+      if (result === 'unavailable') return next.sealed;
+      return result === 'not_found' ? undefined : ids.write(id, next.session);
+    },
+    create: (session) => put(ids.create(), session),
+  };
+}

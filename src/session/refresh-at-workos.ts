@@ -1,0 +1,200 @@
+import type { AuthKitConfig } from '../config/index.js';
+import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
+import { log, publish, type RefreshFailureReason } from '../events.js';
+import {
+  decodeUnverified,
+  macOf,
+  type TokenVerification,
+  type VerifyAccessToken,
+} from '../workos/access-token.js';
+import type { ApiResult, Tokens } from '../workos/api-client.js';
+import { classifyErrorAnswer } from '../workos/error-answers.js';
+import { UpstreamError } from '../workos/fetch.js';
+import { type Session, sessionIdOf, withTokens } from './sealed-session.js';
+
+/** A session with new tokens. */
+export interface RefreshedSession {
+  readonly kind: 'refreshed';
+  /** The organization that was asked for; empty for none. */
+  readonly organization: string;
+  readonly session: Session;
+  readonly sealed: string;
+}
+
+/** The result of a refresh. Only `refused` says that the session has ended, or that WorkOS requires another step. */
+export type RefreshResult =
+  | RefreshedSession
+  | { readonly kind: 'refused'; readonly error: AuthKitError }
+  | { readonly kind: 'unavailable'; readonly error: AuthKitError };
+
+/** Exchanges the refresh token of a session for new tokens, in an organization. Never rejects. */
+export type RefreshTokens = (session: Session, organizationId: string | undefined) => Promise<RefreshResult>;
+
+export interface TokenRefreshOptions {
+  refresh: (refreshToken: string, organizationId: string | undefined) => Promise<ApiResult<Tokens>>;
+  verify: VerifyAccessToken;
+  seal: (session: Session) => Promise<string>;
+  onRefreshed: (session: Session) => void;
+  onFailed: (failure: Exclude<RefreshResult, RefreshedSession>, session: Session) => void;
+}
+
+/** The shortest time for which a result is remembered, in milliseconds: browsers may send the old cookie a while longer. */
+export const REMEMBERED_FOR = 60_000;
+
+/** How long a result is remembered, in milliseconds: until the new token expires. */
+export function rememberedFor(result: RefreshResult, now: number): number {
+  const expiresAt = result.kind === 'refreshed' ? expiryOf(result.session) : undefined;
+  return Math.max(REMEMBERED_FOR, expiresAt === undefined ? 0 : expiresAt - now);
+}
+
+/** Whether the access token of a session has expired by the clock of this server. */
+export function isExpired(session: Session, now: number): boolean {
+  const expiresAt = expiryOf(session);
+  return expiresAt !== undefined && expiresAt <= now;
+}
+
+/** Milliseconds since the epoch. */
+function expiryOf({ accessToken }: Session): number | undefined {
+  const { exp } = decodeUnverified(accessToken);
+  return typeof exp === 'number' ? exp * 1000 : undefined;
+}
+
+/** Calls WorkOS, and accepts the answer only if it is about the same user. */
+export function createTokenRefresh(options: TokenRefreshOptions): RefreshTokens {
+  return async (session, organizationId) => {
+    const result = await refreshTokens(session, organizationId, options);
+    if (result.kind === 'refreshed') options.onRefreshed(result.session);
+    else options.onFailed(result, session);
+    return result;
+  };
+}
+
+async function refreshTokens(
+  session: Session,
+  organizationId: string | undefined,
+  { refresh, verify, seal }: TokenRefreshOptions,
+): Promise<RefreshResult> {
+  try {
+    const answer = await refresh(session.refreshToken, organizationId);
+    if (answer.kind === 'refused') return { kind: 'refused', error: toSessionEnded(answer.error) };
+    if (answer.kind === 'unavailable') return answer;
+    const verification = await verify(answer.value.accessToken, true);
+    const problem = problemOf(session, answer.value, verification);
+    if (problem !== undefined) return { kind: 'unavailable', error: unavailable(`WorkOS sent ${problem}`) };
+    const next = withTokens(session, answer.value, macOf(verification));
+    return { kind: 'refreshed', organization: organizationId ?? '', session: next, sealed: await seal(next) };
+  } catch (cause) {
+    return { kind: 'unavailable', error: unavailable('the session could not be refreshed', { cause }) };
+  }
+}
+
+/**
+ * Why an answer is not accepted. A new `sid` is accepted, because WorkOS may open a new session; another user never is.
+ * Tokens that cannot be verified now, because the keys are unavailable or the clock of this server is ahead, are
+ * accepted: they came from WorkOS itself, the old ones are spent, and every request verifies them again.
+ */
+function problemOf(before: Session, next: Tokens, verification: TokenVerification): string | undefined {
+  if (next.user.id !== before.user.id) return 'the session of another user';
+  if (verification.kind === 'invalid') return `an access token that is not valid (${verification.reason})`;
+  const subject =
+    verification.kind === 'valid' ? verification.claims.sub : decodeUnverified(next.accessToken)['sub'];
+  return subject === before.user.id ? undefined : 'an access token of another user';
+}
+
+/** Between two warnings, in milliseconds. */
+const WARN_EVERY = 60_000;
+
+let warnedAt = -Infinity;
+
+/** Once a minute in a process. Measured by the monotonic clock, because the other one is wrong. */
+export function warnAboutClock(): void {
+  if (performance.now() - warnedAt < WARN_EVERY) return;
+  warnedAt = performance.now();
+  process.emitWarning(
+    'WorkOS issued an access token that has already expired by the clock of this server, so requests are answered with 503. ' +
+      'Set the clock, e.g. with NTP.',
+    { code: 'AUTHKIT_CLOCK' },
+  );
+}
+
+/** `invalid_grant` for a refresh token means that the session has ended, whatever the description says. */
+function toSessionEnded(error: AuthKitError): AuthKitError {
+  return error.code === 'code_exchange_failed' ? sessionEnded(error).error : error;
+}
+
+/** The result for a session that has ended. */
+export function sessionEnded(cause?: AuthKitError): { kind: 'refused'; error: AuthKitError } {
+  return {
+    kind: 'refused',
+    error: new AuthKitError('unauthenticated', 'the session has ended', cause ? { cause } : {}),
+  };
+}
+
+/** Whether the token itself was refused, and not only because one organization requires another step. */
+export function isSessionEnded(result: RefreshResult): boolean {
+  return result.kind === 'refused' && result.error.code === 'unauthenticated';
+}
+
+/** Reports refreshes to the hooks of the application and to the subscribers of its events. */
+export function createRefreshHooks({
+  clientId,
+  hooks,
+}: AuthKitConfig): Pick<TokenRefreshOptions, 'onRefreshed' | 'onFailed'> {
+  const about = (session: Session) => ({
+    clientId,
+    userId: session.user.id,
+    sessionId: sessionIdOf(session),
+    organizationId: session.organizationId,
+  });
+  return {
+    onRefreshed(session) {
+      const { user, organizationId, accessToken, refreshToken, impersonator } = session;
+      publish('refresh', about(session));
+      notify(hooks.onSessionRefreshSuccess, {
+        user,
+        organizationId,
+        accessToken,
+        refreshToken,
+        impersonator,
+      });
+    },
+    onFailed(failure, session) {
+      const { kind: outcome, error } = failure;
+      const { reason, status } = causeOf(failure);
+      publish('refresh-failed', { ...about(session), outcome, code: error.code, reason, status });
+      notify(hooks.onSessionRefreshError, { error, sessionId: sessionIdOf(session) });
+    },
+  };
+}
+
+/** Why a refresh failed, and the status of WorkOS's answer. */
+function causeOf(failure: Exclude<RefreshResult, RefreshedSession>): {
+  reason: RefreshFailureReason;
+  status: number | undefined;
+} {
+  const { kind, error } = failure;
+  if (kind === 'refused') {
+    const reason = isUnfinished(error.code) ? 'next_step' : 'refused';
+    return { reason: isSessionEnded(failure) ? 'session_ended' : reason, status: undefined };
+  }
+  const answer = UpstreamError.from(error.cause);
+  if (answer) {
+    const isMisconfigured = classifyErrorAnswer(answer).kind === 'misconfigured';
+    return { reason: isMisconfigured ? 'misconfigured' : answer.reason, status: answer.status };
+  }
+  // An answer that this package does not accept has no other cause.
+  const isAnswer = error.code === 'upstream_unavailable' && error.cause === undefined;
+  return { reason: isAnswer ? 'answer' : 'internal', status: undefined };
+}
+
+/** Calls a hook. Its errors are logged and do not fail the request. */
+function notify<T>(hook: ((context: T) => unknown) | undefined, context: T): void {
+  const failed = (error: unknown) => {
+    log('hook', { failed: error instanceof Error ? error.name : typeof error });
+  };
+  try {
+    Promise.resolve(hook?.(context)).catch(failed);
+  } catch (error) {
+    failed(error);
+  }
+}

@@ -1,0 +1,89 @@
+import { ownProperties } from '../config/problem-list.js';
+import { open, seal } from './iron-seal.js';
+
+/** What a sealed value is for, and how long it is valid. One constant is used both to seal and to open. */
+export interface PayloadPurpose {
+  /** Written into the payload, so that a value sealed for one purpose is not accepted for another. */
+  readonly name: string;
+  /** Whether the value is valid only at the redirect URI it was sealed for (mix-up defense, RFC 9700 section 4.4). */
+  readonly isBoundToRedirectUri: boolean;
+  /** Milliseconds. Default: the value does not expire by itself, and its age is not checked. */
+  readonly lifetime?: number;
+  /** How far ahead the clock of the server that sealed the value may be, in milliseconds. Default: two minutes. */
+  readonly clockSkew?: number;
+}
+
+/** The instance that seals and opens. A `Config` is one. */
+export interface PayloadBinding {
+  readonly clientId: string;
+  readonly redirectUri: string;
+  /** The first seals, all of them open. */
+  readonly cookiePasswords: readonly [string, ...string[]];
+  readonly now: () => number;
+}
+
+/** A payload that was opened. Its data is authentic: an instance with the same password sealed it. */
+export type SealedPayload = Readonly<Record<string, unknown>>;
+
+/** A sign-in may begin on one server and end on another whose clock is behind by this much, in milliseconds. */
+const CLOCK_SKEW = 120_000;
+
+/** The fields of a payload that are not data. */
+interface Envelope {
+  readonly purpose: string;
+  readonly clientId: string;
+  readonly redirectUri?: string;
+  /** Milliseconds since the epoch. */
+  readonly issuedAt: number;
+}
+
+/** Seals data for one purpose at one instance. Values that JSON cannot hold are left out. */
+export function sealPayload(
+  purpose: PayloadPurpose,
+  { clientId, redirectUri, cookiePasswords, now }: PayloadBinding,
+  data: object = {},
+): Promise<string> {
+  const envelope: Envelope = {
+    purpose: purpose.name,
+    clientId,
+    ...(purpose.isBoundToRedirectUri ? { redirectUri } : {}),
+    issuedAt: now(),
+  };
+  // iron seals plain data only, and a session may hold objects of the SDK.
+  return seal(JSON.parse(JSON.stringify({ ...data, ...envelope })) as object, cookiePasswords[0]);
+}
+
+/**
+ * Opens a payload that was sealed for this purpose at this instance and has not expired. Anything else is `undefined`:
+ * another purpose, client or redirect URI, another password, a value that is too old or was issued in the future.
+ */
+export function openPayload(
+  purpose: PayloadPurpose,
+  binding: PayloadBinding,
+  sealed: string,
+): SealedPayload | undefined {
+  const now = binding.now();
+  const payload = open(sealed, binding.cookiePasswords, now);
+  if (!isRecord(payload)) return undefined;
+  if (own(payload, 'purpose') !== purpose.name || own(payload, 'clientId') !== binding.clientId)
+    return undefined;
+  if (purpose.isBoundToRedirectUri && own(payload, 'redirectUri') !== binding.redirectUri) return undefined;
+  return isCurrent(own(payload, 'issuedAt'), now, purpose) ? payload : undefined;
+}
+
+function isCurrent(issuedAt: unknown, now: number, purpose: PayloadPurpose): boolean {
+  const { lifetime, clockSkew = CLOCK_SKEW } = ownProperties(purpose);
+  if (lifetime === undefined) return true;
+  if (typeof issuedAt !== 'number') return false;
+  const age = now - issuedAt;
+  return age >= -clockSkew && age < lifetime;
+}
+
+/** A property of the payload itself, whatever has been added to `Object.prototype`. */
+function own(payload: SealedPayload, name: keyof Envelope): unknown {
+  return Object.hasOwn(payload, name) ? payload[name] : undefined;
+}
+
+function isRecord(value: unknown): value is SealedPayload {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,214 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { sha256 } from '../sha256.js';
+import { deriveKey, type Entry, type Found, type SignedStore } from '../stores/signed-store.js';
+import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
+import type { RefreshedSession } from './refresh-at-workos.js';
+
+/** The store is unavailable, or its entry cannot be read now. What the cookie itself says is known. */
+export interface StoreUnavailable {
+  readonly kind: 'unavailable';
+  readonly why: 'store' | 'store_entry';
+  readonly reference: SessionReference;
+}
+
+/** `not_found`: the store has no session with this ID. */
+export type NotStored = { readonly kind: 'not_found' } | StoreUnavailable;
+
+/** A replica may not have a new entry yet, so a missing one is read again after this pause, in milliseconds. */
+const REPLICATION_PAUSE = 50;
+
+/** Sessions in the store, by their IDs. */
+export interface StoredSessions {
+  find: (reference: SessionReference) => Promise<Session | NotStored>;
+  /** The ID of a session that was found in the store or added to it. */
+  idOf: (session: Session) => string | undefined;
+  /** Adds a session under a new ID. */
+  add: (id: string, session: Session) => Promise<'ok' | 'unavailable'>;
+  /** Stores a refreshed session in place of the one before. */
+  replace: (id: string, before: Session, next: RefreshedSession) => Promise<'ok' | NotStored['kind']>;
+  /** Whether a session that was found is older than its cookie says: the store has lost a write. */
+  isOutdated: (session: Session) => boolean;
+  /** Stores the session that has replaced an outdated one, and returns what is to be used. */
+  restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
+  delete: (session: Session | StoreUnavailable) => Promise<unknown>;
+}
+
+export interface StoredSessionsOptions {
+  store: SignedStore;
+  open: (sealed: string) => Session | undefined;
+  seal: (session: Session) => Promise<string>;
+  /** How long an unused session stays in the store, in milliseconds. */
+  lifetime: number;
+}
+
+/** Where in the store a session is. */
+interface StoredAt {
+  readonly id: string;
+  readonly entry: Entry;
+  readonly isOutdated?: boolean;
+}
+
+export function isNotStored<Kind extends NotStored>(found: Session | Kind): found is Kind {
+  return 'kind' in found;
+}
+
+export function createStoredSessions(options: StoredSessionsOptions): StoredSessions {
+  const { store, open, seal, lifetime } = options;
+  const places = new WeakMap<Session, StoredAt>();
+  const replaced = new WeakMap<RefreshedSession, Map<string, ReturnType<StoredSessions['replace']>>>();
+  return {
+    find: (reference) => find(reference, options, places),
+    idOf: (session) => places.get(session)?.id,
+    async add(id, session) {
+      const added = await store.add('session', id, await seal(session), lifetime);
+      return added.kind === 'unavailable' ? added.kind : 'ok';
+    },
+    /** Once for a refresh, whatever number of requests share it. */
+    replace(id, before, next) {
+      const known = replaced.get(next) ?? new Map<string, ReturnType<StoredSessions['replace']>>();
+      replaced.set(next, known);
+      const result = known.get(id) ?? write(id, before, next, options, places);
+      known.set(id, result);
+      return result;
+    },
+    isOutdated: (session) => places.get(session)?.isOutdated === true,
+    async restore(outdated, { session, sealed }) {
+      const place = places.get(outdated);
+      if (!place) return outdated;
+      const { id } = place;
+      const written = await store.replace('session', id, place.entry, sealed, lifetime);
+      // Another process may have restored it.
+      const entry = written.kind === 'changed' ? await store.get('session', id) : written;
+      const current = written.kind === 'hit' ? session : entry.kind === 'hit' ? open(entry.text) : undefined;
+      if (entry.kind !== 'hit' || !current) return outdated;
+      places.set(current, { id, entry });
+      return current;
+    },
+    async delete(session) {
+      const id = isNotStored(session) ? session.reference.id : places.get(session)?.id;
+      if (id !== undefined) await store.remove('session', id);
+    },
+  };
+}
+
+async function find(
+  reference: SessionReference,
+  { store, open }: StoredSessionsOptions,
+  places: WeakMap<Session, StoredAt>,
+): Promise<Session | NotStored> {
+  const { id } = reference;
+  const entry = await read(id, store);
+  if (entry.kind === 'miss') return { kind: 'not_found' };
+  const session = entry.kind === 'hit' ? open(entry.text) : undefined;
+  if (entry.kind !== 'hit' || !session) {
+    // Another process may be able to read it, or this one with another password, so the user is not signed out.
+    return { kind: 'unavailable', why: entry.kind === 'unavailable' ? 'store' : 'store_entry', reference };
+  }
+  const isOutdated = sessionIdentityOf(session).issuedAt < (reference.issuedAt ?? 0);
+  places.set(session, { id, entry, isOutdated });
+  return session;
+}
+
+/** Reads an entry, and a missing one once more. */
+async function read(id: string, store: SignedStore): Promise<Found> {
+  const entry = await store.get('session', id);
+  if (entry.kind !== 'miss') return entry;
+  await pause(REPLICATION_PAUSE);
+  return store.get('session', id);
+}
+
+async function write(
+  id: string,
+  before: Session,
+  { session, sealed }: RefreshedSession,
+  { store, lifetime }: StoredSessionsOptions,
+  places: WeakMap<Session, StoredAt>,
+): ReturnType<StoredSessions['replace']> {
+  const place = places.get(before);
+  const written = place
+    ? await store.replace('session', id, place.entry, sealed, lifetime)
+    : await store.add('session', id, sealed, lifetime);
+  if (written.kind === 'unavailable') return written.kind;
+  // If the entry was changed meanwhile, another process has refreshed the session or ended it.
+  const entry = written.kind === 'hit' ? written : await read(id, store);
+  if (entry.kind === 'hit') places.set(session, { id, entry });
+  return entry.kind === 'miss' ? 'not_found' : 'ok';
+}
+
+/** What a cookie value says about a session in the store. */
+export interface SessionReference {
+  readonly id: string;
+  /** The ID of the session at WorkOS, so that a user can sign out while the store is unavailable. */
+  readonly sessionId: string | undefined;
+  /** When the access token of the session was issued, in seconds; `undefined` in cookies of earlier releases. */
+  readonly issuedAt: number | undefined;
+}
+
+/** The IDs of sessions in the store, and the cookie values that contain them. */
+export interface SessionIds {
+  /** A new random ID of 256 bits. */
+  create: () => string;
+  /** The ID of a session that is moved to the store: the same for all requests with the same cookie. */
+  deriveFrom: (session: Session) => string;
+  write: (id: string, session: Session) => string;
+  /** Whether a value has the form of a cookie value with an ID, genuine or not. */
+  hasForm: (value: string) => boolean;
+  /** Reads a genuine cookie value. Anything else is `undefined`, and does not cause a call to the store. */
+  read: (value: string) => SessionReference | undefined;
+}
+
+const PREFIX = 's1';
+
+const MAX_LENGTH = 256;
+
+/** Of the hash in a version, in characters. */
+const HASH_LENGTH = 11;
+
+/** The IDs of WorkOS have 34 characters. A much longer one is left out. */
+const MAX_SESSION_ID = 64;
+
+/**
+ * Makes and reads cookie values, `s1.<id>.<version>.<session id>.<mac>`. The MAC allows forged values to be refused
+ * without a call to the store. The version, `<time of issue in base 36>-<hash>`, changes with the tokens of the session,
+ * so that a process never answers a browser that has newer tokens from its cache, and notices a store that has lost them.
+ *
+ * @param passwords The first signs, all of them verify.
+ */
+export function createSessionIds(passwords: readonly [string, ...string[]]): SessionIds {
+  const keys = passwords.map((password) => deriveKey(password, 'session ids')) as [Buffer, ...Buffer[]];
+  const hasForm = (value: string) => value.length <= MAX_LENGTH && value.startsWith(`${PREFIX}.`);
+  const macOf = (key: Buffer, text: string) => createHmac('sha256', key).update(text).digest();
+  return {
+    create: () => randomBytes(32).toString('base64url'),
+    deriveFrom: ({ refreshToken }) => macOf(keys[0], `moved ${refreshToken}`).toString('base64url'),
+    write(id, session) {
+      const sessionId = sessionIdOf(session) ?? '';
+      const encoded = sessionId.length > MAX_SESSION_ID ? '' : Buffer.from(sessionId).toString('base64url');
+      const issuedAt = Math.max(0, Math.floor(sessionIdentityOf(session).issuedAt)).toString(36);
+      const version = `${issuedAt}-${sha256(session.refreshToken).slice(0, HASH_LENGTH)}`;
+      const signed = `${PREFIX}.${id}.${version}.${encoded}`;
+      return `${signed}.${macOf(keys[0], signed).toString('base64url')}`;
+    },
+    hasForm,
+    read(value) {
+      if (!hasForm(value)) return undefined;
+      const [, id, version, encoded, mac, ...rest] = value.split('.') as [string, ...Partial<string[]>];
+      if (!id || !version || encoded === undefined || !mac || rest.length > 0) return undefined;
+      const given = Buffer.from(mac, 'base64url');
+      // Only the canonical form: otherwise the last character could be changed without effect.
+      if (given.length !== 32 || given.toString('base64url') !== mac) return undefined;
+      const signed = `${PREFIX}.${id}.${version}.${encoded}`;
+      if (!keys.some((key) => timingSafeEqual(macOf(key, signed), given))) return undefined;
+      const sessionId = Buffer.from(encoded, 'base64url').toString() || undefined;
+      return { id, sessionId, issuedAt: issuedAtOf(version) };
+    },
+  };
+}
+
+/** In seconds. */
+function issuedAtOf(version: string): number | undefined {
+  if (version.length <= HASH_LENGTH) return undefined;
+  const time = parseInt(version, 36);
+  return Number.isNaN(time) ? undefined : time;
+}

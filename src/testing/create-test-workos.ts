@@ -1,0 +1,453 @@
+import { setMaxListeners } from 'node:events';
+import type { User } from '@workos-inc/node';
+import { createClock, createClockFile, type TestClock } from './clock.js';
+import type { TestApiKey } from './endpoints/api-keys.js';
+import type { TestInvitation } from './endpoints/invitations.js';
+import type { OAuthServer, TestOAuthToken } from './endpoints/oauth.js';
+import { STEP_MESSAGES, type RequiredStep } from './endpoints/required-steps.js';
+import { createIdPStart, type TestIdPStart } from './endpoints/sso.js';
+import { createEnvironment, type Environment, type Lifetimes, type Settings } from './environment.js';
+import type { Calls, Fault, RecordedCall } from './faults.js';
+import { checkNames, didYouMean, type Names } from './options.js';
+import { listen } from './http-server.js';
+import {
+  addCookie,
+  checkUser,
+  createSignIn,
+  submitSignInPage,
+  type CookieAgent,
+  type TestSignIn,
+  type TestVisit,
+} from './sign-in.js';
+import {
+  createDirectory,
+  type Directory,
+  type TestConnection,
+  type TestOrganization,
+  type TestUser,
+} from './state/users-and-organizations.js';
+import { createTokenMacs } from '../workos/access-token-mac.js';
+import { createWebhookSigner } from './webhooks.js';
+
+export interface TestWorkOSOptions {
+  /** Default: Ada Lovelace, Grace Hopper and Alan Turing; none if there are `organizations`. */
+  users?: readonly TestUser[];
+  /** Default: Analytical Engines; none if there are `users`. */
+  organizations?: readonly TestOrganization[];
+  /** Default: any free port. */
+  port?: number;
+  clientId?: string;
+  apiKey?: string;
+  cookiePassword?: string;
+  /** The application's callback, for `options`; default `http://localhost:3000/callback`. */
+  redirectUri?: string;
+  /** The exact redirect URIs to accept; default: loopback addresses, and https. */
+  redirectUris?: readonly string[];
+  /** `iss` of access tokens; default `<url>/user_management/<clientId>`. */
+  issuer?: string;
+  /** Slugs of the providers at which users can link accounts, default `github`. */
+  pipes?: readonly string[];
+  /** Where a logout without `return_to` goes; default: the origin of the latest redirect URI. */
+  homepage?: string;
+  /** The secret that webhooks are signed with. */
+  webhookSecret?: string;
+  /**
+   * Start of a clock that only `clock.advance` moves, in milliseconds since the epoch. Without it, the clock also runs
+   * with real time.
+   */
+  now?: number;
+  /** Seconds, default 300. */
+  accessTokenLifetime?: number;
+  /** Seconds for which an exchanged refresh token gets the same tokens again, default 30; 0 for strictly single use. */
+  replayWindow?: number;
+  /** Whether the server keeps a process running that has nothing else to do, default true. */
+  keepsProcess?: boolean;
+}
+
+/** What `authkit()` needs to use the test WorkOS. */
+export interface TestAuthKitOptions {
+  clientId: string;
+  apiKey: string;
+  apiHostname: string;
+  apiHttps: boolean;
+  apiPort: number;
+  cookiePassword: string;
+  redirectUri: string;
+  now: () => number;
+  issuer?: string;
+}
+
+/** A WorkOS in this process. */
+export interface TestWorkOS extends Lifetimes {
+  readonly url: string;
+  /** For `authkit({ ...workos.options })`. */
+  readonly options: Readonly<TestAuthKitOptions>;
+  /**
+   * The same as environment variables, for a child process or an application that is configured by its environment.
+   *
+   * In a child process of Node, `Date.now()` and `new Date()` follow `clock`: `NODE_OPTIONS` loads a module that sees to
+   * it, and keeps the options that this process has. Timers, `performance.now()` and `Temporal` are not moved. For an
+   * application in this process, pass `now: workos.clock.now` as well.
+   *
+   * @example
+   * spawn('node', ['server.js'], { env: { ...process.env, ...workos.env } });
+   */
+  readonly env: Readonly<Record<string, string>>;
+  readonly clock: TestClock;
+  /** Every request so far, oldest first. */
+  readonly calls: readonly RecordedCall[];
+  /** The requests of one operation; `authenticate` means every grant. */
+  callsTo: Calls['to'];
+  /** Every user. */
+  users: () => readonly User[];
+  /** Signs a user in without HTTP, and returns the `Cookie` header. */
+  signIn: (options?: TestSignIn) => Promise<string>;
+  /**
+   * Signs a user in and adds the cookie to an agent, which then keeps the cookies that the application sets.
+   *
+   * @example
+   * const ada = await workos.signInAgent(request.agent(app), { user: 'ada@example.com' });
+   * await ada.get('/account').expect(200);
+   */
+  signInAgent: <A extends CookieAgent>(agent: A, options?: TestSignIn) => Promise<A>;
+  /** Signs a user in and returns the access token, for `Authorization: Bearer`. */
+  accessToken: (options?: Omit<TestSignIn, 'cookieName'>) => Promise<string>;
+  /** Creates an API key, `sk_…`, for `Authorization: Bearer`. */
+  createApiKey: (key?: TestApiKey) => string;
+  revokeApiKey: (value: string) => void;
+  /** An access token of AuthKit's OAuth server, whose issuer is `url`, for a user or an M2M application. */
+  oauthToken: (token?: TestOAuthToken) => Promise<string>;
+  /** Creates an M2M application, for the client credentials grant at `${url}/oauth2/token`. */
+  createMachine: OAuthServer['createMachine'];
+  /** Signs in on the sign-in page, over HTTP. Returns the callback URL that WorkOS redirects to. */
+  authorize: (url: string | URL, visit?: TestVisit) => Promise<string>;
+  /** Creates an invitation and returns its token. */
+  invite: (invitation: TestInvitation) => string;
+  /** The URL to which a browser is sent whose user starts at the identity provider: the callback, with a code and no state. */
+  startAtIdentityProvider: (start: TestIdPStart) => string;
+  /** Slugs of the providers at which a user has linked an account by Pipes. */
+  linkedBy: (idOrEmail: string) => readonly string[];
+  /**
+   * The six digits that were sent to a user last: by magic auth, to verify the e-mail address, or for a Radar challenge.
+   *
+   * @throws {Error} If no code was sent.
+   */
+  emailCode: (idOrEmail: string) => string;
+  /**
+   * The six digits that the user's authenticator app shows now.
+   *
+   * @throws {Error} If the user has no authentication factor.
+   */
+  totpCode: (idOrEmail: string) => string;
+  /** Makes requests fail, or answers them, until `restore`, `recover` or as many `times` as given. */
+  fail: (fault: Fault) => { restore: () => void };
+  /** Ends all faults. */
+  recover: () => void;
+  /** Leaves authentications unfinished until `restore`. */
+  requireStep: (step: RequiredStep) => { restore: () => void };
+  /** Signs with a new key from now on; former keys stay published unless `keepOld` is false. */
+  rotateKeys: (options?: { keepOld?: boolean }) => Promise<void>;
+  /** A JWT of any claims, signed with the current key. */
+  signToken: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
+  /** Ends a session: its refresh tokens are `invalid_grant` from now on. */
+  endSession: (sessionId: string) => void;
+  /** For `auth.webhooks({ secret })`. */
+  readonly webhookSecret: string;
+  /** A signed webhook request for an event such as `session.revoked`, and its data. */
+  webhook: ReturnType<typeof createWebhookSigner>;
+  /** Creates a user, or changes the given fields of an existing one; the next refresh shows it. */
+  putUser: (user: TestUser) => User;
+  /** Deletes a user by id or e-mail address, and ends the user's sessions. */
+  deleteUser: (idOrEmail: string) => void;
+  /** Closes the server and every connection. */
+  close: () => Promise<void>;
+}
+
+/**
+ * Starts a WorkOS in this process, over real HTTP on 127.0.0.1.
+ *
+ * @throws {Error} If an option does not exist.
+ * @example
+ * const workos = await createTestWorkOS();
+ * app.use(authkit({ ...workos.options }));
+ * await request(app).get('/account').set('Cookie', await workos.signIn({ user: 'ada@example.com' }));
+ * await workos.close();
+ */
+export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise<TestWorkOS> {
+  checkOptions(options);
+  const settings = settingsOf(options);
+  const lifetimes = lifetimesOf(options);
+  const clockFile = createClockFile(options.now);
+  const clock = createClock(options.now, clockFile.update);
+  const directory = createDirectory(options, clock.now);
+  const closing = new AbortController();
+  const { signal } = closing;
+  // Each delayed response waits for the signal, so that any number of listeners is fine.
+  setMaxListeners(0, signal);
+  const { port = 0, keepsProcess = true } = options;
+  const server = await listen({
+    port,
+    keepsProcess,
+    signal,
+    answer: (request) => environment.answer(request),
+  });
+  const { url } = server;
+  const environment = createEnvironment({ settings, lifetimes, directory, clock, url, signal });
+  for (const { email, password } of options.users ?? [])
+    setPassword(directory.findUser(email)?.user.id, password, environment);
+  const close = () => {
+    closing.abort();
+    clockFile.close();
+    return server.close();
+  };
+  // The environment reads this same object, so what a test sets here takes effect.
+  const workos = Object.assign(lifetimes, {
+    url,
+    options: authkitOptions(settings, server.port, clock),
+    clock,
+    close,
+    ...controls(environment, directory, settings, url, clock),
+  });
+  // Most tests never read it, and need no file for their clock.
+  return Object.defineProperty(workos as TestWorkOS, 'env', {
+    get: () => environmentVariables(settings, server.port, clockFile.variables()),
+    enumerable: true,
+  });
+}
+
+/** None of these is a secret: they open nothing but a test. */
+function settingsOf(options: TestWorkOSOptions): Settings {
+  return {
+    clientId: options.clientId ?? 'client_01TESTWORKOS',
+    apiKey: options.apiKey ?? 'sk_test_workos_in_this_process',
+    cookiePassword: options.cookiePassword ?? 'a-password-for-tests-and-for-nothing-else',
+    redirectUri: options.redirectUri ?? 'http://localhost:3000/callback',
+    redirectUris: options.redirectUris,
+    issuer: options.issuer,
+    homepage: options.homepage,
+    webhookSecret: options.webhookSecret ?? 'a-secret-for-test-webhooks',
+    pipes: options.pipes ?? ['github'],
+  };
+}
+
+/** The defaults are those of WorkOS. */
+function lifetimesOf({ accessTokenLifetime = 300, replayWindow = 30 }: TestWorkOSOptions): Lifetimes {
+  return { accessTokenLifetime, replayWindow };
+}
+
+type Controls = Omit<TestWorkOS, keyof Lifetimes | 'url' | 'options' | 'env' | 'clock' | 'close'>;
+
+function controls(
+  environment: Environment,
+  directory: Directory,
+  settings: Settings,
+  url: string,
+  { now }: TestClock,
+): Controls {
+  const { sessions, calls, faults, keys, steps, apiKeys, oauth, invitations, ssoCodes } = environment;
+  const { cookiePassword, redirectUri: callback, webhookSecret } = settings;
+  const putUser = (user: TestUser) => {
+    checkUser('putUser()', user);
+    const put = directory.putUser(user);
+    setPassword(put.user.id, user.password, environment);
+    return put;
+  };
+  const idOf = (idOrEmail: string) => directory.findUser(idOrEmail)?.user.id;
+  const macs = createTokenMacs(settings);
+  const signIn = createSignIn({ directory, sessions, cookiePassword, macs, putUser, now });
+  const startAtIdentityProvider = createIdPStart({ directory, codes: ssoCodes, callback, now });
+  return {
+    calls: calls.all,
+    callsTo: calls.to,
+    users: () => directory.users().map(({ user }) => user),
+    signIn: signIn.cookie,
+    signInAgent: async (agent, options) => addCookie(agent, await signIn.cookie(options)),
+    accessToken: signIn.accessToken,
+    createApiKey: checked('createApiKey()', API_KEY_OPTIONS, apiKeys.create),
+    revokeApiKey: apiKeys.revoke,
+    oauthToken: checked('oauthToken()', OAUTH_TOKEN_OPTIONS, oauth.token),
+    createMachine: oauth.createMachine,
+    authorize: (address, visit = {}) => {
+      const target = new URL(address, url);
+      const isSilent = target.searchParams.get('prompt') === 'none';
+      const first = isSilent ? undefined : directory.users()[0]?.user.id;
+      return submitSignInPage(target, {
+        ...(first === undefined ? {} : { user: first }),
+        ...visit,
+      });
+    },
+    invite: checked('invite()', INVITATION_OPTIONS, invitations.create),
+    startAtIdentityProvider: checked('startAtIdentityProvider()', IDP_START_OPTIONS, startAtIdentityProvider),
+    linkedBy: (idOrEmail) => environment.linkedBy(idOf(idOrEmail) ?? ''),
+    emailCode: (idOrEmail) => emailCode(idOrEmail, idOf(idOrEmail) ?? '', environment),
+    totpCode: (idOrEmail) => totpCode(idOrEmail, idOf(idOrEmail) ?? '', environment),
+    fail: faults.add,
+    recover: faults.clear,
+    requireStep: (step) => {
+      checkStep(step);
+      return steps.require(step);
+    },
+    rotateKeys: keys.rotate,
+    signToken: keys.sign,
+    endSession: sessions.end,
+    webhookSecret,
+    webhook: createWebhookSigner(webhookSecret, now),
+    putUser: (user) => putUser(user).user,
+    deleteUser: (idOrEmail) => {
+      const id = idOf(idOrEmail);
+      if (id !== undefined) environment.deleteUser(id);
+    },
+  };
+}
+
+function setPassword(
+  userId: string | undefined,
+  password: string | undefined,
+  { passwords }: Environment,
+): void {
+  if (userId !== undefined && password !== undefined) passwords.set(userId, password);
+}
+
+function emailCode(idOrEmail: string, userId: string, { oneTimeCodes }: Environment): string {
+  const sent = oneTimeCodes.latest(userId);
+  if (sent) return sent.code;
+  throw new Error(
+    `No code was sent to "${idOrEmail}". Codes are sent by magic auth, and when an e-mail address is verified.`,
+  );
+}
+
+function totpCode(idOrEmail: string, userId: string, { factors }: Environment): string {
+  const factor = factors.of(userId).at(-1);
+  if (factor) return factors.currentCode(factor);
+  throw new Error(
+    `The user "${idOrEmail}" has no authentication factor. Enroll one, or require the step mfa_challenge.`,
+  );
+}
+
+function authkitOptions(
+  settings: Settings,
+  apiPort: number,
+  { now }: TestClock,
+): Readonly<TestAuthKitOptions> {
+  const { clientId, apiKey, cookiePassword, redirectUri, issuer } = settings;
+  const api = { apiHostname: '127.0.0.1', apiHttps: false, apiPort };
+  const named = issuer === undefined ? {} : { issuer };
+  return Object.freeze({ clientId, apiKey, ...api, cookiePassword, redirectUri, now, ...named });
+}
+
+function environmentVariables(
+  settings: Settings,
+  apiPort: number,
+  clockVariables: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const { clientId, apiKey, cookiePassword, redirectUri, webhookSecret, issuer } = settings;
+  return Object.freeze({
+    WORKOS_CLIENT_ID: clientId,
+    WORKOS_API_KEY: apiKey,
+    WORKOS_COOKIE_PASSWORD: cookiePassword,
+    WORKOS_REDIRECT_URI: redirectUri,
+    WORKOS_API_HOSTNAME: '127.0.0.1',
+    WORKOS_API_HTTPS: 'false',
+    WORKOS_API_PORT: String(apiPort),
+    WORKOS_WEBHOOK_SECRET: webhookSecret,
+    ...(issuer === undefined ? {} : { WORKOS_ISSUER: issuer }),
+    ...clockVariables,
+  });
+}
+
+const OPTIONS: Readonly<Record<keyof TestWorkOSOptions, true>> = {
+  users: true,
+  organizations: true,
+  port: true,
+  clientId: true,
+  apiKey: true,
+  cookiePassword: true,
+  redirectUri: true,
+  redirectUris: true,
+  issuer: true,
+  pipes: true,
+  homepage: true,
+  webhookSecret: true,
+  now: true,
+  accessTokenLifetime: true,
+  replayWindow: true,
+  keepsProcess: true,
+};
+
+const ORGANIZATION_OPTIONS: Readonly<Record<keyof TestOrganization, true>> = {
+  id: true,
+  name: true,
+  externalId: true,
+  metadata: true,
+  domains: true,
+  entitlements: true,
+  featureFlags: true,
+  connections: true,
+};
+
+const CONNECTION_OPTIONS: Readonly<Record<keyof TestConnection, true>> = { id: true, type: true };
+
+const API_KEY_OPTIONS: Readonly<Record<keyof TestApiKey, true>> = {
+  organizationId: true,
+  user: true,
+  permissions: true,
+  name: true,
+};
+
+const OAUTH_TOKEN_OPTIONS: Readonly<Record<keyof TestOAuthToken, true>> = {
+  user: true,
+  machine: true,
+  audience: true,
+  organizationId: true,
+  scope: true,
+  expiresIn: true,
+  claims: true,
+};
+
+const INVITATION_OPTIONS: Readonly<Record<keyof TestInvitation, true>> = {
+  email: true,
+  organizationId: true,
+  role: true,
+};
+
+const IDP_START_OPTIONS: Readonly<Record<keyof TestIdPStart, true>> = {
+  user: true,
+  connection: true,
+  redirectUri: true,
+};
+
+const STEP_OPTIONS: Readonly<Record<keyof RequiredStep, true>> = {
+  code: true,
+  user: true,
+  organizationId: true,
+  on: true,
+};
+
+function checkOptions(options: TestWorkOSOptions): void {
+  checkNames('createTestWorkOS()', options, OPTIONS);
+  for (const user of options.users ?? []) checkUser('createTestWorkOS(): a user', user);
+  for (const organization of options.organizations ?? []) {
+    checkNames('createTestWorkOS(): an organization', organization, ORGANIZATION_OPTIONS);
+    for (const connection of organization.connections ?? [])
+      checkNames('createTestWorkOS(): a connection', connection, CONNECTION_OPTIONS);
+  }
+}
+
+function checkStep(step: RequiredStep): void {
+  checkNames('requireStep()', step, STEP_OPTIONS);
+  if (Object.hasOwn(STEP_MESSAGES, step.code)) return;
+  const known = Object.keys(STEP_MESSAGES);
+  throw new Error(`requireStep(): there is no step "${step.code}".${didYouMean(step.code, known)}`);
+}
+
+/** The same function, which throws if its options have a name that does not exist. */
+function checked<Arguments extends [object?], Result>(
+  where: string,
+  known: Names,
+  act: (...given: Arguments) => Result,
+): (...given: Arguments) => Result {
+  return (...given) => {
+    checkNames(where, given[0] ?? {}, known);
+    return act(...given);
+  };
+}

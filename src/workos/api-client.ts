@@ -1,0 +1,226 @@
+import type { AuthenticationResponse, ProfileAndToken, WorkOS } from '@workos-inc/node';
+import { type Config, softTimeoutOf } from '../config/index.js';
+import { AuthKitError, unavailable } from '../errors.js';
+import { createAnonymousBudget } from './anonymous-call-budget.js';
+import { classifyErrorAnswer } from './error-answers.js';
+import { createFetch, type Fetch, UpstreamError } from './fetch.js';
+import { type CircuitState, createLimiter } from './limiter.js';
+import { createAppClient, installedSDK, loadClient, type SDK, warnAboutSDK } from './load-sdk.js';
+
+/** What WorkOS sends for a code or a refresh token. */
+export type Tokens = Pick<
+  AuthenticationResponse,
+  | 'user'
+  | 'accessToken'
+  | 'refreshToken'
+  | 'organizationId'
+  | 'impersonator'
+  | 'authenticationMethod'
+  | 'oauthTokens'
+>;
+
+/** The result of a call to WorkOS. Only `refused` says something about the user; `unavailable` may change any moment. */
+export type ApiResult<T> =
+  | { readonly kind: 'ok'; readonly value: T }
+  | { readonly kind: 'refused'; readonly error: AuthKitError }
+  | { readonly kind: 'unavailable'; readonly error: AuthKitError };
+
+/** What WorkOS's SSO API sends for a code. */
+export type ProfileReply = ProfileAndToken<Record<string, unknown>>;
+
+export interface WorkOSClient {
+  /** Exchanges a code once. A code that may be spent is never sent again. */
+  exchangeCode: (code: string, codeVerifier: string) => Promise<ApiResult<Tokens>>;
+  /**
+   * Exchanges a code of the SSO API. Without a verifier, the sign-in began at the identity provider, so anyone may have
+   * sent the code: such calls are limited by the budget of anonymous requests.
+   */
+  exchangeProfile: (code: string, codeVerifier: string | undefined) => Promise<ApiResult<ProfileReply>>;
+  /** Refreshes a session. A call is repeated if its answer was lost: WorkOS sends the same answer for 30 seconds. */
+  refresh: (refreshToken: string, organizationId: string | undefined) => Promise<ApiResult<Tokens>>;
+  /** Makes any other call. What WorkOS refuses is `refused` as `invalid_request`. */
+  call: <T>(call: (workos: WorkOS) => Promise<T>) => Promise<ApiResult<T>>;
+  /**
+   * Makes a call that a request without a valid credential causes, within the budget of the instance.
+   *
+   * @param isWelcome Whether the credential turned out to be valid, so that the call does not count.
+   */
+  callForAnonymous: <T>(
+    call: (workos: WorkOS) => Promise<T>,
+    isWelcome: (value: T) => boolean,
+  ) => Promise<ApiResult<T>>;
+  /** The JSON Web Keys of this client, unchecked. */
+  fetchKeys: () => Promise<unknown>;
+  /** The same as a response, whose `Date` is the time by WorkOS's clock. */
+  fetchKeysResponse: () => Promise<Response>;
+  /** The JSON Web Keys of AuthKit's OAuth server. `issuer` is the AuthKit domain. */
+  fetchIssuerKeys: (issuer: string) => Promise<unknown>;
+  /**
+   * The client for calls that the application makes itself.
+   *
+   * @throws {AuthKitError} `sdk_missing`
+   */
+  appClient: () => WorkOS;
+  /** Whether calls are made now. */
+  circuit: () => CircuitState;
+  authorizationUrl: (query: URLSearchParams) => string;
+  ssoAuthorizationUrl: (query: URLSearchParams) => string;
+  logoutUrl: (sessionId: string, returnTo: string | undefined) => string;
+}
+
+/** Creates the client of an instance. Every call to WorkOS is made here, and passes through one limiter. */
+export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): WorkOSClient {
+  const { clientId, api, now } = config;
+  const { signIn, refresh, background, fetchJSON, appClient, circuit } = createClients(config, sdk);
+  const budget = createAnonymousBudget({ now, softTimeout: softTimeoutOf(config) });
+  const inBudget = async <T>(call: () => Promise<ApiResult<T>>, isWelcome: (value: T) => boolean) => {
+    const result = await budget.run(call, (answer) => answer.kind === 'ok' && isWelcome(answer.value));
+    return result.kind === 'made' ? result.value : budgetExhausted();
+  };
+  const exchangeCode = createAuthenticateCall(signIn, isComplete, now);
+  const exchangeProfile = createAuthenticateCall(signIn, isProfile, now);
+  const refreshTokens = createAuthenticateCall(refresh, isComplete, now);
+  const call = createApiCall(background, now);
+  const fetchKeysResponse = () => fetchJSON(`${api.origin}/sso/jwks/${encodeURIComponent(clientId)}`);
+
+  return {
+    exchangeCode: (code, codeVerifier) =>
+      exchangeCode(({ userManagement }) =>
+        userManagement.authenticateWithCode({ clientId, code, codeVerifier }),
+      ),
+    exchangeProfile: (code, codeVerifier) => {
+      const proof = codeVerifier === undefined ? {} : { codeVerifier };
+      const exchange = () =>
+        exchangeProfile(({ sso }) =>
+          sso.getProfileAndToken<Record<string, unknown>>({ clientId, code, ...proof }),
+        );
+      return codeVerifier === undefined ? inBudget(exchange, () => true) : exchange();
+    },
+    refresh: (refreshToken, organizationId) =>
+      refreshTokens(({ userManagement }) => {
+        const organization = organizationId === undefined ? {} : { organizationId };
+        return userManagement.authenticateWithRefreshToken({ clientId, refreshToken, ...organization });
+      }),
+    call,
+    callForAnonymous: (request, isWelcome) => inBudget(() => call(request), isWelcome),
+    fetchKeys: async () => (await fetchKeysResponse()).json(),
+    fetchKeysResponse,
+    fetchIssuerKeys: async (issuer) => (await fetchJSON(`${issuer}/oauth2/jwks`)).json(),
+    appClient,
+    circuit,
+    ...createUrls(api.origin),
+  };
+}
+
+type GetClient = () => Promise<WorkOS>;
+
+/** One client of the SDK for each kind of call, since their requests have different rules. All share one limiter. */
+function createClients(config: Config, sdk: SDK) {
+  const { clientId, now, timeout, fetch } = config;
+  const limiter = createLimiter({ clientId, now });
+  const base = { timeout, limiter, fetch };
+  const clientOf = (fetchFn: Fetch): GetClient => {
+    let client: Promise<WorkOS> | undefined;
+    return () => (client ??= loadClient(config, fetchFn, sdk.load));
+  };
+  const background = createFetch({ ...base, priority: 'background' });
+  warnAboutSDK(sdk);
+  return {
+    signIn: clientOf(createFetch({ ...base, priority: 'sign-in' })),
+    refresh: clientOf(createFetch({ ...base, priority: 'background', repeatsLostCalls: true })),
+    background: clientOf(background),
+    fetchJSON: background,
+    appClient: createAppClient(config, sdk),
+    circuit: limiter.circuit,
+  };
+}
+
+/** The addresses that browsers are sent to. */
+function createUrls(
+  origin: string,
+): Pick<WorkOSClient, 'authorizationUrl' | 'ssoAuthorizationUrl' | 'logoutUrl'> {
+  const url = (path: string, query: URLSearchParams) => `${origin}/${path}?${query.toString()}`;
+  return {
+    authorizationUrl: (query) => url('user_management/authorize', query),
+    ssoAuthorizationUrl: (query) => url('sso/authorize', query),
+    logoutUrl: (sessionId, returnTo) => {
+      const query = { session_id: sessionId, ...(returnTo === undefined ? {} : { return_to: returnTo }) };
+      return url('user_management/sessions/logout', new URLSearchParams(query));
+    },
+  };
+}
+
+/** @param isWhole Whether a successful answer has everything that a session is made of. */
+function createAuthenticateCall<T>(client: GetClient, isWhole: (value: T) => boolean, now: () => number) {
+  return async (call: (workos: WorkOS) => Promise<T>): Promise<ApiResult<T>> => {
+    try {
+      const value = await call(await client());
+      if (isWhole(value)) return { kind: 'ok', value };
+      return { kind: 'unavailable', error: unavailable('the answer of WorkOS is incomplete') };
+    } catch (error) {
+      return toFailure(error, now());
+    }
+  };
+}
+
+/** Statuses by which WorkOS refuses what a call asks for, while the call itself was made correctly. */
+const REFUSED: readonly unknown[] = [400, 403, 404, 422];
+
+function createApiCall(client: GetClient, now: () => number): WorkOSClient['call'] {
+  return async (call) => {
+    try {
+      return { kind: 'ok', value: await call(await client()) };
+    } catch (error) {
+      const status = UpstreamError.from(error)?.status;
+      if (!REFUSED.includes(status)) return toFailure(error, now());
+      return { kind: 'refused', error: new AuthKitError('invalid_request', `WorkOS answered ${status}`) };
+    }
+  };
+}
+
+function budgetExhausted(): ApiResult<never> {
+  const error = unavailable('too many requests with unknown credentials', { retryAfter: 1 });
+  return { kind: 'unavailable', error };
+}
+
+function isComplete(tokens: Tokens): boolean {
+  const { user, accessToken, refreshToken } = tokens as Partial<Record<keyof Tokens, unknown>>;
+  return isText(accessToken) && isText(refreshToken) && isText((user as { id?: unknown } | undefined)?.id);
+}
+
+function isProfile({ profile }: ProfileReply): boolean {
+  const { id, email, connectionId } = profile as unknown as Record<string, unknown>;
+  return isText(id) && isText(email) && isText(connectionId);
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
+}
+
+/** Reads the answer of WorkOS itself: the classes and messages of the SDK do not keep status and code. */
+function toFailure(error: unknown, now: number): Exclude<ApiResult<never>, { kind: 'ok' }> {
+  // The SDK cannot be used.
+  if (error instanceof AuthKitError) return { kind: 'unavailable', error };
+  const answer = UpstreamError.from(error);
+  if (!answer) return { kind: 'unavailable', error: unavailable('WorkOS is unavailable', { cause: error }) };
+  const classified = classifyErrorAnswer(answer);
+  if (classified.kind === 'refused') return classified;
+  if (classified.kind === 'misconfigured') warn(answer, now);
+  const { message, retryAfter } = answer;
+  const wait = retryAfter === undefined ? {} : { retryAfter };
+  return { kind: 'unavailable', error: unavailable(message, { cause: answer, ...wait }) };
+}
+
+let warnedAt = -Infinity;
+
+/** Users stay signed in while the app is misconfigured, so the operator has to see it: once a minute in a process. */
+function warn({ status, body }: UpstreamError, now: number): void {
+  if (now >= warnedAt && now - warnedAt < 60_000) return;
+  warnedAt = now;
+  const word = [body['code'], body['error']].find(
+    (text) => typeof text === 'string' && /^\w{1,64}$/.test(text),
+  );
+  const named = word === undefined ? '' : ` (${word as string})`;
+  const hint = 'check WORKOS_API_KEY and WORKOS_CLIENT_ID';
+  process.emitWarning(`WorkOS answers ${status}${named}: ${hint}`, { code: 'AUTHKIT_UPSTREAM' });
+}

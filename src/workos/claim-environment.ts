@@ -1,0 +1,70 @@
+import type { Config } from '../config/index.js';
+import { softTimeoutOf } from '../config/index.js';
+import { log } from '../events.js';
+import { createAnonymousBudget } from './anonymous-call-budget.js';
+import { createFetch, UpstreamError } from './fetch.js';
+import { createLimiter } from './limiter.js';
+
+/**
+ * Gets a nonce for a sign-in in a WorkOS environment that has no account yet, as `npx workos` creates them. With it,
+ * AuthKit's page offers the developer to claim the environment. `undefined` if there is none: a sign-in never fails
+ * because of it.
+ */
+export type ClaimNonce = () => Promise<string | undefined>;
+
+/** After a failure, sign-ins start without a nonce for this long, in milliseconds. */
+const PAUSE = 60_000;
+
+/** The nonce goes into a URL. */
+const NONCE = /^[\u0021-\u007e]{1,512}$/;
+
+export function createClaimNonce(config: Config, claimToken: string | undefined): ClaimNonce {
+  if (claimToken === undefined) return () => Promise.resolve(undefined);
+  const { clientId, api, now } = config;
+  // A limiter of its own: what WorkOS answers here must not slow down any other call.
+  const limiter = createLimiter({ clientId, now });
+  const timeout = softTimeoutOf(config);
+  const post = createFetch({ timeout, limiter, priority: 'sign-in', fetch: config.fetch });
+  const request = {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ client_id: clientId, claim_token: claimToken }),
+  };
+  // Anyone can begin a sign-in.
+  const budget = createAnonymousBudget({ now, softTimeout: timeout });
+  let pausedUntil = -Infinity;
+  return async () => {
+    if (now() < pausedUntil) return undefined;
+    try {
+      const url = `${api.origin}/x/one-shot-environments/claim-nonces`;
+      const called = await budget.run(
+        () => post(url, request),
+        () => false,
+      );
+      if (called.kind === 'exhausted') return undefined;
+      const response = called.value;
+      const { nonce } = (await response.json()) as { nonce?: unknown };
+      return typeof nonce === 'string' && NONCE.test(nonce) ? nonce : undefined;
+    } catch (error) {
+      const status = UpstreamError.from(error)?.status;
+      // 409: the environment has been claimed, so the token is not needed any more.
+      pausedUntil = status === 409 ? Infinity : now() + PAUSE;
+      if (status === 409) log('login', { claim: 'claimed' });
+      else warn(status);
+      return undefined;
+    }
+  };
+}
+
+function warn(status: number | undefined): void {
+  const problem =
+    status === undefined
+      ? 'WorkOS did not answer when WORKOS_CLAIM_TOKEN was exchanged'
+      : `WorkOS answered ${status} to WORKOS_CLAIM_TOKEN`;
+  process.emitWarning(
+    `${problem}: sign-ins work without it. Remove the variable if the environment has an owner`,
+    {
+      code: 'AUTHKIT_CLAIM_TOKEN',
+    },
+  );
+}

@@ -1,0 +1,161 @@
+// Renamed, because the usual banners of bundles of ES modules declare these names too.
+import { createRequire as createRequireFrom } from 'node:module';
+import { fileURLToPath as toPath } from 'node:url';
+import type { WorkOS } from '@workos-inc/node';
+import type { Config } from '../config/index.js';
+import { AuthKitError } from '../errors.js';
+import type { Fetch } from './fetch.js';
+
+/** The parts of `@workos-inc/node` that are used here. */
+export interface SDKModule {
+  WorkOS: typeof WorkOS;
+}
+
+/** The installed `@workos-inc/node`. */
+export interface SDK {
+  /** Imports the SDK. It has 4 MB, so it is imported when the first call to WorkOS needs it. */
+  load: () => Promise<SDKModule>;
+  /** The same without waiting. */
+  loadNow: () => SDKModule;
+  /** The version, without loading the SDK: `missing`, or `undefined` if it is part of a bundle. */
+  version: () => string | undefined;
+}
+
+/** Not a constant, since webpack would resolve it at build time, with other conditions than Node, and fail. */
+const NAME = ['@workos-inc', 'node'].join('/');
+
+export const installedSDK: SDK = {
+  load: () => import('@workos-inc/node'),
+  loadNow() {
+    // The same module as the one that `import` brings, so that there is one class for each exception of the SDK.
+    const isESM = typeof import.meta.resolve === 'function';
+    const path = isESM ? toPath(import.meta.resolve(NAME)) : NAME;
+    return createRequireFrom(import.meta.url)(path) as SDKModule;
+  },
+  version: () => installedVersion(import.meta.url),
+};
+
+/**
+ * Reads the version from the manifest of the SDK.
+ *
+ * @param url Of the file that imports the SDK.
+ */
+export function installedVersion(url: string): string | undefined {
+  const sdk = readManifest('@workos-inc/node/package.json', url);
+  if (sdk) return sdk.version;
+  // From `dist` and `src/workos`. A file that is not in this package is a bundle, which may contain the SDK.
+  const nearest = readManifest('../package.json', url) ?? readManifest('../../package.json', url);
+  return nearest?.name === 'authkit-express' ? 'missing' : undefined;
+}
+
+function readManifest(path: string, url: string): { name: string; version: string } | undefined {
+  try {
+    return createRequireFrom(url)(path) as { name: string; version: string };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Warns at start-up that the SDK is missing or too old, so that this is not found at the first sign-in. */
+export function warnAboutSDK({ version }: SDK): void {
+  const installed = version();
+  if (installed === undefined || isSupported(installed)) return;
+  const { message } = sdkMissing(installed === 'missing' ? NOT_FOUND : TOO_OLD);
+  process.emitWarning(message, { code: 'AUTHKIT_SDK_MISSING' });
+}
+
+/** The peer dependency of package.json. A newer major version may work, which {@link loadClient} finds out. */
+function isSupported(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > 10 || (major === 10 && minor >= 14);
+}
+
+const NOT_FOUND = '@workos-inc/node cannot be loaded';
+
+const TOO_OLD = '@workos-inc/node is too old';
+
+/**
+ * Loads the SDK and creates a client with it.
+ *
+ * @throws {AuthKitError} `sdk_missing`, if `@workos-inc/node` is not installed or is too old.
+ */
+export async function loadClient(config: Config, fetchFn: Fetch, load: SDK['load']): Promise<WorkOS> {
+  const timeout = config.timeout + 1000;
+  let client: WorkOS;
+  try {
+    const sdk = await load();
+    // Our deadline comes first: the timeout of the SDK hides what happened.
+    client = new sdk.WorkOS({ ...credentialsOf(config), timeout, maxRetries: 0, fetchFn });
+  } catch (cause) {
+    throw sdkMissing(NOT_FOUND, cause);
+  }
+  if (!isComplete(client)) throw sdkMissing(TOO_OLD);
+  return client;
+}
+
+/**
+ * The client that the application uses for its own calls, created when it is first read. Unlike the clients of this
+ * package it throws the SDK's own exceptions, and repeats calls as the SDK does.
+ *
+ * @throws {AuthKitError} `sdk_missing`
+ */
+export function createAppClient(config: Config, { loadNow }: SDK = installedSDK): () => WorkOS {
+  let client = config.workos;
+  return () => (client ??= newAppClient(config, loadNow));
+}
+
+function newAppClient(config: Config, loadNow: SDK['loadNow']): WorkOS {
+  const { timeout, fetch } = config;
+  const fetchFn = fetch === undefined ? {} : { fetchFn: fetch };
+  let sdk;
+  try {
+    sdk = loadNow();
+  } catch (cause) {
+    throw sdkMissing(NOT_FOUND, cause);
+  }
+  return new sdk.WorkOS({ ...credentialsOf(config), timeout, ...fetchFn });
+}
+
+/** What `authkit()` and `sso()` have in common for calls to WorkOS. */
+export interface HasAppClient {
+  /**
+   * A `WorkOS` client of `@workos-inc/node` for your own calls, with the API key, client ID, address, `fetch` and
+   * `timeout` of this instance, so in tests it calls the test WorkOS. It is created when it is first read, and it is the
+   * `workos` option itself if there is one.
+   *
+   * @throws {AuthKitError} `sdk_missing` if `@workos-inc/node` cannot be loaded.
+   * @example
+   * app.get('/organizations', requireAuth(), async (req, res) => {
+   *   const { user } = signedIn(req);
+   *   const { data } = await auth.workos.userManagement.listOrganizationMemberships({ userId: user.id });
+   *   res.json(data.map(({ organizationName }) => organizationName));
+   * });
+   */
+  readonly workos: WorkOS;
+}
+
+/** Not enumerable: copying or printing an instance neither loads the SDK nor shows the API key. */
+export function withAppClient<T extends object>(instance: T, appClient: () => WorkOS): T & HasAppClient {
+  Object.defineProperty(instance, 'workos', { get: appClient });
+  return instance as T & HasAppClient;
+}
+
+function credentialsOf({ apiKey, clientId, api }: Config) {
+  const { hostname: apiHostname, https, port } = api;
+  return { apiKey, clientId, apiHostname, https, ...(port === undefined ? {} : { port }) };
+}
+
+/** Whether the client has the methods that this package calls and that older versions do not have. */
+function isComplete({ userManagement, sso, apiKeys }: Partial<WorkOS>): boolean {
+  return (
+    typeof userManagement?.authenticateWithCode === 'function' &&
+    typeof userManagement.authenticateWithRefreshToken === 'function' &&
+    typeof sso?.getProfileAndToken === 'function' &&
+    typeof apiKeys?.createValidation === 'function'
+  );
+}
+
+function sdkMissing(problem: string, cause?: unknown): AuthKitError {
+  const advice = 'install it beside authkit-express: npm install @workos-inc/node@11';
+  return new AuthKitError('sdk_missing', `${problem}: ${advice}`, cause === undefined ? {} : { cause });
+}

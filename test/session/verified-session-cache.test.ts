@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import { expect, test } from 'vitest';
+import type { Claims } from '../../src/workos/access-token.js';
+import { resolveConfig } from '../../src/config/index.js';
+import { createSessionCache, type VerifiedSession } from '../../src/session/verified-session-cache.js';
+import type { Session } from '../../src/session/sealed-session.js';
+
+const MINUTE = 60_000;
+const MIB = 1_048_576;
+
+function verified(id: number, expiresAt: number): VerifiedSession {
+  const claims: Claims = { iss: 'i', sub: `user_${id}`, sid: `s${id}`, iat: 0, exp: expiresAt / 1000 };
+  const user = { id: claims.sub } as Session['user'];
+  return {
+    kind: 'authenticated',
+    claims,
+    session: { accessToken: 'x'.repeat(900), refreshToken: 'r', user, extension: {} },
+  };
+}
+
+/** As long as a seal, with a MAC of its own at the end. */
+function valueOf(id: number): string {
+  const mac = createHash('sha256').update(String(id)).digest('base64url');
+  return `Fe26.2*${'x'.repeat(2000)}*${mac}~2`;
+}
+
+test('a cached session is returned until its token is due for refresh, and for ten minutes at most', () => {
+  let clock = 0;
+  const memory = createSessionCache(MIB, () => clock);
+  const [short, long] = [verified(1, 5 * MINUTE), verified(2, 60 * MINUTE)];
+  memory.set(valueOf(1), short, false);
+  memory.set(valueOf(2), long, false);
+  expect(memory.get(valueOf(1))).toBe(short);
+  clock = 5 * MINUTE;
+  expect(memory.get(valueOf(1))).toBeUndefined();
+  expect(memory.get(valueOf(2))).toBe(long);
+  clock = 10 * MINUTE;
+  expect(memory.get(valueOf(2))).toBeUndefined();
+});
+
+test('the cache is limited in bytes, and the least recently used sessions are removed', () => {
+  const memory = createSessionCache(MIB, () => 0);
+  const session = verified(0, 60 * MINUTE);
+  for (let id = 0; id < 1000; id += 1) {
+    memory.set(valueOf(id), session, false);
+    expect(memory.get(valueOf(0)), String(id)).toBe(session);
+  }
+  const kept = Array.from({ length: 1000 }, (_, id) => memory.get(valueOf(id))).filter(Boolean).length;
+  expect(kept).toBeGreaterThan(50);
+  expect(kept).toBeLessThan(MIB / valueOf(0).length);
+});
+
+test('a deleted session is not returned, and neither is one with a similar value', () => {
+  const memory = createSessionCache(MIB, () => 0);
+  memory.set(valueOf(1), verified(1, MINUTE * 5), false);
+  expect(memory.get(valueOf(1).replace('xx', 'xy'))).toBeUndefined();
+  memory.delete(valueOf(1));
+  expect(memory.get(valueOf(1))).toBeUndefined();
+  const off = createSessionCache(0, () => 0);
+  off.set(valueOf(1), verified(1, MINUTE * 5), false);
+  expect(off.get(valueOf(1))).toBeUndefined();
+});
+
+test('`sessionMemory` is false or a size that makes sense', () => {
+  const given = {
+    clientId: 'client_1',
+    apiKey: 'sk_1',
+    redirectUri: 'http://localhost:3000/callback',
+    cookiePassword: 'correct-horse-battery-staple-0123456789',
+  };
+  const bytes = (sessionMemory: unknown) =>
+    resolveConfig({ ...given, ...(sessionMemory === undefined ? {} : { sessionMemory }) } as never, {})
+      .memoryBytes;
+  expect([bytes(undefined), bytes({}), bytes(false), bytes({ maxBytes: 2 * MIB })]).toEqual([
+    16 * MIB,
+    16 * MIB,
+    0,
+    2 * MIB,
+  ]);
+  for (const bad of [true, null, 5, [], { maxBytes: 10 }, { maxBytes: 1.5 * MIB + 0.5 }, { max: 1 }]) {
+    expect(() => bytes(bad), JSON.stringify(bad)).toThrow('sessionMemory');
+  }
+});

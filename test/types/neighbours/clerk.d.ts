@@ -1,0 +1,9 @@
+// What @clerk/express 2 exports, as far as it concerns a request.
+import type { Request, RequestHandler } from 'express';
+
+export interface PendingSessionOptions {
+  treatPendingAsSignedOut?: boolean;
+}
+export type AuthObject = { isAuthenticated: true; userId: string } | { isAuthenticated: false; userId: null };
+export declare const clerkMiddleware: () => RequestHandler;
+export declare const getAuth: (req: Request) => AuthObject;
