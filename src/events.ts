@@ -59,6 +59,8 @@ export interface AuthKitEvents {
    */
   'authkit:breaker': {
     clientId: string;
+    /** `anonymous`: the calls that requests without a valid credential cause, such as those with a made-up API key. */
+    scope: 'main' | 'anonymous';
     state: 'closed' | 'open' | 'half-open';
     reason: 'failures' | 'rate_limit' | 'probe' | 'recovered';
     pause: number;

@@ -60,16 +60,16 @@ export function createWorkOSLookups({ workos, now, softTimeout }: WorkOSLookupsD
   };
 }
 
-/** @param isKnown The key was valid a moment ago, so the call does not count as one of an anonymous request. */
+/** @param isKnown The key was valid a moment ago. */
 async function validateApiKey(
   value: string,
   isKnown: boolean,
-  { call, callForAnonymous }: WorkOSLookupsDependencies['workos'],
+  { callForAnonymous }: WorkOSLookupsDependencies['workos'],
 ): Promise<ApiResult<ApiKey>> {
-  const validate = ({ apiKeys }: Parameters<Parameters<typeof call>[0]>[0]) =>
+  const validate = ({ apiKeys }: Parameters<Parameters<typeof callForAnonymous>[0]>[0]) =>
     apiKeys.createValidation({ value });
   const isValid = ({ apiKey }: { apiKey: ApiKey | null }) => apiKey !== null;
-  const answer = await (isKnown ? call(validate) : callForAnonymous(validate, isValid));
+  const answer = await callForAnonymous(validate, isValid, isKnown);
   if (answer.kind !== 'ok') return answer;
   const { apiKey } = answer.value;
   if (apiKey !== null) return withId({ kind: 'ok', value: apiKey });

@@ -41,13 +41,16 @@ export interface WorkOSClient {
   /** Makes any other call. What WorkOS refuses is `refused` as `invalid_request`. */
   call: <T>(call: (workos: WorkOS) => Promise<T>) => Promise<ApiResult<T>>;
   /**
-   * Makes a call that a request without a valid credential causes, within the budget of the instance.
+   * Makes a call that a request without a valid credential may cause, within the budget of the instance. Such calls
+   * have a limiter of their own: if WorkOS answers made-up credentials with 429, users can still sign in.
    *
    * @param isWelcome Whether the credential turned out to be valid, so that the call does not count.
+   * @param isKnown The credential was valid a moment ago, so the call does not count either.
    */
   callForAnonymous: <T>(
     call: (workos: WorkOS) => Promise<T>,
     isWelcome: (value: T) => boolean,
+    isKnown: boolean,
   ) => Promise<ApiResult<T>>;
   /** The JSON Web Keys of this client, unchecked. */
   fetchKeys: () => Promise<unknown>;
@@ -71,7 +74,10 @@ export interface WorkOSClient {
 /** Creates the client of an instance. Every call to WorkOS is made here, and passes through one limiter. */
 export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): WorkOSClient {
   const { clientId, api, now } = config;
-  const { signIn, refresh, background, fetchJSON, appClient, circuit } = createClients(config, sdk);
+  const { signIn, refresh, background, anonymous, fetchJSON, appClient, circuit } = createClients(
+    config,
+    sdk,
+  );
   const budget = createAnonymousBudget({ now, softTimeout: softTimeoutOf(config) });
   const inBudget = async <T>(call: () => Promise<ApiResult<T>>, isWelcome: (value: T) => boolean) => {
     const result = await budget.run(call, (answer) => answer.kind === 'ok' && isWelcome(answer.value));
@@ -79,8 +85,10 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
   };
   const exchangeCode = createAuthenticateCall(signIn, isComplete, now);
   const exchangeProfile = createAuthenticateCall(signIn, isProfile, now);
+  const exchangeUnsolicited = createAuthenticateCall(anonymous, isProfile, now);
   const refreshTokens = createAuthenticateCall(refresh, isComplete, now);
   const call = createApiCall(background, now);
+  const callAnonymous = createApiCall(anonymous, now);
   const fetchKeysResponse = () => fetchJSON(`${api.origin}/sso/jwks/${encodeURIComponent(clientId)}`);
 
   return {
@@ -90,11 +98,13 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
       ),
     exchangeProfile: (code, codeVerifier) => {
       const proof = codeVerifier === undefined ? {} : { codeVerifier };
-      const exchange = () =>
-        exchangeProfile(({ sso }) =>
-          sso.getProfileAndToken<Record<string, unknown>>({ clientId, code, ...proof }),
-        );
-      return codeVerifier === undefined ? inBudget(exchange, () => true) : exchange();
+      const exchange = ({ sso }: WorkOS) =>
+        sso.getProfileAndToken<Record<string, unknown>>({ clientId, code, ...proof });
+      if (codeVerifier !== undefined) return exchangeProfile(exchange);
+      return inBudget(
+        () => exchangeUnsolicited(exchange),
+        () => true,
+      );
     },
     refresh: (refreshToken, organizationId) =>
       refreshTokens(({ userManagement }) => {
@@ -102,7 +112,8 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
         return userManagement.authenticateWithRefreshToken({ clientId, refreshToken, ...organization });
       }),
     call,
-    callForAnonymous: (request, isWelcome) => inBudget(() => call(request), isWelcome),
+    callForAnonymous: (request, isWelcome, isKnown) =>
+      isKnown ? callAnonymous(request) : inBudget(() => callAnonymous(request), isWelcome),
     fetchKeys: async () => (await fetchKeysResponse()).json(),
     fetchKeysResponse,
     fetchIssuerKeys: async (issuer) => (await fetchJSON(`${issuer}/oauth2/jwks`)).json(),
@@ -114,10 +125,14 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
 
 type GetClient = () => Promise<WorkOS>;
 
-/** One client of the SDK for each kind of call, since their requests have different rules. All share one limiter. */
+/**
+ * One client of the SDK for each kind of call, since their requests have different rules. All but the anonymous one share
+ * one limiter.
+ */
 function createClients(config: Config, sdk: SDK) {
   const { clientId, now, timeout, fetch } = config;
   const limiter = createLimiter({ clientId, now });
+  const anonymousLimiter = createLimiter({ clientId, scope: 'anonymous', now });
   const base = { timeout, limiter, fetch };
   const clientOf = (fetchFn: Fetch): GetClient => {
     let client: Promise<WorkOS> | undefined;
@@ -129,6 +144,7 @@ function createClients(config: Config, sdk: SDK) {
     signIn: clientOf(createFetch({ ...base, priority: 'sign-in' })),
     refresh: clientOf(createFetch({ ...base, priority: 'background', repeatsLostCalls: true })),
     background: clientOf(background),
+    anonymous: clientOf(createFetch({ ...base, limiter: anonymousLimiter, priority: 'background' })),
     fetchJSON: background,
     appClient: createAppClient(config, sdk),
     circuit: limiter.circuit,

@@ -55,8 +55,13 @@ export interface Limiter {
   circuit: () => CircuitState;
 }
 
+/** `anonymous`: the calls that requests without a valid credential cause. `main`: all others. */
+export type CircuitScope = 'main' | 'anonymous';
+
 export interface LimiterOptions {
   clientId: string;
+  /** Named in the events. Default `main`. */
+  scope?: CircuitScope;
   /** Milliseconds since the epoch. */
   now: () => number;
   /** A number from 0 up to 1, for the jitter of the pauses. */
@@ -96,7 +101,7 @@ export type CircuitState = 'closed' | 'open' | 'half-open';
  * the pause, one call is admitted as a probe: it closes the circuit, or opens it again for twice as long.
  */
 function createCircuitBreaker(
-  { clientId, now, random = Math.random }: LimiterOptions,
+  { clientId, scope = 'main', now, random = Math.random }: LimiterOptions,
   onOpen: (toError: () => Error) => void,
 ) {
   let state: CircuitState = 'closed';
@@ -112,7 +117,7 @@ function createCircuitBreaker(
   const enter = (next: CircuitState, reason: 'failures' | 'rate_limit' | 'probe' | 'recovered') => {
     if (state === next) return;
     state = next;
-    publish('breaker', { clientId, state, reason, pause: next === 'open' ? timeLeft() : 0 });
+    publish('breaker', { clientId, scope, state, reason, pause: next === 'open' ? timeLeft() : 0 });
   };
   const open = (milliseconds: number) => {
     openedAt = now();

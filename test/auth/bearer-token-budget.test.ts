@@ -56,6 +56,18 @@ describe('T50 made-up API keys', () => {
     },
   );
 
+  test('that WorkOS answers with 429 stop neither sign-ins nor refreshes', async () => {
+    const { workos, ask, signIn, browser, origin } = await api();
+    const limited = { status: 429, headers: { 'retry-after': '60' } };
+    workos.fail({ on: { method: 'POST', path: '/api_keys/validations' }, ...limited, times: 1000 });
+    for (let index = 0; index < 3; index += 1)
+      expect((await ask('/key', bearer(madeUp(index)))).status).toBe(503);
+    expect((await signIn()).status).toBe(200);
+    workos.clock.advance(600_000);
+    expect((await browser.fetch(`${origin}/account`)).status).toBe(200);
+    expect(workos.callsTo('refresh')).toHaveLength(1);
+  });
+
   test('200 of the right form are few calls, the others get 503, and a good key works beside them', async () => {
     const { workos, ask, calls } = await api();
     const key = workos.createApiKey();

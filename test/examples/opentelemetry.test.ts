@@ -82,7 +82,7 @@ const MESSAGES: { [N in keyof AuthKitEvents]: AuthKitEvents[N] } = {
     status: 200,
     duration: 1500,
   },
-  'authkit:breaker': { clientId, state: 'open', reason: 'failures', pause: 500 },
+  'authkit:breaker': { clientId, scope: 'main', state: 'open', reason: 'failures', pause: 500 },
   'authkit:store': { clientId, operation: 'get', outcome: 'timeout', duration: 1000, code: undefined },
   'authkit:keys': {
     clientId,
