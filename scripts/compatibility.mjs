@@ -183,12 +183,13 @@ function page({ nodes, runtime, types, runners }) {
     [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
   return `# Compatibility
 
-\`npm run compatibility\` generates the tables of versions on this page. For each version, it installs the package in the form in which it
-is published and runs a small app, once as an ES module and once with \`require\`. The app tests a guard, a sign-in, a
-refresh and a sign-out. In the tables, ✓ means that it works, and – that this version does not support it.
+\`npm run compatibility\` generates the version tables on this page. For each version, it installs the package as
+published and runs a small app, once as an ES module and once with \`require\`. The app tests a guard, a sign-in, a
+refresh and a sign-out. In the tables, ✓ means that the combination works, and – means that the version does not support
+it.
 
-\`@workos-inc/node\` declares Node 22.11 or newer, but it works on Node 20 as well, as the first table shows. There npm
-prints a warning when it is installed, and yarn 1 needs \`--ignore-engines\`.
+\`@workos-inc/node\` declares Node 22.11 or newer, but it works on Node 20 as well, as the first table shows. On Node 20,
+npm prints a warning during installation, and yarn 1 needs \`--ignore-engines\`.
 
 ## Node, frameworks and \`@workos-inc/node\`
 
@@ -196,15 +197,15 @@ ${table(['framework', '@workos-inc/node', ...nodes.map(({ version }) => `Node ${
 
 ## Test runners
 
-These are the runners that \`authkit-express/testing\` is tested with. For node:test, see
-[Testing your app](testing.md#nodetest). jest can load an ES module with \`require\` only in the newer versions of Node. In the
-others, it has to translate the package.
+These are the runners that \`authkit-express/testing\` is tested with. For node:test, see [Testing your
+app](testing.md#nodetest). jest can \`require\` an ES module only on newer versions of Node. On older versions, it has to
+transpile the package.
 
 ${table(['runner', ...nodes.map(({ version }) => `Node ${version}`)], runners)}
 
 ## TypeScript
 
-TypeScript supports \`require\` of an ES module from 5.8 on.
+TypeScript 5.8 and later support \`require\` of an ES module.
 
 ${table(['TypeScript', '`import`, nodenext', '`import`, bundler', '`require`, nodenext', '`import`, @types/express 4'], types)}
 `;
