@@ -305,6 +305,6 @@ export interface RouteOptions {
   token?: string | false;
   /** Links an account with WorkOS Pipes, `GET /connect/:slug`. Default none. */
   connect?: string | false;
-  /** Switches the organization, with `POST` from this origin. Default none. */
+  /** Switches the organization, with `POST` from this origin or one of `trustedOrigins`. Default none. */
   switchOrganization?: string | false;
 }

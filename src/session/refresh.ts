@@ -38,8 +38,7 @@ export interface Refresh {
 }
 
 /**
- * The time from a failed refresh ahead of expiry to the next attempt, in milliseconds. The old token is used until
- * then.
+ * After a refresh ahead of expiry fails, the old token is used for this long until the next attempt, in milliseconds.
  */
 const BACKOFF = 10_000;
 
@@ -58,7 +57,7 @@ const MAX_REFUSALS = 32;
 const PURGE_EVERY = 256;
 
 /**
- * How long a replaced session is remembered, in milliseconds. A slow response, such as a long poll, then does not set
+ * How long a replaced session is remembered, in milliseconds, so that a slow response such as a long poll does not set
  * it.
  */
 const REPLACED_FOR = 3_600_000;
