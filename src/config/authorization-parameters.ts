@@ -293,7 +293,7 @@ function isAuthKit(value: unknown): boolean {
   return providerNamed(String(value)) === AUTHKIT;
 }
 
-/** WorkOS accepts exactly one of them. A sign-in checks that there is one when it starts. */
+/** WorkOS accepts exactly one of them. Each sign-in checks at its start that there is one. */
 function ssoConflictsOf({ organization, connection, provider, domain }: SSOSignInOptions): string[] {
   const selectors = [organization, connection, provider, domain].filter((value) => value !== undefined);
   return selectors.length > 1 ? ['organization, connection, provider and domain exclude each other'] : [];

@@ -149,7 +149,7 @@ function weaknessOf(password: unknown, api: Api): string | undefined {
     return `has fewer than ${MIN_BYTES} characters`;
   }
   if (new Set(password).size < MIN_CHARACTERS) return `has fewer than ${MIN_CHARACTERS} different characters`;
-  // In two copies of a repeated shorter string, the whole string occurs again before the second copy.
+  // If a string repeats a shorter one, it occurs in two copies of itself before the second copy begins.
   if ((password + password).indexOf(password, 1) < password.length) return 'is a shorter string repeated';
   if (PASSWORD_PLACEHOLDER.test(password)) return 'is still a placeholder';
   if (!isLoopback(api.hostname) && createHash('sha256').update(password).digest('hex') === TEST_PASSWORD) {

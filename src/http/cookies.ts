@@ -259,8 +259,8 @@ export function headerRoom(req: Request): number {
 }
 
 /**
- * Names of the transaction cookies to clear so that a new one fits, which are the oldest. They come first in the header
- * (RFC 6265 section 5.4).
+ * Names of the oldest transaction cookies, which are cleared so that a new one fits. They come first in the header (RFC
+ * 6265 section 5.4).
  *
  * @param room How many bytes are left in the header; negative if the cookies are already too long.
  */

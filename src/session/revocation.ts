@@ -16,7 +16,7 @@ export interface Revocation {
   statusNow: (identity: SessionIdentity) => RevocationStatus | undefined;
   /** Whether this process knows that a session was ended. */
   isEndedHere: (identity: SessionIdentity) => boolean;
-  /** Ends a session. Returns false if the store is unavailable, so that the other processes do not know about it. */
+  /** Ends a session. Returns false if the store is unavailable: the other processes then do not know about it. */
   endSession: (sessionId: string) => Promise<boolean>;
   /**
    * Accepts a new sign-in under the ID of an ended session. Tokens issued earlier, and other tokens of the same second,

@@ -41,7 +41,10 @@ const NO_CACHE: SessionCache = {
   delete: () => undefined,
 };
 
-/** Entries are keyed by this many last characters of a value. They are a MAC over the rest, and are quicker to hash. */
+/**
+ * Entries are keyed by this many characters from the end of a value. They are a MAC over the rest, and are quicker to
+ * hash.
+ */
 const KEY_LENGTH = 48;
 
 /** @param maxBytes 0 turns the cache off. */

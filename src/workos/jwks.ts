@@ -10,11 +10,11 @@ const MAX_AGE = 600_000;
 /** While the keys cannot be fetched, the old ones are used for this long (stale-if-error, RFC 5861), in milliseconds. */
 const STALE_IF_ERROR = 86_400_000;
 
-/** The time between two fetches while old keys are in use, in milliseconds. */
+/** The time between two attempts to fetch the keys while old ones are in use, in milliseconds. */
 const RETRY = 10_000;
 
 /**
- * The time between two fetches of `load` while there are no keys, in milliseconds. Requests that need a key fetch at
+ * The time between two attempts of `load` while there are no keys, in milliseconds. Requests that need a key fetch at
  * once.
  */
 const FIRST_RETRY = 1000;

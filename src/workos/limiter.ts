@@ -64,8 +64,8 @@ export interface LimiterOptions {
 }
 
 /**
- * Creates the limiter of an instance. Every call to WorkOS passes through it, so that retries do not overload a failing
- * WorkOS.
+ * Creates the limiter of an instance. Every call to WorkOS passes through it, so that a failing WorkOS gets fewer
+ * calls.
  */
 export function createLimiter(options: LimiterOptions): Limiter {
   const slots = createSlots();
