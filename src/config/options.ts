@@ -212,7 +212,7 @@ export interface AuthKitOptions {
   /** Where users arrive after a sign-in that names no other page. Default `/`. */
   returnTo?: string;
   /**
-   * Where users arrive after a sign-out without a `returnTo`. Default: the sign-out redirect in the WorkOS dashboard.
+   * Where users arrive after a sign-out without a `returnTo`. Default: the logout redirect in the WorkOS dashboard.
    */
   postLogoutReturnTo?: string;
   /**
