@@ -12,9 +12,9 @@ export interface Parameter {
   readonly wire: string;
   /** Further names in a query, besides the name of the option and `wire`. */
   readonly names?: readonly string[];
-  /** Reads a value from a query; `undefined` if it is malformed. Without it, only code can set the option. */
+  /** Reads a value from a query; `undefined` if it is malformed. Without `parse`, only code can set the option. */
   readonly parse?: (text: string) => unknown;
-  /** Whether a query may repeat it. Its values are then read as one, with spaces between them. */
+  /** Whether a query may repeat the parameter. Its values are then joined with spaces. */
   readonly mayRepeat?: true;
   /** Whether WorkOS accepts the form of a value. */
   readonly valid: (value: unknown) => boolean;
@@ -22,7 +22,7 @@ export interface Parameter {
   readonly write?: (value: unknown) => readonly (readonly [name: string, value: string])[];
 }
 
-/** What is wrong with an option, or between several. */
+/** What is wrong with an option or with a combination of options. */
 interface Problem {
   readonly name?: string;
   readonly text: string;
@@ -32,9 +32,9 @@ interface Problem {
 export interface ParameterSet<Options extends object> {
   /** Options that a query may carry. */
   readonly names: readonly string[];
-  /** Second names of options, with the first name of each. */
+  /** Aliases of options, with the primary name of each. */
   readonly aliases: Readonly<Record<string, string>>;
-  /** The same options under their first names. An option that is given under both names keeps both. */
+  /** The same options under their primary names. An option that is given under both names keeps both. */
   canonical: (options: Options) => Options;
   /** What is wrong with options from code, one sentence each. */
   problemsOf: (options: object) => string[];
@@ -55,7 +55,7 @@ export interface ParameterSet<Options extends object> {
 interface ParameterSetRules<Options extends object, Alias extends string> {
   /** Which options exclude each other. */
   readonly conflictsOf: (options: Options) => string[];
-  /** For option names that are written by mistake. */
+  /** Advice for option names that are written by mistake. */
   readonly advice: Advice;
   /** Parameters that are sent unless an option changes them. */
   readonly defaults?: (options: Options) => Readonly<Record<string, string>>;
@@ -138,7 +138,7 @@ function parse(rows: readonly [string, Parameter][], params: URLSearchParams): V
   return requested;
 }
 
-/** All values of a parameter as one; `undefined` if all are empty. */
+/** All values of a parameter, joined with spaces; `undefined` if all are empty. */
 function joined(params: URLSearchParams, ...names: readonly string[]): string | undefined {
   const values = [...new Set(names)].flatMap((name) => params.getAll(name)).filter((value) => value !== '');
   return values.length === 0 ? undefined : values.join(' ');
@@ -156,7 +156,7 @@ function refusal({ name, text }: Problem): AuthKitError {
   return new AuthKitError(name === 'provider' ? 'invalid_provider' : 'invalid_request', text);
 }
 
-/** An id of WorkOS. */
+/** A WorkOS id. */
 const ID = /^[\w-]{1,128}$/;
 
 const ONE_LINE = /^[^\u0000-\u001f\u007f]{1,320}$/;
@@ -183,7 +183,7 @@ export const loginHint = textParameter('login_hint', ONE_LINE);
 
 export const domainHint = textParameter('domain_hint', /^[A-Za-z0-9.-]{1,253}$/);
 
-/** Accepted by WorkOS's name or the short one, and sent by WorkOS's. */
+/** Accepts WorkOS's name or the short name, and sends WorkOS's name. */
 export const provider: Parameter = {
   wire: 'provider',
   parse: providerNamed,
@@ -200,7 +200,7 @@ export const providerScopes: Parameter = {
     Array.isArray(value) && value.length > 0 && value.length <= MAX_ITEMS && value.every(matching(SCOPE)),
 };
 
-/** From code only, since the provider gets them unchanged. Sent like in WorkOS's SDK: `provider_query_params[hd]`. */
+/** From code only, since the provider gets them unchanged. Sent as in the WorkOS SDK: `provider_query_params[hd]`. */
 export const providerQueryParams: Parameter = {
   wire: 'provider_query_params',
   valid: (value) =>
@@ -253,7 +253,7 @@ export const authKitParameters = parameterSet<SignInOptions>(
   },
 );
 
-/** WorkOS accepts exactly one of provider and connection. An organization goes with AuthKit. */
+/** WorkOS accepts exactly one of provider and connection. An organization is accepted only with AuthKit. */
 function conflictsOf({ connectionId, provider, organizationId, screenHint }: SignInOptions): string[] {
   const conflicts = [];
   const isAuthKit = provider === undefined || providerNamed(provider) === AUTHKIT;
@@ -293,7 +293,7 @@ function isAuthKit(value: unknown): boolean {
   return providerNamed(String(value)) === AUTHKIT;
 }
 
-/** WorkOS accepts exactly one of them. That there is one is checked when a sign-in starts. */
+/** WorkOS accepts exactly one of them. Each sign-in checks at its start that there is one. */
 function ssoConflictsOf({ organization, connection, provider, domain }: SSOSignInOptions): string[] {
   const selectors = [organization, connection, provider, domain].filter((value) => value !== undefined);
   return selectors.length > 1 ? ['organization, connection, provider and domain exclude each other'] : [];

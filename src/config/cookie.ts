@@ -4,7 +4,7 @@ import { isRecord, type Problems, variable } from './problem-list.js';
 import type { Route, Routes } from './routes.js';
 import { COOKIE_ADVICE } from './suggestions.js';
 
-/** 400 days, the longest that browsers keep a cookie (RFC 6265bis section 5.5). In seconds. */
+/** 400 days in seconds, the longest that browsers keep a cookie (RFC 6265bis section 5.5). */
 const LONGEST = 34_560_000;
 
 /** RFC 6265 section 4.1.1, `token`. */
@@ -27,7 +27,7 @@ const KEYS = {
 /** A cookie that ends with the browser has no `Max-Age`; its session is still kept in a store for a limited time. */
 const BROWSER_SESSION = 'session';
 
-/** What the attributes have to fit to. */
+/** What the cookie attributes have to match. */
 interface Addresses {
   readonly redirect: URL;
   readonly routes: Routes;
@@ -45,7 +45,7 @@ export function cookie(
   if (!isRecord(given)) problems.add(`cookie must be an object: { ${Object.keys(KEYS).join(', ')} }`);
   const options = isRecord(given) ? given : {};
   problems.unknownKeys('cookie option', options, KEYS, COOKIE_ADVICE);
-  // An explicit null is not a default: `maxAge: null` means something else in express-session.
+  // An explicit null does not mean the default: `maxAge: null` means something else in express-session.
   const option = <T>(name: keyof typeof KEYS, otherwise: () => T) =>
     (options[name] === undefined ? otherwise() : options[name]) as T;
   const sameSite = () =>

@@ -6,7 +6,9 @@ const MIN_BYTES = 32;
 
 const MIN_CHARACTERS = 10;
 
-/** Visible ASCII, since the value goes into a header. Anything else would fail at the first call, after the start. */
+/**
+ * Visible ASCII, since the value goes into a header. Anything else would fail only at the first call, after start-up.
+ */
 const WORD = /^[\u0021-\u007e]+$/;
 
 /** A URL may have a host name in any script. */
@@ -15,7 +17,7 @@ const ADDRESS = /^[^\u0000-\u0020\u007f]+$/;
 interface Value {
   /** Empty if there is a problem. */
   readonly text: string;
-  /** The option or the environment variable that the value is from. */
+  /** The option or the environment variable that the value comes from. */
   readonly source: string;
 }
 
@@ -65,13 +67,15 @@ export function readRedirectUri(value: unknown, env: NodeJS.ProcessEnv, problems
 
 const COPY = 'copy it from the WorkOS dashboard, under API Keys';
 
-/** What follows the prefix in documentation and in templates. The check is narrow, since real keys are random. */
+/**
+ * Placeholders that follow the prefix in documentation and templates. The check is narrow, since real keys are random.
+ */
 const PLACEHOLDER =
   /^(?:x{3,}|\.{3,}|…|\*{3,}|<.*>|\[.*\]|\{.*\}|your[-_ ].*|my[-_ ].*|example(?:[-_].*)?|placeholder|change[-_ ]?me|replace[-_ ]?me|todo|(?:0?123456789\d*)|abc123)$/i;
 
 /**
- * Reads the client id and the API key, and finds placeholders and exchanged values by their prefixes, without a call
- * to WorkOS.
+ * Reads the client id and the API key, and detects placeholders and swapped values by their prefixes, without a call to
+ * WorkOS.
  */
 export function readCredentials(
   given: { clientId: unknown; apiKey: unknown },
@@ -104,13 +108,13 @@ function checkPrefix(
 
 const MAKE_ONE = 'Create one with: npx authkit-express secret';
 
-/** SHA-256 of the password that the test WorkOS of `authkit-express/testing` uses, which everyone can read there. */
+/** SHA-256 of the public password that the test WorkOS of `authkit-express/testing` uses. */
 const TEST_PASSWORD = '72e70cd29c41b9d1244da41f71845a99c20051184ddb97c6d99fec8379ee363a';
 
 /**
  * Reads the passwords that sessions are sealed with: the first one seals, and all of them open.
  *
- * @param api The test WorkOS runs on this machine, so its password is accepted together with such an address only.
+ * @param api The test WorkOS runs on this machine, so its password is accepted only with a loopback address.
  */
 export function readCookiePasswords(
   value: unknown,
@@ -145,7 +149,7 @@ function weaknessOf(password: unknown, api: Api): string | undefined {
     return `has fewer than ${MIN_BYTES} characters`;
   }
   if (new Set(password).size < MIN_CHARACTERS) return `has fewer than ${MIN_CHARACTERS} different characters`;
-  // A string is a shorter one repeated if it occurs inside itself, doubled, before its own length.
+  // If a string repeats a shorter one, it occurs in two copies of itself before the second copy begins.
   if ((password + password).indexOf(password, 1) < password.length) return 'is a shorter string repeated';
   if (PASSWORD_PLACEHOLDER.test(password)) return 'is still a placeholder';
   if (!isLoopback(api.hostname) && createHash('sha256').update(password).digest('hex') === TEST_PASSWORD) {
@@ -185,7 +189,7 @@ export function readApi(
   if (typeof https !== 'boolean') problems.add('apiHttps must be true or false');
   const isPort = typeof port === 'number' && Number.isInteger(port) && port > 0 && port < 65_536;
   if (port !== undefined && !isPort) problems.add('apiPort must be a port number, from 1 to 65535');
-  // Defaults stand in for what is invalid, so that the other checks can go on; the configuration is refused anyway.
+  // Defaults replace invalid values, so that the other checks can continue; the configuration is refused anyway.
   const found = {
     hostname: typeof hostname === 'string' ? hostname : '',
     https: https !== false,
@@ -225,13 +229,16 @@ function flag(value: string | undefined): unknown {
   return lower === 'false' || lower === '0' ? false : value;
 }
 
-/** A number from the environment. Any other text is returned as it is, so that the check of the option refuses it. */
+/** Reads a number from the environment. Any other text is returned unchanged, and the option's check refuses it. */
 export function number(value: string | undefined): unknown {
   if (value === undefined || value === '') return undefined;
   return /^\d{1,12}$/.test(value) ? Number(value) : value;
 }
 
-/** Accepted `iss` claims. WorkOS is known to use the API origin, with or without a slash, and one for each client. */
+/**
+ * Accepted `iss` claims. WorkOS is known to use the API origin, with or without a trailing slash, and a separate issuer
+ * for each client.
+ */
 export function readIssuers(
   value: unknown,
   env: NodeJS.ProcessEnv,

@@ -28,17 +28,14 @@ import { isRecord, ownProperties, Problems, variable } from './problem-list.js';
 import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
 import { AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
 
-/**
- * How long a request waits for something that it can do without, such as the state of a session on a route without a
- * guard. Milliseconds.
- */
+/** How long a request waits for something optional, such as the session on a route without a guard, in milliseconds. */
 export function softTimeoutOf({ timeout }: Pick<Config, 'timeout'>): number {
   return Math.min(1000, timeout / 5);
 }
 
 /**
- * How long a request may take that waits for WorkOS and the store, in milliseconds. What the application does, such as
- * `loadUser` and `onSuccess`, does not count.
+ * How long a request may wait for WorkOS and the store, in milliseconds. The application's own code, such as `loadUser`
+ * and `onSuccess`, does not count.
  */
 export function requestTimeoutOf({ timeout }: Pick<Config, 'timeout'>): number {
   return timeout * 2;
@@ -58,7 +55,7 @@ export interface AuthKitConfig extends Config {
   readonly memoryBytes: number;
   /** `WORKOS_WEBHOOK_SECRET` */
   readonly webhookSecret: string | undefined;
-  /** Of a WorkOS environment that has no owner yet. */
+  /** Claim token of a WorkOS environment that has no owner yet. */
   readonly claimToken: string | undefined;
   readonly hooks: Readonly<Hooks>;
 }
@@ -120,7 +117,7 @@ const DEFAULTS: InstanceDefaults<SignInOptions> = {
 
 const MEMORY_BYTES = 16 * 1_048_576;
 
-/** With less, most sessions are evicted before their next request. */
+/** With a smaller cache, most sessions are evicted before their next request. */
 const LEAST_BYTES = 1_048_576;
 
 /**
@@ -186,23 +183,23 @@ export interface Config {
   /** The WorkOS client of the application, if it passed one that has this key and address. */
   readonly workos: WorkOS | undefined;
   readonly issuers: readonly string[];
-  /** Accepted `aud` of access tokens of sessions. */
+  /** Accepted `aud` of session access tokens. */
   readonly audience: readonly string[];
   /** Replaces the global `fetch`, if it is set. */
   readonly fetch: typeof globalThis.fetch | undefined;
-  /** Of one call to WorkOS, in milliseconds. */
+  /** Limit for one call to WorkOS, in milliseconds. */
   readonly timeout: number;
   readonly routes: Routes;
-  /** Where a sign-in leads that names no `returnTo`. It has been checked. */
+  /** Where users arrive after a sign-in without a `returnTo`. It has been checked. */
   readonly returnTo: string;
-  /** Where to go after a sign-out, already safe. */
+  /** Where users arrive after a sign-out. It has been checked. */
   readonly postLogoutReturnTo: string | undefined;
   readonly returnToRules: ReturnToRules;
   /** Origins besides that of `redirectUri` whose pages may act with the user's session cookie. */
   readonly trustedOrigins: readonly string[];
   readonly loadUser: LoadUser | undefined;
   readonly login: LoginRules;
-  /** Seconds from the login route to the callback. */
+  /** How long a sign-in may take from the login route to the callback, in seconds. */
   readonly signInLifetime: number;
   readonly hooks: Readonly<Pick<AuthKitOptions, 'onError'>>;
   /** The look, the language and the texts of pages. */
@@ -212,7 +209,7 @@ export interface Config {
   readonly now: () => number;
 }
 
-/** In what `authkit()` and `sso()` differ before any option is read. */
+/** The defaults that differ between `authkit()` and `sso()`. */
 export interface InstanceDefaults<SignIn extends object> {
   readonly routes: RouteDefaults;
   readonly cookieName: (env: NodeJS.ProcessEnv) => string;
@@ -246,7 +243,7 @@ export function resolveCommon<SignIn extends object>(
   return {
     clientId,
     apiKey,
-    // As it was written, because WorkOS compares it with the redirect URI of its dashboard as text.
+    // Unchanged, because WorkOS compares it as text with the redirect URI in its dashboard.
     redirectUri,
     allowInsecureHttp: isHttpAllowed,
     cookiePasswords: readCookiePasswords(options.cookiePassword, env, api, problems),
@@ -312,7 +309,9 @@ export function checkFunctions(given: Readonly<Record<string, unknown>>, problem
 
 const MAX_TIMEOUT = 60_000;
 
-/** WorkOS never answers this fast from another machine, so a smaller number is meant in seconds. Milliseconds. */
+/**
+ * In milliseconds. WorkOS never answers faster from another machine, so a smaller number is probably meant in seconds.
+ */
 const LEAST_TIMEOUT = 50;
 
 function readTimeout(value: unknown, problems: Problems): number {
@@ -328,7 +327,7 @@ function readTimeout(value: unknown, problems: Problems): number {
   return value as number;
 }
 
-/** A client of the application that calls the same WorkOS environment as this package does. */
+/** The application's client, if it calls the same WorkOS environment as this package. */
 function sameEnvironment(workos: WorkOS | undefined, apiKey: string, { origin }: Api): WorkOS | undefined {
   const { key, baseURL } = (workos ?? {}) as Partial<WorkOS>;
   const isSame =
@@ -336,7 +335,7 @@ function sameEnvironment(workos: WorkOS | undefined, apiKey: string, { origin }:
   return isSame ? workos : undefined;
 }
 
-/** The `fetchFn` of a WorkOS client of the app. */
+/** The `fetchFn` of the app's WorkOS client. */
 function fetchOf(workos: unknown): Config['fetch'] {
   const given = isRecord(workos) && isRecord(workos['options']) ? workos['options']['fetchFn'] : undefined;
   return typeof given === 'function' ? (given as Config['fetch']) : undefined;
@@ -350,7 +349,10 @@ function readAudience(value: unknown, clientId: string, problems: Problems): rea
   return Object.freeze(list as string[]);
 }
 
-/** Ten minutes are enough for a second factor. A user who has to wait for an e-mail may need more. In seconds. */
+/**
+ * In seconds. The default of ten minutes is enough for a second factor. A user who has to wait for an e-mail may need
+ * more.
+ */
 function readSignInLifetime(value: unknown, problems: Problems): number {
   if (value === undefined) return 600;
   if (!Number.isSafeInteger(value) || Number(value) < 60 || Number(value) > 86_400)
@@ -417,7 +419,7 @@ function readPostLogoutReturnTo(
   return safe;
 }
 
-/** What processes share, and where sessions are kept. */
+/** The store that processes share, and where sessions are kept. */
 export interface StoreConfig {
   readonly store: Store | undefined;
   readonly mode: 'cookie' | 'store';

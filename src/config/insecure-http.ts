@@ -2,7 +2,7 @@ import type { Problems } from './problem-list.js';
 
 const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
-/** Whether a host name, as a `URL` has it, is always this machine (RFC 6761 section 6.3, RFC 6890). */
+/** Whether a host name, in the form that `URL` returns, always means this machine (RFC 6761 section 6.3, RFC 6890). */
 export function isLoopback(hostname: string): boolean {
   return LOOPBACK.test(hostname.toLowerCase());
 }
@@ -13,9 +13,7 @@ export function readAllowInsecureHttp(value: unknown, problems: Problems): boole
   return value === true;
 }
 
-/**
- * Refuses http to a host other than this machine, where others can read and change it (RFC 9700 section 2.6).
- */
+/** Refuses http to any other machine, because the network could read and change what is sent (RFC 9700 section 2.6). */
 export function refuseInsecureHttp(
   { option, sends, hostname }: { option: string; sends: string; hostname: string },
   isAllowed: boolean,

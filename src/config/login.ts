@@ -28,10 +28,10 @@ export interface SignUpRules {
 /** Parameters that guards add to the URL of the login route, so they cannot be turned off. */
 const ALWAYS = ['returnTo', 'maxAge'] as const;
 
-/** Parameters that WorkOS does not get: this package handles them itself. */
+/** Parameters that are not sent to WorkOS, because this package handles them itself. */
 const LOCAL = ['returnTo', 'state', 'codeChallenge', 'displayName', 'locale', 'metadata', 'role'] as const;
 
-/** A slug of a role. */
+/** A role slug. */
 const SLUG = /^[\w-]{1,64}$/;
 
 /** The sign-in options of an instance, for one request. */
@@ -56,7 +56,7 @@ export function readSignIn<Options extends object>(
 
 type SignInFunction = (req: IncomingMessage) => unknown;
 
-/** Calls the function once for a request. */
+/** Calls the function once per request. */
 function ofRequest<Options extends object>(
   signIn: SignInFunction,
   parameters: ParameterSet<Options>,
@@ -120,9 +120,10 @@ const REVERSED_DOMAIN = /^[a-z][a-z\d+-]*(?:\.[a-z\d+-]+)+$/;
 /**
  * What is wrong with a redirect URI of a native or single-page client, which receives authorization codes.
  *
- * Any app can register a custom scheme. One that is a reversed domain name is at least not claimed by accident
- * (RFC 8252 section 7.1), and this excludes `intent:`, `mailto:`, `javascript:` and everything else that browsers and
- * systems handle themselves. On http, only this machine is accepted (RFC 8252 section 7.3).
+ * Any app can register a custom scheme. A reversed domain name is at least not claimed by accident (RFC 8252 section
+ * 7.1), and requiring one excludes `intent:`, `mailto:`, `javascript:` and everything else that browsers and systems
+ * handle themselves. With http, only this machine is accepted (RFC 8252 section 7.3), unless `allowInsecureHttp` is
+ * set.
  */
 function clientUriProblem(uri: string, isHttpAllowed: boolean): string | undefined {
   const scheme = SCHEME.exec(uri)?.[1]?.toLowerCase();

@@ -76,11 +76,11 @@ export interface SignInResult {
   oauthTokens: OauthTokens | undefined;
   /** The value that was passed as `state` when the sign-in started. */
   state: unknown;
-  /** `app` if `state` is from code, `link` if it is from the query of `/login`, which anyone can write. */
+  /** `app` if `state` comes from code, `link` if it comes from the query of `/login`, which anyone can write. */
   stateFrom: 'app' | 'link' | undefined;
   /** Attributes of the sign-up. With `signUp.defaultRole`, there is always a role. */
   attributes: SignUpAttributes;
-  /** Where `attributes` are from, like `stateFrom`. */
+  /** Where `attributes` come from, like `stateFrom`. */
   attributesFrom: 'app' | 'link' | undefined;
   /** Whether this is the first sign-in of the user. */
   isFirstSignIn: boolean;
@@ -93,7 +93,7 @@ export interface SignInResult {
 export interface OnSuccessResult {
   /** Where the user arrives instead. It is checked like any other `returnTo`. */
   returnTo?: string | undefined;
-  /** Rejects the sign-in, with a reason for the log: `sign_in_rejected`, and no session. */
+  /** Rejects the sign-in with `sign_in_rejected` and without a session. The text is a reason for the log. */
   reject?: string | undefined;
   /** JSON that the session keeps, as `req.auth.data`. Keep it small, because it is part of the cookie. */
   data?: unknown;
@@ -159,8 +159,8 @@ export interface AuthKitOptions {
    */
   allowInsecureHttp?: boolean;
   /**
-   * Password of at least 32 characters that encrypts sessions. Of several, the first one encrypts and all of them
-   * decrypt. Default `WORKOS_COOKIE_PASSWORD`.
+   * Password of at least 32 characters that encrypts sessions. If there are several, the first one encrypts and all of
+   * them decrypt. Default `WORKOS_COOKIE_PASSWORD`.
    */
   cookiePassword?: string | readonly string[];
   cookie?: {
@@ -172,7 +172,7 @@ export interface AuthKitOptions {
     sameSite?: 'lax' | 'strict' | 'none';
     /** Path below which browsers send the session cookie, default `/`. All routes have to be below it. */
     path?: string;
-    /** Keeps a cookie of an embedded page apart for each top-level site (CHIPS), default false. Needs https. */
+    /** Gives an embedded page a separate cookie for each top-level site (CHIPS), default false. Needs https. */
     partitioned?: boolean;
     /**
      * How long browsers keep the cookie, in seconds, or `session` for a cookie that ends with the browser. Default
@@ -188,13 +188,13 @@ export interface AuthKitOptions {
   apiPort?: number;
   /**
    * Claim token of a WorkOS environment that `npx workos` created and that has no owner yet. With it, AuthKit's page
-   * offers the developer to claim the environment. Default `WORKOS_CLAIM_TOKEN`. Not for production.
+   * lets the developer claim the environment. Default `WORKOS_CLAIM_TOKEN`. Not for production.
    */
   claimToken?: string;
   /** Accepted `iss` of access tokens. Default `WORKOS_ISSUER`, or the forms that WorkOS is known to use. */
   issuer?: string | readonly string[];
   /**
-   * Accepted `aud` of access tokens, if your JWT template sets one, default the client id. A token without `aud` is
+   * Accepted `aud` of access tokens, if your JWT template sets one. Default the client id. A token without `aud` is
    * always accepted.
    */
   audience?: string | readonly string[];
@@ -211,7 +211,9 @@ export interface AuthKitOptions {
   routes?: RouteOptions;
   /** Where users arrive after a sign-in that names no other page. Default `/`. */
   returnTo?: string;
-  /** Where to go after a sign-out without a `returnTo`; default: where the WorkOS dashboard says. */
+  /**
+   * Where users arrive after a sign-out without a `returnTo`. Default: the logout redirect in the WorkOS dashboard.
+   */
   postLogoutReturnTo?: string;
   /**
    * Other origins that a `returnTo` may point to, such as `https://docs.example.com`; default none. Pages of these
@@ -255,7 +257,7 @@ export interface AuthKitOptions {
   session?: 'cookie' | 'store';
   /**
    * Runs after WorkOS confirmed a sign-in and before the session exists. `{ reject: reason }` or an `AuthKitError`
-   * rejects the sign-in. Any other error goes to the error handler of Express, and no session is created either.
+   * rejects the sign-in. Any other error goes to the Express error handler. In both cases, no session is created.
    */
   onSuccess?: (result: SignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
   /**
@@ -277,7 +279,7 @@ export interface AuthKitOptions {
   onSessionRefreshError?: (context: { error: AuthKitError; sessionId: string | undefined }) => unknown;
   /**
    * Whether responses have a `Server-Timing` header with the time that the session and our routes took. Default false.
-   * It is for development, since anyone can read it.
+   * Use it for development only, since anyone can read the header.
    */
   serverTiming?: boolean;
   /** Size of the cache of verified sessions in each process, in bytes. Default 16 MiB; `false` turns it off. */
@@ -288,7 +290,10 @@ export interface AuthKitOptions {
 
 /** Paths of the routes below the mount point. `false` leaves a route out. */
 export interface RouteOptions {
-  /** Starts a sign-in; `GET /login/:provider` goes with it. Default `/login`. */
+  /**
+   * Starts a sign-in. `GET <path>/:provider`, a sign-in with that provider, is added with it. `false` disables both.
+   * Default `/login`.
+   */
   login?: string | false;
   /** Finishes a sign-in. Default `/callback`. */
   callback?: string | false;
@@ -300,6 +305,6 @@ export interface RouteOptions {
   token?: string | false;
   /** Links an account with WorkOS Pipes, `GET /connect/:slug`. Default none. */
   connect?: string | false;
-  /** Switches the organization, with `POST` from this origin. Default none. */
+  /** Switches the organization, with `POST` from this origin or one of `trustedOrigins`. Default none. */
   switchOrganization?: string | false;
 }

@@ -10,15 +10,15 @@ export interface PageOptions {
   title?: string;
   /** An image above each page: a path of your application (`/logo.svg`), an https URL, or a `data:` URL. */
   logo?: string;
-  /** Color of buttons, `#rrggbb`. Their text is black or white, whichever is easier to read on it. */
+  /** Button color, `#rrggbb`. The text of buttons is black or white, whichever is easier to read on it. */
   color?: string;
   /** The language of `texts`, as a tag such as `de` or `pt-BR` (BCP 47). Default `en`. */
   lang?: string;
   /** Titles and texts by page, and labels of buttons. Texts that are not set are in English. */
   texts?: PageTexts;
   /**
-   * Puts a page into the layout of your application, and returns the whole HTML document. `page.head` and `page.body` are
-   * HTML and escaped. What it throws goes to the error handler of Express.
+   * Puts a page into the layout of your application, and returns the whole HTML document. `page.head` and `page.body`
+   * are HTML, with all values escaped. An error that it throws goes to the Express error handler.
    *
    * @example
    * render: ({ lang, head, body }) =>
@@ -27,7 +27,7 @@ export interface PageOptions {
   render?: RenderPage;
 }
 
-/** Options of pages, or a function that returns them for a request, such as by its language. */
+/** Page options, or a function that returns them for a request, for example by its language. */
 export type PagesOption =
   PageOptions | ((req: IncomingMessage) => PageOptions | undefined | Promise<PageOptions | undefined>);
 

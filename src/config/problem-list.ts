@@ -12,7 +12,7 @@ export class Problems {
    * Reports options that do not exist: a misspelt option would otherwise silently do nothing.
    *
    * @param kind As it appears in the message, such as `cookie option`.
-   * @param advice For names that other SDKs use.
+   * @param advice Advice for names that other SDKs use.
    */
   unknownKeys(
     kind: string,
@@ -35,7 +35,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 
 export { ownProperties } from '../http/own-properties.js';
 
-/** The value of an environment variable. A variable that is set to an empty value counts as not set. */
+/** The value of an environment variable. A variable with an empty value counts as not set. */
 export function variable(env: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = Object.hasOwn(env, name) ? env[name]?.trim() : undefined;
   return value === '' ? undefined : value;
@@ -47,7 +47,7 @@ const QUOTES = /^(?:"[^]*"|'[^]*'|`[^]*`|“[^]*”|‘[^]*’)$/;
  * Reports a value that includes the quotes around it. Docker's `--env-file` and some dashboards keep them.
  *
  * @param source The option or the variable that holds the value.
- * @returns The value without quotes, so that the other checks can go on.
+ * @returns The value without quotes, so that the other checks can continue.
  */
 export function withoutQuotes(source: string, value: string, problems: Problems): string {
   if (!QUOTES.test(value)) return value;

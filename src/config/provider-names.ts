@@ -39,7 +39,7 @@ export function shortName(provider: string): string {
   return provider.replace(/OAuth$/, '').toLowerCase();
 }
 
-/** WorkOS's name of a provider, from that name or the short one; `undefined` if there is no such provider. */
+/** WorkOS's name for a provider, given that name or the short one; `undefined` if there is no such provider. */
 export function providerNamed(name: string): string | undefined {
   return BY_NAME.get(name) ?? (OWN_NAME.test(name) ? name : undefined);
 }

@@ -28,7 +28,9 @@ export type RouteDefaults = Readonly<Record<keyof Routes, string | false>>;
 /** Literal segments only, so that a path is never read as a pattern. */
 const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/;
 
-/** Replaces a redirect URI that is invalid, so that the other checks can go on; the configuration is refused anyway. */
+/**
+ * Replaces a redirect URI that is invalid, so that the other checks can continue; the configuration is refused anyway.
+ */
 const INVALID = new URL('https://invalid.example/callback');
 
 /** Checks the form of the redirect URI. Its path is checked together with the routes. */
@@ -84,7 +86,7 @@ function isPath(path: unknown): path is string {
   return typeof path === 'string' && PATH.test(path);
 }
 
-/** What each route answers: a method and, for `/login/:provider` and `/connect/:slug`, everything one level below. */
+/** The methods that each route answers. `GET below` means every path one level below, such as `/connect/:slug`. */
 const METHODS: Readonly<Record<keyof Routes, readonly string[]>> = {
   login: ['GET'],
   callback: ['GET'],
@@ -95,7 +97,7 @@ const METHODS: Readonly<Record<keyof Routes, readonly string[]>> = {
   switchOrganization: ['POST'],
 };
 
-/** Two routes at one path: only one of them would ever respond. */
+/** Reports two routes at the same path, because only one of them would ever respond. */
 function checkCollisions(routes: Routes, problems: Problems): void {
   const taken = new Map<string, keyof Routes>();
   for (const name of Object.keys(METHODS) as (keyof Routes)[]) {
@@ -115,7 +117,7 @@ function checkCollisions(routes: Routes, problems: Problems): void {
   }
 }
 
-/** A route below the login route must not be named like a provider: `/login/google` signs in with Google. */
+/** A route below the login route must not have the name of a provider: `/login/google` signs in with Google. */
 function checkProviderPath(name: keyof Routes, route: Route, { login }: Routes, problems: Problems): void {
   if (!login || name === 'login' || !METHODS[name].includes('GET')) return;
   for (const below of [`${login.mounted}/`, `${login.public}/`]) {

@@ -10,7 +10,7 @@ import type { AuthKitOptions, OnSuccessResult } from './options.js';
 export interface SSOSignInOptions {
   /** Organization whose connection to use, `org_…`. */
   organization?: string;
-  /** The same as `organization`, by the name that AuthKit's sign-in has. */
+  /** The same as `organization`, under the name that AuthKit sign-ins use. */
   organizationId?: string;
   /** SSO connection to use, `conn_…`. */
   connection?: string;
@@ -46,7 +46,7 @@ export interface SSOSignInUrlOptions extends SSOSignInOptions {
 export interface SSOSignInResult {
   /** The profile from WorkOS. The session keeps it without `rawAttributes`. */
   profile: Profile<Record<string, unknown>>;
-  /** The future `req.user`: the profile in the form of a WorkOS user. */
+  /** The profile in the form of a WorkOS user. It becomes `req.user`. */
   user: User;
   organizationId: string | undefined;
   connectionId: string;
@@ -56,7 +56,7 @@ export interface SSOSignInResult {
   oauthTokens: OauthTokens | undefined;
   /** The value that was passed as `state` when the sign-in started. */
   state: unknown;
-  /** `app` if `state` is from code, `link` if it is from the query of the login route, which anyone can write. */
+  /** `app` if `state` comes from code, `link` if it comes from the query of the login route, which anyone can write. */
   stateFrom: 'app' | 'link' | undefined;
   /** Whether this sign-in started at the identity provider, and not in this application. */
   isIdPInitiated: boolean;
@@ -99,17 +99,17 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
   /** Paths below the mount point, default `/sso/login`, `/sso/callback`, `/sso/logout`; `false` leaves a route out. */
   routes?: { login?: string | false; callback?: string | false; logout?: string | false };
   /**
-   * Shared by the processes of the application: `redisStore(client)` or `expressStore(store)`. With it, a session that
-   * was signed out stays signed out in every process and after a restart; default none.
+   * Shared by the processes of the application: `redisStore(client)` or `expressStore(store)`. With a store, a session
+   * that was signed out stays signed out in every process and after a restart. Default none.
    */
   store?: Store;
   /** Parameters of every sign-in, or a function that returns them for a request. A link cannot override them. */
   signIn?: SSOSignInOptions | ((req: IncomingMessage) => SSOSignInOptions | Promise<SSOSignInOptions>);
-  /** How long a session lasts, in seconds. Default 8 hours. WorkOS has no session that could end earlier. */
+  /** How long a session lasts, in seconds. Default 8 hours. Nothing at WorkOS ends it earlier. */
   sessionLifetime?: number;
   /**
    * Whether sign-ins that started at the identity provider are accepted as they are. Default false: such a sign-in is
-   * started again from here, which costs a redirect.
+   * restarted from this application, which costs a redirect.
    *
    * If it is true, an attacker can sign a user in to the attacker's account with a link (login CSRF, RFC 9700 section
    * 4.7).
@@ -117,7 +117,7 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
   acceptIdPInitiated?: boolean;
   /**
    * Runs after WorkOS confirmed a sign-in and before the session exists. `{ reject: reason }` or an `AuthKitError`
-   * rejects the sign-in. Any other error goes to the error handler of Express, and no session is created either.
+   * rejects the sign-in. Any other error goes to the Express error handler. In both cases, no session is created.
    */
   onSuccess?: (result: SSOSignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
 }

@@ -70,15 +70,15 @@ const DEFAULTS: InstanceDefaults<SSOSignInOptions> = {
     connect: false,
     switchOrganization: false,
   },
-  // WORKOS_COOKIE_NAME is the cookie of `authkit()`, which may run in the same process.
+  // WORKOS_COOKIE_NAME names the cookie of `authkit()`, which may run in the same process.
   cookieName: () => 'wos-sso-session',
   parameters: ssoParameters,
 };
 
-/** A working day, in seconds, since nothing at WorkOS ends the session earlier. */
+/** A working day, in seconds. Nothing at WorkOS ends the session earlier. */
 const LIFETIME = 28_800;
 
-/** 400 days, the longest that browsers keep a cookie (RFC 6265bis section 5.5). In seconds. */
+/** 400 days in seconds, the longest that browsers keep a cookie (RFC 6265bis section 5.5). */
 const LONGEST = 34_560_000;
 
 /**

@@ -1,12 +1,12 @@
-/** Sentences that complete `unknown option "name": …`, by the name that was written. */
+/** Sentences that complete `unknown option "name": …`, by the unknown name. */
 export type Advice = Readonly<Record<string, string>>;
 
 /**
- * What to write instead of a name that is not known: the known name that it is closest to, or what an option of
- * another SDK is called here.
+ * What to write instead of an unknown name: the closest known name, or this package's name for an option of another
+ * SDK.
  *
- * @param advice For names of other SDKs, which are not misspellings.
- * @param otherwise The clause for a name that is close to none, if there are too many to list.
+ * @param advice Advice for names of other SDKs, which are not misspellings.
+ * @param otherwise The clause for a name that is close to no known name, if there are too many to list.
  * @returns A clause such as `did you mean cookiePassword?`.
  */
 export function suggestionFor(
@@ -26,7 +26,7 @@ export function suggestionFor(
   return known.length <= MAX_LISTED ? `there are ${known.join(', ')}` : otherwise;
 }
 
-/** A longer list hides the one name that is looked for. */
+/** How many known names are listed at most. In a longer list, the right one is hard to find. */
 const MAX_LISTED = 11;
 
 /** Longer names are not misspellings of ours. */
@@ -44,7 +44,7 @@ export function closestName(name: string, candidates: readonly string[]): string
   let best: { candidate: string; distance: number } | undefined;
   for (const candidate of candidates) {
     const distance = editDistance(normalize(name), normalize(candidate));
-    // Three changes to a name of four letters are another name.
+    // Three changes to a four-letter name make a different name.
     const isClose = distance <= allowed && distance * 2 < candidate.length;
     if (isClose && (best === undefined || distance < best.distance)) best = { candidate, distance };
   }

@@ -72,8 +72,8 @@ function stringFields(value: object): ReadonlyMap<string, string> | undefined {
 }
 
 /**
- * Reads a body until it ends, the connection closes, or the time is over. A body that is too large is read to its end
- * and discarded, because a response would not arrive on a connection that was cut.
+ * Reads a body until it ends, the connection closes, or the time is up. A body that is too large is read to its end and
+ * discarded, because a response cannot arrive on a closed connection.
  */
 function readBody(req: Request, { maxBytes, timeout }: BodyLimits): Promise<Buffer | undefined> {
   return new Promise((resolve) => {

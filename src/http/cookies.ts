@@ -8,7 +8,7 @@ import { setCookie } from './response.js';
 export interface CookieConfig {
   readonly name: string;
   readonly domain: string | undefined;
-  /** Of the session cookie. The other cookies have `/`, which the `__Host-` prefix requires. */
+  /** Path of the session cookie. The other cookies have `/`, which the `__Host-` prefix requires. */
   readonly path: string;
   readonly sameSite: 'lax' | 'strict' | 'none';
   readonly partitioned: boolean;
@@ -16,29 +16,32 @@ export interface CookieConfig {
   readonly maxAge: number;
   /** Whether the session cookie has no `Max-Age`, so that it ends when the browser is closed. */
   readonly endsWithBrowser: boolean;
-  /** Follows from the redirect URI. */
+  /** Whether the redirect URI uses https. */
   readonly secure: boolean;
 }
 
-/** How long a browser keeps the marker of a sign-in, in milliseconds: a redirect loop takes a second or two a round. */
+/** How long a browser keeps the sign-in marker, in milliseconds. One round of a redirect loop takes a second or two. */
 export const SIGN_IN_MARKER_LIFETIME = 10_000;
 
-/** What a browser stores of one cookie, name and attributes included (RFC 6265 section 6.1), in bytes. */
+/** The longest cookie that every browser stores, name and attributes included (RFC 6265 section 6.1), in bytes. */
 const MAX_COOKIE = 4096;
 
-/** Three chunks are 12 KB. Node refuses a request whose headers are longer than 16 KB, and most proxies do so earlier. */
+/**
+ * Three chunks are 12 KB. Node refuses a request whose headers are longer than 16 KB, and most proxies have a lower
+ * limit.
+ */
 const MAX_CHUNKS = 3;
 
-/** Sessions that are put together from chunks, if names of chunks occur more than once. */
+/** How many combinations of chunks are tried if chunk names occur more than once. */
 const MAX_JOINED = 64;
 
 /**
- * What all cookies and the `state` of a callback may take together, in bytes: Node's 16 KB of headers, less 2 KB for
- * the request line and the other headers. Beyond it Node answers every request with 431.
+ * The limit for all cookies and the `state` of a callback together, in bytes: the 16 KB of headers that Node accepts,
+ * less 2 KB for the request line and the other headers. Above 16 KB, Node answers every request with 431.
  */
 const MAX_COOKIE_HEADER = 14_336;
 
-/** Sign-ins that may be open in one browser at a time, such as in several tabs. */
+/** How many sign-ins may be open in one browser at a time, for example in several tabs. */
 const MAX_TRANSACTIONS = 5;
 
 /** How many cookies of one kind a response clears. A browser only sends more if an attacker has planted some. */
@@ -46,7 +49,7 @@ const MAX_CLEARED = 16;
 
 const TRANSACTION = 'wos-auth-verifier-';
 
-/** Does not begin with the name of the session, which is looked for in the whole header. */
+/** Does not begin with the name of the session cookie, because that name is searched for in the whole header. */
 const SIGN_IN_MARKER = 'wos-signed-in';
 
 /** 32 bytes in base64url. */
@@ -57,8 +60,7 @@ export interface Cookies {
   /** Every value that may be the session, in the order of the header. */
   sessionValues: (req: Request) => readonly string[];
   /**
-   * Sets the session cookie, in chunks if necessary, when the head is written, and only if the session still `isLive`
-   * then.
+   * When the head is written, sets the session cookie, in chunks if necessary, but only if the session still `isLive`.
    *
    * @throws {AuthKitError} `cookie_too_large`
    */
@@ -70,7 +72,7 @@ export interface Cookies {
   clearSignInMarker: (req: Request, res: Response) => void;
   /** The secrets that the browser sent for this state. There is more than one only if an attacker has planted some. */
   transactionValues: (req: Request, state: string) => readonly string[];
-  /** Sets the cookie of a sign-in, and clears the oldest ones if there are too many. */
+  /** Sets the cookie of a sign-in, and clears the oldest sign-in cookies if there are too many. */
   setTransaction: (req: Request, res: Response, state: string, secret: string) => void;
   clearTransaction: (res: Response, state: string) => void;
   clearTransactions: (req: Request, res: Response) => void;
@@ -149,7 +151,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
   const expire = (res: Response, key: string) => {
     setCookie(res, key, () => expiredLine(key, attributes), 'last');
   };
-  // By index: the chunks that a session can have come first.
+  // Sorted by index, so that the chunks that a session can have come first.
   const sessionNames = (req: Request) =>
     namesOf(present(req, isOurs))
       .sort((a, b) => a.length - b.length || (a < b ? -1 : 1))
@@ -170,7 +172,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
         throw new AuthKitError('cookie_too_large', size);
       }
       const names = sessionNames(req);
-      // Chunks that are left of another form would be read as part of this one.
+      // Leftover chunks of an earlier session would be read as part of this one.
       for (const key of names) expire(res, key);
       clearHostOnly(res, names, attributes);
       pieces.forEach((piece, i) => {
@@ -187,8 +189,8 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
 }
 
 /**
- * Where `cookie.domain` is set, a browser may still have a cookie of this host alone from before it was set. The browser
- * sends both, and does not say which is which.
+ * If `cookie.domain` is set, a browser may still have a host-only cookie from before it was set. The browser sends
+ * both, and does not say which is which.
  */
 function clearHostOnly(res: Response, names: readonly string[], attributes: Attributes): void {
   const { domain, ...hostOnly } = ownProperties(attributes);
@@ -244,7 +246,7 @@ function transactionCookies(prefix: string, attributes: Attributes): Transaction
 
 /**
  * The 8 hex digits in the name of the transaction cookie, FNV-1a-32 of `state`. Several sign-ins can be open at a time,
- * each with its own cookie. This is a name and not a safeguard: a collision leads to a secret that does not fit.
+ * each with its own cookie. This is a name and not a safeguard: after a collision, the secret does not match.
  */
 export function fingerprint(state: string): string {
   let hash = 0x811c9dc5;
@@ -252,16 +254,16 @@ export function fingerprint(state: string): string {
   return hash.toString(16).padStart(8, '0');
 }
 
-/** Bytes that are left for further cookies and for `state`, beside the cookies that this request carries. */
+/** How many bytes the cookies of this request leave for further cookies and for `state`. */
 export function headerRoom(req: Request): number {
   return MAX_COOKIE_HEADER - (header(req, 'cookie') ?? '').length;
 }
 
 /**
- * Names of the transactions that have to go so that a new one fits: the oldest, which come first in the header
- * (RFC 6265 section 5.4).
+ * Names of the oldest transaction cookies, which are cleared so that a new one fits. They come first in the header (RFC
+ * 6265 section 5.4).
  *
- * @param room What is left in the header beside all cookies; negative if they are too long already.
+ * @param room How many bytes are left in the header; negative if the cookies are already too long.
  */
 function surplus(pending: readonly Pair[], room: number): string[] {
   let first = Math.max(0, pending.length - (MAX_TRANSACTIONS - 1));
@@ -289,9 +291,9 @@ function isChunk(name: string, key: string): boolean {
 }
 
 /**
- * The sessions that chunks can be joined to. If names occur more than once, the first of each name are tried, the
- * second, and so on, then the same from the end, which finds the session among any number of planted ones that are
- * sent before it or after it; and then other combinations, up to a limit.
+ * The sessions that chunks can be joined to. If names occur more than once, the first chunks of each name are joined,
+ * then the second ones, and so on, and then the same from the end. This finds the session among any number of planted
+ * chunks that are sent before or after it. Other combinations follow, up to a limit.
  */
 function joined(name: string, found: readonly Pair[]): string[] {
   const all = Array.from({ length: MAX_CHUNKS }, (_, i) =>
@@ -316,7 +318,7 @@ function joined(name: string, found: readonly Pair[]): string[] {
   return [...values];
 }
 
-/** All chunks, then fewer and fewer of them, since the last ones may be left of a longer session. */
+/** All chunks, then fewer and fewer of them, since the last ones may be leftovers of a longer session. */
 function addPrefixes(chunks: readonly string[], values: Set<string>): void {
   for (let count = chunks.length; count > 0; count -= 1) values.add(chunks.slice(0, count).join(''));
 }
@@ -335,8 +337,8 @@ function split(text: string, size: number): string[] {
 }
 
 /**
- * The pairs of a Cookie header, in order. The `cookie` package keeps one value for each name, but of two with one name
- * the second may be the real one, and the order says which transaction is the oldest.
+ * The pairs of a Cookie header, in order. The `cookie` package keeps one value for each name, but of two cookies with
+ * the same name, the second may be the real one. The order also shows which transaction is the oldest.
  */
 export function pairs(header: string | undefined): Pair[] {
   const found: Pair[] = [];
@@ -363,6 +365,6 @@ function onlyValue(header: string | undefined, name: string): readonly string[] 
   if (header[equals] !== '=' || (start > 0 && !header.startsWith('; ', start - 2))) return undefined;
   const end = header.indexOf(';', equals);
   if (end === -1) return [trimOWS(header.slice(equals + 1))];
-  // Another one can begin after this cookie, but not inside its value.
+  // A second cookie of this name can begin after this one, but not inside its value.
   return header.includes(name, end) ? undefined : [trimOWS(header.slice(equals + 1, end))];
 }

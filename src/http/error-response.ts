@@ -24,7 +24,10 @@ export interface ErrorFields {
   loginUrl?: string;
 }
 
-/** Answers a request with an error: with the application's `onError` if it has one, else with JSON or a page. */
+/**
+ * Responds to a request with an error: through the application's `onError` if it has one, otherwise with JSON or a
+ * page.
+ */
 export type RespondWithError = (
   error: AuthKitError,
   req: Request,
@@ -34,7 +37,7 @@ export type RespondWithError = (
   returnTo?: string,
 ) => Promise<Outcome>;
 
-/** What error responses depend on in the configuration. */
+/** The part of the configuration that error responses depend on. */
 export interface ErrorResponseConfig {
   readonly hooks: { readonly onError?: OnError };
   readonly routes: { readonly login: { readonly public: string } | undefined };
@@ -70,14 +73,16 @@ export function createErrorResponder(config: ErrorResponseConfig, route?: RouteN
   };
 }
 
-/** A `publicMessage` of the application is shown as it is; that of a code is in the language of the page. */
+/**
+ * A `publicMessage` of the application is shown unchanged; the default text of a code is in the language of the page.
+ */
 function errorPage(error: AuthKitError): Page {
   const name = pageNameOf(error);
   const { status, publicMessage } = error;
   return { name, status, ...(publicMessage === DEFAULT_TEXTS[name].text ? {} : { text: publicMessage }) };
 }
 
-/** RFC 6749 section 5.2 says what a client reads in an error of the token route, so `onError` does not change it. */
+/** RFC 6749 section 5.2 defines the error responses of the token route, so `onError` does not change them. */
 function isOAuthError({ code }: AuthKitError, route: RouteName | undefined): boolean {
   return route === 'token' && ['invalid_request', 'invalid_grant', 'unsupported_grant_type'].includes(code);
 }
@@ -102,14 +107,14 @@ async function callOnError(
   return res.headersSent || res.writableEnded ? 'sent' : passed;
 }
 
-/** The link of an error page: to sign-in, or to the start for a user who is signed in already and would come back here. */
+/** The link on an error page: to sign-in or, for a signed-in user who would end up here again, to the start page. */
 function linkOf(
   { code }: AuthKitError,
   back: string | undefined,
   { routes, redirectUri, returnTo, returnToRules }: ErrorResponseConfig,
   { loginUrl = routes.login?.public }: ErrorFields,
 ): { href: string; label: ButtonName } | undefined {
-  // Absolute, so that a user who opened the application under another host name comes to the right one.
+  // Absolute, so that a user who opened the application under a different host name reaches the right one.
   if (code === 'forbidden' || code === 'unknown_user')
     return { href: new URL(returnTo, redirectUri).href, label: 'start' };
   if (loginUrl === undefined) return undefined;
@@ -119,11 +124,11 @@ function linkOf(
   return { href: url.href, label: 'signIn' };
 }
 
-/** The page that a user wants to return to: what the query of a route asks for, or the page at a guard. */
+/** The page to return to: at a route, the `returnTo` of the query; at a guard, the requested page. */
 function pageOf(req: Request, route: RouteName | undefined): string | undefined {
   if (route === 'callback' || route === 'logout') return undefined;
   if (route !== undefined) return query(req).get('returnTo') ?? undefined;
-  // A form that was sent cannot be opened again, so the user returns to the page with the form.
+  // The target of a form cannot be opened as a page, so the user returns to the page with the form.
   return req.method === 'GET' || req.method === 'HEAD' ? target(req) : header(req, 'referer');
 }
 
@@ -143,8 +148,8 @@ export function answerErrors(respondWithError: RespondWithError, handler: Handle
 }
 
 /**
- * Wraps a route that redirects a user, and so is for page loads only, or for a client that does not say what it
- * wants. A HEAD request, a prefetch or a script starts nothing.
+ * Wraps a route that redirects a user. It accepts page loads, and requests that do not say what they are. A HEAD
+ * request, a prefetch or a script starts nothing.
  */
 export function navigationOnly(handler: (req: Request, res: Response) => Promise<'sent'>): Handler {
   return (req, res) => {
@@ -155,7 +160,7 @@ export function navigationOnly(handler: (req: Request, res: Response) => Promise
   };
 }
 
-/** A prefetched response that failed is not shown: the browser sends the request again when the user clicks. */
+/** A browser does not show a failed prefetch: it sends the request again when the user clicks. */
 export function refusePrefetch(res: Response): 'sent' {
   res.statusCode = 503;
   return noStore(res, '');

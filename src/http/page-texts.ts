@@ -24,7 +24,7 @@ const INVALID_STATE_TEXTS = {
   },
 } as const satisfies Record<string, PageText>;
 
-/** Pages of routes that are not errors. */
+/** Pages of routes, other than error pages. */
 const ROUTE_TEXTS = {
   signedIn: { title: 'You are signed in', text: 'You are being taken back to the application.' },
   continueSignIn: { title: 'You are signed in', text: 'Choose Continue to go on to the application.' },
@@ -66,7 +66,7 @@ export const DEFAULT_TEXTS: Readonly<Record<PageName, PageText>> = {
   ...ROUTE_TEXTS,
 };
 
-/** What the page for an `invalid_state` says, where the reason tells a user what to do. */
+/** The text of the page for an `invalid_state`, if its reason tells the user what to do. */
 export function invalidStateText(reason: string): string | undefined {
   const name = `invalid_state_${reason}`;
   return isInvalidStateName(name) ? INVALID_STATE_TEXTS[name].text : undefined;
@@ -80,8 +80,9 @@ export function pageNameOf({ code, details }: AuthKitError): PageName {
 }
 
 /**
- * The title and text of a page: those of the application, else the English ones. The pages for `invalid_state` fall back
- * to the text that the application has for `invalid_state`, so that they are never in another language.
+ * The title and text of a page: those of the application, or else the English ones. The pages for a reason of
+ * `invalid_state` fall back to the application's text for `invalid_state`, so that they are never in a different
+ * language.
  */
 export function textOf(name: PageName, texts: PageTexts): PageText {
   const general = isInvalidStateName(name) ? texts.invalid_state : undefined;

@@ -4,7 +4,7 @@ import { ownProperties } from './own-properties.js';
 import { BUTTON_TEXTS, type ButtonName, type PageName, type PageTexts, textOf } from './page-texts.js';
 import { noStore } from './response.js';
 
-/** How the pages of an application look, in which language they are, and what they say. */
+/** The look, language and texts of an application's pages. */
 export interface PageTheme {
   /** A language tag (BCP 47). */
   readonly lang: string;
@@ -12,7 +12,7 @@ export interface PageTheme {
   readonly title?: string | undefined;
   /** A path of this application, an https URL, or a `data:` URL of an image. */
   readonly logo?: string | undefined;
-  /** Of the button: `#rrggbb`. */
+  /** Color of the button, `#rrggbb`. */
   readonly color?: string | undefined;
   readonly texts: PageTexts;
   readonly render?: RenderPage | undefined;
@@ -34,7 +34,7 @@ export interface PageContent {
   readonly title: string;
   /** Plain text, not escaped. */
   readonly text: string;
-  /** HTML for `<head>`: charset, viewport, title, and the redirect of pages that lead on by themselves. */
+  /** HTML for `<head>`: charset, viewport, title, and a redirect on pages that continue by themselves. */
   readonly head: string;
   /** HTML for `<body>`: heading, text, and a link or a form with a button. */
   readonly body: string;
@@ -49,9 +49,9 @@ export interface Page {
   readonly name: PageName;
   /** Default 200. */
   readonly status?: number;
-  /** In place of the text for `name`. */
+  /** Replaces the default text for `name`. */
   readonly text?: string | undefined;
-  /** Where the page redirects to at once. */
+  /** URL that the page redirects to immediately. */
   readonly refresh?: string | undefined;
   readonly link?: { readonly href: string; readonly label: ButtonName } | undefined;
   /** A hidden image of this application that is fetched before the page redirects. */
@@ -63,8 +63,8 @@ export interface Page {
 /**
  * Sends a small self-contained page. Everything in it is escaped, and no text in it comes from a query.
  *
- * @param config Its `pages` returns the theme for a request. What it or `render` throws goes to the application's error
- * handler.
+ * @param config Its `pages` returns the theme for a request. An error that it or `render` throws goes to the
+ * application's error handler.
  */
 export async function sendPage(
   req: Request,
@@ -109,7 +109,7 @@ async function render(page: Page, theme: PageTheme, req: Request, res: Response)
   const content = { name: page.name, status: page.status ?? 200, lang, ...shown, head, body, nonce };
   const html: unknown = await theme.render(content, req, res);
   if (typeof html !== 'string') throw new TypeError('pages.render must return a string of HTML');
-  // With helmet, the page has the policy of the other pages in this layout.
+  // With helmet, for example, the page keeps the policy of the application's other pages.
   if (res.hasHeader('content-security-policy')) return { html, policy: undefined };
   return { html, policy: policyOf(`'self' 'nonce-${nonce}'`, ["'self'", 'data:'], "; font-src 'self'") };
 }

@@ -1,7 +1,7 @@
 import { AuthKitError } from '../errors.js';
 import type { Request } from './middleware.js';
 
-/** The request target as the client sent it, including a mount path that was stripped since. */
+/** The request target as the client sent it, including a mount path that has been stripped. */
 export function target(req: Request): string {
   return req.originalUrl ?? req.url ?? '/';
 }
@@ -28,7 +28,7 @@ export function header({ headers }: Request, name: string): string | undefined {
 /**
  * Whether a browser will show the response as a page.
  *
- * Fetch Metadata decides if it is present. Older browsers name `text/html` in `Accept`.
+ * If Fetch Metadata is present, it decides. Older browsers name `text/html` in `Accept`.
  */
 export function isNavigation(req: Request): boolean {
   const mode = header(req, 'sec-fetch-mode');
@@ -49,7 +49,9 @@ export function isScripted(req: Request): boolean {
   return accepts(req, 'application/json') && !accepts(req, 'text/html');
 }
 
-/** jQuery and others send this value. An Android WebView sends the name of its package with every page load. */
+/**
+ * jQuery and other libraries send this value. An Android WebView sends the name of its package with every page load.
+ */
 function isXHR(req: Request): boolean {
   return header(req, 'x-requested-with')?.toLowerCase() === 'xmlhttprequest';
 }
@@ -69,8 +71,8 @@ export function isWebSocketUpgrade(req: Request): boolean {
 /**
  * Removes optional whitespace around a value: SP and HTAB only (RFC 9110 section 5.6.3).
  *
- * `String.prototype.trim` also removes U+00A0 and others. Node reads headers as latin1, so the byte A0 in front of a
- * cookie's name would turn it into another cookie, one whose prefix no browser has checked.
+ * `String.prototype.trim` also removes other characters, such as U+00A0. Node reads headers as latin1, so it would
+ * remove a byte A0 before a cookie's name, which could then have a prefix that no browser has checked.
  */
 export function trimOWS(text: string): string {
   let start = 0;
@@ -112,11 +114,11 @@ export interface OriginConfig {
 }
 
 /**
- * Whether a browser says that another site sent this request. `Origin` and Fetch Metadata must both allow it: a
- * foreign `Origin` is foreign whatever `Sec-Fetch-Site` says. A client that sends neither header is not a current
+ * Whether the headers say that another site sent this request. `Origin` and Fetch Metadata must both allow it: a
+ * foreign `Origin` is refused whatever `Sec-Fetch-Site` says. A client that sends neither header is not a current
  * browser, and another site cannot make it send a cookie.
  *
- * @param trusted Other origins that may send it.
+ * @param trusted Other origins that may send the request.
  */
 export function isCrossSite(
   req: Request,
@@ -126,8 +128,8 @@ export function isCrossSite(
   const site = header(req, 'sec-fetch-site') ?? '';
   const origin = header(req, 'origin');
   if (origin === 'null' && site === '') {
-    // A form under `Referrer-Policy: no-referrer` sends this to its own origin too. `SameSite` keeps the cookie from
-    // requests of other sites.
+    // With `Referrer-Policy: no-referrer`, a form sends `Origin: null` to its own origin too. `SameSite` keeps the
+    // cookie out of requests from other sites.
     return cookie.sameSite === 'none';
   }
   if (origin !== undefined && origin !== 'null') {
@@ -138,15 +140,18 @@ export function isCrossSite(
 }
 
 /**
- * Whether a page of another origin opens this WebSocket. Browsers send `Origin` with every handshake, and send the
- * cookie along whatever the origin is; `null` is the origin of a sandboxed frame.
+ * Whether a page of another origin opens this WebSocket. Browsers send `Origin` with every handshake, and they send the
+ * cookie whatever the origin is. A sandboxed frame has the origin `null`.
  */
 export function isForeignWebSocket(req: Request, { returnToRules, trustedOrigins }: OriginConfig): boolean {
   const origin = header(req, 'origin');
   return origin !== undefined && origin !== returnToRules.origin && !trustedOrigins.includes(origin);
 }
 
-/** Whether the page that sent this request has another origin, so that a path would mean something else to it. */
+/**
+ * Whether the page that sent this request has a different origin, where a path in the response would lead to the wrong
+ * host.
+ */
 export function isFromAnotherOrigin(
   req: Request,
   { returnToRules }: Pick<OriginConfig, 'returnToRules'>,

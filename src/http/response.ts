@@ -30,7 +30,7 @@ export function json(res: Response, status: number, body: object): 'sent' {
   return noStore(res, JSON.stringify(body));
 }
 
-/** Ends a response that no cache stores, whatever a middleware has said about it before. */
+/** Ends a response that no cache stores, whatever earlier middleware has set. */
 export function noStore(res: Response, body: string): 'sent' {
   removeTargetedFields(res);
   removeHeader(res, 'Expires');
@@ -40,19 +40,19 @@ export function noStore(res: Response, body: string): 'sent' {
 }
 
 /**
- * Headers that a response must have whatever its handler does. A handler that calls `setHeader('Set-Cookie', …)`
- * drops the cookies that were set before, and `express.static` writes its own `Cache-Control`. So they are added when
- * the head is written.
+ * Headers that a response must have whatever its handler does. A handler that calls `setHeader('Set-Cookie', …)` drops
+ * the cookies that were set before, and `express.static` writes its own `Cache-Control`. These headers are therefore
+ * added when the head is written.
  */
 export interface ResponseState {
   readonly res: Response;
-  /** By id: the name of a cookie, and its scope where two cookies of one name are written. */
+  /** Keyed by the name of a cookie, with its scope if two cookies of the same name are written. */
   cookies: Map<string, PendingCookie> | undefined;
-  /** Milliseconds by name. Called when the head is written. */
+  /** By name, functions that return milliseconds. Called when the head is written. */
   timings: Map<string, () => number> | undefined;
   /** The response depends on the user, so caches must keep the responses to different cookies apart. */
   isPersonal: boolean;
-  /** A guard accepted the request, so shared caches must not store the response and others must revalidate it. */
+  /** A guard accepted the request: shared caches must not store the response, and private caches must revalidate it. */
   isGuarded: boolean;
   /** The guarded request is a navigation: browsers must not show the page again after a sign-out. */
   isGuardedPage: boolean;
@@ -65,7 +65,7 @@ type Position = 'first' | 'middle' | 'last';
 const POSITIONS: readonly Position[] = ['first', 'middle', 'last'];
 
 interface PendingCookie {
-  /** Called when the head is written: a session that has ended by then returns `undefined`. */
+  /** Called when the head is written. Returns `undefined` if the session has ended by then. */
   readonly line: () => string | undefined;
   readonly position: Position;
 }
@@ -76,8 +76,8 @@ const responseStates = perObjectState<ResponseState>('authkit-express.responseSt
  * Adds or replaces one cookie of this package.
  *
  * @param line Returns a complete `Set-Cookie` value; called as the head is written.
- * @param position The session is the last one, because a platform that keeps one `Set-Cookie` of several mostly keeps
- * the last; the marker that detects the loss of the session is the first, for one that keeps the first.
+ * @param position The session comes last, because most platforms that keep only one of several `Set-Cookie` headers
+ * keep the last. The marker that detects the loss of the session comes first, for platforms that keep the first.
  */
 export function setCookie(
   res: Response,
@@ -94,7 +94,7 @@ export function setCookie(
  * Reports in `Server-Timing` (W3C) how long something took, or has taken by the time the head is written. If a name is
  * used twice, the first timer is reported.
  *
- * @returns Stops the timer.
+ * @returns A function that stops the timer.
  */
 export function startTimer(res: Response, name: string): () => void {
   const started = performance.now();
@@ -136,8 +136,8 @@ function hasHead(res: Partial<Response>): boolean {
 }
 
 /**
- * Whether a cookie that is set now reaches the client. Nothing is refreshed if it does not, since a refresh token can
- * be used once.
+ * Whether a cookie that is set now reaches the client. If it does not, nothing is refreshed, since a refresh token can
+ * be used only once.
  *
  * An accepted WebSocket upgrade is answered by the WebSocket library and not by a response object: `ws` ignores the
  * response that express-ws or an application creates, and socket.io joins several cookies into one header.
@@ -155,7 +155,9 @@ export function markGuarded(state: ResponseState, req: Request): void {
   state.cacheControlBefore = hasHead(state.res) ? cacheControlOf(state.res) : undefined;
 }
 
-/** Runs inside `writeHead`, which the application called: an exception here would be thrown at its code. */
+/**
+ * Runs inside `writeHead`, which the application called, so an exception here would surface in the application's code.
+ */
 function addHeaders(state: ResponseState): void {
   try {
     const { res, cookies, timings, isPersonal, isGuarded } = state;
@@ -199,8 +201,8 @@ function cookieName(line: string): string {
 /**
  * `Cache-Control` of a guarded response.
  *
- * A page is `no-store`: after a sign-out, Firefox shows a page that is not from its back/forward cache. A handler that
- * sets `Cache-Control` itself gets `no-cache` instead, unless it asks for `public`, which a guarded page is not.
+ * A page is `no-store`, because Firefox would otherwise show it from its back/forward cache after a sign-out. If the
+ * handler sets `Cache-Control` itself, the page is `no-cache` instead, unless the handler asks for `public`.
  */
 function cacheControlFor({ res, isGuardedPage, cacheControlBefore }: ResponseState): string {
   const current = cacheControlOf(res);
@@ -225,7 +227,7 @@ function hasDirective(value: string | undefined, name: string): boolean {
   );
 }
 
-/** Targeted fields (RFC 9213 section 2.1), also of CDNs whose fields have other names. */
+/** Targeted fields (RFC 9213 section 2.1), and those of CDNs that use other names. */
 const TARGETED = /-cache-control$|(?:^|-)(?:surrogate-control|edge-control|x-accel-expires)$/i;
 
 /** Used for a response that cannot list its headers. */
@@ -240,7 +242,7 @@ const KNOWN = [
   'akamai-cache-control',
 ];
 
-/** RFC 9213: a cache obeys a targeted field, such as `CDN-Cache-Control`, and ignores `Cache-Control` then. */
+/** RFC 9213: a cache that obeys a targeted field, such as `CDN-Cache-Control`, ignores `Cache-Control`. */
 function removeTargetedFields(res: Response): void {
   const { getHeaderNames } = res as Partial<Response>;
   const names = typeof getHeaderNames === 'function' ? getHeaderNames.call(res) : KNOWN;

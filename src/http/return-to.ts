@@ -1,23 +1,25 @@
 /** In characters. The sealed transaction is part of two URLs, and Node limits all headers of a request to 16 KB. */
 const MAX_LENGTH = 4096;
 
-/** A path, or an absolute http(s) URL in exactly the form that no parser reads in two ways. */
+/** A path, or an absolute http(s) URL, in a form that all parsers read the same way. */
 const UNAMBIGUOUS = /^(?:\/(?![/\\])|https?:\/\/[^/\\])/i;
 
-/** URL parsers drop control characters, and turn backslashes into slashes; in a query and a fragment they do not. */
+/** URL parsers drop control characters, and turn backslashes before the query and the fragment into slashes. */
 const HOSTILE = /[\u0000-\u001f\u007f]|^[^?#]*\\/;
 
-/** Begins with the name of a host, even if it is our own: what follows would be read as a path once more. */
+/**
+ * Begins with a host name. It is refused even if the host is our own, because the rest would be parsed as a path again.
+ */
 const DOUBLED = /^[/\\]{2}/;
 
 export interface ReturnToRules {
-  /** The application's own origin: a safe URL of it comes back as a path. */
+  /** The application's own origin. A safe URL of this origin is returned as a path. */
   origin: string;
-  /** Other origins that may be named. */
+  /** Other origins that are allowed. */
   origins: readonly string[];
   /**
-   * Public paths of our own routes: coming back to one would loop, or sign the person out. One that ends in a slash
-   * stands for everything below it.
+   * Public paths of this package's routes: returning to one would loop or sign the user out. A path that ends in a
+   * slash covers everything below it.
    */
   ownPaths: readonly string[];
 }
@@ -26,9 +28,8 @@ export interface ReturnToRules {
  * Turns an untrusted `returnTo` into the exact string that goes into `Location`, or `undefined` if it leaves the
  * application (RFC 9700 section 4.11).
  *
- * What is checked is the emitted string, not the input: a URL is safe if it stays on its origin as it is, when a
- * proxy decodes its path once, and when its path is parsed again. Safe values come back as themselves when they
- * pass through a second time.
+ * Checks the emitted string, not the input. A URL is safe if it stays on its origin unchanged, after a proxy has
+ * decoded its path once, and after its path has been parsed again. A safe value stays the same if it is checked again.
  */
 export function safeReturnTo(value: unknown, rules: ReturnToRules): string | undefined {
   if (typeof value !== 'string' || value.length > MAX_LENGTH) return undefined;
@@ -62,7 +63,7 @@ function decoded(path: string): string | undefined {
 
 /**
  * Routers ignore case and a trailing slash, and a proxy in front may decode a path, resolve its dot segments and merge
- * slashes: so does this.
+ * slashes, so this function does the same.
  */
 function isOwnPath(path: string, { origin, ownPaths }: ReturnToRules): boolean {
   const normalized = normalize(resolved(path, origin));

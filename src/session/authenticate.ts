@@ -19,7 +19,7 @@ import { createSessionCache, type SessionCache, type VerifiedSession } from './v
  * - `anonymous`: signed out. The cookie stays, because another process may be able to read it, or the browser may have
  *   a newer one by now.
  * - `ended`: WorkOS refused the session, and the response clears the cookie.
- * - `unavailable`: WorkOS or the store cannot be asked. The user stays signed in. With `sealed`, the session has new
+ * - `unavailable`: WorkOS or the store is unavailable. The user stays signed in. With `sealed`, the session has new
  *   tokens that cannot be verified now, and the response sets its cookie.
  */
 export type Authentication =
@@ -63,8 +63,8 @@ export interface AuthenticatorDependencies {
 
 export interface Authenticator {
   /**
-   * Authenticates the values that a session cookie has, the likeliest first. The first one that is signed in counts.
-   * Returns a promise only if there is something to wait for.
+   * Authenticates the values of a session cookie, the likeliest first. The first value with a signed-in session is
+   * used. Returns a promise only if it has to wait.
    *
    * @param mayRefresh Whether a cookie can be set. If not, a session with an expired token is `anonymous`.
    */
@@ -72,15 +72,18 @@ export interface Authenticator {
     values: readonly string[],
     mayRefresh: () => boolean,
   ) => Authentication | Promise<Authentication>;
-  /** Gets new tokens now, for the same organization or another one. */
+  /** Gets new tokens now, for the same organization or a different one. */
   refresh: (session: Session, organizationId: string | undefined) => Promise<Authentication>;
-  /** Whether the cookie of a session may still be set: not if it was ended or replaced in this process meanwhile. */
+  /**
+   * Whether the session cookie may still be set. False if this process has ended or replaced the session in the
+   * meantime.
+   */
   isLive: (session: Session) => boolean;
 }
 
 interface Dependencies extends AuthenticatorDependencies {
   cache: SessionCache;
-  /** For new tokens while those of the session are still valid. */
+  /** Waits for new tokens while the session's own are still valid. */
   waitForTokens: OptionalWait;
 }
 
@@ -89,7 +92,7 @@ const NONE: Authentication = Object.freeze({ kind: 'anonymous', reason: 'none' }
 export function createAuthenticator(options: AuthenticatorDependencies): Authenticator {
   const { refresh, revocation, memoryBytes, now, softTimeout } = options;
   const cache = createSessionCache(memoryBytes, now);
-  // Shorter than the middleware waits, which would call the request signed out otherwise.
+  // Shorter than the wait of the middleware, which would otherwise treat the request as signed out.
   const dependencies: Dependencies = {
     ...options,
     cache,
@@ -109,8 +112,8 @@ export function createAuthenticator(options: AuthenticatorDependencies): Authent
 }
 
 /**
- * Of several values without one that is signed in, the one that keeps the user signed in longest counts: `unavailable`
- * keeps the cookie, `ended` clears it, and the reasons of the others differ only in what they tell.
+ * Ranks the results of several values if none of them is signed in: `unavailable` keeps the cookie and comes first,
+ * then `ended`, which clears it. The reasons of `anonymous` differ only in what they report.
  */
 function precedence(result: Authentication): number {
   if (result.kind === 'unavailable') return Object.hasOwn(result, 'sealed') ? 6 : 5;
@@ -132,8 +135,8 @@ function openCookie(value: string, { cache, storage }: Dependencies): CookieValu
 }
 
 /**
- * The result for most requests: the session was verified a moment ago, or its MAC says that the signature of its token
- * was. `undefined` if there is something to wait for, and for every other result.
+ * The result for most requests: the session is in the cache, or its MAC shows that its token's signature was verified
+ * before. `undefined` if there is something to wait for, and for every other result.
  */
 function authenticateNow(cookie: CookieValue, dependencies: Dependencies): Authentication | undefined {
   const { revocation, storage, cache, now } = dependencies;
@@ -197,7 +200,9 @@ async function authenticateValue(
   return { result, session: current };
 }
 
-/** The store has lost the newest state of a session, for example in a failover. This process may still know it. */
+/**
+ * Restores a session whose newest state the store has lost, for example in a failover. This process may still have it.
+ */
 async function restoreSession(
   outdated: Session,
   { clientId, refresh, storage }: Dependencies,
@@ -256,7 +261,7 @@ async function verifySession(
   const verification = await dependencies.verify(session.accessToken, false, session.extension.tokenMac);
   if (verification.kind === 'unavailable' && !verification.isKeyUnknown)
     return unavailableAuthentication(NO_KEYS, 'keys');
-  // New sessions are signed with a published key, so a refresh is also what an unknown key needs.
+  // New tokens are signed with a published key, so a refresh also helps if the key is unknown.
   if (verification.kind === 'expired' || verification.kind === 'unavailable')
     return mayRefresh() ? renewSession(session, dependencies) : anonymous('expired', 'token_expired');
   if (verification.kind === 'invalid') return anonymous('invalid', 'token', verification.reason);
@@ -265,7 +270,7 @@ async function verifySession(
   return acceptSession(value, verified, isChanged, mayRefresh, dependencies);
 }
 
-/** The session is valid. It may be due for new tokens, or for a move to where sessions are stored now. */
+/** Accepts a valid session. It may be due for a refresh, or for a move to where sessions are stored now. */
 async function acceptSession(
   value: string,
   verified: VerifiedSession,
@@ -305,8 +310,8 @@ async function refreshAhead(verified: VerifiedSession, dependencies: Dependencie
 }
 
 /**
- * New tokens for a session whose own have expired, or will soon. If another request has got them already and the
- * browser sent the old cookie nevertheless, it gets the newest session that this process knows.
+ * Gets new tokens for a session whose own have expired or will expire soon. If another request has already refreshed
+ * the session, a request with the old cookie gets the newest session that this process knows.
  */
 async function renewSession(session: Session, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, now } = dependencies;

@@ -11,23 +11,26 @@ import type { RefreshedSession } from './refresh-at-workos.js';
 
 /** Where sessions are stored: in the cookie itself, or in the store with an ID in the cookie. */
 export interface SessionStorage {
-  /** The session of a cookie value of either kind. A promise if it is in the store. */
+  /** Opens a cookie value of either kind. Returns a promise if the session is in the store. */
   open: (value: string) => Session | undefined | Promise<Session | NotStored>;
-  /** The session of a cookie value that contains it. `undefined` also for a session in the store. */
+  /** Opens a cookie value that contains the session itself. Returns `undefined` if the session is in the store. */
   openSealed: (value: string) => Session | undefined;
   /** Why a value could not be opened. */
   problemOf: (value: string) => SessionProblem;
   /** Whether a session is in the store. */
   isInStore: (session: Session) => boolean;
-  /** Whether a session is in the store, but is older than its cookie says. */
+  /** Whether a session in the store is older than its cookie says. */
   isOutdated: (session: Session) => boolean;
-  /** Stores the session that has replaced an outdated one, and returns what is to be used. */
+  /** Replaces an outdated session in the store with a newer one, and returns the session to use. */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
-  /** Whether a session is not where `mode` says. */
+  /** Whether a session is stored in a different place than `mode` says. */
   needsMigration: (session: Session) => boolean;
-  /** Moves such a session and returns its cookie value; `undefined` if the store is unavailable. */
+  /** Moves a session to where `mode` says, and returns its cookie value; `undefined` if the store is unavailable. */
   migrate: (session: Session) => Promise<string | undefined>;
-  /** Stores a refreshed session in place of the one before and returns its cookie value; `undefined` if that is gone. */
+  /**
+   * Replaces a session with the refreshed one and returns the cookie value; `undefined` if the store has lost the
+   * session.
+   */
   replace: (before: Session, next: RefreshedSession) => Promise<string | undefined>;
   /** Stores a new session and returns its cookie value; `undefined` if the store is unavailable. */
   create: (session: Session) => Promise<string | undefined>;
@@ -38,7 +41,7 @@ export interface SessionStorage {
 export interface SessionStorageOptions {
   mode: 'cookie' | 'store';
   store: SignedStore | undefined;
-  /** The first signs IDs, all of them verify. */
+  /** The first password signs IDs, and all of them verify. */
   passwords: readonly [string, ...string[]];
   /** Opens a session that came in a cookie. */
   open: (sealed: string) => Session | undefined;
@@ -55,7 +58,7 @@ export function createSessionStorage({ store, ...options }: SessionStorageOption
   return store ? withStore({ store, ...options }) : inCookies(options);
 }
 
-/** Without a store. */
+/** The storage if there is no store. */
 function inCookies({
   open,
   seal,

@@ -8,19 +8,19 @@ import { isNotStored, type StoreUnavailable } from './sessions-in-store.js';
 /** Creates sessions at a sign-in, and ends them at a sign-out. */
 export interface Sessions {
   /**
-   * The first session among the values of a cookie, whether or not it has expired or ended, for a sign-out. If the
-   * store is unavailable, what the cookie itself says.
+   * Finds the session to sign out: the first one among the values of a cookie, even if it has expired or ended. If the
+   * store is unavailable, returns what the cookie itself says.
    */
   peek: (values: readonly string[]) => Promise<Session | StoreUnavailable | undefined>;
   /**
-   * Stores the session of a sign-in and returns its cookie value. Ends the sessions that this browser had before, in
-   * the same way as a sign-out here does (OWASP ASVS 7.2.4).
+   * Stores the session of a sign-in and returns its cookie value. Ends the browser's earlier sessions, as a sign-out
+   * from this application does (OWASP ASVS 7.2.4).
    *
    * @param values The values of the session cookie that the browser sent with the sign-in.
    * @throws {AuthKitError} `upstream_unavailable` if the store is unavailable.
    */
   create: (session: Session, values: readonly string[]) => Promise<string>;
-  /** Ends a session: in this process at once, and in the other processes when the promise is fulfilled. */
+  /** Ends a session: immediately in this process, and in the others by the time the promise is fulfilled. */
   end: (session: Session | StoreUnavailable) => Promise<void>;
 }
 
@@ -42,9 +42,11 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
       storage.delete(session),
     ]);
   };
-  /** Ends what the browser had before, unless it is an earlier state of the same WorkOS session. */
+  /**
+   * Ends an earlier session of the browser. If it belongs to the same WorkOS session, only deletes it from the store.
+   */
   const replace = async (earlier: Session | StoreUnavailable, session: Session) => {
-    // A response that is still under way must not bring it back.
+    // A response that is still in progress must not set the earlier session again.
     if (!isNotStored(earlier) && earlier.refreshToken !== session.refreshToken) refresh.replace(earlier);
     await (sessionIdIn(earlier) === sessionIdOf(session) ? storage.delete(earlier) : end(earlier));
   };
@@ -58,7 +60,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
     },
     async create(session, values) {
       const value = await storage.create(session);
-      // The user may have signed out of this application, but not of WorkOS, whose session then has the same ID.
+      // If the user signed out of this application but not of WorkOS, the new session has the ID of the ended one.
       if (value === undefined || !(await revocation.reopenSession(sessionIdentityOf(session))))
         throw unavailable('the store is unavailable, so the session could not be saved: try again');
       const earlier = (await Promise.all(values.map(find))).filter((found) => found !== undefined);
@@ -69,7 +71,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
   };
 }
 
-/** The ID of a session at WorkOS, also if the session itself is in a store that is unavailable. */
+/** The WorkOS session ID, even if the session itself is in a store that is unavailable. */
 export function sessionIdIn(session: Session | StoreUnavailable): string | undefined {
   return isNotStored(session) ? session.reference.sessionId : sessionIdOf(session);
 }

@@ -22,20 +22,20 @@ const VERSION_SUFFIX = '~2';
 
 const PASSWORD_ID = '1';
 
-/** Longer than any Cookie header that Node accepts by default; refused before any cryptography. */
+/** Longer seals are refused before any cryptography. By default, Node accepts no Cookie header of this length. */
 const MAX_SEAL_LENGTH = 16_384;
 
-/** Characters of 16 bytes in base64url. */
+/** Length of 16 bytes in base64url, in characters. */
 const IV_LENGTH = 22;
 
-/** Bytes of an AES-256 key, and of an HMAC key. */
+/** Length of an AES-256 key and of an HMAC key, in bytes. */
 const KEY_LENGTH = 32;
 
 const HEX_SALT = /^[0-9a-f]{64}$/;
 
 const MILLISECONDS = /^[1-9][0-9]{0,15}$/;
 
-/** iron's allowance for clocks that differ, in milliseconds. */
+/** The clock difference that iron allows, in milliseconds. */
 const CLOCK_SKEW = 60_000;
 
 /** Seals `data` so that this package and every WorkOS SDK with the same password can open it. */
@@ -47,15 +47,15 @@ export async function seal(data: object, password: string): Promise<string> {
 }
 
 /**
- * Opens a seal with the first password that fits. Returns `undefined` for anything that was not sealed with one of
- * them, and for what has expired.
+ * Opens a seal with the first password that fits. Returns `undefined` if the value was not sealed with any of the
+ * passwords, or has expired.
  *
- * Synchronous on `node:crypto`: `iron-webcrypto` takes about 30 times as long for the same bytes, in promises and
- * thread hops. It seals, and the tests compare what it opens with what this function opens.
+ * Synchronous, with `node:crypto`: `iron-webcrypto` takes about 30 times as long for the same bytes, because of
+ * promises and thread hops. It is used only to seal, and the tests check that both open the same seals.
  *
- * @param passwords Each is tried, because SDKs write the id `1` whatever the password.
+ * @param passwords Each is tried, because SDKs write the id `1` for every password.
  * @param now Milliseconds since the epoch, for seals that expire.
- * @param maxLength In characters. A seal that was not sent by a client may be longer than a header.
+ * @param maxLength In characters. A seal that does not come from a client may be longer than a header.
  */
 export function open(
   sealed: string,
@@ -109,7 +109,7 @@ function isAscii(text: string): boolean {
   return Buffer.byteLength(text) === text.length;
 }
 
-/** Compared as text, so that no other spelling of the same bytes is accepted: base64url has several. */
+/** Compares text, because base64url has several spellings for the same bytes and only one is accepted. */
 function isAuthentic({ signed, hmacSalt, hmac }: SealParts, password: string): boolean {
   const key = deriveKey(password, hmacSalt);
   const expected = Buffer.from(createHmac('sha256', key).update(signed).digest('base64url'), 'latin1');
@@ -118,8 +118,8 @@ function isAuthentic({ signed, hmacSalt, hmac }: SealParts, password: string): b
 }
 
 /**
- * Never throws: an authentic seal was made with our password, but its content need not be JSON. An object has no
- * prototype, so that a polluted `Object.prototype` adds no fields.
+ * Never throws: an authentic seal was made with our password, but its content need not be JSON. An object is returned
+ * without a prototype, so that a polluted `Object.prototype` adds no fields.
  */
 function decrypt({ salt, iv, ciphertext }: SealParts, password: string): unknown {
   try {
@@ -134,8 +134,8 @@ function decrypt({ salt, iv, ciphertext }: SealParts, password: string): unknown
 }
 
 /**
- * The salt is used as text, as iron does. Returns a key object, because Node 24 takes 9 µs more for each HMAC and each
- * cipher that is given the bytes of its key.
+ * The salt is used as text, as in iron. Returns a key object, because on Node 24 each HMAC and each cipher takes 9 µs
+ * longer if it is given the key as bytes.
  */
 function deriveKey(password: string, salt: string): KeyObject {
   return createSecretKey(pbkdf2Sync(password, salt, 1, KEY_LENGTH, 'sha1'));

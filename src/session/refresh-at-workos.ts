@@ -15,13 +15,13 @@ import { type Session, sessionIdOf, withTokens } from './sealed-session.js';
 /** A session with new tokens. */
 export interface RefreshedSession {
   readonly kind: 'refreshed';
-  /** The organization that was asked for; empty for none. */
+  /** The requested organization; empty for none. */
   readonly organization: string;
   readonly session: Session;
   readonly sealed: string;
 }
 
-/** The result of a refresh. Only `refused` says that the session has ended, or that WorkOS requires another step. */
+/** The result of a refresh. Only `refused` means that the session has ended, or that WorkOS requires another step. */
 export type RefreshResult =
   | RefreshedSession
   | { readonly kind: 'refused'; readonly error: AuthKitError }
@@ -38,10 +38,16 @@ export interface TokenRefreshOptions {
   onFailed: (failure: Exclude<RefreshResult, RefreshedSession>, session: Session) => void;
 }
 
-/** The shortest time for which a result is remembered, in milliseconds: browsers may send the old cookie a while longer. */
+/**
+ * The shortest time for which a result is remembered, in milliseconds. Browsers may still send the old cookie for a
+ * while.
+ */
 export const REMEMBERED_FOR = 60_000;
 
-/** How long a result is remembered, in milliseconds: until the new token expires. */
+/**
+ * How long a result is remembered, in milliseconds: until the new token expires, and at least for {@link
+ * REMEMBERED_FOR}.
+ */
 export function rememberedFor(result: RefreshResult, now: number): number {
   const expiresAt = result.kind === 'refreshed' ? expiryOf(result.session) : undefined;
   return Math.max(REMEMBERED_FOR, expiresAt === undefined ? 0 : expiresAt - now);
@@ -53,7 +59,7 @@ export function isExpired(session: Session, now: number): boolean {
   return expiresAt !== undefined && expiresAt <= now;
 }
 
-/** Milliseconds since the epoch. */
+/** When the access token expires, in milliseconds since the epoch. */
 function expiryOf({ accessToken }: Session): number | undefined {
   const { exp } = decodeUnverified(accessToken);
   return typeof exp === 'number' ? exp * 1000 : undefined;
@@ -89,9 +95,9 @@ async function refreshTokens(
 }
 
 /**
- * Why an answer is not accepted. A new `sid` is accepted, because WorkOS may open a new session; another user never is.
- * Tokens that cannot be verified now, because the keys are unavailable or the clock of this server is ahead, are
- * accepted: they came from WorkOS itself, the old ones are spent, and every request verifies them again.
+ * Why an answer is not accepted. A new `sid` is accepted, because WorkOS may open a new session; a different user is
+ * not. Tokens are also accepted if they cannot be verified now, because the keys are unavailable or this server's clock
+ * is ahead: the tokens came from WorkOS itself, the old ones are spent, and every request verifies them again.
  */
 function problemOf(before: Session, next: Tokens, verification: TokenVerification): string | undefined {
   if (next.user.id !== before.user.id) return 'the session of another user';
@@ -101,12 +107,12 @@ function problemOf(before: Session, next: Tokens, verification: TokenVerificatio
   return subject === before.user.id ? undefined : 'an access token of another user';
 }
 
-/** Between two warnings, in milliseconds. */
+/** The shortest time between two warnings, in milliseconds. */
 const WARN_EVERY = 60_000;
 
 let warnedAt = -Infinity;
 
-/** Once a minute in a process. Measured by the monotonic clock, because the other one is wrong. */
+/** Warns at most once a minute per process, by the monotonic clock, because the system clock is wrong. */
 export function warnAboutClock(): void {
   if (performance.now() - warnedAt < WARN_EVERY) return;
   warnedAt = performance.now();
@@ -182,7 +188,7 @@ function causeOf(failure: Exclude<RefreshResult, RefreshedSession>): {
     const isMisconfigured = classifyErrorAnswer(answer).kind === 'misconfigured';
     return { reason: isMisconfigured ? 'misconfigured' : answer.reason, status: answer.status };
   }
-  // An answer that this package does not accept has no other cause.
+  // The error for an answer that this package does not accept has no `cause`.
   const isAnswer = error.code === 'upstream_unavailable' && error.cause === undefined;
   return { reason: isAnswer ? 'answer' : 'internal', status: undefined };
 }

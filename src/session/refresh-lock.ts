@@ -13,36 +13,36 @@ import {
   sessionEnded,
 } from './refresh-at-workos.js';
 
-/** A lock that its process has not extended for this long, in milliseconds, expires. */
+/** A lock expires if its process has not extended it for this long, in milliseconds. */
 const LEASE = 2500;
 
 /** How often a process extends its lock, in milliseconds. */
 const EXTEND_EVERY = LEASE / 5;
 
-/** The pause between two reads of a process that waits for a result, in milliseconds; it doubles each time. */
+/** The first pause between two reads while a process waits for a result, in milliseconds. It doubles each time. */
 const FIRST_PAUSE = 15;
 
 const LONGEST_PAUSE = 250;
 
-/** How long the others are told that a process could not refresh a session, in milliseconds. */
+/** How long the other processes can see that a refresh failed, in milliseconds. */
 const FAILURE_FOR = 2000;
 
-/** Stored in place of a sealed session. */
+/** Stored in place of a sealed session if WorkOS refused the token. */
 const REFUSED = 'refused';
 
 export interface RefreshLockOptions {
   store: SignedStore;
   open: (sealed: string) => Session | undefined;
   now: () => number;
-  /** How long to wait for the process that holds the lock before refreshing without it, in milliseconds. */
+  /** How long to wait for the process that holds the lock before refreshing without the lock, in milliseconds. */
   waitForLock: number;
 }
 
 /**
- * Makes refreshes happen once across processes: one process holds a lock and refreshes, and the others wait for its
- * result. If it gets none from WorkOS, the processes that waited for it do not ask WorkOS either: the next request does.
- * If the store is unavailable, or the lock is held for too long, a process refreshes on its own. This is safe within the
- * 30 seconds for which WorkOS returns the same tokens.
+ * Refreshes each session once across processes: one process holds a lock and refreshes, and the others wait for its
+ * result. If WorkOS is unavailable, the processes that waited do not call WorkOS either; the next request does. If the
+ * store is unavailable, or the lock is held for too long, a process refreshes on its own. This is safe within the 30
+ * seconds for which WorkOS returns the same tokens.
  */
 export function withRefreshLock(refresh: RefreshTokens, options: RefreshLockOptions): RefreshTokens {
   const { store, waitForLock } = options;
@@ -69,9 +69,9 @@ export function withRefreshLock(refresh: RefreshTokens, options: RefreshLockOpti
   };
 }
 
-/** Notices that the process that holds the lock has failed, while this one waits for it. */
+/** Notices if the process that holds the lock fails while this one waits. */
 function createFailureWatch(id: string, store: SignedStore) {
-  /** The failure that was there before, if any. */
+  /** The failure that was stored before the wait, if any. */
   let known: string | undefined;
   let isStarted = false;
   const read = async () => {
@@ -96,7 +96,7 @@ function unavailableElsewhere(): RefreshResult {
   return { kind: 'unavailable', error: unavailable('another process could not refresh the session') };
 }
 
-/** Refreshes while the lock is held, unless another process did so just before it was acquired. */
+/** Refreshes while holding the lock, unless another process did so just before this one acquired it. */
 async function refreshHoldingLock(
   lock: Entry,
   session: Session,
@@ -138,8 +138,9 @@ async function readSharedResult(
 }
 
 /**
- * Stores a result for the other processes. New tokens replace a refusal, never the reverse: a process that was paused
- * during its exchange may store tokens after another process was refused the spent token.
+ * Stores a result for the other processes. New tokens replace a refusal, but a refusal never replaces new tokens: a
+ * process that was paused during its exchange may store its tokens late, after WorkOS has refused the spent token to
+ * another process.
  */
 async function shareResult(
   result: RefreshResult,

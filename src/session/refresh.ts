@@ -16,26 +16,30 @@ export interface RefreshOptions {
   renew: RefreshTokens;
   /** Milliseconds since the epoch. */
   now: () => number;
-  /** Limit of the memory for results, in bytes. */
+  /** Memory limit for results, in bytes. */
   maxBytes?: number;
 }
 
 export interface Refresh {
   /** Exchanges a refresh token for new tokens, exactly once in this process. */
   run: RefreshTokens;
-  /** The newest session that this process knows to have replaced this one. */
+  /** The newest session that has replaced this one, as far as this process knows. */
   successorOf: (session: Session) => RefreshedSession | undefined;
-  /** Whether a newer session has replaced this one, so that its cookie must not be set any more. */
+  /** Whether a newer session has replaced this one. If so, its cookie must no longer be set. */
   isReplaced: (session: Session) => boolean;
-  /** Declares a session, and those that it was refreshed to, replaced by a session of another origin. */
+  /** Marks a session and its refreshed successors as replaced by the session of a new sign-in. */
   replace: (session: Session) => void;
-  /** Whether to refresh a session before its token expires: not within ten seconds after an attempt that failed. */
+  /** Whether to refresh a session before its token expires: false for ten seconds after a failed attempt. */
   canRefreshAhead: (session: Session) => boolean;
-  /** Called if a refresh before expiry took too long: it continues, and the next requests do not wait for it. */
+  /**
+   * Called if a refresh before expiry takes too long. The refresh continues, and the next requests do not wait for it.
+   */
   backOff: (session: Session) => void;
 }
 
-/** After a refresh before expiry failed, the old token is used this long before the next attempt, in milliseconds. */
+/**
+ * After a refresh ahead of expiry fails, the old token is used for this long until the next attempt, in milliseconds.
+ */
 const BACKOFF = 10_000;
 
 const MAX_RECORDS = 10_000;
@@ -43,25 +47,28 @@ const MAX_RECORDS = 10_000;
 /** 32 MiB: some 6000 results. */
 const MAX_RECORD_BYTES = 33_554_432;
 
-/** Of the record of an attempt that has no result yet, in bytes. */
+/** Size of a record whose attempt has no result yet, in bytes. */
 const EMPTY_RECORD_BYTES = 512;
 
-/** Organizations whose refusals are remembered for one refresh token. */
+/** How many refusals, one for each organization, are remembered for one refresh token. */
 const MAX_REFUSALS = 32;
 
-/** After this many new records, expired ones are removed, because they hold whole sessions. */
+/** Expired records hold whole sessions, so they are removed after this many new records. */
 const PURGE_EVERY = 256;
 
-/** A slow response, such as a long poll, does not set a session that was replaced within this time, in milliseconds. */
+/**
+ * How long a replaced session is remembered, in milliseconds, so that a slow response such as a long poll does not set
+ * it.
+ */
 const REPLACED_FOR = 3_600_000;
 
 const MAX_REPLACED = 50_000;
 
-/** Successors that are followed. WorkOS issues each refresh token once, so a longer chain is a mistake. */
+/** How many successors are followed. WorkOS issues each refresh token once, so a longer chain is a mistake. */
 const MAX_SUCCESSORS = 100;
 
 interface Attempt {
-  /** The organization that was asked for; empty for none. */
+  /** The requested organization; empty for none. */
   readonly organization: string;
   readonly result: Promise<RefreshResult>;
 }
@@ -71,16 +78,17 @@ interface RefreshRecord {
   /** The exchange that is under way, or that has spent the token. */
   attempt: Attempt | undefined;
   successor: RefreshedSession | undefined;
-  /** Organizations that require another step. The token can still be used. */
+  /** Refusals because an organization requires another step. The token can still be used. */
   readonly refusals: Map<string, RefreshResult>;
-  /** When a refresh ahead of expiry failed, by both clocks. */
+  /** When a refresh ahead of expiry failed, by the system clock and by the monotonic clock. */
   failedAt: { readonly time: number; readonly monotonic: number } | undefined;
 }
 
 /**
- * Makes refreshes that happen exactly once in a process. WorkOS rotates refresh tokens, so using one twice signs users
- * out (RFC 9700 section 4.14): concurrent requests share an exchange, later requests with the old cookie get its
- * result, and a refused token is not sent again. A request for another organization exchanges the successor.
+ * Refreshes each session exactly once in a process. WorkOS rotates refresh tokens, so using one twice signs users out
+ * (RFC 9700 section 4.14). For this reason, concurrent requests share an exchange, later requests with the old cookie
+ * get its result, and a refused token is not sent again. A request for a different organization exchanges the
+ * successor's token.
  */
 export function createRefresh(options: RefreshOptions): Refresh {
   const { now, renew } = options;
@@ -124,7 +132,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
     },
     canRefreshAhead(session) {
       const failedAt = records.find(session)?.failedAt;
-      // Whichever clock says so: the one of the system may be set back.
+      // Either clock is enough, because the system clock may be set back.
       return (
         !failedAt || now() - failedAt.time >= BACKOFF || performance.now() - failedAt.monotonic >= BACKOFF
       );
@@ -139,7 +147,7 @@ function failure(time: number): RefreshRecord['failedAt'] {
   return { time, monotonic: performance.now() };
 }
 
-/** What happened to the refresh tokens of the last minutes. The keys are hashes, so that they reveal no token. */
+/** What happened to recent refresh tokens. The keys are hashes, so they reveal no token. */
 function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: RefreshOptions) {
   const records = expiringMap<RefreshRecord>({
     max: MAX_RECORDS,
@@ -175,7 +183,7 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
           record.successor = result;
           replaced.set(key, true);
         }
-        // Deleted first: the size of an entry is not measured again while its value is the same object.
+        // Deleted first, because the map does not measure an entry again while its value is the same object.
         records.delete(key);
         records.set(key, record, { ttl: rememberedFor(result, now()) });
         return;
@@ -190,7 +198,7 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
   };
 }
 
-/** In bytes, measured: a seal, and the session that is in it, as objects. */
+/** Size in bytes, based on measurements: the seal, and the session in it as an object. */
 function sizeOf({ successor }: RefreshRecord): number {
   if (!successor) return EMPTY_RECORD_BYTES;
   const { session, sealed } = successor;

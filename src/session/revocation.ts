@@ -3,27 +3,31 @@ import { expiringMap } from '../expiring-map.js';
 import type { Found, SignedStore } from '../stores/signed-store.js';
 import type { SessionIdentity } from './sealed-session.js';
 
-/** `changed`: WorkOS changed the user after the token was issued, so the session is refreshed for newer claims. */
+/**
+ * `changed`: the user has changed at WorkOS since the token was issued, so the session is refreshed to get new claims.
+ */
 export type RevocationStatus = 'active' | 'changed' | 'revoked';
 
 /** Ends sessions before their tokens expire: in this process, and in all processes that share a store. */
 export interface Revocation {
-  /** The status of a session. With a store, the store is asked at most twice a second for each session. */
+  /** The status of a session. If there is a store, it is asked at most twice a second for each session. */
   status: (identity: SessionIdentity) => Promise<RevocationStatus>;
   /** The same without waiting; `undefined` if the store has to be asked. */
   statusNow: (identity: SessionIdentity) => RevocationStatus | undefined;
   /** Whether this process knows that a session was ended. */
   isEndedHere: (identity: SessionIdentity) => boolean;
-  /** Returns whether the other processes were told: false if the store is unavailable. */
+  /** Ends a session. Returns false if the store is unavailable: the other processes then do not know about it. */
   endSession: (sessionId: string) => Promise<boolean>;
   /**
-   * Lets a session sign in again that was ended under the same session ID: tokens issued before this one, and others of
-   * the same second, stay ended. Returns false if the store is unavailable.
+   * Accepts a new sign-in under the ID of an ended session. Tokens issued earlier, and other tokens of the same second,
+   * stay ended. Returns false if the store is unavailable.
    */
   reopenSession: (identity: SessionIdentity) => Promise<boolean>;
-  /** Ends all sessions of a user whose tokens were issued before `before`, in milliseconds since the epoch. */
+  /**
+   * Ends those sessions of a user whose tokens were issued before `before`, which is in milliseconds since the epoch.
+   */
   endUser: (userId: string, before: number) => Promise<boolean>;
-  /** Has all sessions of a user refreshed before they are used again. */
+  /** Makes every session of a user refresh before it is used again. */
   changeUser: (userId: string) => Promise<boolean>;
 }
 
@@ -36,36 +40,41 @@ export interface RevocationOptions {
   endedFor?: number;
 }
 
-/** What happened to a user, in milliseconds since the epoch. */
+/** When a user's sessions were ended and when the user changed, in milliseconds since the epoch. */
 interface UserMark {
   readonly endedBefore: number;
   readonly changedAt: number;
 }
 
-/** The longest lifetime of an access token, in milliseconds: until then an ended one could still be used. */
+/** The longest lifetime of an access token, in milliseconds. An ended session must be remembered for this long. */
 export const ENDED_FOR = 86_400_000;
 
-/** How long an answer of the store is used, in milliseconds of real time: the delay until other processes learn. */
+/**
+ * How long an answer of the store is reused, in milliseconds of real time. Other processes learn of a change within
+ * this time.
+ */
 const CHECKED_FOR = 500;
 
-/** Ended sessions, and users whose sessions were ended, that a process remembers. */
+/** How many ended sessions, and how many users whose sessions were ended, a process remembers. */
 const MAX_ENDED = 100_000;
 
-/** Changed users that a process remembers. If one is forgotten, its sessions keep their claims until they expire. */
+/**
+ * How many changed users a process remembers. Sessions of a forgotten user keep their claims until their tokens expire.
+ */
 const MAX_CHANGED = 10_000;
 
 const MAX_CHECKED = 100_000;
 
-/** Attempts to write a mark while other processes write it too. */
+/** Attempts to write a user's mark that other processes write at the same time. */
 const ATTEMPTS = 5;
 
-/** Which tokens of a session are ended: those issued before a time. */
+/** Which tokens of a session have ended: those issued before a time. */
 interface SessionMark {
   /** Seconds since the epoch; `Infinity` ends all of them. */
   readonly before: number;
   /**
-   * The `jti` of the token of a new sign-in, issued at `before`. Tokens are dated by the second, so it alone can be told
-   * from an earlier token of the same second.
+   * The `jti` of a new sign-in's token, issued at `before`. `iat` is in whole seconds, so only the `jti` tells this
+   * token from an earlier one of the same second.
    */
   readonly except?: string | undefined;
 }
@@ -119,15 +128,15 @@ export function createRevocation(options: RevocationOptions): Revocation {
 type LocalMarks = ReturnType<typeof createLocalMarks>;
 
 /**
- * What this process knows. Ended sessions and changed users are kept apart, so that many harmless changes cannot make
- * the process forget that a session was ended.
+ * What this process knows. Ended sessions and changed users are stored separately, so that many harmless changes cannot
+ * make the process forget that a session was ended.
  */
 function createLocalMarks(now: () => number, endedFor: number, isShared: boolean) {
   const ended = {
     ttl: endedFor,
     now,
     max: MAX_ENDED,
-    // With a store, what this process forgets is found there again.
+    // If there is a store, this process can read forgotten entries from it again.
     ...(isShared ? {} : { onEvict: warnForgotten }),
   };
   const sessions = expiringMap<SessionMark>(ended);
@@ -150,7 +159,7 @@ function createLocalMarks(now: () => number, endedFor: number, isShared: boolean
     status(identity: SessionIdentity): RevocationStatus {
       if (isSessionEnded(identity)) return 'revoked';
       const { userId, issuedAt } = identity;
-      // Tokens are dated by the second: one of the same second counts as later.
+      // `iat` is in whole seconds: a token of the same second counts as later.
       const issuedUntil = (issuedAt + 1) * 1000;
       if (issuedUntil <= (endedUsers.get(userId) ?? -Infinity)) return 'revoked';
       return issuedUntil <= (changedUsers.get(userId) ?? -Infinity) ? 'changed' : 'active';
@@ -187,7 +196,7 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
   const askAboutSession = async (sessionId: string) => {
     const known = local.markOfSession(sessionId);
     const found = await store.get('ended', sessionId);
-    // What this process has written since is newer than the answer.
+    // What this process has written in the meantime is newer than the answer.
     const isNewer = !local.unsaved.has(sessionId) && local.markOfSession(sessionId) === known;
     if (found.kind === 'hit' && isNewer) local.endSession(sessionId, sessionMarkOf(found.text));
   };
@@ -214,8 +223,8 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
 const ENTIRELY: SessionMark = { before: Infinity };
 
 /**
- * The entry of an ended session in the store: `ended`, or after a new sign-in `ended before <seconds>` with the `jti` of
- * its token.
+ * The store entry of an ended session: `ended` or, after a new sign-in, `ended before <seconds> except <jti of the new
+ * token>`.
  */
 function sessionTextOf({ before, except }: SessionMark): string {
   if (before === Infinity) return 'ended';
@@ -228,7 +237,7 @@ function sessionMarkOf(text: string): SessionMark {
   return match ? { before: Number(match[1]), except: match[2] } : ENTIRELY;
 }
 
-/** Adds to the mark of a user in the store, whatever other processes write at the same moment. */
+/** Updates a user's mark in the store without losing what other processes write at the same moment. */
 async function writeUserMark(
   store: SignedStore,
   userId: string,

@@ -1,13 +1,13 @@
 import { ownProperties } from '../config/problem-list.js';
 import { open, seal } from './iron-seal.js';
 
-/** What a sealed value is for, and how long it is valid. One constant is used both to seal and to open. */
+/** The purpose of a sealed value, and how long it is valid. The same constant is used to seal and to open. */
 export interface PayloadPurpose {
   /** Written into the payload, so that a value sealed for one purpose is not accepted for another. */
   readonly name: string;
   /** Whether the value is valid only at the redirect URI it was sealed for (mix-up defense, RFC 9700 section 4.4). */
   readonly isBoundToRedirectUri: boolean;
-  /** Milliseconds. Default: the value does not expire by itself, and its age is not checked. */
+  /** How long the value is valid, in milliseconds. Default: its age is not checked. */
   readonly lifetime?: number;
   /** How far ahead the clock of the server that sealed the value may be, in milliseconds. Default: two minutes. */
   readonly clockSkew?: number;
@@ -17,7 +17,7 @@ export interface PayloadPurpose {
 export interface PayloadBinding {
   readonly clientId: string;
   readonly redirectUri: string;
-  /** The first seals, all of them open. */
+  /** The first password seals, and all of them open. */
   readonly cookiePasswords: readonly [string, ...string[]];
   readonly now: () => number;
 }
@@ -37,7 +37,7 @@ interface Envelope {
   readonly issuedAt: number;
 }
 
-/** Seals data for one purpose at one instance. Values that JSON cannot hold are left out. */
+/** Seals data for one purpose and one instance. Values that JSON cannot hold are left out. */
 export function sealPayload(
   purpose: PayloadPurpose,
   { clientId, redirectUri, cookiePasswords, now }: PayloadBinding,
@@ -54,8 +54,8 @@ export function sealPayload(
 }
 
 /**
- * Opens a payload that was sealed for this purpose at this instance and has not expired. Anything else is `undefined`:
- * another purpose, client or redirect URI, another password, a value that is too old or was issued in the future.
+ * Opens a payload that was sealed for this purpose and this instance and has not expired. Returns `undefined` for a
+ * different purpose, client, redirect URI or password, and for a value that is too old or was issued in the future.
  */
 export function openPayload(
   purpose: PayloadPurpose,
@@ -79,7 +79,7 @@ function isCurrent(issuedAt: unknown, now: number, purpose: PayloadPurpose): boo
   return age >= -clockSkew && age < lifetime;
 }
 
-/** A property of the payload itself, whatever has been added to `Object.prototype`. */
+/** Reads an own property of the payload, so that a polluted `Object.prototype` adds nothing. */
 function own(payload: SealedPayload, name: keyof Envelope): unknown {
   return Object.hasOwn(payload, name) ? payload[name] : undefined;
 }

@@ -8,9 +8,9 @@ import { isSealed, open, seal } from './iron-seal.js';
 const EXTENSION = 'authkitExpress';
 
 /**
- * The version of those fields. A release that adds some makes it larger. Earlier releases then ignore the new fields and
- * keep them when they refresh the session, so that both can run side by side. Fields that no release may ignore need
- * another `purpose`. `test/session/formats.test.ts` has the records of each version.
+ * The version of those fields. A release that adds fields increases it. Earlier releases then ignore the new fields,
+ * but keep them when they refresh the session, so both releases can run side by side. Fields that must not be ignored
+ * need a different `purpose`. `test/session/formats.test.ts` has sessions of each version.
  */
 export const SESSION_VERSION = 1;
 
@@ -26,17 +26,17 @@ export interface Session {
 }
 
 export interface SessionExtension {
-  /** Only of a session that a later release has written. It may have more fields, which are kept. */
+  /** Set only if a later release wrote the session. The extension may then have more fields, which are kept. */
   readonly version?: number;
-  /** When the user signed in here, in seconds, if that sign-in required a new authentication. */
+  /** When the user signed in here, in seconds since the epoch, if that sign-in required a new authentication. */
   readonly authenticatedAt?: number;
   /** What `onSuccess` returned. */
   readonly data?: unknown;
-  /** Says that the signature of the access token was verified: `workos/access-token-mac.ts`. */
+  /** Shows that the access token's signature was verified: see `workos/access-token-mac.ts`. */
   readonly tokenMac?: string | undefined;
 }
 
-/** The fields of an answer of WorkOS that a session consists of. */
+/** The fields of a WorkOS answer that a session is built from. */
 export interface SessionFields {
   accessToken: string;
   refreshToken: string;
@@ -67,7 +67,7 @@ export function toSession(fields: SessionFields, extension: SessionExtension): S
 /**
  * A session with new tokens. The impersonator and the authentication method stay as they were.
  *
- * @param tokenMac Of the new access token, if its signature was verified.
+ * @param tokenMac MAC of the new access token, if its signature was verified.
  */
 export function withTokens(session: Session, fields: SessionFields, tokenMac?: string): Session {
   const { impersonator = session.impersonator, authenticationMethod = session.authenticationMethod } =
@@ -82,7 +82,10 @@ export function sealSession({ extension, ...session }: Session, password: string
   return seal(plain, password);
 }
 
-/** Opens a session that this package or another WorkOS SDK sealed. Anything else, such as a transaction, is `undefined`. */
+/**
+ * Opens a session that this package or another WorkOS SDK sealed. Returns `undefined` for anything else, such as a
+ * transaction.
+ */
 export function openSession(
   sealed: string,
   passwords: readonly string[],
@@ -126,11 +129,11 @@ export function sessionIdOf(session: Session): string | undefined {
   return sessionIdentityOf(session).sessionId;
 }
 
-/** What revocations look at. */
+/** The part of a session that revocation checks. */
 export interface SessionIdentity {
   readonly sessionId: string | undefined;
   readonly userId: string;
-  /** When its access token was issued, in seconds. */
+  /** When its access token was issued, in seconds since the epoch. */
   readonly issuedAt: number;
   /** The `jti` of its access token. */
   readonly tokenId?: string | undefined;
@@ -141,7 +144,7 @@ const identities = new WeakMap<Session, SessionIdentity>();
 /**
  * The identity of a session. Its access token need not be verified, because the session comes from a seal.
  *
- * @param claims Of its access token, if they are known.
+ * @param claims The claims of its access token, if they are known.
  */
 export function sessionIdentityOf(
   session: Session,
@@ -155,7 +158,7 @@ export function sessionIdentityOf(
   return identity;
 }
 
-/** The identity that the claims of an access token name. */
+/** The session identity in the claims of an access token. */
 export function sessionIdentityIn(claims: Readonly<Record<string, unknown>>): SessionIdentity {
   return identityOf(claims['sub'], claims);
 }

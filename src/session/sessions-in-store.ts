@@ -5,7 +5,7 @@ import { deriveKey, type Entry, type Found, type SignedStore } from '../stores/s
 import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
 import type { RefreshedSession } from './refresh-at-workos.js';
 
-/** The store is unavailable, or its entry cannot be read now. What the cookie itself says is known. */
+/** The store is unavailable, or its entry cannot be read now. Only what the cookie itself says is known. */
 export interface StoreUnavailable {
   readonly kind: 'unavailable';
   readonly why: 'store' | 'store_entry';
@@ -25,11 +25,11 @@ export interface StoredSessions {
   idOf: (session: Session) => string | undefined;
   /** Adds a session under a new ID. */
   add: (id: string, session: Session) => Promise<'ok' | 'unavailable'>;
-  /** Stores a refreshed session in place of the one before. */
+  /** Replaces a session with the refreshed one. */
   replace: (id: string, before: Session, next: RefreshedSession) => Promise<'ok' | NotStored['kind']>;
-  /** Whether a session that was found is older than its cookie says: the store has lost a write. */
+  /** Whether a session that was found is older than its cookie says, because the store has lost a write. */
   isOutdated: (session: Session) => boolean;
-  /** Stores the session that has replaced an outdated one, and returns what is to be used. */
+  /** Replaces an outdated session in the store with a newer one, and returns the session to use. */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
   delete: (session: Session | StoreUnavailable) => Promise<unknown>;
 }
@@ -42,7 +42,7 @@ export interface StoredSessionsOptions {
   lifetime: number;
 }
 
-/** Where in the store a session is. */
+/** A session's place in the store. */
 interface StoredAt {
   readonly id: string;
   readonly entry: Entry;
@@ -64,7 +64,7 @@ export function createStoredSessions(options: StoredSessionsOptions): StoredSess
       const added = await store.add('session', id, await seal(session), lifetime);
       return added.kind === 'unavailable' ? added.kind : 'ok';
     },
-    /** Once for a refresh, whatever number of requests share it. */
+    /** Writes once per refresh, however many requests share it. */
     replace(id, before, next) {
       const known = replaced.get(next) ?? new Map<string, ReturnType<StoredSessions['replace']>>();
       replaced.set(next, known);
@@ -102,7 +102,7 @@ async function find(
   if (entry.kind === 'miss') return { kind: 'not_found' };
   const session = entry.kind === 'hit' ? open(entry.text) : undefined;
   if (entry.kind !== 'hit' || !session) {
-    // Another process may be able to read it, or this one with another password, so the user is not signed out.
+    // Another process, or this one with a different password, may be able to read it, so the user is not signed out.
     return { kind: 'unavailable', why: entry.kind === 'unavailable' ? 'store' : 'store_entry', reference };
   }
   const isOutdated = sessionIdentityOf(session).issuedAt < (reference.issuedAt ?? 0);
@@ -110,7 +110,7 @@ async function find(
   return session;
 }
 
-/** Reads an entry, and a missing one once more. */
+/** Reads an entry. If it is missing, reads it once more. */
 async function read(id: string, store: SignedStore): Promise<Found> {
   const entry = await store.get('session', id);
   if (entry.kind !== 'miss') return entry;
@@ -130,7 +130,7 @@ async function write(
     ? await store.replace('session', id, place.entry, sealed, lifetime)
     : await store.add('session', id, sealed, lifetime);
   if (written.kind === 'unavailable') return written.kind;
-  // If the entry was changed meanwhile, another process has refreshed the session or ended it.
+  // If the entry has changed in the meantime, another process has refreshed or ended the session.
   const entry = written.kind === 'hit' ? written : await read(id, store);
   if (entry.kind === 'hit') places.set(session, { id, entry });
   return entry.kind === 'miss' ? 'not_found' : 'ok';
@@ -141,7 +141,9 @@ export interface SessionReference {
   readonly id: string;
   /** The ID of the session at WorkOS, so that a user can sign out while the store is unavailable. */
   readonly sessionId: string | undefined;
-  /** When the access token of the session was issued, in seconds; `undefined` in cookies of earlier releases. */
+  /**
+   * When the session's access token was issued, in seconds since the epoch; `undefined` in cookies of earlier releases.
+   */
   readonly issuedAt: number | undefined;
 }
 
@@ -154,7 +156,7 @@ export interface SessionIds {
   write: (id: string, session: Session) => string;
   /** Whether a value has the form of a cookie value with an ID, genuine or not. */
   hasForm: (value: string) => boolean;
-  /** Reads a genuine cookie value. Anything else is `undefined`, and does not cause a call to the store. */
+  /** Reads a genuine cookie value. Any other value gives `undefined` and causes no call to the store. */
   read: (value: string) => SessionReference | undefined;
 }
 
@@ -162,18 +164,19 @@ const PREFIX = 's1';
 
 const MAX_LENGTH = 256;
 
-/** Of the hash in a version, in characters. */
+/** Length of the hash in a version, in characters. */
 const HASH_LENGTH = 11;
 
-/** The IDs of WorkOS have 34 characters. A much longer one is left out. */
+/** WorkOS session IDs have 34 characters. A much longer ID is left out of the cookie value. */
 const MAX_SESSION_ID = 64;
 
 /**
- * Makes and reads cookie values, `s1.<id>.<version>.<session id>.<mac>`. The MAC allows forged values to be refused
- * without a call to the store. The version, `<time of issue in base 36>-<hash>`, changes with the tokens of the session,
- * so that a process never answers a browser that has newer tokens from its cache, and notices a store that has lost them.
+ * Creates and reads cookie values, `s1.<id>.<version>.<session id>.<mac>`. The MAC allows forged values to be refused
+ * without a call to the store. The version, `<time of issue in base 36>-<hash>`, changes with the session's tokens. It
+ * keeps a process from using a cached session for a browser that has newer tokens, and shows when the store has lost
+ * the newer tokens.
  *
- * @param passwords The first signs, all of them verify.
+ * @param passwords The first password signs, and all of them verify.
  */
 export function createSessionIds(passwords: readonly [string, ...string[]]): SessionIds {
   const keys = passwords.map((password) => deriveKey(password, 'session ids')) as [Buffer, ...Buffer[]];
@@ -196,7 +199,7 @@ export function createSessionIds(passwords: readonly [string, ...string[]]): Ses
       const [, id, version, encoded, mac, ...rest] = value.split('.') as [string, ...Partial<string[]>];
       if (!id || !version || encoded === undefined || !mac || rest.length > 0) return undefined;
       const given = Buffer.from(mac, 'base64url');
-      // Only the canonical form: otherwise the last character could be changed without effect.
+      // Only the canonical form is accepted: otherwise the last character could be changed without effect.
       if (given.length !== 32 || given.toString('base64url') !== mac) return undefined;
       const signed = `${PREFIX}.${id}.${version}.${encoded}`;
       if (!keys.some((key) => timingSafeEqual(macOf(key, signed), given))) return undefined;
@@ -206,7 +209,7 @@ export function createSessionIds(passwords: readonly [string, ...string[]]): Ses
   };
 }
 
-/** In seconds. */
+/** The time of issue, in seconds since the epoch. */
 function issuedAtOf(version: string): number | undefined {
   if (version.length <= HASH_LENGTH) return undefined;
   const time = parseInt(version, 36);

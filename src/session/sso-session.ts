@@ -8,14 +8,14 @@ import {
   sealPayload,
 } from './seal-for-one-purpose.js';
 
-/** A user in the words of their identity provider, without the raw attributes, which can be of any size. */
+/** A user's profile from the identity provider, without the raw attributes, which can be of any size. */
 export type SSOProfile = Readonly<Omit<Profile<Record<string, unknown>>, 'rawAttributes'>>;
 
-/** What the cookie of an SSO session holds. WorkOS keeps no session for it, so there are no tokens. */
+/** The content of an SSO session cookie. WorkOS keeps no session for it, so there are no tokens. */
 export interface SSOSession {
   readonly id: string;
   readonly profile: SSOProfile;
-  /** Seconds since the epoch, as `expiresAt`. */
+  /** In seconds since the epoch, like `expiresAt`. */
   readonly signedInAt: number;
   readonly expiresAt: number;
   /** What `onSuccess` returned as `data`. */
@@ -28,7 +28,7 @@ export interface VerifiedSSOSession {
   readonly session: SSOSession;
 }
 
-/** A session of `authkit()` is not accepted as one of `sso()`, nor the reverse. */
+/** `sso()` does not accept sessions of `authkit()`, and `authkit()` does not accept sessions of `sso()`. */
 const SSO_SESSION: PayloadPurpose = { name: 'sso-session', isBoundToRedirectUri: false };
 
 /** @param lifetime In seconds. */
@@ -48,7 +48,7 @@ export function sealSSOSession(session: SSOSession, binding: PayloadBinding): Pr
   return sealPayload(SSO_SESSION, binding, session);
 }
 
-/** Opens a session of this client, whether or not it has expired. Anything else is `undefined`. */
+/** Opens a session of this client, even if it has expired. Returns `undefined` for any other value. */
 export function openSSOSession(sealed: string, binding: PayloadBinding): SSOSession | undefined {
   const payload = openPayload(SSO_SESSION, binding, sealed);
   if (!payload) return undefined;
@@ -65,8 +65,8 @@ export function openSSOSession(sealed: string, binding: PayloadBinding): SSOSess
 }
 
 /**
- * A profile in the form of a WorkOS user, with the ID of the profile, because the SSO API knows no users.
- * `emailVerified` is false because WorkOS does not report it.
+ * Converts a profile to a WorkOS user. Its ID is the profile ID, because the SSO API has no users. `emailVerified` is
+ * false, because WorkOS does not report it.
  *
  * @param signedInAt In seconds since the epoch.
  */

@@ -12,7 +12,7 @@ export interface VerifiedSession {
 
 /** Remembers verified sessions by their cookie value, so that most requests need no cryptography. */
 export interface SessionCache {
-  /** The session of a cookie value, as long as it need not be verified again. */
+  /** The session of a cookie value; `undefined` once it has to be verified again. */
   get: (value: string) => VerifiedSession | undefined;
   /** @param isInStore Whether the session is in a store, where another process may change it at any time. */
   set: (value: string, verified: VerifiedSession, isInStore: boolean) => void;
@@ -29,7 +29,7 @@ interface Entry {
   readonly storeCheckedUntil: number;
 }
 
-/** A token is verified again after this long, in milliseconds, so that a key that WorkOS withdrew is not used for longer. */
+/** A token is verified again after this long, in milliseconds. It limits how long a withdrawn key is still accepted. */
 const VERIFIED_FOR = 600_000;
 
 /** A session in a store is looked up again after this long, in milliseconds of real time. */
@@ -41,7 +41,10 @@ const NO_CACHE: SessionCache = {
   delete: () => undefined,
 };
 
-/** The last characters of a value, which are a MAC over the rest: enough to find it by, and quicker to hash. */
+/**
+ * Entries are keyed by this many characters from the end of a value. They are a MAC over the rest, and are quicker to
+ * hash.
+ */
 const KEY_LENGTH = 48;
 
 /** @param maxBytes 0 turns the cache off. */
@@ -51,7 +54,7 @@ export function createSessionCache(maxBytes: number, now: () => number): Session
   return {
     get(value) {
       const entry = entries.get(value.slice(-KEY_LENGTH));
-      // A value with the same end is another value unless all of it is the same.
+      // Two different values may have the same end.
       if (entry?.value !== value) return undefined;
       const time = now();
       // A clock that was set back must not make an entry live longer.
@@ -75,12 +78,12 @@ export function createSessionCache(maxBytes: number, now: () => number): Session
   };
 }
 
-/** In bytes: the claims and the user are in the value, or in the access token, and once more as objects. */
+/** Size in bytes. The claims and the user count twice: as part of the value or of the access token, and as objects. */
 function sizeOf({ value, verified }: Entry): number {
   return value.length + verified.session.accessToken.length * 4 + 512;
 }
 
-/** A string that is not a view into the whole Cookie header, which it would keep in memory. */
+/** Copies a string, because a slice would keep the whole Cookie header in memory. */
 function copy(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
 }

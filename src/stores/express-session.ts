@@ -12,7 +12,7 @@ export interface ExpressSessionStore {
 }
 
 export interface ExpressStoreOptions {
-  /** Prefix of every key, default `authkit:`. The session store may add a prefix of its own. */
+  /** Prefix of every key, default `authkit:`. The session store may add its own prefix. */
   prefix?: string;
 }
 
@@ -20,32 +20,32 @@ export interface ExpressStoreOptions {
 interface Entry {
   cookie: { originalMaxAge: number; maxAge: number; expires: Date; path: '/'; httpOnly: true };
   value: string;
-  /** In milliseconds. */
+  /** Time to live, in milliseconds. */
   ttl: number;
-  /** When it expires by the clock of the process that wrote it: milliseconds since the epoch. */
+  /** When it expires by the clock of the process that wrote it, in milliseconds since the epoch. */
   until: number;
 }
 
-/** Time after which a write of another process at the same moment is visible. Milliseconds. */
+/** How long a simultaneous write of another process takes to become visible, in milliseconds. */
 const SETTLED = 25;
 
 /**
- * Entries with a shorter time to live, such as locks, are not judged by wall clocks, which differ between machines. A
- * process that sees such an entry keeps it for its time to live by its own monotonic clock. Milliseconds.
+ * Entries that live no longer than this, in milliseconds, such as locks, do not depend on wall clocks, which differ
+ * between machines. A process that sees such an entry measures its time to live by its own monotonic clock.
  */
 const SHORT = 60_000;
 
-/** How far the clocks of two machines may differ. Milliseconds. */
+/** How far the clocks of two machines may differ, in milliseconds. */
 const CLOCK_SKEW = 60_000;
 
-/** Entries with a short time to live that a process remembers having seen. */
+/** How many entries with a short time to live a process remembers having seen. */
 const MAX_SEEN = 10_000;
 
 /**
  * Creates a store from any store of `express-session`, such as connect-redis, connect-pg-simple or memorystore.
  *
- * Such a store cannot set a key only if it does not exist. Within a process, `add` and `replace` are atomic. Across
- * processes, two of them may rarely do the same refresh, and WorkOS returns the same tokens to both.
+ * Such a store has no operation that sets a key only if it does not exist, so `add` and `replace` are atomic only
+ * within a process. In rare cases, two processes do the same refresh, and WorkOS returns the same tokens to both.
  *
  * @throws {TypeError} if the value is not such a store.
  * @example
@@ -113,7 +113,7 @@ function createEntries(store: ExpressSessionStore, prefix: string) {
     set: async (key: string, value: string, ttl: number) => {
       const entry = entryOf(value, ttl);
       await toPromise((done) => methods.set(prefix + key, entry, done));
-      // From now on by this process's own clock.
+      // From now on, the entry expires by this process's own clock.
       isExpired(key, entry);
     },
     delete: (key: string) => toPromise((done) => methods.destroy(prefix + key, done)),
@@ -125,7 +125,10 @@ function isEntry(value: unknown): value is Entry {
   return typeof text === 'string' && typeof ttl === 'number' && typeof until === 'number';
 }
 
-/** @returns A function that says whether an entry has expired, and remembers when it first saw one with a short life. */
+/**
+ * @returns A function that says whether an entry has expired, and remembers when it first saw an entry with a short
+ * time to live.
+ */
 function createExpiry() {
   const seen = expiringMap<{ readonly entry: string; readonly at: number }>({
     max: MAX_SEEN,
@@ -137,7 +140,7 @@ function createExpiry() {
     if (over >= CLOCK_SKEW) return true;
     const now = performance.now();
     const known = seen.get(key);
-    // A lock that is extended has the same value, and another `until`.
+    // An extended lock has the same value, but a different `until`.
     const entry = `${until} ${value}`;
     if (known?.entry === entry) return now - known.at >= ttl;
     seen.set(key, { entry, at: now });
@@ -158,7 +161,7 @@ function entryOf(value: string, ttl: number): Entry {
   };
 }
 
-/** Stores use a callback. Some return a promise as well, whose rejection must not stay unhandled. */
+/** Stores take a callback. Some also return a promise, whose rejection must not stay unhandled. */
 function toPromise(call: (done: Done) => unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const done: Done = (error, value) => {

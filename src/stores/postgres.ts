@@ -23,14 +23,15 @@ const NAME = /^[a-z_][a-z\d_]{0,62}(?:\.[a-z_][a-z\d_]{0,62})?$/;
 /** Expired rows are deleted at most this often, in milliseconds. */
 const SWEEP_INTERVAL = 60_000;
 
-/** Rows that one sweep deletes, so that it does not hold up other statements. */
+/** How many rows one sweep deletes, so that it does not delay other statements. */
 const SWEEP_ROWS = 1000;
 
 /**
  * The SQL that creates the table of `postgresStore`. Run it in a migration, or once by hand.
  *
  * @param table Name of the table, with or without a schema, default `authkit_store`.
- * @throws {TypeError} if the name has anything but lower-case letters, digits and underscores.
+ * @throws {TypeError} if the name contains anything but lower-case letters, digits and underscores, besides the dot
+ * after a schema.
  */
 export function postgresSchema(table = TABLE): string {
   assertTable(table);
@@ -45,7 +46,7 @@ CREATE INDEX IF NOT EXISTS ${index} ON ${table} (expires_at);
 }
 
 /**
- * Creates a store in PostgreSQL. Every time is the database's, so the clocks of the processes may differ.
+ * Creates a store in PostgreSQL. All times come from the database's clock, so the clocks of the processes may differ.
  *
  * @param pool A `Pool` of `pg`. Its `error` events are handled, so that a lost connection does not end the process.
  * @throws {TypeError} if it is not a pool, or if the name of the table is invalid.
@@ -107,7 +108,7 @@ function statements(table: string) {
   };
 }
 
-/** Deletes expired rows after a write now and then. A timer would keep the process alive. */
+/** Deletes expired rows after some of the writes, because a timer would keep the process alive. */
 function createSweep(run: () => Promise<{ rowCount: number | null }>): () => void {
   let dueAt = 0;
   return () => {

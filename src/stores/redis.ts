@@ -15,11 +15,11 @@ export interface RedisClient {
 }
 
 export interface RedisStoreOptions {
-  /** Prefix of every key, default `authkit:`. The client may add a prefix of its own. */
+  /** Prefix of every key, default `authkit:`. The client may add its own prefix. */
   prefix?: string;
 }
 
-/** Compares, and sets or deletes, in one step. It uses a single key, so that it runs on a cluster. */
+/** Compares, and then sets or deletes, in one step. It uses a single key, so that it runs on a cluster. */
 const REPLACE = `
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('del', KEYS[1]) else redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
@@ -62,7 +62,7 @@ export function redisStore(client: RedisClient, { prefix = 'authkit:' }: RedisSt
   });
 }
 
-/** ioredis can define commands, and node-redis cannot. */
+/** Tells the two clients apart: only ioredis has `defineCommand`. */
 function commandsOf(client: RedisClient): Commands {
   const given: unknown = client;
   const has = (name: string) => typeof (given as Record<string, unknown> | null)?.[name] === 'function';
@@ -128,8 +128,8 @@ function handleErrors(client: RedisClient): void {
 }
 
 /**
- * A sentinel client has one connection unless its options say otherwise, so that in a burst of requests calls wait for
- * each other until they take too long.
+ * By default, a sentinel client has one connection. In a burst of requests, calls then wait for each other and take too
+ * long.
  */
 function warnAboutSentinelPool(client: RedisClient): void {
   if (sentinelPoolSize(client) !== 1) return;
@@ -142,7 +142,7 @@ function warnAboutSentinelPool(client: RedisClient): void {
 
 /**
  * The options of a sentinel client are private, but `duplicate()` of node-redis 6 passes them to the constructor of the
- * object that it is called on. With node-redis 5, the size is not known.
+ * object that it is called on. With node-redis 5, the size is unknown.
  */
 function sentinelPoolSize(client: unknown): number | undefined {
   const { acquire, duplicate, getSentinelNode, _self } = client as Record<string, unknown>;

@@ -6,7 +6,7 @@ import type { Store } from './index.js';
 /** What an entry is for. It is part of the key. */
 export type EntryKind = 'session' | 'refresh' | 'failure' | 'ready' | 'lock' | 'ended' | 'user' | 'webhook';
 
-/** An entry that was found. `raw` is the signed text in the store, which a `replace` compares. */
+/** An entry that was found. `raw` is the signed text in the store, which `replace` compares. */
 export interface Entry {
   readonly kind: 'hit';
   readonly text: string;
@@ -18,8 +18,8 @@ export type Written = 'ok' | 'unavailable';
 export type Unavailable = { readonly kind: 'unavailable' };
 
 /**
- * The result of reading. `unreadable` means that there is a value whose signature does not verify: it was altered or
- * moved, or it has another version or a password that this process does not know.
+ * The result of a read. `unreadable` means that there is a value whose signature does not verify: it was altered or
+ * moved, or was signed in a different version or with a password that this process does not know.
  */
 export type Found = Entry | { readonly kind: 'miss' } | { readonly kind: 'unreadable' } | Unavailable;
 
@@ -34,7 +34,7 @@ export interface SignedStore {
     text: string,
     ttl: number,
   ) => Promise<Entry | { readonly kind: 'taken' } | Unavailable>;
-  /** Replaces a value that is still `entry`. */
+  /** Replaces the value if it is still `entry`. */
   replace: (
     kind: EntryKind,
     id: string,
@@ -42,7 +42,7 @@ export interface SignedStore {
     text: string,
     ttl: number,
   ) => Promise<Entry | { readonly kind: 'changed' } | Unavailable>;
-  /** Deletes a value that is still `entry`. */
+  /** Deletes the value if it is still `entry`. */
   release: (kind: EntryKind, id: string, entry: Entry) => Promise<unknown>;
   remove: (kind: EntryKind, id: string) => Promise<Written>;
 }
@@ -54,15 +54,15 @@ export interface SignedStoreOptions {
   passwords: readonly [string, ...string[]];
   /** Limit for one call, in milliseconds. */
   deadline: number;
-  /** Whether an outage of the store would go unnoticed otherwise, so that there is a process warning. */
+  /** Whether to emit a process warning in an outage of the store, because it would otherwise go unnoticed. */
   warnsIfLost?: boolean;
 }
 
 const VERSION = '1';
 
 /**
- * Signs every entry together with its key. With access to the store alone, an attacker cannot create an entry or put
- * that of one user in the place of another user's. Secrets are sealed before they are passed to this store.
+ * Signs every entry together with its key. An attacker who only has access to the store cannot create an entry or
+ * replace one user's entry with another's. Secrets are sealed before they are passed to this store.
  */
 export function createSignedStore(options: SignedStoreOptions): SignedStore {
   const { store, clientId, passwords } = options;
@@ -107,7 +107,7 @@ export function createSignedStore(options: SignedStoreOptions): SignedStore {
   };
 }
 
-/** A store of the application may resolve to anything, such as the number of rows or an empty object. */
+/** The application's own store may resolve to anything, such as the number of rows or an empty object. */
 function isTrue(value: unknown): boolean {
   return value === true;
 }
@@ -147,13 +147,13 @@ type StoreOperation = AuthKitEvents['authkit:store']['operation'];
 
 const UNAVAILABLE = Object.freeze({ kind: 'unavailable' });
 
-/** A store that did not reply in time is not called for this long, in milliseconds. Then one call tries it. */
+/** How long a store that did not reply in time is not called, in milliseconds. After that, one call tries it again. */
 const PAUSE = 1000;
 
 const TICKS = 4;
 
 /**
- * Limits the time of every call. If the store does not reply, only one call in a while waits for it. A call that
+ * Limits the time of every call. While the store does not reply, only one call per pause waits for it. A call that
  * rejects does not affect the next one.
  */
 function createCallStore(options: SignedStoreOptions): CallStore {
@@ -179,7 +179,7 @@ type Outcome<T> =
   | { readonly kind: 'timeout' }
   | { readonly kind: 'error'; readonly error: unknown };
 
-/** Publishes `authkit:store` if the outcome of an operation differs from the one before. */
+/** Publishes `authkit:store` if the outcome of an operation differs from its previous one. */
 function createReporter({ clientId, warnsIfLost }: SignedStoreOptions) {
   const last = new Map<StoreOperation, Outcome<unknown>['kind']>();
   return (operation: StoreOperation, outcome: Outcome<unknown>, duration: number): void => {
@@ -192,12 +192,12 @@ function createReporter({ clientId, warnsIfLost }: SignedStoreOptions) {
   };
 }
 
-/** Between two warnings, in milliseconds. */
+/** The shortest time between two warnings, in milliseconds. */
 const WARN_EVERY = 60_000;
 
 let warnedAt = -Infinity;
 
-/** Once a minute in a process. */
+/** Warns at most once a minute per process. */
 function warnAboutLostStore(operation: StoreOperation, problem: string): void {
   if (performance.now() - warnedAt < WARN_EVERY) return;
   warnedAt = performance.now();
@@ -220,7 +220,7 @@ async function callWithin<T>(deadline: number, call: () => Promise<T>): Promise<
   try {
     const reply = Promise.resolve(call()).then((value) => ({ kind: 'ok', value }) as const);
     const outcome = await Promise.race([reply, timer.over]);
-    // A rejection that comes too late is handled.
+    // A rejection after the deadline must not stay unhandled.
     if (outcome.kind === 'timeout') reply.catch(() => undefined);
     return outcome;
   } catch (error) {
@@ -231,8 +231,9 @@ async function callWithin<T>(deadline: number, call: () => Promise<T>): Promise<
 }
 
 /**
- * Measures time in which this process handled events. A turn of the event loop that takes longer than a tick counts as
- * one tick, since the reply may have arrived meanwhile: a busy process does not mean that the store is unavailable.
+ * Measures only the time in which this process handles events. A turn of the event loop that takes longer than a tick
+ * counts as one tick, since the reply may have arrived during it: a busy process does not mean that the store is
+ * unavailable.
  */
 function createTimer(ms: number) {
   let timer: NodeJS.Timeout;

@@ -1,28 +1,28 @@
 import { createHmac, createSecretKey, hkdfSync, timingSafeEqual } from 'node:crypto';
 
 /**
- * MACs of access tokens whose signatures this application has verified. In the seal of a session, such a MAC stands for
- * the RSA signature, which takes much longer to verify.
+ * MACs of access tokens whose signatures this application has verified. A sealed session contains such a MAC, which is
+ * checked in place of the much slower RSA signature.
  *
- * The key is derived from the API key of WorkOS and not from the cookie password, so that the cookie password alone is
- * not enough to forge a token. The owner of the API key can sign any user in at WorkOS anyway.
+ * The key is derived from the WorkOS API key and not from the cookie password, so the cookie password alone is not
+ * enough to forge a token. The owner of the API key can sign any user in at WorkOS anyway.
  */
 export interface TokenMacs {
   /**
-   * The MAC of a token whose signature was verified with the key of this id, in base64url. There is none for a token
-   * without a key id: whether its key is still published could not be checked later.
+   * The MAC, in base64url, of a token whose signature was verified with the key of this id. A token without a key id
+   * has no MAC, because later it would be impossible to check whether its key is still published.
    */
   create: (token: string, kid: string | undefined) => string | undefined;
   isValid: (mac: string, token: string, kid: string | undefined) => boolean;
 }
 
-/** What the key is for, and the version of what is signed. */
+/** The purpose of the key, and the version of the signed text. */
 const PURPOSE = 'authkit-express access token verified v1';
 
-/** Bytes of the key of HMAC-SHA-256. */
+/** Length of the HMAC-SHA-256 key, in bytes. */
 const KEY_LENGTH = 32;
 
-/** 128 bits are kept, the least that RFC 2104 section 5 recommends for a hash of 256 bits. */
+/** In bytes. 128 bits are the least that RFC 2104 section 5 recommends for a 256-bit hash. */
 const MAC_LENGTH = 16;
 
 export function createTokenMacs({ apiKey, clientId }: { apiKey: string; clientId: string }): TokenMacs {

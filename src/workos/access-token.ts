@@ -3,10 +3,10 @@ import type * as Jose from 'jose/jws/compact/verify';
 import { createJWKS, type JWKS, type JWKSLookup } from './jwks.js';
 import type { TokenMacs } from './access-token-mac.js';
 
-/** Longer than an access token can be in a cookie or in any store. */
+/** In characters. No access token in a cookie or a store is longer. */
 const MAX_LENGTH = 262_144;
 
-/** A token may be early by this many seconds, because clocks differ. */
+/** A token is accepted this many seconds before its `nbf`, because clocks differ. */
 const NOT_BEFORE_SKEW = 60;
 
 /**
@@ -29,7 +29,7 @@ export interface TokenClaims extends CustomClaims {
   readonly sub: string;
   /** The id of the session. */
   readonly sid?: string;
-  /** Seconds since the epoch, as all times here. */
+  /** In seconds since the epoch, like all times here. */
   readonly exp: number;
   readonly iat?: number;
   readonly auth_time?: number;
@@ -45,10 +45,10 @@ export interface Claims extends TokenClaims {
 /**
  * What is known about an access token.
  *
- * - `valid`: `mac` stands for the signature in the next verification of the same token. See {@link TokenMacs}.
- * - `expired`: the token is good but for its time, or its key is not published any more. A refresh decides.
+ * - `valid`: `mac` replaces the signature check in the next verification of the same token. See {@link TokenMacs}.
+ * - `expired`: only the token's time is wrong, or its key is no longer published. A refresh decides.
  * - `unavailable`: the keys cannot be fetched now, so nothing is known about the token. With `isKeyUnknown`, there are
- *   keys, but the one of this token may be newer; `retryAfter` is in seconds.
+ *   keys, but this token's key may be newer; `retryAfter` is in seconds.
  */
 export type TokenVerification =
   | { readonly kind: 'valid'; readonly claims: Claims; readonly mac?: string }
@@ -59,9 +59,12 @@ export type TokenVerification =
 export interface AccessTokenRules {
   issuers: readonly string[];
   clientId: string;
-  /** Values of `aud` that a token of a session may have, if it has one. Default: the client id. */
+  /** Accepted values of `aud` in a session's token, if it has an `aud`. Default: the client id. */
   sessionAudience?: readonly string[] | undefined;
-  /** The tokens are those of an OAuth server for a resource (RFC 9068): `aud` must contain one of these. */
+  /**
+   * Set if the tokens come from an OAuth server and are for a resource (RFC 9068). `aud` must contain one of these
+   * values.
+   */
   audience?: readonly string[];
   now: () => number;
   keys: JWKS;
@@ -72,8 +75,8 @@ export interface AccessTokenRules {
 /**
  * Verifies an access token. Never rejects.
  *
- * @param isTrusted WorkOS has sent the token just now, so an unknown key is worth a fetch of the keys.
- * @param mac From an earlier verification of the token. If it is not valid, the signature is checked.
+ * @param isTrusted Whether WorkOS has just sent the token, so that an unknown key is worth fetching the keys.
+ * @param mac MAC from an earlier verification of the token. If it is not valid, the signature is checked.
  */
 export type VerifyAccessToken = (
   token: string,
@@ -103,8 +106,8 @@ export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
 }
 
 /**
- * Verifies a token by the MAC that an earlier verification returned, without waiting. Returns `undefined` if the MAC is
- * not valid or the keys have to be fetched, so that {@link VerifyAccessToken} has to decide.
+ * Verifies a token synchronously, by the MAC that an earlier verification returned. Returns `undefined` if the MAC is
+ * not valid or the keys have to be fetched; {@link VerifyAccessToken} then decides.
  */
 export type VerifyByMac = (token: string, mac: string | undefined) => TokenVerification | undefined;
 
@@ -123,7 +126,7 @@ interface ParsedToken {
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/** A valid MAC says that this application has verified the signature before. Everything else is checked each time. */
+/** A valid MAC shows that this application has verified the signature before. Everything else is checked each time. */
 function hasValidMac(
   { text, kid }: ParsedToken,
   mac: string | undefined,
@@ -148,9 +151,9 @@ async function verifyWithKey(
   return created === undefined ? verification : { ...verification, mac: created };
 }
 
-/** Whether one of the keys has signed the token (RFC 7515 section 5.2). A set may have two keys with one id. */
+/** Whether one of the keys has signed the token (RFC 7515 section 5.2). A set may have two keys with the same id. */
 async function isSigned(token: string, keys: readonly KeyObject[]): Promise<boolean> {
-  // Loaded when it is needed, because a process that reads its own sessions only does not need it.
+  // Loaded on demand, because a process that only reads its own sessions does not need it.
   const { compactVerify } = await (jose ??= import('jose/jws/compact/verify'));
   for (const key of keys) {
     const verified = await compactVerify(token, key, { algorithms: ['RS256'] }).catch(() => undefined);
@@ -187,10 +190,12 @@ function sessionProblem({ sid, aud, client_id: client }: UnverifiedClaims, rules
   return typeof sid === 'string' && sid !== '' ? undefined : 'sid';
 }
 
-/** `typ` of an access token (RFC 9068 section 2.1), and of servers that do not set it or are older than RFC 9068. */
+/**
+ * Accepted values of `typ`: those of RFC 9068 section 2.1, and those of servers that do not set it or predate RFC 9068.
+ */
 const ACCESS_TOKEN_TYPES: readonly unknown[] = [undefined, 'at+jwt', 'application/at+jwt', 'jwt'];
 
-/** RFC 9068 section 4: a token for another audience, or of another kind such as an ID token, is not for this resource. */
+/** RFC 9068 section 4: refuses a token for a different audience, or of a different kind such as an ID token. */
 function resourceProblem(typ: unknown, claims: UnverifiedClaims, audience: readonly string[]) {
   const { aud, sid, nonce, at_hash: hash } = claims;
   if (!isForAudience(aud, audience)) return 'aud';
@@ -209,7 +214,7 @@ function isOneOf(names: readonly unknown[], value: unknown): boolean {
   return names.includes(value);
 }
 
-/** Reads a token of the right form, without a check of its signature. */
+/** Parses a well-formed token without checking its signature. */
 function parse(token: string): ParsedToken | undefined {
   if (token.length > MAX_LENGTH) return undefined;
   const parts = token.split('.', 4);
@@ -225,8 +230,8 @@ function parse(token: string): ParsedToken | undefined {
 }
 
 /**
- * Reads the claims of a token without any check. Use it only for tokens that this package has sealed, to tell which
- * session they are about.
+ * Reads the claims of a token without any check. Use it only for tokens that this package has sealed, to find out which
+ * session they belong to.
  *
  * @returns An object without a prototype, empty if the token is malformed.
  */
@@ -250,7 +255,7 @@ function withoutPrototype(value: object): Readonly<Record<string, unknown>> {
   return Object.assign(Object.create(null) as Record<string, unknown>, value);
 }
 
-/** base64url (RFC 7515 section 2) in its canonical form. Node also reads other forms. */
+/** Decodes base64url (RFC 7515 section 2), in its canonical form only. Node also accepts other forms. */
 function decode(base64url: string): Buffer | undefined {
   const decoded = Buffer.from(base64url, 'base64url');
   return decoded.toString('base64url') === base64url ? decoded : undefined;

@@ -6,7 +6,7 @@ const BURST = 20;
 /** How many calls are added back to the budget each second. */
 const PER_SECOND = 10;
 
-/** How many requests wait for the next call of an empty budget. Further requests are refused with `Retry-After`. */
+/** How many requests may wait while the budget is empty. Further requests are refused with `Retry-After`. */
 const MAX_WAITING = 2;
 
 /** The outcome of a call: made, or not made because the budget is used up. */
@@ -14,16 +14,16 @@ export type Budgeted<T> = { readonly kind: 'made'; readonly value: T } | { reado
 
 export interface AnonymousBudget {
   /**
-   * Makes a call to WorkOS that a request without a valid credential causes, if the budget allows it.
+   * Makes a call to WorkOS for a request without a valid credential, if the budget allows it.
    *
-   * @param isWelcome Whether the credential turned out to be valid. Such a call is given back to the budget.
+   * @param isWelcome Whether the credential turned out to be valid. Such a call does not count.
    */
   run: <T>(call: () => Promise<T>, isWelcome: (value: T) => boolean) => Promise<Budgeted<T>>;
 }
 
 /**
- * Creates the budget of an instance for the calls that anonymous requests cause, such as the check of an unknown API
- * key. Made-up credentials can then neither flood WorkOS nor use up its rate limit for the users of the app.
+ * Creates an instance's budget for the calls that anonymous requests cause, such as the check of an unknown API key.
+ * Made-up credentials then cannot flood WorkOS or use up the rate limit that the app's users need.
  *
  * @param softTimeout How long a request waits for the budget, in milliseconds.
  */
@@ -42,7 +42,7 @@ export function createAnonymousBudget({
   const refill = () => {
     const elapsed = now() - countedAt;
     countedAt = now();
-    // A clock that was set back gives nothing, and takes nothing.
+    // If the clock was set back, the budget does not change.
     if (elapsed > 0) left = Math.min(BURST, left + (elapsed / 1000) * PER_SECOND);
   };
   const take = (): boolean => {

@@ -7,7 +7,7 @@ import { createFetch, type Fetch, UpstreamError } from './fetch.js';
 import { type CircuitState, createLimiter } from './limiter.js';
 import { createAppClient, installedSDK, loadClient, type SDK, warnAboutSDK } from './load-sdk.js';
 
-/** What WorkOS sends for a code or a refresh token. */
+/** What WorkOS returns in exchange for a code or a refresh token. */
 export type Tokens = Pick<
   AuthenticationResponse,
   | 'user'
@@ -19,26 +19,26 @@ export type Tokens = Pick<
   | 'oauthTokens'
 >;
 
-/** The result of a call to WorkOS. Only `refused` says something about the user; `unavailable` may change any moment. */
+/** The result of a call to WorkOS. Only `refused` says something about the user; `unavailable` is temporary. */
 export type ApiResult<T> =
   | { readonly kind: 'ok'; readonly value: T }
   | { readonly kind: 'refused'; readonly error: AuthKitError }
   | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
-/** What WorkOS's SSO API sends for a code. */
+/** What WorkOS's SSO API returns in exchange for a code. */
 export type ProfileReply = ProfileAndToken<Record<string, unknown>>;
 
 export interface WorkOSClient {
   /** Exchanges a code once. A code that may be spent is never sent again. */
   exchangeCode: (code: string, codeVerifier: string) => Promise<ApiResult<Tokens>>;
   /**
-   * Exchanges a code of the SSO API. Without a verifier, the sign-in began at the identity provider, so anyone may have
-   * sent the code: such calls are limited by the budget of anonymous requests.
+   * Exchanges a code of the SSO API. Without a verifier, the sign-in started at the identity provider and anyone may
+   * have sent the code, so the call counts against the budget for anonymous requests.
    */
   exchangeProfile: (code: string, codeVerifier: string | undefined) => Promise<ApiResult<ProfileReply>>;
   /** Refreshes a session. A call is repeated if its answer was lost: WorkOS sends the same answer for 30 seconds. */
   refresh: (refreshToken: string, organizationId: string | undefined) => Promise<ApiResult<Tokens>>;
-  /** Makes any other call. What WorkOS refuses is `refused` as `invalid_request`. */
+  /** Makes any other call. If WorkOS refuses it, the result is `refused` with `invalid_request`. */
   call: <T>(call: (workos: WorkOS) => Promise<T>) => Promise<ApiResult<T>>;
   /**
    * Makes a call that a request without a valid credential may cause, within the budget of the instance. Such calls
@@ -54,7 +54,7 @@ export interface WorkOSClient {
   ) => Promise<ApiResult<T>>;
   /** The JSON Web Keys of this client, unchecked. */
   fetchKeys: () => Promise<unknown>;
-  /** The same as a response, whose `Date` is the time by WorkOS's clock. */
+  /** The same, as a response. Its `Date` is the time by WorkOS's clock. */
   fetchKeysResponse: () => Promise<Response>;
   /** The JSON Web Keys of AuthKit's OAuth server. `issuer` is the AuthKit domain. */
   fetchIssuerKeys: (issuer: string) => Promise<unknown>;
@@ -64,7 +64,7 @@ export interface WorkOSClient {
    * @throws {AuthKitError} `sdk_missing`
    */
   appClient: () => WorkOS;
-  /** Whether calls are made now. */
+  /** The state of the circuit breaker. */
   circuit: () => CircuitState;
   authorizationUrl: (query: URLSearchParams) => string;
   ssoAuthorizationUrl: (query: URLSearchParams) => string;
@@ -166,7 +166,7 @@ function createUrls(
   };
 }
 
-/** @param isWhole Whether a successful answer has everything that a session is made of. */
+/** @param isWhole Whether a successful answer has everything that a session needs. */
 function createAuthenticateCall<T>(client: GetClient, isWhole: (value: T) => boolean, now: () => number) {
   return async (call: (workos: WorkOS) => Promise<T>): Promise<ApiResult<T>> => {
     try {
@@ -179,7 +179,7 @@ function createAuthenticateCall<T>(client: GetClient, isWhole: (value: T) => boo
   };
 }
 
-/** Statuses by which WorkOS refuses what a call asks for, while the call itself was made correctly. */
+/** Statuses with which WorkOS refuses a call that was made correctly. */
 const REFUSED: readonly unknown[] = [400, 403, 404, 422];
 
 function createApiCall(client: GetClient, now: () => number): WorkOSClient['call'] {
@@ -213,9 +213,9 @@ function isText(value: unknown): boolean {
   return typeof value === 'string' && value !== '';
 }
 
-/** Reads the answer of WorkOS itself: the classes and messages of the SDK do not keep status and code. */
+/** Reads WorkOS's original answer, because the SDK's classes and messages do not keep its status and code. */
 function toFailure(error: unknown, now: number): Exclude<ApiResult<never>, { kind: 'ok' }> {
-  // The SDK cannot be used.
+  // The SDK is missing or too old.
   if (error instanceof AuthKitError) return { kind: 'unavailable', error };
   const answer = UpstreamError.from(error);
   if (!answer) return { kind: 'unavailable', error: unavailable('WorkOS is unavailable', { cause: error }) };
@@ -229,7 +229,9 @@ function toFailure(error: unknown, now: number): Exclude<ApiResult<never>, { kin
 
 let warnedAt = -Infinity;
 
-/** Users stay signed in while the app is misconfigured, so the operator has to see it: once a minute in a process. */
+/**
+ * Warns the operator, at most once a minute per process, because users stay signed in while the app is misconfigured.
+ */
 function warn({ status, body }: UpstreamError, now: number): void {
   if (now >= warnedAt && now - warnedAt < 60_000) return;
   warnedAt = now;

@@ -6,9 +6,9 @@ import { createFetch, UpstreamError } from './fetch.js';
 import { createLimiter } from './limiter.js';
 
 /**
- * Gets a nonce for a sign-in in a WorkOS environment that has no account yet, as `npx workos` creates them. With it,
- * AuthKit's page offers the developer to claim the environment. `undefined` if there is none: a sign-in never fails
- * because of it.
+ * Gets a nonce for a sign-in to a WorkOS environment without an owner, such as `npx workos` creates. With the nonce,
+ * AuthKit's page lets the developer claim the environment. Resolves to `undefined` if there is no nonce: a sign-in
+ * never fails because of it.
  */
 export type ClaimNonce = () => Promise<string | undefined>;
 
@@ -21,7 +21,7 @@ const NONCE = /^[\u0021-\u007e]{1,512}$/;
 export function createClaimNonce(config: Config, claimToken: string | undefined): ClaimNonce {
   if (claimToken === undefined) return () => Promise.resolve(undefined);
   const { clientId, api, now } = config;
-  // A limiter of its own: what WorkOS answers here must not slow down any other call.
+  // A separate limiter, because the answers to this call must not slow down any other call.
   const limiter = createLimiter({ clientId, now });
   const timeout = softTimeoutOf(config);
   const post = createFetch({ timeout, limiter, priority: 'sign-in', fetch: config.fetch });

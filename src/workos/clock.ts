@@ -1,4 +1,4 @@
-/** How far the clock of this server is from that of WorkOS, by the `Date` of its responses (RFC 9110 section 6.6.1). */
+/** Measures how far this server's clock differs from WorkOS's, by the `Date` of responses (RFC 9110 section 6.6.1). */
 export interface WorkOSClock {
   /** Compares the clocks. `headers` are those of a response that has just arrived. */
   observe: (headers: Headers) => void;
@@ -8,10 +8,10 @@ export interface WorkOSClock {
   hasJumped: () => boolean;
 }
 
-/** A clock that differs by more from the monotonic one has been set. Milliseconds. */
+/** If the clock drifts from the monotonic clock by more than this, in milliseconds, it has been set. */
 const JUMP = 5000;
 
-/** `Date` has a resolution of a second, and the response takes some time. Milliseconds. */
+/** Smaller differences, in milliseconds, are ignored: `Date` is in whole seconds, and a response takes some time. */
 const RESOLUTION = 2000;
 
 /** @param now Milliseconds since the epoch. */
@@ -21,7 +21,7 @@ export function createWorkOSClock(now: () => number): WorkOSClock {
     observe(headers) {
       const date = Date.parse(headers.get('date') ?? '');
       if (Number.isNaN(date)) return;
-      // A response from a cache is older than it was when it was made.
+      // `Age` is how many seconds a response from a cache is old.
       const age = /^\d{1,9}$/.exec(headers.get('age') ?? '')?.[0] ?? '0';
       const difference = now() - date - Number(age) * 1000;
       const offset = Math.abs(difference) <= RESOLUTION ? 0 : difference;

@@ -3,9 +3,9 @@ import type { UpstreamError } from './fetch.js';
 
 /** What an error answer of WorkOS is about. */
 export type ErrorAnswer =
-  /** About the user, the session or the organization: the request is refused, with an error of its own. */
+  /** About the user, the session or the organization: the request is refused with a specific error. */
   | { readonly kind: 'refused'; readonly error: AuthKitError }
-  /** A mistake in the configuration of the app or of WorkOS, which no user can change. */
+  /** A mistake in the configuration of the app or of WorkOS, which users cannot fix. */
   | { readonly kind: 'misconfigured' }
   /** WorkOS failed or asks for a pause. The body of the response is not used. */
   | { readonly kind: 'unavailable' };
@@ -21,7 +21,7 @@ const ABOUT_USER: Readonly<Record<string, readonly [code: AuthKitErrorCode, mess
   mfa_enrollment: nextStep('mfa_enrollment'),
   mfa_challenge: nextStep('mfa_challenge'),
   sso_required: nextStep('sso_required'),
-  // The policy of the organization is met by signing in through its connection.
+  // Signing in through the organization's connection satisfies its policy.
   organization_authentication_methods_required: nextStep('sso_required'),
   invalid_grant: ['code_exchange_failed', 'WorkOS refused the code or the refresh token'],
   code_challenge_not_found: ['code_exchange_failed', 'WorkOS has no PKCE challenge for this code'],
@@ -102,7 +102,7 @@ function nextStep(code: AuthKitErrorCode): [AuthKitErrorCode, string] {
 export function classifyErrorAnswer(answer: UpstreamError): ErrorAnswer {
   const { status, body } = answer;
   if (status === undefined || !isRefusal(status)) {
-    // The quota of an environment is used up until an operator does something about it.
+    // When an environment's quota is used up, an operator has to act.
     return { kind: status === 429 && MISCONFIGURED.includes(wordOf(body)) ? 'misconfigured' : 'unavailable' };
   }
   const word = wordOf(body);
@@ -122,7 +122,7 @@ export function isMisconfigured(answer: UpstreamError): boolean {
   return MISCONFIGURED.includes(wordOf(answer.body));
 }
 
-/** A 4xx that is an answer to the request. Nothing in the body of another status is used. */
+/** Whether a 4xx answers the request itself. The body of any other status is not used. */
 function isRefusal(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }

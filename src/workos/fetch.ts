@@ -1,19 +1,22 @@
 import { type AuthKitEvents, publish } from '../events.js';
 import { type CallPriority, type CallReport, CircuitOpenError, type Limiter } from './limiter.js';
 
-/** More than any answer of WorkOS has, in bytes. */
+/** The largest body that is read, in bytes. No answer of WorkOS is larger. */
 const MAX_BYTES = 1_048_576;
 
-/** Why a call to WorkOS brought no result. `circuit_open`: it was not made. */
+/** Why a call to WorkOS failed. `circuit_open`: the call was not made. */
 export type UpstreamFailure = 'status' | 'network' | 'timeout' | 'malformed' | 'circuit_open';
 
-/** A call to WorkOS brought an error status, a malformed body, or no answer. Holds nothing of the request. */
+/** A call to WorkOS returned an error status, a malformed body or no answer. Contains nothing from the request. */
 export class UpstreamError extends Error {
   override readonly name = 'UpstreamError';
-  /** The JSON object of the answer, or an empty one. Not enumerable, because it may hold a pending token. */
+  /**
+   * The JSON object in the answer, or an empty one. Not enumerable, because it may contain a pending authentication
+   * token.
+   */
   declare readonly body: Readonly<Record<string, unknown>>;
 
-  /** @param retryAfter Seconds until the next call makes sense, if WorkOS or the circuit breaker named a time. */
+  /** @param retryAfter Seconds to wait before the next call, if WorkOS or the circuit breaker named a time. */
   constructor(
     readonly reason: UpstreamFailure,
     readonly status: number | undefined,
@@ -29,7 +32,7 @@ export class UpstreamError extends Error {
     Object.defineProperty(this, 'body', { value: isObject ? body : {}, enumerable: false });
   }
 
-  /** The error of the call behind an error of the SDK. */
+  /** Finds the error of the call that caused an SDK error. */
   static from(error: unknown): UpstreamError | undefined {
     for (let depth = 0, link = error; depth < 5 && link instanceof Error; depth += 1, link = link.cause) {
       if (link instanceof UpstreamError) return link;
@@ -42,13 +45,13 @@ export class UpstreamError extends Error {
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
 export interface FetchOptions {
-  /** The longest time from the call to the end of the body, waiting for a free slot included, in milliseconds. */
+  /** The longest time from the call to the end of the body, in milliseconds. Includes the wait for a free slot. */
   timeout: number;
   limiter: Limiter;
   priority: CallPriority;
   /**
-   * Whether a call is made once more if its connection was lost before the answer. Only for calls that WorkOS answers
-   * in the same way twice.
+   * Whether to repeat a call once if its connection was lost before the answer. Only for calls that WorkOS answers the
+   * same way the second time.
    */
   repeatsLostCalls?: boolean;
   /** Replaces the global `fetch`. */
@@ -56,11 +59,11 @@ export interface FetchOptions {
 }
 
 /**
- * Creates a `fetch` that passes through the limiter and has one deadline for head and body, a limit for the size of the
- * body, and no redirects.
+ * Creates a `fetch` that passes through the limiter, has one deadline for head and body, limits the size of the body,
+ * and does not follow redirects.
  *
- * @returns A function that resolves to a successful response with JSON, its `Date` and its `Age`, and throws an
- * {@link UpstreamError} for everything else.
+ * @returns A function that resolves to a successful JSON response with its `Date` and `Age`, and otherwise rejects with
+ * an {@link UpstreamError}.
  */
 export function createFetch({
   timeout,
@@ -87,7 +90,7 @@ export function createFetch({
   };
 }
 
-/** One call: a response that can be used, or an error, and what it says about WorkOS. */
+/** The outcome of one call: a usable response or an error, and what it says about WorkOS. */
 interface Attempt {
   readonly result: Response | UpstreamError;
   readonly report: CallReport;
@@ -129,12 +132,12 @@ async function request(
     const value = headers.get(name);
     return value === null ? [] : [[name, value]];
   });
-  // A `Response` of these statuses cannot have a body.
+  // A `Response` with one of these statuses cannot have a body.
   const isEmpty = status === 204 || status === 205;
   return Response.json(body, { status: isEmpty ? 200 : status, headers: kept });
 }
 
-/** The `fetch` of an app may not obey its signal. */
+/** Rejects when the signal is aborted, even if the app's own `fetch` ignores the signal. */
 async function untilAborted<T>(signal: AbortSignal, start: () => Promise<T>): Promise<T> {
   let abort!: () => void;
   const aborted = new Promise<never>((_, reject) => {
@@ -151,14 +154,14 @@ async function untilAborted<T>(signal: AbortSignal, start: () => Promise<T>): Pr
   }
 }
 
-/** 401 and 403 are answers: WorkOS works, whatever it thinks of the request. */
+/** 401 and 403 count as `ok`: WorkOS works, even if it refused the request. */
 function reportOf({ reason, status, retryAfter: seconds }: UpstreamError): CallReport {
   if (status === 429 || seconds !== undefined) return { kind: 'limited', retryAfter: seconds };
   const isAnswer = reason === 'status' && status !== undefined && status < 500 && status !== 408;
   return isAnswer ? { kind: 'ok' } : { kind: 'failed' };
 }
 
-/** Codes of Node and undici for a connection that was closed while the answer was awaited. */
+/** Error codes of Node and undici for a connection that was closed before the answer arrived. */
 const LOST: readonly unknown[] = ['ECONNRESET', 'ECONNABORTED', 'EPIPE', 'UND_ERR_SOCKET'];
 
 function isLost({ result }: Attempt): boolean {

@@ -10,33 +10,41 @@ const MAX_AGE = 600_000;
 /** While the keys cannot be fetched, the old ones are used for this long (stale-if-error, RFC 5861), in milliseconds. */
 const STALE_IF_ERROR = 86_400_000;
 
-/** While old keys are in use, a fetch is tried this often, in milliseconds. */
+/** The time between two attempts to fetch the keys while old ones are in use, in milliseconds. */
 const RETRY = 10_000;
 
-/** Without any keys, `load` tries a fetch this often, in milliseconds. Requests that need a key do not wait for it. */
+/**
+ * The time between two attempts of `load` while there are no keys, in milliseconds. Requests that need a key fetch at
+ * once.
+ */
 const FIRST_RETRY = 1000;
 
 /**
- * The first and the longest pause after a fetch that did not bring the key id that it was made for, in milliseconds. It
- * doubles with each such fetch, so that forged key ids cannot flood WorkOS.
+ * The first and the longest pause after a fetch that did not find the requested key id, in milliseconds. The pause
+ * doubles with each such fetch, so forged key ids cannot flood WorkOS.
  */
 const FIRST_PAUSE = 30_000;
 
 const LONGEST_PAUSE = 60_000;
 
-/** Key ids that are remembered as missing. */
+/** How many key ids are remembered as missing. */
 const MAX_MISSING = 1000;
 
-/** A request does not wait for a fetch that `load` began longer ago, in milliseconds: the process may have been frozen. */
+/**
+ * A request does not wait for a fetch of `load` that is older than this, in milliseconds: the process may have been
+ * frozen.
+ */
 const MAX_JOIN = 500;
 
 const MIN_MODULUS_BITS = 2048;
 
-/** Where a key is looked for. */
+/** The result of looking up a key id. */
 export type JWKSLookup =
-  /** The set has keys of that id. `isFresh` is false for an old set that is used because no newer one can be fetched. */
+  /**
+   * The set has keys with that id. `isFresh` is false for an old set that is used because no newer one can be fetched.
+   */
   | { readonly kind: 'found'; readonly keys: readonly KeyObject[]; readonly isFresh: boolean }
-  /** The set was fetched after the id had been looked for, and does not have it. */
+  /** The set was fetched to find the id, and does not have it. */
   | { readonly kind: 'missing' }
   /** The set does not have the id, and cannot be fetched again yet. `retryAfter` is in seconds. */
   | { readonly kind: 'unknown'; readonly retryAfter: number }
@@ -45,18 +53,18 @@ export type JWKSLookup =
 
 export interface JWKS {
   /**
-   * Finds the keys of an id, and fetches the set where that is due. Never rejects.
+   * Finds the keys with an id, and fetches the set if that is due. Never rejects.
    *
-   * @param kid Without an id, the only key of the set.
-   * @param isTrusted The token was sent by WorkOS just now, so an unknown id is always worth a fetch.
+   * @param kid Without an id, a set's only key is found.
+   * @param isTrusted Whether WorkOS has just sent the token, so that an unknown id is always worth a fetch.
    */
   find: (kid: string | undefined, isTrusted?: boolean) => Promise<JWKSLookup>;
-  /** Whether the set has a key of that id and is not old. */
+  /** Whether the set has a key with that id and is not old. */
   hasFresh: (kid: string) => boolean;
   /**
-   * Fetches the set if there is none or it is due, and waits for it. Never rejects.
+   * Fetches the set if there is none or a new one is due, and waits for it. Never rejects.
    *
-   * @param isForced Whether to fetch the set although it is new, unless that was tried a moment ago.
+   * @param isForced Whether to fetch the set even if it is new, unless a fetch was tried a moment ago.
    */
   load: (isForced?: boolean) => Promise<void>;
   /** How old the keys in use are, in milliseconds; `undefined` if there are none. */
@@ -65,7 +73,7 @@ export interface JWKS {
 
 export interface JWKSOptions {
   clientId: string;
-  /** The OAuth server whose keys they are; `undefined` for the keys of sessions. */
+  /** The OAuth server that publishes the keys; `undefined` for the keys of sessions. */
   issuer?: string;
   fetchKeys: () => Promise<unknown>;
   now: () => number;
@@ -73,7 +81,9 @@ export interface JWKSOptions {
   softTimeout: number;
 }
 
-/** Creates a cache of the public keys of WorkOS. It outlives an outage of the server that publishes them. */
+/**
+ * Creates a cache of WorkOS's public keys. The cache keeps working during an outage of the server that publishes them.
+ */
 export function createJWKS(options: JWKSOptions): JWKS {
   const { fetchKeys, now, softTimeout } = options;
   let current: KeySet | undefined;
@@ -84,7 +94,7 @@ export function createJWKS(options: JWKSOptions): JWKS {
   const misses = createMisses(now);
   const age = () => since(fetchedAt, now);
   const report = createReporter(options);
-  // Shorter than the middleware waits for the session that is verified with them.
+  // Shorter than the time that the middleware waits for a session.
   const waitForNewer = createOptionalWait(softTimeout / 4);
 
   const fetchSet = async () => {
@@ -111,7 +121,7 @@ export function createJWKS(options: JWKSOptions): JWKS {
     const isFrozen = joined?.isPreload && performance.now() - joined.at > MAX_JOIN;
     if (!joined || isFrozen) return start(isPreload);
     await joined.done;
-    // What was begun at start-up may have failed because the process was frozen.
+    // A fetch that began at start-up may have failed because the process was frozen.
     if (joined.isPreload && !isPreload && !current) await reload();
   };
   const lookup = (kid: string | undefined): JWKSLookup => {
@@ -166,7 +176,7 @@ type FetchOutcome =
       readonly age: number | undefined;
     };
 
-/** Publishes `authkit:keys` for the first keys, for keys with other ids, and if the outcome is another one. */
+/** Publishes `authkit:keys` for the first keys, and whenever the key ids or the outcome change. */
 function createReporter({ clientId, issuer }: JWKSOptions) {
   let last: string | undefined;
   return (outcome: FetchOutcome): void => {
@@ -185,19 +195,19 @@ function createReporter({ clientId, issuer }: JWKSOptions) {
   };
 }
 
-/** Milliseconds since a time. A clock that was set back makes everything due. */
+/** Milliseconds since a time. If the clock was set back, everything is due. */
 function since(time: number, now: () => number): number {
   return now() < time ? Infinity : now() - time;
 }
 
-/** The key ids that a fetch did not bring, and the pause until the next fetch for such an id. */
+/** The key ids that no fetch has found, and the pause until the next fetch for such an id. */
 function createMisses(now: () => number) {
   const ids = expiringMap<true>({ max: MAX_MISSING, now });
   let pause = 0;
   let missedAt = -Infinity;
   return {
     has: (kid: string | undefined) => ids.has(kid ?? '') && since(missedAt, now) < pause,
-    /** Several requests can share a fetch, which makes the pause longer once. */
+    /** Several requests can share a fetch. It lengthens the pause only once. */
     add(kid: string | undefined, fetchedAt: number): void {
       ids.set(kid ?? '', true);
       if (missedAt === fetchedAt) return;
@@ -215,7 +225,7 @@ function createMisses(now: () => number) {
 interface KeySet {
   readonly count: number;
   find: (kid: string | undefined) => readonly KeyObject[];
-  /** As one text, to compare two sets. */
+  /** All key ids in one string, to compare two sets. */
   readonly ids: string;
 }
 

@@ -3,7 +3,7 @@ import { publish } from '../events.js';
 /** Calls to WorkOS that may be in flight at the same time, for one instance. */
 const MAX_IN_FLIGHT = 50;
 
-/** At most this many of them may be calls other than those of a sign-in, so that a sign-in always finds room. */
+/** At most this many of them may be background calls, so that a sign-in always finds a free slot. */
 const MAX_BACKGROUND = 40;
 
 /** The circuit opens after this many failures in a row. */
@@ -14,7 +14,7 @@ const FIRST_PAUSE = 500;
 
 const LONGEST_PAUSE = 5000;
 
-/** `Retry-After` is obeyed up to this long, in milliseconds. */
+/** The longest `Retry-After` that is obeyed, in milliseconds. */
 const LONGEST_RETRY_AFTER = 60_000;
 
 /** What one call says about the state of WorkOS. */
@@ -23,10 +23,10 @@ export type CallReport =
   | { readonly kind: 'ok' }
   /** WorkOS did not answer, or answered with a server error or a malformed body. */
   | { readonly kind: 'failed' }
-  /** WorkOS asked for a pause: 429, or a `Retry-After` in seconds. */
+  /** WorkOS asked for a pause, with 429 or `Retry-After`. `retryAfter` is in seconds. */
   | { readonly kind: 'limited'; readonly retryAfter: number | undefined };
 
-/** Calls of a sign-in are made before all others. */
+/** Sign-in calls are made before all others. */
 export type CallPriority = 'sign-in' | 'background';
 
 /** The call was not made, because the circuit is open. */
@@ -68,7 +68,10 @@ export interface LimiterOptions {
   random?: () => number;
 }
 
-/** Creates the limiter of an instance. Every call to WorkOS passes through it, so that a failing WorkOS is spared. */
+/**
+ * Creates the limiter of an instance. Every call to WorkOS passes through it, so that a failing WorkOS gets fewer
+ * calls.
+ */
 export function createLimiter(options: LimiterOptions): Limiter {
   const slots = createSlots();
   const circuit = createCircuitBreaker(options, (toError) => {
@@ -85,7 +88,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
         ({ report } = result);
         return result;
       } finally {
-        // First, so that the slot of a failed call is not given to a call that may not be made any more.
+        // Recorded before the slot is released, so that the slot does not go to a call that may no longer be made.
         circuit.record(report, isProbe);
         if (!isProbe) slots.release(priority);
       }
@@ -93,7 +96,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
   };
 }
 
-/** `open`: no calls are made. `half-open`: one call finds out whether WorkOS works again. */
+/** `open`: no calls are made. `half-open`: one call tests whether WorkOS works again. */
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
 /**
@@ -111,7 +114,7 @@ function createCircuitBreaker(
   let openedAt = 0;
   let openUntil = 0;
 
-  /** A clock that was set back ends the pause, since nothing says how long it would be otherwise. */
+  /** If the clock was set back, the pause ends, because its remaining time is unknown. */
   const timeLeft = () => (now() < openedAt ? 0 : Math.max(0, openUntil - now()));
   const toError = () => new CircuitOpenError(isRateLimited ? timeLeft() / 1000 : undefined);
   const enter = (next: CircuitState, reason: 'failures' | 'rate_limit' | 'probe' | 'recovered') => {
@@ -140,7 +143,7 @@ function createCircuitBreaker(
     state: () => state,
     /**
      * @returns Whether the call is a probe.
-     * @throws {CircuitOpenError} if it may not be made.
+     * @throws {CircuitOpenError} if the call may not be made.
      */
     admit(): boolean {
       if (state === 'closed') return false;

@@ -1,4 +1,4 @@
-// Renamed, because the usual banners of bundles of ES modules declare these names too.
+// Renamed, because the banners that are common in ES module bundles declare the original names too.
 import { createRequire as createRequireFrom } from 'node:module';
 import { fileURLToPath as toPath } from 'node:url';
 import type { WorkOS } from '@workos-inc/node';
@@ -13,21 +13,24 @@ export interface SDKModule {
 
 /** The installed `@workos-inc/node`. */
 export interface SDK {
-  /** Imports the SDK. It has 4 MB, so it is imported when the first call to WorkOS needs it. */
+  /** Imports the SDK. It is 4 MB in size, so it is imported only when the first call to WorkOS needs it. */
   load: () => Promise<SDKModule>;
-  /** The same without waiting. */
+  /** The same, synchronously. */
   loadNow: () => SDKModule;
-  /** The version, without loading the SDK: `missing`, or `undefined` if it is part of a bundle. */
+  /** The version, without loading the SDK. `missing` if it is not installed, `undefined` if it is part of a bundle. */
   version: () => string | undefined;
 }
 
-/** Not a constant, since webpack would resolve it at build time, with other conditions than Node, and fail. */
+/**
+ * Joined at run time, because webpack would resolve a literal at build time, with different conditions than Node, and
+ * fail.
+ */
 const NAME = ['@workos-inc', 'node'].join('/');
 
 export const installedSDK: SDK = {
   load: () => import('@workos-inc/node'),
   loadNow() {
-    // The same module as the one that `import` brings, so that there is one class for each exception of the SDK.
+    // The same module that `import` loads, so that there is only one class for each SDK exception.
     const isESM = typeof import.meta.resolve === 'function';
     const path = isESM ? toPath(import.meta.resolve(NAME)) : NAME;
     return createRequireFrom(import.meta.url)(path) as SDKModule;
@@ -38,12 +41,12 @@ export const installedSDK: SDK = {
 /**
  * Reads the version from the manifest of the SDK.
  *
- * @param url Of the file that imports the SDK.
+ * @param url URL of the file that imports the SDK.
  */
 export function installedVersion(url: string): string | undefined {
   const sdk = readManifest('@workos-inc/node/package.json', url);
   if (sdk) return sdk.version;
-  // From `dist` and `src/workos`. A file that is not in this package is a bundle, which may contain the SDK.
+  // Relative to `dist` and to `src/workos`. A file outside this package is a bundle, which may contain the SDK.
   const nearest = readManifest('../package.json', url) ?? readManifest('../../package.json', url);
   return nearest?.name === 'authkit-express' ? 'missing' : undefined;
 }
@@ -56,7 +59,7 @@ function readManifest(path: string, url: string): { name: string; version: strin
   }
 }
 
-/** Warns at start-up that the SDK is missing or too old, so that this is not found at the first sign-in. */
+/** Warns at start-up if the SDK is missing or too old, so that the problem is noticed before the first sign-in. */
 export function warnAboutSDK({ version }: SDK): void {
   const installed = version();
   if (installed === undefined || isSupported(installed)) return;
@@ -64,7 +67,7 @@ export function warnAboutSDK({ version }: SDK): void {
   process.emitWarning(message, { code: 'AUTHKIT_SDK_MISSING' });
 }
 
-/** The peer dependency of package.json. A newer major version may work, which {@link loadClient} finds out. */
+/** The range of the peer dependency in package.json. A newer major version may work: {@link loadClient} checks it. */
 function isSupported(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return major > 10 || (major === 10 && minor >= 14);
@@ -95,7 +98,7 @@ export async function loadClient(config: Config, fetchFn: Fetch, load: SDK['load
 
 /**
  * The client that the application uses for its own calls, created when it is first read. Unlike the clients of this
- * package it throws the SDK's own exceptions, and repeats calls as the SDK does.
+ * package, it throws the SDK's own exceptions and retries calls as the SDK does.
  *
  * @throws {AuthKitError} `sdk_missing`
  */
@@ -120,8 +123,8 @@ function newAppClient(config: Config, loadNow: SDK['loadNow']): WorkOS {
 export interface HasAppClient {
   /**
    * A `WorkOS` client of `@workos-inc/node` for your own calls, with the API key, client ID, address, `fetch` and
-   * `timeout` of this instance, so in tests it calls the test WorkOS. It is created when it is first read, and it is the
-   * `workos` option itself if there is one.
+   * `timeout` of this instance, so in tests it calls the test WorkOS. It is created when it is first read. If you
+   * passed the `workos` option, it is that client.
    *
    * @throws {AuthKitError} `sdk_missing` if `@workos-inc/node` cannot be loaded.
    * @example
@@ -145,7 +148,7 @@ function credentialsOf({ apiKey, clientId, api }: Config) {
   return { apiKey, clientId, apiHostname, https, ...(port === undefined ? {} : { port }) };
 }
 
-/** Whether the client has the methods that this package calls and that older versions do not have. */
+/** Whether the client has the methods that this package needs and older versions lack. */
 function isComplete({ userManagement, sso, apiKeys }: Partial<WorkOS>): boolean {
   return (
     typeof userManagement?.authenticateWithCode === 'function' &&

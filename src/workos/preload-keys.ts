@@ -1,9 +1,9 @@
-/** In milliseconds: the application has begun to listen by then, and a script that only imports it has ended. */
+/** In milliseconds. By then, the application is listening, and a script that only imports it has exited. */
 const START_DELAY = 50;
 
 /**
- * Loads the signing keys at start-up, so that the first user does not wait for them. It happens in the background, and
- * does not keep a process alive that has nothing else to do.
+ * Loads the signing keys in the background at start-up, so that the first user does not wait for them. The timer does
+ * not keep the process alive.
  *
  * @param load Never rejects.
  */
