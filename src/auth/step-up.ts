@@ -26,7 +26,9 @@ function claimedAt(auth: SignedIn): unknown {
   return Object.hasOwn(auth.claims, 'auth_time') ? auth.claims.auth_time : undefined;
 }
 
-/** When a sign-in that requested a fresh authentication took place, in seconds since the epoch. */
+/**
+ * The earliest time at which the user can have authenticated, in seconds since the epoch, if the sign-in set a limit.
+ */
 function freshSignInAt(requestAuth: RequestAuth): number | undefined {
   return requestAuth.session()?.extension.authenticatedAt;
 }
