@@ -15,7 +15,7 @@ import { createWorkOSLookups, type WorkOSLookups } from './workos-lookups.js';
 /** RFC 6750 section 2.1. The scheme is not case-sensitive (RFC 9110 section 11.1). */
 const BEARER = /^bearer(?: +([\w.~+/-]+=*) *)?$/i;
 
-/** Node's default limit for all headers together, so an `Authorization` header is shorter. */
+/** Node's default limit for all headers together, so no valid `Authorization` header is longer. */
 const MAX_LENGTH = 16_384;
 
 /** The format of a WorkOS API key. Other values are refused without a call to WorkOS. */

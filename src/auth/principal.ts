@@ -214,7 +214,7 @@ export function toApiKeyAuth(key: ApiKey): ApiKeyAuth {
   return auth;
 }
 
-/** An API key acts in its owner's organization and has its own permissions. It has no roles: only users have them. */
+/** An API key acts in its owner's organization and has its own permissions. It has no roles. */
 function buildApiKeyAuth(key: ApiKey): ApiKeyAuth {
   const { owner, permissions } = key;
   const subject: Subject = {

@@ -33,7 +33,7 @@ export interface SessionAuthenticator {
     mayRefresh: () => boolean,
   ) => SessionResult | Promise<SessionResult>;
   /**
-   * Whether this process still accepts a session whose cookie it is about to set: false if it has handled a sign-out.
+   * Whether this process still accepts a session whose cookie it is about to set: false once it has ended that session.
    */
   isLive?: (session: Session) => boolean;
 }
@@ -45,7 +45,10 @@ export interface Instance {
   authenticator: SessionAuthenticator;
   respondWithError: RespondWithError;
   bearerVerifiers: BearerVerifiers;
-  /** How long the session middleware waits for a session, in milliseconds, because the route may not need one. */
+  /**
+   * How long the session middleware waits for a session, in milliseconds. It is short, because the route may not need
+   * one.
+   */
   softTimeout: number;
 }
 
@@ -95,7 +98,7 @@ export class RequestAuth {
     return this.instance.config.loadUser ? this.loadedFor(user.id)?.row : user;
   }
 
-  /** The URL of the login route, with the parameters that WorkOS requires for this user and this page as `returnTo`. */
+  /** The URL of the login route, with this page as `returnTo` and with what WorkOS requires of this user. */
   loginUrl(): string {
     return loginUrl(this.req, this.instance.config, this.loginParameters());
   }

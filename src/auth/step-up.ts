@@ -7,7 +7,9 @@ import { loginUrl, loginUrlForScript } from './login-url.js';
 import { isSessionType, type SignedIn } from './principal.js';
 import type { RequestAuth } from './request-auth.js';
 
-/** If a sign-in within this many seconds is still not recent enough, a new one would not help but cause a loop. */
+/**
+ * If a sign-in within this many seconds is still not recent enough, a new one would not help, and would cause a loop.
+ */
 const JUST_SIGNED_IN = 10;
 
 /**
@@ -33,7 +35,7 @@ function freshSignInAt(requestAuth: RequestAuth): number | undefined {
   return requestAuth.session()?.extension.authenticatedAt;
 }
 
-/** Requires a signed-in user to authenticate again if the last time is too long ago for this route (RFC 9470). */
+/** Requires a signed-in user to authenticate again if they last did so too long ago for this route (RFC 9470). */
 export function stepUp(
   req: Request,
   res: Response,

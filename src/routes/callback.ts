@@ -242,8 +242,8 @@ function isMisspeltState([name, value]: [name: string, value: string]): boolean 
 }
 
 /**
- * Handles a code without `state`: impersonation from the dashboard, or an IdP-initiated sign-in. By default, the code
- * is not exchanged, because an attacker may have sent it.
+ * Handles a code without `state`: impersonation from the dashboard, or an IdP-initiated sign-in. By default, it creates
+ * no session, because an attacker may have sent the code.
  */
 async function unsolicitedCallback(
   params: URLSearchParams,
