@@ -222,8 +222,8 @@ function setClearSiteData(res: Response): void {
 }
 
 /**
- * Sends the browser to the URL that ends the session at WorkOS. A form gets a page that redirects, because `form-action
- * 'self'`, which helmet sets, would block a redirect to WorkOS. A script gets the URL as JSON.
+ * Sends the browser to the URL that ends the session at WorkOS. A form gets a page that redirects, because helmet's
+ * `form-action 'self'` would block a redirect to WorkOS. A script gets the URL as JSON.
  */
 async function redirectToLogout(
   req: Request,
