@@ -1,4 +1,4 @@
-/** The page of the documentation site with a section for each code. `homepage` in package.json is the site. */
+/** The documentation page with a section for each code, on the site that is `homepage` in package.json. */
 const TROUBLESHOOTING = 'https://authkit-express.github.io/authkit-express/troubleshooting';
 
 const OTHER_METHOD = [
@@ -179,12 +179,12 @@ const CODES = {
   ],
 } as const satisfies Record<string, readonly [status: number, title: string, text: string]>;
 
-/** What went wrong, as one word: the same in `error.code` and in a JSON response. */
+/** Identifies what went wrong, in `error.code` and in JSON responses. */
 export type AuthKitErrorCode = keyof typeof CODES;
 
 export const ERROR_CODES = Object.keys(CODES) as readonly AuthKitErrorCode[];
 
-/** What an authentication still needs before WorkOS finishes it. */
+/** The steps that WorkOS can require before it completes an authentication. */
 const UNFINISHED = [
   'organization_selection_required',
   'email_verification_required',
@@ -204,16 +204,16 @@ export interface AuthKitErrorOptions {
   cause?: unknown;
   /** Response headers that belong to this error, e.g. `Retry-After`. */
   headers?: Record<string, string>;
-  /** What WorkOS sent along, for the application. It may contain secrets, so it is not enumerable. */
+  /** More about the error, for the application. It may contain secrets, so it is not enumerable. */
   details?: Readonly<Record<string, unknown>>;
   /** `error_description` of RFC 6749 section 4.1.2.1, as received: untrusted text. */
   description?: string;
-  /** Text for the user, in place of the text for the code. */
+  /** Text for the user, instead of the default text for the code. */
   publicMessage?: string;
 }
 
 /**
- * The one error class of this package. Express's default error handler reads `status`, `statusCode` and `headers`.
+ * The error class of this package. Express's default error handler reads `status`, `statusCode` and `headers`.
  *
  * @example
  * app.use((error, req, res, next) => {
@@ -232,13 +232,13 @@ export class AuthKitError extends Error {
   readonly publicMessage: string;
   /** Response headers that belong to this error. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Whether the same request can succeed a little later. */
+  /** Whether the same request may succeed if it is retried a little later. */
   readonly retryable: boolean;
-  /** URL of the documentation of this code. */
+  /** URL of the documentation for this code. */
   readonly docs: string;
   /**
-   * What WorkOS sent along, or the `problems` of a configuration. Not enumerable, because it may contain a
-   * `pending_authentication_token`.
+   * More about the error: fields of WorkOS's response, or the `problems` of an invalid configuration. Not enumerable,
+   * because it may contain a `pending_authentication_token`.
    */
   declare readonly details: Readonly<Record<string, unknown>> | undefined;
   /** `error_description` from WorkOS or the identity provider, untrusted. Not enumerable. */
@@ -267,12 +267,12 @@ export function pageTextOf(code: AuthKitErrorCode): { readonly title: string; re
   return { title, text };
 }
 
-/** RFC 9110 section 11.6.1: a 401 response always names a scheme. */
+/** RFC 9110 section 11.6.1: a 401 response must name an authentication scheme. */
 function challenge(status: number): Record<string, string> {
   return status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {};
 }
 
-/** WorkOS or its keys cannot be reached now. `Retry-After` is 5 seconds by default, and 60 at most. */
+/** Creates the error for an outage, for example of WorkOS. `retryAfter` is in seconds: 5 by default, and at most 60. */
 export function unavailable(message: string, options: { retryAfter?: number; cause?: unknown } = {}) {
   const seconds = Math.min(60, Math.max(1, Math.ceil(options.retryAfter ?? 5)));
   return new AuthKitError('upstream_unavailable', message, {

@@ -3,8 +3,8 @@ import { channel } from 'node:diagnostics_channel';
 import type { AuthKitErrorCode } from './errors.js';
 
 /**
- * The messages that an instance publishes, by channel of `node:diagnostics_channel`. They contain ids, but no token,
- * cookie, e-mail address or query.
+ * The messages that an instance publishes through `node:diagnostics_channel`, by channel name. They contain ids, but no
+ * tokens, cookies, e-mail addresses or query strings.
  *
  * @example
  * import { subscribe } from 'node:diagnostics_channel';
@@ -18,11 +18,11 @@ export interface AuthKitEvents {
   'authkit:sign-in': Who & { authenticationMethod: string | undefined; isImpersonated: boolean };
   /** The callback responded with an error. */
   'authkit:sign-in-failed': { clientId: string; code: AuthKitErrorCode };
-  /** A session has new tokens. Published once, however many requests waited for them. */
+  /** A session was refreshed. Published once per refresh, however many requests waited for it. */
   'authkit:refresh': Who;
   /**
-   * A refresh failed. `refused` means that the session has ended or needs another step, `unavailable` that it is kept.
-   * `status` is that of WorkOS's answer, if there was one.
+   * A refresh failed. `refused`: the session has ended, or WorkOS requires another step. `unavailable`: the session is
+   * kept. `status` is the HTTP status of WorkOS's response, if there was one.
    */
   'authkit:refresh-failed': Who & {
     outcome: 'refused' | 'unavailable';
@@ -32,7 +32,7 @@ export interface AuthKitEvents {
   };
   /** A user signed out. */
   'authkit:sign-out': Who;
-  /** A guard denied a request. `path` is without its query. */
+  /** A guard denied a request. `path` does not include the query string. */
   'authkit:denied': {
     clientId: string;
     code: AuthKitErrorCode;
@@ -41,8 +41,8 @@ export interface AuthKitEvents {
     path: string;
   };
   /**
-   * Code of the application failed: an error that a hook threw, and that is not an `AuthKitError`. It goes to the error
-   * handler of the application as well.
+   * A hook of the application threw an error that is not an `AuthKitError`. The error is also passed to the
+   * application's error handler.
    */
   'authkit:error': { clientId: string; source: 'onSuccess'; error: unknown };
   /** One call to WorkOS. `duration` is in milliseconds. `status` is `undefined` if there was no response. */
@@ -54,8 +54,8 @@ export interface AuthKitEvents {
     duration: number;
   };
   /**
-   * The circuit breaker around calls to WorkOS changed its state. `open`: calls fail at once for `pause` milliseconds.
-   * `half-open`: one call is made as a probe. `closed`: WorkOS answers again.
+   * The circuit breaker around calls to WorkOS changed state. `open`: calls fail at once for `pause` milliseconds.
+   * `half-open`: one call is made as a probe. `closed`: WorkOS responds again.
    */
   'authkit:breaker': {
     clientId: string;
@@ -66,7 +66,7 @@ export interface AuthKitEvents {
     pause: number;
   };
   /**
-   * The outcome of a store operation has changed; the first one is compared with `ok`. `duration` is in
+   * The outcome of a store operation differs from the previous one. The first is compared with `ok`. `duration` is in
    * milliseconds. `code` is the code or the name of the error.
    */
   'authkit:store': {
@@ -77,9 +77,9 @@ export interface AuthKitEvents {
     code: string | undefined;
   };
   /**
-   * The signing keys of WorkOS were fetched for the first time, have changed, or the outcome of fetching them is not the
-   * same as before. `count` is the number of keys in use, and `age` their age in milliseconds. `issuer` is the OAuth server of a
-   * protected resource, and `undefined` for the keys of sessions.
+   * WorkOS's signing keys were fetched for the first time or have changed, or fetching them had a different outcome
+   * than before. `count` is the number of keys in use, and `age` is their age in milliseconds. `issuer` is the OAuth
+   * server of a protected resource, or `undefined` for the keys that verify sessions.
    */
   'authkit:keys': {
     clientId: string;
@@ -91,21 +91,22 @@ export interface AuthKitEvents {
     age: number | undefined;
   };
   /**
-   * A session cookie was not accepted, or the session in the store is older than the cookie. Published for each request.
-   * The ids are `undefined` if the cookie could not be opened.
+   * A session cookie was not accepted, or the session in the store is older than the cookie. Published on every request
+   * with that cookie. The ids are `undefined` if the cookie could not be opened.
    */
   'authkit:session': {
     clientId: string;
     reason: 'invalid' | 'expired' | 'ended' | 'unavailable' | 'outdated';
     why: SessionProblem;
-    /** With `token`: the claim or the part of the token that is not valid, such as `issuer` or `signature`. */
+    /** If `why` is `token`: the claim or part of the token that is invalid, such as `issuer` or `signature`. */
     detail: string | undefined;
     userId: string | undefined;
     sessionId: string | undefined;
   };
   /**
-   * A webhook was received. `refused`: it is not genuine, or was received before. `failed`: it is genuine, but did not
-   * take effect, so WorkOS sends it again. `event` and `eventId` are `undefined` for a webhook that is not genuine.
+   * A webhook was received. `refused`: it is not genuine, or was received before. `failed`: it is genuine, but
+   * processing it failed, so WorkOS will send it again. `event` and `eventId` are `undefined` for a webhook that is not
+   * genuine.
    */
   'authkit:webhook': {
     clientId: string;
@@ -115,9 +116,9 @@ export interface AuthKitEvents {
     eventId: string | undefined;
   };
   /**
-   * A session, or every session of a user, was ended before its access token expires. Without `sessionId`, the event is
-   * about all sessions of the user. `isShared` is false if the store is unavailable, so that the other processes do not
-   * know about it. Without a store it is true.
+   * A session, or every session of a user, was ended before its access token expired. If `sessionId` is `undefined`,
+   * all sessions of the user were ended. `isShared` is false if the store was unavailable, so the other processes have
+   * not been told. Without a store, it is true.
    */
   'authkit:revoked': {
     clientId: string;
@@ -130,15 +131,16 @@ export interface AuthKitEvents {
 /**
  * Why a refresh failed.
  *
- * - `session_ended`: WorkOS does not accept the refresh token any more.
- * - `next_step`: WorkOS requires something of the user first, such as a second factor. `code` says what.
- * - `refused`: WorkOS refused for another reason, such as an organization that the user has left. `code` says which.
+ * - `session_ended`: WorkOS no longer accepts the refresh token.
+ * - `next_step`: WorkOS requires another step from the user first, such as a second factor. `code` says which.
+ * - `refused`: WorkOS refused for a different reason, for example because the user has left the organization. `code`
+ *   says why.
  * - `status`: WorkOS answered with an error status; 429 is a rate limit.
- * - `network`, `timeout`, `malformed`: WorkOS could not be reached, did not answer in time, or its answer was not JSON.
+ * - `network`, `timeout`, `malformed`: WorkOS could not be reached, did not respond in time, or did not send JSON.
  * - `circuit_open`: WorkOS was not called, because it failed a moment ago or asked for a pause.
- * - `misconfigured`: WorkOS refused the app: the API key or the client id is wrong.
- * - `answer`: the answer of WorkOS is incomplete, is about another user, or has an invalid token.
- * - `internal`: none of these, such as an SDK that cannot be loaded.
+ * - `misconfigured`: WorkOS refused the app, because the API key or the client id is wrong.
+ * - `answer`: WorkOS's response is incomplete, is for a different user, or contains an invalid token.
+ * - `internal`: anything else, such as an SDK that cannot be loaded.
  */
 export type RefreshFailureReason =
   | 'session_ended'
@@ -153,24 +155,25 @@ export type RefreshFailureReason =
   | 'answer'
   | 'internal';
 
-/** Why the signing keys could not be fetched. `no_usable_key`: the answer has no RSA key for signatures. */
+/** Why the signing keys could not be fetched. `no_usable_key`: the response contains no RSA signing key. */
 export type KeysFailureReason =
   'status' | 'network' | 'timeout' | 'malformed' | 'circuit_open' | 'no_usable_key';
 
 /**
  * Why a session was not accepted.
  *
- * - `format`: the value is not one that a WorkOS SDK makes.
- * - `password`: it has the right form, but none of the cookie passwords fits. A forged value looks the same.
+ * - `format`: the cookie value does not have the format of the WorkOS SDKs.
+ * - `password`: it has the right format, but none of the cookie passwords opens it. A forged value looks the same.
  * - `content`: it was sealed with the password, but is not a session or has expired.
- * - `token`: the access token is not valid. `subject`: it is about another user.
- * - `token_expired`: the access token has expired, and there was no response that could set a new cookie.
- * - `not_in_store`: the store does not have the session. `revoked`: it was ended.
- * - `refused`: WorkOS refused to refresh it.
+ * - `token`: the access token is invalid. `subject`: it belongs to a different user.
+ * - `token_expired`: the access token has expired, and no response could set a cookie with a new one.
+ * - `not_in_store`: the session is not in the store. `revoked`: the session was ended.
+ * - `refused`: WorkOS refused to refresh the session.
  * - `store`: the store is unavailable. `store_entry`: the entry in the store cannot be read.
  * - `keys`: the signing keys are unavailable. `workos`: WorkOS is unavailable.
- * - `clock`: the clock of this server is ahead, so that new tokens have expired already.
- * - `store_older`: the store holds an older session than the cookie says, for example after a failover.
+ * - `clock`: this server's clock is ahead, so even new tokens look expired.
+ * - `store_older`: the store holds an older version of the session than the cookie refers to, for example after a
+ *   failover.
  */
 export type SessionProblem =
   | 'format'
@@ -194,7 +197,7 @@ export type SessionProblem =
  *
  * - `header`: there is no usable `WorkOS-Signature`. `body`: the body could not be read.
  * - `signature`: the secret is wrong, or the body was changed. `too_old`: it was signed more than three minutes ago, or
- *   in the future. `no_event`: the body contains no event. `replayed`: the delivery was received before.
+ *   that far in the future. `no_event`: the body contains no event. `replayed`: the delivery was received before.
  * - `store`: the store is unavailable. `handler`: `onEvent` failed.
  */
 export type WebhookProblem =
@@ -208,7 +211,7 @@ interface Who {
   organizationId: string | undefined;
 }
 
-/** An error of the application may hold anything, so only its name goes into the log. */
+/** An application error may contain anything, so only its name is logged. */
 export function publishError(facts: AuthKitEvents['authkit:error']): void {
   const { clientId, source, error } = facts;
   log('error', { clientId, source, name: error instanceof Error ? error.name : typeof error });
@@ -217,7 +220,7 @@ export function publishError(facts: AuthKitEvents['authkit:error']): void {
 
 type Name = keyof AuthKitEvents extends `authkit:${infer Short}` ? Short : never;
 
-/** Publishes a message to the channel of its name, and logs it under `DEBUG=authkit:*`. */
+/** Publishes a message to the channel `authkit:<name>`, and logs it under `DEBUG=authkit:*`. */
 export function publish<N extends Exclude<Name, 'error'>>(
   name: N,
   facts: AuthKitEvents[`authkit:${N}`],
@@ -227,7 +230,7 @@ export function publish<N extends Exclude<Name, 'error'>>(
   if (to.hasSubscribers) to.publish(facts);
 }
 
-/** Created once, so that later subscribers use the same channels. */
+/** Created once, so that late subscribers get the same channel objects. */
 const CHANNELS = {
   'sign-in': channel('authkit:sign-in'),
   'sign-in-failed': channel('authkit:sign-in-failed'),
@@ -245,7 +248,7 @@ const CHANNELS = {
   revoked: channel('authkit:revoked'),
 } satisfies Record<Name, unknown>;
 
-/** What a log line is about. Areas that are also events have the name of the event. */
+/** What a log line is about. An area that is also an event has the event's name. */
 type Area =
   | 'login'
   | 'session'

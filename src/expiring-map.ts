@@ -1,19 +1,21 @@
 import { LRUCache } from 'lru-cache';
 
 export interface ExpiringMapOptions<V extends object | number | true> {
-  /** Most entries; the least recently used one makes room for a new one. Default: no limit but that of `size`. */
+  /** Maximum number of entries; the least recently used is evicted first. Default: no limit other than `size`. */
   max?: number;
-  /** Milliseconds until an entry expires, unless `set` is given another lifetime. Default: never. */
+  /**
+   * Milliseconds until an entry expires, unless `set` is given a different lifetime. Default: entries do not expire.
+   */
   ttl?: number;
-  /** Milliseconds since the epoch, or of a monotonic clock. */
+  /** The current time in milliseconds, since the epoch or from a monotonic clock. */
   now: () => number;
-  /** Limits the sum of the sizes of all entries too. A larger entry than that is not kept. */
+  /** Also limits the total size of all entries. An entry that is larger than `max` is not stored. */
   size?: { max: number; of: (value: V, key: string) => number };
-  /** Called with each entry that made room for another one before it had expired. */
+  /** Called with the key of each entry that is evicted before it expires. */
   onEvict?: (key: string) => void;
 }
 
-/** A map with string keys whose entries expire, limited in number: what every memory of this package is made of. */
+/** A map with string keys whose entries expire. Every cache of this package is one. */
 export type ExpiringMap<V extends object | number | true> = Pick<
   LRUCache<string, V>,
   'get' | 'has' | 'delete' | 'clear' | 'size' | 'calculatedSize' | 'purgeStale'
@@ -22,7 +24,7 @@ export type ExpiringMap<V extends object | number | true> = Pick<
 };
 
 /**
- * Makes an expiring map.
+ * Creates an expiring map.
  *
  * @example
  * const spentCodes = expiringMap<true>({ max: 10_000, ttl: 60_000, now: Date.now });
@@ -49,7 +51,10 @@ export function expiringMap<V extends object | number | true>(
   });
 }
 
-/** A number of entries is limited as a size too: lru-cache allocates memory for `max` entries at once, 400 KB for 10,000. */
+/**
+ * Limits the number of entries by giving each a size of 1: lru-cache would allocate memory for `max` entries up front,
+ * 400 KB for 10,000.
+ */
 function limitOf<V>({ max, of }: { max: number | undefined; of: (value: V, key: string) => number }) {
   return max === undefined ? {} : { maxSize: max, sizeCalculation: of };
 }

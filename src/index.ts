@@ -66,31 +66,31 @@ export type {
 } from './config/options.js';
 
 /* eslint-disable @typescript-eslint/ban-ts-comment, @typescript-eslint/no-duplicate-type-constituents, @typescript-eslint/consistent-type-imports, @typescript-eslint/no-empty-object-type, @typescript-eslint/no-redundant-type-constituents -- the packages are optional, and TypeScript has no other way to refer to their types */
-/** @ts-ignore -- resolves only if that package, which declares `req.auth` too, is installed */
+/** @ts-ignore -- resolves only if that package, which also declares `req.auth`, is installed */
 type OtherAuth = import('express-oauth2-jwt-bearer').AuthResult;
 // Has no fields unless that package is installed.
 interface OtherAuthFields extends OtherAuth {}
 
-/** @ts-ignore -- the same for Clerk, whose `@clerk/express/env` declares that `req.auth` is a function */
+/** @ts-ignore -- the same for Clerk: `@clerk/express/env` declares `req.auth` as a function */
 type Clerk = typeof import('@clerk/express');
 interface ClerkExports extends Clerk {}
 type ClerkAuth = (...options: never[]) => object;
 
-/** What other packages that are installed declare. */
+/** The types of `req.auth` that other installed packages declare. */
 type ForeignAuth =
   | (keyof OtherAuthFields extends never ? never : OtherAuth)
   | (keyof ClerkExports extends never ? never : ClerkAuth);
 
 interface WithAuth {
-  /** How the request is authenticated. From `authkit()` or `sso()`. */
+  /** How the request is authenticated. Set by `authkit()` or `sso()`. */
   auth: Auth;
 }
-/** Beside these packages, `req.auth` has the type that they declare. `signedIn(req)` has ours. */
+/** If one of these packages is installed, `req.auth` has the type that it declares. `signedIn(req)` returns ours. */
 interface WithForeignAuth {
   auth?: Auth | ForeignAuth;
 }
 /* eslint-enable @typescript-eslint/ban-ts-comment, @typescript-eslint/no-duplicate-type-constituents, @typescript-eslint/consistent-type-imports, @typescript-eslint/no-empty-object-type, @typescript-eslint/no-redundant-type-constituents */
-/** A base of `Express.Request`: a property of its own would clash with that of another package. */
+/** A base interface, because a property of `Express.Request` itself would clash with another package's `auth`. */
 type RequestAuthProperty = [ForeignAuth] extends [never] ? WithAuth : WithForeignAuth;
 
 declare global {
@@ -100,7 +100,7 @@ declare global {
     // eslint-disable-next-line @typescript-eslint/no-empty-object-type
     interface User extends RequestUser {}
     interface Request extends RequestAuthProperty {
-      /** The signed-in user, or `undefined`: the result of `loadUser`, or the WorkOS user without that option. */
+      /** The signed-in user, if any: the result of `loadUser` if that option is set, otherwise the WorkOS user. */
       user?: User | undefined;
     }
   }

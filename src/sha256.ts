@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 
-/** SHA-256 of a text in UTF-8, as base64url: 43 characters. Keys a map or a store without holding the text itself. */
+/** SHA-256 of a UTF-8 text in base64url, 43 characters. Used as a key where the text itself must not be stored. */
 export function sha256(text: string): string {
   return hash('sha256', text, 'base64url');
 }

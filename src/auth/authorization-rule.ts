@@ -2,7 +2,10 @@ import type { Impersonator } from '@workos-inc/node';
 import { types } from 'node:util';
 import { closestName } from '../config/suggestions.js';
 
-/** One value, all of several, or one of several. Values are compared as a whole. */
+/**
+ * One required value, a list of values that are all required, or a list of which `any` is enough. Values must match
+ * exactly.
+ */
 export type OneOrMore = string | readonly string[] | { readonly any: readonly string[] };
 
 /** Conditions on an authenticated principal. All keys must hold. */
@@ -47,9 +50,9 @@ export const RULE_KEYS = Object.keys(TESTS);
 /**
  * Checks a rule once and returns the function that applies it.
  *
- * @param known Keys that are named in the error for an unknown key.
- * @throws {TypeError} where the rule is written, if it has an unknown key or a value that could never hold. A rule
- * that silently demands nothing would let every signed-in user in.
+ * @param known Keys that the error for an unknown key lists.
+ * @throws {TypeError} if the rule has an unknown key or a value that could never hold. A rule that silently required
+ * nothing would let in every signed-in user.
  */
 export function compileRule(rule: unknown, known: readonly string[] = RULE_KEYS): Test {
   const tests = Object.entries(ownEntriesOf(rule)).map(([key, wanted]) => {
@@ -60,8 +63,9 @@ export function compileRule(rule: unknown, known: readonly string[] = RULE_KEYS)
 }
 
 /**
- * A copy of the rule without a prototype. Only a plain object is a rule: a promise, a `Map`, an instance of a class, a
- * `Proxy`, and inherited, hidden or symbol keys would all look like a rule that demands nothing.
+ * A copy of the rule without a prototype. Only a plain object is a rule. A promise, a `Map`, a class instance or a
+ * `Proxy` could look like a rule that requires nothing, and so could an object with inherited, non-enumerable or symbol
+ * keys.
  *
  * @throws {TypeError}
  */

@@ -15,13 +15,13 @@ import { createWorkOSLookups, type WorkOSLookups } from './workos-lookups.js';
 /** RFC 6750 section 2.1. The scheme is not case-sensitive (RFC 9110 section 11.1). */
 const BEARER = /^bearer(?: +([\w.~+/-]+=*) *)?$/i;
 
-/** Longer than an `Authorization` header can be with Node's default limit. */
+/** Node's default limit for all headers together, so no valid `Authorization` header is longer. */
 const MAX_LENGTH = 16_384;
 
-/** The form of a WorkOS API key. Other values are refused without a call to WorkOS. */
+/** The format of a WorkOS API key. Other values are refused without a call to WorkOS. */
 const API_KEY = /^sk_[\w-]{6,253}$/;
 
-/** The result of a bearer token. Only `refused` says something about the token. */
+/** The result of verifying a bearer token. `unavailable` says nothing about the token. */
 export type BearerResult =
   | { readonly kind: 'ok'; readonly principal: Principal }
   | { readonly kind: 'refused'; readonly reason: string }
@@ -31,9 +31,9 @@ export type BearerResult =
 export type VerifyBearer = (token: string, accepts: ReadonlySet<AuthType>) => Promise<BearerResult>;
 
 /**
- * Reads the bearer token of a request. Other schemes are ignored, such as the `Basic` of a proxy in front of the app.
+ * Reads the bearer token of a request. Other schemes are ignored, such as `Basic` for a proxy in front of the app.
  *
- * @returns `undefined` without a bearer token, and an empty string for a malformed one.
+ * @returns `undefined` if there is no bearer token, or an empty string if it is malformed.
  */
 export function bearerTokenOf(req: Request): string | undefined {
   const authorization = header(req, 'authorization');
@@ -41,11 +41,13 @@ export function bearerTokenOf(req: Request): string | undefined {
   return authorization.length > MAX_LENGTH ? '' : (BEARER.exec(authorization)?.[1] ?? '');
 }
 
-/** The verifiers of an instance. */
+/** The bearer token verifiers of an instance. */
 export interface BearerVerifiers {
-  /** For access tokens of sessions, and API keys. */
+  /** Verifies access tokens of sessions, and API keys. */
   forSessions: VerifyBearer;
-  /** For access tokens that one of these OAuth servers issued for this audience, and API keys. */
+  /**
+   * Creates a verifier for access tokens that one of these OAuth servers issued for this audience, and for API keys.
+   */
   forResource: (audience: readonly string[], authorizationServers: readonly string[]) => VerifyBearer;
 }
 
@@ -53,13 +55,13 @@ export interface BearerVerifiersDependencies {
   clientId: string;
   verify: VerifyAccessToken;
   workos: WorkOSClient;
-  /** False for a token of a session that was ended. */
+  /** False if the token's session was ended. */
   isLive: (claims: TokenClaims) => Promise<boolean>;
   now: () => number;
   softTimeout: number;
 }
 
-/** Creates the verifiers of an instance. All of them share one cache of users and API keys. */
+/** Creates the verifiers of an instance, which share one cache of users and API keys. */
 export function createBearerVerifiers(dependencies: BearerVerifiersDependencies): BearerVerifiers {
   const { clientId, verify, workos, isLive, now, softTimeout } = dependencies;
   const lookups = createWorkOSLookups({ workos, now, softTimeout });

@@ -8,7 +8,9 @@ import { loginUrlForScript } from './login-url.js';
 import { isSessionType, type Principal } from './principal.js';
 import type { RequestAuth, SessionResult } from './request-auth.js';
 
-/** The request is not authenticated: a page load is redirected to sign-in, other requests get 401 with `loginUrl`. */
+/**
+ * The request is not authenticated: a page load is redirected to sign-in, and other requests get 401 with `loginUrl`.
+ */
 export async function denyUnauthenticated(
   req: Request,
   res: Response,
@@ -24,7 +26,7 @@ export async function denyUnauthenticated(
   if (typeof unauthenticated === 'function') return callUnauthenticated(unauthenticated, req, res, error);
   const isRedirected = unauthenticated === undefined ? isPageLoad(req) : unauthenticated === 'redirect';
   if (isRedirected && config.routes.login) {
-    // With 303 the browser follows with a GET, whatever the method of this request is.
+    // With 303, the browser follows the redirect with GET, whatever the method of this request is.
     return redirect(res, requestAuth.loginUrl(), isRead(req) ? 302 : 303);
   }
   return respondWithError(error, req, res, loginUrlForScript(req, config, requestAuth.loginParameters()));
@@ -34,7 +36,10 @@ function isRead({ method }: Request): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-/** The application answers. If it calls `next` without an error, our error is passed on: nothing opens a guard. */
+/**
+ * Lets the application respond. If it calls `next` without an error, our error is passed on, so the request stays
+ * denied.
+ */
 function callUnauthenticated(
   respond: Unauthenticated,
   req: Request,
@@ -60,7 +65,7 @@ export function denyUnavailable(
   return requestAuth.instance.respondWithError(error, req, res);
 }
 
-/** The token of the request is not accepted, or a token is needed and there is none (RFC 6750 section 3.1). */
+/** The request's token is not accepted, or a token is required and missing (RFC 6750 section 3.1). */
 export function denyToken(
   req: Request,
   res: Response,
@@ -114,13 +119,16 @@ export function publishDenied(req: Request, requestAuth: RequestAuth, code: Auth
 export interface Challenge {
   error?: 'invalid_token' | 'insufficient_scope' | 'insufficient_user_authentication';
   error_description?: string;
-  /** Seconds. */
+  /** In seconds. */
   max_age?: number;
   scope?: string;
   resource_metadata?: string;
 }
 
-/** A challenge of the `Bearer` scheme. All values are constants or configured, so that quotes are enough. */
+/**
+ * A challenge of the `Bearer` scheme. All values are constants or come from the configuration, so they need no
+ * escaping.
+ */
 export function bearerChallenge(challenge: Challenge): Readonly<Record<'WWW-Authenticate', string>> {
   const params = Object.entries(challenge)
     .filter(([, value]) => value !== undefined)

@@ -4,43 +4,46 @@ import type { AuthType, Principal } from './principal.js';
 import { compileRule, itemsOf, ownEntriesOf, type Rule, RULE_KEYS } from './authorization-rule.js';
 
 /**
- * A condition in code. The request passes only if it returns `true`, or a promise of `true`. If sessions are accepted,
- * those of `sso()` are too.
+ * A condition in code. The request passes only if the function returns `true` or a promise of `true`. If the guard
+ * accepts sessions, those of `sso()` are passed to it too.
  */
 export type Check<A extends AuthType = 'session'> = (
   auth: Extract<Principal, { type: A | ('session' extends A ? 'sso' : never) }>,
   req: IncomingMessage,
 ) => boolean | Promise<boolean>;
 
-/** Answers instead of the guard, as a middleware does: it sends a response, or calls `next` with an error. */
+/** Responds instead of the guard. Like a middleware, it sends a response or calls `next` with an error. */
 export type Unauthenticated = (req: IncomingMessage, res: ServerResponse, next: Next) => unknown;
 
 /** The conditions of a guard. All keys must hold. */
 export interface GuardRule<A extends AuthType = 'session'> extends Omit<Rule, 'organization'> {
-  /** `true`: any organization. A string: the one with this id. A function: the one that it returns for the request. */
+  /**
+   * `true`: any organization. A string: the one with this id. A function: the one whose id it returns for the request.
+   */
   organization?: true | string | ((req: IncomingMessage) => string | undefined);
-  /** Longest time since the user last authenticated, in seconds. */
+  /** Maximum time since the user last authenticated, in seconds. */
   maxAge?: number;
   /**
-   * The accepted credentials, default `['session']`: the session cookie of a browser, an access token or an API key
-   * in `Authorization: Bearer`. A guard that accepts tokens looks only at the token of a request that has one. A guard
-   * that accepts only sessions ignores `Authorization`.
+   * The accepted credentials; default `['session']`. `session` is a browser's session cookie. `bearer` is an access
+   * token and `apiKey` an API key, both in `Authorization: Bearer`. If a request has a token, a guard that accepts
+   * tokens ignores its cookies. A guard that accepts only sessions ignores `Authorization`.
    */
   accepts?: readonly A[];
   /**
-   * How an unauthenticated request is answered: `redirect` to sign-in, `respond` with 401, or a function that answers.
-   * By default page loads are redirected, and other requests are answered with 401.
+   * What to do with an unauthenticated request: `redirect` to sign-in, `respond` with 401, or call a function that
+   * responds. By default, page loads are redirected and other requests get 401.
    */
   unauthenticated?: 'redirect' | 'respond' | Unauthenticated;
   /**
-   * Whether a request with a session cookie and an unsafe method must come from this origin, or from one of those
-   * listed. Default `false`: `SameSite=Lax` stops other sites, but not sites under the same registrable domain.
+   * Whether a request with a session cookie and an unsafe method must come from this origin, or from one of the listed
+   * origins. Default `false`: `SameSite=Lax` stops requests from other sites, but not from other hosts of the same
+   * registrable domain.
    */
   sameOrigin?: boolean | readonly string[];
   check?: Check<A>;
 }
 
-/** The conditions on an authenticated principal. */
+/** Tests whether an authenticated principal meets the conditions of a guard. */
 export type Test = (principal: Principal, req: IncomingMessage) => boolean | Promise<boolean>;
 
 /** A {@link GuardRule} that has been checked. */
@@ -48,7 +51,7 @@ export interface CompiledGuardRule {
   readonly accepts: ReadonlySet<AuthType>;
   readonly test: Test;
   readonly maxAge: number | undefined;
-  /** Trusted origins beside this one, or `undefined` if requests of every origin are accepted. */
+  /** Trusted origins besides this one, or `undefined` if requests from every origin are accepted. */
   readonly sameOrigin: readonly string[] | undefined;
   readonly unauthenticated: 'redirect' | 'respond' | Unauthenticated | undefined;
 }
@@ -63,9 +66,9 @@ export interface AcceptedTypes {
 const GUARD_KEYS = ['maxAge', 'check', 'accepts', 'sameOrigin', 'unauthenticated'];
 
 /**
- * Checks a rule once.
+ * Checks a rule once, when the guard is created.
  *
- * @throws {TypeError} where the route is defined, if the rule is not a plain object or a function, has an unknown key,
+ * @throws {TypeError} when the route is defined, if the rule is not a plain object or a function, has an unknown key,
  * contradicts itself, or could never hold.
  */
 export function compileGuardRule(given: unknown, { supported, defaults }: AcceptedTypes): CompiledGuardRule {
@@ -78,7 +81,7 @@ export function compileGuardRule(given: unknown, { supported, defaults }: Accept
   checkGuardKeys(rule);
   checkSense(rule, accepts);
   return {
-    // Both are the session cookie of a browser.
+    // `session` and `sso` are both session cookies.
     accepts: new Set(accepts.includes('session') ? [...accepts, 'sso'] : accepts),
     test: compileTest({ organization, check, others }),
     maxAge,
@@ -140,13 +143,13 @@ function isOrigin(value: unknown): boolean {
   );
 }
 
-/** Keys that can never hold for principals of a type, because WorkOS does not say these things about them. */
+/** Keys that can never hold for principals of a type, because WorkOS has no such data about them. */
 const NEVER: Readonly<Partial<Record<AuthType, readonly string[]>>> = {
   apiKey: ['role', 'entitlement', 'featureFlag', 'impersonation', 'maxAge'],
   machine: ['impersonation', 'maxAge'],
 };
 
-/** A condition that no accepted principal can meet, or that is never tested, is a mistake. */
+/** Refuses a condition that no accepted principal can meet, or that is never tested. */
 function checkSense(rule: GuardRule<AuthType>, accepts: readonly AuthType[]): void {
   const impossible = Object.keys(rule).find((key) => accepts.every((type) => NEVER[type]?.includes(key)));
   if (impossible !== undefined)

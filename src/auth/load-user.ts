@@ -12,14 +12,14 @@ declare module '../config/options.js' {
   }
 }
 
-/** Type of `req.user`: the fields that the application merged into `AppUser`, otherwise the WorkOS user. */
+/** Type of `req.user`: `AppUser` if the application has added fields to it, otherwise the WorkOS user. */
 export type RequestUser = keyof AppUser extends never ? WorkOSUser : AppUser;
 
 /** The application's user for one WorkOS user. */
 export interface LoadedUser {
   /** Id of the WorkOS user. */
   readonly userId: string;
-  /** `undefined` until it is loaded, and if the application has no such user. */
+  /** `undefined` while it is loading, and if the application has no such user. */
   row: unknown;
   /** Rejects if `loadUser` throws. */
   readonly done: Promise<void>;
@@ -28,7 +28,8 @@ export interface LoadedUser {
 /**
  * Starts `loadUser` and puts its result in `res.locals.user`.
  *
- * @param deadline In milliseconds, so that a database that does not answer does not hold requests forever.
+ * @param deadline How long `loadUser` may take, in milliseconds, so a database that does not respond cannot block
+ * requests forever.
  */
 export function startLoadingUser(
   loadUser: LoadUser,
@@ -50,11 +51,11 @@ async function rowWithin(deadline: number, load: () => Promise<unknown>): Promis
     load().then((row) => ({ row })),
   );
   if (!found) throw unavailable(`loadUser did not return within ${deadline} ms`);
-  // passport's deserializeUser says `false` for a user that does not exist.
+  // passport's deserializeUser returns `false` for a user that does not exist.
   return found.row === null || found.row === false ? undefined : found.row;
 }
 
-/** Templates read `user` from here. Connect has no `locals`. */
+/** Sets `res.locals.user`, which templates read as `user`. Connect has no `locals`, so it may have to be created. */
 export function setLocalUser(res: Response, user: unknown): void {
   const response = res as { locals?: Record<string, unknown> };
   response.locals ??= Object.create(null) as Record<string, unknown>;

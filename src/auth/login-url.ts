@@ -10,7 +10,7 @@ import { safeReturnTo } from '../http/return-to.js';
 
 type LoginParameters = Readonly<Record<string, string>>;
 
-/** The login route for a page, with this page as `returnTo` if a redirect can lead back to it. */
+/** The URL of the login route for a page, with this page as `returnTo` if a redirect can lead back to it. */
 export function loginUrl(
   req: Request,
   { routes, returnTo, returnToRules }: Config,
@@ -22,8 +22,8 @@ export function loginUrl(
 }
 
 /**
- * This page, or the `returnTo` of a route that cannot be returned to, such as `/connect/:slug`. None if its address is
- * too long for the headers of the next request.
+ * This page, or the `returnTo` parameter if the route cannot be returned to, such as `/connect/:slug`. `undefined` if
+ * the address is too long for the headers of the next request.
  */
 function returnPath(req: Request, rules: Config['returnToRules']): string | undefined {
   if (req.method !== 'GET' && req.method !== 'HEAD') return undefined;
@@ -35,8 +35,8 @@ function returnPath(req: Request, rules: Config['returnToRules']): string | unde
 }
 
 /**
- * The `loginUrl` of a JSON response. It has the same parameters as the redirect of a page except `returnTo`, because a
- * script knows the page that it runs on. It is absolute for a page of another origin.
+ * The `loginUrl` of a JSON response. It has the same parameters as a page's redirect, except for `returnTo`, because a
+ * script knows which page it runs on. It is absolute if that page has a different origin.
  */
 export function loginUrlForScript(
   req: Request,
@@ -55,10 +55,11 @@ function withQuery(path: string, parameters: LoginParameters): string {
 }
 
 /**
- * The sign-in with which AuthKit can finish an authentication that WorkOS left unfinished: at the organization or the
- * connection that the error names. `undefined` if only the application can continue, with the details of the error.
+ * Options for a sign-in in which AuthKit can finish an authentication that WorkOS left unfinished, with the
+ * organization or connection that the error names. `undefined` if only the application can continue, using the error's
+ * details.
  *
- * @param organizationId The organization that was asked for, if any.
+ * @param organizationId The requested organization, if any.
  * @see https://workos.com/docs/reference/authkit/authentication-errors
  */
 export function nextSignInOptions(error: AuthKitError, organizationId?: string): SignInOptions | undefined {
@@ -86,8 +87,8 @@ export function nextSignInOptions(error: AuthKitError, organizationId?: string):
 }
 
 /**
- * The same for a session that ended with this error, as parameters of the login route. The user returns to the
- * organization of the session, whatever step WorkOS requires.
+ * Like {@link nextSignInOptions}, but for a session that ended with this error, and as login route parameters. Whatever
+ * step WorkOS requires, the user returns to the session's organization.
  */
 export function nextLoginParameters(
   error: AuthKitError,

@@ -8,7 +8,7 @@ import { compileRule, type Rule, type Subject } from './authorization-rule.js';
 /** Fields that every authenticated principal has, whether it is a user, an API key or a machine. Read-only. */
 interface AuthBase extends Subject {
   /**
-   * Whether the rule holds, as a guard would decide it.
+   * Whether the rule holds, decided as by a guard.
    *
    * @throws {TypeError} if the rule has an unknown key or could never hold.
    */
@@ -35,12 +35,12 @@ export interface SessionAuth extends UserAuth {
 }
 
 /**
- * A user in a browser, by the session cookie of `sso()`. The SSO API issues no tokens, so there are no claims, no
- * access token and no session ID.
+ * A user with a session cookie of `sso()`. The SSO API issues no tokens, so there are no claims, no access token and no
+ * session ID.
  */
 export interface SSOAuth extends AuthBase {
   readonly type: 'sso';
-  /** The profile in the form of a WorkOS user. */
+  /** The profile, converted to a WorkOS user. */
   readonly user: Readonly<User>;
   /** What the identity provider says about the user. */
   readonly profile: SSOProfile;
@@ -49,13 +49,13 @@ export interface SSOAuth extends AuthBase {
   readonly data: unknown;
 }
 
-/** A user whose client sent an access token: a mobile app, a single-page app, an MCP client. */
+/** A user whose client sent an access token, such as a mobile app, a single-page app or an MCP client. */
 export interface BearerAuth extends UserAuth {
   readonly type: 'bearer';
   /** `sid` of the access token, if it has one. */
   readonly sessionId: string | undefined;
   readonly claims: TokenClaims;
-  /** The granted scopes, for tokens of an OAuth server. */
+  /** The scopes that an OAuth server granted. */
   readonly scopes: readonly string[];
   readonly data: undefined;
 }
@@ -68,11 +68,11 @@ export interface ApiKeyAuth extends AuthBase {
   readonly apiKey: Readonly<ApiKey>;
 }
 
-/** A machine with a token of the OAuth client credentials grant, at a `protectedResource`. */
+/** A machine with a token from the OAuth client credentials grant. Only a `protectedResource` accepts one. */
 export interface MachineAuth extends AuthBase {
   readonly type: 'machine';
   readonly user: null;
-  /** `client_…` of the machine-to-machine application. */
+  /** Client id of the machine-to-machine application, `client_…`. */
   readonly clientId: string;
   readonly claims: TokenClaims;
   readonly scopes: readonly string[];
@@ -80,7 +80,7 @@ export interface MachineAuth extends AuthBase {
   readonly accessToken: string;
 }
 
-/** A user is signed in. */
+/** `req.auth` if a user is signed in. */
 export type SignedIn = SessionAuth | SSOAuth | BearerAuth;
 
 /** An authenticated user, API key or machine. */
@@ -89,7 +89,7 @@ export type Principal = SignedIn | ApiKeyAuth | MachineAuth;
 /** The kind of credential that authenticated a request: `type` of `req.auth`. */
 export type AuthType = Principal['type'];
 
-/** Whether a credential is the session cookie of a browser, of `authkit()` or of `sso()`. */
+/** Whether a credential is a session cookie, of `authkit()` or of `sso()`. */
 export function isSessionType(type: AuthType): type is 'session' | 'sso' {
   return type === 'session' || type === 'sso';
 }
@@ -98,7 +98,7 @@ export function isSessionType(type: AuthType): type is 'session' | 'sso' {
 export interface SignedOut {
   readonly type: null;
   readonly user: null;
-  /** `unavailable`: WorkOS or its signing keys could not be reached in time. */
+  /** `unavailable`: the session could not be verified in time, because WorkOS, its keys or the store is unavailable. */
   readonly reason: 'none' | 'expired' | 'ended' | 'invalid' | 'unavailable';
   /** Path of the login route, with the parameters that lead back to this page. */
   readonly loginUrl: string;
@@ -111,7 +111,7 @@ export type Auth = Principal | SignedOut;
 export function signedOut(reason: SignedOut['reason'], loginUrl: string): SignedOut {
   const auth = { type: null, user: null, reason, loginUrl };
   const has = (rule: Rule) => {
-    // So that a misspelt rule is also found while signed out.
+    // A misspelt rule should throw while signed out, too.
     compileRule(rule);
     return false;
   };
@@ -120,14 +120,17 @@ export function signedOut(reason: SignedOut['reason'], loginUrl: string): Signed
 
 const sessionAuths = new WeakMap<VerifiedSession, SessionAuth>();
 
-/** The `req.auth` of a verified session: the same object for every request that brings the same session. */
+/** The `req.auth` of a verified session: the same object for every request with the same session. */
 export function toSessionAuth(verified: VerifiedSession): SessionAuth {
   let auth = sessionAuths.get(verified);
   if (!auth) sessionAuths.set(verified, (auth = build(verified.session, verified.claims)));
   return auth;
 }
 
-/** Written as one literal: on Node 20, objects that are spread and then added to do not share a hidden class. */
+/**
+ * Written as one literal: on Node 20, objects that are built with a spread and then extended do not share a hidden
+ * class.
+ */
 function build(
   { user, impersonator, authenticationMethod, accessToken, extension }: Session,
   claims: Claims,
@@ -179,7 +182,7 @@ function buildSSOAuth({ profile, signedInAt, data }: SSOSession): SSOAuth {
 
 const bearerAuths = new WeakMap<TokenClaims, BearerAuth>();
 
-/** The user that an access token names: the same object as long as the claims and the user are remembered. */
+/** The `req.auth` of a user's access token: the same object for as long as the claims and the user are cached. */
 export function toBearerAuth(user: User, claims: TokenClaims, accessToken: string): BearerAuth {
   const known = bearerAuths.get(claims);
   if (known?.user === user && known.accessToken === accessToken) return known;
@@ -195,7 +198,7 @@ function buildBearerAuth(user: User, claims: TokenClaims, accessToken: string): 
   return finish<BearerAuth>({ ...fields, ...unknown, scopes: scopesOf(claims) }, subject, accessToken);
 }
 
-/** The machine that an access token was issued to. */
+/** The `req.auth` of a machine's access token. */
 export function toMachineAuth(claims: TokenClaims, accessToken: string): MachineAuth {
   const subject = subjectOf(claims);
   const fields = { type: 'machine', user: null, clientId: claims.sub, ...subject, claims } as const;
@@ -204,14 +207,14 @@ export function toMachineAuth(claims: TokenClaims, accessToken: string): Machine
 
 const apiKeyAuths = new WeakMap<ApiKey, ApiKeyAuth>();
 
-/** The `req.auth` of an API key: the same object as long as the answer of WorkOS is remembered. */
+/** The `req.auth` of an API key: the same object for as long as WorkOS's response is cached. */
 export function toApiKeyAuth(key: ApiKey): ApiKeyAuth {
   let auth = apiKeyAuths.get(key);
   if (!auth) apiKeyAuths.set(key, (auth = buildApiKeyAuth(key)));
   return auth;
 }
 
-/** An API key acts in the organization of its owner, with permissions of its own. Only users have roles. */
+/** An API key acts in its owner's organization and has its own permissions. It has no roles. */
 function buildApiKeyAuth(key: ApiKey): ApiKeyAuth {
   const { owner, permissions } = key;
   const subject: Subject = {
@@ -226,7 +229,7 @@ function buildApiKeyAuth(key: ApiKey): ApiKeyAuth {
   return finish<ApiKeyAuth>({ type: 'apiKey', user: null, ...subject, apiKey: key }, subject);
 }
 
-/** Adds `has` and the access token, which are not enumerable. */
+/** Adds `has` and the access token as non-enumerable properties. */
 function finish<T extends Principal>(
   fields: Omit<T, 'has' | 'accessToken'>,
   subject: Subject,
@@ -254,7 +257,9 @@ function claim(claims: TokenClaims, name: string): unknown {
   return Object.hasOwn(claims, name) ? claims[name] : undefined;
 }
 
-/** RFC 8693 section 4.1: the party that acts for the subject. WorkOS sets it to the e-mail address of its team member. */
+/**
+ * RFC 8693 section 4.1: the party that acts for the subject. WorkOS sets it to the e-mail address of your team member.
+ */
 function actorOf(claims: TokenClaims): Impersonator | undefined {
   const act = claim(claims, 'act') as { sub?: unknown } | null | undefined;
   if (act === undefined) return undefined;
@@ -280,7 +285,7 @@ function texts(values: unknown): readonly string[] {
   return values.every(isText) ? values : values.filter(isText);
 }
 
-/** For values that were parsed from JSON, which are trees and shared with no other code. */
+/** Only for values parsed from JSON, which have no cycles and are not shared with other code. */
 function deepFreeze<T extends object>(value: T): T {
   Object.freeze(value);
   for (const key of Object.keys(value)) {

@@ -19,11 +19,11 @@ export interface ProtectedResource extends Middleware {
   /** URL of the metadata, which `WWW-Authenticate` names as `resource_metadata`. */
   readonly metadataUrl: string;
   /**
-   * Lets a request pass only with an access token that one of the authorization servers issued for this resource.
-   * `accepts` is `['bearer']` by default, which are tokens of users. `machine` is the client credentials grant, and
-   * `apiKey` a WorkOS API key. Session cookies are ignored.
+   * Lets a request pass only with an access token that one of the authorization servers issued for this resource. By
+   * default, `accepts` is `['bearer']`: tokens that were issued to users. `machine` stands for tokens from the client
+   * credentials grant, and `apiKey` for WorkOS API keys. Session cookies are ignored.
    *
-   * @throws {TypeError} where the route is defined, if the rule could never hold.
+   * @throws {TypeError} when the route is defined, if the rule could never hold.
    */
   requireAuth: RequireResourceAuth;
 }
@@ -34,11 +34,11 @@ interface RequireResourceAuth {
 }
 
 /**
- * Makes a part of the application an OAuth 2.0 protected resource (RFC 9728), such as an MCP server: clients learn
- * where to get a token, and the guard accepts tokens that AuthKit's OAuth server issued for this resource.
- * Mount it at the root, after `authkit()`.
+ * Makes part of the application an OAuth 2.0 protected resource (RFC 9728), such as an MCP server: clients learn where
+ * to get a token, and the guard accepts tokens that AuthKit's OAuth server issued for this resource. Mount it at the
+ * root, after `authkit()`.
  *
- * @throws {AuthKitError} `config_invalid`, with every problem of the options and its fix.
+ * @throws {AuthKitError} `config_invalid`, listing every problem in the options, with its fix.
  * @see https://workos.com/docs/authkit/mcp
  * @example
  * const mcp = protectedResource({
@@ -51,8 +51,8 @@ interface RequireResourceAuth {
 export function protectedResource(options: ProtectedResourceOptions): ProtectedResource {
   const config = resolveResource(options);
   const { origin, pathname, search } = config.resource;
-  // The well-known path is inserted between host and path, and a path that is only a slash is left out (RFC 9728
-  // section 3.1).
+  // The well-known path is inserted between host and path, and a path of only a slash is omitted (RFC 9728 section
+  // 3.1).
   const path = `${WELL_KNOWN}${pathname === '/' ? '' : pathname}${search}`;
   const metadataUrl = origin + path;
   return Object.assign(middleware(createDocument(config, path, search !== '')), {
@@ -61,7 +61,7 @@ export function protectedResource(options: ProtectedResourceOptions): ProtectedR
   });
 }
 
-/** The metadata is public, also for clients in a browser at any origin. */
+/** The metadata is public, so clients in a browser may read it from any origin. */
 function createDocument({ metadata }: ResourceConfig, path: string, hasQuery: boolean): Handler {
   const body = JSON.stringify(metadata);
   return (req, res) => {
@@ -85,7 +85,7 @@ function preflight(res: Response): 'sent' {
   return 'sent';
 }
 
-/** Each instance verifies tokens with its own keys. Its verifier is created for the first request. */
+/** Each instance verifies tokens with its own keys. Its verifier is created on the first request. */
 function resourceContext(
   { audience, authorizationServers, scope }: ResourceConfig,
   metadataUrl: string,
@@ -113,11 +113,11 @@ export interface ProtectedResourceOptions {
   resource: string;
   /** OAuth servers whose tokens are accepted: AuthKit domains, such as `https://….authkit.app`. */
   authorizationServers: readonly string[];
-  /** Scopes that clients may ask for. */
+  /** Scopes that clients may request. */
   scopes?: readonly string[];
   /**
-   * Values of `aud` that are accepted besides `resource`, such as your client id, which AuthKit uses for clients that
-   * do not name a resource.
+   * Values of `aud` that are accepted besides `resource`. For example, `aud` is your client id in tokens of clients
+   * that did not name a resource.
    */
   audience?: string | readonly string[];
   /** Name that clients show to users. */
@@ -127,7 +127,7 @@ export interface ProtectedResourceOptions {
 /** {@link ProtectedResourceOptions} after validation. */
 export interface ResourceConfig {
   readonly resource: URL;
-  /** The metadata, in the names of RFC 9728. */
+  /** The metadata, with the field names of RFC 9728. */
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly audience: readonly string[];
   /** Without a trailing slash. */
@@ -146,7 +146,7 @@ const OPTIONS: Readonly<Record<keyof ProtectedResourceOptions, true>> = {
 /** RFC 6749 section 3.3, `scope-token`. */
 const SCOPE = /^[!#-[\]-~]+$/;
 
-/** @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message. */
+/** @throws {AuthKitError} `config_invalid`, listing every problem and its fix in one message. */
 function resolveResource(options: ProtectedResourceOptions): ResourceConfig {
   const problems = new Problems();
   // Without a prototype, so that a polluted Object.prototype adds no options.
@@ -199,7 +199,7 @@ function metadataOf({ resource, authorizationServers, scopes, name }: ProtectedR
   };
 }
 
-/** An https URL (RFC 9728 section 1.2). http is accepted on this machine only. */
+/** An https URL (RFC 9728 section 1.2). http is accepted only for loopback hosts. */
 function address(value: unknown): URL | undefined {
   if (typeof value !== 'string' || !/^https?:\/\/[^/\\\s"]/i.test(value) || !URL.canParse(value))
     return undefined;
@@ -209,7 +209,7 @@ function address(value: unknown): URL | undefined {
   return isPlain && (url.protocol === 'https:' || isLocal) ? url : undefined;
 }
 
-/** The list if all of its items are strings, otherwise an empty list. */
+/** The list if all its items are non-empty strings, otherwise an empty list. */
 function texts(value: unknown): readonly string[] {
   const isList = Array.isArray(value) && value.every((one) => typeof one === 'string' && one !== '');
   return isList ? (value as string[]) : [];

@@ -18,7 +18,7 @@ import { loginUrl, nextLoginParameters } from './login-url.js';
 import { type Auth, type Principal, signedOut, toSessionAuth, toSSOAuth } from './principal.js';
 import { defineRequestProperties } from './request-properties.js';
 
-/** The result of authenticating the session cookie of a request, at `authkit()` or at `sso()`. */
+/** The result of authenticating a request's session cookie, by `authkit()` or `sso()`. */
 export type SessionResult = Authentication | VerifiedSSOSession;
 
 /** Authenticates the session cookies of an instance. */
@@ -26,24 +26,30 @@ export interface SessionAuthenticator {
   /**
    * Returns a promise only if there is something to wait for.
    *
-   * @param mayRefresh Whether a cookie can be set. If not, a session with an expired token is `anonymous`.
+   * @param mayRefresh Whether the response can still set a cookie. If not, a session with an expired token is
+   * `anonymous`.
    */
   authenticate: (
     values: readonly string[],
     mayRefresh: () => boolean,
   ) => SessionResult | Promise<SessionResult>;
-  /** Whether this process still accepts a session that it is about to hand out: false after a sign-out here. */
+  /**
+   * Whether this process still accepts a session whose cookie it is about to set: false once it has ended that session.
+   */
   isLive?: (session: Session) => boolean;
 }
 
-/** What a request needs of the `authkit()` or `sso()` that it passes through. Its identity tells instances apart. */
+/** What a request needs from the `authkit()` or `sso()` that it passes through. Instances are compared by identity. */
 export interface Instance {
   config: Config;
   cookies: Cookies;
   authenticator: SessionAuthenticator;
   respondWithError: RespondWithError;
   bearerVerifiers: BearerVerifiers;
-  /** How long the session middleware waits for a session, in milliseconds. The route may not need one. */
+  /**
+   * How long the session middleware waits for a session, in milliseconds. It is short, because the route may not need
+   * one.
+   */
   softTimeout: number;
 }
 
@@ -55,9 +61,9 @@ export class RequestAuth {
   private loaded: LoadedUser | undefined = undefined;
   private ofResponse: ResponseState | undefined = undefined;
   private readonly waiting: Promise<void> | undefined = undefined;
-  /** Of the request. Everything that it waits for, except the application's own code, has what is left of it. */
+  /** The request's deadline. It limits every wait, except for the application's own code. */
   readonly deadline: Deadline;
-  /** How the bearer token of this request was verified, if a guard of this instance accepted it. */
+  /** The verifier that accepted this request's bearer token, if a guard accepted it at this instance. */
   verifiedBy: VerifyBearer | undefined = undefined;
 
   constructor(
@@ -73,7 +79,7 @@ export class RequestAuth {
 
   private async wait(pending: Promise<SessionResult>): Promise<void> {
     const result = await pending;
-    // If the handler has signed out in the meantime, for example, that is newer than the cookie.
+    // A result that was set in the meantime, for example by a sign-out, is newer than the cookie.
     if (!this.result) this.setAuthentication(result);
   }
 
@@ -86,14 +92,14 @@ export class RequestAuth {
     return this.bearer ?? (this.current ??= toAuth(this.result, () => this.loginUrl()));
   }
 
-  /** `req.user`: the result of `loadUser` if there is that option, otherwise the WorkOS user. */
+  /** `req.user`: the result of `loadUser` if that option is set, otherwise the WorkOS user. */
   user(): unknown {
     const { user } = this.auth();
     if (user === null) return undefined;
     return this.instance.config.loadUser ? this.loadedFor(user.id)?.row : user;
   }
 
-  /** The login route, with what WorkOS requires of this user and with this page as `returnTo`. */
+  /** The URL of the login route, with this page as `returnTo` and with what WorkOS requires of this user. */
   loginUrl(): string {
     return loginUrl(this.req, this.instance.config, this.loginParameters());
   }
@@ -114,20 +120,20 @@ export class RequestAuth {
     return this.result?.kind === 'sso' && !this.bearer ? this.result.session : undefined;
   }
 
-  /** The result of the session cookie, within the deadline of a request. */
+  /** The result of authenticating the session cookie, or `unavailable` once the request's deadline has passed. */
   whenAuthenticated(): SessionResult | Promise<SessionResult> {
     if (this.result) return this.result;
     const waiting = this.waiting as Promise<void>;
     return withDeadline(this.deadline.left(), waiting).then(() => this.result ?? timedOut());
   }
 
-  /** Replaces the session of the request, and sets the cookie for it on the response. */
+  /** Replaces the request's session, and sets or clears its cookie on the response. */
   setAuthentication(next: SessionResult): void {
     this.result = setSessionCookie(this.req, this.res, next, this.instance);
     this.current = undefined;
   }
 
-  /** Authenticates the request as this principal, whom a bearer token names. The cookie no longer counts. */
+  /** Authenticates the request as the principal of a bearer token. From then on, the cookie is ignored. */
   setBearer(principal: Principal): void {
     this.bearer = principal;
   }
@@ -149,7 +155,7 @@ export class RequestAuth {
     return this.loaded.done;
   }
 
-  /** Whether `loadUser` found no user of the application. */
+  /** Whether `loadUser` found no user for the signed-in WorkOS user. */
   hasUnknownUser(): boolean {
     const { user } = this.auth();
     return user !== null && this.user() === undefined;
@@ -160,7 +166,7 @@ export class RequestAuth {
   }
 }
 
-/** Sets the cookie for a result. A session that does not fit in cookies is an error and is not dropped silently. */
+/** Sets or clears the cookie for a result. A session that does not fit in cookies is an error, not silently dropped. */
 function setSessionCookie(
   req: Request,
   res: Response,
@@ -203,13 +209,13 @@ function toAuth(result: SessionResult | undefined, url: () => string): Auth {
   }
 }
 
-/** The deadline of the request has passed. */
+/** The result if the request's deadline has passed. */
 export function timedOut() {
   return { kind: 'unavailable', error: unavailable('WorkOS or the store did not answer in time') } as const;
 }
 
 /**
- * The authentication of each request at each instance that it has passed, in mount order. Guards read this and never
+ * For each request, its authentication at each instance that it has passed, in mount order. Guards read this, and never
  * `req.auth` or `req.user`, which the application can replace.
  */
 const requestAuths = perObjectState<RequestAuth[]>('authkit-express.requestAuths');
@@ -233,7 +239,7 @@ export function setBearerAuth(
   acceptedAt.verifiedBy = verifiedBy;
 }
 
-/** The instance that accepted a bearer token, or the first at which the request is signed in, or the first of all. */
+/** The instance that accepted a bearer token, else the first at which the request is authenticated, else the first. */
 export function selectSignedIn(list: readonly RequestAuth[]): RequestAuth | undefined {
   if (list.length === 1) return list[0];
   return (
@@ -243,7 +249,7 @@ export function selectSignedIn(list: readonly RequestAuth[]): RequestAuth | unde
   );
 }
 
-/** Defines `req.auth` and `req.user`. Reading them marks the response as personal. */
+/** Defines `req.auth` and `req.user`. Reading either marks the response as personal. */
 export const { expose, ensure: ensureRequestProperties } = defineRequestProperties((req) => {
   const list = nearest(req) ?? NONE;
   const [first] = list;
@@ -251,7 +257,7 @@ export const { expose, ensure: ensureRequestProperties } = defineRequestProperti
   return selectSignedIn(list);
 });
 
-/** Looks along the prototype chain too, since some code wraps a request with `Object.create`. */
+/** Also searches the prototype chain, because some code wraps a request with `Object.create`. */
 function nearest(req: object): readonly RequestAuth[] | undefined {
   for (let object: object | null = req; object; object = Object.getPrototypeOf(object) as object | null) {
     const found = requestAuths.get(object);
@@ -284,7 +290,7 @@ export function createAuthenticateRequest(instance: Instance): AuthenticateReque
   };
 }
 
-/** None for a WebSocket that a page of another origin opens, because browsers send the cookie with it anyway. */
+/** The session cookies, or none if a page of a different origin opens a WebSocket: browsers send cookies with it. */
 function sessionValues(
   req: Request,
   { config, cookies }: Pick<Instance, 'config' | 'cookies'>,

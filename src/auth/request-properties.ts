@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Auth } from './principal.js';
 
 export interface RequestProperties {
-  /** Defines both properties, and replaces what another middleware set before. */
+  /** Defines both properties, replacing what another middleware has set. */
   expose: (req: IncomingMessage) => void;
-  /** Defines both properties if the request has lost them, because it was passed to an app of another Express. */
+  /** Defines both properties if the request lost them when it was passed to an app from a different copy of Express. */
   ensure: (req: IncomingMessage) => void;
 }
 
@@ -17,13 +17,13 @@ export interface RequestValues {
 type Read = (req: object) => RequestValues | undefined;
 
 /**
- * Creates the functions that define `req.auth` and `req.user`. The properties are accessors, so that they show a
- * refresh in the middle of a request. Another middleware may replace them, and guards do not read them.
+ * Creates the functions that define `req.auth` and `req.user`. The properties are accessors, so they reflect a refresh
+ * during the request. Another middleware may replace them, so guards do not read them.
  *
- * What this file buys: all requests share one pair of accessors on the prototype that Express gives to every request
- * (`express.request`). Properties on each request would give each request a hidden class of its own, which slows down
- * everything that reads it afterwards. The prototype of a single app is not used, since a request changes that
- * prototype when another app is called.
+ * What this file buys is speed. All requests share one pair of accessors on `express.request`, the prototype of every
+ * Express request. If each request had its own properties, it would also have its own hidden class, and everything that
+ * reads the request later would be slower. The prototype of a single app is not used, because Express replaces it when
+ * the request is passed to a different app.
  */
 export function defineRequestProperties(read: Read): RequestProperties {
   const auth = accessor('auth', read, (values) => values.auth());
@@ -50,8 +50,9 @@ export function defineRequestProperties(read: Read): RequestProperties {
 }
 
 /**
- * The prototype that the requests of all Express apps inherit from, through the one of their app. Only Express puts
- * `app` on a prototype. The prototypes of Node have a constructor and are shared with other code.
+ * The prototype that the requests of all Express apps inherit from, through the prototype of their app. Only Express
+ * puts `app` on a prototype. Node's own prototypes, which have a `constructor`, are not used because other code shares
+ * them.
  */
 function requestOfExpress(prototype: object): object | undefined {
   let found: object | undefined;

@@ -39,7 +39,9 @@ import {
 } from './request-auth.js';
 import { stepUp } from './step-up.js';
 
-/** Types that a guard of `authkit()` may accept. A guard that accepts `session` accepts the sessions of `sso()` too. */
+/**
+ * Types that a guard of `authkit()` may accept. A guard that accepts `session` also accepts the sessions of `sso()`.
+ */
 export type Accepted = Exclude<AuthType, 'machine' | 'sso'>;
 
 /** `requireAuth(rule)` returns a guard, and `requireAuth` without parentheses is one. */
@@ -48,12 +50,12 @@ export interface RequireAuth {
   (...request: Parameters<Middleware>): undefined;
 }
 
-/** What guards need to know about the instances that they read: one instance, or all of them. */
+/** What a guard needs to know about its instances: either one instance, or all of them. */
 export interface GuardContext extends AcceptedTypes {
-  /** The instances that count. A guard reads these and never `req.auth` or `req.user`. */
+  /** The request's authentication at these instances. A guard reads this, and never `req.auth` or `req.user`. */
   readonly find: (req: IncomingMessage) => readonly RequestAuth[];
   readonly bearerVerifierOf: (instance: Instance) => VerifyBearer;
-  /** Parameters that `WWW-Authenticate` has in every response. */
+  /** Parameters that `WWW-Authenticate` contains in every response. */
   readonly challenge: Challenge;
 }
 
@@ -68,10 +70,10 @@ export function guardContext(find: GuardContext['find']): GuardContext {
 }
 
 /**
- * Lets a request pass only if it is authenticated and the rule holds. The README has a table of the responses.
- * If several instances are mounted, the first at which the request is signed in counts.
+ * Lets a request pass only if it is authenticated and the rule holds. The README has a table of the responses. If
+ * several instances are mounted, the guard uses the first at which the request is authenticated.
  *
- * @throws {TypeError} where the route is defined, if the rule is not a plain object or a function, has an unknown key,
+ * @throws {TypeError} when the route is defined, if the rule is not a plain object or a function, has an unknown key,
  * or could never hold.
  * @example
  * app.get('/billing', requireAuth({ permission: 'billing:read' }), billing);
@@ -90,7 +92,7 @@ const requireAuthAtAll = createRequireAuth(guardContext(requestAuthsOf));
 export function createRequireAuth(context: GuardContext): RequireAuth {
   const withoutRule = createGuard({}, context);
   const requireAuth = (...args: unknown[]): Middleware | undefined => {
-    // Without parentheses, as in `app.get(path, requireAuth, handler)`: called with a request.
+    // Used without parentheses, as in `app.get(path, requireAuth, handler)`, it is called with a request.
     if (args.some(isRequest)) {
       withoutRule(...(args as Parameters<Middleware>));
       return undefined;
@@ -107,7 +109,7 @@ export function createRequireAuth(context: GuardContext): RequireAuth {
  * to the next.
  *
  * @throws {AuthKitError} `unauthenticated` if the request is not authenticated, or was sent by an API key or a machine.
- * A route that accepts those looks at `req.auth.type`.
+ * A route that accepts those should check `req.auth.type`.
  */
 export function signedIn(req: IncomingMessage): SignedIn {
   const auth = selectSignedIn(requestAuthsOf(req))?.auth();
@@ -123,7 +125,7 @@ export function signedIn(req: IncomingMessage): SignedIn {
 /**
  * Creates a guard.
  *
- * @throws {TypeError} where the route is defined, if the rule could never hold.
+ * @throws {TypeError} when the route is defined, if the rule could never hold.
  */
 function createGuard(rule: unknown, context: GuardContext): Middleware {
   const compiled = compileGuardRule(rule, context);
@@ -138,8 +140,9 @@ function createGuard(rule: unknown, context: GuardContext): Middleware {
     if (!first) return { error: notMounted() };
     markGuarded(first.responseState, req);
     ensureRequestProperties(req);
-    // A guard that accepts tokens judges a request with a token by that alone: browsers send cookies unasked. A guard
-    // that accepts only sessions ignores `Authorization`, which gateways and proxies set for themselves.
+    // If a guard accepts tokens and the request has one, only the token counts, because browsers send cookies
+    // automatically. A guard that accepts only sessions ignores `Authorization`, because gateways and proxies set it
+    // for their own use.
     const token = takesToken ? bearerTokenOf(req) : undefined;
     if (token !== undefined) return guardToken(req, res, requestAuths, token);
     if (!takesSession) return denyToken(req, res, first, compiled, context.challenge);
@@ -194,8 +197,8 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
 }
 
 /**
- * Whether this guard accepts the principal. An earlier guard may have accepted a token that this one does not, or that
- * is verified in another way here.
+ * Whether this guard accepts the principal. An earlier guard may have accepted a token that this one does not accept,
+ * or that it verifies differently.
  */
 function isAccepted(
   { type }: Principal,
@@ -222,14 +225,14 @@ function createTokenGuard(rule: CompiledGuardRule, context: GuardContext): Guard
       if (result.kind === 'unavailable') failed ??= { requestAuth, error: result.error };
       else reason = result.kind === 'refused' ? result.reason : 'not accepted here';
     }
-    // If one instance cannot verify the token now, no other instance can refuse it.
+    // If one instance cannot verify the token now, a refusal by the other instances is not final.
     if (failed) return denyUnavailable(req, res, failed.requestAuth, failed.error);
     const challenge = { error: 'invalid_token', error_description: reason as string } as const;
     return denyToken(req, res, requestAuths[0] as RequestAuth, rule, { ...challenge, ...context.challenge });
   };
 }
 
-/** Loads the application's user, since a `check` may read `req.user`, and then tests the rule. */
+/** Loads the application's user, because a `check` may read `req.user`, and then tests the rule. */
 function applyRule(
   req: Request,
   res: Response,

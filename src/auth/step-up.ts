@@ -7,16 +7,18 @@ import { loginUrl, loginUrlForScript } from './login-url.js';
 import { isSessionType, type SignedIn } from './principal.js';
 import type { RequestAuth } from './request-auth.js';
 
-/** In seconds. If a sign-in newer than this is still not recent enough, another one would not help and would loop. */
+/**
+ * If a sign-in within this many seconds is still not recent enough, a new one would not help, and would cause a loop.
+ */
 const JUST_SIGNED_IN = 10;
 
 /**
- * Whether the user authenticated within the last `maxAge` seconds: by the `auth_time` claim, otherwise by the time of
- * the sign-in here if that sign-in asked for a fresh authentication. Without either the answer is no.
+ * Whether the user authenticated within the last `maxAge` seconds: according to the `auth_time` claim, or else to the
+ * time of the sign-in, if it requested a fresh authentication. False if neither is known.
  */
 export function isRecent(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
   const at = claimedAt(auth) ?? freshSignInAt(requestAuth);
-  // In whole seconds, as the claim is.
+  // In whole seconds, like the claim.
   return typeof at === 'number' && Math.floor(requestAuth.instance.config.now() / 1000) - at <= maxAge;
 }
 
@@ -26,12 +28,14 @@ function claimedAt(auth: SignedIn): unknown {
   return Object.hasOwn(auth.claims, 'auth_time') ? auth.claims.auth_time : undefined;
 }
 
-/** Seconds since the epoch. */
+/**
+ * The earliest time at which the user can have authenticated, in seconds since the epoch, if the sign-in set a limit.
+ */
 function freshSignInAt(requestAuth: RequestAuth): number | undefined {
   return requestAuth.session()?.extension.authenticatedAt;
 }
 
-/** RFC 9470: the user is signed in, but authenticated too long ago for this route. */
+/** Requires a signed-in user to authenticate again if they last did so too long ago for this route (RFC 9470). */
 export function stepUp(
   req: Request,
   res: Response,

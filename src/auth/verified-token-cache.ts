@@ -4,29 +4,29 @@ import type { TokenVerification, VerifyAccessToken } from '../workos/access-toke
 
 interface RememberedToken {
   readonly verification: Extract<TokenVerification, { kind: 'valid' }>;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, like `until`. */
   readonly since: number;
   readonly until: number;
-  /** An estimate of the memory that it takes. */
+  /** The estimated memory use. */
   readonly bytes: number;
 }
 
-/** A token is verified again after this long, in milliseconds, so that a withdrawn key does not stay accepted. */
+/** A token is verified again after this time, in milliseconds, so that a withdrawn key does not stay accepted. */
 const VERIFIED_FOR = 600_000;
 
-/** Of all remembered tokens, in bytes. */
+/** Maximum size of all cached tokens, in bytes. */
 const MAX_BYTES = 8 * 1_048_576;
 
-/** What the claims of a token take as objects, per character of the token, and what each entry takes besides. */
+/** Estimated memory of a token's claims per character of the token, and the overhead of each entry. */
 const BYTES_PER_CHARACTER = 4;
 const ENTRY_BYTES = 512;
 
 /**
- * Remembers that a token is valid, because a client sends the same access token with every request, and verifying an
- * RSA signature takes longer than the rest of the guard.
+ * Caches valid tokens, because a client sends the same access token with every request, and verifying an RSA signature
+ * takes longer than the rest of the guard.
  *
- * Only valid tokens are remembered, by their hash, until they expire or ten minutes have passed. Forged tokens push
- * none of them out. Whether the session of a token has been revoked is checked for every request, outside of this.
+ * Only valid tokens are cached, by their hash, until they expire or ten minutes have passed, so forged tokens cannot
+ * evict them. Whether the token's session has been revoked is not cached: the caller checks it on every request.
  */
 export function rememberValidTokens(verify: VerifyAccessToken, now: () => number): VerifyAccessToken {
   const valid = expiringMap<RememberedToken>({ now, size: { max: MAX_BYTES, of: ({ bytes }) => bytes } });
@@ -34,7 +34,7 @@ export function rememberValidTokens(verify: VerifyAccessToken, now: () => number
     const key = sha256(token);
     const remembered = valid.get(key);
     const time = now();
-    // A clock that was set back must not make a result live longer.
+    // If the clock is set back, a result must not stay valid for longer.
     if (remembered && time >= remembered.since && time < remembered.until) return remembered.verification;
     const verification = await verify(token, isTrusted);
     if (verification.kind === 'valid') {

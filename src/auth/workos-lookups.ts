@@ -5,10 +5,13 @@ import { expiringMap } from '../expiring-map.js';
 import { sha256 } from '../sha256.js';
 import type { ApiResult, WorkOSClient } from '../workos/api-client.js';
 
-/** How long a user is cached, in milliseconds: as long as an access token is valid by default. */
+/** How long a user is cached, in milliseconds: the default lifetime of an access token. */
 const USER_MAX_AGE = 300_000;
 
-/** During an outage of WorkOS, a name that may have changed is better than an API that is down too. */
+/**
+ * How much longer, in milliseconds, a user is cached during an outage of WorkOS. A possibly outdated name is better
+ * than an API that is down too.
+ */
 const USER_STALE_IF_ERROR = 86_400_000;
 
 /** How long a revoked API key can still be accepted, and a new one refused, in milliseconds. */
@@ -17,16 +20,16 @@ const KEY_MAX_AGE = 30_000;
 /** During an outage or a rate limit of WorkOS, a key that was valid within the last five minutes stays valid. */
 const KEY_STALE_IF_ERROR = 300_000 - KEY_MAX_AGE;
 
-/** Entries of one cache. */
+/** Maximum number of entries per cache. */
 const MAX_ENTRIES = 10_000;
 
-/** While an old answer is used, WorkOS is asked this often, in milliseconds. */
+/** How often WorkOS is called while an old response is used, in milliseconds. */
 const RETRY = 10_000;
 
 export interface WorkOSLookups {
-  /** By the id of the user. */
+  /** Looks up a user by id. */
   users: CachedLookup<User>;
-  /** By the key itself, of which only a hash is kept. */
+  /** Looks up an API key by its value, of which only a hash is cached. */
   apiKeys: CachedLookup<ApiKey>;
 }
 
@@ -37,11 +40,11 @@ export interface WorkOSLookupsDependencies {
   softTimeout: number;
 }
 
-/** Creates the cached lookups of the users and API keys that bearer tokens name. */
+/** Creates the cached lookups of users and API keys for bearer tokens. */
 export function createWorkOSLookups({ workos, now, softTimeout }: WorkOSLookupsDependencies): WorkOSLookups {
   return {
     users: createCachedLookup({
-      // Ids of users come from tokens that were verified, and are no secrets.
+      // User ids come from verified tokens and are not secret.
       nameOf: (id) => id,
       ask: async (id) => withId(await workos.call(({ userManagement }) => userManagement.getUser(id))),
       maxAge: USER_MAX_AGE,
@@ -76,7 +79,7 @@ async function validateApiKey(
   return { kind: 'refused', error: new AuthKitError('unauthenticated', 'WorkOS does not know the API key') };
 }
 
-/** A successful answer counts only if it names the user or the key. */
+/** A successful response counts only if it contains the id of the user or API key. */
 function withId<T extends { id: string }>(answer: ApiResult<T>): ApiResult<T> {
   if (answer.kind !== 'ok') return answer;
   const { id } = answer.value as { id?: unknown };
@@ -85,13 +88,13 @@ function withId<T extends { id: string }>(answer: ApiResult<T>): ApiResult<T> {
 }
 
 export interface CachedLookupOptions<T> {
-  /** What an answer is cached by: not the key itself, if that is a secret. */
+  /** The name under which a result is cached: a hash if the key itself is secret. */
   nameOf: (key: string) => string;
-  /** @param isKnown There is an older answer, which was `ok`. */
+  /** @param isKnown Whether there is an older result, which was `ok`. */
   ask: (key: string, isKnown: boolean) => Promise<ApiResult<T>>;
-  /** How long `ok` and `refused` are cached, in milliseconds. */
+  /** How long `ok` and `refused` results are cached, in milliseconds. */
   maxAge: number;
-  /** How much longer `ok` is used while WorkOS is unavailable, in milliseconds. */
+  /** How much longer an `ok` result is used while WorkOS is unavailable, in milliseconds. */
   staleIfError: number;
   /** How long a request waits for a newer answer while an old one could be used, in milliseconds. */
   softTimeout: number;
@@ -107,12 +110,10 @@ interface KnownValue<T> {
   freshUntil: number;
 }
 
-/** Looks something up at WorkOS, once for all requests that ask at the same time. Never rejects. */
+/** Looks something up at WorkOS. Concurrent lookups with the same key share one call. Never rejects. */
 export type CachedLookup<T> = (key: string) => Promise<ApiResult<T>>;
 
-/**
- * Creates a lookup with a cache. Refusals have a cache of their own, so that made-up keys push no valid ones out.
- */
+/** Creates a lookup with a cache. Refusals have a separate cache, so made-up keys cannot evict valid ones. */
 function createCachedLookup<T>(options: CachedLookupOptions<T>): CachedLookup<T> {
   const { nameOf, ask, maxAge, staleIfError, softTimeout, now } = options;
   const known = expiringMap<KnownValue<T>>({ max: MAX_ENTRIES, now });

@@ -57,21 +57,21 @@ import { type AuthRouter, createAuthRouter } from '../routes/router.js';
 import { createReady, type Readiness } from './readiness.js';
 import { createManagement, type Management } from './session-management.js';
 
-/** A router with sign-in, callback and sign-out, which also gives every other request `req.auth` and `req.user`. */
+/** A router for sign-in, callback and sign-out. It also sets `req.auth` and `req.user` on every other request. */
 export interface AuthKit extends AuthRouter, Methods, Management, HasAppClient {
   /**
-   * Receives WorkOS's webhooks, before or after any body parser. What WorkOS ends or changes takes effect in this
-   * process, and with a store in every process.
+   * Receives WorkOS's webhooks, and works before or after a body parser. When WorkOS ends a session or changes a user,
+   * this takes effect in this process, and with a store in every process.
    *
-   * @throws {AuthKitError} `config_invalid` where the route is defined, if there is no secret.
+   * @throws {AuthKitError} `config_invalid` when the route is defined, if there is no secret.
    * @example
    * app.post('/webhooks/workos', auth.webhooks());
    */
   webhooks: (options?: WebhookOptions) => Middleware;
   /**
-   * Whether this process can serve signed-in users: the signing keys are loaded, the store answers a write and a read,
-   * and the clock agrees with that of WorkOS. It answers within a second and never rejects. An outage of WorkOS is
-   * reported and does not make a process unready.
+   * Whether this process can serve signed-in users: the signing keys are loaded, the store returns what was written to
+   * it, and the clock agrees with WorkOS's. It resolves within a second and never rejects. An outage of WorkOS is
+   * reported, but does not make the process unready.
    *
    * @example
    * app.get('/readyz', async (req, res) => {
@@ -83,9 +83,10 @@ export interface AuthKit extends AuthRouter, Methods, Management, HasAppClient {
 }
 
 /**
- * Mounts WorkOS AuthKit: `GET /login`, `GET /callback`, `POST /logout`, and the session on every other request.
+ * Mounts WorkOS AuthKit: the routes `GET /login`, `GET /callback` and `POST /logout`, and sessions for all other
+ * requests.
  *
- * @throws {AuthKitError} `config_invalid`, with every problem of options and environment and its fix.
+ * @throws {AuthKitError} `config_invalid`, listing every problem in the options and environment, with its fix.
  * @example
  * const app = express();
  * app.use(authkit());
@@ -112,7 +113,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const rules = { issuers, clientId, sessionAudience, now, keys, macs };
   const verify = createVerifier(rules);
 
-  // Sessions: sealed, in a cookie or in the store, refreshed once across processes, revoked in all of them.
+  // Sessions: sealed, in a cookie or in the store, refreshed by one process at a time and revoked in all of them.
   const store =
     storageConfig.store &&
     createSignedStore({
@@ -231,7 +232,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     logoutUrl: workos.logoutUrl,
   });
 
-  // Methods for handlers of the application.
+  // Methods that the application's handlers call.
   const refreshRequestSession = createRefreshRequestSession({ authenticator, authenticateRequest });
   const methods = createMethods({
     config,
@@ -290,8 +291,8 @@ function withoutParentheses(): AuthKitError {
   );
 }
 
-// Without this, `app.use(authkit)` would fail at the first request only. Express and Connect read `handle` when they
-// mount something, to distinguish an application from a function, so the mistake is found at start-up.
+// Without this, `app.use(authkit)` would not fail until the first request. To tell an application from a function,
+// Express and Connect read `handle` when they mount it, so the mistake is found at start-up.
 Object.defineProperty(authkit, 'handle', {
   get: () => {
     throw withoutParentheses();

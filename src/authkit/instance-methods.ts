@@ -14,10 +14,11 @@ import { checkAttributes } from '../routes/sign-up.js';
 import { createSwitchToOrganization, type RefreshRequestSession } from '../routes/switch-organization.js';
 import type { Authenticator } from '../session/authenticate.js';
 
-/** What an instance can do in a handler. */
+/** The methods of an instance that handlers call. */
 export interface Methods {
   /**
-   * The URL of AuthKit's sign-in page. It sets a transaction cookie on `res`, so the URL works in this browser only.
+   * Returns the URL of AuthKit's sign-in page. It also sets a transaction cookie on `res`, so the URL works only in
+   * this browser.
    *
    * @throws {AuthKitError} `invalid_request`
    * @example
@@ -26,25 +27,25 @@ export interface Methods {
    * });
    */
   getSignInUrl: (req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions) => Promise<string>;
-  /** The same for the sign-up screen. */
+  /** Like `getSignInUrl`, but for AuthKit's sign-up page. */
   getSignUpUrl: (req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions) => Promise<string>;
   /**
-   * Ends the session in this application and sends the browser to WorkOS, which ends it there and returns to
-   * `returnTo`. The checks of the logout route apply, so that another site cannot sign a user out.
+   * Ends the session in this application and sends the browser to WorkOS, which ends its own session and redirects to
+   * `returnTo`. The logout route's checks apply, so another site cannot sign a user out.
    */
   signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
   /**
-   * Signs the user in with an authentication that your code has made itself with the WorkOS SDK, such as a password
-   * sign-in, a magic code, an e-mail verification or a second factor. Everything that the callback does happens here
-   * too: the token is verified, `onSuccess` decides, a first sign-in saves its attributes, the earlier session of this
-   * browser ends, and the response gets the session cookie. `req.auth` has the new session afterwards.
+   * Signs the user in after your own code has authenticated them with the WorkOS SDK, for example with a password, a
+   * magic code, an e-mail verification or a second factor. It does everything that the callback does: it verifies the
+   * token, calls `onSuccess`, saves the attributes of a first sign-in, ends this browser's earlier session and sets the
+   * session cookie. Afterwards `req.auth` is the new session.
    *
-   * The result is `undefined` if `onSuccess` has sent a response itself. Then the user is not signed in.
+   * If `onSuccess` has sent a response itself, the user is not signed in and the result is `undefined`.
    *
-   * @param authenticationResponse What an `authenticateWith…` call of the SDK resolved to.
-   * @throws {TypeError} if it is not such a response, or the response of this request has been sent.
-   * @throws {AuthKitError} `invalid_request` for a token that is not valid or a session that has ended, `forbidden` for a
-   * form on another site, `sign_in_rejected`, `cookie_too_large`, `upstream_unavailable`.
+   * @param authenticationResponse The result of an `authenticateWith…` call of the SDK.
+   * @throws {TypeError} if `authenticationResponse` is anything else, or `res` has already been sent.
+   * @throws {AuthKitError} `invalid_request` if the token is invalid or the session has ended, `forbidden` if a form on
+   * another site made the request, `sign_in_rejected`, `cookie_too_large`, `upstream_unavailable`.
    * @example
    * app.post('/password', async (req, res) => {
    *   const { email, password } = req.body;
@@ -55,9 +56,10 @@ export interface Methods {
    */
   saveSession: SaveSession;
   /**
-   * Gets new tokens now. Afterwards `req.auth` has them.
+   * Refreshes the session now. Afterwards `req.auth` has the new tokens.
    *
-   * @throws {AuthKitError} `unauthenticated`, `upstream_unavailable`, or the further step that WorkOS requires.
+   * @throws {AuthKitError} `unauthenticated`, `upstream_unavailable`, or the code of the further step that WorkOS
+   * requires.
    */
   refreshSession: (
     req: IncomingMessage,
@@ -65,11 +67,11 @@ export interface Methods {
     options?: { organizationId?: string },
   ) => Promise<SessionAuth>;
   /**
-   * Gets new tokens for another organization. If that organization requires its own sign-in, the request is
-   * redirected to it, and the result is `undefined`: the response has been sent. A script gets the error instead, and
-   * has to open `/login?organizationId=…` itself.
+   * Gets new tokens for a different organization. If that organization requires its own sign-in, the browser is
+   * redirected to it: the response has been sent, and the result is `undefined`. If a script made the request, the
+   * error is thrown instead, and the script has to open `/login?organizationId=…` itself.
    *
-   * @throws {AuthKitError} `forbidden` if the user may not enter the organization; the session does not change.
+   * @throws {AuthKitError} `forbidden` if the user has no access to the organization; the session does not change.
    */
   switchToOrganization: (
     req: IncomingMessage,
@@ -77,15 +79,15 @@ export interface Methods {
     organizationId: string,
   ) => Promise<SessionAuth | undefined>;
   /**
-   * Whether the user of this request has authenticated within the last `maxAge` seconds, as a guard with `maxAge`
-   * decides it. False for signed-out requests, API keys and machines.
+   * Whether the user of this request has authenticated within the last `maxAge` seconds, decided as by a guard with
+   * `maxAge`. False for signed-out requests, API keys and machines.
    *
    * @throws {TypeError} if `maxAge` is not a number of seconds.
    */
   isRecent: (req: IncomingMessage, maxAge: number) => boolean;
   /**
-   * The `req.auth` of a request that has no response, such as a WebSocket upgrade. A request with a foreign `Origin` is
-   * signed out. So is one with an expired session, because a refreshed session could not be stored in a cookie.
+   * Authenticates a request that has no response, such as a WebSocket upgrade. A request with a foreign `Origin` is
+   * signed out. So is one with an expired access token, because a refreshed session could not be stored in a cookie.
    */
   authenticate: (req: IncomingMessage) => Promise<Auth>;
 }
@@ -131,7 +133,7 @@ export function createMethods(dependencies: MethodDependencies): Methods {
   };
 }
 
-/** @throws {TypeError} where the options were passed as the first argument. */
+/** @throws {TypeError} if the request and its response are not the first arguments. */
 function assertRequest(req: unknown, res: unknown, usage: string): void {
   const { headers } = Object(req) as { headers?: unknown };
   const { setHeader } = Object(res) as { setHeader?: unknown };
@@ -149,7 +151,7 @@ export function createAuthOf(config: AuthKitConfig, { authenticate }: Pick<Metho
   };
 }
 
-/** Starts a sign-in with options that code of the application gives. */
+/** Starts a sign-in with options from the application's code. */
 export function createGetSignInUrl({
   config,
   startSignIn,

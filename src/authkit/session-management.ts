@@ -6,28 +6,28 @@ import { AuthKitError, unavailable } from '../errors.js';
 import type { Revocation } from '../session/revocation.js';
 import type { ApiResult, WorkOSClient } from '../workos/api-client.js';
 
-/** A session of a user at WorkOS. */
+/** A user's session at WorkOS. */
 export interface ActiveSession {
   readonly id: string;
   /** Whether it is the session of the request. */
   readonly isCurrent: boolean;
-  /** ISO 8601, as `expiresAt`. */
+  /** In ISO 8601, like `expiresAt`. */
   readonly createdAt: string;
   readonly expiresAt: string;
   readonly userAgent: string | null;
   readonly ipAddress: string | null;
   readonly organizationId: string | undefined;
-  /** How the user signed in, in the words of WorkOS, such as `password` or `sso`. */
+  /** How the user signed in, as WorkOS names it, such as `password` or `sso`. */
   readonly authMethod: string;
-  /** The member of your team who impersonates the user, if any. */
+  /** Your team member who is impersonating the user, if any. */
   readonly impersonator: { readonly email: string; readonly reason: string | null } | undefined;
 }
 
-/** What an instance can do about sessions before their tokens expire. */
+/** The methods of an instance that list and end sessions. */
 export interface Management {
   /**
-   * The active sessions of the user of this request, as WorkOS knows them. Let users end only sessions of this list:
-   * an ID in a form can be that of another user.
+   * The active sessions that WorkOS has for the user of this request. Only let users end sessions from this list: an ID
+   * in a form could be that of a different user's session.
    *
    * @throws {AuthKitError} `unauthenticated`, `upstream_unavailable`
    * @see https://workos.com/docs/reference/authkit/session/list
@@ -48,7 +48,7 @@ export interface Management {
    */
   revokeSession: (sessionId: string) => Promise<void>;
   /**
-   * Ends every session of a user, in the same way. The user can sign in again.
+   * Ends every session of a user, in the same way as `revokeSession`. The user can sign in again.
    *
    * @param userId `user_…`
    * @throws {AuthKitError} `upstream_unavailable`
@@ -60,7 +60,7 @@ export interface ManagementDependencies {
   workos: Pick<WorkOSClient, 'call'>;
   revocation: Revocation;
   now: () => number;
-  /** How long the list of a user's sessions may take, in milliseconds. */
+  /** How long listing a user's sessions may take, in milliseconds. */
   requestTimeout: number;
   authOf: (req: IncomingMessage) => Promise<Auth>;
 }
@@ -69,7 +69,7 @@ type Users = WorkOS['userManagement'];
 
 const PAGE_SIZE = 100;
 
-/** So that a list without an end ends. */
+/** A limit in case the list never ends. */
 const MAX_PAGES = 10;
 
 export function createManagement(dependencies: ManagementDependencies): Management {
@@ -84,7 +84,7 @@ export function createManagement(dependencies: ManagementDependencies): Manageme
   };
   const revoke = async (sessionId: string) => {
     const isShared = await revocation.endSession(sessionId);
-    // A session that WorkOS refuses to end has ended already.
+    // If WorkOS refuses to end a session, it has already ended.
     const revoked = await workos.call(({ userManagement }) => userManagement.revokeSession({ sessionId }));
     valueOr(undefined, revoked);
     if (!isShared) throw notShared();

@@ -6,13 +6,13 @@ import { createTestWorkOS } from '../testing/index.js';
 const DEFAULT_PORT = 3000;
 
 export interface DevOptions {
-  /** Port of the app, which becomes `PORT` and part of the redirect URI. */
+  /** Port of the app, for `PORT` and the redirect URI. */
   port: number | undefined;
   env: NodeJS.ProcessEnv;
 }
 
 /**
- * Runs a command against a test WorkOS, which it finds through environment variables. Sessions end with the command.
+ * Runs a command with environment variables that point to a test WorkOS. Sessions end with the command.
  *
  * @returns The exit status of the command.
  */
@@ -41,7 +41,7 @@ export async function runOnTestWorkOS(
       ...(port === undefined ? {} : { PORT: String(port) }),
     },
   });
-  // A terminal signals both processes. Anything else that stops this process means the command.
+  // A terminal signals both processes. Any other signal reaches only this process, and is passed on to the command.
   const stop = (signal: NodeJS.Signals) => child.kill(signal);
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {

@@ -12,11 +12,11 @@ export interface DoctorInput {
   options: AuthKitOptions;
   env: NodeJS.ProcessEnv;
   nodeVersion: string;
-  /** Folder of the application, from which its packages are resolved. */
+  /** The application's folder, from which its packages are resolved. */
   folder: string;
 }
 
-/** Checks everything that can be wrong before the first user signs in. It calls WorkOS, and changes nothing there. */
+/** Checks everything that can be checked before the first user signs in. It calls WorkOS, but changes nothing there. */
 export async function runChecks(input: DoctorInput): Promise<Finding[]> {
   const before = [checkNode(input.nodeVersion), ...checkPackages(input.folder)];
   let config;
@@ -103,7 +103,9 @@ function checkCookie(
   return findings;
 }
 
-/** A redirect loop is most often caused by a page on a host that does not receive the cookie. */
+/**
+ * Reports which hosts receive the cookie: a page on a host that does not is the most common cause of redirect loops.
+ */
 function cookieHosts(domain: string | undefined, hostname: string): Finding {
   const message =
     domain === undefined
@@ -116,9 +118,9 @@ function cookieHosts(domain: string | undefined, hostname: string): Finding {
 export interface Finding {
   readonly check:
     'node' | 'packages' | 'configuration' | 'addresses' | 'cookie' | 'keys' | 'clock' | 'credentials';
-  /** `problem` means that sign-ins will fail, `warning` that something should be looked at. */
+  /** `problem` means that sign-ins will fail, and `warning` that something needs attention. */
   readonly status: 'ok' | 'warning' | 'problem' | 'skipped';
-  /** A sentence, which says what to do if there is something to do. It contains no secret. */
+  /** What was found and, if necessary, what to do. It contains no secrets. */
   readonly message: string;
 }
 
@@ -173,10 +175,10 @@ function isAtLeast(version: string, major: number, minor: number): boolean {
   return has > major || (has === major && with_ >= minor);
 }
 
-/** A smaller difference between the clocks has no effect. Seconds. */
+/** A clock difference of up to this many seconds has no effect. */
 const TOLERABLE_SKEW = 5;
 
-/** With a larger difference, tokens are refused. Seconds. */
+/** If the clocks differ by more than this many seconds, tokens are refused. */
 const DANGEROUS_SKEW = 30;
 
 async function checkKeysAndClock({ now, api }: Config, workos: WorkOSClient): Promise<Finding[]> {
@@ -214,7 +216,7 @@ function checkClock(here: number, there: number): Finding[] {
   return [finding('clock', size > DANGEROUS_SKEW ? 'problem' : 'warning', message)];
 }
 
-/** Sends a refresh token that cannot exist. If WorkOS refuses the token, and not the API key, the key is right. */
+/** Sends a refresh token that cannot exist. If WorkOS refuses the token rather than the API key, the key is valid. */
 async function checkCredentials(workos: WorkOSClient): Promise<Finding> {
   const result = await workos.refresh('authkit-express-doctor', undefined);
   if (result.kind !== 'unavailable')

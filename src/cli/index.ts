@@ -90,7 +90,7 @@ const RUN: Readonly<Record<Command, (args: string[], env: NodeJS.ProcessEnv) => 
     return isFine ? 0 : 1;
   },
   dev(args, env) {
-    // Everything after the command belongs to it.
+    // Everything after the command is passed to it.
     const flags = args[0]?.startsWith('--port') ? (args[0] === '--port' ? 2 : 1) : 0;
     const { values } = parse(args.slice(0, flags), ['port'], 0);
     const command = args.slice(args[flags] === '--' ? flags + 1 : flags);
@@ -141,7 +141,7 @@ function isCommand(name: string): name is Command {
 
 type Flag = 'env-file' | 'port' | 'json';
 
-/** Parses the arguments of one command, and names what is wrong with them. */
+/** Parses the arguments of one command, and throws a `UsageError` that names a mistake. */
 function parse(args: readonly string[], flags: readonly Flag[], maxPositionals: number) {
   const { tokens } = parseArgs({ args: [...args], strict: false, allowPositionals: true, tokens: true });
   for (const token of tokens) {
@@ -175,7 +175,7 @@ function portOf(text: string | undefined): number | undefined {
 
 function version(): string {
   const require = createRequire(import.meta.url);
-  // From the bundle in dist/, or from src/cli/.
+  // The first path is for the bundle in dist/, the second for src/cli/.
   for (const path of ['../package.json', '../../package.json']) {
     try {
       return (require(path) as { version: string }).version;

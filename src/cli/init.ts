@@ -21,8 +21,8 @@ export function createCookiePassword(): string {
 }
 
 /**
- * Adds the variables of `authkit()` that are missing to an env file, and never changes one that is there. If the file
- * or the environment has a client id and an API key, it also registers the redirect URI with WorkOS.
+ * Adds the `authkit()` variables that an env file lacks, and never changes existing ones. If the file or the
+ * environment has a client id and an API key, it also registers the redirect URI with WorkOS.
  *
  * @returns What was done and what is left to do, one sentence each.
  */
@@ -38,7 +38,7 @@ export async function initialize({ file, env, port }: InitOptions): Promise<stri
   const missing = Object.entries(values).filter(([name]) => known[name] === undefined);
   const lines = missing.map(([name, value]) => `${name}=${value}\n`).join('');
   const separator = before === '' || before.endsWith('\n') ? '' : '\n';
-  // Only the user may read it, since it holds secrets.
+  // Only its owner may read it, because it holds secrets.
   if (lines !== '') writeFileSync(file, before + separator + lines, { mode: 0o600 });
   const names = missing.map(([name]) => name).join(', ');
   const said = [lines === '' ? `${file} has all variables already.` : `Added to ${file}: ${names}.`];

@@ -6,21 +6,22 @@ import { pathToFileURL } from 'node:url';
 import type { AuthKitOptions } from '../config/options.js';
 import { type DoctorInput, type Finding, finding, runChecks } from './doctor.js';
 
-/** How long a module may take to load, and then the checks, which call WorkOS. Milliseconds. */
+/** How long a module may take to load, in milliseconds. */
 const LOAD_LIMIT = 10_000;
 
+/** How long the checks, which call WorkOS, may take, in milliseconds. */
 const CHECK_LIMIT = 60_000;
 
-/** The argument with which the command line starts itself to load a module. */
+/** The argument with which the CLI starts itself as a child process, to load a module. */
 export const CHILD_COMMAND = 'doctor:module';
 
 type Message = { readonly kind: 'loaded' } | { readonly kind: 'findings'; readonly findings: Finding[] };
 
 /**
- * Checks the options that a module exports. The module is loaded in a process of its own, which cannot listen on a port
- * and is ended afterwards, so that a module that starts an app does no harm.
+ * Checks the options that a module exports. The module is loaded in a child process that cannot listen on ports and is
+ * killed afterwards, so a module that starts an app does no harm.
  *
- * @param script The command line itself.
+ * @param script Path of the CLI itself.
  * @param env The environment of the process and of the checks.
  */
 export async function checkModule(
@@ -28,7 +29,7 @@ export async function checkModule(
   module: string,
   env: NodeJS.ProcessEnv,
 ): Promise<Finding[]> {
-  // What the module prints goes to stderr, so that stdout has the findings alone.
+  // What the module prints goes to stderr, so stdout contains only the findings.
   const child = fork(script, [CHILD_COMMAND, module], { env, stdio: ['ignore', 2, 2, 'ipc'] });
   let limit: NodeJS.Timeout | undefined;
   try {
@@ -67,14 +68,14 @@ export async function checkModule(
   }
 }
 
-/** Runs in the process of its own: loads the module, checks its options, and sends the findings. */
+/** Runs in the child process: loads the module, checks its options, and sends the findings. */
 export async function runInChild(module: string, input: Omit<DoctorInput, 'options'>): Promise<void> {
   const send = (message: Message) => process.send?.(message);
-  // Nothing listens: a module that starts an app is loaded, and its app is not started.
+  // Servers do not listen, so a module that starts an app is loaded without starting it.
   Server.prototype.listen = function listen(this: Server) {
     return this;
   };
-  // An app that was not started may fail later. The doctor does not check for this, so such errors are ignored.
+  // An app that could not start may throw later. The doctor only checks the options, so those errors are ignored.
   process.on('uncaughtException', () => undefined);
   process.on('unhandledRejection', () => undefined);
   const loaded = await loadOptions(module);

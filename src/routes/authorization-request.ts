@@ -22,16 +22,16 @@ import {
   type Transaction,
 } from './sign-in-transaction.js';
 
-/** The application's own `state`, in bytes. */
+/** Maximum size of the application's own `state`, in bytes. */
 const MAX_STATE = 2048;
 
-/** A sealed transaction, in bytes: it is part of two URLs. */
+/** Maximum size of a sealed transaction, in bytes. It is part of two URLs. */
 const MAX_TRANSACTION = 7168;
 
 /** RFC 7636 section 4.2: a SHA-256 in base64url. */
 const CHALLENGE = /^[\w-]{43}$/;
 
-/** What one sign-in carries in its transaction. `attributes` have been checked before. */
+/** What one sign-in carries in its transaction. `attributes` have already been checked. */
 export type SignInFlow = Pick<
   SignInUrlOptions,
   'returnTo' | 'state' | 'redirectUri' | 'codeChallenge' | 'attributes'
@@ -40,7 +40,8 @@ export type SignInFlow = Pick<
   Required<Pick<Transaction, 'from'>>;
 
 /**
- * Starts a sign-in: sets a transaction cookie and returns the authorization URL, whose `state` is the transaction.
+ * Starts a sign-in: sets a transaction cookie and returns the authorization URL, whose `state` is the sealed
+ * transaction.
  *
  * @throws {AuthKitError} `invalid_request` or `invalid_provider`, if WorkOS would refuse an option or the transaction
  * would be too long.
@@ -91,7 +92,7 @@ export function createAuthorizationRequest<Options extends object>({
       client_id: config.clientId,
       redirect_uri: callback ?? config.redirectUri,
       state,
-      // The verifier of a client's own sign-in never leaves the client until it redeems its code.
+      // If a client began the sign-in, the verifier does not leave the client until it redeems its code.
       code_challenge: clientChallenge ?? codeChallenge(codeVerifierOf(secret)),
       code_challenge_method: 'S256',
       ...(nonce === undefined ? {} : { claim_nonce: nonce }),
@@ -101,8 +102,8 @@ export function createAuthorizationRequest<Options extends object>({
 }
 
 /**
- * How fresh the authentication will be at least. WorkOS accepts one of up to `max_age` seconds ago, and asks for a new
- * one with `prompt=login`.
+ * The maximum age of the authentication. WorkOS accepts one from up to `max_age` seconds ago, and requires a new one
+ * with `prompt=login`.
  */
 function freshness({ maxAge, prompt }: { maxAge?: number; prompt?: string }): Pick<Transaction, 'maxAge'> {
   if (prompt === 'login') return { maxAge: 0 };
@@ -128,12 +129,12 @@ function flowFields(flow: SignInFlow, config: Config): Fields {
   };
 }
 
-/** `same-site` and `none` (an address that the user typed, a bookmark) do not begin on another site. */
+/** `Sec-Fetch-Site` of a sign-in that did not begin on another site. `none` is a typed address or a bookmark. */
 const HERE: readonly (string | undefined)[] = ['same-origin', 'same-site', 'none'];
 
 const HOST = /^[\w.:[\]-]{1,255}$/;
 
-/** What the callback wants to know of the request that began the sign-in. */
+/** What the callback needs to know about the request that began the sign-in. */
 function requestFields(
   req: Request,
   flow: SignInFlow,
@@ -143,7 +144,7 @@ function requestFields(
   const isOther = host !== undefined && HOST.test(host) && host !== callbackHost(flow.redirectUri, config);
   const beganHere = flow.beganHere ?? (flow.from === 'app' || HERE.includes(header(req, 'sec-fetch-site')));
   return {
-    // Only the landing page after a sign-in with strict cookies asks for it.
+    // Only the landing page after a sign-in with strict cookies needs it.
     ...(config.cookie.sameSite === 'strict' && beganHere ? { beganHere } : {}),
     ...(isOther ? { host } : {}),
   };
@@ -162,8 +163,8 @@ function ownReturnTo(asked: unknown, config: Config, callback: string | undefine
 }
 
 /**
- * Where a client's code is sent. Exact entries only (RFC 9700 section 4.1.3): an attacker can begin a sign-in with a
- * challenge of their own, and could redeem a code that leaks from any other page.
+ * Where a client's code is sent. It must match an entry exactly (RFC 9700 section 4.1.3): an attacker can begin a
+ * sign-in with their own challenge, and could then redeem a code that leaks from any other page.
  */
 function clientReturnTo({ returnTo, codeChallenge }: SignInFlow, { routes, login }: Config): string {
   if (!routes.token)
@@ -184,7 +185,7 @@ function checkedState(state: unknown): unknown {
   throw new AuthKitError('invalid_request', `state must be JSON of at most ${MAX_STATE} bytes`);
 }
 
-/** Returned as it was written: WorkOS compares it with the dashboard's as text. */
+/** Returned as it was written, because WorkOS compares it as text with the redirect URIs in its dashboard. */
 function checkedCallback(value: unknown, { allowInsecureHttp }: Config): string {
   const isUrl = typeof value === 'string' && /^https?:\/\/[^/\\]/i.test(value) && URL.canParse(value);
   const url = isUrl ? new URL(value) : undefined;
@@ -196,10 +197,10 @@ function checkedCallback(value: unknown, { allowInsecureHttp }: Config): string 
 }
 
 /**
- * Seals a transaction so that the callback's URL and the browser's cookies stay below the header limit of Node. If they
- * would not, `returnTo` is dropped. The application's own `state` never is.
+ * Seals a transaction so that the callback's URL and the browser's cookies stay below Node's header limit. If they
+ * would exceed it, `returnTo` is dropped, but never the application's own `state`.
  *
- * @param room What the cookies of this browser leave of the limit, in bytes.
+ * @param room How much of the limit this browser's cookies leave, in bytes.
  */
 async function sealToFit(
   transaction: Transaction,
@@ -209,7 +210,7 @@ async function sealToFit(
   const sealed = await seal(transaction, config);
   if (sealed.length <= Math.min(MAX_TRANSACTION, room))
     return ownProperties({ ...transaction, state: sealed });
-  // A client's returnTo is its redirect URI.
+  // A client's returnTo is its redirect URI, which cannot be dropped.
   const isOwn = transaction.clientChallenge === undefined;
   const shorter = isOwn ? await seal({ ...transaction, returnTo: config.returnTo }, config) : sealed;
   if (shorter.length < sealed.length)
@@ -224,7 +225,8 @@ function seal(transaction: Transaction, config: Config): Promise<string> {
 }
 
 /**
- * Continues at AuthKit with a sign-in that WorkOS did not finish, once: a second attempt would be a redirect loop.
+ * Retries a sign-in that WorkOS did not finish, at AuthKit. It retries only once, because more would be a redirect
+ * loop.
  *
  * @returns The authorization URL, or `undefined` if the sign-in ends here.
  */
@@ -242,7 +244,7 @@ export function createSignInRetry(signIn: StartSignIn<SignInOptions>) {
     try {
       return await signIn(req, res, options, sameFlow(transaction));
     } catch (problem) {
-      // The options that the application has set for all sign-ins may exclude these.
+      // The options that the application sets for all sign-ins may conflict with these.
       if (problem instanceof AuthKitError) return undefined;
       throw problem;
     }

@@ -16,7 +16,7 @@ import { codeVerifierOf } from './pkce.js';
 import { endsSilently } from './silent-sign-in.js';
 import { isSecretOf, openTransaction, returnRules, type Transaction } from './sign-in-transaction.js';
 
-/** RFC 6749 appendix A.11, without the space. A code of WorkOS has some 26 characters. */
+/** RFC 6749 appendix A.11, without the space. WorkOS's codes have about 26 characters. */
 const CODE = /^[\u0021-\u007e]{1,1024}$/;
 
 /** RFC 6749 appendix A.7 and A.8. */
@@ -35,9 +35,9 @@ export interface CallbackDependencies {
     req: Request,
     res: Response,
   ) => Promise<Completed | RedirectInstead | 'answered'>;
-  /** The URL of a native or single-page client, with its code or an error. */
+  /** Returns the URL of a native or single-page client, with its code or an error. */
   issueClientCode?: (reply: string | AuthKitError, transaction: Transaction) => Promise<string>;
-  /** The authorization URL at which a sign-in that WorkOS did not finish continues, if it can. */
+  /** Returns the authorization URL that retries a sign-in that WorkOS did not finish, if a retry can help. */
   retrySignIn?: (
     error: AuthKitError,
     transaction: Transaction,
@@ -46,7 +46,7 @@ export interface CallbackDependencies {
   ) => Promise<string | undefined>;
 }
 
-/** A redirect in place of a session. */
+/** A redirect instead of a session. */
 export interface RedirectInstead {
   readonly location: string;
 }
@@ -86,7 +86,7 @@ function failSignIn(
 interface OwnTransaction {
   readonly kind: 'ok';
   readonly transaction: Transaction;
-  /** Out of the cookie. */
+  /** From the transaction cookie. */
   readonly secret: string;
   readonly returnTo: string | undefined;
 }
@@ -94,14 +94,14 @@ interface OwnTransaction {
 interface InvalidTransaction {
   readonly kind: 'invalid';
   readonly reason: InvalidStateReason;
-  /** The host at which the sign-in began, if that is why. */
+  /** The host at which the sign-in began, if that is the reason. */
   readonly host?: string | undefined;
   readonly returnTo?: string | undefined;
 }
 
 /**
- * Finds the transaction of `state`, and the secret that shows that this browser began it. It can be used for one
- * callback, whatever the result.
+ * Opens the transaction in `state`, and finds the secret that proves that this browser began it. The transaction can be
+ * used for only one callback, whatever the result.
  */
 function consumeTransaction(
   state: string,
@@ -120,14 +120,14 @@ function consumeTransaction(
   if (secret !== undefined) return { kind: 'ok', transaction, secret, returnTo };
   if (exchangeOnce.isSpent(state)) return { kind: 'invalid', reason: 'spent', returnTo };
   const { host } = transaction;
-  // If a proxy rewrites Host, the callback has not the host of the redirect URI either, and nothing can be told.
+  // If a proxy rewrites Host, the callback does not have the redirect URI's host either, so the hosts prove nothing.
   const callbackHost = new URL(transaction.callback ?? config.redirectUri).host;
   if (host !== undefined && req.headers.host === callbackHost)
     return { kind: 'invalid', reason: 'other_host', host, returnTo };
   return { kind: 'invalid', reason: 'no_cookie', returnTo };
 }
 
-/** Where a link on an error page leads back to, after another sign-in. */
+/** Where a link on an error page leads after a new sign-in. */
 function linkTarget(
   { returnTo, callback, clientChallenge }: Transaction,
   config: Config,
@@ -136,8 +136,8 @@ function linkTarget(
 }
 
 /**
- * The back button, another browser, a sign-in that took too long. A new sign-in never begins by itself, because that
- * could be a redirect loop.
+ * Handles the back button, a different browser, or a sign-in that took too long. It never starts a new sign-in by
+ * itself, because that could be a redirect loop.
  */
 async function refuseState(
   { reason, host, returnTo }: InvalidTransaction,
@@ -190,7 +190,7 @@ async function finishSignIn(
   }
 }
 
-/** A silent sign-in has found no session at WorkOS. */
+/** Ends a silent sign-in that found no session at WorkOS. */
 async function returnSignedOut(
   returnTo: string,
   { silent }: Transaction,
@@ -223,9 +223,9 @@ function isRedirect(done: Completed | RedirectInstead): done is RedirectInstead 
 }
 
 /**
- * A `strict` cookie is not sent where a chain of redirects began at another site, so a page of this site breaks the
- * chain. Where the chain did begin at another site, the user has to click: otherwise a link there would become a
- * navigation from this site, with the cookie, to any page that the link names.
+ * A browser does not send a `strict` cookie if another site is in the chain of redirects, so a page of this site ends
+ * the chain. If the sign-in itself began at another site, the user has to click: otherwise a link there could open any
+ * page of this site with the cookie.
  */
 function sendLandingPage(
   req: Request,
@@ -241,12 +241,15 @@ function sendLandingPage(
   return sendPage(req, res, page, config);
 }
 
-/** An empty `state`, or one in another spelling, is a malformed response and not an unsolicited one. */
+/** A response whose `state` is empty or misspelt is malformed, not unsolicited. */
 function isMisspeltState([name, value]: [name: string, value: string]): boolean {
   return /^state\b/i.test(name) || /;state=/i.test(value);
 }
 
-/** A code without `state` never makes a session by itself (impersonation from the dashboard, IdP-initiated sign-in). */
+/**
+ * Handles a code without `state`: impersonation from the dashboard, or an IdP-initiated sign-in. By default, it creates
+ * no session, because an attacker may have sent the code.
+ */
 async function unsolicitedCallback(
   params: URLSearchParams,
   req: Request,

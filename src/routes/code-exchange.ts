@@ -25,7 +25,7 @@ export interface SignedInSession {
   readonly returnTo: string;
 }
 
-/** What an exchange needs of a callback, or of the request of a native client. */
+/** What an exchange needs from a callback, or from a native client's request. */
 export interface CodeReply {
   code: string;
   codeVerifier: string;
@@ -37,7 +37,7 @@ export interface CodeReply {
 /**
  * Exchanges a code for tokens. It does not check whether a code has been exchanged before: {@link ExchangeOnce} does.
  *
- * @returns `answered` if `onSuccess` answered the request itself. No session is created then.
+ * @returns `answered` if `onSuccess` sent a response itself, in which case no session is created.
  * @throws {AuthKitError}
  */
 export type ExchangeCode = (reply: CodeReply) => Promise<SignedInSession | 'answered'>;
@@ -61,7 +61,7 @@ export function createCodeExchange({
   };
 }
 
-/** How a sign-in began, as far as the application wants to know it. */
+/** How a sign-in began: the parts of its transaction that are needed to accept it. */
 export type SignInStart = Pick<
   Transaction,
   'returnTo' | 'callback' | 'state' | 'attributes' | 'from' | 'issuedAt' | 'restartOf' | 'maxAge'
@@ -76,10 +76,10 @@ export interface ConfirmedSignIn {
 }
 
 /**
- * Asks the application, by `onSuccess`, whether it accepts a sign-in that WorkOS has confirmed, and saves the attributes
- * of a first one.
+ * Asks `onSuccess` whether the application accepts a sign-in that WorkOS has confirmed. If it is the user's first,
+ * saves its attributes.
  *
- * @returns `answered` if `onSuccess` answered the request itself. No session is created then.
+ * @returns `answered` if `onSuccess` sent a response itself, in which case no session is created.
  * @throws {AuthKitError}
  */
 export type AcceptSignIn = (signIn: ConfirmedSignIn) => Promise<SignedInSession | 'answered'>;
@@ -132,8 +132,8 @@ export function createAcceptSignIn({
 }
 
 /**
- * The latest time for which it is certain that the user has authenticated since, in seconds. WorkOS accepts an
- * authentication of up to `max_age` seconds ago, so a link with a long one says nothing about today.
+ * The earliest time at which the user can have authenticated, in seconds since the epoch. WorkOS accepts an
+ * authentication from up to `max_age` seconds ago, so a link with a large `maxAge` does not prove a recent one.
  */
 function authenticatedAt({ maxAge }: SignInStart, { now }: Config): { authenticatedAt?: number } {
   return maxAge === undefined ? {} : { authenticatedAt: Math.floor(now() / 1000) - maxAge };
@@ -151,18 +151,21 @@ function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {
   });
 }
 
-/** Verifies a token that WorkOS has sent just now. */
+/** Verifies a token that WorkOS has just sent. */
 export type VerifySoon = (accessToken: string) => Promise<TokenVerification>;
 
-/** The exchange has taken up to a `timeout`, and the session still has to be stored, so late keys are not waited for. */
+/**
+ * The exchange may have taken a whole `timeout`, and the session still has to be stored, so this does not wait long for
+ * the keys.
+ */
 export function createVerifySoon(verify: VerifyAccessToken, { timeout }: AuthKitConfig): VerifySoon {
   return async (accessToken) =>
     (await withDeadline(timeout / 4, verify(accessToken, true))) ?? { kind: 'unavailable' };
 }
 
 /**
- * Only a valid access token of this user is accepted. If the keys are unavailable, the tokens are accepted, because they
- * came from WorkOS over TLS.
+ * Accepts only a valid access token that belongs to this user. If the keys are unavailable, its signature is not
+ * verified, because it came from WorkOS over TLS.
  */
 async function assertTokens(tokens: Tokens, verifySoon: VerifySoon): Promise<void> {
   const verification = await verifySoon(tokens.accessToken);
@@ -173,7 +176,7 @@ async function assertTokens(tokens: Tokens, verifySoon: VerifySoon): Promise<voi
   }
 }
 
-/** What `onSuccess` receives. A response of WorkOS may contain more. */
+/** What `onSuccess` receives. WorkOS's response may contain more. */
 function signInResult(
   tokens: Tokens,
   transaction: SignInStart,
@@ -198,7 +201,7 @@ function signInResult(
   };
 }
 
-/** The user was created during this sign-in, or WorkOS says that there was no sign-in before. */
+/** Whether the user was created during this sign-in, or has no earlier sign-in according to WorkOS. */
 function isFirst({ user }: Tokens, { issuedAt, restartOf = issuedAt }: SignInStart): boolean {
   return user.lastSignInAt === null || Date.parse(user.createdAt) >= restartOf;
 }
@@ -208,7 +211,7 @@ const SHARED = 10_000;
 
 const MAX_STATES = 10_000;
 
-/** The value of a session cookie, and where to go. */
+/** The value of the session cookie, and where to redirect. */
 export interface Completed {
   readonly sealed: string;
   readonly returnTo: string;
@@ -220,17 +223,17 @@ export interface CallbackReply extends CodeReply {
   secret: string;
 }
 
-/** The exchange of a code, once for each state. */
+/** Exchanges codes, once for each `state`. */
 export interface ExchangeOnce {
   /**
-   * Two callbacks with one state, one secret and one code share one exchange for ten seconds. Any other callback of
-   * the state is `spent`: a request with another code did not finish this sign-in (RFC 9700 section 4.5).
+   * Callbacks with the same state, secret and code share one exchange for ten seconds. Any other callback with that
+   * state is `spent`: a request with a different code did not finish this sign-in (RFC 9700 section 4.5).
    *
-   * @returns `answered` if `onSuccess` answered this request itself.
+   * @returns `answered` if `onSuccess` sent the response to this request itself.
    * @throws {AuthKitError}
    */
   exchange: (reply: CallbackReply) => Promise<Completed | 'spent' | 'answered'>;
-  /** Whether this process has seen a callback of the state. */
+  /** Whether this process has seen a callback with this state. */
   isSpent: (state: string) => boolean;
 }
 
@@ -238,7 +241,7 @@ interface Exchange {
   /** Hash of the secret and the code. */
   readonly proof: string;
   readonly outcome: Promise<Completed | 'answered'>;
-  /** Milliseconds since the epoch; `Infinity` while the exchange is under way. */
+  /** Milliseconds since the epoch; `Infinity` while the exchange is in progress. */
   sharedUntil: number;
 }
 
@@ -257,7 +260,7 @@ export function createExchangeOnce(
       if (known) {
         if (!isSame(proof, known.proof) || now() >= known.sharedUntil) return 'spent';
         const outcome = await known.outcome;
-        // The response that onSuccess sent was that of the first request.
+        // onSuccess sent its response to the first request, not to this one.
         return outcome === 'answered' ? 'spent' : outcome;
       }
       const exchange: Exchange = { proof, outcome: complete(reply), sharedUntil: Infinity };

@@ -3,10 +3,10 @@ import { AuthKitError } from '../errors.js';
 import { invalidStateText } from '../http/page-texts.js';
 
 /**
- * Why a callback does not belong to a sign-in of this browser; `error.details.reason` of `invalid_state`.
+ * Why a callback does not belong to a sign-in of this browser. An `invalid_state` error has it in `details.reason`.
  *
  * - `no_cookie`: the browser did not send the cookie of the sign-in.
- * - `other_host`: the same, because the sign-in began at a different host than that of the redirect URI.
+ * - `other_host`: the browser did not send it because the sign-in began at a host other than the redirect URI's.
  * - `seal`: `state` was not made by this application, or was changed.
  * - `expired`: the sign-in took longer than `signInLifetime`.
  * - `spent`: a callback with this `state` has been handled before.

@@ -18,8 +18,8 @@ export interface LinkAccountDependencies {
 const SLUG = /^[\w-]{1,64}$/;
 
 /**
- * `GET /connect/:slug`, behind a guard: links an account of the signed-in user with WorkOS Pipes, and returns to
- * `returnTo`.
+ * `GET /connect/:slug`, behind a guard: links an external account to the signed-in user through WorkOS Pipes, and
+ * returns to `returnTo`.
  *
  * @see https://workos.com/docs/reference/pipes/access-token/get-authorization-url
  */
@@ -35,13 +35,18 @@ export function createLinkAccount(dependencies: LinkAccountDependencies): Handle
   });
 }
 
-/** A click on a page of this application or a typed address. Older browsers send no Fetch Metadata. */
+/**
+ * Whether the request is a click on a page of this application, or a typed address. A request without Fetch Metadata,
+ * from an older browser, counts too.
+ */
 function isOwnNavigation(req: Request): boolean {
   const site = header(req, 'sec-fetch-site') ?? '';
   return ['', 'none', 'same-origin'].includes(site);
 }
 
-/** Another site could link to this route to connect an account at the provider that is not the user's. */
+/**
+ * Asks the user to confirm, because another site could link to this route to connect an account that is not the user's.
+ */
 function sendConfirmation(
   req: Request,
   res: Response,

@@ -15,11 +15,11 @@ export interface LoginDependencies<Options extends object> {
   config: Config & { readonly signIn: SignInFor<Options> };
   parameters: ParameterSet<Options>;
   signIn: StartSignIn<Options>;
-  /** Reads the sign-up attributes of a link, where there is a sign-up. */
+  /** Reads the sign-up attributes of a link, if the instance supports sign-up. */
   attributes?: (params: URLSearchParams) => SignUpAttributes | undefined;
 }
 
-/** What a route asks of WorkOS, whatever its query says. */
+/** What is fixed for a route, whatever its query says. */
 export interface LoginRoute<Options extends object> {
   readonly fixed?: Options;
   /** Whether the last segment of the path names a provider. */
@@ -27,10 +27,10 @@ export interface LoginRoute<Options extends object> {
 }
 
 /**
- * `GET /login`, `/login/:provider` and `/signup`: redirects to WorkOS. `/login` is also the "initiate login URL" of the
+ * `GET /login`, `/login/:provider` and `/signup`: redirects to WorkOS. `/login` is also for "initiate login URL" in the
  * WorkOS dashboard.
  *
- * A sign-in sets a cookie, so only a page load starts one, or a client that does not say what it is.
+ * A sign-in sets a cookie, so prefetches and scripts cannot start one.
  */
 export function createLogin<Options extends object>(
   dependencies: LoginDependencies<Options>,
@@ -52,15 +52,16 @@ export function createLogin<Options extends object>(
   });
 }
 
-/** Names of this machine, as `URL.hostname` writes them. */
+/** Names of this machine, in the form of `URL.hostname`. */
 const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /**
- * The same address under the name of this machine that the redirect URI has, if the browser uses another one. To a
- * browser these are different sites, so the cookie of this sign-in would not reach the callback.
+ * The same address with the redirect URI's name for this machine, if the browser uses a different name, such as
+ * `127.0.0.1` for `localhost`. To a browser these are different sites, so the sign-in's cookie would not reach the
+ * callback.
  *
- * With another port, `Host` is not what the browser shows. The address comes from the configuration; `Host` only says
- * that it is another one.
+ * If the port differs, `Host` is not what the browser shows, so it is ignored. The origin of the result comes from the
+ * configuration; `Host` is only compared with it.
  */
 function loopbackLocation(req: Request, { redirectUri }: Config): string | undefined {
   const { host } = req.headers;
@@ -72,7 +73,10 @@ function loopbackLocation(req: Request, { redirectUri }: Config): string | undef
   return to.origin + target(req);
 }
 
-/** `/login/google?…` is `/login?provider=google&…`; `/login/workos` is AuthKit, or a connection that goes with it. */
+/**
+ * `/login/google?…` means `/login?provider=google&…`. `/login/workos` sets no provider, for AuthKit or for a connection
+ * in the query.
+ */
 function setProvider(params: URLSearchParams, name: string): void {
   const provider = providerNamed(name);
   if (provider === undefined) throw unknownProvider();

@@ -27,14 +27,14 @@ import { isNotStored } from '../session/sessions-in-store.js';
 /** A session that has just been ended. */
 export interface EndedSession {
   readonly sessionId: string | undefined;
-  /** `undefined` if the store was unavailable and only the ID of the session is known. */
+  /** `undefined` if the store was unavailable and only the session ID is known. */
   readonly user: { readonly id: string; readonly organizationId: string | undefined } | undefined;
 }
 
-/** Ends every session that the values of a cookie contain, whether or not it has expired. Returns the first. */
+/** Ends every session in these cookie values, whether or not it has expired. Returns the first. */
 export type EndSessions = (values: readonly string[]) => Promise<EndedSession | undefined>;
 
-/** {@link EndSessions} for the sessions of `authkit()`: the ID of a session is in its seal. */
+/** {@link EndSessions} for `authkit()`, whose sealed cookie values contain the session ID. */
 export function createEndSessions({ peek, end }: Pick<Sessions, 'peek' | 'end'>): EndSessions {
   return async (values) => {
     const found = await Promise.all(values.map((value) => peek([value])));
@@ -58,7 +58,7 @@ export interface EndSessionDependencies {
 }
 
 /**
- * Ends the session of a request in this application: the session itself, its cookies, and pending sign-ins.
+ * Ends a request's session in this application, and clears its cookies and those of pending sign-ins.
  *
  * @returns The absolute URL to send the browser to, so that the session ends at WorkOS too.
  */
@@ -87,7 +87,7 @@ export function createEndSession({
   };
 }
 
-/** Where the browser goes after the sign-out, absolute. Without it, WorkOS goes where its dashboard says. */
+/** The absolute URL to return to after the sign-out. If it is `undefined`, WorkOS uses the one in its dashboard. */
 function returnUrl(
   requested: string | undefined,
   { returnToRules, postLogoutReturnTo, redirectUri }: Config,
@@ -97,7 +97,7 @@ function returnUrl(
   return returnTo === undefined ? undefined : new URL(returnTo, redirectUri).href;
 }
 
-/** Ends the session that an access token belongs to. Returns the URL that ends it in the browser at WorkOS. */
+/** Ends the session that an access token belongs to. Returns the WorkOS URL that ends it in the browser. */
 export type EndBearerSession = (token: string, returnTo: string | undefined) => Promise<string>;
 
 export interface EndBearerSessionDependencies {
@@ -147,7 +147,7 @@ export function createLogout(dependencies: LogoutDependencies): Handler {
   return async (req, res) => {
     const returnTo = single(query(req), 'returnTo', 'return_to');
     const token = bearerTokenOf(req);
-    // With a session cookie, the cookie counts: gateways add tokens of their own to the requests of browsers.
+    // If there is a session cookie, the token is ignored, because gateways add their own tokens to browser requests.
     if (endBearerSession && token !== undefined && req.method === 'POST' && !hasSession(req, cookies)) {
       return json(res, 200, { logoutUrl: await endBearerSession(token, returnTo) });
     }
@@ -165,10 +165,10 @@ function hasSession(req: Request, cookies: Cookies): boolean {
 }
 
 /**
- * Whether a request may sign the user out at once, so that no other site can do it (CSRF).
+ * Decides whether a request may sign the user out at once, so that other sites cannot do it (CSRF).
  *
- * @returns `allowed` for a POST from this application, and for a click on one of its links; `confirm` for every
- * other page load, which gets a page with a button; `prefetch` and `nothing` for requests that no user made.
+ * @returns `allowed` for a POST from this application, and for a click on one of its links; `confirm` for every other
+ * page load, which gets a page with a button; `prefetch` and `nothing` for requests that no user made.
  * @throws {AuthKitError} `forbidden`
  */
 function checkLogout(req: Request, config: Config): 'allowed' | 'confirm' | 'prefetch' | 'nothing' {
@@ -184,7 +184,7 @@ function checkLogout(req: Request, config: Config): 'allowed' | 'confirm' | 'pre
   throw new AuthKitError('forbidden', 'sign out with a POST request from this application');
 }
 
-/** A click on a link of a page of the same origin, according to Fetch Metadata. */
+/** Whether the request is a click on a link of a same-origin page, according to Fetch Metadata. */
 function isLinkOfThisOrigin(req: Request): boolean {
   return (
     header(req, 'sec-fetch-site') === 'same-origin' &&
@@ -196,7 +196,7 @@ function isLinkOfThisOrigin(req: Request): boolean {
 /** Query parameter of the hidden image on the page after a sign-out. */
 const CLEAR_PAGES = 'forget';
 
-/** The hidden image, on a page of this application, in a browser that has no session. */
+/** Whether the request is for the hidden image, from a page of this application in a browser without a session. */
 function isClearPages(req: Request, cookies: Cookies): boolean {
   return (
     req.method === 'GET' &&
@@ -208,9 +208,9 @@ function isClearPages(req: Request, cookies: Cookies): boolean {
 }
 
 /**
- * Clears the pages of the user who was signed in, so that the back button does not show them (W3C Clear Site Data).
- * A page enters the back/forward cache when the next page is shown, so the response that ends the session is too
- * early to clear the page it was ended from. The next page requests this response as a hidden image.
+ * Clears the pages of the user who was signed in, so that the back button does not show them (W3C Clear Site Data). A
+ * page enters the back/forward cache when the next page is shown, so the response that ends the session comes too early
+ * to clear the page that requested it. Instead, the next page requests this response as a hidden image.
  */
 function clearPages(res: Response): 'sent' {
   res.statusCode = 204;
@@ -223,8 +223,8 @@ function setClearSiteData(res: Response): void {
 }
 
 /**
- * Sends the browser to the URL that ends the session at WorkOS. A form gets a page that redirects, because a redirect
- * to WorkOS would be blocked by `form-action 'self'`, which helmet sets. A script gets the URL as JSON.
+ * Sends the browser to the URL that ends the session at WorkOS. A form gets a page that redirects, because helmet's
+ * `form-action 'self'` would block a redirect to WorkOS. A script gets the URL as JSON.
  */
 async function redirectToLogout(
   req: Request,
@@ -233,7 +233,7 @@ async function redirectToLogout(
   config: Config,
 ): Promise<'sent'> {
   if (isScripted(req)) {
-    // The page of the script is still shown. The script has to replace it.
+    // The script's page is still shown, so the script has to replace it.
     setClearSiteData(res);
     return json(res, 200, { logoutUrl });
   }
@@ -244,7 +244,7 @@ async function redirectToLogout(
   return sendPage(req, res, { name: 'signingOut', refresh: logoutUrl, link, image }, config);
 }
 
-/** A page with a button that signs out and then goes where the link would have gone. */
+/** Sends a page with a button that signs out and then leads where the link would have led. */
 function sendConfirmation(
   req: Request,
   res: Response,
@@ -262,15 +262,15 @@ export interface SignOutOptions {
   /** Where to go afterwards; default `postLogoutReturnTo`. */
   returnTo?: string;
   /**
-   * Signs out without the checks of the logout route, default false. Only for a handler that has checked itself that
-   * the request comes from the application, for example with a CSRF token.
+   * Signs out without the logout route's checks; default false. Set it only if the handler itself has checked that the
+   * request comes from the application, for example with a CSRF token.
    */
   trusted?: boolean;
 }
 
 /**
- * `auth.signOut()`: ends the session of a request in a handler of the application, with the checks of the logout
- * route. A request that fails them gets the response that the logout route would send.
+ * `auth.signOut()`: ends the session of a request in the application's own handler, with the logout route's checks. A
+ * request that fails them gets the response that the logout route would send.
  */
 export function createSignOut(config: Config, endSession: EndSession) {
   const respondWithError = createErrorResponder(config, 'logout');
@@ -286,7 +286,7 @@ export function createSignOut(config: Config, endSession: EndSession) {
     } catch (error) {
       if (!(error instanceof AuthKitError)) throw error;
       const outcome = await respondWithError(error, req, res);
-      // There is no `next` that could receive the error which `onError` passed on.
+      // `onError` has passed the error on, but there is no `next` to receive it.
       if (outcome !== 'sent') await respondByDefault(error, req, res);
     }
   };

@@ -7,19 +7,19 @@ import type { Response } from '../http/middleware.js';
 import { safeReturnTo } from '../http/return-to.js';
 import { returnRules, type Transaction } from './sign-in-transaction.js';
 
-/** What `onSuccess` decided: where to go, and what to keep in the session. */
+/** What `onSuccess` decided: where to redirect, and what to store in the session. */
 export interface OnSuccessOutcome {
   readonly returnTo: string;
   readonly data: unknown;
 }
 
 /**
- * Runs `onSuccess`. It rejects a sign-in with an `AuthKitError` or with `{ reject: reason }`. Any other error is a fault
- * of the application and not a verdict on the account, so it goes to the error handler of Express.
+ * Runs `onSuccess`, which rejects a sign-in by throwing an `AuthKitError` or returning `{ reject: reason }`. Any other
+ * error is a fault in the application and not a verdict on the account, so it goes to Express's error handler.
  *
  * @param call Calls `onSuccess`, if there is one.
- * @returns `answered` if `onSuccess` has begun a response itself. No session is created then.
- * @throws {AuthKitError} The one that `onSuccess` threw, or `sign_in_rejected`.
+ * @returns `answered` if `onSuccess` has begun a response itself, in which case no session is created.
+ * @throws {AuthKitError} The error that `onSuccess` threw, or `sign_in_rejected`.
  */
 export async function runOnSuccess(
   call: () => unknown,

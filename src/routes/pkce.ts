@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { sha256 } from '../sha256.js';
 
-/** The PKCE verifier of a sign-in (RFC 7636 section 4.1), which only the browser with the secret can make. */
+/** The PKCE verifier of a sign-in (RFC 7636 section 4.1), which is derived from the secret in the browser's cookie. */
 export function codeVerifierOf(secret: string): string {
   return createHmac('sha256', secret).update('authkit-express PKCE code verifier').digest('base64url');
 }

@@ -10,11 +10,11 @@ import { openPayload, type PayloadPurpose, sealPayload } from '../session/seal-f
  * sign-in, and WorkOS, which still has a session, redirects straight back.
  */
 export interface RedirectLoopGuard {
-  /** Sets a cookie for ten seconds, beside the session cookie: the next requests should bring both. */
+  /** Sets a cookie for ten seconds, along with the session cookie. The next requests should contain both. */
   markSignIn: (res: Response) => Promise<void>;
   /** Whether this browser was given a session a few seconds ago and is still signed out. */
   isLooping: (req: Request, res: Response) => Promise<boolean>;
-  /** The error that ends the loop. The next sign-in counts as the first one again. */
+  /** Returns the error that ends the loop, and clears the marker, so the next sign-in counts as the first again. */
   toError: (req: Request, res: Response) => AuthKitError;
 }
 
@@ -48,7 +48,7 @@ export function createRedirectLoopGuard({
   };
 }
 
-/** For the developer: what is configured, and what can prevent it from working. */
+/** The message for the developer: how the cookie is configured, and what can prevent it from working. */
 function lossOf({ cookie: { name, domain, path, secure }, redirectUri }: Config): string {
   const { host } = new URL(redirectUri);
   const reach = domain === undefined ? `of ${host} alone` : `of ${domain} and its subdomains`;
@@ -62,8 +62,8 @@ function lossOf({ cookie: { name, domain, path, secure }, redirectUri }: Config)
 }
 
 /**
- * Sealed, so that a planted or an old marker cannot delay sign-ins for longer than it lives. The clocks of two servers
- * may differ either way.
+ * Sealed, so that a planted or old marker cannot block sign-ins for longer than its lifetime. The server that sealed it
+ * may have a clock that is ahead or behind.
  */
 const SIGN_IN_MARKER: PayloadPurpose = {
   name: 'sign-in-marker',

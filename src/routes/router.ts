@@ -12,11 +12,11 @@ import { startTimer } from '../http/response.js';
 
 /** A mounted instance: what `authkit()` and `sso()` have in common. */
 export interface AuthRouter extends Middleware {
-  /** Gives a request `req.auth` and `req.user`. The router does that too; a second time has no effect. */
+  /** Sets `req.auth` and `req.user`. The router does this too; doing it twice has no effect. */
   readonly session: Middleware;
   /** The guard of this instance. */
   readonly requireAuth: RequireAuth;
-  /** Handles the callback, for an application that has a route of its own for it. */
+  /** Handles the callback, for an application that defines its own callback route. */
   readonly handleCallback: (req: IncomingMessage, res: ServerResponse, next?: Next) => void;
 }
 
@@ -36,7 +36,7 @@ export interface RouteHandlers {
   readonly switchOrganization?: Handler;
 }
 
-/** Mounts the routes of an instance, and its session on every other request. */
+/** Mounts the routes of an instance, and its session middleware for all other requests. */
 export function createAuthRouter(
   config: Config,
   authenticateRequest: AuthenticateRequest,
@@ -81,7 +81,7 @@ function createRoutes(config: Config, handlers: RouteHandlers, session: Middlewa
     router.post(paths('switchOrganization'), route('switchOrganization', handlers.switchOrganization));
   if (handlers.connect)
     router.get(paths('connect').map(segmentBelow), session, guard, route('connect', handlers.connect));
-  // Last, because routes of this package and pages of the application may be below the login route.
+  // Mounted last, because routes of this package and pages of the application may be below the login route.
   router.get(paths('login').map(segmentBelow), route('login', forProviders(handlers.provider)));
   return router;
 }
@@ -91,7 +91,7 @@ function forProviders(handler: Handler): Handler {
   return (req, res) => (providerNamed(lastSegment(req)) === undefined ? 'next' : handler(req, res));
 }
 
-/** A route as a middleware: its errors are answered and, if the configuration says so, its time is reported. */
+/** A route as a middleware. Its errors become responses and, if `serverTiming` is set, its duration is reported. */
 function routeMiddleware(name: RouteName, handler: Handler, config: Config): Middleware {
   const answered = answerErrors(createErrorResponder(config, name), handler);
   return middleware(config.serverTiming ? withTimer(TIMERS[name] ?? name, answered) : answered);
@@ -119,12 +119,15 @@ function createSessionMiddleware(authenticateRequest: AuthenticateRequest): Midd
   });
 }
 
-/** One segment below a path. Not `:name`, which the router would decode, and reject itself if it cannot. */
+/**
+ * Matches one segment below a path. With `:name`, the router would decode the segment, and reject a malformed one
+ * itself.
+ */
 function segmentBelow(path: string): RegExp {
   return new RegExp(`^${path.replace(/[.~]/g, '\\$&')}/[^/]+/?$`, 'i');
 }
 
-/** In place of a missing `next`, so that the request ends if there is an error. */
+/** Used if there is no `next`, so that the request ends even if there is an error. */
 function endResponse(res: ServerResponse): Next {
   return () => {
     if (!res.headersSent) res.statusCode = 500;

@@ -26,7 +26,9 @@ export type SaveSessionOptions = Pick<SignInUrlOptions, 'returnTo' | 'state' | '
 export interface SavedSession {
   /** `req.auth` from now on. */
   readonly auth: SessionAuth;
-  /** Where the user arrives: the `returnTo` of `onSuccess`, of the options, or of the instance. It has been checked. */
+  /**
+   * Where to redirect the user: the `returnTo` of `onSuccess`, of the options, or of the instance. It has been checked.
+   */
   readonly returnTo: string;
 }
 
@@ -67,9 +69,9 @@ export function createSaveSession(dependencies: SaveSessionDependencies): SaveSe
 const USAGE = 'saveSession(req, res, authenticationResponse)';
 
 /**
- * The tokens of an answer of WorkOS. Everything else that an application passes by mistake is named.
+ * The tokens in WorkOS's response.
  *
- * @throws {TypeError}
+ * @throws {TypeError} that names what was passed by mistake.
  */
 function tokensOf(response: unknown): Tokens {
   const problem = problemOf(response);
@@ -102,8 +104,8 @@ function isText(value: unknown): boolean {
 }
 
 /**
- * Another site must not sign a browser in to an account of its choice (login CSRF, RFC 9700 section 4.7). A link may
- * lead here from anywhere, such as from an e-mail.
+ * Another site must not sign a browser in to an account that it chooses (login CSRF, RFC 9700 section 4.7). Links may
+ * lead here from anywhere, for example from an e-mail, so GET requests are not checked.
  */
 function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKitConfig): void {
   if (!canSetCookie(req, res))
@@ -124,7 +126,7 @@ function isOfUnknownOrigin(req: IncomingMessage): boolean {
 
 /**
  * The access token must be valid now, and its session must not have ended. The response comes from the application, so
- * it is not trusted without the keys of WorkOS.
+ * it is not trusted while WorkOS's keys are unavailable.
  */
 async function assertCurrent(
   { accessToken, user }: Tokens,
@@ -146,21 +148,21 @@ function refused(problem: string): AuthKitError {
   return new AuthKitError('invalid_request', `${USAGE}: ${problem}`);
 }
 
-/** The same as a transaction of a sign-in that code of the application began. */
+/** The equivalent of the transaction of a sign-in that the application's code began. */
 function startOf({ returnTo, state, attributes }: SaveSessionOptions, config: AuthKitConfig): SignInStart {
   const checked = attributes && checkAttributes(attributes, config.signUp);
   const safe = returnTo === undefined ? undefined : safeReturnTo(returnTo, config.returnToRules);
   return {
     from: 'app',
     returnTo: safe ?? config.returnTo,
-    // A user who was created as long ago as a sign-in may take signs in for the first time.
+    // If the user was created within the time that a sign-in may take, this is the first sign-in.
     issuedAt: config.now() - config.signInLifetime * 1000,
     ...(state === undefined ? {} : { state }),
     ...(checked === undefined ? {} : { attributes: checked }),
   };
 }
 
-/** Gives the request the new session. Its response has the cookie already. */
+/** Gives the request the new session. The response already has its cookie. */
 async function signInRequest(
   req: IncomingMessage,
   res: ServerResponse,

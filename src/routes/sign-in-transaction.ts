@@ -14,17 +14,18 @@ import { sha256 } from '../sha256.js';
 /**
  * One sign-in, from the login route to the callback.
  *
- * It is sealed in `state`, which travels in URLs: the authorization URL, the callback URL, and every log and history
- * that these end up in. So it holds only a hash of the secret that the browser has in a cookie. The secret finishes the
- * sign-in and is what the PKCE verifier is derived from; neither of them is in any URL (RFC 9700 sections 2.1.1, 4.7).
+ * It is sealed in `state`, which is part of the authorization URL and the callback URL, and so ends up in logs and
+ * browser histories. Therefore it contains only a hash of the secret in the browser's cookie. The secret is needed to
+ * finish the sign-in, and the PKCE verifier is derived from it. Neither appears in a URL (RFC 9700 sections 2.1.1,
+ * 4.7).
  */
 export interface Transaction {
   /** SHA-256 of the secret in the cookie, in base64url. */
   readonly secretHash: string;
   readonly returnTo: string;
-  /** Who `state` and `attributes` come from: the application, or a link that anyone can write. */
+  /** Where `state` and `attributes` come from: the application, or a link that anyone can write. */
   readonly from?: 'app' | 'link';
-  /** The application's own value, JSON. */
+  /** The application's own JSON value. */
   readonly state?: unknown;
   readonly attributes?: SignUpAttributes;
   /** Where WorkOS sends the browser back to, if not to the redirect URI of the instance. */
@@ -33,15 +34,16 @@ export interface Transaction {
   readonly clientChallenge?: string;
   /** When the first attempt began, if WorkOS did not finish it and this is the second. There is no third. */
   readonly restartOf?: number;
-  /** How long ago the user may have authenticated, in seconds, if WorkOS was asked for that; 0 for `prompt=login`. */
+  /** The maximum age of the authentication that was requested from WorkOS, in seconds; 0 for `prompt=login`. */
   readonly maxAge?: number;
   /**
-   * A sign-in with `prompt=none`, which may end signed out. `always`: the application makes every sign-in silent.
+   * A sign-in with `prompt=none`, which may end without a session. `always`: the application makes every sign-in
+   * silent.
    */
   readonly silent?: 'once' | 'always';
-  /** The browser has signed in a few seconds ago and did not send the session back. */
+  /** The browser signed in a few seconds ago, but did not send the session cookie back. */
   readonly isRepeat?: true;
-  /** The sign-in began on a page of this site or in code, and not on another site. */
+  /** The sign-in began on a page of this site or in the application's code, not on another site. */
   readonly beganHere?: true;
   /** The host of the login request, if it is not that of the callback. */
   readonly host?: string;
@@ -49,13 +51,13 @@ export interface Transaction {
   readonly issuedAt: number;
 }
 
-/** Its age is checked here and not by the envelope, because an expired transaction still has a `returnTo`. */
+/** The age is checked here and not by `openPayload`, because the `returnTo` of an expired transaction is still used. */
 const TRANSACTION: PayloadPurpose = { name: 'transaction', isBoundToRedirectUri: true };
 
 /** A callback may reach a server whose clock is behind by this much, in milliseconds. */
 export const CLOCK_SKEW = 120_000;
 
-/** A new sign-in without a prototype, and the secret for the cookie of the browser that begins it. */
+/** Creates a transaction, as an object without a prototype, and the secret for the browser's transaction cookie. */
 export function newTransaction(
   fields: Omit<Transaction, 'secretHash' | 'issuedAt'>,
   now: number,
@@ -64,7 +66,7 @@ export function newTransaction(
   return { transaction: ownProperties({ ...fields, secretHash: sha256(secret), issuedAt: now }), secret };
 }
 
-/** Whether a browser has the secret of a transaction, in constant time. */
+/** Whether this is the secret of a transaction. Compares in constant time. */
 export function isSecretOf(secret: string, { secretHash }: Transaction): boolean {
   return isSame(sha256(secret), secretHash);
 }
@@ -84,7 +86,7 @@ const INVALID: OpenedTransaction = { kind: 'invalid' };
 /** What opening a transaction depends on. */
 export type TransactionRules = PayloadBinding & Pick<Config, 'signInLifetime'>;
 
-/** Opens a transaction of this instance. An expired one still says where the user wanted to go. */
+/** Opens a transaction of this instance. An expired one still contains its `returnTo`. */
 export function openTransaction(sealed: string, rules: TransactionRules): OpenedTransaction {
   const payload = openPayload(TRANSACTION, rules, sealed);
   if (typeof payload?.['secretHash'] !== 'string' || typeof payload['returnTo'] !== 'string') return INVALID;
@@ -100,7 +102,10 @@ export function isSame(a: string, b: string): boolean {
   return timingSafeEqual(Buffer.from(sha256(a)), Buffer.from(sha256(b)));
 }
 
-/** Rules for `returnTo`. A path means the origin that the browser comes back to, which `callback` may change. */
+/**
+ * Rules for `returnTo`. A path is relative to the origin that the browser returns to, which is that of `callback` if it
+ * is set.
+ */
 export function returnRules({ returnToRules }: Config, callback: string | undefined): ReturnToRules {
   if (callback === undefined) return returnToRules;
   const { origin, pathname } = new URL(callback);

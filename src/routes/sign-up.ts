@@ -13,7 +13,7 @@ const NAME = /^[\p{L}\p{N}\p{S} ,.'-]{1,32}$/u;
 /** A language and its subtags (RFC 5646 section 2.1). */
 const LOCALE = /^[a-z]{2,3}(?:-[a-z\d]{2,8}){0,3}$/i;
 
-/** The limits of WorkOS for the metadata of a user. */
+/** WorkOS's limits for user metadata. */
 const MAX_KEYS = 50;
 
 const MAX_KEY_LENGTH = 40;
@@ -94,7 +94,7 @@ function isMetadata(value: unknown): boolean {
   );
 }
 
-/** WorkOS stores strings. Other values are stored as JSON. */
+/** WorkOS stores only strings, so other values are stored as JSON. */
 function toStrings(metadata: Readonly<Record<string, unknown>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(metadata)
@@ -103,17 +103,17 @@ function toStrings(metadata: Readonly<Record<string, unknown>>): Record<string, 
   );
 }
 
-/** What a sign-in says about its attributes. */
+/** The attributes of a sign-in, and where they come from. */
 export interface AttributesToSave {
   readonly attributes: SignUpAttributes;
-  /** Whether code of the application gave them, or a link, which anyone can write. */
+  /** Whether they come from the application's code, or from a link, which anyone can write. */
   readonly from: 'app' | 'link' | undefined;
   /** When the sign-in began, in milliseconds since the epoch. */
   readonly startedAt: number;
 }
 
 /**
- * Saves the attributes of a first sign-in at WorkOS. What cannot be saved is lost, with a line in the log: the user is
+ * Saves the attributes of a first sign-in at WorkOS. If saving fails, this is logged and they are lost: the user is
  * signed in either way, and `onSuccess` has received the attributes.
  *
  * @returns The tokens of the sign-in, or newer ones that contain the saved role.
@@ -138,7 +138,7 @@ function tokensOf({ accessToken, refreshToken }: Tokens) {
   return { accessToken, refreshToken };
 }
 
-/** Anyone can write a link, so only the keys that the application lists are taken from one. */
+/** Anyone can write a link, so only the metadata keys that the application lists are taken from it. */
 function metadataToSave(
   metadata: SignUpAttributes['metadata'],
   from: AttributesToSave['from'],
@@ -170,8 +170,8 @@ async function saveUser(
 const DEFAULT_ROLE = 'member';
 
 /**
- * Saves a role to the membership that this sign-in created. A membership that existed before, that a directory
- * manages, or that has another role than the default one, was given by an administrator, and is left alone.
+ * Saves a role to the membership that this sign-in created. A membership that already existed, is managed by a
+ * directory, or has a role other than the default, was set up by an administrator and is left alone.
  */
 async function saveRole(
   { user, organizationId }: Tokens,

@@ -3,7 +3,7 @@ import { type AuthKitError, isUnfinished } from '../errors.js';
 import type { Transaction } from './sign-in-transaction.js';
 
 /**
- * What `prompt=none` ends in if WorkOS cannot sign the user in without showing a page (OpenID Connect Core section
+ * The errors of `prompt=none` if WorkOS cannot sign the user in without showing a page (OpenID Connect Core section
  * 3.1.2.6).
  */
 const NEEDS_INTERACTION: readonly unknown[] = [
@@ -16,7 +16,8 @@ const NEEDS_INTERACTION: readonly unknown[] = [
 /**
  * Whether a sign-in is silent: WorkOS answers at once and shows no page (OpenID Connect Core section 3.1.2.1).
  *
- * @param pinned The options of every sign-in. If they say `prompt: 'none'`, a guard leads to a silent sign-in again.
+ * @param pinned The options that the application sets for every sign-in. With `prompt: 'none'`, a guard starts a silent
+ * sign-in again.
  */
 export function silence(
   { prompt }: SignInOptions,
@@ -26,7 +27,7 @@ export function silence(
   return { silent: pinned.prompt === 'none' ? 'always' : 'once' };
 }
 
-/** Whether a silent sign-in ends without a session, which is not an error: the user goes on signed out. */
+/** Whether a silent sign-in ends without a session, which is not an error: the user continues signed out. */
 export function endsSilently(
   { code, details }: AuthKitError,
   { silent, isRepeat }: Pick<Transaction, 'silent' | 'isRepeat'>,
@@ -34,6 +35,6 @@ export function endsSilently(
   if (silent === undefined) return false;
   const needsInteraction =
     isUnfinished(code) || (code === 'authorization_failed' && NEEDS_INTERACTION.includes(details?.['error']));
-  // If every sign-in is silent, a guarded page would lead here again and again.
+  // If every sign-in is silent, a guarded page would keep redirecting here.
   return needsInteraction && !(silent === 'always' && isRepeat === true);
 }

@@ -31,7 +31,10 @@ export type SwitchToOrganization = (
   organizationId: string,
 ) => Promise<SessionAuth | undefined>;
 
-/** `auth.switchToOrganization()`. If the organization requires its own sign-in, such as SSO, a page is redirected to it. */
+/**
+ * `auth.switchToOrganization()`. If the organization requires its own sign-in, such as SSO, a page load or form is
+ * redirected to it.
+ */
 export function createSwitchToOrganization(dependencies: SwitchDependencies): SwitchToOrganization {
   const { refreshRequestSession, getSignInUrl } = dependencies;
   return async (req, res, organizationId) => {
@@ -48,8 +51,8 @@ export function createSwitchToOrganization(dependencies: SwitchDependencies): Sw
 }
 
 /**
- * Whether a sign-in to the organization can help after a failed switch: WorkOS requires a further step, and the user
- * is not in that organization already, which would be a redirect loop.
+ * Whether a sign-in to the organization can help after a failed switch. It can if WorkOS requires a further step,
+ * unless the session is already in that organization, which would be a redirect loop.
  */
 async function canSignInTo(
   organizationId: string,
@@ -105,7 +108,9 @@ function parametersOf(req: Request, config: Config): SwitchParameters {
   return { organizationId, returnTo: safe ?? returnTo };
 }
 
-/** One value of the query, else of a parsed body. The query counts first: a form cannot choose the query of its action. */
+/**
+ * One value from the query, else from a parsed body. The query takes precedence, because form fields cannot change it.
+ */
 function parameter(req: Request, ...names: readonly string[]): string | undefined {
   const { body } = req as { body?: unknown };
   const fields = typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
@@ -114,7 +119,9 @@ function parameter(req: Request, ...names: readonly string[]): string | undefine
   return single(query(req), ...names) ?? inBody;
 }
 
-/** A form gets a page instead of a redirect, which `form-action 'self'` would block; helmet sets that. */
+/**
+ * Sends a page instead of a redirect, because `form-action 'self'`, which helmet sets, would block a form's redirect.
+ */
 async function sendSignInPage(
   req: Request,
   res: Response,
@@ -127,11 +134,11 @@ async function sendSignInPage(
 }
 
 /**
- * Refreshes the session of a request, for the same or another organization. If WorkOS has rotated the tokens, the new
- * ones reach the browser even if the call fails afterwards.
+ * Refreshes the session of a request, for the same or a different organization. If WorkOS has rotated the tokens, the
+ * new ones reach the browser even if the call fails afterwards.
  *
- * @throws {AuthKitError} `unauthenticated`; `upstream_unavailable`; the further step that WorkOS requires; or
- * `forbidden` if the user may not enter that organization.
+ * @throws {AuthKitError} `unauthenticated`; `upstream_unavailable`; the code of the further step that WorkOS requires;
+ * or `forbidden` if the user has no access to that organization.
  */
 export type RefreshRequestSession = (
   req: IncomingMessage,
@@ -191,7 +198,7 @@ async function refreshSession(
   return { error: error.code === 'organization_unavailable' ? organizationForbidden(error) : error };
 }
 
-/** WorkOS refused the organization, and neither the credentials of the app nor the user's own sign-in. */
+/** Whether WorkOS refused the organization, rather than the app's credentials or the user's sign-in. */
 function isAboutOrganization({ cause }: AuthKitError): boolean {
   if (!(cause instanceof UpstreamError) || isMisconfigured(cause)) return false;
   return cause.status !== undefined && [400, 403, 404, 422].includes(cause.status);

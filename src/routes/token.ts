@@ -39,7 +39,7 @@ const ORGANIZATION = /^[\w-]{1,128}$/;
 
 const MAX_CODES = 10_000;
 
-/** In bytes: more than a form with a sealed session needs. */
+/** Maximum size of the body, in bytes: more than a form with a sealed session needs. */
 const MAX_BODY = 32_768;
 
 /**
@@ -75,8 +75,8 @@ function grantSession(
 }
 
 /**
- * Redeems codes. A code is spent by its first use, even if that fails: in this process by the list below, and in all
- * others because WorkOS accepts its own code once.
+ * Redeems codes. A code is spent by its first use, even if that fails. This process keeps a list of spent codes; across
+ * processes, WorkOS accepts its own code only once.
  */
 function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencies): RedeemCode {
   const { now } = config;
@@ -89,7 +89,7 @@ function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencie
     spent.set(key, true);
     checkProof(fields, opened);
     try {
-      // WorkOS has the challenge of the client, so only the verifier of the client redeems the code there as well.
+      // WorkOS has the client's challenge, so it too accepts the code only with the client's verifier.
       const codeVerifier = fields.get('code_verifier') ?? '';
       const signedIn = await exchangeCode({ ...opened, codeVerifier, req, res });
       if (signedIn === 'answered') return signedIn;
@@ -106,7 +106,7 @@ function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencie
   };
 }
 
-/** That the client began the sign-in which the code is for (RFC 7636 section 4.6). */
+/** Checks that the client began the sign-in that the code belongs to (RFC 7636 section 4.6). */
 function checkProof(fields: Fields, { transaction }: ClientCode): void {
   const verifier = fields.get('code_verifier') ?? '';
   if (!VERIFIER.test(verifier) || !isSame(codeChallenge(verifier), transaction.clientChallenge ?? ''))
@@ -133,7 +133,7 @@ async function refreshClientSession(
   throw invalidGrant('the session has ended');
 }
 
-/** RFC 6749 section 5.1, with the user and the organization. */
+/** The response of RFC 6749 section 5.1, with the user and the organization added. */
 async function tokenResponse(session: Session, config: AuthKitConfig): Promise<object> {
   const { accessToken, user, organizationId } = session;
   const { exp } = decodeUnverified(accessToken);
@@ -148,7 +148,7 @@ async function tokenResponse(session: Session, config: AuthKitConfig): Promise<o
   };
 }
 
-/** CORS for single-page clients on other origins. Without credentials, because no cookie is used. */
+/** CORS for single-page clients on other origins. Credentials are not allowed, because no cookie is used. */
 function allowOrigin(req: Request, res: Response, { login }: AuthKitConfig): void {
   const origin = header(req, 'origin');
   if (origin === undefined || origin === 'null') return;
@@ -161,7 +161,10 @@ function invalidGrant(message: string, cause?: AuthKitError): AuthKitError {
   return new AuthKitError('invalid_grant', message, cause ? { cause } : {});
 }
 
-/** In milliseconds. RFC 6749 section 4.1.2 recommends a short lifetime; a client redeems its code at once. */
+/**
+ * Lifetime of a client's code, in milliseconds. RFC 6749 section 4.1.2 recommends a short one; clients redeem it at
+ * once.
+ */
 const CODE_LIFETIME = 60_000;
 
 const CLIENT_CODE: PayloadPurpose = {
@@ -170,7 +173,7 @@ const CLIENT_CODE: PayloadPurpose = {
   lifetime: CODE_LIFETIME,
 };
 
-/** What a client's code contains: the code of WorkOS, which is exchanged when the client redeems its own. */
+/** What a client's code contains: WorkOS's code, which is exchanged when the client redeems its own. */
 export interface ClientCode {
   readonly code: string;
   readonly transaction: Transaction;
@@ -179,8 +182,8 @@ export interface ClientCode {
 /**
  * The redirect URI of a client, with a code or an error (RFC 6749 section 4.1.2).
  *
- * The code seals the code of WorkOS and no tokens: WorkOS accepts its code once, whichever process redeems it, and no
- * URL contains a token.
+ * The client's code is a sealed WorkOS code, not sealed tokens. So it works only once, whichever process redeems it,
+ * and no URL contains a token.
  */
 export async function clientUrl(
   codeOrError: string | AuthKitError,
@@ -198,7 +201,7 @@ export async function clientUrl(
   return url.href;
 }
 
-/** Opens a code that this instance issued less than a minute ago. Anything else is `undefined`. */
+/** Opens a code that this instance issued less than a minute ago. Returns `undefined` for anything else. */
 function openClientCode(sealed: string, binding: PayloadBinding): ClientCode | undefined {
   const payload = openPayload(CLIENT_CODE, binding, sealed);
   if (typeof payload?.['code'] !== 'string' || !isRecord(payload['transaction'])) return undefined;
@@ -209,8 +212,8 @@ function openClientCode(sealed: string, binding: PayloadBinding): ClientCode | u
 }
 
 /**
- * The refresh token of a native or single-page client is its session, sealed. A session cookie is not accepted as one,
- * nor the reverse.
+ * The refresh token of a native or single-page client is its session, sealed. Session cookies are not accepted as
+ * refresh tokens, and refresh tokens are not accepted as session cookies.
  */
 const CLIENT_SESSION: PayloadPurpose = { name: 'client-session', isBoundToRedirectUri: false };
 

@@ -15,7 +15,7 @@ import type { SignedStore } from '../stores/signed-store.js';
 /** An event as WorkOS sent it: the names in `data` are in snake_case. */
 export interface WebhookEvent {
   readonly id: string;
-  /** Such as `session.revoked`. */
+  /** The type of the event, such as `session.revoked`. */
   readonly event: string;
   readonly data: Readonly<Record<string, unknown>>;
   /** ISO 8601. */
@@ -28,7 +28,9 @@ export interface WebhookOptions {
    * pass several: a webhook may be signed with any of them.
    */
   secret?: string | readonly string[];
-  /** Receives every genuine event, after it took effect. If it throws, WorkOS sends the event again. */
+  /**
+   * Called with every genuine event after it has been applied to sessions. If it throws, WorkOS sends the event again.
+   */
   onEvent?: (event: WebhookEvent) => unknown;
 }
 
@@ -39,7 +41,7 @@ export interface WebhookDependencies {
   respondWithError: RespondWithError;
 }
 
-/** In bytes: more than any event of WorkOS. */
+/** Maximum size of the body, in bytes: more than any WorkOS event needs. */
 const MAX_BODY = 1_048_576;
 
 /** Creates the middleware of a webhook route. */
@@ -71,7 +73,7 @@ export function createWebhooks(dependencies: WebhookDependencies): CreateWebhook
       if (!release) throw refuse('replayed', event);
       const failure = await applyEvent(event, { revocation, now: now(), onEvent });
       if (failure) {
-        // WorkOS sends the event again, and then it must not count as a repetition.
+        // WorkOS will send the event again, and then it must not be refused as a repetition.
         await release();
         report('failed', failure.reason, event);
         throw failure.error;
@@ -85,7 +87,7 @@ export function createWebhooks(dependencies: WebhookDependencies): CreateWebhook
 
 type WebhookRefusal = Exclude<WebhookProblem, 'store' | 'handler'>;
 
-/** The signature is named for a webhook that is too old as well, so that the answer tells a forger nothing. */
+/** A webhook that is too old gets the same message, so that the response tells a forger nothing. */
 const SIGNATURE =
   'the signature is not valid: the secret is wrong, the body was changed, or it is more than 3 minutes old';
 
@@ -116,7 +118,7 @@ interface Delivery {
   readonly delivery: string;
 }
 
-/** Reads a delivery, or says why it is refused: WorkOS did not sign it, or too long ago, or it contains no event. */
+/** Reads and verifies a delivery, or returns why it is refused, for example because WorkOS did not sign it. */
 async function readDelivery(
   req: Request,
   secrets: readonly string[],
@@ -152,7 +154,7 @@ interface ApplyContext {
   readonly onEvent: WebhookOptions['onEvent'];
 }
 
-/** Applies an event to the sessions of this application and passes it to `onEvent`. Returns why that failed. */
+/** Applies an event to the sessions of this application and passes it to `onEvent`. If either fails, returns why. */
 async function applyEvent(
   event: WebhookEvent,
   { revocation, now, onEvent }: ApplyContext,
@@ -183,7 +185,7 @@ function revoke(
   now: number,
 ): Promise<boolean> {
   if (event === 'session.revoked') return revocation.endSession(id);
-  // A deleted user cannot sign in again, so tokens that WorkOS issues at this moment are revoked too.
+  // A deleted user cannot sign in again, so tokens that WorkOS issues in the meantime are revoked too.
   if (event === 'user.deleted') return revocation.endUser(id, now + ENDED_FOR);
   if (event === 'user.updated') return revocation.changeUser(id);
   if (event.startsWith('organization_membership.')) return revocation.changeUser(userId);
@@ -191,9 +193,10 @@ function revoke(
 }
 
 /**
- * Accepts each delivery once: in all processes if there is a store, else in this process.
+ * Accepts each delivery only once, across all processes if there is a store, otherwise in this process.
  *
- * @returns A function that claims a delivery and returns how to release it; `undefined` if it was claimed before.
+ * @returns A function that claims a delivery. It returns a function that releases the claim, or `undefined` if the
+ * delivery was claimed before.
  */
 function createDeliveryClaims({ store, config: { now } }: WebhookDependencies) {
   const claimed = expiringMap<true>({ max: 10_000, ttl: REPLAYABLE_FOR, now });
@@ -209,7 +212,7 @@ function createDeliveryClaims({ store, config: { now } }: WebhookDependencies) {
   };
 }
 
-/** How old a signature may be, in milliseconds: the tolerance of the WorkOS SDK. */
+/** How far the time of a signature may be from now, in milliseconds: the tolerance of the WorkOS SDK. */
 const TOLERANCE = 180_000;
 
 /** A parsed `WorkOS-Signature` header: `t=<milliseconds>, v1=<hex>`. */
@@ -246,7 +249,7 @@ export function signPayload(timestamp: string, body: Buffer | string, secret: st
 }
 
 /**
- * How long a delivery has to be remembered, in milliseconds, so that it is accepted once. A signature from the future
- * is valid for twice the tolerance.
+ * How long a delivery must be remembered so that it is accepted only once, in milliseconds. A signature with a time in
+ * the future is valid for up to twice the tolerance.
  */
 const REPLAYABLE_FOR = TOLERANCE * 2;

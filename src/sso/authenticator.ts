@@ -6,10 +6,10 @@ import type { Revocation } from '../session/revocation.js';
 import type { SessionIdentity } from '../session/sealed-session.js';
 import { openSSOSession, type SSOSession, type VerifiedSSOSession } from '../session/sso-session.js';
 
-/** Of cached sessions, in bytes. */
+/** Maximum size of all cached sessions, in bytes. */
 const MAX_CACHE_BYTES = 8 * 1_048_576;
 
-/** Authenticates the session cookies of `sso()`, and ends their sessions. WorkOS is not called for either. */
+/** Authenticates the session cookies of `sso()`, and ends their sessions. Neither calls WorkOS. */
 export function createSSOSessions(
   config: SSOConfig,
   revocation: Revocation,
@@ -37,7 +37,7 @@ export function createSSOSessions(
   };
 }
 
-/** The sessions that have not expired, and why the request is signed out if all of them were signed out. */
+/** The sessions that have not expired, and the reason to report if none of them is still active. */
 function candidatesOf(
   opened: readonly (VerifiedSSOSession | undefined)[],
   { now }: SSOConfig,
@@ -49,7 +49,7 @@ function candidatesOf(
   return { candidates, reason: opened.length > 0 ? 'invalid' : 'none' };
 }
 
-/** Asks the store. The result is `ended` if all sessions were signed out. */
+/** Asks the store for the first session that has not been signed out. If there is none, the reason is `ended`. */
 async function firstActive(
   candidates: readonly VerifiedSSOSession[],
   revocation: Revocation,
@@ -69,7 +69,7 @@ function identityOf({ id, profile, signedInAt }: SSOSession): SessionIdentity {
   return { sessionId: id, userId: profile.id, issuedAt: signedInAt };
 }
 
-/** Opens cookie values. Opened sessions are cached by value, expired ones too, so that most requests decrypt nothing. */
+/** Opens cookie values. Opened sessions are cached by value, even expired ones, so most requests decrypt nothing. */
 function createSessionCache(config: SSOConfig) {
   const cache = expiringMap<VerifiedSSOSession>({
     now: config.now,

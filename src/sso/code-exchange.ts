@@ -25,7 +25,7 @@ export interface SSOCallback {
 /**
  * Exchanges a code of the SSO API for a session.
  *
- * @returns `answered` if `onSuccess` sent a response itself: then the user is not signed in.
+ * @returns `answered` if `onSuccess` sent a response itself, in which case the user is not signed in.
  * @throws {AuthKitError}
  */
 export type ExchangeProfile = (callback: SSOCallback) => Promise<Completed | 'answered'>;
@@ -86,9 +86,9 @@ export interface IdPInitiatedDependencies {
 }
 
 /**
- * Handles a sign-in that began at the identity provider. Its code was not requested by this application, so an
- * attacker may have sent it (login CSRF, RFC 9700 section 4.7). A new sign-in is started with the connection of the
- * code; a user who is signed in at the identity provider sees nothing but a redirect.
+ * Handles a sign-in that began at the identity provider. Its code was not requested by this application, so an attacker
+ * may have sent it (login CSRF, RFC 9700 section 4.7). So a new sign-in starts with the configured connection, or else
+ * with the code's. A user who is already signed in at the identity provider only sees a redirect.
  */
 export function createIdPInitiated({
   config,
@@ -111,7 +111,7 @@ export function createIdPInitiated({
   };
 }
 
-/** The connection that a code is for. The user that the code is for is ignored. */
+/** The connection that a code came from. The code's user is ignored. */
 async function connectionOf(code: string, workos: WorkOSClient): Promise<string> {
   const result = await workos.exchangeProfile(code, undefined);
   if (result.kind !== 'ok') throw result.error;

@@ -31,15 +31,15 @@ export type {
   SSOSignInUrlOptions,
 } from '../config/sso-options.js';
 
-/** A router for single sign-on with WorkOS's SSO API, which also gives every other request `req.auth` and `req.user`. */
+/** A router for single sign-on with WorkOS's SSO API. It also sets `req.auth` and `req.user` on every other request. */
 export interface SSO extends AuthRouter, HasAppClient {
-  /** Ends the session in this application; WorkOS keeps no session. The checks of the logout route apply. */
+  /** Ends the session in this application. WorkOS has no session to end. The logout route's checks apply. */
   signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
-  /** The `req.auth` of a request that has no response, such as a WebSocket upgrade. */
+  /** Authenticates a request that has no response, such as a WebSocket upgrade. */
   authenticate: ReturnType<typeof createAuthenticate>;
   /**
-   * The URL of the identity provider's sign-in, through WorkOS. It sets a transaction cookie on `res`, so the URL works
-   * in this browser only.
+   * Returns the URL of the identity provider's sign-in, through WorkOS. It also sets a transaction cookie on `res`, so
+   * the URL works only in this browser.
    *
    * @throws {AuthKitError} `invalid_request`, `invalid_provider`
    */
@@ -47,10 +47,11 @@ export interface SSO extends AuthRouter, HasAppClient {
 }
 
 /**
- * Mounts standalone single sign-on: `GET /sso/login`, `GET /sso/callback`, `POST /sso/logout`, and the session on every
- * other request. It works alone or beside `authkit()`; a guard that accepts sessions accepts those of both.
+ * Mounts standalone single sign-on: the routes `GET /sso/login`, `GET /sso/callback` and `POST /sso/logout`, and
+ * sessions for all other requests. It works alone or together with `authkit()`: a guard that accepts sessions accepts
+ * those of both.
  *
- * @throws {AuthKitError} `config_invalid`, with every problem of options and environment and its fix.
+ * @throws {AuthKitError} `config_invalid`, listing every problem in the options and environment, with its fix.
  * @see https://workos.com/docs/sso
  * @example
  * const app = express();
@@ -65,7 +66,7 @@ export function sso(options: SSOOptions = {}): SSO {
   const softTimeout = softTimeoutOf(config);
   const workos = createWorkOSClient(config);
 
-  // Sessions: in a cookie, with a store for those that were signed out.
+  // Sessions: in a cookie. The store only holds those that were signed out.
   const maxAge = Math.min(config.cookie.maxAge, sessionLifetime);
   const cookies = createCookies({ ...config.cookie, maxAge }, config.signInLifetime);
   const store = sharedStoreOf(config, softTimeout);
@@ -131,7 +132,7 @@ export function sso(options: SSOOptions = {}): SSO {
 
 const NOT_ACCEPTED = { kind: 'refused', reason: 'sso() accepts no bearer tokens' } as const;
 
-/** Access tokens and API keys belong to AuthKit. */
+/** Only `authkit()` accepts access tokens and API keys. */
 const NO_TOKENS: BearerVerifiers = {
   forSessions: () => Promise.resolve(NOT_ACCEPTED),
   forResource: () => () => Promise.resolve(NOT_ACCEPTED),
@@ -155,7 +156,7 @@ function withSelector(
   };
 }
 
-/** A sign-in ends the sessions that this browser had before, as a sign-out here does (OWASP ASVS 7.2.4). */
+/** Ends this browser's earlier sessions after a sign-in, as a sign-out would (OWASP ASVS 7.2.4). */
 function endingEarlierSessions(
   exchangeProfile: ExchangeProfile,
   endSessionsOf: (req: IncomingMessage) => Promise<unknown>,
