@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { codeBlocks } from './code-blocks.mjs';
 
 /** Limits in bytes. A large change means that a dependency was added or bundled by mistake. */
 const MAX_PACKED = 640_000;
@@ -97,6 +98,11 @@ function runConsumers() {
     }
     console.log(`${file} runs on Express 5, Express 4 and Connect`);
   }
+  const name = 'child.test.mjs';
+  const [code] = codeBlocks(readFileSync(join(root, 'docs/testing.md'), 'utf8'), [name]);
+  writeFileSync(join(folder, name), code);
+  run(process.execPath, ['--no-warnings', name], { cwd: folder });
+  console.log(`${name} of docs/testing.md runs`);
   const secret = run(process.execPath, ['node_modules/authkit-express/dist/cli.js', 'secret'], {
     cwd: folder,
   });

@@ -245,17 +245,19 @@ export class AuthKitError extends Error {
   declare readonly description: string | undefined;
 
   constructor(code: AuthKitErrorCode, message: string, options: AuthKitErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    // Without a prototype, so that a polluted Object.prototype supplies no text for the user.
+    const own = Object.assign(Object.create(null) as AuthKitErrorOptions, options);
+    super(message, own.cause === undefined ? undefined : { cause: own.cause });
     const [status, , text] = CODES[code];
     this.code = code;
     this.status = status;
     this.statusCode = status;
-    this.publicMessage = options.publicMessage ?? text;
-    this.headers = Object.freeze({ ...challenge(status), ...options.headers });
+    this.publicMessage = own.publicMessage ?? text;
+    this.headers = Object.freeze({ ...challenge(status), ...own.headers });
     this.docs = `${TROUBLESHOOTING}#${code}`;
     this.retryable = code === 'upstream_unavailable';
-    Object.defineProperty(this, 'details', { value: options.details, enumerable: false });
-    Object.defineProperty(this, 'description', { value: options.description, enumerable: false });
+    Object.defineProperty(this, 'details', { value: own.details, enumerable: false });
+    Object.defineProperty(this, 'description', { value: own.description, enumerable: false });
   }
 }
 

@@ -11,7 +11,7 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** The sidebar, in the order in which a reader is likely to need the pages. */
 const GROUPS = {
   Start: ['README.md', 'docs/getting-started.md', 'docs/migration.md', 'example/README.md'],
-  Build: ['sign-in', 'guards', 'users', 'hooks', 'branding', 'websocket', 'mcp'].map(inDocs),
+  Build: ['sign-in', 'guards', 'users', 'accounts', 'hooks', 'branding', 'websocket', 'mcp'].map(inDocs),
   Test: ['testing', 'troubleshooting'].map(inDocs),
   Deploy: [...['production', 'cluster', 'observability'].map(inDocs), 'SECURITY.md'],
   Reference: [

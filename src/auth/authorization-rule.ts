@@ -111,10 +111,10 @@ function unknownKey(key: string, known: readonly string[]): TypeError {
 function has(wanted: unknown, key: string, held: (subject: Subject) => readonly string[]): Test {
   const any = isAny(wanted) ? wanted.any : undefined;
   const given: unknown = any ?? (typeof wanted === 'string' ? [wanted] : wanted);
-  if (!isTexts(given))
-    throw new TypeError(`rule "${key}" must be a string, a list of strings, or { any: [...] }`);
   // A copy, so that a later change of the list does not change the guard.
-  const values = [...given];
+  const values: readonly unknown[] | undefined = itemsOf(given);
+  if (!isTexts(values))
+    throw new TypeError(`rule "${key}" must be a string, a list of strings, or { any: [...] }`);
   return any === undefined
     ? (subject) => values.every((value) => held(subject).includes(value))
     : (subject) => values.some((value) => held(subject).includes(value));
@@ -137,12 +137,22 @@ function isAny(value: unknown): value is { any: unknown } {
   return isPlainObject(value) && Reflect.ownKeys(value).join() === 'any';
 }
 
+/**
+ * The items of a list, holes included. They are read once, by index, so that what is checked is what is used: a list
+ * with an iterator of its own could be empty for one reader and not for the next.
+ *
+ * @returns `undefined` for anything else, such as a `Proxy`, whose items can change with each read.
+ */
+export function itemsOf(list: unknown): unknown[] | undefined {
+  if (!Array.isArray(list) || types.isProxy(list)) return undefined;
+  return Array.from({ length: list.length }, (_, index): unknown => list[index]);
+}
+
 /** Not empty: a condition on every value of an empty list holds for every user. */
-function isTexts(values: unknown): values is readonly string[] {
+function isTexts(values: readonly unknown[] | undefined): values is readonly string[] {
   return (
-    Array.isArray(values) &&
+    values !== undefined &&
     values.length > 0 &&
-    // A copy, since `every` skips the holes of a sparse list.
-    Array.from<unknown>(values).every((value) => typeof value === 'string' && value !== '')
+    values.every((value) => typeof value === 'string' && value !== '')
   );
 }

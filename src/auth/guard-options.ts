@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Next } from '../http/middleware.js';
 import type { AuthType, Principal } from './principal.js';
-import { compileRule, ownEntriesOf, type Rule, RULE_KEYS } from './authorization-rule.js';
+import { compileRule, itemsOf, ownEntriesOf, type Rule, RULE_KEYS } from './authorization-rule.js';
 
 /**
  * A condition in code. The request passes only if it returns `true`, or a promise of `true`. If sessions are accepted,
@@ -72,6 +72,7 @@ export function compileGuardRule(given: unknown, { supported, defaults }: Accept
   const own = typeof given === 'function' ? { check: given } : ownEntriesOf(given);
   // A copy without a prototype: a polluted Object.prototype adds no keys.
   const rule = Object.assign(Object.create(null), own) as GuardRule<AuthType>;
+  copyLists(rule);
   const { maxAge, accepts = defaults, unauthenticated, sameOrigin, check, organization, ...others } = rule;
   checkAccepts(accepts, supported);
   checkGuardKeys(rule);
@@ -84,6 +85,14 @@ export function compileGuardRule(given: unknown, { supported, defaults }: Accept
     sameOrigin: originsOf(sameOrigin),
     unauthenticated,
   };
+}
+
+/** Replaces lists by copies, which the checks and the guard read. One that cannot be copied is refused by the checks. */
+function copyLists(rule: object): void {
+  const lists = rule as Record<'accepts' | 'sameOrigin', unknown>;
+  for (const key of ['accepts', 'sameOrigin'] as const) {
+    if (Array.isArray(lists[key])) lists[key] = itemsOf(lists[key]) ?? null;
+  }
 }
 
 function originsOf(sameOrigin: GuardRule['sameOrigin']): readonly string[] | undefined {

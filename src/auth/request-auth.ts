@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type Config, requestTimeoutOf } from '../config/index.js';
+import { ownProperties } from '../config/problem-list.js';
 import { createOptionalWait, type Deadline, deadlineIn, withDeadline } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Cookies } from '../http/cookies.js';
@@ -167,14 +168,16 @@ function setSessionCookie(
   { cookies, authenticator }: Instance,
 ): SessionResult {
   if (result.kind === 'sso' || result.kind === 'anonymous') return result;
-  if (result.kind !== 'ended' && result.sealed === undefined) return result;
+  // An own property only: a polluted Object.prototype supplies no cookie.
+  if (result.kind !== 'ended' && !Object.hasOwn(result, 'sealed')) return result;
   if (!canSetCookie(req, res)) return result;
   if (result.kind === 'ended') {
     cookies.clearSession(req, res);
     return result;
   }
   try {
-    const session = result.sealedSession ?? (result.kind === 'authenticated' ? result.session : undefined);
+    const { sealedSession } = ownProperties(result);
+    const session = sealedSession ?? (result.kind === 'authenticated' ? result.session : undefined);
     const isLive = () => !session || (authenticator.isLive?.(session) ?? true);
     cookies.setSession(req, res, result.sealed as string, isLive);
     return result;

@@ -193,7 +193,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const login = { config, parameters, signIn: startSignIn, attributes };
   const save = createSaveAttributes(config, workos);
   const verifySoon = createVerifySoon(verify, config);
-  const acceptSignIn = createAcceptSignIn(config, save, verifySoon);
+  const acceptSignIn = createAcceptSignIn({ config, save, verifySoon, revocation });
   const exchangeCode = createCodeExchange({ workos, verifySoon, acceptSignIn });
   const exchangeOnce = createExchangeOnce(config, async (reply) => {
     const signedIn = await exchangeCode(reply);
@@ -272,7 +272,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     signUp: createLogin(login, { fixed: { screenHint: 'sign-up' } }),
     callback,
     logout: createLogout({ config, cookies, endSession, endBearerSession }),
-    token: createToken({ config, authenticator, exchangeCode }),
+    token: createToken({ config, authenticator, exchangeCode, revocation }),
     connect: createLinkAccount({ config, authenticateRequest, workos }),
     switchOrganization: createSwitchRoute(
       { config, authenticateRequest, refreshRequestSession, getSignInUrl },

@@ -100,14 +100,15 @@ function readTheme(value: unknown, problems: Problems): PageTheme {
     problems.add('pages.title must be the name of the application, of 1 to 100 characters');
   if (render !== undefined && typeof render !== 'function')
     problems.add('pages.render must be a function that returns HTML');
-  return Object.freeze({
+  const theme = {
     lang: readLang(options['lang'], problems),
     title: title as string | undefined,
     logo: readLogo(options['logo'], problems),
     color: readColor(options['color'], problems),
     texts: readTexts(options['texts'], problems),
     render: render as RenderPage | undefined,
-  });
+  };
+  return Object.freeze(ownProperties(theme));
 }
 
 function isText(value: unknown, max: number): value is string {
@@ -128,6 +129,9 @@ function readLang(value: unknown, problems: Problems): string {
 
 const DATA_IMAGE = /^data:image\/[a-z+.-]{1,32}[;,]/;
 
+/** An origin that is one source of a Content-Security-Policy. A host in a URL may contain `;` and `,`, which end a source. */
+const SOURCE = /^https:\/\/[\w.:[\]-]+$/;
+
 function readLogo(value: unknown, problems: Problems): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value === 'string') {
@@ -137,7 +141,8 @@ function readLogo(value: unknown, problems: Problems): string | undefined {
       const url = new URL(value, 'https://a.invalid');
       // A path stays on this origin; `//example.com` would not.
       if (isPath && url.origin === 'https://a.invalid') return value;
-      if (!isPath && url.protocol === 'https:' && URL.canParse(value)) return url.href;
+      if (!isPath && url.protocol === 'https:' && SOURCE.test(url.origin) && URL.canParse(value))
+        return url.href;
     }
   }
   problems.add("pages.logo must be a path such as '/logo.svg', an https URL, or a data: URL of an image");
@@ -167,7 +172,7 @@ function readTexts(value: unknown, problems: Problems): PageTexts {
   const texts = Object.entries(given)
     .filter(([name]) => Object.hasOwn(TEXT_NAMES, name))
     .map(([name, text]) => [name, readText(name, text, problems)]);
-  return Object.freeze(Object.fromEntries(texts) as PageTexts);
+  return Object.freeze(ownProperties(Object.fromEntries(texts) as PageTexts));
 }
 
 const PAGE_TEXT = { title: true, text: true } as const;
@@ -187,5 +192,5 @@ function readText(name: string, value: unknown, problems: Problems): object | un
     if (!isText(text, 1000))
       problems.add(`pages.texts.${name}.${key.slice(0, 64)} must be a text of 1 to 1000 characters`);
   }
-  return Object.freeze(Object.fromEntries(set));
+  return Object.freeze(ownProperties(Object.fromEntries(set)));
 }

@@ -33,10 +33,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A copy without a prototype, so that an option is never read from a polluted `Object.prototype`. */
-export function ownProperties<T extends object>(value: T): T {
-  return Object.assign(Object.create(null) as T, value);
-}
+export { ownProperties } from '../http/own-properties.js';
 
 /** The value of an environment variable. A variable that is set to an empty value counts as not set. */
 export function variable(env: NodeJS.ProcessEnv, name: string): string | undefined {

@@ -1,6 +1,7 @@
 import { type SetCookie, stringifySetCookie } from 'cookie';
 import { AuthKitError } from '../errors.js';
 import type { Request, Response } from './middleware.js';
+import { ownProperties } from './own-properties.js';
 import { header, trimOWS } from './request.js';
 import { setCookie } from './response.js';
 
@@ -190,7 +191,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
  * sends both, and does not say which is which.
  */
 function clearHostOnly(res: Response, names: readonly string[], attributes: Attributes): void {
-  const { domain, ...hostOnly } = attributes;
+  const { domain, ...hostOnly } = ownProperties(attributes);
   if (domain === undefined) return;
   for (const key of names) setCookie(res, `${key} of this host`, () => expiredLine(key, hostOnly));
 }

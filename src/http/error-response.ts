@@ -8,6 +8,7 @@ import {
   type Response,
 } from './middleware.js';
 import { type ButtonName, DEFAULT_TEXTS, pageNameOf } from './page-texts.js';
+import { ownProperties } from './own-properties.js';
 import { type Page, type PageTheme, sendPage } from './pages.js';
 import { header, isNavigation, isScripted, isSpeculative, query, target } from './request.js';
 import { json, noStore } from './response.js';
@@ -64,7 +65,7 @@ export function createErrorResponder(config: ErrorResponseConfig, route?: RouteN
       const description = route === 'token' ? { error_description: message } : {};
       return json(res, status, { status, error: code, message, ...description, ...fields });
     }
-    const link = linkOf(error, back, config, fields);
+    const link = linkOf(error, back, config, ownProperties(fields));
     return sendPage(req, res, { ...errorPage(error), link }, config);
   };
 }

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Request, Response } from './middleware.js';
+import { ownProperties } from './own-properties.js';
 import { BUTTON_TEXTS, type ButtonName, type PageName, type PageTexts, textOf } from './page-texts.js';
 import { noStore } from './response.js';
 
@@ -17,7 +18,10 @@ export interface PageTheme {
   readonly render?: RenderPage | undefined;
 }
 
-export const DEFAULT_THEME: PageTheme = Object.freeze({ lang: 'en', texts: Object.freeze({}) });
+/** Without a prototype, as every theme: a polluted `Object.prototype` adds no color, logo or texts. */
+export const DEFAULT_THEME: PageTheme = Object.freeze(
+  ownProperties({ lang: 'en', texts: Object.freeze(ownProperties({})) }),
+);
 
 /** A page that `render` puts into the layout of the application. */
 export interface PageContent {
@@ -65,9 +69,10 @@ export interface Page {
 export async function sendPage(
   req: Request,
   res: Response,
-  page: Page,
+  given: Page,
   config: { readonly pages: (req: Request) => PageTheme | Promise<PageTheme> },
 ): Promise<'sent'> {
+  const page = ownProperties(given);
   const theme = await config.pages(req);
   const { html, policy } = await render(page, theme, req, res);
   res.statusCode = page.status ?? 200;

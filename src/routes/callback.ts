@@ -210,11 +210,16 @@ async function completeSignIn(
   { cookies, config, redirectLoop }: CallbackDependencies,
 ): Promise<'sent'> {
   if (done === 'answered') return 'sent';
-  if ('location' in done) return redirect(res, done.location);
+  // An own property only: a polluted Object.prototype redirects no sign-in.
+  if (isRedirect(done)) return redirect(res, done.location);
   cookies.setSession(req, res, done.sealed, () => true);
   await redirectLoop.markSignIn(res);
   if (config.cookie.sameSite !== 'strict') return redirect(res, done.returnTo);
   return sendLandingPage(req, res, done.returnTo, beganHere === true, config);
+}
+
+function isRedirect(done: Completed | RedirectInstead): done is RedirectInstead {
+  return Object.hasOwn(done, 'location');
 }
 
 /**

@@ -1,11 +1,12 @@
 import type { AuthKitConfig, Config } from '../config/index.js';
 import type { SignInResult } from '../config/options.js';
 import { withDeadline } from '../deadline.js';
-import { unavailable } from '../errors.js';
+import { AuthKitError, unavailable } from '../errors.js';
 import { publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
 import type { Request, Response } from '../http/middleware.js';
-import { type Session, sessionIdOf, toSession } from '../session/sealed-session.js';
+import type { Revocation } from '../session/revocation.js';
+import { type Session, sessionIdentityIn, sessionIdOf, toSession } from '../session/sealed-session.js';
 import { sha256 } from '../sha256.js';
 import {
   decodeUnverified,
@@ -83,20 +84,43 @@ export interface ConfirmedSignIn {
  */
 export type AcceptSignIn = (signIn: ConfirmedSignIn) => Promise<SignedInSession | 'answered'>;
 
-export function createAcceptSignIn(
-  config: AuthKitConfig,
-  save: SaveAttributes,
-  verifySoon: VerifySoon,
-): AcceptSignIn {
+export interface AcceptSignInDependencies {
+  config: AuthKitConfig;
+  save: SaveAttributes;
+  verifySoon: VerifySoon;
+  revocation: Pick<Revocation, 'status'>;
+}
+
+export function createAcceptSignIn({
+  config,
+  save,
+  verifySoon,
+  revocation,
+}: AcceptSignInDependencies): AcceptSignIn {
+  // A new user can sign in twice while a sign-in may take, and an administrator can change the role in between.
+  const signedInOnce = expiringMap<true>({
+    max: MAX_STATES,
+    ttl: config.signInLifetime * 1000 + CLOCK_SKEW,
+    now: config.now,
+  });
+  const isEnded = async (accessToken: string) =>
+    (await revocation.status(sessionIdentityIn(decodeUnverified(accessToken)))) === 'revoked';
   return async ({ tokens: confirmed, transaction, req, res }) => {
-    const signIn = signInResult(confirmed, transaction, config);
+    const wasEnded = await isEnded(confirmed.accessToken);
+    const userId = confirmed.user.id;
+    const isFirstSignIn = !signedInOnce.has(userId) && isFirst(confirmed, transaction);
+    const signIn = { ...signInResult(confirmed, transaction, config), isFirstSignIn };
     const call = () => config.hooks.onSuccess?.({ ...signIn, returnTo: transaction.returnTo, req, res });
     const outcome = await runOnSuccess(call, res, transaction, config);
     if (outcome === 'answered') return outcome;
-    const { attributes, attributesFrom: from, isFirstSignIn } = signIn;
+    const { attributes, attributesFrom: from } = signIn;
+    if (isFirstSignIn) signedInOnce.set(userId, true);
     const startedAt = transaction.restartOf ?? transaction.issuedAt;
     const tokens = isFirstSignIn ? await save(confirmed, { attributes, from, startedAt }) : confirmed;
     const tokenMac = macOf(await verifySoon(tokens.accessToken));
+    // A session that was signed out here before is signed in again. One that was ended since is not.
+    if (!wasEnded && (await isEnded(tokens.accessToken)))
+      throw new AuthKitError('unauthenticated', 'the session has ended during the sign-in');
     const session = toSession(tokens, {
       ...authenticatedAt(transaction, config),
       ...(outcome.data === undefined ? {} : { data: outcome.data }),
@@ -154,7 +178,7 @@ function signInResult(
   tokens: Tokens,
   transaction: SignInStart,
   { signUp }: AuthKitConfig,
-): Omit<SignInResult, 'returnTo' | 'req' | 'res'> {
+): Omit<SignInResult, 'returnTo' | 'req' | 'res' | 'isFirstSignIn'> {
   const { user, organizationId, accessToken, refreshToken, impersonator, authenticationMethod, oauthTokens } =
     tokens;
   const { state, attributes, from = 'link' } = transaction;
@@ -171,7 +195,6 @@ function signInResult(
     stateFrom: state === undefined ? undefined : from,
     attributes: { ...attributes, ...(role === undefined ? {} : { role }) },
     attributesFrom: attributes === undefined ? undefined : from,
-    isFirstSignIn: isFirst(tokens, transaction),
   };
 }
 

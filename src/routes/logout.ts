@@ -2,6 +2,7 @@ import { type BearerVerifiers, bearerTokenOf } from '../auth/bearer-token.js';
 import { bearerChallenge } from '../auth/deny.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
+import { ownProperties } from '../config/problem-list.js';
 import { AuthKitError } from '../errors.js';
 import { publish } from '../events.js';
 import type { Cookies } from '../http/cookies.js';
@@ -274,11 +275,8 @@ export interface SignOutOptions {
 export function createSignOut(config: Config, endSession: EndSession) {
   const respondWithError = createErrorResponder(config, 'logout');
   const respondByDefault = createErrorResponder({ ...config, hooks: {} }, 'logout');
-  return async (
-    req: Request,
-    res: Response,
-    { returnTo, trusted = false }: SignOutOptions = {},
-  ): Promise<void> => {
+  return async (req: Request, res: Response, options: SignOutOptions = {}): Promise<void> => {
+    const { returnTo, trusted = false } = ownProperties(options);
     try {
       const permission = trusted ? 'allowed' : checkLogout(req, config);
       if (permission === 'prefetch') refusePrefetch(res);

@@ -8,7 +8,7 @@ import { isRecord, ownProperties } from '../config/problem-list.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { safeReturnTo } from '../http/return-to.js';
 import type { Cookies } from '../http/cookies.js';
-import { isCrossSite, isSafeMethod } from '../http/request.js';
+import { header, isCrossSite, isSafeMethod } from '../http/request.js';
 import { canSetCookie } from '../http/response.js';
 import type { Authenticator } from '../session/authenticate.js';
 import type { Sessions } from '../session/create-and-end.js';
@@ -110,8 +110,16 @@ function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKi
     throw new TypeError(
       `${USAGE}: call it before the response is sent, so that the session cookie can be set`,
     );
-  if (!isSafeMethod(req) && isCrossSite(req, config))
+  if (!isSafeMethod(req) && (isCrossSite(req, config) || isOfUnknownOrigin(req)))
     throw new AuthKitError('forbidden', 'a sign-in must be requested by a page of this application');
+}
+
+/**
+ * Whether a browser hides which page sent a form. `SameSite` is no help here, since a sign-in needs no cookie. Without
+ * Fetch Metadata (an old browser, or http) such a page can be one of another site, in a sandboxed frame for example.
+ */
+function isOfUnknownOrigin(req: IncomingMessage): boolean {
+  return header(req, 'origin') === 'null' && !header(req, 'sec-fetch-site');
 }
 
 /**

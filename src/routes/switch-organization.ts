@@ -182,7 +182,7 @@ async function refreshSession(
   if (result.kind === 'unavailable') {
     const isRefused = organizationId !== undefined && isAboutOrganization(result.error);
     const error = isRefused ? organizationForbidden(result.error) : result.error;
-    return result.sealed === undefined ? { error } : { result, error };
+    return Object.hasOwn(result, 'sealed') ? { result, error } : { error };
   }
   if (result.kind !== 'ended') return { result };
   const { error } = result;

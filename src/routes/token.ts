@@ -2,7 +2,7 @@ import { timedOut } from '../auth/request-auth.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
 import { isRecord, ownProperties } from '../config/problem-list.js';
 import { withDeadline } from '../deadline.js';
-import { AuthKitError, isUnfinished } from '../errors.js';
+import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
 import { readFields } from '../http/body.js';
 import type { Handler, Request, Response } from '../http/middleware.js';
@@ -15,7 +15,8 @@ import {
   type PayloadPurpose,
   sealPayload,
 } from '../session/seal-for-one-purpose.js';
-import type { Session } from '../session/sealed-session.js';
+import type { Revocation } from '../session/revocation.js';
+import { type Session, sessionIdentityOf } from '../session/sealed-session.js';
 import { sha256 } from '../sha256.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import type { ExchangeCode } from './code-exchange.js';
@@ -26,6 +27,7 @@ export interface TokenDependencies {
   config: AuthKitConfig;
   authenticator: Pick<Authenticator, 'refresh'>;
   exchangeCode: ExchangeCode;
+  revocation: Pick<Revocation, 'reopenSession'>;
 }
 
 type Fields = ReadonlyMap<string, string>;
@@ -76,7 +78,7 @@ function grantSession(
  * Redeems codes. A code is spent by its first use, even if that fails: in this process by the list below, and in all
  * others because WorkOS accepts its own code once.
  */
-function createRedeemCode({ config, exchangeCode }: TokenDependencies): RedeemCode {
+function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencies): RedeemCode {
   const { now } = config;
   const spent = expiringMap<true>({ max: MAX_CODES, ttl: CODE_LIFETIME, now });
   return async (fields, req, res) => {
@@ -90,7 +92,12 @@ function createRedeemCode({ config, exchangeCode }: TokenDependencies): RedeemCo
       // WorkOS has the challenge of the client, so only the verifier of the client redeems the code there as well.
       const codeVerifier = fields.get('code_verifier') ?? '';
       const signedIn = await exchangeCode({ ...opened, codeVerifier, req, res });
-      return signedIn === 'answered' ? signedIn : signedIn.session;
+      if (signedIn === 'answered') return signedIn;
+      const { session } = signedIn;
+      // The user may have signed out of this application, but not of WorkOS, whose session then has the same ID.
+      if (!(await revocation.reopenSession(sessionIdentityOf(session))))
+        throw unavailable('the store is unavailable, so the sign-in could not be finished: sign in again');
+      return session;
     } catch (error) {
       if (error instanceof AuthKitError && error.code === 'code_exchange_failed')
         throw invalidGrant('WorkOS does not accept the code any more', error);

@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { AuthKitConfig } from '../config/index.js';
+import { ownProperties } from '../config/problem-list.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { publish, type WebhookProblem } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
@@ -59,7 +60,8 @@ export function createWebhooks(dependencies: WebhookDependencies): CreateWebhook
     report('refused', reason, event);
     return new AuthKitError('invalid_request', REFUSALS[reason]);
   };
-  return ({ secret = webhookSecret, onEvent } = {}) => {
+  return (options = {}) => {
+    const { secret = webhookSecret, onEvent } = ownProperties(options);
     const secrets = checkSecrets(secret);
     const receive: Handler = async (req, res) => {
       const received = await readDelivery(req, secrets, config);

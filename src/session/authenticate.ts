@@ -1,3 +1,4 @@
+import { ownProperties } from '../config/problem-list.js';
 import { createOptionalWait, type OptionalWait } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import { publish, type SessionProblem } from '../events.js';
@@ -112,7 +113,7 @@ export function createAuthenticator(options: AuthenticatorDependencies): Authent
  * keeps the cookie, `ended` clears it, and the reasons of the others differ only in what they tell.
  */
 function precedence(result: Authentication): number {
-  if (result.kind === 'unavailable') return result.sealed === undefined ? 5 : 6;
+  if (result.kind === 'unavailable') return Object.hasOwn(result, 'sealed') ? 6 : 5;
   if (result.kind === 'ended') return 4;
   return result.kind === 'anonymous' ? ['none', 'invalid', 'expired', 'ended'].indexOf(result.reason) : 7;
 }
@@ -159,34 +160,41 @@ async function authenticateAll(
   mayRefresh: () => boolean,
   dependencies: Dependencies,
 ): Promise<Authentication> {
-  let result = NONE;
+  let found: Examined = { result: NONE };
   for (const value of values) {
     const cookie = value === first.value ? first : openCookie(value, dependencies);
     const next = await authenticateValue(cookie, mayRefresh, dependencies);
-    if (next.kind === 'authenticated') return next;
-    if (precedence(next) > precedence(result)) result = next;
+    if (next.result.kind === 'authenticated') return next.result;
+    if (precedence(next.result) > precedence(found.result)) found = next;
   }
-  return result;
+  // Once, however many cookies of the name an attacker has planted.
+  return reported(found, dependencies);
+}
+
+/** The result for one value, and the session that it contained. */
+interface Examined {
+  readonly result: Authentication;
+  readonly session?: Session;
 }
 
 async function authenticateValue(
   { value, cached, session: sealed }: CookieValue,
   mayRefresh: () => boolean,
   dependencies: Dependencies,
-): Promise<Authentication> {
+): Promise<Examined> {
   const { storage } = dependencies;
   const session = sealed ?? (await storage.open(value));
-  if (!session) return reported(anonymous('invalid', storage.problemOf(value)), undefined, dependencies);
+  if (!session) return { result: anonymous('invalid', storage.problemOf(value)) };
   if (isNotStored(session)) {
     const result =
       session.kind === 'unavailable'
         ? unavailableAuthentication('the session store is unavailable', session.why)
         : anonymous('ended', 'not_in_store');
-    return reported(result, undefined, dependencies);
+    return { result };
   }
   const current = storage.isOutdated(session) ? await restoreSession(session, dependencies) : session;
   const result = await authenticateSession(value, current, cached, mayRefresh, dependencies);
-  return reported(result, current, dependencies);
+  return { result, session: current };
 }
 
 /** The store has lost the newest state of a session, for example in a failover. This process may still know it. */
@@ -207,12 +215,9 @@ async function restoreSession(
   return newer ? storage.restore(outdated, newer) : outdated;
 }
 
-/** Publishes why a session was not accepted. */
-function reported(
-  result: Authentication,
-  session: Session | undefined,
-  { clientId }: Dependencies,
-): Authentication {
+/** Publishes why the session of a request was not accepted. */
+function reported(examined: Examined, { clientId }: Dependencies): Authentication {
+  const { result, session } = ownProperties(examined);
   if (result.kind === 'authenticated' || result.why === undefined) return result;
   const { userId, sessionId } = session ? sessionIdentityOf(session) : {};
   publish('session', {
@@ -278,6 +283,15 @@ async function acceptSession(
   return sealed === undefined ? verified : { ...verified, sealed };
 }
 
+/** What a result itself delivers, whatever has been added to `Object.prototype`. */
+function deliveryOf(result: Delivery): Delivery {
+  const { sealed, sealedSession } = ownProperties(result);
+  return {
+    ...(sealed === undefined ? {} : { sealed }),
+    ...(sealedSession === undefined ? {} : { sealedSession }),
+  };
+}
+
 /** The token is still valid, so the request waits only briefly for a new one, and does not fail without it. */
 async function refreshAhead(verified: VerifiedSession, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, waitForTokens } = dependencies;
@@ -285,8 +299,8 @@ async function refreshAhead(verified: VerifiedSession, dependencies: Dependencie
   const result = await waitForTokens(renewSession(session, dependencies));
   if (result === undefined) refresh.backOff(session);
   // Tokens that were rotated are delivered, although this request still uses the old ones.
-  if (result?.kind === 'unavailable' && result.sealed !== undefined)
-    return { ...verified, sealed: result.sealed, sealedSession: result.sealedSession ?? session };
+  if (result?.kind === 'unavailable' && Object.hasOwn(result, 'sealed'))
+    return { ...verified, sealedSession: session, ...deliveryOf(result) };
   return result === undefined || result.kind === 'unavailable' ? verified : result;
 }
 

@@ -1,3 +1,4 @@
+import { ownProperties } from '../config/problem-list.js';
 import { open, seal } from './iron-seal.js';
 
 /** What a sealed value is for, and how long it is valid. One constant is used both to seal and to open. */
@@ -70,11 +71,8 @@ export function openPayload(
   return isCurrent(own(payload, 'issuedAt'), now, purpose) ? payload : undefined;
 }
 
-function isCurrent(
-  issuedAt: unknown,
-  now: number,
-  { lifetime, clockSkew = CLOCK_SKEW }: PayloadPurpose,
-): boolean {
+function isCurrent(issuedAt: unknown, now: number, purpose: PayloadPurpose): boolean {
+  const { lifetime, clockSkew = CLOCK_SKEW } = ownProperties(purpose);
   if (lifetime === undefined) return true;
   if (typeof issuedAt !== 'number') return false;
   const age = now - issuedAt;

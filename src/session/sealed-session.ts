@@ -51,7 +51,8 @@ export interface SessionFields {
  * that a polluted `Object.prototype` adds nothing to them.
  */
 export function toSession(fields: SessionFields, extension: SessionExtension): Session {
-  const { accessToken, refreshToken, user, impersonator, authenticationMethod, organizationId } = fields;
+  const { accessToken, refreshToken, user, impersonator, authenticationMethod, organizationId } =
+    ownProperties(fields);
   return ownProperties({
     accessToken,
     refreshToken,
@@ -69,7 +70,8 @@ export function toSession(fields: SessionFields, extension: SessionExtension): S
  * @param tokenMac Of the new access token, if its signature was verified.
  */
 export function withTokens(session: Session, fields: SessionFields, tokenMac?: string): Session {
-  const { impersonator = session.impersonator, authenticationMethod = session.authenticationMethod } = fields;
+  const { impersonator = session.impersonator, authenticationMethod = session.authenticationMethod } =
+    ownProperties(fields);
   return toSession({ ...fields, impersonator, authenticationMethod }, { ...session.extension, tokenMac });
 }
 

@@ -1,6 +1,7 @@
 import type { Config } from '../config/index.js';
 import { softTimeoutOf } from '../config/index.js';
 import { log } from '../events.js';
+import { createAnonymousBudget } from './anonymous-call-budget.js';
 import { createFetch, UpstreamError } from './fetch.js';
 import { createLimiter } from './limiter.js';
 
@@ -29,11 +30,19 @@ export function createClaimNonce(config: Config, claimToken: string | undefined)
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ client_id: clientId, claim_token: claimToken }),
   };
+  // Anyone can begin a sign-in.
+  const budget = createAnonymousBudget({ now, softTimeout: timeout });
   let pausedUntil = -Infinity;
   return async () => {
     if (now() < pausedUntil) return undefined;
     try {
-      const response = await post(`${api.origin}/x/one-shot-environments/claim-nonces`, request);
+      const url = `${api.origin}/x/one-shot-environments/claim-nonces`;
+      const called = await budget.run(
+        () => post(url, request),
+        () => false,
+      );
+      if (called.kind === 'exhausted') return undefined;
+      const response = called.value;
       const { nonce } = (await response.json()) as { nonce?: unknown };
       return typeof nonce === 'string' && NONCE.test(nonce) ? nonce : undefined;
     } catch (error) {

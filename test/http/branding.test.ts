@@ -31,6 +31,26 @@ async function appWith(pages: PagesOption) {
 }
 
 describe('the option pages', () => {
+  test('accepts no logo whose host would add to the Content-Security-Policy', async () => {
+    for (const logo of [
+      'https://a.example;sandbox/x',
+      'https://a.example,sandbox/x',
+      "https://a'b.example/x",
+    ]) {
+      const problems = new Problems();
+      readPages({ logo }, problems);
+      expect(problems.list).toHaveLength(1);
+    }
+    const problems = new Problems();
+    for (const logo of [
+      'https://xn--bcher-kva.example:8443/l.svg',
+      'https://[::1]/l.svg',
+      'https://a_b.example/l',
+    ])
+      readPages({ logo }, problems);
+    expect(problems.list).toEqual([]);
+  });
+
   test.each(FRAMEWORKS)(
     'gives pages a name, a logo, a color, a language and texts, on %s',
     async (framework) => {

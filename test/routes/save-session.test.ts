@@ -107,6 +107,44 @@ describe.each(FRAMEWORKS)('saveSession() on %s', (framework) => {
     expect(await who(browser)).toMatchObject({ email: null });
   });
 
+  test('T01 a form of a page that hides its origin signs no browser in', async () => {
+    const { post, who, browser, results } = await start(framework);
+    for (const headers of [
+      // An old browser, or http: there is no Fetch Metadata.
+      { origin: 'null', 'sec-fetch-site': '' },
+      { origin: 'null', 'sec-fetch-site': 'cross-site' },
+    ]) {
+      expect(JSON.parse((await post(browser, ADA, headers)).body)).toMatchObject({ code: 'forbidden' });
+      expect(await who(browser)).toMatchObject({ email: null });
+    }
+    expect(results).toHaveLength(2);
+    // With `Referrer-Policy: no-referrer`, which helmet sets, forms of the application hide it too.
+    await post(browser, ADA, { origin: 'null', 'sec-fetch-site': 'same-origin' });
+    expect(await who(browser)).toMatchObject({ email: ADA });
+  });
+
+  test('a session that ends while onSuccess runs stays ended', async () => {
+    const hook: { run?: (accessToken: string) => Promise<unknown> } = {};
+    const { post, who, browser, auth } = await start(framework, {
+      authkit: {
+        onSuccess: async ({ accessToken }) => {
+          await hook.run?.(accessToken);
+        },
+      },
+    });
+    hook.run = (accessToken) => {
+      const claims = JSON.parse(Buffer.from(accessToken.split('.')[1]!, 'base64url').toString()) as {
+        sid: string;
+      };
+      return auth.revokeSession(claims.sid);
+    };
+    expect(JSON.parse((await post(browser)).body)).toMatchObject({ code: 'unauthenticated' });
+    expect(await who(browser)).toMatchObject({ email: null });
+    delete hook.run;
+    await post(browser);
+    expect(await who(browser)).toMatchObject({ email: ADA });
+  });
+
   test('onSuccess can reject the sign-in, add data, choose the page, or respond itself', async () => {
     const seen: unknown[] = [];
     let decide: NonNullable<Options['onSuccess']> = () => undefined;

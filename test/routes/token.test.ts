@@ -4,10 +4,10 @@ import express from 'express';
 import { MemoryStore } from 'express-session';
 import * as oauth from 'oauth4webapi';
 import { describe, expect, test } from 'vitest';
-import { expressStore } from 'authkit-express';
+import { expressStore, requireAuth } from 'authkit-express';
 import { FRAMEWORKS, type Framework, type Handler } from '../support/frameworks.js';
 import { FETCH, send, type Reply } from '../support/browser.js';
-import { ADA, createTestApp, type TestAppOptions } from '../support/app.js';
+import { ADA, createTestApp, type TestAppOptions, whoami } from '../support/app.js';
 
 const APP = 'com.example.app://signed-in';
 const SPA = 'https://spa.example.com/callback?from=login';
@@ -54,6 +54,8 @@ interface Tokens {
   user: { email: string };
 }
 const tokens = (reply: Reply) => JSON.parse(reply.body) as Tokens;
+const claimsOf = (accessToken: string) =>
+  JSON.parse(Buffer.from(accessToken.split('.')[1]!, 'base64url').toString()) as Record<string, unknown>;
 const errorOf = (reply: Reply) => (JSON.parse(reply.body) as { error: string }).error;
 
 describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
@@ -78,6 +80,34 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     const again = await redeem(code, verifier);
     expect({ status: again.status, error: errorOf(again) }).toEqual({ status: 400, error: 'invalid_grant' });
     expect(workos.callsTo('code')).toHaveLength(1);
+  });
+
+  test('a sign-in in a WorkOS session that was signed out here is a new one', async () => {
+    const at = await native(framework, {
+      routes: (app) => {
+        app.route('/api', requireAuth({ accepts: ['bearer'] }), whoami);
+      },
+    });
+    const { codeFor, redeem, token, workos, origin } = at;
+    const api = async (accessToken: string) =>
+      (await send(`${origin}/api`, { headers: { ...FETCH, authorization: `Bearer ${accessToken}` } })).status;
+    const verifier = newVerifier();
+    const before = tokens(await redeem(await codeFor(verifier), verifier)).access_token;
+    const { sid } = claimsOf(before);
+    await at.auth.revokeSession(sid as string);
+    expect(await api(before)).toBe(401);
+    const alter = async (body: Record<string, unknown>) => ({
+      ...body,
+      access_token: await workos.signToken({ ...claimsOf(String(body['access_token'])), sid }),
+    });
+    workos.fail({ on: 'code', alter });
+    const now = tokens(await redeem(await codeFor(verifier), verifier));
+    expect(claimsOf(now.access_token)['sid']).toBe(sid);
+    expect(await api(now.access_token)).toBe(200);
+    expect(await api(before)).toBe(401);
+    workos.clock.advance(1000);
+    workos.fail({ on: 'refresh', alter });
+    expect((await token({ grant_type: 'refresh_token', refresh_token: now.refresh_token })).status).toBe(200);
   });
 
   test('a wrong verifier, an expired code, another redirect URI, and a forged or foreign code are refused', async () => {

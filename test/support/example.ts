@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { afterAll, beforeAll } from 'vitest';
 import { createTestWorkOS, type TestWorkOS, type TestWorkOSOptions } from 'authkit-express/testing';
 import { Browser, type Reply } from './browser.js';
+import { ROOT } from './documentation.js';
 
 export interface Example {
   workos: TestWorkOS;
@@ -85,4 +88,24 @@ export async function signInWith(
   if (away.location === undefined)
     throw new Error(`${url} did not lead to sign-in: ${away.status} ${away.body}`);
   return browser.follow(await workos.authorize(away.location, { user }));
+}
+
+/**
+ * Runs `example/FILE`, the code of another library, in another process: its cookies do not meet the leak checks of this
+ * one. Returns a function that ends it.
+ */
+export async function spawnExample(file: string, env: Record<string, string>): Promise<() => Promise<void>> {
+  const code = `const { server } = await import('./example/${file}');
+    if (server.listening) console.log('up'); else server.once('listening', () => console.log('up'));`;
+  const args = ['--import', 'tsx', '--input-type=module', '-e', code];
+  const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...env } });
+  let printed = '';
+  child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+  const exited = once(child, 'exit');
+  const first = await Promise.race([once(child.stdout, 'data'), exited.then(() => undefined)]);
+  if (!first) throw new Error(`example/${file} did not start: ${printed}`);
+  return async () => {
+    child.kill();
+    await exited;
+  };
 }

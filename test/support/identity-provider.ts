@@ -29,7 +29,7 @@ export async function startIdentityProvider(
     '/jwks': () => ({ keys: [jwk] }),
   };
   const idToken = (nonce: string) =>
-    new SignJWT({ ...claims, nonce })
+    new SignJWT({ ...claims, ...(nonce === '' ? {} : { nonce }) })
       .setProtectedHeader({ alg: 'RS256', kid: 'one' })
       .setIssuer(issuer)
       .setAudience(clientId)

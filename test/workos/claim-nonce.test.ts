@@ -139,3 +139,11 @@ describe('a sign-in starts without a nonce', () => {
 test.each([[''], [5], [{}]])('claimToken %j is a mistake', (value) => {
   expect(problemsOf({ ...GOOD, claimToken: value })).toEqual([expect.stringContaining('claimToken must be')]);
 });
+
+test('T50 anonymous sign-ins exchange the claim token within a budget, and start without a nonce beyond it', async () => {
+  const { login, calls } = await appWith({ body: { nonce: 'nonce_1' } });
+  const nonces = await Promise.all(Array.from({ length: 100 }, () => login()));
+  expect(calls().length).toBeGreaterThan(0);
+  expect(calls().length).toBeLessThanOrEqual(30);
+  expect(nonces.filter((found) => found.length === 0).length).toBeGreaterThan(60);
+});
