@@ -8,10 +8,10 @@ import { authkit, requireAuth, signedIn } from 'authkit-express';
 const { SPA_ORIGIN = 'http://localhost:5173' } = process.env;
 
 const app = express();
-app.use(cors({ origin: SPA_ORIGIN, credentials: true })); // Before authkit(), so that its answers have the headers too.
+app.use(cors({ origin: SPA_ORIGIN, credentials: true })); // Before authkit(), so its responses have the headers too.
 app.use(
   authkit({
-    returnTo: SPA_ORIGIN, // Where a sign-in leads that names no page.
+    returnTo: SPA_ORIGIN, // Where a sign-in leads if it names no page.
     postLogoutReturnTo: SPA_ORIGIN,
     returnToOrigins: [SPA_ORIGIN], // A sign-in may lead back to its pages.
     trustedOrigins: [SPA_ORIGIN], // Its pages may sign out and open WebSockets.
