@@ -9,7 +9,7 @@ import type { WorkOSClock } from '../workos/clock.js';
 /** The result of one check. */
 export interface ReadinessCheck {
   readonly ok: boolean;
-  /** What is wrong and what to do, if it is not ok. */
+  /** If the check failed: what is wrong and what to do. */
   readonly problem?: string;
 }
 
@@ -18,16 +18,19 @@ export interface Readiness {
   /** Whether all checks are ok. */
   readonly ready: boolean;
   readonly checks: {
-    /** The signing keys have been loaded. `age` is in milliseconds. While WorkOS is unavailable they are used for a day. */
+    /**
+     * Whether the signing keys are loaded. `age` is in milliseconds. While WorkOS is unavailable, they are used for a
+     * day.
+     */
     readonly keys: ReadinessCheck & { readonly age?: number };
-    /** The store has answered a write and a read. Always ok without a store. */
+    /** Whether the store answered a write and a read. Always ok without a store. */
     readonly store: ReadinessCheck;
-    /** The clock agrees with WorkOS's. `offset` is how far it is ahead in milliseconds, if that is known. */
+    /** Whether the clock agrees with WorkOS's. `offset` is how far this clock is ahead, in milliseconds, if known. */
     readonly clock: ReadinessCheck & { readonly offset?: number };
   };
   /**
-   * The state of WorkOS, which has no influence on `ready`. `open`: it is not called, because it failed or asked for a
-   * pause.
+   * The state of WorkOS, which does not affect `ready`. `open` means that WorkOS is not called, because it failed or
+   * asked for a pause.
    */
   readonly workos: { readonly circuit: CircuitState };
 }
@@ -40,16 +43,18 @@ export interface ReadinessDependencies {
   softTimeout: number;
 }
 
-/** The part of the soft timeout that is waited, so that a probe with a time limit of a second gets its answer. */
+/** The share of the soft timeout that a check may take, so that a probe with a one-second limit gets its answer. */
 const PART = 0.75;
 
-/** With a larger difference, tokens and seals of other servers may be refused. Milliseconds. */
+/**
+ * Largest acceptable clock difference, in milliseconds. Beyond it, tokens and seals of other servers may be refused.
+ */
 const TOLERANCE = 60_000;
 
-/** How long an entry of this check stays in the store, in milliseconds. */
+/** How long the check's entry stays in the store, in milliseconds. */
 const ENTRY_FOR = 60_000;
 
-/** A replica may not have the entry yet, so a missing one is read again after this pause, in milliseconds. */
+/** A replica may not have the entry yet, so a missing entry is read again after this pause, in milliseconds. */
 const REPLICATION_PAUSE = 50;
 
 /** Creates `auth.ready()`. It answers within a second, and never rejects. */
@@ -89,7 +94,7 @@ function checkClock(clock: WorkOSClock): Readiness['checks']['clock'] {
   };
 }
 
-/** Writes an entry of this process and reads it back. */
+/** Writes an entry for this process and reads it back. */
 function createStoreCheck(store: SignedStore | undefined, timeout: number) {
   const id = randomUUID();
   const check = async (signed: SignedStore): Promise<ReadinessCheck> => {
