@@ -1,5 +1,5 @@
-// pino-http logs the headers of each request. The session cookie is among them, so it is removed: whoever can read the log
-// could otherwise use the session.
+// pino-http logs the headers of each request. They include the session cookie, so it is removed: otherwise anyone who
+// can read the log could use the session.
 import type { Writable } from 'node:stream';
 import express, { type Express } from 'express';
 import { pinoHttp } from 'pino-http';
@@ -13,7 +13,7 @@ export function createApp(output?: Writable): Express {
       {
         redact: ['req.headers.cookie', 'req.headers.authorization', 'req.headers.referer'],
         serializers: {
-          // A query can contain the code of a sign-in, and the headers of a response its state and the new session.
+          // A query can contain a sign-in code, and response headers can contain its state and the new session.
           req: ({ method, url, headers }: { method: string; url: string; headers: object }) => ({
             method,
             path: url.split('?')[0],
