@@ -7,7 +7,7 @@ import { createJWKS } from '../src/workos/jwks.js';
 import { open, seal } from '../src/session/iron-seal.js';
 import { corpus, corpusKeys, type Row } from './support/corpora.js';
 
-/** Mutations of each kind. `npm run check:mutations` tries ten times as many: a hundred thousand. */
+/** Mutations of each kind. `npm run check:mutations` tries five times as many: a hundred thousand in all. */
 const COUNT = Number(process.env['MUTATIONS'] ?? 10_000);
 /** How many run at once, because the reference implementations spend most of their time switching threads. */
 const BATCH = 64;

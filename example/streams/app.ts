@@ -18,7 +18,7 @@ app.use(auth);
 function watchSession(req: IncomingMessage, end: () => void): () => void {
   const timer = setInterval(() => {
     void auth.authenticate(req).then((result) => {
-      // An outage of WorkOS or of the store ends no session.
+      // An outage of WorkOS or of the store does not end a session.
       if (result.type !== null || result.reason === 'unavailable') return;
       clearInterval(timer);
       end();

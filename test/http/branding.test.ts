@@ -20,7 +20,7 @@ import { createSSOWorkOS, startSSO } from '../sso/support.js';
 const HOSTILE = `"'><script>alert(1)</script>&`;
 const ESCAPED = '&#34;&#39;&#62;&#60;script&#62;alert(1)&#60;/script&#62;&#38;';
 
-/** Responds with the page for an unfinished sign-in. */
+/** Requests the page for a sign-in that did not finish. */
 const failedSignIn = (origin: string, headers: Record<string, string> = {}) =>
   send(`${origin}/callback?code=x&state=y`, { headers: { ...NAVIGATION, ...headers } });
 

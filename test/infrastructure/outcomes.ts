@@ -72,7 +72,7 @@ export async function expectRevocationEverywhere({ workos, statuses, revoke }: C
   await expect.poll(() => statuses(cookie), { timeout: 5000 }).toEqual([401, 401, 401]);
 }
 
-/** Waits until the store is used again: after a failure, it is not called for a second. */
+/** Waits until the store is used again, because it is not called for one second after a failure. */
 export async function settled(): Promise<void> {
   await wait(1500);
 }
