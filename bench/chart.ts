@@ -7,7 +7,7 @@ const LABEL = 210;
 const ROW = 18;
 const COLOURS = { ours: '#5b5bd6', others: '#9ba1a6', bare: '#30a46c' };
 
-/** Bars of the share of bare Express 5, for each version of Node and each scenario that is shown. */
+/** Bars that show each scenario's share of bare Express 5, for each version of Node. */
 export function chart({ versions, date }: Report): string {
   const transport = transportOf(versions);
   const blocks: string[] = [];

@@ -9,23 +9,23 @@ import type { Sessions } from './sessions.js';
 
 /** One stretch of load over HTTP. */
 export interface Sample {
-  /** Microseconds of CPU per request. */
+  /** CPU time per request, in microseconds. */
   readonly cpu: number;
   readonly perSecond: number;
-  /** Milliseconds. */
+  /** In milliseconds. */
   readonly p50: number;
-  /** Milliseconds. */
+  /** In milliseconds. */
   readonly p99: number;
 }
 
 export interface Result {
   readonly contender: Contender;
-  /** Microseconds of CPU per request, of each slice in memory. */
+  /** CPU time per request of each slice in memory, in microseconds. */
   readonly inMemory: readonly number[];
   readonly http: readonly Sample[];
-  /** Bytes, at the end. */
+  /** At the end, in bytes. */
   readonly rss: number;
-  /** Of the `Cookie` header that the contender itself makes. */
+  /** Size of the `Cookie` header that the contender itself makes. */
   readonly cookieBytes: number;
 }
 
@@ -33,13 +33,13 @@ export interface CompareOptions {
   contenders: readonly Contender[];
   server: ServerOptions;
   sessions: Sessions;
-  /** Slices of each contender in memory; 0 for none. */
+  /** Number of slices per contender in memory; 0 for none. */
   slices: number;
-  /** Milliseconds of CPU time of one slice. */
+  /** CPU time of one slice, in milliseconds. */
   sliceTime: number;
-  /** Stretches of each contender over HTTP; 0 for none. */
+  /** Number of stretches per contender over HTTP; 0 for none. */
   stretches: number;
-  /** Milliseconds of one stretch. */
+  /** Duration of one stretch, in milliseconds. */
   stretchTime: number;
   connections: number;
 }
@@ -48,15 +48,15 @@ interface Runner {
   contender: Contender;
   server: Server;
   requests: Requests;
-  /** Requests of one slice. */
+  /** Number of requests in one slice. */
   sliceCount: number;
   inMemory: number[];
   http: Sample[];
 }
 
 /**
- * Runs one scenario. All servers run at the same time, each in its own process, and are measured in turn, again and
- * again, so that what else the machine does affects all of them alike.
+ * Runs one scenario. All servers run at the same time, each in its own process, and are measured in turn, over and
+ * over, so that other load on the machine affects all of them alike.
  */
 export async function compare(scenario: Scenario, options: CompareOptions): Promise<Result[]> {
   const { slices, stretches } = options;
@@ -92,7 +92,7 @@ async function prepare(contender: Contender, scenario: Scenario, options: Compar
 
 const WARM_UP = 3000;
 
-/** Warms a server up, and finds out how many requests make a slice. */
+/** Warms up a server, and measures how many requests make up a slice. */
 async function warmUpInMemory(runner: Runner, options: CompareOptions): Promise<void> {
   const { server, requests } = runner;
   const { connections, slices, sliceTime } = options;
@@ -103,7 +103,7 @@ async function warmUpInMemory(runner: Runner, options: CompareOptions): Promise<
   await give(server, requests.list(Math.ceil(slices * runner.sliceCount * (1 + LEAD_IN))));
 }
 
-/** The share of a slice that comes before it and is not counted: the caches of the processor are full of other data. */
+/** Uncounted requests before each slice, as a share of it, because the processor's caches are full of other data. */
 const LEAD_IN = 0.3;
 
 async function slice({ server, sliceCount, inMemory }: Runner, { connections }: CompareOptions) {
@@ -111,7 +111,7 @@ async function slice({ server, sliceCount, inMemory }: Runner, { connections }: 
   inMemory.push(await server.slice(sliceCount, connections, 200));
 }
 
-/** Requests go to the process of a server as a file, because as messages they would leave garbage behind there. */
+/** Sends the requests to the server's process as a file, because messages would leave garbage in its heap. */
 async function give(server: Server, requests: readonly Buffer[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'authkit-express-bench-'));
   const file = join(folder, 'requests');
@@ -120,15 +120,15 @@ async function give(server: Server, requests: readonly Buffer[]): Promise<void> 
   rmSync(folder, { recursive: true });
 }
 
-/** By requests, not by time: on a busy machine, one second may not even reach each of a thousand sessions once. */
+/** Counts requests, not time: on a busy machine, one second may not be enough to reach each of a thousand sessions. */
 async function warmUpHttp({ server, requests }: Runner, { connections, slices }: CompareOptions) {
   const next = cycle(requests.list(WARM_UP));
-  // After the slices, only what differs without them is cold.
+  // After the slices, only the code that HTTP adds is still cold.
   const atMost = slices > 0 ? WARM_UP / 6 : WARM_UP;
   await load({ port: server.port, next, connections, milliseconds: 5000, expect: 200, atMost });
 }
 
-/** Before each stretch, unmeasured, in milliseconds. */
+/** Unmeasured time before each stretch, in milliseconds. */
 const LEAD_IN_TIME = 50;
 
 async function stretch({ server, requests, http }: Runner, options: CompareOptions): Promise<void> {

@@ -1,19 +1,19 @@
 import { basename, resolve } from 'node:path';
 
-/** What a request carries. */
+/** The credential that a request carries. */
 export type Credential = 'session' | 'storedSession' | 'bearer' | 'apiKey';
 
-/** A package to compare with, as a server of its own in `contenders/`. */
+/** A package to compare with. Each has its own server in `contenders/`. */
 export interface Contender {
   readonly name: string;
-  /** In `contenders/`, without `.mjs`. */
+  /** File name in `contenders/`, without `.mjs`. */
   readonly file: string;
-  /** The package whose import is timed, if there is one besides Express. */
+  /** The package whose import is timed, if there is one in addition to Express. */
   readonly imports?: string;
   readonly takes: readonly Credential[];
   /**
-   * Who makes the sessions: `workos` stands for the sealed cookie that all WorkOS SDKs read, `own` for what the contender
-   * itself gives to users who sign in.
+   * Where the sessions come from: `workos` is the sealed cookie that all WorkOS SDKs read, `own` is what the contender
+   * itself issues to users who sign in.
    */
   readonly session: 'workos' | 'own' | 'none';
   /** How a session is recognized: by a signed token, by its seal alone, or by an id that is looked up. */
@@ -21,7 +21,7 @@ export interface Contender {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Where the benchmark starts Redis, for the contenders that need it. */
+/** Port of the Redis that the benchmark starts for contenders that need it. */
 export const REDIS_PORT = 6390;
 const REDIS = { BENCH_REDIS: `redis://127.0.0.1:${REDIS_PORT}` };
 
@@ -46,7 +46,7 @@ const BUILD = {
   by: 'token',
 } as const;
 
-/** The package as it is built in a checkout, with sessions in cookies and in Redis. */
+/** The package as built in a checkout, with sessions in cookies and in Redis. */
 function builds(name: string, env: Readonly<Record<string, string>>): Contender[] {
   return [
     { ...BUILD, name, takes: ['session', 'bearer', 'apiKey'], env },
@@ -102,9 +102,9 @@ const PEERS: readonly Contender[] = [
 ];
 
 /**
- * All contenders. The first one is what the others are compared with.
+ * All contenders. The others are compared with the first one.
  *
- * @param roots Other checkouts of the package, whose `dist/` takes part as well.
+ * @param roots Other checkouts of the package, whose `dist/` is measured as well.
  */
 export function contenders(roots: readonly string[]): Contender[] {
   return [

@@ -14,13 +14,13 @@ const me = (cookie: string) => request('/me', `Cookie: ${cookie}`);
 
 export interface Size {
   readonly cookieBytes: number;
-  /** Microseconds of CPU. */
+  /** CPU time, in microseconds. */
   readonly bare: number;
   readonly hot: number;
   readonly cold: number;
 }
 
-/** From the smallest session to the largest that fits into the headers that Node accepts. */
+/** Measures sessions from the smallest to the largest that fits into the headers that Node accepts. */
 export async function sizes(options: ServerOptions, { signIn, freshOf }: Sessions): Promise<Size[]> {
   const rows: Size[] = [];
   for (const count of [0, 30, 80, 180, 280]) {
@@ -43,9 +43,9 @@ export async function sizes(options: ServerOptions, { signIn, freshOf }: Session
 
 export interface Flood {
   readonly requests: number;
-  /** Microseconds each. */
+  /** CPU time per sign-in, in microseconds. */
   readonly cpu: number;
-  /** MB, after a collection before and after. */
+  /** In MB. Garbage is collected before and after. */
   readonly heapGrowth: number;
 }
 
@@ -63,13 +63,13 @@ export async function flood(options: ServerOptions): Promise<Flood> {
 }
 
 export interface Hang {
-  /** p99 in milliseconds. */
+  /** The p99 latency, in milliseconds. */
   readonly usual: number;
   readonly during: number;
   readonly hanging: number;
 }
 
-/** The latency of a thousand users while WorkOS does not answer the refresh of another one. */
+/** The latency of a thousand users while WorkOS does not answer another user's refresh. */
 export async function hang(options: ServerOptions): Promise<Hang> {
   const sessions = await createSessions(1000);
   const { workos, cookies } = sessions;

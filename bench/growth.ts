@@ -3,13 +3,13 @@ import { request } from './scenarios.js';
 import { cpuOf, start, type ServerOptions } from './server.js';
 import type { Sessions } from './sessions.js';
 
-/** One process after so many different sessions or access tokens. */
+/** The state of a process after a number of different sessions or access tokens. */
 export interface Growth {
   readonly count: number;
-  /** Microseconds of CPU for a request that is new to the process, and for the latest ones once more. */
+  /** CPU time of a request, in microseconds: new to the process (`cold`), and when the latest requests are repeated. */
   readonly cold: number;
   readonly warm: number;
-  /** MB, after a garbage collection. */
+  /** In MB, after a garbage collection. */
   readonly heap: number;
   readonly rss: number;
 }
@@ -22,7 +22,7 @@ export function growBySessions(options: ServerOptions, { fresh }: Sessions, most
   return grow(options, most, () => request('/me', `Cookie: ${fresh()}`));
 }
 
-/** Access tokens of different users, which the package looks up at WorkOS. */
+/** Access tokens of different users, whom the package looks up at WorkOS. */
 export async function growByTokens(
   options: ServerOptions,
   sessions: Sessions,

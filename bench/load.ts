@@ -1,31 +1,31 @@
 import { connect, type Socket } from 'node:net';
 import { cpus } from 'node:os';
 
-/** What a stretch of load came to. */
+/** The results of a stretch of load. */
 export interface Stretch {
   readonly requests: number;
   readonly seconds: number;
-  /** Milliseconds, sorted. */
+  /** In milliseconds, sorted. */
   readonly latencies: Float64Array;
 }
 
 export interface LoadOptions {
   port: number;
-  /** The bytes of the next request. */
+  /** Returns the bytes of the next request. */
   next: () => Buffer;
   connections: number;
   milliseconds: number;
-  /** Any other status ends the benchmark: what was measured would be something else. */
+  /** The expected status. Any other ends the benchmark, because the measurement would be of something else. */
   expect: number;
-  /** Ends after so many requests, if that is sooner. */
+  /** Ends after this many requests, if that is sooner. */
   atMost?: number;
 }
 
 /**
- * Keeps `connections` busy, each with one request at a time, and counts complete answers.
+ * Keeps `connections` busy, each with one request at a time, and counts complete responses.
  *
- * On bare sockets with requests made beforehand: a client that parses headers takes more of the machine than the
- * servers that it measures.
+ * It uses bare sockets and prepared requests, because a client that parses headers would use more of the machine than
+ * the servers it measures.
  */
 export async function load(options: LoadOptions): Promise<Stretch> {
   const latencies: number[] = [];
@@ -41,8 +41,8 @@ export async function load(options: LoadOptions): Promise<Stretch> {
 }
 
 /**
- * Keeps this process from sleeping while it waits for answers: to wake another process costs a server as much as a
- * tenth of a request, and only the slower ones would ever find us asleep.
+ * Keeps this process from sleeping while it waits for responses. Waking another process costs a server as much as a
+ * tenth of a request, and only the slower servers would ever find this one asleep.
  */
 function stayAwake(): () => void {
   let isAwake = cpus().length > 1;
@@ -100,7 +100,7 @@ function fail(socket: Socket, reject: (error: Error) => void, received: string):
   reject(new Error(`unexpected answer: ${received.slice(0, 500)}`));
 }
 
-/** All contenders name the length of what they send. */
+/** All contenders send a `Content-Length`. */
 function isComplete(answer: string): boolean {
   const end = answer.indexOf('\r\n\r\n');
   if (end === -1) return false;

@@ -6,35 +6,38 @@ import type { Import, StartUp } from './start-up.js';
 
 export interface Spread {
   readonly median: number;
-  /** The middle half of all values. */
+  /** The range of the middle half of all values. */
   readonly quartiles: readonly [number, number];
 }
 
-/** One contender in one scenario. Each share says how many requests bare Express 5 serves, divided into those served here. */
+/**
+ * One contender in one scenario. Each share is the number of requests served here divided by the number that bare
+ * Express 5 serves.
+ */
 export interface Line {
   readonly name: string;
   readonly by: string;
   readonly inMemory?: {
-    /** By the best turn of each: what else the machine does can only make a turn slower. */
+    /** From the best turn of each contender, because other load on the machine can only make a turn slower. */
     readonly share: number;
-    /** By the turns of each round. */
+    /** From the turns of each round. */
     readonly rounds: Spread;
-    /** Microseconds of CPU per request, in the best turn. */
+    /** CPU time per request in the best turn, in microseconds. */
     readonly cpu: number;
   };
   readonly http?: {
-    /** As in memory. */
+    /** Computed as in memory. */
     readonly share: number;
     readonly rounds: Spread;
-    /** Requests per second, in place of CPU time. */
+    /** The same share for requests per second instead of CPU time. */
     readonly byTime: number;
     readonly cpu: number;
     readonly perSecond: number;
-    /** Milliseconds. */
+    /** In milliseconds. */
     readonly p50: number;
     readonly p99: number;
   };
-  /** MB */
+  /** In MB. */
   readonly rss: number;
   readonly cookieBytes: number;
 }
@@ -59,7 +62,7 @@ export interface Report {
   readonly versions: readonly VersionReport[];
 }
 
-/** @param results Bare Express 5 comes first. */
+/** @param results Must start with bare Express 5. */
 export function summarize(results: readonly Result[]): Line[] {
   const bare = results[0];
   return results.map((result) => {
@@ -121,7 +124,7 @@ export function shareOf({ inMemory, http }: Line, transport: Transport): number 
   return (transport === 'http' ? http : inMemory)?.share;
 }
 
-/** HTTP, if it was measured, because it is what an app does. */
+/** HTTP if it was measured, because apps use HTTP. */
 export function transportOf(versions: readonly VersionReport[]): Transport {
   const lines = versions.flatMap(({ scenarios }) => scenarios.flatMap(({ contenders }) => contenders));
   return lines.some(({ http }) => http) ? 'http' : 'inMemory';
@@ -149,7 +152,7 @@ function summary(date: string, versions: readonly VersionReport[]): string[] {
   return blocks;
 }
 
-/** The package in all scenarios and versions, beside the best package that verifies what it receives. */
+/** The package in all scenarios and versions, next to the best package that verifies what it receives. */
 export function overview(versions: readonly VersionReport[], transport: Transport): string | undefined {
   const scenarios = versions.flatMap((version) => version.scenarios);
   const lines = scenarios.flatMap(({ contenders }) => contenders);

@@ -30,7 +30,9 @@ const RESULTS = `${FOLDER}/results`;
 const EXTRAS = ['start', 'import', 'sessions', 'tokens', 'size', 'login', 'hang', 'install'] as const;
 type Extra = (typeof EXTRAS)[number];
 
-/** Measured once for each version of Node. The others are alike on all versions, and are measured on the last one. */
+/**
+ * Measured for each version of Node. The other extras do not depend on the version and are measured on the last one.
+ */
 const FOR_EACH_VERSION: readonly Extra[] = ['start', 'import'];
 
 const {
@@ -59,13 +61,13 @@ const [slices, stretches] = [
   options['in-process'] ? 0 : Number(options.stretches ?? (options.quick ? 3 : 9)),
 ];
 
-/** Only a complete run replaces the results of the repository. */
+/** Only a complete run replaces the results in the repository. */
 const isComplete =
   [...SCENARIOS, ...EXTRAS].every((name) => chosen.includes(name)) &&
   !(options.quick || options.only || options.root.length > 0 || slices === 0 || stretches === 0);
 const out = givenOut ?? (isComplete ? RESULTS : join(tmpdir(), 'authkit-express-bench'));
 
-/** The servers get one core and the load generator another, where the system supports it. */
+/** Where the system supports it, the servers get one core and the load generator another. */
 const canPin = isInstalled('taskset') && cpus().length > 1;
 
 async function main(): Promise<void> {
@@ -82,7 +84,7 @@ async function main(): Promise<void> {
     const versions: VersionReport[] = [];
     for (const version of options.node.split(',')) {
       versions.push(await measure(version, chosenContenders, sessions));
-      // After each version, so that a run that is interrupted leaves the results so far.
+      // Written after each version, so that an interrupted run keeps its results so far.
       write({ date: new Date().toISOString(), machine: machine(), options, versions });
     }
     await updateReadme(versions);
@@ -175,7 +177,7 @@ async function measureExtras(
   await extra('install', () => installed());
 }
 
-/** The results of the repository are those of one run. In other folders, other files are left alone. */
+/** The results in the repository all come from one run. In other folders, existing files are left alone. */
 function write(result: Report): void {
   mkdirSync(out, { recursive: true });
   const date = result.date.slice(0, 10);
@@ -190,7 +192,7 @@ function write(result: Report): void {
   say(`written: ${base}.md, .svg, .json`);
 }
 
-/** Replaces the table of README.md with that of a complete run. */
+/** Replaces the table in README.md with that of a complete run. */
 async function updateReadme(versions: readonly VersionReport[]): Promise<void> {
   const table = overview(versions, transportOf(versions));
   if (out !== RESULTS || !table) return;
@@ -202,7 +204,7 @@ async function updateReadme(versions: readonly VersionReport[]): Promise<void> {
   writeFileSync(file, await format(text, { ...(await resolveConfig(file)), filepath: file }));
 }
 
-/** One line for each contender, because thousands of lines would have to be reviewed otherwise. */
+/** One line per contender, so that a review does not have to cover thousands of lines. */
 function compact(result: Report): string {
   return JSON.stringify(result, undefined, 1).replaceAll(
     /\{\n\s+"name": "[^"]*",\n\s+"by"[^]*?"cookieBytes": \d+\n\s+\}/g,
@@ -223,7 +225,7 @@ function machine() {
   };
 }
 
-/** Node is installed from npm, as the other packages are. */
+/** Node is installed from npm, like the other packages. */
 function nodeOf(version: string): string {
   const args = ['-y', '-p', `node@${version}`, 'node', '-p', 'process.execPath'];
   return execFileSync('npx', args, { encoding: 'utf8' }).trim();

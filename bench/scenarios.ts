@@ -19,14 +19,14 @@ export type ScenarioName = (typeof SCENARIOS)[number];
 
 export interface Scenario {
   readonly credential: Credential;
-  /** What a reader of the results has to know. */
+  /** What readers of the results need to know. */
   readonly title: string;
-  /** Whether a contender that takes the credential takes part. Default: all of them do. */
+  /** Whether a contender that accepts the credential is included. Default: all of them are. */
   readonly isFor?: (contender: Contender) => boolean;
-  /** Users who send requests in turn. */
+  /** Number of users, who send requests in turn. */
   readonly users: number;
   readonly request: (credential: string) => Buffer;
-  /** Every request carries a cookie that is new to the server. */
+  /** Each request carries a cookie that the server has not seen before. */
   readonly isCold?: true;
 }
 
@@ -34,7 +34,9 @@ const oursAndBare = (contender: Contender) => contender === BARE || isOurs(conte
 const withCookie = (path: string) => (cookie: string) => request(path, `Cookie: ${cookie}`);
 const withToken = (token: string) => request('/api', `Authorization: Bearer ${token}`);
 
-/** Enough that a stored session is looked up in Redis again before a process may still use what it has read. */
+/**
+ * Enough sessions that a cached lookup expires before its session's next request, which then reads from Redis again.
+ */
 export const STORED_SESSIONS = 1500;
 
 const DEFINITIONS: Readonly<Record<ScenarioName, Scenario>> = {
@@ -46,7 +48,7 @@ const DEFINITIONS: Readonly<Record<ScenarioName, Scenario>> = {
     users: 1000,
     request: withCookie('/me'),
     isCold: true,
-    // A session that is looked up exists only after its first request.
+    // A session that is looked up does not exist until its first request.
     isFor: ({ by, file }) => by !== 'store' && file !== 'express4',
   },
   anonymous: {
@@ -92,9 +94,9 @@ export function takesPart(contender: Contender, { credential, isFor }: Scenario)
 
 /** The requests of one contender in one scenario. */
 export interface Requests {
-  /** So many at least. Those of a cold scenario are new each time. */
+  /** Returns at least this many requests. In a cold scenario, they are new each time. */
   list: (count: number) => Buffer[];
-  /** Of the `Cookie` header that the contender itself makes. */
+  /** Size of the `Cookie` header that the contender itself makes. */
   readonly cookieBytes: number;
 }
 
@@ -107,7 +109,7 @@ export async function requestsOf(
   const { users, credential, request: toRequest, isCold } = scenario;
   if (users === 0) return { list: () => [toRequest('')], cookieBytes: 0 };
   const own = await credentialsOf(contender, server, sessions, credential, users);
-  // Every server receives headers of the same size: if a session is smaller, other cookies take the rest.
+  // Every server receives headers of the same size. If a session is smaller, other cookies make up the difference.
   const size = sessions.cookies[0]?.length ?? 0;
   const isCookie = credential === 'session' || credential === 'storedSession';
   const sent = own.map((value) => toRequest(isCookie ? padded(value, size) : value));
@@ -118,7 +120,7 @@ export async function requestsOf(
   };
 }
 
-/** What users send who have signed in at this contender. */
+/** What users of this contender send once they have signed in. */
 async function credentialsOf(
   contender: Contender,
   server: Server,
@@ -142,7 +144,7 @@ async function credentialsOf(
   }
 }
 
-/** The session token of Clerk, which its clients send as a cookie or as a bearer token. */
+/** Clerk's session token, which its clients send as a cookie or as a bearer token. */
 function tokenIn(cookies: string): string {
   return /__session=([^;]+)/.exec(cookies)?.[1] ?? '';
 }

@@ -3,33 +3,33 @@ import type { Contender } from './contenders.js';
 import { load, type LoadOptions } from './load.js';
 
 export interface Usage {
-  /** Microseconds of the whole process, including its thread pool. */
+  /** CPU time of the whole process, including its thread pool, in microseconds. */
   readonly cpu: number;
-  /** Bytes. */
+  /** In bytes. */
   readonly rss: number;
-  /** Bytes. */
+  /** In bytes. */
   readonly heap: number;
 }
 
-/** A contender in a process of its own. */
+/** A contender in its own process. */
 export interface Server {
   readonly port: number;
   usage: (collect?: boolean) => Promise<Usage>;
-  /** `Cookie` headers of so many users, signed in by the contender's own means. */
+  /** Returns the `Cookie` headers of this many users, signed in by the contender's own means. */
   cookies: (count: number) => Promise<string[]>;
-  /** Takes the requests of a file for slices, which send them in turn. */
+  /** Loads the requests of a file for slices, which send them in turn. */
   requests: (file: string) => Promise<void>;
-  /** Sends so many requests in memory, and returns the microseconds of CPU per request. */
+  /** Sends this many requests in memory, and returns the CPU time per request in microseconds. */
   slice: (count: number, concurrency: number, status: number) => Promise<number>;
   stop: () => Promise<void>;
 }
 
 export interface ServerOptions {
-  /** Path of the node to run on. */
+  /** Path of the Node binary to run. */
   node: string;
-  /** Path of the JSON that all contenders read. */
+  /** Path of the JSON file that all contenders read. */
   fixture: string;
-  /** Core of its own, where the system can pin a process. */
+  /** A core reserved for the server, where the system can pin a process. */
   core: number | undefined;
   execArgv?: readonly string[];
   env?: Readonly<Record<string, string>>;
@@ -63,7 +63,7 @@ export async function start(contender: Contender, options: ServerOptions): Promi
   };
 }
 
-/** Microseconds of CPU per request, over a stretch of load over HTTP. */
+/** CPU time per request over a stretch of HTTP load, in microseconds. */
 export async function cpuOf(
   server: Server,
   part: Partial<LoadOptions> & Pick<LoadOptions, 'next'>,
@@ -76,11 +76,11 @@ export async function cpuOf(
 
 export interface FirstAnswer {
   readonly milliseconds: number;
-  /** Milliseconds. */
+  /** In milliseconds. */
   readonly cpu: number;
 }
 
-/** Starts a process that imports a contender, answers this request and ends. */
+/** Starts a process that imports a contender, responds to this request and exits. */
 export async function startForOneRequest(
   contender: Contender,
   request: Buffer,

@@ -9,20 +9,20 @@ import { authkit, requireAuth } from 'authkit-express';
 import { createTestWorkOS, type TestSignIn, type TestWorkOS } from 'authkit-express/testing';
 import { open } from '../src/session/iron-seal.js';
 
-/** Users who are signed in at a WorkOS in this process. */
+/** Users who are signed in at a test WorkOS in this process. */
 export interface Sessions {
   readonly workos: TestWorkOS;
-  /** Path of the JSON that contenders read: credentials, a user, tokens. */
+  /** Path of the JSON file that contenders read: credentials, a user and tokens. */
   readonly fixture: string;
-  /** A `Cookie` header for each user, which the package itself has sealed. */
+  /** A `Cookie` header for each user, sealed by the package itself. */
   readonly cookies: readonly string[];
-  /** A `Cookie` header that no server has seen: the session of one of these users, sealed again. */
+  /** Returns a `Cookie` header that no server has seen: one of these users' sessions, sealed again. */
   fresh: () => string;
-  /** The same for one given session. */
+  /** The same for one particular session. */
   freshOf: (cookie: string) => () => string;
-  /** Signs a user in and returns the `Cookie` header, which the package itself has sealed. */
+  /** Signs a user in and returns the `Cookie` header, sealed by the package itself. */
   signIn: (options: TestSignIn) => Promise<string>;
-  /** Access tokens of different users, of sessions of their own. */
+  /** Returns access tokens of different users, each with a separate session. */
   tokens: (count: number) => Promise<readonly string[]>;
   apiKey: string;
   close: () => Promise<void>;
@@ -37,7 +37,7 @@ interface Payload {
 /** A day, so that nothing expires during a run. */
 const LIFETIME = 86_400;
 
-/** With a few permissions, and what profiles at WorkOS contain, a session is a cookie of 2.3 KB. */
+/** With a few permissions and a typical WorkOS profile, a session makes a cookie of 2.3 KB. */
 const PERMISSIONS = ['billing:read', 'billing:write', 'reports:read', 'members:manage', 'settings:read'];
 
 export async function createSessions(count: number): Promise<Sessions> {
@@ -57,7 +57,7 @@ export async function createSessions(count: number): Promise<Sessions> {
   };
   const fixture = join(tmpdir(), `authkit-express-bench-${process.pid}.json`);
   const token = { issuer: claims.iss, audience: clientId, jwksUri: `${workos.url}/sso/jwks/${clientId}` };
-  // The options without their clock, which is a function.
+  // The options without the clock, which is a function.
   const options = { ...workos.options, now: undefined, redirectUri };
   writeFileSync(
     fixture,
@@ -109,12 +109,12 @@ async function startApp(workos: TestWorkOS): Promise<App> {
   };
 }
 
-/** Sends a session that has expired to the package, which refreshes it, so that the cookie is of its own making. */
+/** Sends an expired session to the package, which refreshes it, so that the package itself makes the cookie. */
 async function sealedByPackage(url: string, workos: TestWorkOS, options: TestSignIn): Promise<string> {
   const expired = await workos.signIn({ ...options, expiresIn: -60 });
   const response = await fetch(url, { headers: { cookie: expired } });
   await response.arrayBuffer();
-  // A large session is set as several cookies, which are one value.
+  // A large session is split into several cookies that form one value.
   const value = response.headers
     .getSetCookie()
     .map((line) => line.slice(line.indexOf('=') + 1, line.indexOf(';')))
@@ -153,7 +153,7 @@ function clerkKeys() {
   });
 }
 
-/** iron's format, synchronously, because a million of them are made. */
+/** Implements iron's format synchronously, because a million seals are made. */
 export function seal(json: string, password: string): string {
   const key = (salt: string) => pbkdf2Sync(password, salt, 1, 32, 'sha1');
   const [salt, hmacSalt, iv] = [

@@ -5,17 +5,19 @@ import { requestsOf, type Scenario, scenarioOf, takesPart } from './scenarios.js
 import { start, startForOneRequest, type FirstAnswer, type ServerOptions } from './server.js';
 import type { Sessions } from './sessions.js';
 
-/** From the import to the first guarded response of a new process. `milliseconds` is the median. */
+/** From the import to the first guarded response of a new process. `milliseconds` is a median. */
 export interface StartUp {
   readonly name: string;
   readonly credential: string;
   readonly milliseconds: number;
   readonly fastest: number;
-  /** Milliseconds of CPU time, the least. */
+  /** The lowest CPU time, in milliseconds. */
   readonly cpu: number;
 }
 
-/** A process for one request, as on a serverless platform: import, configuration, signing keys, first request. */
+/**
+ * Starts a process for a single request, as a serverless platform does: import, configuration, signing keys, request.
+ */
 export async function startUps(
   contenders: readonly Contender[],
   options: ServerOptions,
@@ -47,7 +49,7 @@ export async function startUps(
   return rows;
 }
 
-/** A session in the memory of one process does not exist in another. */
+/** A session in one process's memory does not exist in another process. */
 function startsAlone(contender: Contender): boolean {
   return contender.by !== 'store' && !needsRedis(contender);
 }
@@ -69,7 +71,7 @@ export interface Import {
   readonly milliseconds: number;
 }
 
-/** The time that the import of a package adds to a process that has loaded Express. The median of nine. */
+/** The time that importing a package adds to a process that has already loaded Express, as the median of nine runs. */
 export function importTimes(node: string, contenders: readonly Contender[]): Import[] {
   return contenders.flatMap((contender) => {
     const { name, imports, env } = contender;

@@ -1,5 +1,5 @@
-// Bundles src/ into a few files in dist/, because Node takes longer to find a file than to run it. The entry points share
-// chunks, so that there is one class `AuthKitError` for all of them. Type declarations are written by tsc.
+// Bundles src/ into a few files in dist/, because finding a file takes Node longer than running it. The entry points
+// share chunks, so all of them use the same `AuthKitError` class. tsc writes the type declarations.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -12,7 +12,7 @@ await build({
     postgres: 'src/stores/postgres.ts',
     redis: 'src/stores/redis.ts',
     testing: 'src/testing/index.ts',
-    // Child processes of tests load this file, which the code of `testing` finds beside itself.
+    // Child processes of tests load this file. The `testing` code expects it in its own folder.
     'clock-preload': 'src/testing/clock-preload.js',
   },
   outdir: 'dist',
@@ -28,7 +28,7 @@ await build({
   logLevel: 'warning',
 });
 
-// Declarations use types of Node, such as IncomingMessage. Projects that list their global types would not find them.
+// The declarations use Node types such as IncomingMessage, which projects that list their global types would not find.
 for (const name of ['index', 'stores/postgres', 'stores/redis', 'testing/index']) {
   const file = fileURLToPath(new URL(`../dist/${name}.d.ts`, import.meta.url));
   writeFileSync(file, `/// <reference types="node" />\n${readFileSync(file, 'utf8')}`);

@@ -1,5 +1,5 @@
-// Checks the tarball that would be published: its files, the links of its README, its types in every module resolution, its
-// size, and that small applications run and compile with it: ES modules, CommonJS, TypeScript, and a bundle of esbuild.
+// Checks the tarball that would be published: its files, its README's links, its types in every module resolution, its
+// size, and that small applications compile and run with it (ES modules, CommonJS, TypeScript and an esbuild bundle).
 import { execFileSync } from 'node:child_process';
 import {
   cpSync,
@@ -60,7 +60,7 @@ function pack() {
   return { ...packed, tarball: join(folder, packed.filename) };
 }
 
-/** Relative links lead nowhere on the page of the package at npm. */
+/** Relative links do not work on the package's npm page. */
 function checkReadme() {
   const readme = readFileSync(join(folder, 'node_modules/authkit-express/README.md'), 'utf8');
   const relative = [...readme.matchAll(/\]\((?!https:|#)[^)]*\)/g)].map(([link]) => link);
@@ -69,7 +69,7 @@ function checkReadme() {
 
 function checkTypes(tarball) {
   process.stdout.write(run(bin('publint'), [tarball, '--strict']));
-  // Every resolution, node10 included. The package has ES modules only, so `require` resolves to one.
+  // Checks every resolution, including node10. The package has ES modules only, so `require` resolves to one.
   const rules = ['--ignore-rules', 'cjs-resolves-to-esm'];
   run(bin('attw'), [tarball, '--profile', 'strict', '--format', 'ascii', '--no-emoji', ...rules]);
   console.log('types resolve: attw');
@@ -124,7 +124,7 @@ function compileConsumers() {
   console.log('types compile: import, require, bundler, node10');
 }
 
-/** A CommonJS project whose TypeScript settings are those of common starters, and which does not list its types. */
+/** A CommonJS project with the TypeScript settings of common starters, which does not list its global types. */
 function compileCommonJS() {
   const project = join(folder, 'commonjs');
   mkdirSync(project);

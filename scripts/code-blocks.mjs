@@ -1,6 +1,6 @@
 /**
- * Code of a page, by the file names that stand in the first line of each block: `// jest.config.cjs`. Of several blocks
- * with one name, the first.
+ * Returns the code blocks of a page by the file name in the first line of each: `// jest.config.cjs`. If several blocks
+ * have the same name, the first one is returned.
  */
 export function codeBlocks(page, names) {
   const blocks = [...page.matchAll(/^```\w+\n(.*?)^```$/gms)].map(([, code]) => code);

@@ -1,5 +1,5 @@
-// `npm run compatibility`: installs the tarball with every version that it supports, each in a folder of its own, runs the
-// consumers there, and writes docs/compatibility.md. It takes some minutes, and needs the npm registry.
+// `npm run compatibility`: installs the tarball with every supported version, each in a separate folder, runs the
+// consumers there, and writes docs/compatibility.md. It takes a few minutes and needs the npm registry.
 import { execFile } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -42,7 +42,7 @@ try {
   for (const typescript of TYPESCRIPTS) types.push(await tryTypes({ tarball, typescript }));
   const runners = await tryRunners({ tarball, nodes });
   const file = join(root, 'docs/compatibility.md');
-  // The list of libraries is written by hand.
+  // The list of libraries is maintained by hand.
   const [, libraries] = readFileSync(file, 'utf8').split(/^(?=## Libraries$)/m);
   writeFileSync(file, `${page({ nodes, runtime, types, runners })}\n${libraries}`);
   await run('npx', ['prettier', '--write', 'docs/compatibility.md'], root);
@@ -69,7 +69,7 @@ function versionIn(cwd, name) {
   return JSON.parse(readFileSync(join(cwd, 'node_modules', name, 'package.json'), 'utf8')).version;
 }
 
-/** Installs the builds of Node that the npm registry has. */
+/** Installs the Node builds that are in the npm registry. */
 async function installNodes() {
   const name = `node-${process.platform}-${process.arch}`;
   const found = [];
@@ -128,7 +128,7 @@ async function tryTypes({ tarball, typescript }) {
   return row;
 }
 
-/** Runs the testing kit under vitest and jest. Jest loads it in ESM mode, and with `require` where Node allows it. */
+/** Runs the testing kit under vitest and jest. Jest loads it in ESM mode, and with `require` if Node allows that. */
 async function tryRunners({ tarball, nodes }) {
   const packages = [
     tarball,

@@ -1,4 +1,4 @@
-// `npm run test:jest`: runs the recipe "jest in CommonJS" of docs/testing.md, as it stands there, against the tarball that
+// `npm run test:jest`: runs the recipe "jest in CommonJS" exactly as it is in docs/testing.md, against the tarball that
 // would be published. It needs the npm registry.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

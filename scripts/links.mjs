@@ -1,5 +1,5 @@
-// Where the pages of this repository are found: in the repository, and on the documentation site. The site, the README in
-// the tarball and the tests take the addresses from here.
+// The addresses of this repository's pages, both in the repository and on the documentation site. The site, the
+// tarball's README and the tests get the addresses from here.
 import { readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,12 +7,12 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { homepage, repository } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-/** Address of the site, with a slash at the end. */
+/** Address of the site, with a trailing slash. */
 export const SITE = homepage;
-/** Address of the repository, without one. */
+/** Address of the repository, without a trailing slash. */
 export const REPOSITORY = repository.url.replace(/^git\+/, '').replace(/\.git$/, '');
 
-/** Pages outside `docs/` that are part of the site, and their routes. */
+/** Pages outside `docs/` that are part of the site, with their routes. */
 const OTHER_PAGES = {
   'README.md': 'overview',
   'docs/README.md': '',
@@ -35,10 +35,10 @@ export function routeOf(path) {
 }
 
 /**
- * The absolute address of a link: a page of the site, or else a file on GitHub.
+ * The absolute address of a link: a page of the site if there is one, otherwise a file on GitHub.
  *
- * @param {string} link As it is written on the page: `../SECURITY.md#cookies`.
- * @param {string} page The page with the link, relative to the root of the repository.
+ * @param {string} link As written on the page: `../SECURITY.md#cookies`.
+ * @param {string} page The page that contains the link, relative to the root of the repository.
  */
 export function absoluteLink(link, page) {
   if (/^(?:[a-z]+:|#)/i.test(link)) return link;
@@ -51,7 +51,7 @@ export function absoluteLink(link, page) {
 
 const MARKDOWN_LINK = /(\]\()([^()\s]+)(\))/g;
 
-/** A README whose links work on the page of the package at npm and in an editor. */
+/** Returns the README with links that work both on the package's npm page and in an editor. */
 export function withAbsoluteLinks(readme) {
   return readme.replace(
     MARKDOWN_LINK,

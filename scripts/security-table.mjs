@@ -1,4 +1,4 @@
-// Writes the table of threats in SECURITY.md from the tests that show them. With --check, it only compares.
+// Generates the table of threats in SECURITY.md from the tests that cover them. With --check, it only compares.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -7,13 +7,13 @@ const folder = join(root, 'test');
 const BEGIN = '<!-- threats: written by `npm run security:table` -->';
 const END = '<!-- /threats -->';
 
-/** Every test or group of tests whose name begins with ids, one of which is that of a threat: `T16 E02 no secret is logged`. */
+/** Finds every test or test group whose name begins with ids that include a threat's: `T16 E02 no secret is logged`. */
 const tests = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts') && !file.includes('node_modules'))
   .sort()
   .flatMap((file) => {
     const text = readFileSync(join(folder, file), 'utf8');
-    // The first argument of `test(…)`, `test.each(…)(…)` or `describe(…)`.
+    // Matches the first argument of `test(…)`, `test.each(…)(…)` or `describe(…)`.
     const titles = text.matchAll(/\(\s*(['"`])((?:[A-Z]\d\d )+)(.*?)\1,/g);
     return [...titles].flatMap(([, , ids, name]) =>
       (ids.match(/T\d\d/g) ?? []).map((id) => ({ file, id, name })),

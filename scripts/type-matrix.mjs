@@ -1,8 +1,8 @@
-// `npm run test:types`: compiles small applications against the tarball that would be published, with every TypeScript,
-// module resolution, @types/express and neighbour that is supported, and prints a table. It needs the npm registry.
+// `npm run test:types`: compiles small applications against the tarball that would be published, with every supported
+// TypeScript, module resolution, @types/express and neighbouring package, and prints a table. Needs the npm registry.
 //
-// With `--cut` it compiles each TypeScript with each module resolution once, and takes turns with the rest: this is what
-// CI runs. Without it, every combination is compiled. Versions, such as `5.9`, select some of the TypeScripts.
+// CI uses `--cut`, which compiles each TypeScript with each module resolution once and rotates the other choices.
+// Without it, every combination is compiled. Versions, such as `5.9`, limit the run to those TypeScripts.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -12,13 +12,17 @@ import { fileURLToPath } from 'node:url';
 
 const EXPRESSES = ['5', '4'];
 const PASSPORT = { '@types/passport': '1', '@types/express-session': '1' };
-/** Packages that declare `req.auth` or `req.user` as well. The last two cannot be in one project, because they clash. */
+/**
+ * Packages that also declare `req.auth` or `req.user`. The last two cannot be in the same project because they clash.
+ */
 const NEIGHBOURS = {
   alone: {},
   'express-oauth2-jwt-bearer': { ...PASSPORT, 'express-oauth2-jwt-bearer': '1' },
   clerk: { ...PASSPORT, '@clerk/express': '2' },
 };
-/** `since` and `until`: the first and the last TypeScript that has this resolution, or that lets it load an ES module. */
+/**
+ * `since` and `until`: the first and last TypeScript that has this resolution, or in which it can load an ES module.
+ */
 const RESOLUTIONS = {
   node10: { module: 'commonjs', moduleResolution: 'node10', type: 'commonjs', until: 6 },
   node16: { module: 'node16', moduleResolution: 'node16', type: 'module' },
@@ -70,7 +74,7 @@ function install(name, dependencies) {
   return cwd;
 }
 
-/** A folder for each neighbour, with its own copy of the package, below the packages that all of them share. */
+/** One folder per neighbour, each with its own copy of the package, below the packages that they share. */
 function installProjects(express, tarball) {
   const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const shared = {
@@ -112,7 +116,7 @@ function cellOf(version, name, turn, compile) {
       [true, false].map((skipLibCheck) => ({ express, neighbour, skipLibCheck })),
     ),
   );
-  // 5 of 12, so that the turns of neighbouring cells differ in everything.
+  // 5 of 12, so that neighbouring cells differ in every choice.
   const chosen = isCut ? [all[(turn * 5) % all.length]] : all;
   programs += chosen.length;
   const problems = chosen.flatMap((one) => compile(one, RESOLUTIONS[name]).map((text) => ({ ...one, text })));
@@ -125,7 +129,9 @@ function cellOf(version, name, turn, compile) {
   return problems.length === 0 ? '✓' : `✗ ${problems.length}`;
 }
 
-/** The options of a strict project. Alone, it has no global types: ours have to bring those that they need. */
+/**
+ * The options of a strict project. Without neighbours it has no global types, so ours must bring those that they need.
+ */
 function optionsOf(version, { neighbour, skipLibCheck }, { module, moduleResolution }) {
   return {
     module,
@@ -146,7 +152,7 @@ function compilerOf(compilers, version) {
   const { version: exact } = JSON.parse(
     readFileSync(join(compilers, 'node_modules', name, 'package.json'), 'utf8'),
   );
-  // TypeScript 7 is a program of its own, without an API.
+  // TypeScript 7 is a separate program without an API.
   const ts = Number(version) < 7 ? createRequire(join(compilers, 'package.json'))(name) : undefined;
   const run = ts ? withApi(ts) : withCommand(join(compilers, 'node_modules', name, 'bin/tsc'));
   const compile = (combination, resolution) => {
@@ -158,14 +164,17 @@ function compilerOf(compilers, version) {
   return Object.assign(compile, { version: exact });
 }
 
-/** Problems of our declarations, of the application, and of declarations of `req.auth` and `req.user` that clash. */
+/**
+ * Whether a problem is in our declarations, in the application, or in clashing declarations of `req.auth` and
+ * `req.user`.
+ */
 function isOurs(text) {
   const [, path = ''] = /^(.*?)[(:]/.exec(text) ?? [];
   const isForeign = path.includes(`node_modules${sep}`) && !path.includes('authkit-express');
   return !isForeign || /'(?:auth|user)'|authkit-express|WithAuth|RequestAuthProperty/.test(text);
 }
 
-/** Files of packages are parsed once for each TypeScript and each kind of module. */
+/** Package files are parsed once for each TypeScript and module kind. */
 function withApi(ts) {
   const parsed = new Map();
   return (project, files, json) => {

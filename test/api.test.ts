@@ -3,8 +3,8 @@ import ts from 'typescript';
 import { expect, test } from 'vitest';
 import { ROOT } from './support/documentation.js';
 
-// The public names with their signatures. A change here is a change for users: it belongs in the changelog,
-// and into the file by `npx vitest run test/api.test.ts -u`.
+// The public names with their signatures. A change here affects users: describe it in the changelog, and update the
+// files with `npx vitest run test/api.test.ts -u`.
 
 const ENTRIES = {
   'authkit-express': 'src/index.ts',
@@ -15,7 +15,7 @@ const ENTRIES = {
 
 const printer = ts.createPrinter({ removeComments: true });
 
-/** A declaration as `.d.ts` has it, without its comments. */
+/** A declaration as it is in the `.d.ts` file, without comments. */
 function signatureOf(declaration: ts.Declaration): string {
   const file = declaration.getSourceFile();
   const { outputText } = ts.transpileDeclaration(file.text, {

@@ -10,10 +10,10 @@ import * as testing from '../src/testing/index.js';
 
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
 
-/** Folders may import from folders further down this list only; the leaves are files that every folder may import. */
+/** Folders may import only from folders further down this list. The leaves are files that every folder may import. */
 const FOLDERS = ['authkit', 'sso', 'routes', 'auth', 'session', 'workos', 'config', 'stores', 'http'];
 const LEAVES = ['errors.ts', 'events.ts', 'deadline.ts', 'expiring-map.ts', 'sha256.ts'];
-/** Folders that stand beside the list, with what they may import of it. */
+/** Folders that are not in the list, with what they may import from it. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = {
   cli: ['config', 'workos', 'stores', 'testing'],
   testing: ['session/iron-seal.ts', 'workos/access-token-mac.ts', 'stores/index.ts'],
@@ -29,7 +29,7 @@ const parsed = new Map(
   }),
 );
 
-/** What a file imports or re-exports, types included: local files by path in `src`, others by name. */
+/** What a file imports or re-exports, including types: local files by their path in `src`, packages by name. */
 function importsOf(file: string): { local: string[]; foreign: string[] } {
   const specifiers = parsed
     .get(file)!
@@ -87,7 +87,7 @@ function mayImport(from: string, to: string): boolean {
   if (source === target || LEAVES.includes(to)) return true;
   if (source === 'index.ts') return target !== 'cli' && target !== 'testing';
   if (source in BESIDE) return BESIDE[source]!.some((name) => name === target || name === to);
-  // Two entry points that are independent of each other.
+  // The two entry points are independent of each other.
   if (source === 'authkit' && target === 'sso') return false;
   return FOLDERS.includes(source) && FOLDERS.indexOf(target) > FOLDERS.indexOf(source);
 }
@@ -137,7 +137,7 @@ describe('each external interface is used in one place', () => {
     ).toEqual(['auth/request-properties.ts']);
   });
   test('the package imports nothing from the testing kit', () => {
-    // The command that runs an application on it is no part of what an application loads.
+    // The command that runs an application on the test WorkOS is not part of what an application loads.
     const core = files.filter((file) => !file.startsWith('testing') && !file.startsWith('cli'));
     expect(
       core.flatMap((file) => importsOf(file).local).filter((file) => file.startsWith('testing')),

@@ -3,7 +3,7 @@ import { hasChromium } from './support/chromium.js';
 import { findPostgres, findProgram, programAt } from './support/programs.js';
 import { hasRedis } from './support/redis.js';
 
-/** Programs that some tests need, and skip without: on a developer's machine, but not in CI. */
+/** Programs that some tests need. Without them, the tests are skipped on a developer's machine, but not in CI. */
 const PROGRAMS: Readonly<Record<string, boolean>> = {
   Chromium: hasChromium,
   Firefox: (programAt('FIREFOX_PATH') ?? findProgram('firefox', 'firefox-esr')) !== undefined,

@@ -7,7 +7,7 @@ import type { TestWorkOS } from 'authkit-express/testing';
 import { FETCH, send } from './support/browser.js';
 import { ADA, createTestApp, type TestApp } from './support/app.js';
 
-/** The part of the WorkOS SDK that these tests use, in all of its major versions. */
+/** The part of the WorkOS SDK that these tests use, common to all of its major versions. */
 interface Sdk {
   userManagement: {
     authenticateWithCode: (options: object) => Promise<{ sealedSession?: string; accessToken: string }>;
@@ -29,7 +29,7 @@ function sdk(name: keyof typeof SDKS, { options }: TestWorkOS): Sdk {
   return new Client(apiKey, { clientId, apiHostname, https: false, port: apiPort });
 }
 
-/** A code of the test WorkOS, as a browser would bring it. */
+/** Returns a code from the test WorkOS, as a browser would receive it. */
 async function code({ workos, origin }: TestApp): Promise<string> {
   const query = new URLSearchParams({
     response_type: 'code',

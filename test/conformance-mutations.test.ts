@@ -7,12 +7,12 @@ import { createJWKS } from '../src/workos/jwks.js';
 import { open, seal } from '../src/session/iron-seal.js';
 import { corpus, corpusKeys, type Row } from './support/corpora.js';
 
-/** Of each kind. `npm run check:mutations` tries five times as many: a hundred thousand. */
+/** Mutations of each kind. `npm run check:mutations` tries five times as many: a hundred thousand in all. */
 const COUNT = Number(process.env['MUTATIONS'] ?? 10_000);
-/** In flight at a time: the references spend their time in thread hops. */
+/** How many run at once, because the reference implementations spend most of their time switching threads. */
 const BATCH = 64;
 
-/** The same numbers on every run (mulberry32), so that a failure can be repeated. */
+/** A random number generator (mulberry32) with the same sequence on every run, so failures can be reproduced. */
 function numbers(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -25,7 +25,7 @@ function numbers(seed: number): (below: number) => number {
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_*.~+/= \0é';
 
-/** One or two small changes: a character, a piece, a field of another one. */
+/** Makes one or two small changes: to a character, a piece, or a field taken from `other`. */
 function mutated(value: string, other: string, separator: string, random: (below: number) => number): string {
   const at = random(value.length + 1);
   const to = at + random(4);
@@ -61,7 +61,9 @@ async function inBatches(count: number, one: (index: number) => Promise<void>): 
 
 const { password } = corpusKeys('seal-keys') as { password: string };
 
-/** iron reads base64url in any form, and other ids than `1`; we take what the SDKs write, in its one form. */
+/**
+ * iron reads every form of base64url, and ids other than `1`. This package accepts only the form that the SDKs write.
+ */
 function isCanonical(sealed: string): boolean {
   const fields = sealed.slice(0, -2).split('*');
   const binary = [fields[3], fields[4], fields[7]].map(
@@ -78,7 +80,7 @@ test(`${COUNT} mutated seals: what iron-webcrypto opens and nothing else`, async
   let opened = 0;
   await inBatches(COUNT, async (index) => {
     const base = rows[index % rows.length]!;
-    // Every tenth stays as it is: there is something to open.
+    // Every tenth value is unchanged, so that some can be opened.
     const sealed = index % 10 === 0 ? base : mutated(base, rows[random(rows.length)]!, '*', random);
     let expected: unknown;
     if (sealed.endsWith('~2') && sealed.length <= 16_384 && isCanonical(sealed)) {
@@ -113,7 +115,10 @@ const PAYLOAD = JSON.stringify({
   note: 'é',
 });
 
-/** Where we are stricter than jose on purpose: one form of base64url, a key id, and claims that have to be texts. */
+/**
+ * Where this package is stricter than jose on purpose: one form of base64url, a key id, and claims that must be
+ * strings.
+ */
 function isStrict(token: string): boolean {
   const parts = token.split('.');
   if (parts.some((part) => Buffer.from(part, 'base64url').toString('base64url') !== part)) return true;
@@ -143,7 +148,7 @@ test(`${COUNT} mutated tokens: what jose verifies and nothing else`, async () =>
   const local = createLocalJWKSet(jwks);
   let accepted = 0;
   await inBatches(COUNT, async (index) => {
-    // Every fourth is changed before it is signed: there the claims decide, not the signature.
+    // Every fourth token is changed before it is signed, so that its claims decide and not its signature.
     const token =
       index % 4 === 0
         ? tokenOf(

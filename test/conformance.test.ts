@@ -50,7 +50,7 @@ test("oauth4webapi agrees about our authorization requests and WorkOS's response
     change(callback);
     const reply = await browser.go(callback.href);
     const isIn = reply.setCookies.some((line) => /^wos-session=[^;]/.test(line));
-    // oauth4webapi leaves a repeated code to its caller; here it is rejected (RFC 6749 section 3.1).
+    // oauth4webapi leaves repeated codes to its caller. Here they are rejected (RFC 6749 section 3.1).
     const isRepeated = callback.searchParams.getAll('code').length > 1;
     expect(isIn, String(change)).toBe(judged(callback, asked.get('state')!) && !isRepeated);
     if (!isIn) continue;
@@ -85,7 +85,7 @@ test('tough-cookie reads each of our cookies as the strict parser of the leak ch
 
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
 
-/** Every regular expression in the source of the package. */
+/** Every regular expression in the package's source. */
 function literals(): { where: string; source: string; flags: string }[] {
   const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) =>
     file.endsWith('.ts'),
@@ -111,7 +111,9 @@ function literals(): { where: string; source: string; flags: string }[] {
   });
 }
 
-/** Without counts, which only make the check slower: what is linear for any count is linear for a small one. */
+/**
+ * Removes counts, which only slow down the check: an expression that is linear for any count is linear for a small one.
+ */
 function unbounded(source: string): string {
   return source.replace(/\{(\d+)(?:,\d*)?\}/g, (_, least) => (least === '0' ? '*' : '+'));
 }

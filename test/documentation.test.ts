@@ -9,7 +9,7 @@ import { SITE } from '../scripts/links.mjs';
 import { ERROR_CODES } from '../src/errors.js';
 import { blocksOf, pages, ROOT, type Block } from './support/documentation.js';
 
-// In the repository, so that imports resolve as they do here.
+// Inside the repository, so that imports resolve as they do here.
 const folder = mkdtempSync(join(ROOT, 'test', '.docs-'));
 afterAll(() => {
   rmSync(folder, { recursive: true });
@@ -19,7 +19,7 @@ const all = pages();
 const blocks = all.flatMap(blocksOf).map((block) => ({ ...block, file: fileOf(block) }));
 for (const { file, code } of blocks) writeFileSync(file, code);
 
-/** `require` means a CommonJS file, whatever the checkout is. */
+/** A block with `require` becomes a CommonJS file, whatever the type of this package. */
 function fileOf({ at, language, code }: Block): string {
   const name = at.replace(/\W+/g, '-');
   return join(folder, `${name}.${language === 'ts' ? 'ts' : /\brequire\(/.test(code) ? 'cjs' : 'mjs'}`);
@@ -40,7 +40,7 @@ test('all code in README and docs compiles', { timeout: 120_000 }, () => {
   expect(blocks.length).toBeGreaterThanOrEqual(4);
 });
 
-// They contain their own assertions.
+// These blocks contain their own assertions.
 const runnable = blocks.filter(({ isRunnable }) => isRunnable);
 const isOf = (runner: string) => (block: Block) => block.code.includes(`from '${runner}'`);
 
@@ -108,7 +108,7 @@ test('every error code has the section of the docs page that the error links to'
   }
 });
 
-/** The anchors that a Markdown page has on GitHub. */
+/** The anchors that GitHub generates for a Markdown page. */
 function headingsOf(text: string): Set<string> {
   const headings = text.replace(/^```.*?^```$/gms, '').matchAll(/^#{1,6} (.+)$/gm);
   return new Set(

@@ -18,7 +18,7 @@ const CHANNELS = [
   'authkit:webhook',
 ] as const satisfies readonly (keyof AuthKitEvents)[];
 
-/** The events and the warnings of this process from now on. */
+/** Records the events and warnings of this process from now on. */
 function listen(): { events: Event[]; warnings: string[] } {
   const events: Event[] = [];
   const warnings: string[] = [];
@@ -36,7 +36,7 @@ function listen(): { events: Event[]; warnings: string[] } {
 const HOOK = '/webhooks/workos';
 
 const OPTIONS: TestAppOptions = {
-  // Long enough that a call on a busy machine does not take longer by accident.
+  // Long enough that calls do not time out by accident on a busy machine.
   authkit: { timeout: 5000 },
   routes: (app, auth, { workos }) => {
     app.route(HOOK, auth.webhooks({ secret: workos.webhookSecret }));
@@ -46,14 +46,14 @@ const OPTIONS: TestAppOptions = {
 const account = ({ origin }: Pick<TestApp, 'origin'>, cookie: string) =>
   send(`${origin}/account`, { headers: { ...FETCH, cookie } });
 
-/** A request of a user whose access token has expired. */
+/** A request from a user whose access token has expired. */
 async function expiredRequest(at: TestApp, cookie?: string): Promise<void> {
   const sent = cookie ?? (await at.cookie());
   at.workos.clock.advance(600_000);
   await account(at, sent);
 }
 
-/** Longer than an answer of the store is used, in milliseconds of real time. */
+/** Longer than a store response is cached, in milliseconds of real time. */
 const CHECKED = 550;
 
 interface Trouble {

@@ -16,7 +16,7 @@ const CHANNELS = [
 
 type Told = { [N in keyof AuthKitEvents]: [name: N, facts: AuthKitEvents[N]] }[keyof AuthKitEvents];
 
-/** The events published from now on, the oldest first. */
+/** Records the events published from now on, oldest first. */
 function listen(): { all: Told[]; names: () => string[] } {
   const all: Told[] = [];
   const onMessage = (facts: unknown, name: string | symbol) => all.push([name, facts] as Told);

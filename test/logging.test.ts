@@ -5,7 +5,7 @@ import { log } from '../src/events.js';
 import { NAVIGATION, send } from './support/browser.js';
 import { createTestApp } from './support/app.js';
 
-/** All that the package logs from now on. */
+/** Everything that the package logs from now on. */
 function logged(): string[] {
   const lines: string[] = [];
   const { log } = debug;
@@ -25,7 +25,7 @@ test('T28 control characters are encoded in log lines', async () => {
     `/login?provider=${hostile}`,
   ])
     await send(origin + path, { headers: { ...NAVIGATION, cookie: 'wos-session=Fe26.2' } });
-  // Nothing of a request is logged today; what would be is one line all the same.
+  // The package logs nothing from a request today. If it did, it would still be a single line.
   log('session', { reason: decodeURIComponent(hostile).replace('{"user":"admin"}', '\u0085\u009b\u2029') });
   for (const line of lines) {
     expect(line).toMatch(/^[\u0020-\u007e]*$/);

@@ -13,7 +13,7 @@ interface Described {
   schema: { type?: string; enum?: string[] };
 }
 
-/** WorkOS's own description of its API. */
+/** The API description that WorkOS publishes. */
 const spec = parse(
   readFileSync(new URL('../node_modules/@workos/openapi-spec/open-api-spec.yaml', import.meta.url), 'utf8'),
 ) as { paths: Record<string, { get?: { parameters: Described[] } }> };
@@ -24,7 +24,7 @@ function described(path: string): Described[] {
   return get!.parameters.filter((parameter) => parameter.in === 'query');
 }
 
-/** What every sign-in sends, whatever its options. */
+/** The parameters of every sign-in, whatever its options. */
 const PROTOCOL = {
   client_id: 'client_1',
   redirect_uri: 'https://a.example/cb',
@@ -33,7 +33,7 @@ const PROTOCOL = {
   code_challenge_method: 'S256',
 };
 
-/** One value for each option; the compiler keeps both complete. */
+/** One value for each option. The compiler keeps both lists complete. */
 const AUTHKIT: Readonly<Required<SignInOptions>> = {
   provider: 'google',
   connectionId: 'conn_1',
@@ -48,7 +48,7 @@ const AUTHKIT: Readonly<Required<SignInOptions>> = {
   providerQueryParams: { hd: 'example.com' },
   claimNonce: 'nonce_1',
 };
-/** Without the second names of two options. */
+/** Without the aliases of two options. */
 const SSO: Readonly<Required<Omit<SSOSignInOptions, 'organizationId' | 'connectionId'>>> = {
   organization: 'org_1',
   connection: 'conn_1',
@@ -61,7 +61,7 @@ const SSO: Readonly<Required<Omit<SSOSignInOptions, 'organizationId' | 'connecti
   providerQueryParams: { hd: 'example.com' },
 };
 
-/** Names of a query, an object's members under the object's own. */
+/** The parameter names of a query. Members of an object are grouped under the object's name. */
 function names(query: URLSearchParams): string[] {
   return [...new Set([...query.keys()].map((name) => name.replace(/\[.*$/, '')))];
 }
@@ -70,7 +70,7 @@ function produced<Options extends object>(
   options: Options,
   query: (options: Options, protocol: Record<string, string>) => URLSearchParams,
 ): string[] {
-  // One at a time: several of them exclude each other.
+  // One at a time, because several of them are mutually exclusive.
   const each = Object.entries(options as Record<string, unknown>).map(([name, value]) =>
     query({ [name]: value } as Options, PROTOCOL),
   );

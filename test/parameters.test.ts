@@ -4,7 +4,7 @@ import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { ROOT } from './support/documentation.js';
 
-/** The titles of the tests that check what a parameter does here, each under a short name. */
+/** Titles of the tests that check how this package handles a parameter, each under a short name. */
 const TESTS = {
   anotherRedirectUri:
     'another redirect URI is sent to WorkOS, sealed in the state, and used to resolve returnTo',
@@ -32,7 +32,7 @@ const TESTS = {
     'an unknown provider is left to the application in a path, and invalid_provider in a query',
 } as const;
 
-/** The parameters of each document, as the document has them, with the test that checks each of them. */
+/** Each document's parameters, exactly as the document lists them, with the test that checks each one. */
 const DOCUMENTS: Readonly<Record<string, Readonly<Record<string, keyof typeof TESTS>>>> = {
   getSignInUrl: {
     organizationId: 'linkParameters',
@@ -116,7 +116,7 @@ function entriesOf(document: string): { name: string; here: string }[] {
   });
 }
 
-/** The titles of the tests in a file: `test('title', …)` and `test.each(…)('title', …)`, and nothing else. */
+/** The titles of the tests in a file: only `test('title', …)` and `test.each(…)('title', …)` count. */
 function titlesIn(source: string): string[] {
   const titles: string[] = [];
   const visit = (node: ts.Node): void => {

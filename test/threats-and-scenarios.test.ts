@@ -13,7 +13,7 @@ test('every scenario of the corpus has a test with its id', () => {
     .filter((file) => file.endsWith('.test.ts') && !file.includes('node_modules'))
     .map((file) => readFileSync(join(folder, file), 'utf8'))
     .join('\n');
-  // Ids at the start of the first argument of `test(…)`, `test.each(…)(…)` or `describe(…)`.
+  // Matches ids at the start of the first argument of `test(…)`, `test.each(…)(…)` or `describe(…)`.
   const names = text.matchAll(/\(\s*['"`]((?:[A-Z]\d\d )+)/g);
   const shown = new Set([...names].flatMap((match) => match[1]!.trim().split(' ')));
   const ids = corpus('reliability-scenarios').map(({ id }) => id);

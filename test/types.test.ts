@@ -14,12 +14,12 @@ const parsed = new Map<string, ts.SourceFile | undefined>();
 
 interface Compiled {
   problems: string[];
-  /** Packages whose types are included. */
+  /** Packages whose types are loaded. */
   packages: Set<string>;
   program: ts.Program;
 }
 
-/** Compiles files of ./types as a project with these packages does. Files are parsed once for all projects. */
+/** Compiles files in ./types as a project with these packages would. Each file is parsed once for all projects. */
 function compile(names: string[], paths: Record<string, string[]> = {}): Compiled {
   const settings = { ...options, paths: { ...options.paths, ...paths } };
   const host = ts.createCompilerHost(settings);
@@ -82,7 +82,7 @@ test('without any types of Express', () => {
   expect([...packages].filter((name) => name.includes('express'))).toEqual([]);
 });
 
-// Their declarations, in short. `npm run test:types` compiles with the packages themselves.
+// Shortened declarations of these packages. `npm run test:types` compiles with the packages themselves.
 const neighbour = (name: string) => join(ROOT, 'test/types/neighbours', name);
 
 test.each([

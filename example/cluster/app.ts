@@ -1,5 +1,5 @@
-// Two processes on one port, which share Redis. A token is refreshed once across both of them, and a user who signs out in
-// one process is signed out in the other within half a second. The sessions themselves stay in the cookies.
+// Two processes on one port that share Redis. Only one of them refreshes a given token, and a user who signs out in one
+// process is signed out in the other within half a second. The sessions themselves stay in cookies.
 import cluster from 'node:cluster';
 import express from 'express';
 import { createClient } from 'redis';

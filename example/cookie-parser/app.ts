@@ -1,5 +1,5 @@
-// cookie-parser for the cookies of your own. The session needs no cookie parser: authkit-express reads and writes its
-// cookies itself, and the order of the two middleware does not matter.
+// Uses cookie-parser for your own cookies. The session needs no cookie parser: authkit-express reads and writes its
+// cookies itself, and the order of the two middleware functions does not matter.
 import cookieParser from 'cookie-parser';
 import express from 'express';
 import { authkit, requireAuth, signedIn } from 'authkit-express';

@@ -1,5 +1,5 @@
-// csrf-csrf for the forms of your own. It comes after authkit(), because its tokens belong to the session of the user. For
-// requests from your own pages, requireAuth({ sameOrigin: true }) does the same without tokens.
+// Uses csrf-csrf for your own forms. It comes after authkit(), because its tokens belong to the user's session. For
+// requests from your own pages, requireAuth({ sameOrigin: true }) gives the same protection without tokens.
 import cookieParser from 'cookie-parser';
 import { doubleCsrf } from 'csrf-csrf';
 import express from 'express';

@@ -1,4 +1,5 @@
-// Fine-grained authorization: may this user do this to this one document? A guard asks WorkOS FGA on each request.
+// Fine-grained authorization: may this user do this to this particular document? A guard asks WorkOS FGA on each
+// request.
 import type { IncomingMessage } from 'node:http';
 import express, { type Request } from 'express';
 import { authkit, requireAuth, signedIn, type SignedIn } from 'authkit-express';
@@ -12,7 +13,7 @@ function mayDocument(permissionSlug: string) {
   return async ({ user, organizationId }: SignedIn, req: IncomingMessage): Promise<boolean> => {
     if (organizationId === undefined) return false;
     const { userManagement, authorization } = auth.workos;
-    // The check needs the membership of the user in the organization of the session.
+    // The check needs the user's membership in the session's organization.
     const { data } = await userManagement.listOrganizationMemberships({ userId: user.id, organizationId });
     const membership = data.find(({ status }) => status === 'active');
     if (!membership) return false;

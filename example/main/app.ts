@@ -5,7 +5,8 @@ import express from 'express';
 import { authkit, requireAuth, signedIn, type ActiveSession } from 'authkit-express';
 import * as pages from './pages.js';
 
-// The default is an organization of the test WorkOS. With a WorkOS account, set this to one of your organizations.
+// The default is an organization of the test WorkOS. With a WorkOS account, set the variable to one of your
+// organizations.
 const organizationId = process.env['ORGANIZATION_ID'] ?? 'org_01KR351Z9RRWMQ8WC2P3PGCCZV';
 
 const app = express();
@@ -56,7 +57,7 @@ app.use((req, res) => {
   res.status(404).send(pages.notFound(req.auth));
 });
 
-/** Names of organizations by id. A session contains only the id, so the name is fetched once. */
+/** Organization names by id. A session contains only the id, so each name is fetched once. */
 const names = new Map<string, string>();
 
 async function nameOf(id: string | undefined): Promise<string | undefined> {

@@ -17,7 +17,7 @@ const SYSTEMS: readonly [RegExp, string][] = [
   [/\bLinux\b/, 'Linux'],
 ];
 
-/** A `User-Agent` as a user would say it, such as `Chrome on Windows`. */
+/** Describes a `User-Agent` the way a user would, such as `Chrome on Windows`. */
 export function deviceName(userAgent: string | null): string {
   const find = (list: readonly [RegExp, string][]) =>
     list.find(([pattern]) => pattern.test(userAgent ?? ''))?.[1];

@@ -1,4 +1,4 @@
-/** HTML that is safe to send: `html` escapes every value that is not an `Html` itself. */
+/** HTML that is safe to send: `html` escapes every value that is not itself an `Html`. */
 export class Html {
   constructor(readonly text: string) {}
 }

@@ -3,11 +3,11 @@ import { deviceName } from './device.js';
 import { type Html, html, join } from './html.js';
 import { STYLE } from './style.js';
 
-/** The name and the color of the product, which the pages of authkit-express have too. */
+/** The product's name and color, which the pages of authkit-express also use. */
 export const NAME = 'Ledger';
 export const COLOR = '#5145cd';
 
-/** Whether sign-in is that of the test WorkOS. */
+/** Whether sign-in uses the test WorkOS. */
 const isTest = process.env['WORKOS_API_HOSTNAME'] === '127.0.0.1';
 
 const PAGES = [
@@ -16,7 +16,7 @@ const PAGES = [
   ['/devices', 'Devices'],
 ] as const;
 
-/** @param path The page in the navigation, if it is there. */
+/** @param path The path of this page, if it is in the navigation. */
 function page(title: string, body: Html, auth: Auth, path?: string): string {
   const links = PAGES.map(([href, label]) =>
     href === path
@@ -49,7 +49,7 @@ function page(title: string, body: Html, auth: Auth, path?: string): string {
     </html>`.text;
 }
 
-/** A link with a sentence about where it leads. */
+/** A link with a sentence that says where it leads. */
 const choice = (href: string, label: string, explanation: string) =>
   html`<li>
     <a href="${href}">${label}</a>
@@ -107,7 +107,7 @@ function list(rows: readonly (readonly [string, string])[]): Html {
   return html`<dl>${join(items)}</dl>`;
 }
 
-/** What users read in place of the slugs of permissions. */
+/** The descriptions that users read instead of permission slugs. */
 const PERMISSIONS: Readonly<Record<string, string>> = {
   'billing:read': 'see invoices',
   'members:manage': 'manage members',
@@ -149,7 +149,7 @@ export function billing(auth: SignedIn, organization = 'Your organization'): str
 
 const TIME = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' });
 
-/** The sessions of the user, with a button to end each one except the current one. */
+/** The user's sessions, with a button to end each one except the current one. */
 export function devices(
   auth: SignedIn,
   sessions: readonly ActiveSession[],

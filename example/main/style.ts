@@ -1,6 +1,6 @@
 import { Html } from './html.js';
 
-/** The colors are those of the pages of authkit-express. Every pair of text and background has a contrast of at least 4.5. */
+/** The colors match the pages of authkit-express. Every pair of text and background has a contrast of at least 4.5. */
 export const STYLE = new Html(`
 :root { color-scheme: light dark; --accent: #5145cd; --link: #5145cd; --page: #f6f5fa; --card: #fff; --ink: #1c1b29; --soft: #5d5b73; --line: #e2e0ec; --tint: #eceafb }
 @media (prefers-color-scheme: dark) {

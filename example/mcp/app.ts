@@ -1,5 +1,5 @@
-// An MCP server for the users of this application. Clients discover where to get a token, and users sign in with AuthKit.
-// AUTHKIT_DOMAIN is the AuthKit domain of your WorkOS environment, and APP_URL is the public URL of this application.
+// An MCP server for the users of this application. Clients discover where to get a token, and users sign in with
+// AuthKit. AUTHKIT_DOMAIN is your WorkOS environment's AuthKit domain, and APP_URL is this application's public URL.
 import type { IncomingMessage } from 'node:http';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
@@ -22,7 +22,7 @@ app.post('/mcp', express.json(), mcp.requireAuth(), async (req, res) => {
   await transport.handleRequest(plain, res, req.body);
 });
 
-/** Creates a server for each request, so that nothing is shared between users. */
+/** Creates a new server for each request, so that users share nothing. */
 function serverFor({ email }: { email: string }): McpServer {
   const server = new McpServer({ name: 'example', version: '1.0.0' });
   server.registerTool('whoami', { description: 'Returns the e-mail address of the user' }, () => ({

@@ -1,6 +1,7 @@
-// An Express API that uses the sessions of a Next.js application with @workos-inc/authkit-nextjs on the same domain. Both
-// need the same WORKOS_COOKIE_PASSWORD, WORKOS_CLIENT_ID and WORKOS_API_KEY, and the same WORKOS_COOKIE_DOMAIN if they are
-// on different sub-domains. Next.js handles sign-in and sign-out: this API responds with 401, and the page redirects.
+// An Express API that uses the sessions of a Next.js application with @workos-inc/authkit-nextjs on the same domain.
+// Both need the same WORKOS_COOKIE_PASSWORD, WORKOS_CLIENT_ID and WORKOS_API_KEY. On different sub-domains, they also
+// need the same WORKOS_COOKIE_DOMAIN. Next.js handles sign-in and sign-out: this API responds with 401, and the page
+// redirects.
 import express from 'express';
 import { authkit, requireAuth, signedIn } from 'authkit-express';
 

@@ -1,5 +1,5 @@
-// An application behind nginx, which terminates TLS and forwards the path /shop: see nginx.conf. All public URLs follow
-// from WORKOS_REDIRECT_URI=https://example.com/shop/callback, so no proxy header has to be trusted.
+// An application behind nginx, which terminates TLS and forwards the path /shop (see nginx.conf). All public URLs are
+// derived from WORKOS_REDIRECT_URI=https://example.com/shop/callback, so no proxy header has to be trusted.
 import express from 'express';
 import { authkit, requireAuth, signedIn } from 'authkit-express';
 

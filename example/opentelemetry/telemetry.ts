@@ -17,7 +17,7 @@ const revocations = meter.createCounter('authkit.revocations', {
 });
 const webhooks = meter.createCounter('authkit.webhooks', { description: 'Webhooks that were received' });
 const errors = meter.createCounter('authkit.errors', { description: 'Errors that hooks threw' });
-// With the unit in its name, it has the same name in Prometheus whichever exporter is used: some add the unit, some do not.
+// The name includes the unit, so it is the same in Prometheus with every exporter: some add the unit, some do not.
 const upstream = meter.createHistogram('authkit.upstream.duration.seconds', {
   unit: 's',
   description: 'Calls to WorkOS',
@@ -75,7 +75,7 @@ on('authkit:webhook', ({ outcome, reason = 'none' }) => {
 on('authkit:error', ({ source }) => {
   errors.add(1, { source });
 });
-// A metric is exported once it has a value: these begin with "nothing is wrong".
+// A metric is exported only once it has a value, so these start with "nothing is wrong".
 breakerOpen.record(0);
 on('authkit:breaker', ({ state }) => {
   breakerOpen.record(state === 'closed' ? 0 : 1);
@@ -88,7 +88,7 @@ on('authkit:keys', ({ outcome }) => {
   keysAvailable.record(outcome === 'ok' ? 1 : 0);
 });
 on('authkit:upstream', ({ method, path, outcome, status = 0, duration }) => {
-  // IDs, such as user_01ABC, are replaced, because a metric has one time series for each value of an attribute.
+  // IDs such as user_01ABC are replaced, because every attribute value creates a separate time series.
   const route = path.replace(/\/[a-z_]+_(?=\w*\d)\w+(?=\/|$)/g, '/:id');
   upstream.record(duration / 1000, { route, outcome });
   const end = Date.now();

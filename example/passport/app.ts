@@ -15,7 +15,8 @@ declare module 'express-session' {
 const app = express();
 app.use(session({ secret: 'only for this example', resave: false, saveUninitialized: false }));
 
-// passport is used for the partner routes only. There, `req.user` is the partner; everywhere else it is the AuthKit user.
+// passport is only used for the partner routes. There, `req.user` is the partner; everywhere else, it is the AuthKit
+// user.
 passport.use('partner-key', new PartnerKey(new Map([['key-of-acme', 'acme']])));
 const partnersOnly = passport.authenticate('partner-key', { session: false }) as RequestHandler;
 app.get('/partner/orders', partnersOnly, (req, res) => {

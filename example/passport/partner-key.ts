@@ -1,7 +1,7 @@
 import type { Request } from 'express';
 import { Strategy } from 'passport';
 
-/** A passport strategy that authenticates a partner by a key in a header. */
+/** A passport strategy that authenticates partners by a key in a header. */
 export class PartnerKey extends Strategy {
   constructor(private readonly partners: ReadonlyMap<string, string>) {
     super();

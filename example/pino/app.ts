@@ -1,5 +1,5 @@
-// pino-http logs the headers of each request. The session cookie is among them, so it is removed: whoever can read the log
-// could otherwise use the session.
+// pino-http logs the headers of each request. They include the session cookie, so it is removed: otherwise anyone who
+// can read the log could use the session.
 import type { Writable } from 'node:stream';
 import express, { type Express } from 'express';
 import { pinoHttp } from 'pino-http';

@@ -1,6 +1,6 @@
-// The API of a single-page application that has an origin of its own, such as https://app.example.com for the page and
-// https://api.example.com for this file. Both have to be on one site (example.com), so that the browser sends the session
-// cookie, which is SameSite=Lax.
+// The API of a single-page application on a different origin, such as https://app.example.com for the page and
+// https://api.example.com for this file. Both have to be on the same site (example.com), because the session cookie is
+// SameSite=Lax.
 import cors from 'cors';
 import express from 'express';
 import { authkit, requireAuth, signedIn } from 'authkit-express';
@@ -13,7 +13,7 @@ app.use(
   authkit({
     returnTo: SPA_ORIGIN, // Where a sign-in leads if it names no page.
     postLogoutReturnTo: SPA_ORIGIN,
-    returnToOrigins: [SPA_ORIGIN], // A sign-in may lead back to its pages.
+    returnToOrigins: [SPA_ORIGIN], // A sign-in may return to the pages of this origin.
     trustedOrigins: [SPA_ORIGIN], // Its pages may sign out and open WebSockets.
   }),
 );

@@ -1,5 +1,5 @@
-// Server-sent events and a WebSocket that end with the session. Both stay open for hours, and a guard decides only when
-// they begin: so each of them checks its session again at intervals.
+// Server-sent events and a WebSocket that end with the session. Both stay open for hours, but a guard runs only when
+// they begin, so each of them rechecks its session at intervals.
 import type { IncomingMessage } from 'node:http';
 import express from 'express';
 import { WebSocketServer } from 'ws';
@@ -11,11 +11,11 @@ const app = express();
 const auth = authkit();
 app.use(auth);
 
-/** Calls `end` when the session of a request has ended or its access token has expired. Returns a function that stops. */
+/** Calls `end` when a request's session has ended or its access token has expired. Returns a function that stops it. */
 function watchSession(req: IncomingMessage, end: () => void): () => void {
   const timer = setInterval(() => {
     void auth.authenticate(req).then((result) => {
-      // An outage of WorkOS or of the store ends no session.
+      // An outage of WorkOS or of the store does not end a session.
       if (result.type !== null || result.reason === 'unavailable') return;
       clearInterval(timer);
       end();

@@ -1,5 +1,5 @@
-// Several tenants in one process, each with its own WorkOS environment, users, keys, URLs and cookie. Every tenant has its
-// own instance of authkit(), and instances share no global state.
+// Several tenants in one process, each with its own WorkOS environment, users, keys, URLs and cookie. Every tenant has
+// a separate authkit() instance, and instances share no global state.
 import express, { type Router } from 'express';
 import { authkit } from 'authkit-express';
 
@@ -8,7 +8,10 @@ const { APP_URL = 'http://localhost:3000', TENANTS = 'acme,globex' } = process.e
 const app = express();
 for (const name of TENANTS.split(',')) app.use(`/${name}`, tenant(name));
 
-/** Serves everything below /NAME. The credentials are NAME_CLIENT_ID and NAME_API_KEY, or else those of all tenants. */
+/**
+ * Serves everything below /NAME. The credentials are NAME_CLIENT_ID and NAME_API_KEY, or else those shared by all
+ * tenants.
+ */
 function tenant(name: string): Router {
   const own = (variable: string) => process.env[`${name.toUpperCase()}_${variable}`];
   const [clientId, apiKey] = [own('CLIENT_ID'), own('API_KEY')];

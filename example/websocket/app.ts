@@ -1,6 +1,6 @@
-// A WebSocket for signed-in users. An upgrade is a request without a response, so the application authenticates it itself.
-// authenticate() does not accept a request from another origin, even with a valid session cookie (cross-site WebSocket
-// hijacking).
+// A WebSocket for signed-in users. An upgrade request has no response object, so the application authenticates it
+// itself. authenticate() does not accept a request from a different origin, even with a valid session cookie
+// (cross-site WebSocket hijacking).
 import express from 'express';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { authkit, type SignedIn } from 'authkit-express';

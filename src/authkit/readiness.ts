@@ -52,7 +52,7 @@ const TOLERANCE = 60_000;
 /** How long the entry that the check writes stays in the store, in milliseconds. */
 const ENTRY_FOR = 60_000;
 
-/** A replica may not have the entry yet, so a missing one is read again after this pause, in milliseconds. */
+/** A replica may not have the entry yet, so a missing entry is read again after this pause, in milliseconds. */
 const REPLICATION_PAUSE = 50;
 
 /** Creates `auth.ready()`, which resolves within a second and never rejects. */

@@ -1,12 +1,12 @@
 // @ts-check
-// Loaded by `--import` of `workos.env` into a child process, before the application. From then on, `Date.now()` and
-// `new Date()` show the clock of the test WorkOS, which runs in the parent process (clock.ts). It is JavaScript so that
-// it can be loaded from `src` and from `dist`, and it imports nothing but Node.
+// `workos.env` makes a child process load this file with `--import`, before the application. From then on, `Date.now()`
+// and `new Date()` follow the clock of the test WorkOS in the parent process (clock.ts). The file is JavaScript so that
+// it can be loaded from both `src` and `dist`, and it imports only Node modules.
 import { openSync, readSync } from 'node:fs';
 
 /**
  * @param {string} path
- * @returns {number | undefined} The file, or nothing if the test WorkOS has been closed.
+ * @returns {number | undefined} The file descriptor, or `undefined` if the test WorkOS has been closed.
  */
 function open(path) {
   try {
@@ -18,21 +18,21 @@ function open(path) {
 }
 
 /**
- * Replaces `Date` by one whose current time is read from the file.
+ * Replaces `Date` with one that reads the current time from the file.
  *
  * @param {number} file
  */
 function replaceDate(file) {
   const realNow = Date.now;
-  // The start of a clock that stands still, or NaN, and the milliseconds by which it was advanced.
+  // The start of a clock that stands still, or NaN, followed by the milliseconds it has been advanced.
   const content = new Float64Array([NaN, 0]);
-  // Read on each call: a request that was sent after `advance` has to find the new time. It takes about a microsecond.
+  // Read on every call, because a request sent after `advance` must see the new time. A read takes about a microsecond.
   const now = () => {
     readSync(file, content, 0, content.byteLength, 0);
     const [start = NaN, advanced = 0] = content;
     return Math.trunc((Number.isNaN(start) ? realNow() : start) + advanced);
   };
-  // A proxy, and not a subclass: dates that Node creates, such as those of `fs.stat`, have to be instances of it as well.
+  // A proxy rather than a subclass, so that dates created by Node, such as those of `fs.stat`, are instances of it too.
   const TestDate = new Proxy(Date, {
     apply: () => new Date(now()).toString(),
     construct: (target, given, newTarget) => {

@@ -3,18 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The clock of a test WorkOS, and of the applications that use its `options` or its `env`. */
+/** The clock of a test WorkOS and of every application that uses its `options` or `env`. */
 export interface TestClock {
-  /** Milliseconds since the epoch. */
+  /** The current time, in milliseconds since the epoch. */
   now: () => number;
   /** Moves time forward, or backward if `milliseconds` is negative. */
   advance: (milliseconds: number) => void;
 }
 
 /**
- * @param start Milliseconds since the epoch. From there only `advance` moves the clock. Without a start, the clock also
- * runs with real time, so that tokens expire in an application that is tried by hand.
- * @param onAdvance Called with the milliseconds by which the clock has been advanced so far.
+ * @param start In milliseconds since the epoch. Only `advance` moves the clock on from there. Without it, the clock
+ * follows real time, so tokens also expire when you try an application by hand.
+ * @param onAdvance Called with the total number of milliseconds advanced so far.
  */
 export function createClock(start?: number, onAdvance?: (advanced: number) => void): TestClock {
   let advanced = 0;
@@ -29,21 +29,21 @@ export function createClock(start?: number, onAdvance?: (advanced: number) => vo
 
 /** Shares a clock with child processes, which read it from a file. */
 export interface ClockFile {
-  /** For `createClock`. When it returns, child processes read the new time. */
+  /** The `onAdvance` callback for `createClock`. Once it returns, child processes read the new time. */
   update: (advanced: number) => void;
   /**
-   * Environment variables with which a child process follows the clock. The file is written when they are first asked for.
+   * Environment variables that make a child process follow the clock. The first call writes the file.
    *
    * @throws {Error} If the module that the child process has to load does not exist.
    */
   variables: () => Readonly<Record<string, string>>;
-  /** Removes the file. A child process that has opened it keeps the latest time. */
+  /** Removes the file. A child process that already has it open keeps the last time. */
   close: () => void;
 }
 
 /** @param start As for `createClock`. */
 export function createClockFile(start?: number): ClockFile {
-  // What clock-preload.js reads. One short write in place, so that no process reads a part of it.
+  // Read by clock-preload.js. It is written in place in one short write, so no process reads half of it.
   const content = new Float64Array([start ?? NaN, 0]);
   let folder: string | undefined;
   let isClosed = false;
@@ -78,7 +78,7 @@ export function createClockFile(start?: number): ClockFile {
 
 const PRELOAD = './clock-preload.js';
 
-/** A URL has no spaces and no quotation marks, which NODE_OPTIONS would have to escape. */
+/** A URL, because it has no spaces or quotation marks, which would have to be escaped in NODE_OPTIONS. */
 function preloadUrl(): string {
   const from = import.meta.url;
   const url = URL.canParse(PRELOAD, from) ? new URL(PRELOAD, from) : undefined;
@@ -89,7 +89,10 @@ function preloadUrl(): string {
   );
 }
 
-/** The options of this process, and one more unless they have it, as they do if `env` was put into `process.env`. */
+/**
+ * The NODE_OPTIONS of this process plus `--import`, unless it is there already because `env` was copied into
+ * `process.env`.
+ */
 function withImport(url: string): string {
   const option = `--import=${url}`;
   const existing = process.env['NODE_OPTIONS'] ?? '';

@@ -39,28 +39,31 @@ export interface TestWorkOSOptions {
   clientId?: string;
   apiKey?: string;
   cookiePassword?: string;
-  /** The application's callback, for `options`; default `http://localhost:3000/callback`. */
+  /** The application's callback URL, used in `options`; default `http://localhost:3000/callback`. */
   redirectUri?: string;
-  /** The exact redirect URIs to accept; default: loopback addresses, and https. */
+  /** Redirect URIs to accept, compared exactly; default: all loopback addresses, and https. */
   redirectUris?: readonly string[];
   /** `iss` of access tokens; default `<url>/user_management/<clientId>`. */
   issuer?: string;
-  /** Slugs of the providers at which users can link accounts, default `github`. */
+  /** Slugs of the providers at which users can link accounts; default `github`. */
   pipes?: readonly string[];
-  /** Where a logout without `return_to` goes; default: the origin of the latest redirect URI. */
+  /** Where a logout without `return_to` redirects; default: the origin of the latest redirect URI. */
   homepage?: string;
   /** The secret that webhooks are signed with. */
   webhookSecret?: string;
   /**
-   * Start of a clock that only `clock.advance` moves, in milliseconds since the epoch. Without it, the clock also runs
-   * with real time.
+   * Start time of a clock that only `clock.advance` moves, in milliseconds since the epoch. Without it, the clock
+   * follows real time, and `advance` adds to that.
    */
   now?: number;
-  /** Seconds, default 300. */
+  /** Lifetime of access tokens in seconds; default 300. */
   accessTokenLifetime?: number;
-  /** Seconds for which an exchanged refresh token gets the same tokens again, default 30; 0 for strictly single use. */
+  /**
+   * How long an exchanged refresh token returns the same tokens again, in seconds; default 30. 0 makes it strictly
+   * single-use.
+   */
   replayWindow?: number;
-  /** Whether the server keeps a process running that has nothing else to do, default true. */
+  /** Whether the server keeps the process running when nothing else does; default true. */
   keepsProcess?: boolean;
 }
 
@@ -77,17 +80,18 @@ export interface TestAuthKitOptions {
   issuer?: string;
 }
 
-/** A WorkOS in this process. */
+/** A test WorkOS that runs in this process. */
 export interface TestWorkOS extends Lifetimes {
   readonly url: string;
-  /** For `authkit({ ...workos.options })`. */
+  /** Options for `authkit({ ...workos.options })`. */
   readonly options: Readonly<TestAuthKitOptions>;
   /**
-   * The same as environment variables, for a child process or an application that is configured by its environment.
+   * The same settings as environment variables, for a child process or an application that is configured by its
+   * environment.
    *
-   * In a child process of Node, `Date.now()` and `new Date()` follow `clock`: `NODE_OPTIONS` loads a module that sees to
-   * it, and keeps the options that this process has. Timers, `performance.now()` and `Temporal` are not moved. For an
-   * application in this process, pass `now: workos.clock.now` as well.
+   * In a Node child process, `Date.now()` and `new Date()` follow `clock`: `NODE_OPTIONS` loads a module that replaces
+   * them, in addition to the options of this process. Timers, `performance.now()` and `Temporal` are not affected. For
+   * an application in this process, also pass `now: workos.clock.now`.
    *
    * @example
    * spawn('node', ['server.js'], { env: { ...process.env, ...workos.env } });
@@ -96,14 +100,14 @@ export interface TestWorkOS extends Lifetimes {
   readonly clock: TestClock;
   /** Every request so far, oldest first. */
   readonly calls: readonly RecordedCall[];
-  /** The requests of one operation; `authenticate` means every grant. */
+  /** The requests for one operation; `authenticate` matches every grant. */
   callsTo: Calls['to'];
   /** Every user. */
   users: () => readonly User[];
   /** Signs a user in without HTTP, and returns the `Cookie` header. */
   signIn: (options?: TestSignIn) => Promise<string>;
   /**
-   * Signs a user in and adds the cookie to an agent, which then keeps the cookies that the application sets.
+   * Signs a user in and adds the session cookie to an agent, which then keeps the cookies that the application sets.
    *
    * @example
    * const ada = await workos.signInAgent(request.agent(app), { user: 'ada@example.com' });
@@ -115,58 +119,58 @@ export interface TestWorkOS extends Lifetimes {
   /** Creates an API key, `sk_…`, for `Authorization: Bearer`. */
   createApiKey: (key?: TestApiKey) => string;
   revokeApiKey: (value: string) => void;
-  /** An access token of AuthKit's OAuth server, whose issuer is `url`, for a user or an M2M application. */
+  /** Issues an access token of AuthKit's OAuth server for a user or an M2M application. Its issuer is `url`. */
   oauthToken: (token?: TestOAuthToken) => Promise<string>;
-  /** Creates an M2M application, for the client credentials grant at `${url}/oauth2/token`. */
+  /** Creates an M2M application for the client credentials grant at `${url}/oauth2/token`. */
   createMachine: OAuthServer['createMachine'];
-  /** Signs in on the sign-in page, over HTTP. Returns the callback URL that WorkOS redirects to. */
+  /** Signs in through the sign-in page, over HTTP. Returns the callback URL to which WorkOS redirects. */
   authorize: (url: string | URL, visit?: TestVisit) => Promise<string>;
   /** Creates an invitation and returns its token. */
   invite: (invitation: TestInvitation) => string;
-  /** The URL to which a browser is sent whose user starts at the identity provider: the callback, with a code and no state. */
+  /** Returns the callback URL of a sign-in that starts at the identity provider: it contains a code and no state. */
   startAtIdentityProvider: (start: TestIdPStart) => string;
-  /** Slugs of the providers at which a user has linked an account by Pipes. */
+  /** Slugs of the providers at which a user has linked an account through Pipes. */
   linkedBy: (idOrEmail: string) => readonly string[];
   /**
-   * The six digits that were sent to a user last: by magic auth, to verify the e-mail address, or for a Radar challenge.
+   * The six-digit code last sent to a user, for magic auth, e-mail verification or a Radar challenge.
    *
    * @throws {Error} If no code was sent.
    */
   emailCode: (idOrEmail: string) => string;
   /**
-   * The six digits that the user's authenticator app shows now.
+   * The six-digit code that the user's authenticator app shows now.
    *
    * @throws {Error} If the user has no authentication factor.
    */
   totpCode: (idOrEmail: string) => string;
-  /** Makes requests fail, or answers them, until `restore`, `recover` or as many `times` as given. */
+  /** Makes requests fail, or answers them, until `restore` or `recover` is called or `times` is used up. */
   fail: (fault: Fault) => { restore: () => void };
-  /** Ends all faults. */
+  /** Removes all faults. */
   recover: () => void;
-  /** Leaves authentications unfinished until `restore`. */
+  /** Makes authentications require a further step, until `restore` is called. */
   requireStep: (step: RequiredStep) => { restore: () => void };
-  /** Signs with a new key from now on; former keys stay published unless `keepOld` is false. */
+  /** Signs with a new key from now on. The old keys stay published unless `keepOld` is false. */
   rotateKeys: (options?: { keepOld?: boolean }) => Promise<void>;
-  /** A JWT of any claims, signed with the current key. */
+  /** Signs a JWT of the given claims with the current key. */
   signToken: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
-  /** Ends a session: its refresh tokens are `invalid_grant` from now on. */
+  /** Ends a session. From then on, its refresh tokens get `invalid_grant`. */
   endSession: (sessionId: string) => void;
-  /** For `auth.webhooks({ secret })`. */
+  /** The secret for `auth.webhooks({ secret })`. */
   readonly webhookSecret: string;
-  /** A signed webhook request for an event such as `session.revoked`, and its data. */
+  /** Makes a signed webhook request from the name of an event, such as `session.revoked`, and its data. */
   webhook: ReturnType<typeof createWebhookSigner>;
-  /** Creates a user, or changes the given fields of an existing one; the next refresh shows it. */
+  /** Creates a user, or changes the given fields of an existing one. The next refresh returns the new values. */
   putUser: (user: TestUser) => User;
   /** Deletes a user by id or e-mail address, and ends the user's sessions. */
   deleteUser: (idOrEmail: string) => void;
-  /** Closes the server and every connection. */
+  /** Closes the server and all its connections. */
   close: () => Promise<void>;
 }
 
 /**
  * Starts a WorkOS in this process, over real HTTP on 127.0.0.1.
  *
- * @throws {Error} If an option does not exist.
+ * @throws {Error} If an option is unknown.
  * @example
  * const workos = await createTestWorkOS();
  * app.use(authkit({ ...workos.options }));
@@ -182,7 +186,7 @@ export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise
   const directory = createDirectory(options, clock.now);
   const closing = new AbortController();
   const { signal } = closing;
-  // Each delayed response waits for the signal, so that any number of listeners is fine.
+  // Every delayed response listens to the signal, so any number of listeners is normal.
   setMaxListeners(0, signal);
   const { port = 0, keepsProcess = true } = options;
   const server = await listen({
@@ -200,7 +204,7 @@ export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise
     clockFile.close();
     return server.close();
   };
-  // The environment reads this same object, so what a test sets here takes effect.
+  // The environment reads this object, so a test can change the lifetimes by setting its properties.
   const workos = Object.assign(lifetimes, {
     url,
     options: authkitOptions(settings, server.port, clock),
@@ -208,14 +212,14 @@ export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise
     close,
     ...controls(environment, directory, settings, url, clock),
   });
-  // Most tests never read it, and need no file for their clock.
+  // A getter, because most tests never read `env` and need no clock file.
   return Object.defineProperty(workos as TestWorkOS, 'env', {
     get: () => environmentVariables(settings, server.port, clockFile.variables()),
     enumerable: true,
   });
 }
 
-/** None of these is a secret: they open nothing but a test. */
+/** None of these values is secret: they only give access to a test. */
 function settingsOf(options: TestWorkOSOptions): Settings {
   return {
     clientId: options.clientId ?? 'client_01TESTWORKOS',
@@ -440,7 +444,7 @@ function checkStep(step: RequiredStep): void {
   throw new Error(`requireStep(): there is no step "${step.code}".${didYouMean(step.code, known)}`);
 }
 
-/** The same function, which throws if its options have a name that does not exist. */
+/** The same function, except that it throws if its options contain an unknown name. */
 function checked<Arguments extends [object?], Result>(
   where: string,
   known: Names,

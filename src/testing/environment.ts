@@ -29,7 +29,7 @@ import { accessTokenClaims, createSessions, type Session } from './state/session
 import { createSigningKeys, type SigningKeys } from './state/signing-keys.js';
 import { createAuthorizationCodes } from './state/tokens.js';
 
-/** How a WorkOS environment is set up; {@link TestWorkOSOptions} with their defaults. */
+/** The settings of a WorkOS environment: {@link TestWorkOSOptions} with the defaults filled in. */
 export interface Settings {
   readonly clientId: string;
   readonly apiKey: string;
@@ -44,27 +44,27 @@ export interface Settings {
 
 /** Durations that a test may change while the server runs. */
 export interface Lifetimes {
-  /** Lifetime in seconds of access tokens from now on. */
+  /** Lifetime of access tokens issued from now on, in seconds. */
   accessTokenLifetime: number;
-  /** Seconds for which an exchanged refresh token gets the same tokens again; 0 for strictly single use. */
+  /** How long an exchanged refresh token returns the same tokens again, in seconds; 0 makes it strictly single-use. */
   replayWindow: number;
 }
 
 export interface EnvironmentDependencies {
   settings: Settings;
-  /** Read anew for every token. */
+  /** Read each time a token is issued or exchanged. */
   lifetimes: Lifetimes;
   directory: Directory;
   clock: TestClock;
   /** The address of the server. */
   url: string;
-  /** Ends all waiting. */
+  /** Aborts pending delays. */
   signal: AbortSignal;
 }
 
 export type Environment = ReturnType<typeof createEnvironment>;
 
-/** The state of a WorkOS environment, and its API behind one function that answers requests. */
+/** Creates a WorkOS environment: its state, and its API behind one function that answers requests. */
 export function createEnvironment(dependencies: EnvironmentDependencies) {
   const { settings, lifetimes, directory, clock, url, signal } = dependencies;
   const { now } = clock;
@@ -157,7 +157,7 @@ interface Answer {
   readonly handle: () => TestResponse | Promise<TestResponse>;
 }
 
-/** Finds the route of a request; of two that match, the earlier one. */
+/** Finds the route of a request. If several match, the first one is used. */
 function createRouter(apiKey: string, routes: readonly Route[]): (request: TestRequest) => Answer {
   return (request) => {
     for (const route of routes) {
@@ -168,7 +168,7 @@ function createRouter(apiKey: string, routes: readonly Route[]): (request: TestR
       const isAllowed = !needsApiKey || request.authorization === `Bearer ${apiKey}`;
       return { operation, handle: () => (isAllowed ? route.handle(request, parameters) : apiError(401)) };
     }
-    // Clients probe these addresses: a 404 means that there is no such metadata.
+    // Clients probe these addresses. A 404 tells them that the metadata does not exist.
     const isProbe = request.path.startsWith('/.well-known/');
     return { operation: 'other', handle: () => (isProbe ? apiError(404) : notImplemented(request)) };
   };
@@ -179,7 +179,7 @@ function parametersOf({ on }: Route, { method, path }: TestRequest): PathParamet
   return method === expected ? matchPath(pattern, path) : undefined;
 }
 
-/** The keys of access tokens (RFC 7517 section 5). */
+/** The public keys that verify access tokens (RFC 7517 section 5). */
 function jwksRoute(clientId: string, keys: SigningKeys): Route {
   return {
     on: 'GET /sso/jwks/:clientId',

@@ -17,17 +17,17 @@ export interface RecordedCall {
   readonly method: string;
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;
-  /** The fields of the body, secrets included; `undefined` if it was malformed. */
+  /** The body's fields, including secrets; `undefined` if the body was malformed. */
   readonly body: Readonly<Record<string, unknown>> | undefined;
-  /** Milliseconds since the epoch, by the clock of the test WorkOS. */
+  /** When the request arrived, in milliseconds since the epoch, by the clock of the test WorkOS. */
   readonly at: number;
-  /** The status of the response; missing until one was made. */
+  /** The response status; missing until there is a response. */
   status?: number;
 }
 
 export interface Calls {
   readonly all: readonly RecordedCall[];
-  /** The calls of one operation; `authenticate` means every grant. */
+  /** The calls to one operation; `authenticate` matches every grant. */
   to: (operation: Operation) => readonly RecordedCall[];
   record: (operation: Operation, request: TestRequest) => RecordedCall;
 }
@@ -55,7 +55,7 @@ function checkOperation(where: string, operation: string): void {
   );
 }
 
-/** An address of WorkOS's API. */
+/** An endpoint of WorkOS's API. */
 export interface TestEndpoint {
   /** Default: every method. */
   method?: string;
@@ -64,37 +64,40 @@ export interface TestEndpoint {
 }
 
 /**
- * How a request fails, or what it is answered. Without `status`, `body`, `reset` and `hang`, WorkOS does what it is
- * asked. Timers run in real time.
+ * How a matching request fails or is answered. Unless `status`, `body`, `reset` or `hang` is given, WorkOS processes
+ * the request normally. Delays run in real time, not by the test clock.
  *
  * @example
  * workos.fail({ on: 'refresh', status: 503, times: 1 });
  * workos.fail({ on: { method: 'POST', path: '/widgets/token' }, status: 201, body: { token: 'a-token' } });
  */
 export interface Fault {
-  /** An operation, of which `authenticate` means every grant, or the address of any endpoint of WorkOS. */
+  /** An operation (`authenticate` matches every grant) or any endpoint of WorkOS. */
   on: Operation | TestEndpoint;
-  /** How many requests it applies to; without it, all until `restore`. */
+  /** How many requests the fault applies to. Without it, all requests until `restore`. */
   times?: number;
-  /** WorkOS does what it is asked first: a token has rotated, and only the response is lost. */
+  /**
+   * WorkOS processes the request before it fails: a refresh token has rotated, for example, and only the response is
+   * lost.
+   */
   after?: boolean;
-  /** Default 200 with `body`. */
+  /** The response status. Default: 200 if there is a `body`. */
   status?: number;
-  /** Added to those of the response; in lower case. */
+  /** Headers added to the response; names in lower case. */
   headers?: Readonly<Record<string, string>>;
-  /** A string is sent as it is, anything else as JSON. Default with `status`: a JSON error. */
+  /** A string is sent unchanged, anything else as JSON. Default with `status`: a JSON error. */
   body?: unknown;
-  /** Changes what WorkOS answers, such as the user or a token. Receives and returns parsed JSON. */
+  /** Changes WorkOS's response, such as the user or a token in it. Receives and returns parsed JSON. */
   alter?: (body: Record<string, unknown>) => unknown;
-  /** Milliseconds before the response. */
+  /** Delay before the response, in milliseconds. */
   delay?: number;
   /** Resets the connection. */
   reset?: boolean;
   /** Sends no response until the test WorkOS is closed. */
   hang?: boolean;
-  /** Sends the body one byte at a time: milliseconds between two bytes, or `true` for a second. */
+  /** Sends the body one byte at a time, with this pause between bytes in milliseconds; `true` means one second. */
   slow?: boolean | number;
-  /** Announces more bytes than it sends, and closes the connection. */
+  /** Announces more bytes than it sends, then closes the connection. */
   truncate?: boolean;
 }
 
@@ -127,7 +130,7 @@ export type Delivery =
 export interface Faults {
   add: (fault: Fault) => { restore: () => void };
   clear: () => void;
-  /** Answers a request under the oldest fault that applies to it. */
+  /** Answers a request, applying the oldest fault that matches it. */
   deliver: (
     operation: Operation,
     request: TestRequest,
@@ -135,7 +138,7 @@ export interface Faults {
   ) => Promise<Delivery>;
 }
 
-/** @param signal Ends all waiting. */
+/** @param signal Aborts pending delays. */
 export function createFaults(signal: AbortSignal): Faults {
   const faults = new Map<Fault, number>();
 

@@ -11,21 +11,21 @@ const MAX_BODY = 1_048_576;
 export interface TestServer {
   readonly port: number;
   readonly url: string;
-  /** Ends every connection as well. It may be called twice. */
+  /** Also ends every connection. It may be called twice. */
   close: () => Promise<void>;
 }
 
 export interface ServerOptions {
-  /** 0 for any free port. */
+  /** 0 means any free port. */
   port: number;
-  /** Whether this server keeps the process running, even if nothing else does. */
+  /** Whether this server keeps the process running when nothing else does. */
   keepsProcess: boolean;
   /** Aborted when the server closes. */
   signal: AbortSignal;
   answer: (request: TestRequest) => Promise<Delivery>;
 }
 
-/** The HTTP server: reads a request, has it answered, and sends the response. */
+/** Starts the HTTP server, which reads a request, passes it to `answer` and sends the response. */
 export async function listen({ port, keepsProcess, signal, answer }: ServerOptions): Promise<TestServer> {
   const server = createServer((req, res) => {
     void respond(req, res, answer, signal);
@@ -49,7 +49,7 @@ export async function listen({ port, keepsProcess, signal, answer }: ServerOptio
   };
 }
 
-/** Never rejects: an error while a request is answered ends this connection only. */
+/** Never rejects: if a request cannot be read or answered, only its connection is closed. */
 async function respond(
   req: IncomingMessage,
   res: ServerResponse,
@@ -93,7 +93,7 @@ async function read(req: IncomingMessage): Promise<TestRequest> {
   };
 }
 
-/** A form, as in RFC 6749, or JSON, as WorkOS's SDKs send it. */
+/** Parses a form, as in RFC 6749, or JSON, as WorkOS's SDKs send it. */
 function parse(body: string, type: string): TestRequest['body'] {
   if (body === '') return {};
   if (type.startsWith('application/x-www-form-urlencoded'))
@@ -114,7 +114,7 @@ async function send(res: ServerResponse, delivery: ResponseDelivery, signal: Abo
   writeHead(res, response, body.length + (isTruncated ? 100 : 0));
   if (millisecondsPerByte !== undefined) await trickle(res, body, millisecondsPerByte, signal);
   if (isTruncated) {
-    // Destroyed once it is flushed: a response that breaks off differs from one that never came.
+    // Destroyed only after the flush, because a response that breaks off differs from one that never arrives.
     res.write(millisecondsPerByte === undefined ? body : '', () => res.destroy());
   } else {
     res.end(millisecondsPerByte === undefined ? body : undefined);

@@ -29,7 +29,7 @@ export type { TestWebhook, TestWebhookOptions } from './webhooks.js';
 
 let shared: Promise<TestWorkOS> | undefined;
 
-/** A test WorkOS that all code of this process shares, with the default users. It does not keep the process running. */
+/** The test WorkOS that this whole process shares, with the default users. It does not keep the process running. */
 export function defaultTestWorkOS(): Promise<TestWorkOS> {
   return (shared ??= createTestWorkOS({ keepsProcess: false }));
 }

@@ -1,10 +1,10 @@
-/** The names that an object may have; the compiler keeps a list that is typed with `keyof` complete. */
+/** The names that an object may have. If the list is typed with `keyof`, the compiler keeps it complete. */
 export type Names = Readonly<Record<string, true>>;
 
 /**
- * Throws if an object has a name that is not known, so that a typing error does not go unnoticed.
+ * Throws if an object has an unknown name, so that a misspelled option is reported.
  *
- * @param where What the object was given to, as the error names it.
+ * @param where What the object was passed to, as named in the error message.
  */
 export function checkNames(where: string, given: object, known: Names): void {
   for (const name of Object.keys(given)) {
@@ -13,7 +13,7 @@ export function checkNames(where: string, given: object, known: Names): void {
   }
 }
 
-/** A sentence that suggests the known name most like `name`, or lists all if none is like it. */
+/** A sentence that suggests the known name most like `name`, or lists all known names if none is similar. */
 export function didYouMean(name: string, known: readonly string[]): string {
   const given = name.toLowerCase();
   const isLike = (candidate: string) => {
@@ -28,7 +28,9 @@ export function didYouMean(name: string, known: readonly string[]): string {
   return closest === undefined ? ` Its options are ${known.join(', ')}.` : ` Did you mean "${closest}"?`;
 }
 
-/** How many characters have to be inserted, removed or replaced to turn one word into another (Levenshtein). */
+/**
+ * How many characters have to be inserted, removed or replaced to turn one word into the other (Levenshtein distance).
+ */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (const [i, char] of Array.from(a).entries()) {

@@ -5,29 +5,29 @@ import { checkNames } from './options.js';
 import type { Directory, DirectoryUser, TestMembership, TestUser } from './state/users-and-organizations.js';
 import type { NewSession, Sessions, TokenPair } from './state/sessions.js';
 
-/** A session that is started without a browser. */
+/** The options of a session that is started without a browser. */
 export interface TestSignIn {
-  /** Id or e-mail address of a user, or an object to create one; default the first user. */
+  /** Id or e-mail address of a user, or an object to create one; default: the first user. */
   user?: string | TestUser;
-  /** Id or name; membership is not needed. Default: the user's first organization; `null` for none. */
+  /** Id or name; the user need not be a member. Default: the user's first organization; `null` for none. */
   organizationId?: string | null;
-  /** In place of the membership's role. Permissions come with the role, so name those as well. */
+  /** Replaces the membership's role. Permissions depend on the role, so name those as well. */
   role?: string;
   roles?: readonly string[];
   permissions?: readonly string[];
   entitlements?: readonly string[];
   featureFlags?: readonly string[];
-  /** Who impersonates the user; `reason` is `null` by default. */
+  /** The user who impersonates this one; `reason` is `null` by default. */
   impersonator?: { email: string; reason?: string | null };
-  /** Default `Password`, or `Impersonation`. */
+  /** Default: `Password`, or `Impersonation` if there is an `impersonator`. */
   authenticationMethod?: string;
-  /** Lifetime of the first access token in seconds; negative for a token that has expired. */
+  /** Lifetime of the first access token in seconds; negative for an expired token. */
   expiresIn?: number;
-  /** Additional claims, of later tokens too. They may replace WorkOS's own, or remove one with `undefined`. */
+  /** Additional claims, also in later tokens. They can replace WorkOS's claims; `undefined` removes one. */
   claims?: Readonly<Record<string, unknown>>;
-  /** The browser that the session is listed with; default none. */
+  /** The `User-Agent` that is listed with the session; default: none. */
   userAgent?: string;
-  /** Default `wos-session`. */
+  /** Name of the session cookie; default `wos-session`. */
   cookieName?: string;
 }
 
@@ -69,7 +69,7 @@ const MEMBERSHIP_OPTIONS: Readonly<Record<keyof TestMembership, true>> = {
   status: true,
 };
 
-/** Throws if a user has an option that does not exist. */
+/** Throws if a user has an unknown option. */
 export function checkUser(where: string, user: TestUser): void {
   checkNames(where, user, USER_OPTIONS);
   if (typeof user.email !== 'string' || user.email === '') throw new Error(`${where} needs an \`email\`.`);
@@ -81,13 +81,13 @@ export interface SignInDependencies {
   directory: Directory;
   sessions: Sessions;
   cookiePassword: string;
-  /** Of the application that the cookie is for. */
+  /** The token MACs of the application that receives the cookie. */
   macs: TokenMacs;
   putUser: (user: TestUser) => DirectoryUser;
   now: () => number;
 }
 
-/** Starts sessions without HTTP. They refresh and end as any other session does. */
+/** Starts sessions without HTTP. They refresh and end like any other session. */
 export function createSignIn(dependencies: SignInDependencies) {
   const { directory, sessions, cookiePassword, macs, now } = dependencies;
   const start = async (where: string, options: TestSignIn) => {
@@ -167,7 +167,7 @@ interface SessionCookieData {
   authkitExpress: { purpose: 'session'; tokenMac?: string | undefined };
 }
 
-/** The data that every WorkOS SDK seals in its session cookie, and what authkit-express adds. */
+/** The data that every WorkOS SDK seals in its session cookie, plus what authkit-express adds. */
 function sessionCookieData(
   user: User,
   { session, accessToken, refreshToken }: TokenPair,
@@ -192,9 +192,12 @@ function keyIdOf(token: string): string {
 
 /** What a user does on the sign-in page. */
 export interface TestVisit {
-  /** Id or e-mail address; default the first user. With `prompt=none`, default none: WorkOS has no session. */
+  /**
+   * Id or e-mail address; default: the first user. With `prompt=none`, the default is no user, as without a session at
+   * WorkOS.
+   */
   user?: string;
-  /** Default: the organization that the application asks for, else the user's first one; `null` for none. */
+  /** Default: the organization that the application requests, otherwise the user's first one; `null` for none. */
   organizationId?: string | null;
   /** Denies the sign-in. */
   deny?: boolean;
@@ -212,14 +215,14 @@ const VISIT_OPTIONS: Readonly<Record<keyof TestVisit, true>> = {
 /**
  * Opens an authorization URL as a browser does and submits the sign-in page, over HTTP.
  *
- * @returns The URL of the application's callback that WorkOS redirects to.
- * @throws {Error} If WorkOS answers with an error in place of the sign-in page.
+ * @returns The callback URL to which WorkOS redirects.
+ * @throws {Error} If WorkOS responds with an error instead of the sign-in page.
  */
 export async function submitSignInPage(url: URL, choice: TestVisit): Promise<string> {
   checkNames('authorize()', choice, VISIT_OPTIONS);
   const { organizationId, user, deny = false, userAgent } = choice;
   const headers: Record<string, string> = userAgent === undefined ? {} : { 'user-agent': userAgent };
-  // With `prompt=none` no page is shown. A user who is named has a session at WorkOS.
+  // With `prompt=none`, no page is shown. If a user is given, that user has a session at WorkOS.
   const isSilent = url.searchParams.get('prompt') === 'none';
   const page = await fetch(url, { headers, redirect: isSilent ? 'manual' : 'follow' });
   const answer = page.headers.get('location');

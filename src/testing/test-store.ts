@@ -4,24 +4,24 @@ import type { Store } from '../stores/index.js';
 
 export interface TestStoreOptions {
   /**
-   * The same kind of store over a connection that does not work, such as a client that has been closed. Its methods have
-   * to reject. Default none, so that this is not checked.
+   * A store of the same kind whose connection does not work, such as one with a closed client. Its methods must reject.
+   * By default, this is not checked.
    */
   unavailable?: Store;
 }
 
-/** Longer than a call takes, and short enough to wait for. Milliseconds. */
+/** A time to live that outlasts a call and is short enough to wait for, in milliseconds. */
 const BRIEF = 400.5;
 
 const MINUTE = 60_000;
 
-/** How long an expired value may still be returned. Milliseconds. */
+/** How long to wait until an expired value is no longer returned, in milliseconds. */
 const EXPIRY_LIMIT = 10_000;
 
-/** Calls that are made at the same time to check that a method is atomic. */
+/** Number of concurrent calls that check whether a method is atomic. */
 const CONCURRENT = 20;
 
-/** The longest value that this package stores, in characters: a session with large tokens. */
+/** Length of the longest value that this package stores, a session with large tokens, in characters. */
 const LONGEST = 256 * 1024;
 
 type Check = (
@@ -33,7 +33,7 @@ type Check = (
  * Checks that a store does what `authkit({ store })` relies on. It uses random keys, deletes them afterwards, and takes
  * about two seconds.
  *
- * @throws {Error} with everything that the store does wrong in one message.
+ * @throws {Error} With one message that lists everything the store does wrong.
  * @example
  * test('my store', () => testStore(myStore(client)));
  */
@@ -44,7 +44,7 @@ export async function testStore(store: Store, { unavailable }: TestStoreOptions 
   if (missing.length > 0) throw new Error(`the store has no ${missing.join(', ')}`);
   const keys: string[] = [];
   const newKey = () => {
-    // As long as the longest key of this package.
+    // As long as the longest key that this package uses.
     const key = `test:${randomUUID()}:${'k'.repeat(64)}`;
     keys.push(key);
     return key;
@@ -184,7 +184,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   },
 };
 
-/** A store may return a promise of anything, whatever its types say. */
+/** Compares strictly, because a store may resolve to anything, whatever its types say. */
 function isExactly(value: unknown, expected: boolean): boolean {
   return value === expected;
 }
@@ -198,7 +198,7 @@ async function isGone(store: Store, key: string): Promise<boolean> {
   return false;
 }
 
-/** An outage must not look like a missing value, or it signs users out. */
+/** An outage must not look like a missing value, because that signs users out. */
 async function notRejecting(store: Store): Promise<string[]> {
   const calls: Readonly<Record<keyof Store, () => Promise<unknown>>> = {
     get: () => store.get('test'),

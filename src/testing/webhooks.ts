@@ -11,7 +11,7 @@ export interface TestWebhook {
 export interface TestWebhookOptions {
   /** Default: the id of a new event. */
   id?: string;
-  /** The time in the signature, in milliseconds since the epoch; default now. */
+  /** The timestamp in the signature, in milliseconds since the epoch; default: now. */
   timestamp?: number;
   /** Default `workos.webhookSecret`. */
   secret?: string;
@@ -24,7 +24,7 @@ const WEBHOOK_OPTIONS: Readonly<Record<keyof TestWebhookOptions, true>> = {
 };
 
 /**
- * Makes webhook requests with a signature of their own, independent of the code that the application verifies them with.
+ * Makes webhook requests. They are signed independently of the code with which the application verifies them.
  *
  * @see https://workos.com/docs/events/data-syncing/webhooks
  */

@@ -8,12 +8,12 @@ const ORGANIZATION = 'org_01RULES';
 
 interface Demand {
   rule: GuardRule;
-  /** Claims of a session that meets it, and of one that nearly does. */
+  /** Claims of a session that meets the condition, and of one that almost does. */
   met: TestSignIn;
   missed: TestSignIn;
 }
 
-/** Each condition alone, with a session that meets it, and one with the same text in another claim. */
+/** Each condition by itself, with a session that meets it and one that has the same text in a different claim. */
 const DEMANDS: Record<string, Demand> = {
   role: {
     rule: { role: { any: ['owner', 'admin'] } },
@@ -81,7 +81,7 @@ test('a request passes if and only if it meets every condition of the rule', asy
       }
     },
   });
-  // Users who meet all conditions, none, all but one, and only one.
+  // Users who meet all conditions, no condition, all but one, and only one.
   const alone = NAMES.map((_, i) => 1 << i);
   const people = [ALL, 0, ...alone.map((one) => ALL & ~one), ...alone];
   let passed = 0;

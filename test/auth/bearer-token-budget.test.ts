@@ -21,7 +21,7 @@ async function api(framework: Framework = 'express5') {
 
 const madeUp = (index: number) => `sk_made_up_${index}_0123456789abcdef`;
 
-/** The calls that the budget allows from a time on: a burst of 20, and 10 a second. */
+/** The number of calls that the budget has allowed since `started`: a burst of 20, plus 10 per second. */
 const budgetSince = (started: number) => 21 + (performance.now() - started) / 100;
 
 describe('T50 made-up API keys', () => {
@@ -51,7 +51,7 @@ describe('T50 made-up API keys', () => {
         expect(reply.status, token).toBe(401);
         expect(reply.headers['www-authenticate']).toMatch(/^Bearer error="invalid_token"/);
       }
-      // A blank before the token is no part of it.
+      // A space before the token is not part of the token.
       expect(calls()).toBe(1);
     },
   );
@@ -200,7 +200,7 @@ test('19F a bearer token under a new key gets 503 with Retry-After while forged 
   expect((await ask('/bearer', bearer(token))).status).toBe(200);
 });
 
-/** `sso()` at a WorkOS with a connection. */
+/** `sso()` with a test WorkOS that has a connection. */
 async function singleSignOn(acceptIdPInitiated = false) {
   const workos = await createTestWorkOS({
     organizations: [{ name: 'Engines', id: 'org_1', connections: [{ id: 'conn_1', type: 'OktaSAML' }] }],

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-// Imported in the test, since guards are created when the package loads.
+// Imported inside the test, because guards are created when the package loads.
 test('a guard accepts a session by default, and other credentials if its rule names them', async () => {
   const { requireAuth } = await import('authkit-express');
   expect(requireAuth()).toBeTypeOf('function');

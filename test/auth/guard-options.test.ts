@@ -6,7 +6,7 @@ import { ADA, json, whoami, createTestApp } from '../support/app.js';
 
 const HTML = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
 
-/** The headers of a client, and whether a browser shows the response as a page. */
+/** Headers of different clients, and whether the client is a browser that shows the response as a page. */
 const CLIENTS: [name: string, headers: Record<string, string>, isPage: boolean][] = [
   ['says nothing', {}, false],
   ['takes anything', { accept: '*/*' }, false],
@@ -208,7 +208,7 @@ test('sameOrigin rejects unsafe requests with a cookie from any origin that is n
     ['/own', 'POST', site('cross-site'), 403],
     ['/own', 'POST', site('nonsense'), 403],
     ['/own', 'POST', { origin: 'https://evil.example' }, 403],
-    // With SameSite=Lax, another site cannot send the cookie with this.
+    // Because of SameSite=Lax, a different site cannot send the cookie with this request.
     ['/own', 'POST', { origin: 'null' }, 200],
     ['/own', 'POST', { ...site('cross-site'), origin: 'null' }, 403],
     ['/own', 'POST', { ...site('same-origin'), origin: 'null' }, 200],

@@ -4,7 +4,7 @@ import type { Handler } from '../support/frameworks.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, whoami, createTestApp } from '../support/app.js';
 
-/** Adds properties to `Object.prototype`, as a vulnerable dependency does, until the test has finished. */
+/** Adds properties to `Object.prototype` until the end of the test, as a vulnerable dependency might. */
 function pollute(properties: Record<string, unknown>): () => void {
   const prototype = Object.prototype as unknown as Record<string, unknown>;
   Object.assign(prototype, properties);
@@ -75,7 +75,7 @@ test('T47 a polluted Object.prototype supplies no claim, no header and no option
     },
   });
   const { origin, workos, cookie } = member;
-  // Without `auth_time`, so that only the polluted prototype has one.
+  // Without `auth_time`, only the polluted prototype has one.
   const session = await cookie({ user: ADA, role: 'member', claims: { auth_time: undefined } });
   const key = workos.createApiKey();
   const clean = pollute({

@@ -14,7 +14,7 @@ interface Row {
 
 type LoadUser = NonNullable<Options['loadUser']>;
 
-/** An application whose `/user` shows what a handler sees. */
+/** An application whose `/user` returns what a handler sees. */
 async function app(framework: (typeof FRAMEWORKS)[number], loadUser: LoadUser, options: Options = {}) {
   const created = await createTestApp(framework, {
     authkit: { ...options, loadUser },

@@ -26,7 +26,9 @@ const serveMcp: Handler = async (req, res) => {
   await transport.handleRequest(req, res);
 };
 
-/** An application whose `/mcp` is an MCP server, and `/data` the same resource for machines and keys too. */
+/**
+ * An application whose `/mcp` is an MCP server. `/data` is the same resource, which machines and API keys can use too.
+ */
 async function resourceServer(framework: Framework = 'express5') {
   const served: Auth[] = [];
   let mcp!: ProtectedResource;
@@ -57,7 +59,7 @@ async function resourceServer(framework: Framework = 'express5') {
   return { ...there, served, resource, ask, mcp };
 }
 
-/** A client without a browser: it stores what it gets, and the test follows its redirects. */
+/** A client without a browser: it stores what it receives, and the test follows its redirects. */
 function memory(): OAuthClientProvider & { wanted: URL[] } {
   let information: OAuthClientInformation | undefined;
   let tokens: OAuthTokens | undefined;

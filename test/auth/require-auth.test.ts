@@ -31,7 +31,7 @@ describe.each(FRAMEWORKS)('requireAuth on %s', (framework) => {
         expect(JSON.parse(reply.body)).toMatchObject({
           status: 401,
           error: 'unauthenticated',
-          // A path would mean the login route of the other origin.
+          // A relative path would point to a login route on the other origin.
           loginUrl: 'origin' in headers ? `${origin}/login` : '/login',
         });
       }

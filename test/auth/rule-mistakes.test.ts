@@ -10,7 +10,7 @@ class AdminOnly {
   }
 }
 
-/** Values that look like a rule and would demand nothing if their own string keys were all that is read. */
+/** Values that look like rules but would require nothing if only their own string keys were read. */
 const SLIPS: [name: string, rule: unknown, message: RegExp][] = [
   ['undefined, from a misspelt name', ({} as { admin?: object }).admin, /the rule is undefined/],
   ['a promise, from a forgotten await', Promise.resolve({ role: 'admin' }), /promise: await it first/],

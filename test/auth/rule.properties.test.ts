@@ -57,7 +57,7 @@ describe('rules', () => {
         const judge = compileRule(asked);
         const expected = people.map((who) => model(asked, who));
         expect(people.map(judge)).toEqual(expected);
-        // In another order, and a second time: the guard has no state.
+        // Repeated in reverse order, because the guard must not have any state.
         expect([...people].reverse().map(judge).reverse()).toEqual(expected);
       }),
     );

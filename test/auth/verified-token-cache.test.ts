@@ -79,7 +79,7 @@ test('refused tokens push no valid one out, and the valid ones are limited in by
   state.verified.length = 0;
   await verify('good');
   expect(state.verified).toEqual([]);
-  // More than 8 MiB of tokens, at 4 bytes for each character.
+  // More than 8 MiB of tokens, at 4 bytes per character.
   for (let other = 0; other < 1000; other += 1) await verify(`good ${other} ${'x'.repeat(3000)}`);
   state.verified.length = 0;
   await verify('good');

@@ -25,7 +25,7 @@ const cookieOf = ({ browser }: TestApp, url: string) => browser.jar.getCookieStr
 
 type Upgrade = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
-/** How an application decides about an upgrade before it passes it on. */
+/** The ways in which an application decides whether to pass on an upgrade. */
 const DECISIONS: Record<string, (auth: AuthKit, pass: Upgrade) => Upgrade> = {
   'authenticate()': (auth, pass) => (req, socket, head) => {
     void auth.authenticate(req).then(({ user }) => {
@@ -46,7 +46,7 @@ const DECISIONS: Record<string, (auth: AuthKit, pass: Upgrade) => Upgrade> = {
   },
 };
 
-/** A server behind the application. It has no authentication. */
+/** Starts a server behind the application. It has no authentication of its own. */
 async function startTarget(): Promise<string> {
   const server = createServer((req, res) => {
     res.setHeader('Set-Cookie', ['target=1; Path=/', 'other=2; Path=/']);
@@ -119,7 +119,7 @@ test('http-proxy-middleware in front of the application: sign-in, refresh and si
         });
     });
   });
-  // The application sees another Host than the browser.
+  // The application sees a different Host from the browser's.
   const proxy = createProxyMiddleware({ target: at.origin, changeOrigin: true, ws: true });
   front.use(proxy);
   server.on('upgrade', (req, socket, head) => {

@@ -11,7 +11,7 @@ import { NAVIGATION } from '../support/browser.js';
 
 type Invoke = (event: object) => Promise<LambdaResponse>;
 
-/** What API Gateway takes from a function, in version 1.0 or 2.0. */
+/** The response that API Gateway expects from a function, in version 1.0 or 2.0. */
 interface LambdaResponse {
   statusCode: number;
   body: string;
@@ -86,7 +86,7 @@ const EVENTS: Record<
     },
   },
   '2.0': {
-    // The cookies are in a field of their own, and not in the headers.
+    // The cookies are in a separate field, not in the headers.
     of: ({ method, url, headers, cookie }) => ({
       version: '2.0',
       routeKey: '$default',
@@ -111,7 +111,7 @@ async function createLambda(adapter: string, version: string, framework: typeof 
   const workos = await createTestWorkOS({ redirectUris: [redirectUri] });
   onTestFinished(() => workos.close());
   const app = framework();
-  // The session takes more than one cookie.
+  // The session needs more than one cookie.
   const onSuccess = () => ({ data: { notes: 'x'.repeat(3000) } });
   app.use(authkit({ ...workos.options, redirectUri, onSuccess }));
   app.get('/open', whoami);

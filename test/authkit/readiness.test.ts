@@ -25,7 +25,7 @@ async function probe({ origin }: { origin: string }): Promise<{ status: number; 
 test('19E a process is ready once its keys are loaded, its store works and its clock is right', async () => {
   const map = new Map<string, string>();
   const at = await createTestApp('express5', { authkit: { store: mapStore(map) }, routes: PROBE });
-  // A probe does not wait long for the keys, and this machine may be busy.
+  // A probe does not wait long for the keys, and the machine may be busy.
   await expect.poll(async () => (await probe(at)).status, { timeout: 30_000 }).toBe(200);
   const { status, body } = await probe(at);
   expect({ status, body }).toEqual({
@@ -41,7 +41,7 @@ test('19E a process is ready once its keys are loaded, its store works and its c
     },
   });
   expect(map.size).toBe(1);
-  // The keys are not fetched again by each probe, and the store holds one entry for each process.
+  // Probes do not fetch the keys again, and the store holds one entry per process.
   for (let count = 0; count < 5; count += 1) expect((await probe(at)).status).toBe(200);
   expect(at.workos.callsTo('jwks')).toHaveLength(1);
   expect(map.size).toBe(1);

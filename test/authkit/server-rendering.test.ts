@@ -5,8 +5,9 @@ import { send } from '../support/browser.js';
 import { mapStore } from '../support/map-store.js';
 
 /**
- * A server that renders a page with the cookies of a browser asks the application twice, with an hour between: the
- * session is refreshed at the first. Returns the status of the second answer, long after WorkOS repeats a refresh.
+ * Simulates a server that renders a page with a browser's cookies and makes two requests to the application, an hour
+ * apart. The first one refreshes the session. Returns the status of the second response, long after WorkOS's replay
+ * window.
  */
 async function renderTwice(options: Options, { passesCookiesOn }: { passesCookiesOn: boolean }) {
   const { origin, workos, signIn, browser } = await createTestApp('express5', { authkit: options });

@@ -5,7 +5,7 @@ import { expressStore, type ActiveSession } from 'authkit-express';
 import { FETCH, send } from '../support/browser.js';
 import { ADA, json, createTestApp, type TestAppOptions } from '../support/app.js';
 
-/** Longer than another process may take to learn, in milliseconds. */
+/** Longer than it may take a different process to find out, in milliseconds. */
 const LEARNED = 600;
 
 /** An application with a store, and a list of the user's sessions at `/devices`. */
@@ -46,7 +46,7 @@ test('a user can list their sessions and end one of them in every process', asyn
   expect(one.workos.callsTo('revokeSession')).toHaveLength(1);
 
   const adaId = one.workos.users().find(({ email }) => email === ADA)!.id;
-  // At the start of a second, so that the sign-in below is still in it.
+  // Start of a second, so that the sign-in below happens within the same second.
   one.workos.clock.advance(1000 - (one.workos.clock.now() % 1000));
   await one.auth.revokeUserSessions(adaId);
   await wait(LEARNED);
@@ -54,7 +54,7 @@ test('a user can list their sessions and end one of them in every process', asyn
     expect(await ask(origin, mine)).toBe(401);
     expect(await ask(origin, grace)).toBe(200);
   }
-  // A user who signs in again is signed in, even within the same second.
+  // A user who signs in again is signed in, even in the same second.
   expect(await ask(two.origin, await one.cookie({ user: ADA }))).toBe(200);
   const anonymous = await send(`${one.origin}/devices`, { headers: FETCH });
   expect(anonymous.status).toBe(401);

@@ -54,7 +54,7 @@ async function createSocketApp(by: 'engine.use' | 'io.use') {
       });
       onTestFinished(() => void socket.close());
       socket.on('you', (email: string | null) => {
-        // An open connection would go on polling, and have its session refreshed.
+        // An open connection would keep polling, which refreshes the session.
         socket.close();
         resolve(email);
       });
@@ -96,7 +96,7 @@ describe.each(['engine.use', 'io.use'] as const)('socket.io with %s', (by) => {
     await liveThroughSession({ workos, browser }, origin, '/account', async (state) => {
       const cookie = await browser.jar.getCookieString(origin);
       expect(await ask('websocket', { cookie })).toBe(state === 'signed in' ? ADA : null);
-      // A client that polls would have the session refreshed.
+      // A polling client would cause the session to be refreshed.
       if (state === 'signed out') expect(await ask('polling', { cookie })).toBeNull();
     });
   });
@@ -117,7 +117,7 @@ test('the handshake of socket.io over polling refreshes an expired session and c
 });
 
 describe('express-ws', () => {
-  /** An app with a WebSocket route that sends the email address of the user. */
+  /** An app with a WebSocket route that sends the user's email address. */
   async function createWsApp() {
     const workos = await createTestWorkOS();
     onTestFinished(() => workos.close());

@@ -42,7 +42,7 @@ describe.each(FRAMEWORKS)('auth.workos on %s', (framework) => {
 test('it is a WorkOS client of the SDK, with its exceptions, and always the same one', async () => {
   const workos = await start();
   const auth = authkit({ ...workos.options });
-  // The import that authkit() has begun.
+  // Waits for the import that authkit() has started.
   await import('@workos-inc/node');
   await Promise.resolve();
   const client = auth.workos;

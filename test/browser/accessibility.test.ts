@@ -8,13 +8,13 @@ import { hasChromium, launch } from '../support/chromium.js';
 import { ROOT } from '../support/documentation.js';
 import { runExample } from '../support/example.js';
 
-// `AUTHKIT_SCREENSHOTS=1 npx vitest run test/browser/accessibility.test.ts` renews the screenshots in docs/images.
+// `AUTHKIT_SCREENSHOTS=1 npx vitest run test/browser/accessibility.test.ts` updates the screenshots in docs/images.
 const IMAGES = process.env['AUTHKIT_SCREENSHOTS'] === '1' ? join(ROOT, 'docs/images') : undefined;
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 const PICTURES = ['example-home', 'example-devices', 'sign-in', 'sign-in-failed'];
 
-// Colours depend only on the color scheme and the layout only on the width, so two combinations cover all.
+// Colours depend only on the color scheme and the layout only on the width, so two combinations cover everything.
 const LOOKS = [
   { colorScheme: 'light', width: 900 },
   { colorScheme: 'dark', width: 320 },
@@ -43,7 +43,7 @@ describe.skipIf(!hasChromium)('pages shown to users', () => {
   });
   afterAll(() => browser.close());
 
-  /** The same user, in another browser. */
+  /** Signs the same user in from a second browser. */
   async function signInFrom(userAgent: string): Promise<void> {
     const other = await browser.newContext({ userAgent });
     onTestFinished(() => other.close());
@@ -57,9 +57,9 @@ describe.skipIf(!hasChromium)('pages shown to users', () => {
     await page.getByRole('button', { name }).first().click();
   }
 
-  /** Opens each page in a browser that is not signed in. */
+  /** Opens each page in a browser in which the user is signed out. */
   const PAGES: Record<string, (page: Page) => Promise<unknown>> = {
-    // First, so that the user has no other sessions yet.
+    // This page comes first, while the user has no other sessions.
     'example-devices': async (page) => {
       const phone =
         'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1';
@@ -115,7 +115,7 @@ describe.skipIf(!hasChromium)('pages shown to users', () => {
       for (const { colorScheme, width } of LOOKS) {
         await page.setViewportSize({ width, height: 640 });
         await page.emulateMedia({ colorScheme });
-        // Through the debugger, which a Content-Security-Policy does not block.
+        // Injected through the debugger, which a Content-Security-Policy does not block.
         await page.evaluate(AXE);
         const { violations } = await page.evaluate<AxeResults>('axe.run()');
         const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);

@@ -76,7 +76,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       };
       const [phone, laptop] = [await sign(), await sign()];
       expect(await laptop.textContent('main')).toContain('This device');
-      // The newest first: the laptop itself, and then the phone.
+      // The list starts with the newest session: the laptop's own, followed by the phone's.
       await laptop.getByRole('button', { name: 'End this session' }).first().click();
       await laptop.waitForURL(`${address}/devices`);
       await phone.goto(`${address}/account`);

@@ -19,7 +19,7 @@ import {
   type UserOptions,
 } from '../support/real-browsers.js';
 
-/** An address that is known before the application behind it is started. */
+/** An address that is known before its application starts. */
 interface Front {
   origin: string;
   forwardTo: (application: Server) => void;
@@ -79,7 +79,7 @@ function html(res: ServerResponse, body: string): void {
   res.end(`<!doctype html><title>Page</title>${body}`);
 }
 
-/** The same server under the name `localhost`, which is another site than WorkOS and than 127.0.0.1. */
+/** The same server under the name `localhost`, which is a different site from WorkOS and 127.0.0.1. */
 const elsewhere = (origin: string) => origin.replace('127.0.0.1', 'localhost');
 
 interface LocalhostOptions {
@@ -106,7 +106,7 @@ async function createAppAtLocalhost({ authkit: options, before, routes }: Localh
   return { ...at, home: elsewhere(at.origin) };
 }
 
-/** Writes each request to a list, as `GET /path` with what the second argument adds. */
+/** Appends each request to `log` as `GET /path`, followed by the result of `detail`. */
 function logRequests(app: App, log: string[], detail: (req: IncomingMessage) => string = () => ''): void {
   app.use((req, _res, next) => {
     log.push(`${req.method} ${req.url!.split('?')[0]!}${detail(req)}`);
@@ -188,7 +188,7 @@ for (const { name, missing, launch } of browsersToTest()) {
           'a handler': '<form method="post" action="/leave"><button id="out">Sign out</button></form>',
           'a script': `<button id="out" onclick="${FETCH.replaceAll('"', '&quot;')}">Sign out</button>`,
         };
-        // A driver does not see a page that is restored from the back/forward cache.
+        // A driver cannot see a page that is restored from the back/forward cache.
         const WITNESS = `<script>addEventListener('pageshow', () => navigator.sendBeacon('/seen'))</script>`;
 
         test.each(Object.entries(WAYS))(
@@ -219,7 +219,7 @@ for (const { name, missing, launch } of browsersToTest()) {
             await seen();
             await tab.click('//*[@id="out"]');
             await reaches(tab, `${origin}/open`);
-            // The script has replaced its page.
+            // The script has replaced the page that it was on.
             for (const earlier of name === 'a script' ? ['/first'] : ['/second', '/first']) {
               log.length = 0;
               await tab.run('void history.back()').catch(() => undefined);
@@ -348,11 +348,11 @@ for (const { name, missing, launch } of browsersToTest()) {
           const { origin } = await createTestApp('express5', {
             mount: (app, auth) => {
               logRequests(app, log, ({ headers }) => ` ${headers.origin}`);
-              // WebKit obeys `upgrade-insecure-requests` on this machine too, as docs/troubleshooting.md says.
+              // WebKit applies `upgrade-insecure-requests` on this machine too, as docs/troubleshooting.md says.
               const directives = name === 'WebKit' ? { upgradeInsecureRequests: null } : {};
               app.use(helmet({ contentSecurityPolicy: { directives } }));
               app.use((req, _res, next) => {
-                // Older browsers do not send it.
+                // Older browsers do not send these headers.
                 if (how === 'without Fetch Metadata')
                   for (const name of Object.keys(req.headers))
                     if (name.startsWith('sec-fetch-')) Reflect.deleteProperty(req.headers, name);
@@ -388,7 +388,7 @@ for (const { name, missing, launch } of browsersToTest()) {
           routes: (app) => {
             app.route('/page', requireAuth(), (_req, res) => {
               const address = '/logout?returnTo=/open';
-              // Chromium prefetches by such rules as if the user had clicked, and with the cookies.
+              // With these rules, Chromium prefetches as if the user had clicked, including cookies.
               const rules = JSON.stringify({ prefetch: [{ urls: [address], eagerness: 'immediate' }] });
               html(
                 res,
@@ -509,7 +509,7 @@ for (const { name, missing, launch } of browsersToTest()) {
           const tab = await newTab();
           await signIn(tab, `${secure.origin}/page`);
           await tab.open(`${parent.origin}/parent`);
-          // Firefox has a separate cookie jar for each site that frames others.
+          // Firefox has a separate cookie jar for each top-level site.
           const expected =
             name === 'Firefox' ? 'signed out, cookies are not sent' : 'ada@example.com, cookies are sent';
           await expect.poll(() => tab.frameText('a'), SOON).toBe(expected);
@@ -583,7 +583,7 @@ for (const { name, missing, launch } of browsersToTest()) {
   );
 }
 
-/** A proxy that drops cookies of the session's size. */
+/** A proxy that drops cookies as large as the session cookie. */
 function drop(res: ServerResponse): void {
   const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => ServerResponse;
   res.writeHead = (...args: unknown[]) => {

@@ -145,12 +145,12 @@ test('the environment takes precedence over an env file', async () => {
 
 test('an env file that is missing is named, and the command fails', async () => {
   const { status, stdout, stderr } = await run(['doctor', '--env-file', '/no/such/file'], GOOD);
-  // Some versions of Node read `--env-file` themselves, wherever it stands, and name the file.
+  // Some versions of Node read `--env-file` themselves, wherever it is in the command, and name the file.
   expect(status).not.toBe(0);
   expect(stdout + stderr).toMatch(/The env file could not be read|\/no\/such\/file/);
 });
 
-/** A WorkOS that knows its keys, and answers everything else with a status. */
+/** A WorkOS that serves its keys, and responds to everything else with one status. */
 async function workosWith(status: number, body: object = {}) {
   const calls: { method: string; url: string; body: string; authorization: string | undefined }[] = [];
   const server = createServer((req, res) => {

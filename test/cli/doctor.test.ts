@@ -11,7 +11,7 @@ import { environmentOf } from '../support/example.js';
 
 const REDIRECT = 'http://localhost:3000/callback';
 
-/** Findings of a healthy application, with what is given changed. */
+/** The findings for a healthy application with the given changes. */
 async function look(
   patient: Partial<DoctorInput> = {},
   redirectUri = REDIRECT,

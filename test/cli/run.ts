@@ -12,11 +12,11 @@ export interface Ended {
   stderr: string;
 }
 
-// Two folders below the root, as src/cli is, so that the packages and package.json are found.
+// Two folders below the root, like src/cli, so that packages and package.json are found.
 const bundle = join(ROOT, 'node_modules/.cache/authkit-cli.mjs');
 let built: Promise<void> | undefined;
 
-/** Bundles the command line once: a start takes a quarter of the time that it takes from TypeScript. */
+/** Bundles the CLI once, because it starts in a quarter of the time that it takes from TypeScript. */
 async function buildCLI(): Promise<void> {
   const { outputFiles } = await build({
     entryPoints: [join(ROOT, 'src/cli/index.ts')],
@@ -26,14 +26,14 @@ async function buildCLI(): Promise<void> {
     format: 'esm',
     write: false,
   });
-  // Another test file may be running the bundle at this moment.
+  // A different test file may be running the bundle at this moment.
   const written = `${bundle}.${process.pid}`;
   mkdirSync(dirname(bundle), { recursive: true });
   writeFileSync(written, outputFiles[0]!.contents);
   renameSync(written, bundle);
 }
 
-/** Runs the command line, without a variable of this process but PATH. */
+/** Runs the CLI. Of this process's environment variables, it gets only PATH. */
 export async function run(args: string[], env: Record<string, string> = {}, cwd = ROOT): Promise<Ended> {
   await (built ??= buildCLI());
   const { PATH = '' } = process.env;
@@ -44,7 +44,7 @@ export async function run(args: string[], env: Record<string, string> = {}, cwd 
   });
 }
 
-/** A temporary folder with files in it. */
+/** Creates a temporary folder with the given files. */
 export function folderOf(files: Record<string, string> = {}): string {
   const folder = mkdtempSync(join(tmpdir(), 'authkit-cli-'));
   onTestFinished(() => {

@@ -19,7 +19,7 @@ const good = {
   cookiePassword: 'correct-horse-battery-staple-0123456789',
 };
 
-/** The configuration, or `undefined` for `config_invalid`; anything else that is thrown fails the test. */
+/** Returns the configuration, or `undefined` for `config_invalid`. Any other error fails the test. */
 function resolved(options: unknown, env: NodeJS.ProcessEnv = {}): Resolved | undefined {
   try {
     return resolveConfig({ ...good, ...(options as Given) }, env);
@@ -141,7 +141,7 @@ interface ConfigRow extends Row {
   options: object;
 }
 
-/** Options of any form, a third of them with an unexpected character inside. */
+/** Options of every form, a third of which contain an unexpected character. */
 function made(count: number): ConfigRow[] {
   const { pick, oneIn, below } = random('configuration');
   const bent = (value: unknown) => {
@@ -165,7 +165,7 @@ function made(count: number): ConfigRow[] {
   });
 }
 
-/** The cookies that are set for a session and for a sign-in. */
+/** Returns the cookies set for a session and for a sign-in. */
 function lines(config: Resolved): Promise<readonly string[]> {
   const cookies = createCookies(config.cookie, config.signInLifetime);
   return new Promise((resolve, reject) => {
@@ -220,7 +220,7 @@ const site: Look = ({ cookie }) => cookie.sameSite;
 const origin: Look = ({ api }) => api.origin;
 const REFUSED = Symbol('refused');
 
-/** Values of environment variables as people type them, and as shells, files and dashboards change them. */
+/** Environment variables as people type them, and as shells, files and dashboards change them. */
 const VARIABLES: readonly (readonly [look: Look, env: Record<string, string>, expected: unknown])[] = [
   ...['5', ' 5', '5\n', '005', '\ufeff5'].map((value) => [age, { WORKOS_COOKIE_MAX_AGE: value }, 5] as const),
   ...['1e3', '0x10', '-1', '+5', '0', '5.0', '5s', '٥', 'NaN', 'Infinity', '34560001', '5 6', '"5"'].map(
@@ -283,7 +283,7 @@ test('environment variables are read correctly or rejected', async (context) => 
     { corpus: 'config-values, variables', on: 'function' },
     rows,
     ({ look, env, expected }) => {
-      // http is refused at api.workos.com otherwise.
+      // Without this, http is rejected for api.workos.com.
       const config = resolved({ allowInsecureHttp: true }, env);
       expect(config ? look(config) : REFUSED).toBe(expected);
       return 1;

@@ -44,7 +44,7 @@ describe('values of the corpus', () => {
   test.for(corpus<ValueRow>('config-values'))('$id $field $value is refused', ({ field, value }, context) => {
     counted(context, { corpus: 'config-values', on: 'function' });
     const options = { ...good, ...PLACES[field]!(value) };
-    // A __Host- name is valid if the cookie is secure and without a domain.
+    // A __Host- name is valid if the cookie is secure and has no domain.
     if (value === '__Host-x') expect(problemOf(options)).toBe('');
     else expect(problemOf(options)).not.toBe('');
     if (value === '__Host-x')

@@ -3,7 +3,7 @@ import { AuthKitError } from 'authkit-express';
 import { resolveConfig } from '../../src/config/index.js';
 import { resolveSSOConfig } from '../../src/config/sso.js';
 
-/** Options that are valid. */
+/** Valid options. */
 export const GOOD = {
   clientId: 'client_01TEST',
   apiKey: 'sk_test_secret',
@@ -13,7 +13,7 @@ export const GOOD = {
 
 export const GOOD_SSO = { ...GOOD, redirectUri: 'https://app.example.com/sso/callback' };
 
-/** The problems of a configuration, one string each; anything but `config_invalid` fails the test. */
+/** The problems of a configuration, one string each. Any error except `config_invalid` fails the test. */
 function problemsIn(resolve: () => unknown): string[] {
   try {
     resolve();
@@ -33,7 +33,7 @@ export function ssoProblemsOf(options: object, env: NodeJS.ProcessEnv = {}): str
   return problemsIn(() => resolveSSOConfig(options, env));
 }
 
-/** The first line of the message. */
+/** The first line of the error message. */
 export function titleOf(options: object, env: NodeJS.ProcessEnv = {}): string {
   try {
     resolveConfig(options, env);

@@ -46,7 +46,7 @@ describe.skipIf(!hasRedis)('cluster', () => {
     const renewed = /^wos-session=[^;]+/.exec(replies[0]!.setCookies[0]!)![0];
     const out = await send(`${origin}/logout`, { method: 'POST', headers: { ...FETCH, cookie: renewed } });
     expect(out.status).toBe(200);
-    // Each worker reads the store from time to time, not on every request.
+    // Each worker reads the store at intervals, not on every request.
     const statuses = async () => {
       const after = await Promise.all(Array.from({ length: 6 }, () => ask(renewed)));
       return [...new Set(after.map(({ status }) => status))];

@@ -12,7 +12,7 @@ const GRACE = 'grace@example.com';
 
 const json = (body: string) => JSON.parse(body) as unknown;
 
-/** Signs in on a page, and keeps the browser. */
+/** Signs in on a page and returns the browser. */
 async function browserOf(example: ReturnType<typeof runExample>, path = '/', user = ADA) {
   const browser = new Browser();
   const landed = await example.signIn(path, user, browser);
@@ -143,7 +143,7 @@ describe('WebSocket', () => {
 
 describe('nextjs', () => {
   const example = runExample(() => import('../../example/nextjs/app.js'));
-  // Next.js itself is left out for its size: @workos/authkit-session is what authkit-nextjs seals in the format of.
+  // Next.js itself is too large to include. authkit-nextjs uses the session format of @workos/authkit-session.
   test('accepts a session of authkit-nextjs, and refreshes it to one that authkit-nextjs opens', async () => {
     const { cookiePassword: password } = example.workos.options;
     const sealed = (await example.workos.signIn({ user: ADA, expiresIn: -1 })).replace('wos-session=', '');

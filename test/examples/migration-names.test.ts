@@ -7,7 +7,7 @@ import recorded from './exported-names.json' with { type: 'json' };
 
 const page = readFileSync(join(ROOT, 'docs/migration.md'), 'utf8');
 
-/** The part of the page about a package, under the heading that names it. */
+/** The section about a package, under the heading that names it. */
 function sectionOf(name: string): string {
   const short = name.replace(/^@[\w-]+\//, '');
   const section = page.split(/^(?=## )/m).find((part) => part.split('\n')[0]!.includes(short));

@@ -14,7 +14,7 @@ import { startIdentityProvider } from '../support/identity-provider.js';
 const ADA = 'ada@example.com';
 const json = (body: string) => JSON.parse(body) as unknown;
 
-/** Serves what a module exports as `app`, which finds its public address in the environment as it loads. */
+/** Serves a module's `app` export. The module reads its public address from the environment when it loads. */
 async function serve(
   env: (origin: string) => Record<string, string>,
   load: () => Promise<{ app: Express }>,
@@ -31,7 +31,7 @@ async function serve(
   return origin;
 }
 
-/** The same in another process: the cookies of the old code do not meet the leak checks of this one. */
+/** The same in a separate process, so that this process's leak checks do not see the old code's cookies. */
 async function spawnOld(env: (origin: string) => Record<string, string>, file: string): Promise<string> {
   const port = await freePort();
   const origin = `http://localhost:${port}`;
@@ -68,14 +68,14 @@ describe('from the WorkOS recipe', () => {
         email: ADA,
       });
       const out = await browser.go(`${origin}/logout`, { headers: { 'sec-fetch-site': 'same-origin' } });
-      // A redirect, or a page that redirects.
+      // Either a redirect, or a page that redirects.
       expect(out.location ?? out.body).toContain('/user_management/sessions/logout?session_id=session_');
       expect((await browser.go(`${origin}/dashboard`)).location).toContain('/login');
       const cookie = await workos.signIn({ user: ADA, expiresIn: -1 });
       const stale = await browser.go(`${origin}/dashboard`, { headers: { cookie } });
       expect(stale.setCookies.some((line) => line.startsWith('wos-session=Fe26'))).toBe(true);
     }
-    // Cookies do not depend on the port, so the browser of the old application continues in the new one.
+    // Cookies do not depend on the port, so the new application receives those from the old application's browser.
     const browser = new Browser();
     await signInWith(browser, workos, `${before}/dashboard`, ADA);
     expect(json((await browser.go(`${after}/dashboard`)).body)).toEqual({ email: ADA });

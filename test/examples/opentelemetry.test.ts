@@ -24,13 +24,13 @@ afterAll(() => provider.shutdown());
 
 const example = runExample(() => import('../../example/opentelemetry/app.js'));
 
-/** The metrics as Prometheus reads them: `name{label="value",…} number`. */
+/** The metrics in Prometheus format: `name{label="value",…} number`. */
 async function exported(): Promise<string> {
   const { resourceMetrics } = await exporter.collect();
   return new PrometheusSerializer().serialize(resourceMetrics);
 }
 
-/** The values of a metric, by its labels. */
+/** A metric's values by their labels. */
 async function valuesOf(name: string): Promise<Record<string, number>> {
   const lines = (await exported()).matchAll(new RegExp(`^${name}\\{(.*)\\} (\\S+)`, 'gm'));
   return Object.fromEntries(
@@ -60,7 +60,7 @@ test('counts decisions and traces calls to WorkOS', async () => {
 const who = { clientId: 'client_1A', userId: 'user_1A', sessionId: 'session_1A', organizationId: undefined };
 const clientId = 'client_1A';
 
-/** A message of each event, which the compiler keeps complete. */
+/** A message for each event. The compiler keeps this complete. */
 const MESSAGES: { [N in keyof AuthKitEvents]: AuthKitEvents[N] } = {
   'authkit:sign-in': { ...who, authenticationMethod: 'SSO', isImpersonated: false },
   'authkit:sign-in-failed': { clientId, code: 'invalid_state' },
@@ -136,7 +136,7 @@ test('the Grafana dashboard shows every metric of the recipe, and no other', asy
   const shown = metricsOf(queries, /(authkit_\w+?)(?:_bucket|_count|_sum)?\b(?!\w)/g);
   expect([...shown].sort()).toEqual([...recorded].sort());
   expect(recorded.size).toBeGreaterThan(10);
-  // Labels that a query groups by exist.
+  // All labels that queries group by exist.
   const labels = metricsOf(await exported(), /[{,](\w+)="/g);
   for (const [, names = ''] of queries.matchAll(/by \(([^)]*)\)/g))
     for (const label of names.split(', ')) expect([...labels], label).toContain(label);

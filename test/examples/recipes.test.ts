@@ -14,7 +14,7 @@ import { environmentOf, runExample, signInWith } from '../support/example.js';
 const json = (body: string) => JSON.parse(body) as Record<string, unknown>;
 
 const SPA = 'http://localhost:5173';
-/** What a browser sends for `fetch()` on the page of the other origin. */
+/** Headers that a browser sends for `fetch()` on the page of the other origin. */
 const FROM_SPA = { ...FETCH, origin: SPA, 'sec-fetch-site': 'same-site' };
 
 describe('a single-page application on another origin', () => {
@@ -119,7 +119,7 @@ test('pino-http logs the user, and neither the session nor a code', async () => 
   expect(logged).not.toMatch(/code=|Fe26/);
 });
 
-/** The first of a list that the API of WorkOS returns. */
+/** The first item of a list that the WorkOS API returns. */
 async function firstOf({ url, options }: TestWorkOS, path: string) {
   const headers = { authorization: `Bearer ${options.apiKey}` };
   const { data } = json((await send(url + path, { headers })).body) as {

@@ -20,7 +20,7 @@ import { createSSOWorkOS, startSSO } from '../sso/support.js';
 const HOSTILE = `"'><script>alert(1)</script>&`;
 const ESCAPED = '&#34;&#39;&#62;&#60;script&#62;alert(1)&#60;/script&#62;&#38;';
 
-/** Answers with the page for a sign-in that did not finish. */
+/** Requests the page for a sign-in that did not finish. */
 const failedSignIn = (origin: string, headers: Record<string, string> = {}) =>
   send(`${origin}/callback?code=x&state=y`, { headers: { ...NAVIGATION, ...headers } });
 
@@ -243,7 +243,7 @@ test('what pages throws is what auth.signOut() rejects with', async () => {
   expect(site.errors.map(String)).toEqual(['Error: no translation']);
 });
 
-/** A response without a server, and what was sent with it. */
+/** A response without a server, which records what was sent. */
 function createResponse() {
   const sent = { body: '' };
   const res = {
@@ -314,7 +314,7 @@ describe('every text can be translated', () => {
   });
 });
 
-/** Contrast of WCAG 2.2, of two luminances. */
+/** The WCAG 2.2 contrast of two colors. */
 function contrast(color: string, text: string): number {
   const luminance = (hex: string) => {
     const full = hex.length === 4 ? hex.replace(/[\da-f]/gi, '$&$&') : hex;

@@ -8,7 +8,7 @@ import { ADA, createTestApp } from '../support/app.js';
 
 const LATER = 600_000;
 
-/** Fields that a cache obeys instead of `Cache-Control` (RFC 9213). */
+/** Header fields that a cache obeys instead of `Cache-Control` (RFC 9213). */
 const TARGETED = [
   'CDN-Cache-Control',
   'Cloudflare-CDN-Cache-Control',
@@ -102,7 +102,7 @@ describe.each(FRAMEWORKS)('fields that outrank Cache-Control, on %s', (framework
   });
 });
 
-/** Response objects that people pass to a middleware for a WebSocket upgrade, from real libraries. */
+/** Response objects from real libraries that people pass to middleware on a WebSocket upgrade. */
 const RESPONSES: Record<string, (req: IncomingMessage) => object> = {
   'an empty object': () => ({}),
   'the response of engine.io, which has few methods': () => {

@@ -51,7 +51,7 @@ test.each<[options: Partial<CookieConfig>, attributes: string]>([
       const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
       const { setCookies } = await send(address, { headers: cookie === '' ? {} : { cookie } });
       server.close();
-      // With a domain, cookies of this host alone are cleared too.
+      // With a domain, host-only cookies are cleared too.
       return setCookies.filter((line) => options.domain === undefined || line.includes('; Domain='));
     };
     const name = options.name ?? 'wos-session';

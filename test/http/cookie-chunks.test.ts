@@ -4,7 +4,7 @@ import { ADA, createTestApp } from '../support/app.js';
 
 const LATER = 600_000;
 
-/** A user with so many permissions that the session needs chunks. */
+/** A user with so many permissions that the session has to be split into chunks. */
 const withPermissions = (count: number) => ({
   organizations: [{ id: 'org_1', name: 'One' }],
   users: [

@@ -18,7 +18,7 @@ interface SealRow extends Row {
 const GRACE = 'grace@example.com';
 const UNDECIDED = 'no 5xx; anonymous or same session; never another user';
 
-/** Rows of the same kinds as `cookie-headers.jsonl`. */
+/** Rows of the same kinds as those in `cookie-headers.jsonl`. */
 function further(): CookieRow[] {
   const name = 'wos-session';
   const junk = [
@@ -90,7 +90,7 @@ function further(): CookieRow[] {
   return rows;
 }
 
-/** Random headers with their expected session: the first one in a single cookie, else one in chunks. */
+/** Random headers with their expected session: the first one in a single cookie, otherwise one in chunks. */
 function made(count: number): CookieRow[] {
   const { pick, some, oneIn } = random('cookies');
   const name = 'wos-session';
@@ -170,7 +170,7 @@ describe.each(FRAMEWORKS)('cookies on %s', (framework) => {
     else if (row.expect === 'anonymous') expect([400, 401]).toContain(status);
     else if (/^4\d\d/.test(row.expect)) expect(status).toBe(Number(row.expect.slice(0, 3)));
     else expect([200, 400, 401]).toContain(status);
-    // The first of two valid ones, which is what a browser sends first.
+    // If two are valid, the one that the browser sends first.
     if (status === 200) expect(answer).toContain(ADA);
     expect(answer).not.toMatch(/^set-cookie: wos-session/im);
   }
@@ -199,7 +199,7 @@ describe.each(FRAMEWORKS)('cookies on %s', (framework) => {
       const before = at.served();
       await tryAll(context, { corpus: name, on: framework }, corpus<SealRow>(name), async ({ value }) => {
         const answer = await at.raw('/protected', [`Cookie: wos-session=${value}`]);
-        // Node itself rejects an invalid header, and one that is too long.
+        // Node itself rejects headers that are invalid or too long.
         expect(answer.slice(0, 60)).toMatch(/^HTTP\/1\.1 (?:400|401|431) /);
         expect(answer).not.toMatch(/^set-cookie/im);
         return undefined;

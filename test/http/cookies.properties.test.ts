@@ -21,14 +21,14 @@ const CONFIG = {
 } as const;
 const CHARACTERS = 'ABCDEFabcdef0123456789-_*.~';
 
-/** Text of the given length in the characters of a seal, different for each `salt`. */
+/** Returns text of the given length, made of seal characters, which differs for each `salt`. */
 function text(length: number, salt: number): string {
   return Array.from({ length }, (_, index) => CHARACTERS[(index * 7 + salt * 13) % CHARACTERS.length]).join(
     '',
   );
 }
 
-/** One exchange with the browser that has this jar. */
+/** One exchange with the browser that owns this jar. */
 async function exchange(
   jar: CookieJar,
   act: (req: IncomingMessage, res: ServerResponse) => void,
@@ -67,7 +67,7 @@ test(
               cookies.setSession(req, res, sealed, () => true);
               held = sealed;
             } catch (error) {
-              // A session that is too large is an error, and the earlier cookies stay.
+              // A session that is too large causes an error, and the earlier cookies are kept.
               expect((error as AuthKitError).code).toBe('cookie_too_large');
               expect(length).toBeGreaterThan(11_000);
             }

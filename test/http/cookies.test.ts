@@ -25,7 +25,7 @@ function request(cookie?: string): IncomingMessage {
   return req;
 }
 
-/** The Set-Cookie headers of an operation on a request with this Cookie header. */
+/** The Set-Cookie headers of an operation on a request that has this Cookie header. */
 function sent(
   cookie: string | undefined,
   act: (req: IncomingMessage, res: ServerResponse) => void,
@@ -52,7 +52,7 @@ test.each<[string | undefined, string[]]>([
   ['wos-session=a; other=b', ['a']],
   ['other=b; wos-session=a', ['a']],
   ['xwos-session=a', []],
-  // As long as the name of our cookie, but another name.
+  // A different name of the same length as our cookie's.
   ['other-name=a', []],
   ['wos-sessionX', []],
   ['wos-sessionx=a', []],
@@ -174,7 +174,7 @@ test('the oldest transaction cookies are removed beyond five, and beyond the bud
   expect(dropped(`a=b; ${flows(4)}`)).toEqual([]);
   expect(dropped(`a=b; ${flows(5)}`)).toEqual(['0']);
   expect(dropped(`a=b; ${flows(8)}`)).toEqual(['0', '1', '2', '3']);
-  // 14336 bytes for all cookies, with what the application and the session have.
+  // 14336 bytes for all cookies, including those of the application and of the session.
   const others = (bytes: number) => `a=${'x'.repeat(bytes - 'a=; '.length)}; `;
   const each = flow(0).length + '; '.length;
   expect(dropped(others(14_336 - 3 * each + 2) + flows(2))).toEqual([]);

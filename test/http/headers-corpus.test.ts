@@ -139,7 +139,7 @@ const PATHS = [
   '/protected\u00e9',
 ];
 
-/** Rows of the same kinds as the corpus's. */
+/** Rows of the same kinds as those in the corpus. */
 function further(): HeaderRow[] {
   const rows: HeaderRow[] = [];
   const add = (path: string, headers: Record<string, string>) =>
@@ -187,7 +187,7 @@ const ACCEPTS: readonly (readonly [accept: string, isHtml: boolean])[] = [
   ['application/json;profile="text/html"', false],
 ];
 
-/** Headers of the client, beside those that claim an identity. */
+/** Client headers, in addition to those that claim an identity. */
 function made(count: number): MadeRow[] {
   const { pick, some, oneIn } = random('headers');
   return Array.from({ length: count }, (_, index) => {
@@ -245,7 +245,7 @@ describe.each(SETTINGS)('headers on %s, trust proxy %s', (framework, trustProxy)
     await workos.close();
   });
 
-  /** Sends the request target and headers unchanged; `undefined` if Node's client refuses to send them. */
+  /** Sends the request target and headers unchanged. Returns `undefined` if Node's client refuses to send them. */
   function ask({ path, headers }: HeaderRow): Promise<Answer> | undefined {
     const { port } = site.server.address() as AddressInfo;
     const setHost = headers['host'] === undefined;
@@ -274,7 +274,7 @@ describe.each(SETTINGS)('headers on %s, trust proxy %s', (framework, trustProxy)
     const headers = Object.fromEntries(filled) as Record<string, string>;
     const reply = await ask({ ...row, headers });
     if (!reply) return 0;
-    // A prefetch gets an error status, so that its result is not used.
+    // A prefetch gets an error status, so its result is not used.
     const isPrefetch = ['purpose', 'sec-purpose', 'x-moz'].some((name) => name in headers);
     expect(reply.status).toBeLessThan(isPrefetch ? 504 : 500);
     expect(reply.body).not.toContain('secret page');
@@ -310,7 +310,7 @@ describe.each(SETTINGS)('headers on %s, trust proxy %s', (framework, trustProxy)
   test('generated rows redirect to sign-in for a page load, and respond 401 otherwise', async (context) => {
     await tryAll(context, { corpus: 'headers, made', on: framework }, made(150), async (row) => {
       const reply = await ask(row);
-      // Node refuses a few of the spoofed values before the application sees the request.
+      // Node rejects some of the spoofed values before the application sees the request.
       if (!reply || reply.status === 400) return 0;
       expect({ status: reply.status, cookies: reply.cookies }).toEqual({
         status: row.isPage ? 302 : 401,

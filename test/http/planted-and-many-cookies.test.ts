@@ -13,7 +13,7 @@ const EPOCH = 'Expires=Thu, 01 Jan 1970 00:00:00 GMT';
 const names = ({ setCookies }: Reply) => setCookies.map((line) => line.split('=', 1)[0]!);
 const cleared = ({ setCookies }: Reply) => setCookies.filter((line) => line.includes('Max-Age=0'));
 
-/** Headers as bytes; Node reads them as latin1. */
+/** Sends the headers as bytes, which Node reads as latin1. */
 function raw(origin: string, path: string, cookie: string): Promise<string> {
   const { port } = new URL(origin);
   return new Promise((resolve, reject) => {
@@ -204,7 +204,7 @@ test('a 12 KB session, five open sign-ins and cookies of the application stay be
   await browser.jar.setCookie(`theme=${'x'.repeat(1000)}; Path=/`, origin);
   workos.clock.advance(120_000);
   for (let tab = 0; tab < 8; tab += 1) {
-    // Three times as long in the query of the login route.
+    // The query becomes three times as long in the URL of the login route.
     const guard = await browser.go(`${origin}/account?tab=${tab}&q=${'%22'.repeat(500)}`);
     expect(guard.status).toBe(302);
     const login = await browser.go(guard.location!);

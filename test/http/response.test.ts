@@ -13,7 +13,7 @@ import { createTestWorkOS } from 'authkit-express/testing';
 
 const LATER = 600_000;
 
-/** Ways to respond in which other libraries have lost a cookie. */
+/** Ways to respond with which other libraries have lost a cookie. */
 const HANDLERS: Record<string, (res: ServerResponse) => void> = {
   'setHeader Set-Cookie': (res) => {
     res.setHeader('Set-Cookie', 'theme=dark');
@@ -62,7 +62,7 @@ const HANDLERS: Record<string, (res: ServerResponse) => void> = {
 
 const isSession = (line: string) => /^wos-session(?:\.\d+)?=[^;]/.test(line);
 
-/** The response of a handler to a request whose session has just been refreshed. */
+/** A handler's response to a request whose session has just been refreshed. */
 async function refreshed(
   handler: Handler,
   ask: { method?: string; headers?: Record<string, string> } = {},
@@ -162,7 +162,7 @@ test('a session can shrink and grow in chunks, and sign-out removes them all', a
     const permissions = Array.from({ length: count }, (_, index) => `resource-${index}:read-and-write`);
     const session = await workos.signIn({ user: ADA, permissions });
     workos.clock.advance(LATER);
-    // Only names: full chunks beside a full session would exceed Node's limit for headers.
+    // Only names: full chunks in addition to a full session would exceed Node's header limit.
     const kept = (await browser.cookieNames(origin))
       .filter((name) => name !== 'wos-session')
       .map((name) => `${name}=x`);

@@ -47,7 +47,7 @@ test('T06 returnTo cannot name the login, logout or callback route', async () =>
     expect(landed.url, own).toBe(`${origin}/`);
     expect(await browser.cookie(origin, 'wos-session')).toBeDefined();
   }
-  // Mounted at the root with a prefix in the redirect URI, the routes exist at both.
+  // Mounted at the root with a prefix in the redirect URI, the routes exist both with and without the prefix.
   const at = await createCorpusApp('express5');
   onTestFinished(() => at.close());
   for (const own of ['/login', '/Login/google', '/logout', '/callback', '/auth/login', '/auth/logout'])

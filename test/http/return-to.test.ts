@@ -14,7 +14,7 @@ interface RedirectRow extends Row {
   must_resolve_to: string;
 }
 
-/** Where a browser, or a proxy that decodes once, goes with the Location that is sent. */
+/** Whether a browser, or a proxy that decodes once, stays on the origin when it follows this Location. */
 export function staysOnOrigin(location: string, base: string): boolean {
   const url = new URL(location, base);
   const again = [decodeURIComponent(url.pathname), url.pathname + url.search].map(

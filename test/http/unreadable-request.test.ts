@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { createCorpusApp } from '../support/corpus-app.js';
 
-// The others respond 404 themselves, or crash before they call the middleware (Connect 3 with `http://[::1`).
+// The remaining frameworks respond with 404, or crash before they call the middleware (Connect 3 with `http://[::1`).
 test.each(FRAMEWORKS.filter((framework) => framework !== 'connect'))(
   'a request target that the router cannot parse is handled as an anonymous request on %s',
   async (framework) => {

@@ -8,14 +8,14 @@ import {
   type UserAnswer,
 } from '../support/cluster-app.js';
 
-/** Sessions of users whose tokens have expired, and simultaneous requests of each. */
+/** Number of sessions whose tokens have expired, and of simultaneous requests for each. */
 const USERS = 60;
 const TIMES = 6;
 
 /**
- * All processes refresh through the store: once for each session, even if WorkOS never repeats an answer.
+ * Expects that all processes refresh through the store: once per session, even if WorkOS never repeats a response.
  *
- * @param meanwhile What happens during the requests, which go on until it is over.
+ * @param meanwhile Runs during the requests, which continue until it has finished.
  */
 export async function expectOneRefreshEach(
   app: ClusterApp,
@@ -31,7 +31,7 @@ export async function expectOneRefreshEach(
   expect([...counts.values()].filter((count) => count !== 1)).toEqual([]);
 }
 
-/** Rounds of requests by users whose tokens have expired, at least one, until something is over. */
+/** Sends rounds of requests from users with expired tokens until `over` has settled, but at least one round. */
 async function requestUntil(app: ClusterApp, times: number, over: Promise<unknown>): Promise<UserAnswer[][]> {
   const state = { isOver: false };
   const done = over.finally(() => (state.isOver = true));
@@ -45,8 +45,8 @@ async function requestUntil(app: ClusterApp, times: number, over: Promise<unknow
 }
 
 /**
- * Requests of users whose tokens have expired, for as long as something happens to the store, and a while longer. WorkOS
- * repeats an answer for 30 seconds, as the real one does, because a process without a store refreshes by itself.
+ * Sends requests from users with expired tokens while something happens to the store, and for a while afterwards.
+ * WorkOS repeats responses for 30 seconds, as the real one does, because a process without a store refreshes by itself.
  */
 export async function expectNoSignOut(app: ClusterApp, happens: () => Promise<unknown>): Promise<void> {
   app.workos.replayWindow = 30;
@@ -54,7 +54,7 @@ export async function expectNoSignOut(app: ClusterApp, happens: () => Promise<un
   const answers = (await requestUntil(app, 2, happens())).flat();
   expect(signedOut(answers)).toEqual([]);
   expect(answers.filter(({ user, email, status }) => status === 200 && email !== user)).toEqual([]);
-  // With sessions in cookies, no request fails either.
+  // With sessions in cookies, no request fails.
   expectAllSignedIn(answers);
   const counts = [...refreshesPerToken(app.workos, calls).values()];
   expect(Math.max(...counts)).toBeLessThanOrEqual(app.members.length);
@@ -64,7 +64,7 @@ export async function expectNoSignOut(app: ClusterApp, happens: () => Promise<un
   );
 }
 
-/** A webhook that one process receives ends the session in all of them. */
+/** Expects that a webhook received by one process ends the session in all of them. */
 export async function expectRevocationEverywhere({ workos, statuses, revoke }: ClusterApp): Promise<void> {
   const cookie = await workos.signIn({ user: 'user0@example.com' });
   expect(await statuses(cookie)).toEqual([200, 200, 200]);
@@ -72,7 +72,7 @@ export async function expectRevocationEverywhere({ workos, statuses, revoke }: C
   await expect.poll(() => statuses(cookie), { timeout: 5000 }).toEqual([401, 401, 401]);
 }
 
-/** The store is used again: after an outage, it is left alone for a second. */
+/** Waits until the store is used again, because it is not called for one second after a failure. */
 export async function settled(): Promise<void> {
   await wait(1500);
 }

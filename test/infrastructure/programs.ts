@@ -1,6 +1,9 @@
 import { findPostgres, findProgram } from '../support/programs.js';
 
-/** Programs that `npm run test:infrastructure` needs and that are not installed. Debian's `redis-sentinel` is `redis-server --sentinel`. */
+/**
+ * Programs that `npm run test:infrastructure` needs but are not installed. Debian's `redis-sentinel` is `redis-server
+ * --sentinel`.
+ */
 export const MISSING_PROGRAMS = Object.entries({
   'redis-server': findProgram('redis-server'),
   'redis-cli': findProgram('redis-cli'),

@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { freePort } from '../support/redis.js';
 
-/** After this long without an answer a node is taken to have failed, in milliseconds. Production uses 15 seconds or more. */
+/** How long a node may be silent before it counts as failed, in milliseconds. Production uses 15 seconds or more. */
 const NODE_TIMEOUT = 1500;
 
 const HOST = '127.0.0.1';
@@ -19,17 +19,17 @@ export interface Node {
 
 interface RunningNode extends Node {
   process: ChildProcess;
-  /** Starts it again with its settings and its data. */
+  /** Restarts it with the same settings and data. */
   start: () => void;
 }
 
-/** Runs a command of redis-cli and returns what it prints. */
+/** Runs a redis-cli command and returns its output. */
 export async function redisCli(port: number, ...args: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)('redis-cli', ['-h', HOST, '-p', String(port), ...args]);
   return stdout.trim();
 }
 
-/** Starts and ends the Redis processes of one test, each in a folder of its own. */
+/** Starts and stops the Redis processes of one test, each in a separate folder. */
 class Nodes {
   readonly #folder = mkdtempSync(join(tmpdir(), 'authkit-infrastructure-'));
   readonly #all: RunningNode[] = [];
@@ -80,7 +80,7 @@ async function end(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
-/** Waits until a condition holds. One that throws does not hold yet. */
+/** Waits until a condition holds. A condition that throws does not hold yet. */
 export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
   for (let tries = 0; tries < 300; tries += 1) {
     if (await holds().catch(() => false)) return;
@@ -91,16 +91,16 @@ export async function until(what: string, holds: () => Promise<boolean>): Promis
 
 export interface RedisCluster {
   nodes: Node[];
-  /** Kills a master with SIGKILL. Resolves when its replica has taken over. */
+  /** Kills a master with SIGKILL. Resolves once its replica has taken over. */
   killMaster: () => Promise<Node>;
-  /** Starts the killed node again, which becomes a replica. */
+  /** Restarts the killed node, which becomes a replica. */
   revive: (node: Node) => Promise<void>;
-  /** Moves so many hash slots from all masters to one of them. */
+  /** Moves this many hash slots from all masters to one of them. */
   reshard: (slots: number) => Promise<void>;
   stop: () => Promise<void>;
 }
 
-/** Starts a Redis Cluster of three masters, each with a replica. */
+/** Starts a Redis Cluster of three masters with one replica each. */
 export async function startRedisCluster(): Promise<RedisCluster> {
   const nodes = new Nodes();
   const running: RunningNode[] = [];
@@ -177,13 +177,13 @@ async function listNodes(port: number) {
 export interface RedisSentinels {
   name: string;
   sentinels: Node[];
-  /** Kills the master with SIGKILL. Resolves when the sentinels have made a replica the master. */
+  /** Kills the master with SIGKILL. Resolves once the sentinels have promoted a replica. */
   failOver: () => Promise<Node>;
   revive: (node: Node) => Promise<void>;
   stop: () => Promise<void>;
 }
 
-/** Starts a Redis with two replicas, and three sentinels that watch over it. */
+/** Starts a Redis master with two replicas, and three sentinels that monitor it. */
 export async function startRedisSentinels(): Promise<RedisSentinels> {
   const name = 'authkit';
   const nodes = new Nodes();

@@ -1,4 +1,4 @@
-// `npm run test:infrastructure`: tests on clusters of servers, which take minutes and are not part of `npm test`.
+// `npm run test:infrastructure`: tests on server clusters, which take minutes and are not part of `npm test`.
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import base from '../../vitest.config.js';
@@ -20,7 +20,7 @@ export default defineConfig({
     setupFiles: ['test/support/leak-checks/setup.ts'],
     testTimeout: 180_000,
     hookTimeout: 120_000,
-    // Each file starts servers and three processes of an application: one after the other.
+    // Each file starts servers and three application processes, so files run one at a time.
     maxWorkers: 1,
   },
 });

@@ -1,6 +1,6 @@
 /**
- * What a session costs in Redis: commands and bytes, with sessions in cookies and in the store:
- * `npm run test:capacity`. Prints a table; docs/cluster.md has its figures.
+ * Measures what a session costs in Redis, in commands and bytes, with sessions in cookies and in the store: `npm run
+ * test:capacity`. Prints a table. docs/cluster.md quotes its figures.
  */
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -48,7 +48,7 @@ for (const session of ['cookie', 'store'] as const) {
     await Promise.all(Array.from({ length: 50 }, work));
   };
   const bytes = async () => Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1]);
-  /** Commands and bytes that something takes, for each user. */
+  /** The commands and bytes that an action takes, per user. */
   const costOf = async (act: () => Promise<unknown>) => {
     await client.configResetStat();
     const before = await bytes();
@@ -63,7 +63,7 @@ for (const session of ['cookie', 'store'] as const) {
 
   await requestAll();
   await wait(600);
-  // The first refresh was counted with the growth of tables: the second is what a session costs.
+  // The first refresh also counted the growth of tables, so the second shows what a session costs.
   workos.clock.advance(301_000);
   const refresh = await costOf(requestAll);
   const active = await costOf(async () => {

@@ -1,25 +1,25 @@
 import { connect, type Socket } from 'node:net';
 
 export interface Answer {
-  /** 0 if the connection was closed without one. */
+  /** 0 if the connection was closed without a response. */
   status: number;
   head: string;
-  /** From the request to the last byte of the answer. */
+  /** Time from the request to the last byte of the response. */
   milliseconds: number;
 }
 
-/** A connection that is kept for the next exchange. What is said goes out to the letter; one exchange at a time. */
+/** A connection that is reused for the next exchange. Requests are sent verbatim, one exchange at a time. */
 export interface Connection {
   exchange: (request: string) => Promise<Answer>;
-  /** The same on a connection that is for this exchange: what is said may be taken for more than one request. */
+  /** Uses a separate connection, because the server may read the text as more than one request. */
   alone: (request: string) => Promise<Answer>;
   close: () => void;
 }
 
-/** A connection that says nothing for this long, in milliseconds, has not answered. */
+/** A connection that is silent for this long, in milliseconds, counts as unanswered. */
 const PATIENCE = 10_000;
 
-/** Much lighter than a client of HTTP: it shares the machine with what it measures. */
+/** Much lighter than an HTTP client, because it shares the machine with the server that it measures. */
 export function createConnection(port: number): Connection {
   const open = () => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true, timeout: PATIENCE });
@@ -41,7 +41,7 @@ export function createConnection(port: number): Connection {
       if (answer.isReusable) return answer;
       socket.destroy();
       kept = undefined;
-      // The server may hang up just as it is asked.
+      // The server may close the connection just as the request is sent.
       return answer.status === 0 ? afresh(request) : answer;
     },
     async alone(request) {
@@ -72,7 +72,7 @@ function ask(socket: Socket, request: string): Promise<Answer & { isReusable: bo
       finish(false);
     };
     const read = (chunk: Buffer) => {
-      // "Go on" is no answer yet.
+      // "100 Continue" is not the final response.
       text = (text + chunk.toString('latin1')).replace(/^HTTP\/1\.1 100 .*\r\n\r\n/, '');
       const rest = missing(text, request.startsWith('HEAD '));
       if (rest !== undefined && rest <= 0) finish(rest === 0);
@@ -82,7 +82,9 @@ function ask(socket: Socket, request: string): Promise<Answer & { isReusable: bo
   });
 }
 
-/** Bytes that are still to come: less than 0 where more came than one answer, `undefined` where one cannot tell yet. */
+/**
+ * How many bytes are still missing: negative if more than one response arrived, `undefined` if it cannot be known yet.
+ */
 function missing(text: string, hasNoBody: boolean): number | undefined {
   const end = text.indexOf('\r\n\r\n') + 4;
   if (end < 4) return undefined;

@@ -1,7 +1,8 @@
 /**
- * Every file of test/corpora through a live server, 50 requests at a time: `npm run test:floods [-- framework …]`, by
- * default all four. Prints, for each corpus, requests, the time to an answer, growth of memory, and crashes. Ends with 1
- * if a server ends, says 500, or lets one in a hundred wait longer than 50 ms for what is its own work.
+ * Sends every file of test/corpora through a live server, 50 requests at a time: `npm run test:floods [-- framework
+ * …]`, by default on all four frameworks. Prints the requests, response times, memory growth and crashes for each
+ * corpus. Exits with 1 if a server crashes, responds with 500, or takes longer than 50 ms of its own time for one in a
+ * hundred requests.
  */
 import { FRAMEWORKS, type Framework } from '../support/frameworks.js';
 import { corpus, type Row } from '../support/corpora.js';
@@ -12,9 +13,9 @@ import { costOf, GOAL, printLine, printTitle, type Cost, type Line } from './tab
 import { KEYS, startUpstream } from './upstream.js';
 
 const AT_ONCE = 50;
-/** Requests of a corpus, so that one in a hundred is a number; fewer where most of the time is waited for WorkOS. */
+/** Requests per corpus, enough for a 99th percentile. Corpora that mostly wait for WorkOS get fewer. */
 const ENOUGH = 4000;
-/** WorkOS takes its time in these: what is measured is how others are served meanwhile. */
+/** WorkOS is slow in these corpora. What is measured is how other users are served in the meantime. */
 const SLOW = ['workos-failures'];
 
 const upstream = await startUpstream();
@@ -25,7 +26,7 @@ const start = (framework: Framework) => startServer({ framework, authkit, stands
 
 interface Flood {
   answers: Answer[];
-  /** Of somebody who is signed in, while the others wait for WorkOS. */
+  /** Responses to a signed-in user, while the other requests wait for WorkOS. */
   meanwhile: Answer[];
 }
 
@@ -35,7 +36,7 @@ interface Visitors {
   leave: () => void;
 }
 
-/** Who has a connection already: Node takes one new one a turn, so that those who come anew wait for all the others. */
+/** Opens the connections in advance: Node accepts one per turn, so new connections would wait for all the others. */
 async function visitorsOf({ port }: LoadServer): Promise<Visitors> {
   const connections = Array.from({ length: AT_ONCE }, () => createConnection(port));
   const beside = createConnection(port);
@@ -49,7 +50,7 @@ async function visitorsOf({ port }: LoadServer): Promise<Visitors> {
   return { connections, beside, leave };
 }
 
-/** Sends them all, 50 at a time, and for a slow corpus one good request after the other beside them. */
+/** Sends all requests, 50 at a time. For a slow corpus, it also sends one good request after another alongside them. */
 async function flood(visitors: Visitors, requests: readonly string[], isSlow = false): Promise<Flood> {
   const { connections, beside } = visitors;
   const good = await signedIn();
@@ -70,7 +71,7 @@ async function flood(visitors: Visitors, requests: readonly string[], isSlow = f
   return done;
 }
 
-/** Whether a parser may find something else in it than one request. */
+/** Whether a parser might read anything other than one request in it. */
 function isOdd(request: string): boolean {
   return /[^\r]\n|\r[^\n]/.test(request) || request.indexOf('\r\n\r\n') + 4 < request.length;
 }
@@ -88,7 +89,7 @@ function tell(line: Line): void {
 async function measure(framework: Framework, server: LoadServer, name: string): Promise<void> {
   const isSlow = SLOW.includes(name);
   const once = await requestsOf(name, server.origin, 0);
-  // Not counted: the first of a kind are the compiler's.
+  // Not counted, because the first requests of each kind include compilation.
   const visitors = await visitorsOf(server);
   if (!isSlow) await flood(visitors, once);
   const before = await server.sample();
@@ -115,12 +116,12 @@ async function measure(framework: Framework, server: LoadServer, name: string): 
     tell({ ...line, name: '  with an exchange at WorkOS', answers: exchanged, hasGoal: false });
 }
 
-/** New tokens came with it, from WorkOS. */
+/** Whether the response sets new tokens from WorkOS. */
 function isExchange(head: string): boolean {
   return /^set-cookie: wos-session=[^;]/im.test(head);
 }
 
-/** Each of these needs a server that has no keys yet, which then waits for WorkOS as it may. */
+/** Each row needs a server that has no keys yet and therefore may wait for WorkOS. */
 async function coldStarts(framework: Framework): Promise<void> {
   const answers: Answer[] = [];
   const costs: (Cost | undefined)[] = [];

@@ -1,7 +1,7 @@
 /**
- * Many guarded requests and many sign-ins through one process, whose memory has to stay flat:
- * `npm run test:leaks [-- requests|sign-ins [how many]]`, by default 1,000,000 and then 100,000, which takes some
- * minutes each. Ends with 1 if the heap grows steadily, if an answer is wrong, or if Node warns of listeners.
+ * Sends many guarded requests and sign-ins through one process, whose memory has to stay flat: `npm run test:leaks [--
+ * requests|sign-ins [how many]]`, by default 1,000,000 and then 100,000, which takes a few minutes each. Exits with 1
+ * if the heap grows steadily, a response is wrong, or Node warns about listeners.
  */
 import { createTestWorkOS } from 'authkit-express/testing';
 import { createConnection, type Connection } from './connection.js';
@@ -10,7 +10,7 @@ import { startServer, type LoadServer } from './process.js';
 const TIMES: Readonly<Record<string, number>> = { requests: 1_000_000, 'sign-ins': 100_000 };
 const AT_ONCE = 50;
 const SAMPLES = 10;
-/** Growth of the heap from the middle of a run to its end that is no leak, in megabytes. */
+/** How much the heap may grow from the middle of a run to its end before it counts as a leak, in megabytes. */
 const ALLOWED = 10;
 
 const [, , only, count] = process.argv;
@@ -33,7 +33,7 @@ const guarded: Act = async (server) => {
   if (status !== 200) throw new Error(`the guarded page answers ${status}`);
 };
 
-/** Login, the sign-in page of WorkOS, callback. */
+/** Requests the login route, WorkOS's sign-in page and the callback. */
 const signIn: Act = async (server, atWorkOS) => {
   const login = await server.exchange(get('/auth/login?returnTo=/account'));
   const page = new URL(field(login.head, 'location')[0] ?? '');
@@ -51,7 +51,7 @@ const signIn: Act = async (server, atWorkOS) => {
   if (back.status !== 302 || !isIn) throw new Error(`the callback answers ${back.status}`);
 };
 
-/** Does it so many times, 50 at once, and prints what the process takes after each tenth. */
+/** Runs `act` this many times, 50 at once, and prints the memory of the process after each tenth. */
 async function measure(server: LoadServer, name: string, times: number, act: Act): Promise<number> {
   const heaps: number[] = [];
   const started = Date.now();
@@ -66,7 +66,7 @@ async function measure(server: LoadServer, name: string, times: number, act: Act
     heaps.push(heap);
     const done = ((times / SAMPLES) * sample).toLocaleString('en');
     console.log(`${name}: ${done.padStart(9)}, heap ${heap.toFixed(1)} MB, RSS ${rss.toFixed(0)} MB`);
-    // What the test WorkOS records is of no use here.
+    // The calls that the test WorkOS records are not needed here.
     (workos.calls as unknown[]).length = 0;
   }
   for (const connection of connections.flat()) connection.close();

@@ -1,4 +1,5 @@
-// One process of an application, on a build of the package: started by outages.ts, with its settings as an argument.
+// One process of an application that runs on a build of the package. outages.ts starts it, with its settings as an
+// argument.
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -8,10 +9,10 @@ import type * as Package from 'authkit-express';
 import type * as PackageRedis from 'authkit-express/redis';
 
 export interface OutageSettings {
-  /** Folder of the package, whose build is used. */
+  /** Folder of the package whose build is used. */
   packageFolder: string;
   authkit: Package.AuthKitOptions;
-  /** URL of the Redis that the processes share, if they do. */
+  /** URL of the Redis that the processes share, if any. */
   redis: string | undefined;
 }
 

@@ -1,8 +1,8 @@
 /**
- * What an application does to WorkOS, and to its users, while WorkOS is in trouble: `npm run test:outages [-- folder]`,
- * where the folder holds another build of the package to compare with, by default this one. Two processes; 200 users
- * whose access tokens have expired request a guarded page each second and a public page every other second. Prints a
- * table, and ends with 1 if a user was signed out.
+ * Measures how an application affects WorkOS and its own users while WorkOS has problems: `npm run test:outages [--
+ * folder]`. The folder contains a different build of the package to compare with; the default is this one. There are
+ * two processes, and 200 users with expired access tokens who request a guarded page every second and a public page
+ * every other second. Prints a table, and exits with 1 if a user was signed out.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once, setMaxListeners } from 'node:events';
@@ -15,17 +15,17 @@ import type { OutageSettings } from './outage-server.js';
 
 const USERS = 200;
 const PROCESSES = 2;
-/** How long the trouble lasts, in milliseconds, and how long its end may take to be noticed. */
+/** Duration of the outage, and how long its end may take to be noticed, in milliseconds. */
 const TROUBLE = Number(process.env['OUTAGE_SECONDS'] ?? 12) * 1000;
 const RECOVERY = 45_000;
-/** Of one call, in milliseconds: the default of the option. */
+/** Time limit of one call, in milliseconds: the default of the option. */
 const TIMEOUT = 5000;
 
 interface Trouble {
   name: string;
   faults: readonly Fault[];
   hasStore?: boolean;
-  /** Seconds until the access tokens expire. Default: they have expired. */
+  /** Seconds until the access tokens expire. By default, they have already expired. */
   expiresIn?: number;
 }
 
@@ -55,7 +55,7 @@ const agent = new Agent({ keepAlive: true });
 
 async function ask(user: User, path: string): Promise<Answer> {
   const started = performance.now();
-  // A kept connection may be closed just as it is used.
+  // A reused connection may be closed just as the request is sent.
   const res = await get(user, path).catch(() => get(user, path, false));
   const set = res.headers['set-cookie']?.find((line) => line.startsWith('wos-session='))?.split(';', 1)[0];
   if (set !== undefined && set !== 'wos-session=') user.cookie = set;
@@ -80,7 +80,10 @@ function get({ port, cookie }: User, path: string, isKept = true): Promise<Incom
   });
 }
 
-/** Requests a page again and again, at most once in `every` milliseconds, beginning at a random moment of the first. */
+/**
+ * Requests a page repeatedly, at most once every `every` milliseconds, starting at a random time within the first
+ * interval.
+ */
 async function visit(user: User, path: string, every: number, signal: AbortSignal): Promise<Answer[]> {
   const answers: Answer[] = [];
   const pause = (ms: number) => wait(ms, undefined, { signal }).catch(() => undefined);
@@ -103,19 +106,19 @@ async function startProcess(settings: OutageSettings): Promise<{ child: ChildPro
   return { child, port };
 }
 
-/** Samples the calls that wait for an answer of WorkOS, and returns the most that there were. */
+/** Samples the number of calls that wait for WorkOS, and returns the maximum. */
 async function watchInFlight(workos: TestWorkOS, signal: AbortSignal): Promise<number> {
   let most = 0;
   while (!signal.aborted) {
     await wait(50);
-    // An older call without an answer was given up.
+    // An older call without a response has timed out.
     const since = workos.clock.now() - TIMEOUT;
     most = Math.max(most, workos.calls.filter(({ status, at }) => status === undefined && at > since).length);
   }
   return most;
 }
 
-/** Requests the guarded page as every user until all of them are served. */
+/** Requests the guarded page for every user until all of them are served. */
 async function recover(users: readonly User[]): Promise<{ seconds: number; answers: Answer[] }> {
   const started = performance.now();
   const answers: Answer[] = [];
@@ -164,7 +167,7 @@ async function measure(
       cookie: await workos.signIn({ user: email, expiresIn }),
     })),
   );
-  // The first answer of a process waits for code to be loaded.
+  // A process's first response has to wait for code to load.
   for (const { port } of processes) await ask({ port, cookie: '' }, '/');
 
   const calls = workos.calls.length;
@@ -178,7 +181,7 @@ async function measure(
   const callsPerSecond = (workos.calls.length - calls) / (TROUBLE / 1000);
   over.abort();
   const mostInFlight = await inFlight;
-  // Before WorkOS recovers, so that answers which take long are measured whole.
+  // Finished before WorkOS recovers, so that slow responses are measured in full.
   const [slow, open] = await Promise.all([Promise.all(guarded), Promise.all(unguarded)]);
   workos.recover();
   const recovery = await recover(users);

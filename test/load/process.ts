@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { LoadSettings, Sample } from './server.js';
 
-/** An application in its own process. */
+/** An application in a separate process. */
 export interface LoadServer {
   port: number;
   origin: string;
-  /** Whether it still runs: what it cannot answer may have ended it. */
+  /** Whether the process is still running; a request without a response may have crashed it. */
   isAlive: () => boolean;
   sample: () => Promise<Sample>;
   stop: () => void;

@@ -17,7 +17,7 @@ interface AnyRow extends Row {
   headers: Record<string, string>;
 }
 
-/** How a row of a corpus becomes requests, word for word as they go out. */
+/** Turns a corpus row into requests, exactly as they are sent. */
 type Make = (row: AnyRow, origin: string, round: number) => Promise<string[]>;
 
 const PASSWORDS = corpusKeys('seal-keys') as { password: string; previousPassword: string };
@@ -29,7 +29,7 @@ const get = (target: string, lines: string, method = 'GET') =>
 const session = (accessToken: string, refreshToken: string) =>
   seal({ accessToken, refreshToken, user: USER }, PASSWORDS.password);
 
-/** A request for the guarded page by somebody who is signed in. */
+/** A signed-in user's request for the guarded page. */
 export async function signedIn(refreshToken = 'rt'): Promise<string> {
   return get('/account', `${NAVIGATION}Cookie: wos-session=${await session(VALID, refreshToken)}\r\n`);
 }
@@ -42,7 +42,7 @@ interface StateFields {
   redirectUri?: string;
 }
 
-/** Of the states that were sealed here. */
+/** The secrets of the states that were sealed here. */
 const secrets = new Map<string, string>();
 
 async function stateOf(origin: string, { returnTo = '/', age = 0, password, ...binding }: StateFields = {}) {
@@ -64,7 +64,9 @@ const callback = (query: string, state: string, method?: string) =>
     method,
   );
 
-/** As the query parameter, sealed straight into a valid state, and as the request target that a guard remembers. */
+/**
+ * Sends the value as the query parameter, sealed in a valid state, and as the request target that a guard remembers.
+ */
 const redirects: Make = async ({ input }, origin) => {
   const state = await stateOf(origin, { returnTo: input });
   const query = new URLSearchParams({ returnTo: input }).toString();
@@ -121,7 +123,7 @@ const cookies: Make = async ({ header }) => {
 
 const seals: Make = async ({ value }) => [get('/account', `Cookie: wos-session=${String(value)}\r\n`)];
 
-/** What the header or the cookie of a browser can hold; a longer one is refused by Node. */
+/** The longest token that fits into a browser's header or cookie. Node rejects longer ones. */
 const MAX_TOKEN = 9000;
 const tokens: Make = async ({ id, token }, _origin, round) => {
   const cookie = await session(token.slice(0, MAX_TOKEN) || ' ', `rt_${id}_${round}`);
@@ -150,7 +152,7 @@ const settings: Make = async ({ field, value }) => {
   return [get(`/configure?options=${encodeURIComponent(JSON.stringify(options))}`, NAVIGATION)];
 };
 
-/** At the callback, and as a session whose token has expired. */
+/** Sends the row's id to the callback, and in a session whose token has expired. */
 const failures: Make = async ({ id }, origin) => {
   const state = await stateOf(origin);
   const cookie = await session(EXPIRED, id);
@@ -177,10 +179,13 @@ const MAKERS: Readonly<Record<string, Make>> = {
   'workos-failures': failures,
 };
 
-/** Every file of the corpora that holds requests, and what it is about. */
+/** Every corpus file that contains requests. */
 export const CORPORA = Object.keys(MAKERS);
 
-/** The requests of a corpus once over, made anew: states are spent, and sessions remembered. */
+/**
+ * Creates the requests of a corpus for one round. They are new each time, because states are used up and sessions
+ * cached.
+ */
 export async function requestsOf(name: string, origin: string, round: number): Promise<string[]> {
   const made = await Promise.all(corpus<AnyRow>(name).map((row) => MAKERS[name]!(row, origin, round)));
   return made.flat();

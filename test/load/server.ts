@@ -1,5 +1,5 @@
-// An application in a process of its own, so that what it takes of memory and time is its own: started by process.ts,
-// with its settings as an argument, over IPC.
+// An application in a separate process, so that its memory and time can be measured. process.ts starts it over IPC,
+// with its settings as an argument.
 import type { AddressInfo } from 'node:net';
 import { authkit, requireAuth, type AuthKitOptions } from 'authkit-express';
 import { serve, type Framework } from '../support/frameworks.js';
@@ -8,17 +8,19 @@ import { look } from '../support/leak-checks/index.js';
 export interface LoadSettings {
   framework: Framework;
   authkit: AuthKitOptions;
-  /** Milliseconds since the epoch at which its clock stands; without it, the clock goes. */
+  /**
+   * The time at which its clock stands still, in milliseconds since the epoch. Without it, the clock follows real time.
+   */
   stands?: number;
 }
 
 export interface Sample {
-  /** After a collection of garbage, in megabytes. */
+  /** After a garbage collection, in megabytes. */
   heap: number;
   rss: number;
-  /** The most since the last sample. */
+  /** The maximum since the last sample, in megabytes. */
   maxRss: number;
-  /** Of this process since its start, in milliseconds. */
+  /** CPU time of this process since its start, in milliseconds. */
   cpu: number;
   listenerWarnings: number;
 }
@@ -37,7 +39,7 @@ const site = await serve(framework, (app, origin) => {
   const own = { ...options, ...clock };
   app.use(authkit({ ...own, redirectUri: `${origin}/auth/callback` }));
   app.route('/account', requireAuth(), (_req, res) => res.end('ok'));
-  // An instance with what a client says, as bad as it may be: settings come from files and variables, too.
+  // Creates an instance with whatever options a client sends, because settings can also come from files and variables.
   app.route('/configure', (req, res) => {
     const given = JSON.parse(new URL(req.url ?? '', origin).searchParams.get('options') ?? '{}') as object;
     try {
@@ -58,7 +60,7 @@ process.send?.((site.server.address() as AddressInfo).port);
 
 async function sample(): Promise<Sample> {
   const { user, system } = process.cpuUsage();
-  // What the watch over the tests has kept is not the application's.
+  // Clears what the leak checks have recorded, because it does not belong to the application.
   await look();
   globalThis.gc?.();
   const { heapUsed, rss } = process.memoryUsage();

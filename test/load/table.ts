@@ -1,22 +1,22 @@
 import type { Answer } from './connection.js';
 import type { Sample } from './server.js';
 
-/** Milliseconds within which 99 of 100 answers have to be there. */
+/** The time within which 99 of 100 responses must arrive, in milliseconds. */
 export const GOAL = 50;
 
-/** How a corpus fared at a server. */
+/** The results of a corpus on one server. */
 export interface Line {
   name: string;
   answers: readonly Answer[];
   cost: Cost | undefined;
-  /** False where WorkOS takes its time, and the answer with it. */
+  /** False if WorkOS is slow, which makes the responses slow too. */
   hasGoal: boolean;
 }
 
 export interface Cost {
-  /** Of the process for one request, in milliseconds. */
+  /** CPU time of the process per request, in milliseconds. */
   cpu: number;
-  /** The most memory, less what there was before, in megabytes. */
+  /** Peak memory minus the memory before, in megabytes. */
   grown: number;
 }
 
@@ -34,7 +34,7 @@ export function printTitle(): void {
   print('', TITLE);
 }
 
-/** Prints a line, and says whether all is well. A line without a cost is of a server that has ended. */
+/** Prints a line, and returns whether all is well. A line without a cost belongs to a server that has crashed. */
 export function printLine({ name, answers, cost, hasGoal }: Line): boolean {
   const times = answers.map(({ milliseconds }) => milliseconds).sort((a, b) => a - b);
   const at = (part: number) => times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? NaN;

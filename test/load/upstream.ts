@@ -14,16 +14,16 @@ interface FailureRow extends Row {
 
 export const KEYS = corpusKeys('jwt-keys') as { now: number; issuer: string; clientId: string; jwks: object };
 export const USER = { object: 'user', id: 'user_01TEST', email: 'ada@example.com' };
-/** An access token that holds. */
+/** A valid access token. */
 export const VALID = corpus<Row & { token: string }>('jwts')[0]!.token;
 
 const GRANT = JSON.stringify({ user: USER, access_token: VALID, refresh_token: 'rt' });
 const failures = new Map(corpus<FailureRow>('workos-failures').map(({ id, response }) => [id, response]));
 
-/** What stands for WorkOS: it costs next to nothing, so that what is measured is the application. */
+/** A substitute for WorkOS that takes almost no CPU time, so that the measurements are of the application. */
 export interface Upstream {
   port: number;
-  /** How it answers when it is asked for keys; without a row, with the keys. */
+  /** The response to a request for keys. Without a row, the keys are returned. */
   keys: FailureRow['response'] | undefined;
   close: () => void;
 }
@@ -36,7 +36,7 @@ export async function startUpstream(): Promise<Upstream> {
       return;
     }
     void bodyOf(req).then((body) => {
-      // A code or a refresh token that is a row's id gets that row's answer; any other is granted.
+      // If a code or refresh token is the id of a row, the response is that row's. Any other is granted.
       reply(res, failures.get(/\bup\d{3}/.exec(body)?.[0] ?? '') ?? { body: GRANT });
     });
   });
@@ -54,7 +54,7 @@ export async function startUpstream(): Promise<Upstream> {
 
 function reply(res: ServerResponse, row: FailureRow['response'] | undefined): void {
   const { status = 200, headers = {}, body, network, delay_ms: delay = 0 } = row ?? {};
-  // Whatever the network does: nothing comes, at once or never.
+  // All network failures look the same here: no response arrives, either at once or ever.
   if (network !== undefined) {
     if (!/slow|hang|time/i.test(network)) res.destroy();
     return;

@@ -4,7 +4,7 @@ import base from '../../vitest.config.js';
 
 const chosen = process.env['AUTHKIT_TESTS']?.split(',') ?? [];
 
-/** In the order in which they are listed, since the first failure ends a run and the quickest tests are listed first. */
+/** Runs tests in the order listed: the quickest come first, and the first failure ends a run. */
 class AsListed extends BaseSequencer {
   override sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const position = ({ moduleId }: TestSpecification) =>
@@ -13,7 +13,10 @@ class AsListed extends BaseSequencer {
   }
 }
 
-/** The tests that are run against mutants: quick, and on one framework, since a mutant is in our code and not in theirs. */
+/**
+ * The tests that run against mutants are quick and use a single framework, since mutants are in our code and not in a
+ * framework's.
+ */
 const config = mergeConfig(
   base,
   defineConfig({
@@ -30,7 +33,7 @@ const config = mergeConfig(
     },
   }),
 );
-// Lists are merged; this one replaces.
+// `mergeConfig` merges lists, but this one has to replace the default.
 if (chosen.length > 0) {
   config.test = {
     ...config.test,

@@ -69,7 +69,7 @@ describe.each(Object.entries(LAYOUTS))('Next.js and Express at %s', (_, layout) 
     return reply.status === 401 ? {} : (JSON.parse(reply.body) as Me);
   }
 
-  /** What `run` does is ten minutes ago afterwards, so that its access tokens have expired. */
+  /** Runs a step ten minutes in the past, so that its access tokens have expired afterwards. */
   async function tenMinutesAgo(run: () => Promise<void>): Promise<void> {
     at.workos.clock.advance(-600_000);
     try {
@@ -120,7 +120,7 @@ describe.each(Object.entries(LAYOUTS))('Next.js and Express at %s', (_, layout) 
   test('a session is refreshed by both in turn', async () => {
     await tenMinutesAgo(() => signInAt('express'));
     const before = refreshes();
-    // The tokens that Next.js gets have expired in turn.
+    // The tokens that Next.js receives have expired in turn.
     await tenMinutesAgo(async () => {
       await meAt('next');
     });
@@ -184,7 +184,7 @@ describe.each(Object.entries(LAYOUTS))('Next.js and Express at %s', (_, layout) 
     await signInAt('express');
     at.configure({});
     expect(await meAt('express')).toMatchObject({ email: ADA });
-    // Next.js reads the first cookie only, which it cannot open.
+    // Next.js reads only the first cookie, which it cannot open.
     expect(await meAt('next')).toEqual({});
     await signInAt('next');
     expect(await meAt('next')).toMatchObject({ email: ADA });
@@ -213,11 +213,11 @@ describe.each(Object.entries(LAYOUTS))('Next.js and Express at %s', (_, layout) 
     await signInAt('express');
     expect(await meAt('next')).toMatchObject({ email: ADA });
 
-    // Next.js refuses a session of the old password.
+    // Next.js rejects a session sealed with the old password.
     browser = elsewhere;
     expect(await meAt('next')).toEqual({});
 
-    // A refresh at Express brings a session of the old password to Next.js.
+    // A refresh by Express seals a session with the old password, which reaches Next.js.
     browser = early;
     await browser.fetch(`${at.express}/api/organization?organizationId=${DIFFERENCE}`, {
       method: 'POST',

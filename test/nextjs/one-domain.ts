@@ -14,24 +14,24 @@ export const ANALYTICAL = 'org_analytical';
 export const DIFFERENCE = 'org_difference';
 const FOLDER = fileURLToPath(new URL('.', import.meta.url));
 
-/** Where the two applications are, as users see them. */
+/** The public addresses of the two applications. */
 export interface Layout {
   readonly next: string;
   readonly express: string;
-  /** The domain of the session cookie, unless it belongs to one host. */
+  /** The domain of the session cookie, unless the cookie belongs to a single host. */
   readonly domain?: string;
 }
 
 export interface OneDomain extends Layout {
   readonly workos: TestWorkOS;
-  /** Restarts the Express application with other options. */
+  /** Restarts the Express application with different options. */
   configure: (options: AuthKitOptions) => void;
-  /** Restarts Next.js with another password. */
+  /** Restarts Next.js with a different password. */
   restartNext: (cookiePassword: string) => Promise<void>;
   close: () => Promise<void>;
 }
 
-/** Names below `localhost` lead to this machine in a browser, but not in every resolver. */
+/** Browsers resolve names below `localhost` to this machine, but not every resolver does. */
 const agent = new Agent({
   lookup: (_, { all }, callback) => {
     if (all) callback(null, [{ address: '127.0.0.1', family: 4 }]);
@@ -45,7 +45,7 @@ export class LocalBrowser extends Browser {
   }
 }
 
-/** Next.js with authkit-nextjs and Express with this package, on a test WorkOS, behind one reverse proxy. */
+/** Starts Next.js with authkit-nextjs and Express with this package on a test WorkOS, behind one reverse proxy. */
 export async function startOneDomain(layoutOf: (port: number) => Layout): Promise<OneDomain> {
   const port = await freePort();
   const layout = layoutOf(port);
@@ -117,7 +117,7 @@ function createApi(workos: TestWorkOS, { express: origin, domain }: Layout, opti
   return app;
 }
 
-/** `/api` and the host of the API lead to Express, and everything else to Next.js. */
+/** Sends `/api` and the API's host to Express, and everything else to Next.js. */
 function createProxy(api: number, nextPort: () => number): Server {
   return createServer((req, res) => {
     const { url = '/', method, headers } = req;

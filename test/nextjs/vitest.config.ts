@@ -4,7 +4,7 @@ import base from '../../vitest.config.js';
 // `npm run test:nextjs`: not part of `npm test`, because it installs Next.js.
 export default defineConfig({
   ...base,
-  // Without the leak checks, which would look at the cookies of Next.js.
+  // Without the leak checks, which would inspect the cookies of Next.js.
   test: {
     ...base.test,
     setupFiles: [],

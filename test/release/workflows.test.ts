@@ -24,7 +24,7 @@ const workflows = readdirSync(folder).map((file) => {
   };
   return { file, ...workflow };
 });
-/** What GitHub Pages asks for. npm trusts the workflow of the release only. */
+/** What GitHub Pages requires. npm trusts only the release workflow. */
 const PUBLISHES_PAGES = { pages: 'write', 'id-token': 'write' };
 const stepsOf = (jobs: Record<string, Job>) => Object.values(jobs).flatMap(({ steps }) => steps);
 

@@ -5,7 +5,7 @@ import { FRAMEWORKS } from '../support/frameworks.js';
 import { send, type Browser } from '../support/browser.js';
 import { ADA, createTestApp, type Options } from '../support/app.js';
 
-/** The result of a link to the login route: the authorization request, or the error. */
+/** Follows a link to the login route. Returns the authorization request or the error. */
 async function ask(browser: Browser, url: string) {
   const reply = await browser.go(url, { headers: { accept: '*/*', 'sec-fetch-mode': '' } });
   const sent = reply.location === undefined ? {} : Object.fromEntries(new URL(reply.location).searchParams);
@@ -13,7 +13,7 @@ async function ask(browser: Browser, url: string) {
   return { status: reply.status, error, sent: sent as Record<string, string | undefined> };
 }
 
-/** An application that starts sign-ins with options of a test. */
+/** An application that starts sign-ins with the test's options. */
 async function fromCode(framework: (typeof FRAMEWORKS)[number], authkit: Options = {}) {
   let next: SignInUrlOptions = {};
   const at = await createTestApp(framework, {
@@ -63,7 +63,7 @@ describe.each(FRAMEWORKS)('providers on %s', (framework) => {
     ];
     for (const name of [...names, ...hostile.map((text) => (text.includes('%') ? text : encodeURI(text)))]) {
       const reply = await send(`${origin}/login/${name}`);
-      // A page of the application, if it has one there.
+      // This path is left to the application, which has no page there.
       expect({ name, status: reply.status }).toEqual({ name, status: 404 });
       expect(reply.setCookies).toEqual([]);
       const asked = await send(`${origin}/login?provider=${name}`);

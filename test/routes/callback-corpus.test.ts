@@ -54,7 +54,7 @@ const VALUES = [
   "'%20OR%201=1--",
 ];
 
-/** Rows of the same kinds as the corpus's. */
+/** Rows of the same kinds as those in the corpus. */
 function further(): QueryRow[] {
   const rows: QueryRow[] = [];
   const add = (name: string, query: string, expected: string) =>
@@ -119,7 +119,7 @@ function madeQueries(count: number): string[] {
   });
 }
 
-/** The expected result by RFC 6749 and RFC 9207, implemented independently. */
+/** The expected result according to RFC 6749 and RFC 9207, implemented independently. */
 function isRight(query: string, state: string, code: string, issuer: string): boolean {
   const params = new URLSearchParams(query);
   const only = (name: string, ...values: string[]) =>
@@ -128,7 +128,7 @@ function isRight(query: string, state: string, code: string, issuer: string): bo
   return only('state', state) && only('code', code) && none('error') && (none('iss') || only('iss', issuer));
 }
 
-/** A state with one change in it. */
+/** A state with one character or part changed. */
 function bent(state: string): string {
   const at = below(state.length);
   const [before, char, after] = [state.slice(0, at), state[at]!, state.slice(at + 1)];
@@ -164,7 +164,7 @@ describe.each(FRAMEWORKS)('callback queries on %s', (framework) => {
     [/@@STATE_OTHER_REDIRECT@@/, () => ({ redirectUri: 'https://other.example/callback' })],
   ];
 
-  /** Fills the placeholders of a row and returns the cookie it is sent with. */
+  /** Fills the placeholders of a row, and returns the cookie that is sent with it. */
   async function fill(row: QueryRow): Promise<{ query: string; cookie: string }> {
     const filled = (query: string, code: string) => query.replace(/(^|&)code=c(?=&|;|$)/, `$1code=${code}`);
     for (const [pattern, fields] of SEALED) {
@@ -226,7 +226,7 @@ describe.each(FRAMEWORKS)('callback queries on %s', (framework) => {
     if (row.expect.startsWith(BAD) && !signedIn && row.method === undefined) expect(reply.status).toBe(400);
   }
 
-  // One at a time: the exchanges of each are counted.
+  // One at a time, because each row's exchanges are counted.
   for (const name of ['callback-queries', 'state-params']) {
     test(`${name}, as the corpus has them`, async (context) => {
       await tryAll(context, { corpus: name, on: framework }, corpus<QueryRow>(name), attempt, 1);
@@ -259,7 +259,7 @@ describe.each(FRAMEWORKS)('callback queries on %s', (framework) => {
       return 1;
     });
     expect(signedIn).toBeGreaterThan(rows.length / 10);
-    // A code that WorkOS does not know causes a call too, and nothing else does.
+    // Only a code can cause a call, even one that WorkOS does not know.
     expect(at.workos.callsTo('code').length - before).toBeLessThan(rows.length);
   });
 

@@ -72,7 +72,8 @@ test('T01 a state from another browser is rejected with 400, and no code is exch
   const reply = await browser.go(callback);
   expect(reply.status).toBe(400);
   expect(reply.setCookies.filter(isSession)).toEqual([]);
-  // A cookie of the right name with another transaction of this browser is rejected too, since the value counts.
+  // A cookie with the right name but a different transaction of this browser is rejected too, since its value is
+  // checked.
   const state = new URL(callback).searchParams.get('state')!;
   const [, value = ''] = own.setCookies[0]!.split(/[=;]/);
   const cookie = `wos-auth-verifier-${fingerprint(state)}=${value}`;
@@ -127,7 +128,7 @@ test('T12 a session cookie from before sign-in is overwritten and rejected', asy
   expect(fresh).not.toBe(planted);
   const reply = await send(`${origin}/account`, { headers: { ...FETCH, cookie: `wos-session=${planted}` } });
   expect(reply.status).toBe(401);
-  // Signing in replaces the session of another user completely.
+  // Signing in completely replaces a different user's session.
   const other = (await cookie({ user: 'grace@example.com' })).split('=')[1]!;
   await browser.jar.setCookie(`wos-session=${other}; Path=/`, origin);
   const landed = await signIn(ADA, '/login?returnTo=/account');

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createTestApp } from '../support/app.js';
 import { send } from '../support/browser.js';
 
-/** An app whose `/start` begins a sign-in with this redirect URI, and responds with the URL or the error code. */
+/** Creates an app whose `/start` begins a sign-in with this redirect URI. Returns the URL or the error code. */
 async function starting(redirectUri: string, allowInsecureHttp?: boolean): Promise<string> {
   const { origin } = await createTestApp('express5', {
     authkit: allowInsecureHttp === undefined ? {} : { allowInsecureHttp },

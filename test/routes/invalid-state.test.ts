@@ -11,7 +11,7 @@ const linkOf = ({ body }: Reply) =>
     .exec(body)?.[1]
     ?.replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)));
 
-/** An application that keeps its errors. */
+/** An application that records its errors. */
 async function watched(framework: Framework, options: Options = {}) {
   const errors: AuthKitError[] = [];
   const at = await createTestApp(framework, {
@@ -75,7 +75,7 @@ describe.each(FRAMEWORKS)('a callback that cannot be used on %s', (framework) =>
     workos.clock.advance(11 * 60_000);
     const expired = await browser.go(slow);
     expect([expired.status, linkOf(expired)]).toEqual([400, wanted]);
-    // The link leads to the page that was wanted.
+    // The link leads to the page that the user originally requested.
     const again = await browser.go(linkOf(expired)!);
     const landed = await browser.go(await workos.authorize(again.location!, { user: ADA }));
     expect(landed.location).toBe(origin + path);
@@ -106,7 +106,7 @@ test('a sign-in that began at another host says so in the log and to the applica
   expect(reason()).toBe('other_host');
   expect(errors.at(-1)!.message).toContain('www.example.com');
   expect(lines.join('\n')).toContain('"reason":"other_host"');
-  // Behind a proxy that rewrites Host at the callback too, nothing can be told.
+  // Behind a proxy that also rewrites Host at the callback, the mismatch cannot be detected.
   const hidden = await workos.authorize(location!, { user: ADA });
   await send(hidden, { headers: { ...NAVIGATION, host: 'www.example.com' } });
   expect(reason()).toBe('no_cookie');
@@ -128,7 +128,7 @@ test.each([
   const reply = await ask(path, { host: `${name}:${port}` });
   if (isLed) expect([reply.status, reply.location, reply.setCookies]).toEqual([302, origin + path, []]);
   else expect(reply.location?.startsWith(origin)).not.toBe(true);
-  // With another port, Host is not what the browser shows.
+  // With a different port, Host is not the host that the browser shows.
   expect((await ask(path, { host: `${name}:1` })).location?.startsWith(origin)).not.toBe(true);
 });
 
@@ -141,7 +141,7 @@ test('signInLifetime sets how long a sign-in may take, for the cookie and for th
   const late = await workos.authorize(second.location!, { user: ADA });
   workos.clock.advance(3_599_000);
   const codeless = new URL(callback);
-  // The code of WorkOS has expired by then; the transaction has not.
+  // By then, WorkOS's code has expired but the transaction has not.
   expect((await browser.go(codeless.href)).status).toBe(400);
   expect(workos.callsTo('code')).toHaveLength(1);
   workos.clock.advance(1000);

@@ -31,7 +31,7 @@ test.each(FRAMEWORKS)(
       const browser = new Browser();
       const login = await browser.go(origin + path, { headers: { 'sec-fetch-site': site } });
       const callback = await workos.authorize(login.location!, { user: ADA });
-      // The callback itself always comes from WorkOS.
+      // The callback request always comes from WorkOS, which is a different site.
       const landed = await browser.go(callback, { headers: { 'sec-fetch-site': 'cross-site' } });
       expect([path, site, landed.status, goesOnByItself(landed)]).toEqual([path, site, 200, isHere]);
       expect(linksTo(landed)).toBe('/open');

@@ -4,7 +4,7 @@ import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, createTestApp } from '../support/app.js';
 
 const authkit = { routes: { connect: '/connect' } };
-/** A click on a link of the application. */
+/** A click on one of the application's links. */
 const CLICK = { headers: { 'sec-fetch-site': 'same-origin' } };
 
 describe.each(FRAMEWORKS)('linking an account on %s', (framework) => {

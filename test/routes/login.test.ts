@@ -21,7 +21,7 @@ test('D02 five hundred unfinished sign-ins cause no call to WorkOS and no write 
     expect(reply.status).toBe(302);
     expect(reply.location).toContain(`${workos.url}/user_management/authorize?`);
     expect(reply.setCookies).toHaveLength(1);
-    // The sign-in is in its cookie, and the server keeps no copy of the state.
+    // The cookie contains the sign-in. The server keeps no copy of the state.
     return new URL(reply.location!).searchParams.get('state');
   };
   const states = new Set<unknown>();

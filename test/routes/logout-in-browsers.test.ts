@@ -5,7 +5,7 @@ import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, createTestApp, type TestAppOptions } from '../support/app.js';
 
 const CLICK = { ...NAVIGATION, 'sec-fetch-site': 'same-origin' };
-/** A browser that sends no Fetch Metadata. */
+/** A browser that does not send Fetch Metadata. */
 const OLD = { accept: 'text/html,application/xhtml+xml' };
 const FORM = { ...CLICK, 'content-type': 'application/x-www-form-urlencoded' };
 
@@ -17,7 +17,7 @@ const refreshOf = (body: string) => {
   return new URL(url!.replaceAll('&#38;', '&'));
 };
 
-/** An application with a sign-out route of its own, which checks itself at `/bye-trusted`. */
+/** An application with its own sign-out route. Its `/bye-trusted` does its own check. */
 const ownRoutes: TestAppOptions['routes'] = (app, auth) => {
   app.route('/bye', (req, res) => void auth.signOut(req, res, { returnTo: '/open' }));
   app.route('/bye-trusted', (req, res) => void auth.signOut(req, res, { trusted: true }));
@@ -29,7 +29,7 @@ describe.each(FRAMEWORKS)('the logout route on %s', (framework) => {
     await signIn();
     for (const hint of [{ 'sec-purpose': 'prefetch' }, { purpose: 'prefetch' }, { 'x-moz': 'prefetch' }]) {
       const prefetched = await browser.go(`${origin}/logout`, { headers: { ...CLICK, ...hint } });
-      // A response that a browser does not show in place of the click.
+      // A browser does not show this response in place of the click.
       expect(prefetched).toMatchObject({ status: 503, body: '', setCookies: [] });
       expect(prefetched.headers['cache-control']).toBe('private, no-store');
     }
@@ -168,7 +168,7 @@ test('postLogoutReturnTo is where a sign-out returns to that names nothing, or n
   expect(await returnTo('')).toBe(`${origin}/goodbye`);
   expect(await returnTo('?returnTo=https://evil.example')).toBe(`${origin}/goodbye`);
   expect(await returnTo('?returnTo=/open')).toBe(`${origin}/open`);
-  // Without a session there is nothing to end at WorkOS.
+  // Without a session, there is nothing to end at WorkOS.
   expect(await ask('')).toBe(`${origin}/goodbye`);
   expect(() =>
     authkit({ ...workos.options, redirectUri: `${origin}/callback`, postLogoutReturnTo: '//evil.example' }),
@@ -186,7 +186,7 @@ test('a POST with an access token: what is not a token of a session is 401, an o
     expect(reply.headers['www-authenticate']).toContain('error="invalid_token"');
   }
   const session = await cookie();
-  // A gateway has added a token of its own.
+  // A gateway has added its own token.
   const reply = await out({ authorization: 'Bearer gateway', cookie: session, ...FETCH });
   expect(reply.status).toBe(200);
   expect(reply.setCookies[0]).toContain('wos-session=; Max-Age=0');

@@ -8,7 +8,7 @@ import { createTestApp, type Options, type TestApp, whoami } from '../support/ap
 import { Browser, FETCH } from '../support/browser.js';
 import { ROOT } from '../support/documentation.js';
 
-/** The error codes of Nhost's `GET /signin/provider/{provider}`, in the order of its documentation. */
+/** The error codes of Nhost's `GET /signin/provider/{provider}`, in the order of Nhost's documentation. */
 const THERE = `default-role-must-be-in-allowed-roles disabled-endpoint disabled-user email-already-in-use
   email-already-verified forbidden-anonymous internal-server-error invalid-email-password invalid-request
   locale-not-allowed password-too-short password-in-hibp-database redirectTo-not-allowed role-not-allowed signup-disabled
@@ -18,7 +18,7 @@ const THERE = `default-role-must-be-in-allowed-roles disabled-endpoint disabled-
   /\s+/,
 );
 
-/** The rows of the table in docs/parameters.md, with the codes of this package that each names. */
+/** The rows of the table in docs/parameters.md, with this package's codes that each row names. */
 function rows(): [there: string, here: string, codes: string[]][] {
   const page = readFileSync(join(ROOT, 'docs/parameters.md'), 'utf8');
   const [, section = ''] = page.split('## Error codes of /signin/provider/{provider}\n');

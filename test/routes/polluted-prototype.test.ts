@@ -4,7 +4,7 @@ import { requireAuth } from 'authkit-express';
 import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, createTestApp, whoami } from '../support/app.js';
 
-/** Adds properties to `Object.prototype`, as a vulnerable dependency does, while something runs. */
+/** Adds properties to `Object.prototype` during `run`, as a vulnerable dependency might. */
 async function polluted<T>(properties: Record<string, unknown>, run: () => Promise<T>): Promise<T> {
   const prototype = Object.prototype as unknown as Record<string, unknown>;
   const clean = () => {
@@ -67,7 +67,7 @@ test('T47 a polluted Object.prototype supplies no field of a transaction or a se
   expect(landed.status).toBe(200);
   expect(landed.body).not.toContain('http-equiv="refresh"');
 
-  // Without `auth_time`, so that only the polluted prototype says when the user authenticated.
+  // Without `auth_time`, only the polluted prototype says when the user authenticated.
   const cookie = await workos.signIn({ user: ADA, claims: { auth_time: undefined } });
   const headers = { ...FETCH, cookie };
   const statuses = await polluted({ authenticatedAt: 9_999_999_999, data: { isAdmin: true } }, async () => [

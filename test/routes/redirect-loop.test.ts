@@ -7,7 +7,7 @@ import { ADA, createTestApp, type TestApp } from '../support/app.js';
 const SESSION = /^wos-session(?:\.\d+)?$/;
 const ARRIVAL = 'wos-signed-in';
 
-/** A browser that keeps every cookie but the session. */
+/** A browser that stores every cookie except the session cookie. */
 class Forgetful extends Browser {
   override async go(url: string, ask?: Ask): Promise<Reply> {
     const reply = await super.go(url, ask);
@@ -17,7 +17,7 @@ class Forgetful extends Browser {
   }
 }
 
-/** Follows every redirect as a browser does, with a WorkOS that signs the user in at once. */
+/** Follows every redirect as a browser does. WorkOS signs the user in at once. */
 async function circle({ workos, origin }: TestApp, browser: Browser, path = '/account') {
   const toGuarded: string[] = [];
   let url = origin + path;
@@ -48,7 +48,8 @@ describe.each(FRAMEWORKS)('%s', (framework) => {
       expect(end.toGuarded).toHaveLength(1);
       expect(failed).toEqual(['session_lost']);
       expect(at.workos.callsTo('code'), 'the second code is not even exchanged').toHaveLength(1);
-      // The way on is a first sign-in again, and not the same page for ten seconds.
+      // The cookies are cleared, so the next sign-in counts as a first one, instead of ending on this page for ten
+      // seconds.
       expect(await browser.cookieNames(at.origin)).toEqual([]);
       expect((await circle(at, browser)).toGuarded).toHaveLength(1);
       expect((await circle(at, new Browser())).status).toBe(200);
@@ -63,7 +64,7 @@ test('B09 with Secure cookies on http, the first callback already fails', async 
   const { location, setCookies } = await send(`${at.origin}/login`, { headers: NAVIGATION });
   expect(setCookies[0]).toContain('; Secure;');
   const { pathname, search } = new URL(await at.workos.authorize(location!, { user: ADA }));
-  // A browser dropped it.
+  // The browser has dropped the cookie.
   const reply = await send(at.origin + pathname + search, { headers: NAVIGATION });
   expect([reply.status, reply.location]).toEqual([400, undefined]);
 });
@@ -83,7 +84,7 @@ test('B09 if another process cannot decrypt the session, the redirect loop ends 
   expect(errors[0]!.message).toMatch(/wos-session, of 127\.0\.0\.1:\d+ alone, .* cookiePassword/);
 });
 
-/** A session as a process with another password creates it. */
+/** Sets a session cookie sealed by a process with a different password. */
 function garble(app: App): void {
   app.use((req, _res, next) => {
     const { cookie } = req.headers;

@@ -22,14 +22,14 @@ const ENVIRONMENT = {
 
 type SaveOptions = Parameters<AuthKit['saveSession']>[3];
 
-/** What the next request does with the response of WorkOS. */
+/** What the next request does with WorkOS's response. */
 interface Behaviour {
   alter?: (response: AuthenticationResponse) => unknown;
   options?: SaveOptions;
 }
 
 /**
- * An application with its own password form: `POST /password?email=…`. It answers with `req.auth` as it is after
+ * An application with its own password form: `POST /password?email=…`. It responds with `req.auth` as it is after
  * `saveSession()`, or with the error.
  */
 async function start(framework: Framework, { authkit, ...more }: TestAppOptions = {}) {
@@ -250,7 +250,7 @@ describe.each(['cookie', 'store'] as const)('with a store and session: %s', (ses
     workos.clock.advance(600_000);
     expect(await who(browser)).toMatchObject({ email: ADA });
     await post(browser, GRACE);
-    // Another process asks the store at most twice a second.
+    // Other processes query the store at most twice a second.
     await expect.poll(there).toMatchObject({ email: null });
   });
 
@@ -261,7 +261,7 @@ describe.each(['cookie', 'store'] as const)('with a store and session: %s', (ses
     next.alter = (response) => (first ??= response);
     await post(browser);
     await post(browser);
-    // A process that remembers nothing of the first time.
+    // A process that has nothing cached from the first time.
     const cookie = await browser.jar.getCookieString(origin);
     const reply = await new Browser().go(`${other.origin}/open`, { headers: { cookie } });
     expect(JSON.parse(reply.body)).toMatchObject({ email: ADA });
@@ -418,7 +418,7 @@ test('a session that does not fit into cookies is an error', async () => {
 });
 
 test('a second factor, in two requests of the application', async () => {
-  // What an application keeps in its own session between the two. It never goes to the browser.
+  // What an application stores in its own session between the two requests. It is never sent to the browser.
   let pending = { pendingAuthenticationToken: '', authenticationChallengeId: '' };
   const password = async ({ userManagement, multiFactorAuth, clientId = '' }: WorkOS) => {
     const outcome = await userManagement

@@ -5,7 +5,7 @@ import { NAVIGATION, send, type Reply } from '../support/browser.js';
 
 const isSession = (line: string) => /^wos-session(?:\.\d+)?=[^;]/.test(line);
 
-/** The Cookie header that a response leaves in an empty browser. */
+/** The Cookie header that an empty browser would send after this response. */
 const cookiesOf = ({ setCookies }: Reply) => setCookies.map((line) => line.split(';', 1)[0]).join('; ');
 
 test('T41 a planted transaction gives its beginner nothing when the victim finishes it', async () => {
@@ -15,10 +15,10 @@ test('T41 a planted transaction gives its beginner nothing when the victim finis
   const begun = await send(`${origin}/login`, { headers: NAVIGATION });
   const { pathname, search, searchParams } = new URL(await workos.authorize(begun.location!, { user: ADA }));
   const ask = (path: string, cookie: string) => send(origin + path, { headers: { ...NAVIGATION, cookie } });
-  // What another host of the domain can set has no __Host- name.
+  // A different host on the domain can set cookies, but not with a __Host- name.
   const victim = await ask(pathname + search, cookiesOf(begun).replace('__Host-', ''));
   expect([victim.status, victim.setCookies.filter(isSession)]).toEqual([400, []]);
-  // And if it could: the victim's code is not the attacker's.
+  // With the prefix, the same request signs in, so the missing prefix was the reason.
   expect((await ask(pathname + search, cookiesOf(begun))).setCookies.filter(isSession)).toHaveLength(1);
   const state = encodeURIComponent(searchParams.get('state')!);
   const collected = await ask(`${pathname}?code=anything&state=${state}`, cookiesOf(begun));

@@ -5,7 +5,7 @@ import { ADA, createTestApp } from '../support/app.js';
 const pairOf = ({ setCookies }: Reply, name: RegExp) =>
   setCookies.find((line) => name.test(line))!.split(';', 1)[0]!;
 
-// The server that answers the first callback has a clock that is ahead of that of the second server.
+// The clock of the server that handles the first callback is ahead of the second server's.
 test.each([
   [0, true],
   [9_999, true],

@@ -89,7 +89,7 @@ test('the fingerprint of a state is its FNV-1a-32 hash in eight hexadecimal digi
   expect(fingerprint('')).toBe('811c9dc5');
   expect(fingerprint('a')).toBe('e40c292c');
   expect(fingerprint('foobar')).toBe('bf9cf968');
-  // Over the bytes of UTF-8, C3 A9, and not over the one UTF-16 unit.
+  // Computed over the UTF-8 bytes C3 A9, not over the single UTF-16 unit.
   expect(fingerprint('é')).toBe('1e9de8c1');
   for (let index = 0; index < 2000; index += 1) expect(fingerprint(String(index))).toMatch(/^[\da-f]{8}$/);
 });

@@ -9,7 +9,7 @@ test('T51 a link gives its visitor neither a role over the one that was given, n
       users: [{ email: ADA, memberships: [{ organizationId: 'Acme', role: 'viewer' }] }],
     },
   });
-  // WorkOS says that this is the first sign-in of the user.
+  // WorkOS reports that this is the user's first sign-in.
   const alter = (body: Record<string, unknown>) => ({
     ...body,
     user: { ...(body['user'] as object), last_sign_in_at: null },

@@ -7,7 +7,7 @@ const NEW = 'katherine@example.com';
 
 type SignUp = NonNullable<Options['signUp']>;
 
-/** An application that saves sign-up attributes, and a user `ada` who is a member of Acme already. */
+/** An application that saves sign-up attributes, and a user `ada` who is already a member of Acme. */
 async function saving(signUp: SignUp, role = 'viewer', getSignUpUrl?: object) {
   const at = await createTestApp('express5', {
     authkit: { signUp: { save: true, ...signUp }, routes: { signUp: '/signup' } },
@@ -23,7 +23,7 @@ async function saving(signUp: SignUp, role = 'viewer', getSignUpUrl?: object) {
       });
     },
   });
-  /** Says that a user who exists signs in for the first time, as WorkOS does for one whom an administrator created. */
+  /** Reports an existing user's sign-in as the first one, as WorkOS does for a user whom an administrator created. */
   const firstSignIn = () =>
     at.workos.fail({
       on: 'authenticate',

@@ -22,7 +22,7 @@ async function start(framework: Framework, authkit: Options = {}) {
       site.route('/guarded', requireAuth(), whoami);
     },
   });
-  /** Starts a sign-in at a path, and has WorkOS answer it with an error. Returns the responses up to the last one. */
+  /** Starts a sign-in at a path, has WorkOS answer it with an error, and returns the response of the callback. */
   const refuse = async (path: string, error: string, browser = new Browser()) => {
     const away = await browser.follow(app.origin + path);
     const { state } = Object.fromEntries(new URL(away.location!).searchParams);

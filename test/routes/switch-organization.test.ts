@@ -26,7 +26,10 @@ const ORGANIZATIONS = {
 const SWITCH = '/switch';
 const FORM = { 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'same-origin', accept: 'text/html' };
 
-/** Ada is a member of A and B, with a session in A. `/where` returns the organization, and `/to/…` switches it in a handler. */
+/**
+ * Ada is a member of A and B and has a session in A. `/where` returns the organization, and the handler of `/to/…`
+ * switches to another.
+ */
 async function tenants(framework: Framework = 'express5') {
   const there = await createTestApp(framework, {
     workos: ORGANIZATIONS,

@@ -17,7 +17,7 @@ const challengeOf = (verifier: string) => createHash('sha256').update(verifier).
 
 const clients = { routes: { token: '/token' }, clientRedirectUris: [APP, SPA] };
 
-/** A native application that opens a browser, gets the redirect, and calls the token route itself. */
+/** A native application that opens a browser, receives the redirect, and calls the token route itself. */
 async function native(framework: Framework, options: TestAppOptions = {}) {
   const at = await createTestApp(framework, { ...options, authkit: { ...clients, ...options.authkit } });
   const { origin, browser, workos } = at;
@@ -74,7 +74,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     expect(reply.headers['cache-control']).toBe('private, no-store');
     expect(reply.setCookies).toEqual([]);
     expect(tokens(reply)).toMatchObject({ token_type: 'Bearer', user: { email: ADA } });
-    // In seconds, of the five minutes that an access token lives.
+    // In seconds; an access token is valid for five minutes.
     expect(tokens(reply).expires_in).toBeGreaterThan(200);
     expect(tokens(reply).expires_in).toBeLessThanOrEqual(300);
     const again = await redeem(code, verifier);

@@ -10,7 +10,7 @@ import { ADA, whoami, createTestApp } from '../support/app.js';
 const isSession = (line: string) => /^(?:__Host-)?[\w-]*session(?:\.\d)?=[^;]/.test(line);
 const sessions = (reply: Reply) => reply.setCookies.filter(isSession);
 const stateOf = (url: string) => new URL(url).searchParams.get('state')!;
-/** The Cookie header of a browser that has just these cookies. */
+/** The Cookie header of a browser that has only these cookies. */
 const cookiesOf = ({ setCookies }: Reply) => setCookies.map((line) => line.split(';', 1)[0]).join('; ');
 const secretOf = (cookie: string) => cookie.slice(cookie.indexOf('=') + 1);
 
@@ -111,7 +111,7 @@ test.each([
     const { pathname, search } = new URL(await workos.authorize(attacker.location!, { user: ADA }));
     const ask = (header: string) =>
       send(origin + pathname + search, { headers: { ...NAVIGATION, cookie: header } });
-    // Another host of the domain can set the plain name only.
+    // A different host on the domain can only set the name without a prefix.
     const planted = await ask(cookiesOf(attacker).replace(/^__(?:Host|Secure)-/, ''));
     expect([planted.status, sessions(planted)]).toEqual([400, []]);
     const own = await ask(cookiesOf(attacker));
@@ -141,7 +141,7 @@ test.each(FRAMEWORKS)(
     const callback = await workos.authorize(attacker.location!, { user: ADA });
     const ask = (url: string, cookie: string) => send(url, { headers: { ...NAVIGATION, cookie } });
     expect(sessions(await ask(callback, ''))).toEqual([]);
-    // The cookie was planted in the browser of the victim.
+    // The cookie was planted in the victim's browser.
     expect(sessions(await ask(callback, cookiesOf(attacker)))).toHaveLength(1);
     const state = encodeURIComponent(stateOf(callback));
     const late = await ask(`${origin}/sso/callback?code=anything&state=${state}`, cookiesOf(attacker));

@@ -6,7 +6,7 @@ import { ADA, json, createTestApp, type TestAppOptions } from '../support/app.js
 
 const ENGINES = 'Analytical Engines';
 
-/** Signs in with an OAuth provider and collects errors. */
+/** Signs in with an OAuth provider, and records errors. */
 async function direct(framework: (typeof FRAMEWORKS)[number], options: TestAppOptions = {}) {
   const errors: AuthKitError[] = [];
   const seen: unknown[] = [];
@@ -168,7 +168,7 @@ describe.each(FRAMEWORKS)('an authentication that WorkOS did not finish, on %s',
     expect(sent(away.location)).toMatchObject({ organization_id: 'org_b' });
     const back = await finish(away.location);
     expect(back.location).toBe(`${origin}/switch?to=org_b`);
-    // If WorkOS requires another step right after this sign-in, it is an error, not a third attempt.
+    // If WorkOS requires a further step right after this sign-in, that is an error, not a third attempt.
     expect((await browser.go(back.location!)).status).toBe(403);
     step.restore();
     workos.clock.advance(61_000);

@@ -5,7 +5,7 @@ import { createTestApp } from '../support/app.js';
 
 const SECRET = 'a-secret-for-test-webhooks';
 
-/** An application without a store, and a function that sends a webhook. */
+/** An application without a store, and a function that sends it a webhook. */
 async function receiving(
   options: Parameters<Awaited<ReturnType<typeof createTestApp>>['auth']['webhooks']>[0],
 ) {

@@ -8,7 +8,7 @@ import { FRAMEWORKS, type App, type Handler } from '../support/frameworks.js';
 import { FETCH, send } from '../support/browser.js';
 import { ADA, createTestApp, type TestAppOptions } from '../support/app.js';
 
-/** Longer than another process may take to learn, in milliseconds. */
+/** Longer than it may take a different process to find out, in milliseconds. */
 const LEARNED = 600;
 
 const HOOK = '/webhooks/workos';
@@ -61,7 +61,7 @@ describe.each(FRAMEWORKS)('webhooks on %s', (framework) => {
       expect(await post()).toMatchObject({ status: 200, body: '{"received":true}' });
       expect(await ask(site.origin, mine)).toBe(401);
       expect(await ask(site.origin, other)).toBe(200);
-      // The same delivery again is a replay.
+      // Delivering the same request again is a replay.
       expect((await post()).status).toBe(400);
     },
   );
@@ -83,7 +83,7 @@ test('an event delivered to one process reaches the others within a second, and 
   await wait(LEARNED);
   for (const { origin } of [one, ...others]) expect(await ask(origin, cookie)).toBe(401);
   expect(heard).toMatchObject([{ id: 'event_1', event: 'session.revoked', data: { id: sessionId } }]);
-  // Delivered to another process, it is still a replay.
+  // Delivered to a different process, it is still a replay.
   const again = await send(others[0]!.origin + HOOK, { method: 'POST', headers: { ...headers }, body });
   expect(again.status).toBe(400);
 });
@@ -119,7 +119,7 @@ test('user.deleted ends all sessions of the user, and a changed membership cause
     expect(workos.callsTo('refresh')).toHaveLength(before + 1);
     cookie = reply.setCookies.find((line) => line.startsWith('wos-session='))!.split(';', 1)[0]!;
   }
-  // An event that this package does not use is only passed to the application.
+  // An event that this package does not use is only passed on to the application.
   await tell('dsync.user.created', { id: 'directory_user_1' });
   await tell('organization_membership.created', {});
 });

@@ -10,7 +10,7 @@ import { ADA, createTestApp, type TestApp } from '../support/app.js';
 const account = ({ origin }: TestApp, cookie: string, headers: Record<string, string> = FETCH) =>
   send(`${origin}/account`, { headers: { ...headers, cookie } });
 
-/** An application whose clock differs from WorkOS's, in milliseconds. */
+/** An application whose clock differs from WorkOS's by `skew` milliseconds. */
 async function withSkew(skew: number): Promise<TestApp> {
   let clock: () => number = Date.now;
   const at = await createTestApp('express5', { authkit: { now: () => clock() + skew } });

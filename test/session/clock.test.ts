@@ -28,7 +28,7 @@ test('a server whose clock is ahead keeps the tokens that WorkOS has rotated, an
     expect(reply.status).toBe(503);
     expect(reply.headers['retry-after']).toBeDefined();
     expect(reply.setCookies.filter((line) => /^wos-session=Fe26/.test(line))).toHaveLength(1);
-    // Longer than WorkOS accepts a refresh token for the second time.
+    // Longer than WorkOS accepts a refresh token a second time.
     site.workos.clock.advance(60_000);
   }
   expect(site.served()).toBe(1);

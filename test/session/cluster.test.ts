@@ -15,7 +15,7 @@ import { hasRedis, startRedis, stop, type RedisServer } from '../support/redis.j
 const old = 'an-older-password-of-this-application';
 const fresh = 'the-newer-password-of-this-application';
 
-/** A server that can be restarted, with or without its data. */
+/** A store server that can be restarted, with or without its data. */
 interface StoreServer {
   settings: StoreSettings;
   restart: () => Promise<unknown>;
@@ -45,7 +45,7 @@ async function postgresServer(): Promise<StoreServer> {
   return { settings: { kind: 'postgres', connection }, restart: server.restart, stop: server.stop };
 }
 
-/** A real store and three processes behind one address. */
+/** Real stores, each with three processes behind one address. */
 const stores = [
   { name: 'Redis', isInstalled: hasRedis, start: redisServer, users: 300, times: 10 },
   { name: 'PostgreSQL', isInstalled: hasPostgres, start: postgresServer, users: 100, times: 6 },
@@ -113,7 +113,7 @@ for (const { name, isInstalled, start: startServer, users, times } of stores) {
       );
       expectAllSignedIn(answers);
       await endMember(members[2]!);
-      // The clock of the new one is right: the next test needs short access tokens.
+      // The new process's clock is right, because the next test needs short access tokens.
       members[2] = await cluster.start();
     }, 60_000);
 
@@ -132,7 +132,7 @@ for (const { name, isInstalled, start: startServer, users, times } of stores) {
     test('rotating the password under load, one process at a time, causes no 401 and no 5xx', async () => {
       const { agent, members, port, workos } = cluster;
       workos.replayWindow = 30;
-      // Tokens are refreshed all the while, so that every password seals; a slow machine still verifies them in time.
+      // Tokens are refreshed throughout, so every password is used to seal. Even a slow machine verifies them in time.
       workos.accessTokenLifetime = 10;
       let refreshed = 0;
       let isOver = false;
@@ -164,7 +164,7 @@ for (const { name, isInstalled, start: startServer, users, times } of stores) {
       workos.accessTokenLifetime = 300;
       expect(bad).toEqual([]);
       expect(served).toBeGreaterThan(400);
-      // Each user has been given a new session more than once.
+      // Each user's session has been refreshed more than once.
       expect(refreshed).toBeGreaterThan(40);
     }, 60_000);
   });

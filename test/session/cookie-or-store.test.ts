@@ -8,7 +8,7 @@ import { Browser, FETCH, NAVIGATION, send, type Reply } from '../support/browser
 import { connected, hasRedis, startRedis, stop, type RedisServer } from '../support/redis.js';
 import { ADA, whoami, createTestApp, type Options, type TestAppOptions } from '../support/app.js';
 
-/** Longer than any access token of the tests lives, in milliseconds. */
+/** Longer than the lifetime of any access token in the tests, in milliseconds. */
 const LATER = 600_000;
 
 let server: RedisServer;
@@ -22,7 +22,7 @@ afterAll(() => (hasRedis ? stop(server) : undefined));
 const sessionOf = (reply: Reply) =>
   reply.setCookies.find((line) => /^wos-session=[^;]/.test(line))?.split(';', 1)[0];
 
-/** Everything in Redis. */
+/** The complete contents of Redis. */
 async function contents(): Promise<[key: string, value: string][]> {
   const keys = await client.keys('*');
   return Promise.all(
@@ -96,7 +96,7 @@ describe.runIf(hasRedis)('with Redis', () => {
         Array.from({ length: 40 }, (_, index) => ask(index, index % 4 < 2 ? '/switch' : '/account')),
       );
       expect(mixed.filter(({ status }) => status !== 200)).toEqual([]);
-      // Each token was used once: without a replay window, WorkOS would have ended the session at the second use.
+      // Each token was used once. Without a replay window, a second use would have made WorkOS end the session.
       expect(one.workos.callsTo('refresh').every(({ status }) => status === 200)).toBe(true);
       const tokens = one.workos.callsTo('refresh').map(({ body }) => body!['refresh_token']);
       expect(new Set(tokens).size).toBe(tokens.length);
@@ -138,7 +138,7 @@ describe.runIf(hasRedis)('with Redis', () => {
     expect(after).toMatch(mode === 'store' ? /^wos-session=s1\./ : /^wos-session=Fe26\.2\*/);
     expect(await sessionsInStore()).toBe(1);
     one.workos.clock.advance(LATER);
-    // Old and new cookies at old and new processes at the same time cause one refresh.
+    // Old and new cookies, sent to old and new processes at the same time, cause a single refresh.
     const asks = [before, after!].flatMap((cookie) =>
       [one.origin, two.origin].map((origin) => ({ origin, cookie })),
     );
@@ -178,7 +178,7 @@ describe.runIf(hasRedis)('with Redis', () => {
       one.workos.clock.advance(LATER);
       expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
     }
-    // The process before it can read what the newest one wrote.
+    // The previous process can read what the newest one wrote.
     await wait(600);
     expect((await send(`${both.origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
   });
@@ -229,7 +229,7 @@ describe.runIf(hasRedis)('with Redis', () => {
       const [one, two] = records as [[string, string], [string, string]];
       await client.set(one[0], two[1]);
       await client.set(two[0], '{"kind":"renewed"}');
-      // The replay window of WorkOS covers results that the store has lost.
+      // WorkOS's replay window makes up for refresh results that the store has lost.
       const sibling = await site.sibling();
       for (const [index, cookie] of cookies.entries()) {
         const reply = await ask(sibling.origin, cookie);

@@ -7,7 +7,7 @@ import { FETCH, send } from '../support/browser.js';
 import { mapStore } from '../support/map-store.js';
 import { ADA, createTestApp, type TestApp } from '../support/app.js';
 
-/** Longer than another process may take to learn of it, in milliseconds. */
+/** Longer than it may take a different process to find out, in milliseconds. */
 const LEARNED = 600;
 const SECOND = 1_700_000_000;
 const NOW = SECOND * 1000;
@@ -199,7 +199,7 @@ describe('a new sign-in in a WorkOS session that was signed out here', () => {
     await site.signIn();
     const reply = await site.browser.fetch(`${site.origin}/account`);
     expect(JSON.parse(reply.body)).toMatchObject({ email: ADA, sessionId });
-    // The cookie from before the sign-out stays ended.
+    // A cookie from before the sign-out does not become valid again.
     const replayed = await send(`${site.origin}/account`, { headers: { ...FETCH, cookie: before } });
     expect(replayed.status).toBe(401);
   });

@@ -3,7 +3,7 @@ import { createTestApp } from '../support/app.js';
 import { FETCH, send } from '../support/browser.js';
 import { mapStore } from '../support/map-store.js';
 
-/** What docs/cluster.md says about a store that drops entries before they expire. */
+/** Checks what docs/cluster.md says about a store that drops entries before they expire. */
 test('a revocation that the store has evicted holds only in the process that made it; a session in the store ends', async () => {
   for (const session of ['cookie', 'store'] as const) {
     const entries = new Map<string, string>();

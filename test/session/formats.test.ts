@@ -22,11 +22,12 @@ import { mapStore } from '../support/map-store.js';
 import { createTestApp } from '../support/app.js';
 
 /**
- * What each version of the formats wrote: cookies and entries of the store. Every release must read all of them, because
- * it runs beside the one before during a deployment, and on the store and the cookies that it left.
+ * What each version of the formats wrote: cookies and store entries. Every release must be able to read all of them,
+ * because during a deployment it runs alongside the previous release, and afterwards it uses the store and the cookies
+ * left by it.
  *
- * To change a format: let one release read the new form, make `SESSION_VERSION` larger in the next one, which writes it,
- * and run this test once. It records the new version. Never change what is recorded.
+ * To change a format, let one release read the new form. In the next release, which writes it, increase
+ * `SESSION_VERSION` and run this test once to record the new version. Never change what has been recorded.
  */
 const FOLDER = join(import.meta.dirname, '..', 'fixtures', 'formats');
 
@@ -103,7 +104,7 @@ interface Recorded {
   readonly version: number;
   /** Seals have random parts. */
   readonly seals: Readonly<Record<'session' | 'ssoSession' | 'transaction', string>>;
-  /** The cookie of a session in the store, which is the same each time. */
+  /** The cookie of a stored session, which is the same every time. */
   readonly storedCookie: string;
   readonly store: Readonly<Record<string, string>>;
 }
@@ -144,12 +145,12 @@ async function writeAll(): Promise<Recorded> {
   };
 }
 
-/** What is in a text, without the random parts of seals. */
+/** The contents of a text without the random parts of seals. */
 function plain(text: string): unknown {
   const match = /^(.*?)(Fe26\.2\S+)(.*)$/s.exec(text);
   if (!match) return text;
   const [, before, sealed = '', after] = match;
-  // In the store, a signature over the random parts comes first.
+  // In the store, the text starts with a signature that covers the random parts.
   return [before?.replace(/[\w-]{43}/, 'signature'), open(sealed, [PASSWORD], NOW, Infinity), after];
 }
 

@@ -7,7 +7,7 @@ import { corpus, corpusKeys, type Row } from '../support/corpora.js';
 const keys = corpusKeys('seal-keys') as Record<'password' | 'previousPassword' | 'attackerPassword', string>;
 const now = Date.now();
 
-/** Longer than any Cookie header, so it is rejected before it is parsed. */
+/** Longer than any Cookie header, so such a seal is rejected before it is parsed. */
 const LIMIT = 16_384;
 
 interface SealRow extends Row {
@@ -30,7 +30,8 @@ describe('seals of the corpus', () => {
   test.each(corpus<SealRow>('seals'))('$id $name: $expect', async (row) => {
     const opened = openSession(row.value, [keys.password], now);
     if (row.expect === 'unseals') expect(opened?.accessToken).toBeTypeOf('string');
-    // An authentic session with one key more is one, as far as its seal goes; its token is junk like the control's.
+    // An authentic session with an additional key is valid as far as its seal goes. Its token is junk, like the
+    // control's.
     else if (row.name === 'payload extra') expect(Object.keys(opened!)).not.toContain('extra');
     else if (row.expect !== 'unseals-or-no-session') expect(opened).toBeUndefined();
     if (row.expect.startsWith('unseals-iff')) {

@@ -7,7 +7,7 @@ import { ADA, createTestApp, type TestApp } from '../support/app.js';
 const EXPIRED = 301_000;
 
 interface SlowSite extends TestApp {
-  /** Starts a request whose handler runs at once, and whose response is sent when `answer` is called. */
+  /** Starts a request whose handler runs at once but whose response is sent only when `answer` is called. */
   slow: () => Promise<{ answer: () => Promise<Reply> }>;
   me: (browser?: Browser) => Promise<{ email: string; organizationId: string | null; sessionId: string }>;
 }

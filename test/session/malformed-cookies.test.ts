@@ -56,7 +56,7 @@ test('T31 invalid encodings, huge cookies and many chunks get a response', async
 test('T08 a session altered anywhere is treated as no session, without an error', async () => {
   const { origin, cookie, served } = await createTestApp('express5');
   const session = (await cookie()).split('=')[1]!;
-  // Every part of the seal, including the last characters of its MAC.
+  // Covers every part of the seal, including the last characters of its MAC.
   const places = Array.from({ length: Math.ceil(session.length / 97) }, (_, index) => index * 97);
   for (const at of [...places, session.length - 12, session.length - 30]) {
     const reply = await send(`${origin}/account`, {

@@ -5,10 +5,10 @@ import type { AuthKitEvents } from 'authkit-express';
 import { mapStore } from '../support/map-store.js';
 import { createTestApp } from '../support/app.js';
 
-/** Longer than a session of the store is cached, in milliseconds of real time. */
+/** Longer than a stored session is cached, in milliseconds of real time. */
 const CHECKED = 550;
 
-/** The `why` of each session that was not accepted, or is outdated. */
+/** Records the `why` of each session that was rejected or is outdated. */
 function listen(): string[] {
   const seen: string[] = [];
   const onMessage = (message: unknown) => {
@@ -19,7 +19,7 @@ function listen(): string[] {
   return seen;
 }
 
-/** A user whose session was refreshed, and a store that has lost that write, as a failover of Redis does. */
+/** A user whose session was refreshed, and a store that has lost that write, as in a Redis failover. */
 async function failedOver() {
   const map = new Map<string, string>();
   const at = await createTestApp('express5', {
@@ -46,7 +46,7 @@ test('19D a store that has lost the newest tokens gets them back from the proces
   const [session] = [...map].filter(([key]) => key.startsWith('session:'));
   expect(session![1]).toBe(after.get(session![0]));
 
-  // WorkOS does not accept the old refresh token any more, and another process needs the new one.
+  // WorkOS no longer accepts the old refresh token, so a different process needs the new one.
   at.workos.clock.advance(600_000);
   const other = await at.sibling();
   const cookie = await at.browser.jar.getCookieString(at.origin);

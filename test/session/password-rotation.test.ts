@@ -8,7 +8,7 @@ const LATER = 600_000;
 
 const isSession = (line: string) => /^wos-session(?:\.\d+)?=[^;]/.test(line);
 
-/** The same application with other passwords. */
+/** Starts the same application with different passwords. */
 async function withPasswords(
   passwords: string[],
 ): Promise<{ origin: string; cookie: (password: string) => Promise<string>; advance: (ms: number) => void }> {

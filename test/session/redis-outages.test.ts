@@ -16,19 +16,19 @@ import {
 } from '../support/redis.js';
 import { ADA, createTestApp, type Options, type TestApp } from '../support/app.js';
 
-/** Longer than any access token of the tests lives, in milliseconds. */
+/** Longer than the lifetime of any access token in the tests, in milliseconds. */
 const LATER = 600_000;
-/** Calls to the store time out after a fifth of this. WorkOS runs in this process. */
+/** Store calls time out after a fifth of this. WorkOS runs in the same process. */
 const timeout = 2500;
 
-// The SDK is loaded with the first call, which on a busy machine can take this long.
+// The first call loads the SDK, which can take this long on a busy machine.
 beforeAll(async () => {
   await import('@workos-inc/node');
 });
 
 type Mode = 'cookie' | 'store';
 
-/** Faults of a running Redis, and how each is repaired. */
+/** Faults of a running Redis, and how each one is repaired. */
 const troubles: Record<string, (server: RedisServer) => Promise<() => Promise<unknown>>> = {
   'is killed': async (server) => {
     await stop(server);
@@ -104,18 +104,18 @@ describe.runIf(hasRedis).each(Object.keys(troubles))('a Redis that %s', (name) =
       const reply = await send(`${origin}/account`, {
         headers: { ...headers, cookie: `wos-session=${cookie}` },
       });
-      // A process that can still read the store can still serve.
+      // A process that can still read the store can still serve requests.
       expect([200, 503]).toContain(reply.status);
       if (reply.status === 503) expect(reply.headers['retry-after']).toBeDefined();
       expect(reply.setCookies.filter((line) => line.startsWith('wos-session=;'))).toEqual([]);
       expect(served() > before).toBe(reply.status === 200);
     }
     workos.clock.advance(LATER);
-    // Tokens that were refreshed while the store could not be written are not lost.
+    // Tokens that were refreshed while the store was not writable are not lost.
     const late = await browser.go(`${origin}/account`);
     expect([200, 503]).toContain(late.status);
     await mend();
-    // A Redis that was killed comes back empty; in the other cases the session is still there.
+    // If Redis was killed, it restarts empty. In the other cases, the session is still there.
     const end = name === 'is killed' ? 302 : 200;
     let status = 0;
     for (let tries = 0; tries < 100 && status !== end; tries += 1) {
@@ -128,7 +128,7 @@ describe.runIf(hasRedis).each(Object.keys(troubles))('a Redis that %s', (name) =
   });
 });
 
-/** Waits until a process can store sessions again. */
+/** Waits until a process can write sessions again. */
 async function found({ workos, sibling }: TestApp): Promise<void> {
   const { origin } = await sibling({ session: 'store' });
   for (let tries = 0; tries < 100; tries += 1) {

@@ -4,7 +4,7 @@ import { Browser, FETCH, NAVIGATION, send, type Reply } from '../support/browser
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { ADA, whoami, createTestApp } from '../support/app.js';
 
-/** Longer than any access token of the tests lives, in milliseconds. */
+/** Longer than the lifetime of any access token in the tests, in milliseconds. */
 const LATER = 600_000;
 
 function sessionOf(reply: Reply): string | undefined {
@@ -35,12 +35,13 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
     workos.fail({ on: 'refresh', delay: 5000, times: 1 });
     const pending = send(`${origin}/account`, { headers: { ...NAVIGATION, cookie: old } });
     while (workos.callsTo('refresh').length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    // By now the guard is waiting. Then the process is blocked until after its deadline and that of the first attempt.
+    // At this point the guard is waiting. The process is then blocked until both its deadline and the first attempt's
+    // have passed.
     await new Promise((resolve) => setTimeout(resolve, 120));
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 900);
     const reply = await pending;
     expect({ status: reply.status, cookies: reply.setCookies }).toEqual({ status: 503, cookies: [] });
-    // Only a connection that was lost before the answer is a reason for a second call at once.
+    // Only a connection that was lost before the response justifies an immediate second call.
     expect(workos.callsTo('refresh')).toHaveLength(1);
     const next = await send(`${origin}/account`, { headers: { ...NAVIGATION, cookie: old } });
     expect(next.status).toBe(200);
@@ -112,7 +113,8 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
       { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>login</html>' },
     ],
   ])('an outage signs no user out: %s', async (_, fault) => {
-    // Short only if there is no response at all: on a busy machine a short deadline causes an outage by itself.
+    // Short only if there is no response at all, because on a busy machine a short deadline can cause an outage by
+    // itself.
     const timeout = 'hang' in fault ? 300 : 5000;
     const { origin, cookie, workos, served } = await createTestApp(framework, { authkit: { timeout } });
     const old = await cookie({ user: ADA });
@@ -128,9 +130,9 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
     const open = await send(`${origin}/open`, { headers: { ...FETCH, cookie: old } });
     expect(JSON.parse(open.body)).toMatchObject({ email: null, reason: 'unavailable' });
     workos.recover();
-    // As long as the longest Retry-After of these answers.
+    // As long as the longest Retry-After of these responses.
     workos.clock.advance(7000);
-    // Requests wait for a call that still hangs, and the first request after it succeeds.
+    // Requests wait for a call that is still hanging. The first request after it succeeds.
     await vi.waitFor(async () => {
       expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: old } })).status).toBe(200);
     });

@@ -6,7 +6,7 @@ import { type RefreshResult, sessionEnded } from '../../src/session/refresh-at-w
 import type { Store } from '../../src/stores/index.js';
 import { createSignedStore, type SignedStore } from '../../src/stores/signed-store.js';
 
-/** A store that honors the time to live, and counts the calls of each method. */
+/** A store that honors the time to live and counts the calls to each method. */
 function expiringStore() {
   const map = new Map<string, { value: string; until: number }>();
   const calls = { add: 0, replace: 0, set: 0 };
@@ -57,7 +57,7 @@ function refreshedTo(session: Session): RefreshResult {
   return { kind: 'refreshed', organization: '', session, sealed };
 }
 
-/** The same refresh in one more process. */
+/** The same refresh in a separate process. */
 const inProcess = (
   signed: SignedStore,
   refresh: () => Promise<RefreshResult>,
@@ -87,7 +87,7 @@ test('new tokens replace a refusal that another process has stored meanwhile', a
   const { signed } = expiringStore();
   const refused = inProcess(signed, () => Promise.resolve(sessionEnded()), { waitForLock: 0 });
   const renewed = inProcess(signed, async () => {
-    // Another process does not wait for this one, and WorkOS refuses the spent token.
+    // A second process does not wait for this one, and WorkOS rejects the used token.
     expect((await refused()).kind).toBe('refused');
     return refreshedTo(sessionOf('user_1', 'rt_2'));
   });

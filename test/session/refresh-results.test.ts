@@ -15,7 +15,7 @@ function sessionOf(refreshToken: string): Session {
   return toSession({ accessToken: `x.${claims}.x`, refreshToken, user: { id: 'u' } as Session['user'] }, {});
 }
 
-/** Refreshes at a WorkOS that counts calls by refresh token, with sessions of a given size. */
+/** Refreshes sessions of a given size at a WorkOS that counts calls by refresh token. */
 function refreshing(size: number, maxBytes: number) {
   const calls: string[] = [];
   const renew = async ({ refreshToken }: Session): Promise<RefreshResult> => {
@@ -94,7 +94,7 @@ test('new tokens under a key that is not known yet are verified, although keys w
   const cookie = await site.cookie({ user: ADA });
   const account = () => send(`${site.origin}/account`, { headers: { ...FETCH, cookie } });
   site.workos.clock.advance(LATER);
-  // An unrelated session has the keys fetched just before WorkOS rotates them.
+  // A request with an unrelated session fetches the keys just before WorkOS rotates them.
   const other = await site.cookie({ user: 'grace@example.com' });
   expect((await send(`${site.origin}/account`, { headers: { ...FETCH, cookie: other } })).status).toBe(200);
   await site.workos.rotateKeys({ keepOld: true });

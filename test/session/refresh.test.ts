@@ -12,7 +12,7 @@ const down = { kind: 'unavailable', error: new AuthKitError('upstream_unavailabl
 const refused = { kind: 'refused', error: new AuthKitError('code_exchange_failed', 'no') };
 const step = { kind: 'refused', error: new AuthKitError('sso_required', 'sso') };
 
-/** A refresh token that is looked up this often is in an endless loop. */
+/** A refresh token that is looked up this often means an endless loop. */
 const ENOUGH = 50;
 
 function session(refreshToken = 'rt'): Session {
@@ -28,7 +28,7 @@ function session(refreshToken = 'rt'): Session {
 }
 
 interface Made {
-  /** Responses of WorkOS, the same every time or for each organization; new tokens by default. */
+  /** WorkOS's responses, either the same every time or one per organization. By default, new tokens. */
   answer?: object | ((organizationId: string | undefined) => object | undefined);
   verdict?: object;
   now?: () => number;

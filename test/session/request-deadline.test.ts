@@ -13,7 +13,7 @@ import { createTestApp, type TestApp } from '../support/app.js';
 const ask = (at: Pick<TestApp, 'origin'>, cookie: string, path: string) =>
   send(at.origin + path, { headers: { ...FETCH, cookie } });
 
-/** So many users whose access tokens have expired. */
+/** Returns this many cookies of users whose access tokens have expired. */
 async function expired(at: TestApp, count: number): Promise<string[]> {
   const emails = Array.from({ length: count }, (_, index) => `user${index}@example.com`);
   const cookies = await Promise.all(emails.map((email) => at.cookie({ user: { email } })));
@@ -40,7 +40,7 @@ describe('19B the time that a request waits', () => {
     expect(deadline.left()).toBe(0);
   });
 
-  /** How long each of some requests waits, in milliseconds of a clock that the test advances. */
+  /** Returns how long each request waits, in milliseconds of a clock that the test advances. */
   async function waits(optionalWait: ReturnType<typeof createOptionalWait>, ...pending: Promise<unknown>[]) {
     const startedAt = performance.now();
     const lasted: number[] = [];
@@ -58,7 +58,7 @@ describe('19B the time that a request waits', () => {
     for (let second = 1; second <= 4; second += 1)
       expect(await waits(optionalWait, never(), never())).toEqual([50, 50]);
     await vi.advanceTimersByTimeAsync(1000);
-    // In the order in which they end.
+    // In the order in which they finish.
     expect(await waits(optionalWait, never(), never(), never())).toEqual([50, 50, 1000]);
     expect(await waits(optionalWait, never())).toEqual([50]);
   });
@@ -83,7 +83,7 @@ test.each<[string, Partial<Parameters<TestApp['workos']['fail']>[0]>]>([
   at.workos.fail({ on: 'refresh', ...fault });
   const order: string[] = [];
   await ask(at, cookies[0]!, '/open');
-  // As long as a page waits that does wait.
+  // As long as a page that does wait.
   const full = wait(800).then(() => order.push('full'));
   for (const cookie of cookies.slice(1, 6)) {
     const reply = await ask(at, cookie, '/open');

@@ -7,7 +7,7 @@ const OLD = 'an-older-password-of-this-application';
 const NEW = 'the-newer-password-of-this-application';
 const store = mapStore();
 
-/** Deployments in the order of docs/production.md and docs/cluster.md: the options of each one. */
+/** Deployments in the order that docs/production.md and docs/cluster.md describe, with the options of each one. */
 const DEPLOYMENTS: Readonly<Record<string, readonly Options[]>> = {
   'a new password': [
     { cookiePassword: OLD },
@@ -30,7 +30,7 @@ describe.each(Object.entries(DEPLOYMENTS))('rolling deploys of %s', (_name, depl
       workos: { cookiePassword: OLD },
     });
     const start = (options: Options) => app.sibling(options);
-    /** One request; returns the cookie that the browser has afterwards, or the status. */
+    /** Sends one request. Returns the cookie that the browser has afterwards, or the status. */
     const ask = async ({ origin }: Application, cookie: string) => {
       const reply = await send(`${origin}/account`, { headers: { ...FETCH, cookie } });
       const set = reply.setCookies.find((line) => line.startsWith('wos-session='))?.split(';', 1)[0];
@@ -45,7 +45,7 @@ describe.each(Object.entries(DEPLOYMENTS))('rolling deploys of %s', (_name, depl
     let before = await start(deployments[0]!);
     for (const options of deployments.slice(1)) {
       const after = await start(options);
-      // Requests of the user reach processes of both deployments, and the session is refreshed by each of them.
+      // The user's requests reach processes of both deployments, and each process refreshes the session.
       for (const process of [before, after, before, after]) {
         workos.clock.advance(301_000);
         const answer = await ask(process, cookie);

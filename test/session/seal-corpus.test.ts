@@ -7,11 +7,14 @@ import { tryAll } from '../support/tally.js';
 import { ADA } from '../support/app.js';
 import { ironOpens, madeSeals } from '../support/generated/seals.js';
 
-/** The form that every SDK writes. iron-webcrypto reads other forms too, which are rejected here. */
+/** The form that every SDK writes. iron-webcrypto also reads other forms, which are rejected here. */
 const WRITTEN =
   /^Fe26\.2\*1\*[0-9a-f]{64}\*([\w-]{22})\*([\w-]+)\*(?:[1-9]\d{0,15})?\*[0-9a-f]{64}\*([\w-]{43})~2$/;
 
-/** A ciphertext in another spelling, which iron-webcrypto does not read. It can only be signed with the password. */
+/**
+ * A ciphertext in an alternative spelling, which iron-webcrypto cannot read. Only the owner of the password can sign
+ * it.
+ */
 const SPELT = /^(?:[^*]*\*){4}[\w-]*\*/;
 
 function isWritten(value: string): boolean {

@@ -20,7 +20,7 @@ interface Form {
   extra?: string;
 }
 
-/** A seal with a valid MAC, in any form, as only the owner of the password can make it. */
+/** Makes a seal of any form with a valid MAC, which only the owner of the password can do. */
 function made(form: Form = {}): string {
   const { prefix = 'Fe26.2', id = '1', expiration = '', suffix = '~2', plain = '{"a":1}', extra = '' } = form;
   const { salt = 'a'.repeat(64), hmacSalt = 'b'.repeat(64) } = form;

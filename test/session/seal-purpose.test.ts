@@ -19,7 +19,7 @@ test('T09 a transaction cannot be used as a session, nor a session as a transact
   });
   expect(asSession.status).toBe(401);
   const session = (await cookie()).split('=')[1]!;
-  // Both have the fields of both, so that only the purpose tells them apart.
+  // Each one has the fields of both, so only the purpose distinguishes them.
   const binding = { clientId, redirectUri: `${origin}/callback` };
   const both = {
     ...(open(session, [cookiePassword], workos.clock.now()) as object),

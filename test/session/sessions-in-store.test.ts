@@ -7,10 +7,10 @@ import { Browser, FETCH, send, type Reply } from '../support/browser.js';
 import { connected, hasRedis, startRedis, stop, type RedisServer } from '../support/redis.js';
 import { ADA, createTestApp, type Application, type Options } from '../support/app.js';
 
-/** Longer than any access token of the tests lives, in milliseconds. */
+/** Longer than the lifetime of any access token in the tests, in milliseconds. */
 const LATER = 600_000;
 
-/** Longer than a lookup in the store is cached, in milliseconds of real time. */
+/** Longer than a store lookup is cached, in milliseconds of real time. */
 const SEEN = 600;
 
 const GRACE = 'grace@example.com';
@@ -47,14 +47,14 @@ const cookieOf = async ({ origin }: Application, browser: Browser) =>
 const cleared = ({ setCookies }: Reply) =>
   setCookies.some((line) => line.startsWith('wos-session=; Max-Age=0'));
 
-/** The one session in the store. */
+/** The only session in the store. */
 async function kept(): Promise<{ key: string; value: string | null }> {
   const [key, ...others] = await client.keys('authkit:session:*');
   expect(others).toEqual([]);
   return { key: key!, value: await client.get(key!) };
 }
 
-/** A store that reports each call before it is made, so that calls can be counted, delayed or failed. */
+/** A store that reports each call before making it, so a test can count, delay or fail calls. */
 function watched(store: Store, before: (method: keyof Store, key: string) => unknown): Store {
   return {
     get: async (key) => {
@@ -99,7 +99,7 @@ test.runIf(hasRedis)(
     const two = await one.sibling({
       store: watched(redisStore(client), async (method, key) => {
         if (method === 'get') return;
-        // Its locks fail, so it continues with what it has read, and writes late.
+        // Its locks fail, so it continues with the tokens it has read and writes them late.
         if (!key.startsWith('session:')) throw new Error('refused');
         writes.push(method);
         await held;
@@ -107,7 +107,7 @@ test.runIf(hasRedis)(
       timeout: 20_000,
     });
     expect((await at(two, cookie)).status).toBe(200);
-    // Serving a request writes nothing.
+    // Serving a request does not write anything.
     expect(writes).toEqual([]);
     one.workos.clock.advance(LATER);
     const late = at(two, cookie);
@@ -133,7 +133,7 @@ test.runIf(hasRedis)(
     const attacker = new Browser();
     await one.signIn(GRACE, '/account', attacker);
     const planted = await cookieOf(one, attacker);
-    // A subdomain can set the cookie, and the victim's browser sends it.
+    // A subdomain can set this cookie, which the victim's browser then sends.
     await one.browser.jar.setCookie(`${planted}; Path=/`, one.origin);
     const away = await one.browser.go(`${one.origin}/login`);
     await one.browser.follow(await one.workos.authorize(away.location!, { user: ADA }));
@@ -209,13 +209,13 @@ test.runIf(hasRedis)(
   },
 );
 
-/** Reads from a lagging replica: the first reads after a write return the earlier value. */
+/** Simulates a lagging replica: the first reads after a write return the previous value. */
 function behind(store: Store, times = 1, reads: string[] = []): Store & { isBehind: boolean } {
   const before = new Map<string, { value: string | null | undefined; left: number }>();
   const noted = async <T>(key: string, write: () => Promise<T>): Promise<T> => {
     const value = await store.get(key);
     const done = await write();
-    // A write that was refused does not change the replica.
+    // A rejected write does not change the replica.
     if (done !== false) before.set(key, { value, left: times });
     return done;
   };
@@ -263,7 +263,8 @@ test.runIf(hasRedis)(
 test.runIf(hasRedis)(
   'S05 the old cookie at a replica without the refresh record signs no user out',
   async () => {
-    // Lagging so far that WorkOS refuses the used token before the process sees the other process's result.
+    // The replica lags so far behind that WorkOS rejects the used token before the process sees the other process's
+    // result.
     const store = behind(redisStore(client), 3);
     const one = await createTestApp('express5', { workos: { replayWindow: 0 }, authkit: inStore({ store }) });
     await one.signIn();

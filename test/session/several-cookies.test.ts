@@ -8,7 +8,7 @@ const OTHER_PASSWORD = 'another-cookie-password-0123456789-abcdef';
 
 const valueOf = (cookie: string) => cookie.slice(cookie.indexOf('=') + 1);
 
-/** A request with several session cookies of one name, as after a change of `cookie.domain`. */
+/** A request with several session cookies of the same name, as happens after `cookie.domain` is changed. */
 function account(origin: string, ...values: readonly string[]): Promise<Reply> {
   const cookie = values.map((value) => `wos-session=${value}`).join('; ');
   return send(`${origin}/account`, { headers: { ...FETCH, cookie } });
@@ -17,7 +17,7 @@ function account(origin: string, ...values: readonly string[]): Promise<Reply> {
 const sessionIdOf = (value: string, site: TestApp) =>
   account(site.origin, value).then(({ body }) => (JSON.parse(body) as { sessionId: string }).sessionId);
 
-/** Each makes the value of a session that is not signed in. */
+/** Each function makes the value of a session that does not count as signed in. */
 const SIGNED_OUT: Record<string, (site: TestApp) => Promise<string>> = {
   'that WorkOS refuses': async (site) => {
     const value = valueOf(await site.cookie({ user: ADA }));
@@ -113,7 +113,7 @@ test('a session that is gone from the store does not hide one that is there', as
     [gone!, good!],
     [good!, gone!],
   ]) {
-    // Another process, which has neither of them in its cache.
+    // A second process, which has neither session cached.
     const reply = await account((await site.sibling()).origin, ...values);
     expect(JSON.parse(reply.body)).toMatchObject({ email: 'grace@example.com' });
   }

@@ -10,9 +10,9 @@ import { connected, hasRedis, redisServer, stop, type RedisServer } from '../sup
 import { ADA, createTestApp, type Application, type TestApp } from '../support/app.js';
 
 const LATER = 600_000;
-/** Longer than a lookup in the store is cached, in milliseconds of real time. */
+/** Longer than a store lookup is cached, in milliseconds of real time. */
 const SEEN = 550;
-/** Calls to the store time out after a fifth of this. */
+/** Store calls time out after a fifth of this, in milliseconds. */
 const SHORT = 500;
 const LONG = 20_000;
 
@@ -33,7 +33,7 @@ const TROUBLES: Record<
     await call('client', 'kill', 'type', 'normal', 'skipme', 'yes');
   },
 };
-/** Faults after which the store can still be read. */
+/** Faults during which the store can still be read. */
 const READABLE = ['is READONLY', 'is OOM'];
 
 function admin({ port }: RedisServer) {
@@ -98,7 +98,7 @@ test.runIf(hasRedis).each(CASES)(
     const at =
       moment === 'mid-flight' ? running : await one.sibling({ timeout, store: starting(server.url) });
     await expectPages(at, ada, canRead);
-    // A refreshed session that cannot be written is not lost, and the request succeeds.
+    // A refreshed session that cannot be written is not lost, and the request still succeeds.
     one.workos.clock.advance(LATER);
     await expectPages(at, ada, canRead);
     expect(await signInAt(at, one)).toBe(503);
@@ -129,7 +129,7 @@ async function expectPages(at: Application, { cookie }: Person, canRead: boolean
   expect(sessionLines(open).filter((line) => line.includes('Max-Age=0'))).toEqual([]);
 }
 
-/** Signs a user in, expects no session cookie, and returns the status of the callback. */
+/** Signs a user in, expects that no session cookie is set, and returns the status of the callback. */
 async function signInAt({ origin }: Application, { workos }: TestApp): Promise<number> {
   const browser = new Browser();
   const away = await browser.go(`${origin}/login`);

@@ -43,7 +43,7 @@ function tools({ workos, origin }: TestApp) {
 
 const attacker = generateKeyPairSync('rsa', { modulusLength: 2048 });
 
-/** The same token with other claims, signed with a key of the attacker. */
+/** The same token with different claims, signed with an attacker's key. */
 function forge(token: string, changes: object): string {
   const [head = '', body = ''] = token.split('.');
   const claims = JSON.parse(Buffer.from(body, 'base64url').toString()) as object;
@@ -81,7 +81,7 @@ test('the sessions of a sign-in, a refresh and a switch of organization have the
   const third = await value();
   expect(third.accessToken).not.toBe(second.accessToken);
   expect(isMarked(third)).toBe(true);
-  // A MAC is no field that an application sees.
+  // Applications do not see the MAC.
   const seen = await browser.go(`${origin}/account`);
   expect(seen.body).not.toContain(String(third.authkitExpress?.tokenMac));
 });
@@ -107,7 +107,7 @@ test('T60 with the cookie password alone, a forged access token is refused', asy
       .digest()
       .toString('base64url', 0, 16);
   };
-  // The tests of a MAC below are only worth something if this would be the right one.
+  // The MAC tests below are only meaningful if this is the correct MAC.
   expect(bySecret(apiKey)).toBe(right);
   const wrong: unknown[] = [
     undefined,
@@ -136,10 +136,10 @@ test('T60 with the cookie password alone, a forged access token is refused', asy
     expect(reply.status, JSON.stringify(tokenMac)).toBe(401);
   }
   expect((await ask({ ...content, authkitExpress: undefined })).status).toBe(401);
-  // At the place of another field, it is nothing.
+  // In a different field, it has no effect.
   expect((await ask({ ...content, tokenMac: right })).status).toBe(401);
   expect(served()).toBe(0);
-  // Who has the API key as well can do it.
+  // This is possible only with the API key as well.
   expect((await ask(withMac(content, right))).status).toBe(200);
 });
 
@@ -172,7 +172,7 @@ test('T60 a valid MAC does not help a token of another user, client or issuer, o
     const reply = await ask(withMac({ ...genuine, accessToken }, tokenMac));
     expect(reply.status, JSON.stringify(changes)).toBe(401);
   }
-  // An expired one is refreshed, which WorkOS refuses here.
+  // An expired token is refreshed, which WorkOS rejects here.
   const expired = forge(genuine.accessToken, { exp: 1_600_000_000 });
   const content = { ...genuine, accessToken: expired, refreshToken: 'unknown' };
   expect((await ask(withMac(content, macs.create(expired, kidOf(expired))))).status).toBe(401);
@@ -186,7 +186,7 @@ test('a session whose key is not published any more is refreshed in spite of its
   const genuine = read((await workos.signIn({ user: ADA })).slice('wos-session='.length));
   expect(isMarked(genuine)).toBe(true);
   await workos.rotateKeys({ keepOld: false });
-  // The next fetch of the keys does not bring the key of this token.
+  // The next time the keys are fetched, this token's key is not among them.
   workos.clock.advance(601_000);
   const reply = await ask(genuine);
   expect(reply.status).toBe(200);
@@ -241,7 +241,7 @@ test('T60 in the store, a session keeps its MAC, and a forged one is refused', a
   expect(await askNewProcess(content)).toBe(200);
   const accessToken = forge(content.accessToken, { role: 'admin' });
   expect(await askNewProcess({ ...content, accessToken })).toBe(401);
-  // Only with the API key.
+  // This is possible only with the API key.
   const tokenMac = macs.create(accessToken, kidOf(accessToken));
   expect(await askNewProcess(withMac({ ...content, accessToken }, tokenMac))).toBe(200);
 });

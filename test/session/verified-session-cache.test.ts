@@ -18,7 +18,7 @@ function verified(id: number, expiresAt: number): VerifiedSession {
   };
 }
 
-/** As long as a seal, with a MAC of its own at the end. */
+/** A value as long as a seal, with a different MAC at the end for each id. */
 function valueOf(id: number): string {
   const mac = createHash('sha256').update(String(id)).digest('base64url');
   return `Fe26.2*${'x'.repeat(2000)}*${mac}~2`;

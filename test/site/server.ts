@@ -19,7 +19,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.woff2': 'font/woff2',
 };
 
-/** The routes of all pages that were built, such as `/authkit-express/testing`. */
+/** The routes of all built pages, such as `/authkit-express/testing`. */
 export function routes(): string[] {
   return readdirSync(DIST, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.html') && file !== '404.html')
@@ -27,7 +27,7 @@ export function routes(): string[] {
     .sort();
 }
 
-/** The file for a path, as GitHub Pages finds it. */
+/** The file that GitHub Pages would serve for a path. */
 export function fileFor(pathname: string): string | undefined {
   if (!pathname.startsWith(BASE)) return undefined;
   const path = join(DIST, decodeURIComponent(pathname.slice(BASE.length)));
@@ -35,7 +35,7 @@ export function fileFor(pathname: string): string | undefined {
   return candidates.find((file) => existsSync(file) && statSync(file).isFile());
 }
 
-/** Serves the site as GitHub Pages does. */
+/** Serves the site the way GitHub Pages does. */
 export async function serveSite(): Promise<{ origin: string; server: Server }> {
   const server = createServer((req, res) => {
     const file = fileFor(new URL(req.url ?? '/', 'http://localhost').pathname);

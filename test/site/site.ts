@@ -17,7 +17,7 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 const html = (route: string) => readFileSync(fileFor(route)!, 'utf8');
 const anchors = new Map<string, Set<string>>();
 
-/** The ids on a page. */
+/** The element ids on a page. */
 function anchorsOf(route: string): Set<string> {
   const file = fileFor(route)!;
   let found = anchors.get(file);
@@ -32,7 +32,7 @@ function decode(text: string): string {
   return text.replaceAll('&amp;', '&').replaceAll('&quot;', '"').replaceAll('&#39;', "'");
 }
 
-/** Why a link leads nowhere, or undefined. Other sites are not visited. */
+/** Why a link is broken, or undefined if it is not. Other sites are not visited. */
 function problemOf(href: string, from: string): string | undefined {
   const url = new URL(href, `https://site.invalid${from}`);
   const onSite = href.startsWith(SITE) ? new URL(href).pathname : undefined;
@@ -90,7 +90,7 @@ describe('in Chromium', () => {
     return context.newPage();
   }
 
-  /** What goes wrong on the pages that are opened from now on. */
+  /** Records problems on the pages that are opened from now on. */
   function watch(page: Page): string[] {
     const problems: string[] = [];
     page.on('pageerror', ({ message }) => problems.push(message));
@@ -118,7 +118,7 @@ describe('in Chromium', () => {
 
   const isGenerated = (route: string) => route.startsWith(`${BASE}api/authkit-express/`);
 
-  /** Pages of the API reference differ in names only: axe looks at the longest one of each kind. */
+  /** Pages of the API reference differ only in names, so axe checks the longest one of each kind. */
   const longestOfEachKind = new Map<string, string>();
   for (const route of routes().filter(isGenerated)) {
     const kind = route.split('/').at(-2) ?? '';
@@ -127,7 +127,7 @@ describe('in Chromium', () => {
   }
   const forAxe = new Set([...routes().filter((route) => !isGenerated(route)), ...longestOfEachKind.values()]);
 
-  // Only colors are different in the dark.
+  // Dark mode changes only the colors.
   test.each([
     ['light', routes(), []],
     ['dark', [...forAxe], ['color-contrast']],
@@ -172,7 +172,7 @@ describe('in Chromium', () => {
     expect(await axe(page)).toEqual([]);
   });
 
-  // The questions at the top of the start page.
+  // The questions at the top of the home page.
   test.each([
     ['socket.io', 'socket.io'],
     ['another origin', 'returnToOrigins'],

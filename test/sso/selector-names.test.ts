@@ -5,7 +5,7 @@ import { GOOD_SSO, ssoProblemsOf } from '../config/problem-of.js';
 import { NAVIGATION, send } from '../support/browser.js';
 import { FRAMEWORKS, type Framework, serve } from '../support/frameworks.js';
 
-/** An application of which every sign-in has the given options; `/sign-in` adds those of `from.code`. */
+/** An application in which every sign-in has the given options. `/sign-in` adds those of `from.code`. */
 async function start(options: SSOOptions = {}, framework: Framework = 'express5') {
   const workos = await createTestWorkOS();
   onTestFinished(() => workos.close());

@@ -70,7 +70,7 @@ describe.each(FRAMEWORKS)('an SSO session on %s', (framework) => {
     expect(await ask(one)).toBe(401);
     const restarted = await startSSO(workos, framework, { options });
     expect(await ask(restarted)).toBe(401);
-    // Longer than the day for which a session of authkit() is remembered as ended.
+    // Longer than a day, for which authkit() remembers that a session has ended.
     workos.clock.advance(2 * 86_400_000);
     expect(await ask(one)).toBe(401);
   });

@@ -18,12 +18,12 @@ const ENGINES = 'Analytical Engines';
 interface Setup {
   sso?: SSOOptions;
   rule?: GuardRule;
-  /** Mounts `authkit()` as well, before or after. */
+  /** Also mounts `authkit()`, before or after `sso()`. */
   authkit?: 'before' | 'after';
   routes?: (app: App, single: SSO) => void;
 }
 
-/** A WorkOS with an organization that has a connection, and an application whose `/account` is guarded. */
+/** A test WorkOS with an organization that has a connection, and an application with a guarded `/account`. */
 async function createSsoApp(framework: Framework, setup: Setup = {}) {
   const workos = await createTestWorkOS({
     organizations: [
@@ -137,7 +137,7 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
     });
     const callback = await signIn('returnTo=/account');
     expect(callback.status).toBe(200);
-    // The session's end is a whole second, and the clock runs on.
+    // A session ends on a whole second, and the clock keeps running.
     workos.clock.advance(3_590_000);
     expect((await browser.fetch(`${origin}/account`)).status).toBe(200);
     workos.clock.advance(11_000);
@@ -206,7 +206,8 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
     const back = await browser.follow(await workos.authorize(again.location!, { user: ADA }));
     expect(back.status).toBe(404);
     expect(JSON.parse((await browser.go(`${origin}/open`)).body)).toEqual({ email: ADA });
-    // An attacker's code does not sign the user in as the attacker: the user authenticates at the identity provider again.
+    // An attacker's code does not sign the user in as the attacker, because the user authenticates at the identity
+    // provider again.
     const victim = new Browser();
     const led = await victim.go(begin('conn_engines', 'eve@example.com'));
     await victim.go(await workos.authorize(led.location!, { user: ADA }));
@@ -274,7 +275,7 @@ describe.each(FRAMEWORKS)('single sign-on on %s', (framework) => {
         email: ADA,
         authenticationMethod: 'Password',
       });
-      // Neither takes the other's state.
+      // Neither accepts the other's state.
       const away = await browser.go(`${origin}/sso/login`);
       const callback = (await workos.authorize(away.location!, { user: ADA })).replace(
         '/sso/callback',

@@ -7,7 +7,7 @@ import { testStore } from 'authkit-express/testing';
 
 const MINUTE = 60_000;
 
-/** Two processes over one session store that keeps what it is given. */
+/** Two processes that share a session store, which keeps entries until they are destroyed. */
 function twoProcesses() {
   const map = new Map<string, string>();
   const backing = {
@@ -27,7 +27,7 @@ function twoProcesses() {
   return { map, one: expressStore(backing), two: expressStore(backing) };
 }
 
-/** Runs a call with the wall clock of this machine moved. */
+/** Runs a call with this machine's wall clock shifted. */
 async function skewed<T>(by: number, call: () => Promise<T>): Promise<T> {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + by });
   try {

@@ -15,7 +15,7 @@ type Done = (error?: unknown, value?: unknown) => unknown;
 const cyclic: Record<string, unknown> = { cookie: {} };
 cyclic['self'] = cyclic;
 
-/** The status of a request whose session is read by such a `get`: with its session, anonymous, or an outage. */
+/** The status of a request whose session is read with such a `get`: signed in, anonymous, or an outage. */
 type Outcome = 200 | 401 | 503;
 
 const GETS: Record<string, [get: (done: Done, good: unknown) => unknown, expected: Outcome]> = {
@@ -74,7 +74,9 @@ const GETS: Record<string, [get: (done: Done, good: unknown) => unknown, expecte
   'answers after the deadline': [(done, good) => void setTimeout(done, 300, null, good), 503],
 };
 
-/** Short, since this is how long a store that never answers is waited for. Signing in has the default timeout. */
+/**
+ * Short, because this is how long a request waits for a store that never answers. Signing in uses the default timeout.
+ */
 const SHORT = { timeout: 500 };
 
 test.each(Object.entries(GETS))(

@@ -10,7 +10,7 @@ import { testStore } from 'authkit-express/testing';
 import { ROOT } from '../support/documentation.js';
 import { freePort, hasRedis, startRedis, stop, type RedisServer } from '../support/redis.js';
 
-/** The line of the documentation, without `ACL SETUSER`, the name and the password. */
+/** The ACL line from the documentation, without `ACL SETUSER`, the name and the password. */
 const LINE = /^ *ACL SETUSER authkit on >PASSWORD (.+)$/m.exec(
   readFileSync(join(ROOT, 'docs/cluster.md'), 'utf8'),
 )?.[1];

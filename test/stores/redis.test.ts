@@ -23,7 +23,7 @@ describe.runIf(hasRedis)('redisStore', () => {
   });
   afterAll(() => stop(server));
 
-  /** How a client of each major version is created and closed. */
+  /** How to create and close a client of each major version. */
   const clients = {
     'node-redis 4': async () => {
       const client = createClient4({ url: server.url });
@@ -125,7 +125,7 @@ describe.runIf(hasRedis)('redisStore', () => {
     onTestFinished(() => {
       client.destroy();
     });
-    // It counts in seconds and rounds up, so expired entries are dropped here.
+    // The store counts in seconds and rounds up, so the adapter drops expired entries itself.
     await expectStoreContract(expressStore(new RedisStore({ client })));
   });
 });

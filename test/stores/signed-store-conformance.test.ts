@@ -12,7 +12,7 @@ const signed = (store: Store) =>
     deadline: 50,
   });
 
-/** The messages of `authkit:store` while the test runs. */
+/** Records the messages on `authkit:store` during the test. */
 function storeEvents() {
   const events: AuthKitEvents['authkit:store'][] = [];
   const listener = (message: unknown) => void events.push(message as AuthKitEvents['authkit:store']);

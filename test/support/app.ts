@@ -1,4 +1,4 @@
-// Loaded in advance, so that the first call to WorkOS does not spend its time limit on loading the SDK.
+// Imported in advance, so that loading the SDK does not use up the time limit of the first call to WorkOS.
 import '@workos-inc/node';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { onTestFinished } from 'vitest';
@@ -15,11 +15,11 @@ export interface TestApp extends Application {
   workos: TestWorkOS;
   browser: Browser;
   proxy: Proxy | undefined;
-  /** Signs a user in as a browser does, starting at a page of the application, and returns the last response. */
+  /** Signs a user in as a browser does, starting at one of the application's pages. Returns the last response. */
   signIn: (user?: string, path?: string, browser?: Browser) => Promise<Reply & { url: string }>;
-  /** A session cookie made without a sign-in. */
+  /** Makes a session cookie without a sign-in. */
   cookie: (session?: Parameters<TestWorkOS['signIn']>[0]) => Promise<string>;
-  /** The same application as a second process, with the given options changed. */
+  /** Starts the same application as a second process, with the given options changed. */
   sibling: (authkit?: Options) => Promise<Application>;
 }
 
@@ -34,13 +34,13 @@ export interface Application {
 export interface TestAppOptions {
   workos?: TestWorkOSOptions;
   authkit?: Options;
-  /** Path of the callback, which gives the prefix. */
+  /** Path of the callback, which determines the prefix. */
   callback?: string;
-  /** Instead of `app.use(auth)`. */
+  /** Replaces `app.use(auth)`. */
   mount?: (app: App, auth: AuthKit) => void;
   routes?: (app: App, auth: AuthKit, place: { origin: string; workos: TestWorkOS }) => void;
   rule?: GuardRule;
-  /** Puts a proxy between the application and WorkOS that can simulate network failures. */
+  /** Puts a proxy that can simulate network failures between the application and WorkOS. */
   proxied?: boolean;
 }
 
@@ -63,13 +63,16 @@ export function json(res: ServerResponse, body: unknown): void {
   res.end(JSON.stringify(body));
 }
 
-/** A test WorkOS, an application with a public `/open` and a guarded `/account`, and a browser, closed at the end of the test. */
+/**
+ * Creates a test WorkOS, an application with a public `/open` and a guarded `/account`, and a browser. All are closed
+ * at the end of the test.
+ */
 export async function createTestApp(framework: Framework, options: TestAppOptions = {}): Promise<TestApp> {
   const workos = await createTestWorkOS(options.workos);
   onTestFinished(() => workos.close());
   const proxy = options.proxied ? await createProxy(workos.options.apiPort) : undefined;
   if (proxy) onTestFinished(() => proxy.close());
-  // The issuer of tokens is the WorkOS behind the proxy.
+  // Tokens name the WorkOS behind the proxy as their issuer.
   const issuer = `${workos.url}/user_management/${workos.options.clientId}`;
   const near: Options = proxy ? { apiPort: proxy.port, issuer } : {};
   const own = { ...options, authkit: { ...near, ...options.authkit } };

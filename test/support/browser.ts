@@ -14,11 +14,11 @@ export interface Ask {
   method?: string;
   headers?: Record<string, string>;
   body?: string;
-  /** Reuses connections; without it, each request has its own. */
+  /** Reuses connections. Without it, each request opens a new one. */
   agent?: Agent;
 }
 
-/** What a browser sends when the user types an address. */
+/** Headers that a browser sends when the user types an address. */
 export const NAVIGATION = {
   accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
   'sec-fetch-mode': 'navigate',
@@ -26,7 +26,7 @@ export const NAVIGATION = {
   'sec-fetch-site': 'none',
 };
 
-/** What a browser sends for `fetch()` on a page of the same origin. */
+/** Headers that a browser sends for `fetch()` on a page of the same origin. */
 export const FETCH = {
   accept: '*/*',
   'sec-fetch-mode': 'cors',
@@ -34,7 +34,7 @@ export const FETCH = {
   'sec-fetch-site': 'same-origin',
 };
 
-/** Sends one HTTP request, with the request target unchanged. */
+/** Sends one HTTP request and leaves the request target unchanged. */
 export function send(url: string, { method = 'GET', headers = {}, body, agent }: Ask = {}): Promise<Reply> {
   const { hostname, port, origin } = new URL(url);
   const path = url.slice(origin.length) || '/';
@@ -59,7 +59,7 @@ export function send(url: string, { method = 'GET', headers = {}, body, agent }:
   });
 }
 
-/** A browser as a server sees it: a strict cookie jar, navigation headers, and redirects on request. */
+/** A browser from the server's point of view: a strict cookie jar, navigation headers, and redirects on request. */
 export class Browser {
   readonly jar = new CookieJar(undefined, { rejectPublicSuffixes: false });
 
@@ -75,7 +75,7 @@ export class Browser {
     return this.go(url, { ...ask, headers: { ...FETCH, ...ask.headers } });
   }
 
-  /** Follows redirects on the origin of `url`, and returns the first response that leaves it. */
+  /** Follows redirects within the origin of `url`. Returns the first response that does not redirect within it. */
   async follow(url: string): Promise<Reply & { url: string }> {
     let here = url;
     for (let hops = 0; hops < 10; hops += 1) {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Writes `key.pem` and `cert.pem`, for a day at localhost, and returns what is in them. Needs OpenSSL. */
+/** Writes `key.pem` and `cert.pem`, valid at localhost for a day, and returns their contents. Needs OpenSSL. */
 export function createCertificate(folder: string): { key: string; cert: string } {
   const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];

@@ -8,7 +8,10 @@ export const hasChromium = existsSync(CHROMIUM);
 if (!hasChromium)
   console.log(`skipped: no Chromium at ${CHROMIUM}; install it with: apt-get install chromium`);
 
-/** @param withBackForwardCache Users have it. The driver disables it by default, since it does not see pages that are restored from it. */
+/**
+ * @param withBackForwardCache Enables the back/forward cache, which users have. By default the driver disables it,
+ * since it cannot see pages restored from it.
+ */
 export function launch({ withBackForwardCache = false } = {}): Promise<Browser> {
   const quiet = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
   const args = ['--no-sandbox', ...quiet, '--disable-component-update', '--disable-sync'];

@@ -16,11 +16,11 @@ import type { StoreSettings } from './cluster-store.js';
 
 export interface ClusterOptions {
   store: StoreSettings;
-  /** How many users there are: `user0@example.com` and so on. */
+  /** Number of users: `user0@example.com` and so on. */
   users: number;
   cookiePassword: string;
   session?: 'cookie' | 'store';
-  /** For each process, how many milliseconds its clock is ahead. */
+  /** How far the clock of each process is ahead, in milliseconds. */
   clockOffsets?: readonly number[];
 }
 
@@ -40,13 +40,13 @@ export interface ClusterApp {
   start: (cookiePassword?: string | string[], clockOffset?: number) => Promise<Member>;
   /** Cookies of the first users, whose access tokens have all expired. */
   expired: (count: number) => Promise<ExpiredUser[]>;
-  /** So many requests for each user, all at once, each on a free connection. */
+  /** Sends this many requests for each user, all at once, each on a free connection. */
   request: (
     users: ExpiredUser[],
     times: number,
     onAnswer?: (count: number) => unknown,
   ) => Promise<UserAnswer[]>;
-  /** The status of each process for a request with this cookie. */
+  /** The status with which each process answers a request with this cookie. */
   statuses: (cookie: string) => Promise<number[]>;
   /** Delivers `session.revoked` for the session of this cookie to one process, and returns the status. */
   revoke: (cookie: string) => Promise<number>;
@@ -62,7 +62,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterApp>
     buildProcess(),
   ]);
   const start = (passwords: string | string[] = cookiePassword, clockOffset = 0) => {
-    // Two cores may be busy with other things: a slow response is not a failure.
+    // Two cores may be busy with other work, so a slow response is not a failure.
     const authkit = { ...workos.options, session, cookiePassword: passwords, timeout: 20_000 };
     const settings: ProcessSettings = { store, authkit, webhookSecret: workos.webhookSecret, clockOffset };
     return startMember(settings);
@@ -82,7 +82,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterApp>
       Promise.all(
         emails.slice(0, count).map(async (user) => ({
           user,
-          // By the clock of every process.
+          // Expired by the clock of every process.
           cookie: await workos.signIn({ user, expiresIn: -60 }),
         })),
       ),
@@ -111,7 +111,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterApp>
   };
 }
 
-/** Every request was answered with the page of its own user, and cleared no cookie. */
+/** Expects that each request was answered with its own user's page and that no cookie was cleared. */
 export function expectAllSignedIn(answers: readonly UserAnswer[]): void {
   const tally: Record<string, number> = {};
   for (const { status } of answers) tally[status] = (tally[status] ?? 0) + 1;
@@ -120,12 +120,12 @@ export function expectAllSignedIn(answers: readonly UserAnswer[]): void {
   expect(signedOut(answers)).toEqual([]);
 }
 
-/** The answers that signed a user out: 401, or a session cookie that was cleared. */
+/** The answers by which a user was signed out: a 401, or a cleared session cookie. */
 export function signedOut(answers: readonly UserAnswer[]): UserAnswer[] {
   return answers.filter(({ status, cookie }) => status === 401 || cookie === '');
 }
 
-/** How often WorkOS was asked for each refresh token since a number of calls. */
+/** How often each refresh token was sent to WorkOS, not counting the first `since` calls. */
 export function refreshesPerToken(workos: TestWorkOS, since = 0): Map<unknown, number> {
   const counts = new Map<unknown, number>();
   for (const { body } of workos.callsTo('refresh').slice(since)) {

@@ -1,4 +1,4 @@
-// One process of a cluster: started by test/support/cluster.ts with its settings as an argument, over IPC.
+// One process of a cluster. test/support/cluster.ts starts it over IPC, with its settings as an argument.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
@@ -9,7 +9,7 @@ export interface ProcessSettings {
   store: StoreSettings;
   authkit: AuthKitOptions;
   webhookSecret: string;
-  /** Milliseconds by which the clock of this process is ahead, negative if it is behind. Default 0. */
+  /** How far the clock of this process is ahead, in milliseconds; negative if it is behind. Default 0. */
   clockOffset?: number;
 }
 
@@ -34,7 +34,7 @@ app.get('/memory', (_req, res) => {
 const server = createServer(app).listen(0, '127.0.0.1', () => {
   process.send?.((server.address() as AddressInfo).port);
 });
-// The old process of a rolling deploy ends when it has responded to its last request.
+// In a rolling deploy, the old process ends after it has responded to its last request.
 process.on('message', () => {
   server.close(() => {
     void close();

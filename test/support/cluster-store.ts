@@ -10,7 +10,7 @@ interface Node {
   port: number;
 }
 
-/** Where the store of a process is, and the client that it uses. It is passed to the process as JSON. */
+/** The address of a process's store and the client to use. It is passed to the process as JSON. */
 export type StoreSettings =
   | { kind: 'redis'; url: string }
   | { kind: 'redis-cluster'; client: 'node-redis' | 'ioredis'; nodes: Node[] }

@@ -9,10 +9,10 @@ import type { ProcessSettings } from './cluster-process.js';
 
 const root = new URL('../../', import.meta.url);
 const source = (file: string) => fileURLToPath(new URL(`src/${file}`, root));
-// In node_modules, so that the packages it needs are found.
+// In node_modules, so that its imports can be resolved.
 const outfile = fileURLToPath(new URL('node_modules/.cache/authkit-cluster/process.mjs', root));
 
-/** Bundles the process once: a start takes a third of the time that it takes from TypeScript. */
+/** Bundles the process once, because it starts in a third of the time that it takes from TypeScript. */
 export async function buildProcess(): Promise<void> {
   await build({
     entryPoints: [fileURLToPath(new URL('test/support/cluster-process.ts', root))],
@@ -39,7 +39,7 @@ export async function buildProcess(): Promise<void> {
 export interface Member {
   child: ChildProcess;
   port: number;
-  /** Accepts no new requests, responds to the current ones, and ends. */
+  /** Accepts no new requests, responds to the current ones, then ends. */
   retire: () => Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export async function endMember({ child }: Member): Promise<void> {
   await once(child, 'exit');
 }
 
-/** One address for all processes: each connection goes to the next process that accepts it. */
+/** Gives all processes one address. Each connection goes to the next process that accepts it. */
 export async function balance(members: Member[]) {
   let turn = 0;
   const server = createServer((socket) => {
@@ -92,13 +92,13 @@ export async function balance(members: Member[]) {
 export interface Answered {
   status: number;
   email: string | undefined;
-  /** The body. */
+  /** The response body. */
   said: string;
-  /** The session cookie that was set, `name=value`; empty if it was cleared. */
+  /** The session cookie that was set, as `name=value`; empty if it was cleared. */
   cookie: string | undefined;
 }
 
-/** Requests `/account`, again if the connection broke, since it is a GET without a response. */
+/** Requests `/account`. If the connection breaks before a response, it tries again, because the request is a GET. */
 export async function account(port: number, agent: Agent, cookie: string): Promise<Answered> {
   for (let tries = 0; ; tries += 1) {
     try {

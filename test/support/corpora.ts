@@ -6,7 +6,7 @@ function read(file: string): string {
   return readFileSync(new URL(`../corpora/${file}`, import.meta.url), 'utf8');
 }
 
-/** The rows of a corpus: one JSON object a line. */
+/** The rows of a corpus, which has one JSON object per line. */
 export function corpus<T extends Row>(name: string): T[] {
   return read(`${name}.jsonl`)
     .split('\n')

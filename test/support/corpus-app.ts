@@ -11,7 +11,7 @@ import { ADA, whoami } from './app.js';
 
 export const OLD_PASSWORD = 'an-older-cookie-password-0123456789abcdef';
 
-/** A sign-in that has not reached its callback. */
+/** A sign-in that has not reached its callback yet. */
 export interface Begun {
   state: string;
   code: string;
@@ -23,13 +23,13 @@ export interface Begun {
 export interface CorpusApp {
   workos: TestWorkOS;
   origin: string;
-  /** How often a handler behind the guard ran. */
+  /** How often a guarded handler ran. */
   served: () => number;
   ask: (path: string, ask?: Ask) => Promise<Reply>;
-  /** Sends raw bytes, some of which Node's client refuses. */
+  /** Sends raw bytes, some of which Node's HTTP client refuses to send. */
   raw: (requestTarget: string, lines: readonly string[]) => Promise<string>;
   begin: (returnTo?: string) => Promise<Begun>;
-  /** A state sealed by hand, with its cookie and a code. */
+  /** Seals a state by hand. Returns it with its cookie and a code. */
   sealed: (fields: SealedFields) => Promise<Begun>;
   finish: (begun: Begun) => Promise<Reply>;
   close: () => Promise<void>;
@@ -37,7 +37,7 @@ export interface CorpusApp {
 
 export interface SealedFields {
   returnTo?: string;
-  /** Seconds. */
+  /** In seconds. */
   age?: number;
   password?: string;
   clientId?: string;
@@ -93,7 +93,7 @@ function signIns(workos: TestWorkOS, origin: string, ask: CorpusApp['ask']) {
       const { transaction, secret } = newTransaction({ returnTo: fields.returnTo ?? '/' }, issuedAt);
       const cookiePasswords = [fields.password ?? workos.options.cookiePassword] as const;
       const state = await sealTransaction(transaction, { clientId, redirectUri, cookiePasswords, ...fields });
-      // Without a challenge, since the transaction was sealed by hand.
+      // There is no code challenge, since the transaction was sealed by hand.
       const query = new URLSearchParams({
         response_type: 'code',
         client_id: clientId,
@@ -124,7 +124,7 @@ function raw(origin: string, requestTarget: string, lines: readonly string[]): P
     let text = '';
     socket.setTimeout(10_000, () => socket.destroy(new Error('no answer')));
     socket.on('data', (chunk) => (text += chunk.toString('latin1')));
-    // Node closes the connection if the request is not valid HTTP, with or without a response.
+    // If the request is not valid HTTP, Node closes the connection, with or without a response.
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') reject(error);
     });
@@ -138,7 +138,7 @@ export function sessionCookies(reply: Reply): string[] {
   return reply.setCookies.filter((line) => /^wos-session(\.\d+)?=[^;]/.test(line));
 }
 
-/** Holds for the response to every row, in addition to the leak checks. */
+/** Expectations for the response to every row, in addition to the leak checks. */
 export function sound(reply: Reply): void {
   expect(reply.status).toBeLessThan(500);
   if (reply.status >= 300 && reply.status < 400) expect([302, 303, 304]).toContain(reply.status);

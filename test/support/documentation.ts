@@ -5,17 +5,17 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface Page {
-  /** Relative to the root, `docs/testing.md`. */
+  /** Relative to the root, such as `docs/testing.md`. */
   readonly path: string;
   readonly text: string;
 }
 
 export interface Block {
-  /** Its position, `docs/testing.md:12`. */
+  /** Its position, such as `docs/testing.md:12`. */
   readonly at: string;
   readonly language: 'ts' | 'js';
   readonly code: string;
-  /** It starts a test WorkOS and can be run as it is. */
+  /** Whether it starts a test WorkOS and can run without changes. */
   readonly isRunnable: boolean;
 }
 
@@ -35,14 +35,14 @@ export function pages(): Page[] {
   }));
 }
 
-/** What a block without imports can rely on, as part of the application that the page shows. */
+/** The surrounding application, for a block without imports. */
 const AROUND = `import express from 'express';
 import { authkit, requireAuth, signedIn, AuthKitError } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';
 const app = express();
 `;
 
-/** The blocks fenced as `ts` or `js`, complete enough to compile. */
+/** Blocks fenced as `ts` or `js`, completed so that they compile. */
 export function blocksOf({ path, text }: Page): Block[] {
   return [...text.matchAll(/^```(ts|js)\n(.*?)^```$/gms)].map((match) => {
     const [, language, code] = match as unknown as [string, Block['language'], string];

@@ -10,7 +10,7 @@ import { ROOT } from './documentation.js';
 export interface Example {
   workos: TestWorkOS;
   origin: string;
-  /** A new browser that opens a path of the example, signs in, and returns. */
+  /** Opens a path of the example in a new browser, signs in, and returns to the path. */
   signIn: (path?: string, user?: string, browser?: Browser) => Promise<Reply & { url: string }>;
 }
 
@@ -37,20 +37,20 @@ export async function freePort(): Promise<number> {
 
 export interface ExampleOptions {
   workos?: TestWorkOSOptions;
-  /** Public URL of the application, if it is not where it listens. */
+  /** Public URL of the application, if it differs from the address it listens on. */
   publicUrl?: string;
-  /** Default: `/callback` of the public URL. */
+  /** Default: `/callback` on the public URL. */
   redirectUri?: string;
   env?: Record<string, string>;
-  /** Variable that tells the application its public URL, where the redirect URI does not. */
+  /** Environment variable that tells the application its public URL, if the redirect URI does not. */
   publicUrlIn?: string;
-  /** Variable that takes the address of the test WorkOS. */
+  /** Environment variable that holds the address of the test WorkOS. */
   workosUrlIn?: string;
 }
 
 /**
- * Runs `example/NAME/app.ts` as a person does, configured by the environment, for the tests of a `describe`. The
- * module is loaded in this process, once: vitest gives each test file one of its own.
+ * Runs `example/NAME/app.ts` as a developer would, configured by the environment, for the tests of a `describe`. The
+ * module is loaded once in this process, because vitest gives each test file its own module instances.
  */
 export function runExample(load: () => Promise<{ server: Server }>, options: ExampleOptions = {}): Example {
   const example = {} as Example;
@@ -77,7 +77,7 @@ export function runExample(load: () => Promise<{ server: Server }>, options: Exa
   return example;
 }
 
-/** Opens a page, chooses a user on the sign-in page, and returns. */
+/** Opens a page, chooses a user on the sign-in page, and returns to the page. */
 export async function signInWith(
   browser: Browser,
   workos: TestWorkOS,

@@ -1,4 +1,4 @@
-// Loaded in advance, so that the first call to WorkOS does not spend its time limit on loading the SDK.
+// Imported in advance, so that loading the SDK does not use up the time limit of the first call to WorkOS.
 import '@workos-inc/node';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,11 +7,11 @@ import { serve, type Framework, type Site } from './frameworks.js';
 import { corpusKeys } from './corpora.js';
 import { whoami } from './app.js';
 
-/** An application for the tokens of the corpora, at their time, with a WorkOS whose responses the test defines. */
+/** An application that accepts the corpora's tokens, at their time, with a WorkOS whose responses the test defines. */
 export interface FakeWorkOSApp extends Pick<Site, 'origin'> {
-  /** How often the handler of `/protected` ran. */
+  /** How often the `/protected` handler ran. */
   served: () => number;
-  /** Sets the clock back by a moment, which ends the pause that an answer of WorkOS asked for. */
+  /** Moves the clock back slightly, which ends a pause that a WorkOS response asked for. */
   endPause: () => void;
   close: () => Promise<void>;
 }

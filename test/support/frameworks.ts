@@ -14,13 +14,13 @@ import { handedOut } from './leak-checks/index.js';
 export type Next = (error?: unknown) => void;
 export type Handler = (req: IncomingMessage, res: ServerResponse, next: Next) => unknown;
 
-/** The same interface for the applications of all frameworks, so that a flow is written once. */
+/** One interface for the applications of all frameworks, so that each flow is written once. */
 export interface App {
-  /** For every request, or those below a path. */
+  /** Adds a handler for every request, or for those below a path. */
   use: (...args: [Handler] | [path: string, handler: Handler]) => void;
-  /** For one path, whatever the method. */
+  /** Adds handlers for one path, whatever the method. */
   route: (path: string, ...handlers: Handler[]) => void;
-  /** A setting of Express; the other frameworks have none. */
+  /** Changes a setting of Express; the other frameworks have none. */
   set?: (name: string, value: unknown) => void;
 }
 
@@ -40,14 +40,14 @@ export interface Site {
   close: () => Promise<void>;
 }
 
-/** Starts an application on a free port. `build` is given the origin, which redirect URIs need. */
+/** Starts an application on a free port. `build` receives the origin, which redirect URIs need. */
 export async function serve(framework: Framework, build: (app: App, origin: string) => void): Promise<Site> {
   let listener: RequestListener = () => undefined;
   const server = createServer((req, res) => {
     listener(req, res);
   });
-  // A backlog for all connections of a test: on a busy machine the default of 511 fills up before the first is accepted.
-  // A keep-alive connection must not time out just as a client that had to wait uses it.
+  // The backlog holds all connections of a test: on a busy machine, the default of 511 fills up before the first one is
+  // accepted. A keep-alive connection must not time out just as a client that had to wait uses it.
   server.keepAliveTimeout = 120_000;
   await new Promise<void>((resolve) => server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -67,7 +67,7 @@ export async function serve(framework: Framework, build: (app: App, origin: stri
 
 type Maker = (build: (app: App) => void, errors: unknown[]) => RequestListener;
 
-/** What a framework does with an unhandled error: the error's status, without a page. */
+/** Handles an unhandled error as a framework does: responds with the error's status and no page. */
 function answerError(error: unknown, res: ServerResponse, errors: unknown[]): void {
   errors.push(error);
   handedOut(error);

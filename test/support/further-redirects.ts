@@ -93,7 +93,7 @@ const HOSTS = [
 ];
 const OWN = ['/auth/login', '/auth/logout', '/auth/callback'];
 
-/** Without lone surrogates, which URL encoders reject. */
+/** Removes lone surrogates, which URL encoders reject. */
 function wellFormed(value: string): string {
   return Buffer.from(value).toString();
 }
@@ -150,7 +150,7 @@ function* built(): Generator<string> {
       }
 }
 
-/** Rows of the same kinds as in `open-redirect.jsonl` that are not in it. They are the same on every run. */
+/** Rows of the same kinds as those of `open-redirect.jsonl`, but not in it. They are the same on every run. */
 export function furtherRedirects(): FurtherRow[] {
   const known = new Set<string>();
   const rows: FurtherRow[] = [];

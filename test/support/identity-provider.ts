@@ -7,7 +7,7 @@ export interface IdentityProvider {
   close: () => void;
 }
 
-/** A minimal OpenID provider that signs one user in without a prompt, for the client of another library. */
+/** Starts a minimal OpenID provider for clients of other libraries. It signs in a single user without a prompt. */
 export async function startIdentityProvider(
   clientId: string,
   claims: Readonly<Record<string, unknown>>,

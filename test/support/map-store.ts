@@ -1,6 +1,6 @@
 import type { Store } from 'authkit-express';
 
-/** A store over a Map that a test can inspect. */
+/** A store backed by a Map that a test can inspect. */
 export function mapStore(map = new Map<string, string>()): Required<Store> {
   return {
     get: async (key) => map.get(key),

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 
-/** The part of JSON Schema that WorkOS's description uses. */
+/** The part of JSON Schema that WorkOS's API description uses. */
 interface Schema {
   $ref?: string;
   type?: string | string[];
@@ -26,7 +26,7 @@ interface Description {
   paths: Record<string, Record<string, Operation>>;
 }
 
-/** WorkOS's own description of its API. */
+/** The API description that WorkOS publishes. */
 const description = parse(
   readFileSync(
     new URL('../../node_modules/@workos/openapi-spec/open-api-spec.yaml', import.meta.url),
@@ -41,7 +41,9 @@ function resolve<T extends { $ref?: string }>(value: T): T {
   return resolve(found as T);
 }
 
-/** The path of the description that an address is an instance of; a literal segment before a parameter. */
+/**
+ * The path template in the description that an address matches. A literal segment takes precedence over a parameter.
+ */
 function templateOf(path: string, method: string): string | undefined {
   const segments = path.split('/');
   const matching = Object.keys(description.paths).filter((template) => {
@@ -56,7 +58,7 @@ function templateOf(path: string, method: string): string | undefined {
   return matching.sort((a, b) => parameters(a) - parameters(b))[0];
 }
 
-/** What is wrong with a response, by WorkOS's description; empty if nothing is. */
+/** The ways in which a response violates WorkOS's API description. */
 export function responseProblems(
   { method, path }: { method: string; path: string },
   status: number,

@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { freePort } from './redis.js';
 
-/** Debian keeps the programs of each version in a folder of its own. */
+/** Debian keeps the programs of each version in a separate folder. */
 function folderOfPrograms(): string | undefined {
   const debian = '/usr/lib/postgresql';
   const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : [];
@@ -20,7 +20,7 @@ function folderOfPrograms(): string | undefined {
 
 const programs = folderOfPrograms();
 
-/** Whether PostgreSQL is installed. Without it, its tests are skipped, with a line that says so. */
+/** Whether PostgreSQL is installed. Otherwise its tests are skipped, with a line that says so. */
 export const hasPostgres = programs !== undefined;
 if (!hasPostgres) console.log('skipped: tests that need PostgreSQL. Install postgresql.');
 
@@ -35,14 +35,14 @@ function unprivileged(): SpawnOptions {
 
 export interface PostgresServer {
   readonly port: number;
-  /** A new pool, connected to the server. */
+  /** Returns a new pool that is connected to the server. */
   pool: (options?: pg.PoolConfig) => pg.Pool;
-  /** @param whileDown What happens between the stop and the start. */
+  /** @param whileDown Runs between the stop and the start. */
   restart: (whileDown?: () => Promise<unknown>) => Promise<void>;
   stop: () => Promise<void>;
 }
 
-/** Starts a PostgreSQL with a database of its own in a temporary folder. */
+/** Starts PostgreSQL with a new database in a temporary folder. */
 export async function startPostgres(): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), 'authkit-postgres-'));
   const as = unprivileged();
@@ -80,7 +80,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   };
   const stop = async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
-    // A fast shutdown: connections are closed.
+    // Requests a fast shutdown, which closes all connections.
     child.kill('SIGINT');
     await once(child, 'exit');
   };

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** The path of a program on PATH, under the first of its names that is found. */
+/** Returns the path of a program on PATH. Of several names, the first one found is used. */
 export function findProgram(...names: string[]): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   return names
@@ -11,14 +11,14 @@ export function findProgram(...names: string[]): string | undefined {
 
 const POSTGRESQL = '/usr/lib/postgresql';
 
-/** Debian installs the server of PostgreSQL outside PATH, in a folder for each version. */
+/** Debian installs the PostgreSQL server outside PATH, in a separate folder for each version. */
 export function findPostgres(): string | undefined {
   const versions = existsSync(POSTGRESQL) ? readdirSync(POSTGRESQL).sort().reverse() : [];
   const paths = versions.map((version) => join(POSTGRESQL, version, 'bin/postgres'));
   return findProgram('postgres') ?? paths.find((path) => existsSync(path));
 }
 
-/** The path in a variable of the environment, if there is a file of that name. */
+/** The path in an environment variable, if that file exists. */
 export function programAt(variable: string): string | undefined {
   const path = process.env[variable];
   return path !== undefined && existsSync(path) ? path : undefined;

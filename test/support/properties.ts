@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** 1000 in `npm test`; `npm run test:properties` asks for 100,000. */
+/** 1000 in `npm test`, 100,000 in `npm run test:properties`. */
 export const RUNS = Number(process.env['AUTHKIT_PROPERTY_RUNS'] ?? 1000);
 const seed = Number(process.env['AUTHKIT_PROPERTY_SEED'] ?? Date.now() % 2 ** 31);
 

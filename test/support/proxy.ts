@@ -1,22 +1,22 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** What the network does to a connection. */
+/** How the network treats a connection. */
 export type NetworkCondition =
   | 'fine'
-  /** Milliseconds each way. */
+  /** In milliseconds, each way. */
   | { latency: number }
   | 'reset'
   | 'hang'
-  /** Headers that announce more than is sent, and then the end of the stream. */
+  /** Headers that announce more than is sent, followed by the end of the stream. */
   | 'half-closed'
-  /** The response, one byte at a time: milliseconds between two bytes. */
+  /** Sends the response one byte at a time, with this pause between bytes in milliseconds. */
   | { bytePause: number }
-  /** An error page of the proxy. */
+  /** Responds with an error page of the proxy. */
   | 'html';
 
 export interface Proxy {
   readonly port: number;
-  /** Connections so far. */
+  /** The number of connections so far. */
   readonly connections: () => number;
   /** Changes the condition and drops all connections, as an outage does. */
   set: (condition: NetworkCondition) => void;

@@ -1,19 +1,19 @@
-/** The seed of generated rows, which are the same on every run unless another seed is set. */
+/** The seed of generated rows. They are the same on every run, unless a different seed is set. */
 const seed = Number(process.env['AUTHKIT_HOSTILE_SEED'] ?? 20260101);
 
 process.stdout.write(`made rows: AUTHKIT_HOSTILE_SEED=${seed}\n`);
 
 export interface Random {
-  /** A whole number from 0, less than `limit`. */
+  /** A whole number from 0 up to, but not including, `limit`. */
   below: (limit: number) => number;
   pick: <T>(from: readonly T[]) => T;
-  /** True once in so many. */
+  /** True once in this many times, on average. */
   oneIn: (times: number) => boolean;
-  /** From `least` to `most` picks. */
+  /** Picks between `least` and `most` values. */
   some: <T>(from: readonly T[], least: number, most: number) => T[];
 }
 
-/** Mulberry32. Each kind of rows has its own sequence, so that adding rows of one kind does not change the others. */
+/** Mulberry32. Each kind of row has its own sequence, so adding rows of one kind does not change the others. */
 export function random(kind: string): Random {
   let state = seed;
   for (const char of kind) state = Math.imul(state ^ char.charCodeAt(0), 0x01000193);

@@ -12,49 +12,49 @@ export interface BrowserCookie {
   sameSite?: string | undefined;
 }
 
-/** A tab, with what every one of the browsers can do. */
+/** A tab, reduced to what all of the browsers can do. */
 export interface Tab {
-  /** Opens an address as if it was typed, and waits until the page is loaded. */
+  /** Opens an address as if the user had typed it, and waits until the page has loaded. */
   open: (url: string) => Promise<void>;
   reload: () => Promise<void>;
   url: () => Promise<string>;
-  /** Clicks the first element. The navigation that follows is not waited for. */
+  /** Clicks the first matching element, without waiting for the navigation that follows. */
   click: (xpath: string, count?: 1 | 2) => Promise<void>;
-  /** The value of an expression in the page. */
+  /** Evaluates an expression in the page. */
   run: <T>(expression: string) => Promise<T>;
-  /** The text that a frame shows; empty if the browser refuses to show it. */
+  /** The text that a frame shows; empty if the browser refuses to display the frame. */
   frameText: (name: string) => Promise<string>;
-  /** The cookies that the browser keeps for the host of this page. */
+  /** The cookies that the browser stores for this page's host. */
   cookies: () => Promise<BrowserCookie[]>;
-  /** Another tab of the same user. */
+  /** Opens a second tab for the same user. */
   another: () => Promise<Tab>;
 }
 
 export type BrowserName = 'Chromium' | 'Firefox' | 'WebKit';
 
 export interface UserOptions {
-  /** Cookies of {@link BLOCKED_HOST} are blocked for every user; WebKit can only block all cookies of a user. */
+  /** Cookies of {@link BLOCKED_HOST} are blocked for every user, but WebKit can only block all cookies of a user. */
   blockCookies?: boolean;
 }
 
 export interface RealBrowser {
   readonly name: BrowserName;
-  /** A tab of a user who has no cookies, until `close`. */
+  /** Opens a tab for a user without cookies, until `close` is called. */
   newUser: (options?: UserOptions) => Promise<{ tab: Tab; close: () => Promise<void> }>;
   close: () => Promise<void>;
 }
 
-/** A name of this machine whose cookies are blocked in Chromium and Firefox. */
+/** A host name of this machine whose cookies Chromium and Firefox block. */
 export const BLOCKED_HOST = 'blocked.localhost';
 
 export interface LaunchOptions {
-  /** The origin at {@link BLOCKED_HOST} whose cookies are blocked. */
+  /** The origin on {@link BLOCKED_HOST}, whose cookies are blocked. */
   blockedOrigin: string;
 }
 
 interface Installed {
   name: BrowserName;
-  /** What to install, if it is missing. */
+  /** What to install, if anything is missing. */
   missing: string | undefined;
   launch: (options: LaunchOptions) => Promise<RealBrowser>;
 }
@@ -95,7 +95,7 @@ async function launchChromium(
   mkdirSync(join(profile, 'Default'));
   writeFileSync(
     join(profile, 'Default/Preferences'),
-    // 0: cookies of other sites are not blocked, as in a window that is not private.
+    // 0 means that third-party cookies are not blocked, as in a window that is not private.
     JSON.stringify({ profile: { cookie_controls_mode: 0, content_settings: { exceptions } } }),
   );
   const quiet = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
@@ -104,13 +104,13 @@ async function launchChromium(
     userDataDir: profile,
     acceptInsecureCerts: true,
     args: ['--no-sandbox', ...quiet, '--disable-component-update', '--disable-sync'],
-    // Users have it.
+    // Users have this cache.
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
   });
   return withPuppeteer('Chromium', browser, profile);
 }
 
-/** What Firefox has when a user installs it. The driver changes these for tests of other kinds. */
+/** Firefox's defaults when a user installs it. The driver changes them for other kinds of tests. */
 const FIREFOX_DEFAULTS = {
   'browser.contentblocking.category': 'standard',
   'browser.contentblocking.features.standard': '-tp,tpPrivate,cookieBehavior5,cookieBehaviorPBM5,cryptoTP,fp',
@@ -141,7 +141,9 @@ interface PuppeteerUser {
   page: Page;
 }
 
-/** A user whose test has ended is the next one, without cookies: to start another costs more than most tests. */
+/**
+ * Once a test has ended, its user is reused without cookies, because starting a new one takes longer than most tests.
+ */
 function withPuppeteer(name: BrowserName, browser: Browser, profile: string): RealBrowser {
   const idle: PuppeteerUser[] = [];
   const create = async () => {
@@ -167,7 +169,7 @@ function withPuppeteer(name: BrowserName, browser: Browser, profile: string): Re
   };
 }
 
-/** Whether it succeeds: Firefox's driver loses a page that was restored from the back/forward cache. */
+/** Returns whether it succeeded: Firefox's driver loses a page that was restored from the back/forward cache. */
 async function forget({ context, page }: PuppeteerUser): Promise<boolean> {
   for (const other of await context.pages()) if (other !== page) await other.close();
   await context.deleteCookie(...(await context.cookies()));

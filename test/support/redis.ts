@@ -14,11 +14,11 @@ export interface RedisServer {
   port: number;
   url: string;
   process: ChildProcess;
-  /** Stops and continues it, or ends it. */
+  /** Pauses, resumes or kills the server. */
   signal: (name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL') => void;
 }
 
-/** Starts a Redis that writes nothing to disk. */
+/** Starts a Redis server that writes nothing to disk. */
 export async function startRedis(port?: number, ...args: string[]): Promise<RedisServer> {
   const chosen = port ?? (await freePort());
   const quiet = ['--save', '', '--appendonly', 'no', '--bind', '127.0.0.1', '--loglevel', 'warning'];
@@ -34,7 +34,7 @@ export async function startRedis(port?: number, ...args: string[]): Promise<Redi
   return server;
 }
 
-/** The same, stopped at the end of the test. */
+/** Starts a Redis server that is stopped at the end of the test. */
 export async function redisServer(...args: string[]): Promise<RedisServer> {
   const server = await startRedis(undefined, ...args);
   onTestFinished(() => stop(server));
@@ -56,7 +56,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** A connected client of node-redis, closed at the end of the test. */
+/** Returns a connected node-redis client that is closed at the end of the test. */
 export async function connected(url: string) {
   const client = createClient({ url, socket: { reconnectStrategy: 50 } });
   client.on('error', () => undefined);

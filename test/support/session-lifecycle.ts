@@ -5,10 +5,10 @@ import { NAVIGATION } from './browser.js';
 export type SessionState = 'signed in' | 'expired' | 'signed out';
 
 /**
- * A user signs in, the session expires, a page refreshes it, and the user signs out. `check` runs at each step, and
- * must not refresh the session.
+ * Takes a session through its life: a user signs in, the session expires, a page refreshes it, and the user signs out.
+ * `check` runs at each step, and must not refresh the session.
  *
- * @param origin Where the browser finds the application.
+ * @param origin The origin at which the browser reaches the application.
  * @param page A guarded page.
  */
 export async function liveThroughSession(

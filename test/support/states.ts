@@ -1,4 +1,4 @@
-/** How a valid state is altered in rows of the corpora with `@@STATE:<name>@@`. */
+/** The changes that `@@STATE:<name>@@` makes to a valid state in corpus rows. */
 export const MUTATIONS: Readonly<Record<string, (state: string) => string>> = {
   append: (state) => `${state}x`,
   prepend: (state) => `x${state}`,

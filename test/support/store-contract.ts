@@ -4,7 +4,7 @@ import type { Store } from 'authkit-express';
 
 const MINUTE = 60_000;
 
-/** Checks what every store has to do. */
+/** Checks the requirements for every store. */
 export async function expectStoreContract(store: Store): Promise<void> {
   expect((await store.get('a')) ?? undefined).toBeUndefined();
   await store.set('a', 'one', MINUTE);
@@ -21,7 +21,7 @@ export async function expectStoreContract(store: Store): Promise<void> {
   expect(await store.get('a')).toBe('ä ✓');
   await store.delete('a');
   expect((await store.get('a')) ?? undefined).toBeUndefined();
-  // Long enough for a busy machine to write it, and short enough to wait until it has expired.
+  // Long enough for a busy machine to write it, yet short enough to wait until it expires.
   expect(await store.add('brief', 'x', 400.5)).toBe(true);
   await store.set('short', 'x', 400.5);
   await gone(store, 'brief');

@@ -1,7 +1,7 @@
 import type { Reporter, TestModule } from 'vitest/node';
 import type { Tally } from './tally.js';
 
-/** Prints, for each corpus and framework, how many attempts were made and how many failed. */
+/** Prints the number of attempts and failures for each corpus and framework. */
 export class TallyReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const tallies = modules.flatMap((module) =>

@@ -18,8 +18,8 @@ declare module 'vitest' {
 const AT_ONCE = 50;
 
 /**
- * Tries every row of a corpus in one test, up to 50 at a time, and reports all that fail. A row is tried in as many
- * ways as `attempt` returns; `undefined` means one.
+ * Tries every row of a corpus in one test, up to 50 at a time, and reports every failure. `attempt` returns in how many
+ * ways it tried the row; `undefined` means one.
  */
 export async function tryAll<T extends Row>(
   { task }: Pick<TestContext, 'task'>,
@@ -45,12 +45,12 @@ export async function tryAll<T extends Row>(
   await Promise.all(Array.from({ length: atOnce }, work));
   task.meta.tally = { ...name, tried, failed: failures.length };
   expect(failures).toEqual([]);
-  // A row can be skipped. If most rows are, the test does not test anything.
+  // Rows can be skipped, but if most of them are, the test does not test anything.
   expect(rows.length, 'rows').toBeGreaterThan(0);
   expect(tried, 'rows tried').toBeGreaterThan(rows.length / 2);
 }
 
-/** Counts a row that is a test of its own. */
+/** Counts a row that has its own test. */
 export function counted({ task }: Pick<TestContext, 'task'>, name: { corpus: string; on: string }): void {
   task.meta.tally = { ...name, tried: 1, failed: 0 };
 }

@@ -1,8 +1,8 @@
 import { WebSocket } from 'ws';
 
 /**
- * Opens a WebSocket and returns its first message, or the status of the response that refuses it. `Origin` is that of
- * the address unless the headers have another one, as a browser sends it.
+ * Opens a WebSocket and returns its first message, or the status of the response that refuses it. Like a browser, it
+ * sends the address's own origin as `Origin`, unless `headers` contains a different one.
  */
 export function firstMessage(
   url: string,

@@ -11,7 +11,7 @@ interface WebKitPrograms {
   browser: string;
 }
 
-/** Debian installs MiniBrowser outside PATH, in a folder for each architecture and version. */
+/** Debian installs MiniBrowser outside PATH, in a separate folder for each architecture and version. */
 export function findWebKit(): WebKitPrograms | undefined {
   const [driver, xvfb] = [findProgram('WebKitWebDriver'), findProgram('Xvfb')];
   const folders = existsSync('/usr/lib')
@@ -32,11 +32,11 @@ interface Driver {
   command: Command;
 }
 
-/** WebKitGTK's MiniBrowser on a display of its own. Each user is a session of a driver, which has no cookies. */
+/** Starts WebKitGTK's MiniBrowser on its own display. Each user is a driver session, which starts without cookies. */
 export async function launchWebKit({ driver, xvfb, browser }: WebKitPrograms): Promise<RealBrowser> {
   const display = await startDisplay(xvfb);
   const drivers: Driver[] = [];
-  // A driver has one session at a time.
+  // A driver can have only one session at a time.
   const idle: Driver[] = [];
   return {
     name: 'WebKit',
@@ -69,7 +69,7 @@ export async function launchWebKit({ driver, xvfb, browser }: WebKitPrograms): P
 
 async function startDriver(program: string, display: string): Promise<Driver> {
   const port = await freePort();
-  // Without the sandbox, which containers do not allow.
+  // Containers do not allow the sandbox.
   const env = { ...process.env, DISPLAY: display, WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: '1' };
   const driver: Driver = {
     process: spawn(program, [`--port=${port}`], { env, stdio: 'ignore' }),
@@ -86,7 +86,7 @@ async function stop(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** Xvfb chooses a free display itself, and writes its number to a file descriptor. */
+/** Xvfb picks a free display and writes its number to a file descriptor. */
 async function startDisplay(xvfb: string): Promise<{ name: string; process: ChildProcess }> {
   const args = ['-displayfd', '3', '-screen', '0', '1024x768x24', '-nolisten', 'tcp'];
   const child = spawn(xvfb, args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });
@@ -115,7 +115,7 @@ async function untilReady(probe: () => Promise<unknown>): Promise<void> {
 
 type Command = (method: string, path: string, body?: object) => Promise<unknown>;
 
-/** A command of WebDriver (https://www.w3.org/TR/webdriver2/). */
+/** Sends a WebDriver command (https://www.w3.org/TR/webdriver2/). */
 async function sendCommand(url: string, method: string, body: object | undefined): Promise<unknown> {
   const response = await fetch(url, {
     method,
@@ -126,7 +126,7 @@ async function sendCommand(url: string, method: string, body: object | undefined
   return value;
 }
 
-/** Where WebDriver puts the reference of an element. */
+/** The key under which WebDriver returns an element reference. */
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
 
 function tabOf(session: Command, handle: string): Tab {

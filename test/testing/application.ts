@@ -8,14 +8,14 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((workos) => workos.close()));
 });
 
-/** A WorkOS that the test need not close. */
+/** Starts a test WorkOS that the test does not have to close. */
 export async function start(options?: TestWorkOSOptions): Promise<TestWorkOS> {
   const workos = await createTestWorkOS(options);
   running.push(workos);
   return workos;
 }
 
-/** Any text at all, in an expectation. */
+/** Matches any string in an expectation. */
 export const TEXT: unknown = expect.any(String);
 
 export function matching(pattern: RegExp): unknown {
@@ -25,7 +25,7 @@ export function matching(pattern: RegExp): unknown {
 export const VERIFIER = 'a-code-verifier-of-forty-three-characters-or-more';
 export const REDIRECT_URI = 'http://localhost:3000/callback';
 
-/** An authorization URL with PKCE. `undefined` takes a parameter away. */
+/** An authorization URL with PKCE. `undefined` removes a parameter. */
 export function authorizationUrl(
   { url, options }: TestWorkOS,
   changes: Record<string, string | undefined> = {},
@@ -86,7 +86,7 @@ export async function signInByCode(workos: TestWorkOS, user = 'ada@example.com')
   return exchange(workos, new URL(callback).searchParams.get('code'));
 }
 
-/** What a `Cookie` header of `signIn` seals. */
+/** The contents of the seal in a `Cookie` header made by `signIn`. */
 export async function unseal(workos: TestWorkOS, cookie: string): Promise<Record<string, unknown>> {
   const iron = await import('iron-webcrypto');
   const sealed = cookie.slice(cookie.indexOf('=') + 1).replace(/~2$/, '');

@@ -1,4 +1,4 @@
-// An application that is configured by its environment, and that clock.test.ts runs in a process of its own.
+// An application that is configured by its environment. clock.test.ts runs it in a separate process.
 import { statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,7 @@ app.get('/account', requireAuth(), (req, res) => {
   res.send(signedIn(req).user.email);
 });
 
-/** What code asks of `Date`. */
+/** The ways in which code uses `Date`. */
 app.get('/dates', (_req, res) => {
   class Appointment extends Date {}
   const { mtime } = statSync(fileURLToPath(import.meta.url));
@@ -38,5 +38,5 @@ app.get('/worker', (_req, res) => {
 const server = app.listen(0, '127.0.0.1', () => {
   process.stdout.write(`${(server.address() as AddressInfo).port}\n`);
 });
-// The application ends with the test.
+// The application exits when the test ends.
 process.stdin.resume().once('end', () => process.exit());

@@ -16,7 +16,7 @@ import { start } from './application.js';
 const MINUTE = 60_000;
 const NOON = Date.UTC(2030, 0, 1, 12);
 
-// In the repository, so that packages are found. A path as people have them.
+// Inside the repository, so that packages are found. The path contains characters that real paths have.
 const cache = join(ROOT, 'node_modules/.cache');
 mkdirSync(cache, { recursive: true });
 const folder = mkdtempSync(join(cache, 'authkit é "clock" '));
@@ -45,7 +45,7 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-/** Starts the application in a process with the environment of the test WorkOS, and returns its address. */
+/** Starts the application in a process with the test WorkOS's environment. Returns its address. */
 async function startApp(workos: TestWorkOS): Promise<string> {
   const child = spawn(process.execPath, [bundled('app')], {
     env: { PATH: process.env['PATH'], ...workos.env },
@@ -59,7 +59,7 @@ async function startApp(workos: TestWorkOS): Promise<string> {
   return `http://127.0.0.1:${port.toString().trim()}`;
 }
 
-/** What a script prints that runs with the environment of the test WorkOS. */
+/** Runs a script with the test WorkOS's environment. Returns what it prints. */
 async function printed(env: Readonly<Record<string, string>>, script: string): Promise<string> {
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], { env });
   return stdout.trim();
@@ -183,7 +183,7 @@ describe('the variables of workos.env for the clock', () => {
     workos.clock.advance(MINUTE);
     expect(workos.env).not.toHaveProperty('AUTHKIT_TEST_CLOCK');
     expect(readdirSync(temporary)).toEqual([]);
-    // A process that starts after that has real time.
+    // A process that starts afterwards has real time.
     expect(Number(await printed(env, 'console.log(Date.now())'))).toBeLessThan(NOON);
   });
 

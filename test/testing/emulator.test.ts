@@ -7,13 +7,14 @@ import { FRAMEWORKS, serve, type Framework } from '../support/frameworks.js';
 import { Browser } from '../support/browser.js';
 import { ADA, whoami, type Options } from '../support/app.js';
 
-// One suite on two WorkOS: the emulator of WorkOS's own, which nobody here wrote, and ours. Where it and `authkit-express/testing` differ:
-// - It approves every authorization request at once; the test WorkOS shows a page, as AuthKit does.
-// - It gives a new `sid` at every refresh; WorkOS keeps the session's id, as the test WorkOS does.
+// One suite runs on two servers: WorkOS's own emulator, which was written independently, and the test WorkOS of
+// `authkit-express/testing`. The emulator differs from the test WorkOS in these ways:
+// - It approves every authorization request at once. The test WorkOS shows a page, as AuthKit does.
+// - It returns a new `sid` at every refresh. The test WorkOS keeps the session's id, as WorkOS does.
 // - It has no replay window: a rotated refresh token is refused at once. WorkOS documents 30 s, as the test WorkOS has.
-// - Its errors are `{ message, code }`; WorkOS answers this endpoint as RFC 6749 has it, as the test WorkOS does.
-// - It calls a spent code `invalid_code` and a wrong verifier `invalid_code_verifier`; RFC 6749, RFC 7636 and the test
-//   WorkOS say `invalid_grant`.
+// - Its errors are `{ message, code }`. At this endpoint, the test WorkOS follows RFC 6749, as WorkOS does.
+// - It calls a used code `invalid_code` and a wrong verifier `invalid_code_verifier`. RFC 6749, RFC 7636 and the test
+//   WorkOS use `invalid_grant`.
 // - It has one key and never rotates it.
 
 const HOUR = 3_600_000;
@@ -22,7 +23,7 @@ interface Upstream {
   url: string;
   apiKey: string;
   options: Options;
-  /** Has a person say yes to an authorization request, and returns the callback URL. */
+  /** Approves an authorization request as a user would. Returns the callback URL. */
   approve: (url: string) => Promise<string>;
   close: () => Promise<void>;
 }
@@ -71,7 +72,7 @@ describe.each([
   });
   afterAll(() => at.close());
 
-  /** An application on it, whose clock the test moves. */
+  /** An application that uses this WorkOS. The test moves the application's clock. */
   async function site(framework: Framework) {
     const clock = { ahead: 0 };
     const { origin, close } = await serve(framework, (app, address) => {
@@ -105,7 +106,7 @@ describe.each([
     expect(again.location).toBe(`${origin}/login?returnTo=%2Faccount`);
   });
 
-  /** A code for a verifier, without any application. */
+  /** Returns a code for a verifier, without an application. */
   async function codeFor(verifier: string): Promise<string> {
     const query = new URLSearchParams({
       response_type: 'code',

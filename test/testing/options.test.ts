@@ -191,7 +191,7 @@ test('env has every variable that an application reads, and a child process can 
     WORKOS_API_PORT: String(options.apiPort),
     WORKOS_WEBHOOK_SECRET: workos.webhookSecret,
     WORKOS_ISSUER: 'https://auth.example.com',
-    // For the clock: clock.test.ts.
+    // Loads the clock, which clock.test.ts tests.
     NODE_OPTIONS: env['NODE_OPTIONS'],
     AUTHKIT_TEST_CLOCK: env['AUTHKIT_TEST_CLOCK'],
   });

@@ -5,8 +5,8 @@ import type { TestWorkOS } from '../../src/testing/index.js';
 import { responseProblems } from '../support/openapi.js';
 import { authorizationUrl, matching, REDIRECT_URI, refresh, start, TEXT } from './application.js';
 
-// Every call of `@workos-inc/node` that an Express application makes. Each one is either right, in WorkOS's own shape,
-// or a 501 that says how to stub it.
+// Every `@workos-inc/node` call that an Express application makes. Each one either works, in WorkOS's own format, or
+// returns a 501 that explains how to stub it.
 
 const ORGANIZATION = 'org_engines';
 const CONNECTION = 'conn_engines';
@@ -51,7 +51,7 @@ interface Called {
   workos: TestWorkOS;
   sdk: WorkOS;
   um: WorkOS['userManagement'];
-  /** What WorkOS's description says against a response so far. */
+  /** Violations of WorkOS's API description in the responses so far. */
   problems: string[];
   membership: (userId: string, organizationId?: string) => Promise<string>;
 }
@@ -82,13 +82,13 @@ async function connect(): Promise<Called> {
   return { workos, sdk, um, problems, membership };
 }
 
-/** What the SDK knows and the description does not know yet. */
+/** Whether the SDK already knows something that the description does not. */
 function isNewer(path: string, body: unknown): boolean {
   const { code } = (body ?? {}) as { code?: unknown };
   return path === '/user_management/authenticate' && String(code).startsWith('radar_');
 }
 
-/** The error of a promise that has to fail. */
+/** The error of a promise that must reject. */
 async function failure(promise: Promise<unknown>): Promise<unknown> {
   const outcome = await promise.then(
     () => undefined,
@@ -128,7 +128,7 @@ const USERS: Row[] = [
       expect(await ids({})).toEqual(['user_alan', 'user_grace', 'user_ada']);
       expect(await ids({ order: 'asc' })).toEqual(['user_ada', 'user_grace', 'user_alan']);
       expect(await ids({ email: 'ADA@example.com' })).toEqual(['user_ada']);
-      // An inactive membership does not count.
+      // Inactive memberships do not count.
       expect(await ids({ organizationId: 'org_looms' })).toEqual([]);
       expect(await ids({ organizationId: ORGANIZATION })).toEqual(['user_grace', 'user_ada']);
     },
@@ -227,7 +227,7 @@ const USERS: Row[] = [
       const { data } = await um.listOrganizationMemberships({ organizationId: ORGANIZATION });
       expect(data.map(({ userId }) => userId)).toEqual(['user_grace']);
       expect(await failure(um.deleteUser('user_ada'))).toMatchObject({ status: 404 });
-      // A new user with the same id inherits nothing.
+      // A new user with the same id does not inherit anything.
       workos.putUser({ id: 'user_ada', email: 'ada@example.com' });
       expect(await failure(signInWithPassword({ um }))).toMatchObject({ status: 400 });
     },
@@ -519,7 +519,7 @@ const MEMBERSHIPS: Row[] = [
         roleSlug: 'admin',
       });
       expect(made).toMatchObject({ status: 'active', role: { slug: 'admin' } });
-      // As at WorkOS, the permissions come with the role.
+      // As at WorkOS, permissions depend on the role.
       expect(decodeJwt(await workos.accessToken({ user: 'user_alan' }))).toMatchObject({
         org_id: ORGANIZATION,
         permissions: ['billing:read'],
@@ -548,7 +548,7 @@ const MEMBERSHIPS: Row[] = [
         roles: ['editor', 'viewer'],
       });
       expect(await failure(um.updateOrganizationMembership(id, {}))).toMatchObject({ status: 422 });
-      // The roles of an inactive membership can be changed without activating it.
+      // The roles of an inactive membership can be changed without making it active.
       const inactive = await membership('user_grace', 'org_looms');
       expect(await um.updateOrganizationMembership(inactive, { roleSlug: 'admin' })).toMatchObject({
         status: 'inactive',
@@ -778,7 +778,7 @@ const KEYS_AND_SSO: Row[] = [
       expect(await list('org_looms')).toEqual([]);
       const elsewhere = failure(um.createUserApiKey('user_ada', { ...options, organizationId: 'org_looms' }));
       expect(await elsewhere).toMatchObject({ status: 404 });
-      // A key does not outlive its owner.
+      // When a user is deleted, so are the user's keys.
       await um.deleteUser('user_ada');
       expect((await sdk.apiKeys.createValidation({ value: made.value })).apiKey).toBeNull();
     },

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { authkit, requireAuth, signedIn } from 'authkit-express';
 
-// A project that has no types of Express at all: the names of the global namespace are ours alone.
+// A project without any Express types: every name in the global namespace comes from this package.
 
 const auth = authkit();
 const guard = requireAuth({ role: 'admin' });

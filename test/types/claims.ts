@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 
 declare module 'authkit-express' {
   interface CustomClaims {
-    /** Of this file alone: the whole project is compiled with it. */
+    /** Optional and specific to this file, because the whole project is compiled with it. */
     merged_by_the_type_test?: 'free' | 'pro';
   }
 }

@@ -1,7 +1,7 @@
 import { authkit, protectedResource, sso } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';
 
-// Linted by ../types.test.ts with the rule unbound-method: none of these uses `this`.
+// ../types.test.ts lints this file with the rule unbound-method: none of these functions uses `this`.
 
 export const {
   authenticate,
@@ -37,5 +37,5 @@ export class Counter {
     this.count += 1;
   }
 }
-// The one that uses `this`, which shows that the rule is at work.
+// This one does use `this`, which shows that the rule is enabled.
 export const { add: unbound } = new Counter();

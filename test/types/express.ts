@@ -15,8 +15,8 @@ import {
   type SSOAuth,
 } from 'authkit-express';
 
-// Compiled by ../types.test.ts, with the types of Express 4 and 5, and with those of passport and express-session.
-// Never run.
+// ../types.test.ts compiles this file with the types of Express 4 and 5, and with those of passport and
+// express-session. It is never run.
 
 const app = express();
 const auth = authkit();
@@ -73,7 +73,7 @@ function narrowed({ auth: who }: Request): string {
 app.use((req, res) => {
   res.send(narrowed(req));
 });
-/** By `user` as well: whoever has one is a person. */
+/** `user` also narrows the type, because only a person has one. */
 export const byUser = (who: Auth): SignedIn | undefined => (who.user ? who : undefined);
 
 requireAuth({ role: 'admin', permission: ['a', 'b'], entitlement: { any: ['c'] }, featureFlag: 'd' });

@@ -3,7 +3,7 @@ import session from 'express-session';
 import passport from 'passport';
 import { authkit, requireAuth, signedIn } from 'authkit-express';
 
-// Both declare `req.user`, and `Express.User` is theirs and ours at once.
+// Both packages declare `req.user`, and they share `Express.User`.
 
 const app = express();
 app.use(session({ secret: 'a secret', resave: false, saveUninitialized: false }));

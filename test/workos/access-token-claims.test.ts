@@ -8,7 +8,7 @@ const good = { iss: 'https://issuer.example', sub: 'user_1', sid: 'session_1', e
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const other = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey;
 const now = () => NOW * 1000;
-// Two keys with one id: either may have signed the token.
+// Two keys with the same id, either of which may have signed the token.
 const jwks = { keys: [other, publicKey].map((key) => ({ ...key.export({ format: 'jwk' }), kid: 'k' })) };
 const keys = createJWKS({
   clientId: 'client_1',
@@ -19,7 +19,7 @@ const keys = createJWKS({
 const issuers = ['https://other.example', good.iss];
 const verify = createVerifier({ issuers, clientId: 'client_1', now, keys });
 
-/** Signed by hand, since a library would reject some of these claims. Text is used as it is. */
+/** Signs by hand, because a library would reject some of these claims. Strings are used unchanged. */
 function sign(claims: object | string, header: object = {}): string {
   const json = (value: object | string) => (typeof value === 'string' ? value : JSON.stringify(value));
   const part = (value: object | string) => Buffer.from(json(value)).toString('base64url');
@@ -133,7 +133,7 @@ describe('the audience of a token of a session', () => {
   });
 });
 
-/** A valid token of the given length, if possible: three bytes are four characters. */
+/** A valid token of the given length, if possible: three bytes become four characters. */
 function ofLength(length: number): string {
   const room = Math.floor(((length - sign({ ...good, pad: '' }).length) * 3) / 4);
   for (let size = room - 2; size <= room + 2; size += 1) {

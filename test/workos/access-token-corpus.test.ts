@@ -28,7 +28,7 @@ const keys = corpusKeys('jwt-keys') as {
 const cookiePassword = 'a-password-for-tokens-and-nothing-else-01';
 const USER = { object: 'user', id: 'user_01TEST', email: 'x@example.com' };
 
-/** The number of rows that are sent to a server on each framework. */
+/** Number of rows that are sent to a server on each framework. */
 const SENT = 30;
 const made = madeTokens(
   {
@@ -41,7 +41,7 @@ const made = madeTokens(
   600,
 );
 
-/** jose, with the same rules. */
+/** Whether jose, with the same rules, accepts a token. */
 async function joseTakes(token: string): Promise<boolean> {
   const rules = {
     algorithms: ['RS256'],
@@ -55,19 +55,19 @@ async function joseTakes(token: string): Promise<boolean> {
   );
 }
 
-/** Stricter than jose on purpose, and more tolerant for clock skew only. */
+/** Expects jose's result, except that this package is stricter on purpose and more tolerant only of clock skew. */
 async function agrees(row: MadeToken, isIn: boolean): Promise<void> {
   const isRight = await joseTakes(row.token);
   if (isRight && !row.isRefusedByUs) expect(isIn).toBe(true);
   if (!isRight && !row.isEarly) expect(isIn).toBe(false);
 }
 
-/** Node's limit for headers, less the rest of the seal. */
+/** Node's header limit minus the rest of the seal. */
 const MAX_TOKEN = 9000;
 
 describe.each(FRAMEWORKS)('access tokens inside a genuine seal on %s', (framework) => {
   let site: FakeWorkOSApp;
-  /** Paths requested from the fake WorkOS: keys, and refreshes, which fail. */
+  /** Paths that were requested from the fake WorkOS: keys, and refreshes, which fail. */
   const asked = new Set<string>();
 
   beforeAll(async () => {
@@ -86,7 +86,7 @@ describe.each(FRAMEWORKS)('access tokens inside a genuine seal on %s', (framewor
     const { status } = await send(`${site.origin}/protected`, {
       headers: { ...FETCH, cookie: `wos-session=${value}` },
     });
-    // An expired token needs a refresh, which fails here.
+    // An expired token requires a refresh, which fails here.
     expect([200, 401, 431, 503]).toContain(status);
     return status;
   }
@@ -103,7 +103,7 @@ describe.each(FRAMEWORKS)('access tokens inside a genuine seal on %s', (framewor
     });
     expect(site.served()).toBe(accepted);
     expect(accepted).toBeGreaterThan(0);
-    // Not a URL from `jku`, `x5u` or `iss` of a token.
+    // No URL from a token's `jku`, `x5u` or `iss` was requested.
     expect([...asked].sort()).toEqual([`/sso/jwks/${keys.clientId}`, '/user_management/authenticate']);
   });
 
@@ -117,7 +117,7 @@ describe.each(FRAMEWORKS)('access tokens inside a genuine seal on %s', (framewor
       if (row.token.length > MAX_TOKEN) return 0;
       const isIn = (await ask(row.id, row.token || ' ')) === 200;
       if (isIn) accepted += 1;
-      // The seal contains the user too, and both have to agree.
+      // The seal also contains the user, who must match the token's.
       if (row.isOfAnother) expect(isIn).toBe(false);
       else await agrees(row, isIn);
       return 1;

@@ -27,7 +27,7 @@ function tokenOf(
   return `${signed}.${sign('sha256', Buffer.from(signed), privateKey).toString('base64url')}`;
 }
 
-/** A verifier whose key set can be replaced, and its clock. */
+/** A verifier whose key set can be replaced, with its clock. */
 function setUp(rules: Partial<AccessTokenRules> = {}) {
   const state = { now: START, kid: 'a', isDown: false };
   const now = () => state.now;
@@ -39,7 +39,7 @@ function setUp(rules: Partial<AccessTokenRules> = {}) {
   const macs = createTokenMacs(credentials);
   const all = { issuers: ['issuer'], clientId: 'client_1', now, keys, macs, ...rules };
   const [verifyAll, verifyByMac] = [createVerifier(all), createMacVerifier(all)];
-  /** Both ways: by the MAC without waiting, which decides nothing or decides the same. */
+  /** Verifies in both ways. Without waiting, the MAC either leaves the result open or gives the same result. */
   const verify = async (text: string, isTrusted?: boolean, given?: string) => {
     const decided = verifyByMac(text, given);
     const verification = await verifyAll(text, isTrusted, given);
@@ -53,7 +53,7 @@ function setUp(rules: Partial<AccessTokenRules> = {}) {
 const token = tokenOf({});
 const forged = tokenOf({}, attacker.privateKey);
 
-/** Created in each test, so that each test runs the code that creates it. */
+/** Created in each test, so that each one runs the code that creates the MAC. */
 const createMac = (text: string, kid = 'a', changes = {}) =>
   createTokenMacs({ ...credentials, ...changes }).create(text, kid)!;
 
@@ -275,7 +275,7 @@ test('a token of the corpus with a MAC of a wrong kind is verified as it is with
     const wrong = [mac, others.create(row.token, kid), own.slice(1), `${own}=`];
     for (const given of row === first ? wrong : [...wrong, moved])
       expect(await verifier()(row.token, false, given), row.id).toEqual(plain);
-    // A valid MAC replaces the signature and nothing else.
+    // A valid MAC replaces the signature check and nothing else.
     const believed = await verifier()(row.token, false, own);
     const isOnlyUnsigned = plain.kind === 'invalid' && plain.reason === 'signature';
     if (!isOnlyUnsigned) expect(believed, row.id).toEqual(plain);

@@ -28,7 +28,7 @@ function verifier() {
   return createVerifier({ issuers: [keys.issuer], clientId: keys.clientId, now, keys: set });
 }
 
-/** jose with the same rules, as the reference. */
+/** jose with the same rules, as the reference implementation. */
 async function reference(token: string): Promise<boolean> {
   try {
     await jwtVerify(token, createLocalJWKSet(keys.jwks), {
@@ -43,7 +43,7 @@ async function reference(token: string): Promise<boolean> {
   }
 }
 
-/** Rows in which the result differs from jose's on purpose. */
+/** Rows whose result differs from jose's on purpose. */
 const DIFFERENCES = new Set([
   'aud ["other"]', // a token for another audience
   'aud null',
@@ -77,7 +77,7 @@ describe('access tokens of the corpus', () => {
     for (const { id, token } of rows) {
       expect((await verify(good)).kind).toBe('valid');
       const verification = await verify(token);
-      // The keys were fetched a moment ago for another unknown id, and cannot be fetched for this one yet.
+      // The keys were just fetched for a different unknown id, so they cannot be fetched for this one yet.
       const isTooEarly = verification.kind === 'unavailable' && verification.isKeyUnknown === true;
       expect(isTooEarly ? { kind: 'expired' } : verification, id).toEqual(await verifier()(token));
     }
@@ -104,7 +104,7 @@ describe('access tokens of the corpus', () => {
       }
     }
     expect(asked).toEqual([]);
-    // The server can be asked: whoever fetched a key from a token would be seen here.
+    // The server works, so a request for a key from a token would be recorded here.
     await fetch(`${address}/jwks`);
     expect(asked).toEqual(['/jwks']);
   });

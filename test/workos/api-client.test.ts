@@ -10,7 +10,7 @@ const CONDITIONS: readonly NetworkCondition[] = ['reset', 'html', 'half-closed']
 const account = ({ origin }: TestApp, cookie: string, headers: Record<string, string> = FETCH) =>
   send(`${origin}/account`, { headers: { ...headers, cookie } });
 
-/** Expects the response during an outage, which signs no user out. */
+/** Expects the response for an outage, during which no user is signed out. */
 function isOutage(reply: Reply): void {
   expect(reply.status).toBe(503);
   expect(reply.headers['retry-after']).toMatch(/^(?:[1-9]|[1-5]\d|60)$/);
@@ -58,7 +58,7 @@ test('R03 if WorkOS hangs or sends a byte at a time, every request ends, calls a
     const slow = Promise.all(Array.from({ length: 10 }, () => account(at, waiting)));
     expect((await account(at, fine)).status).toBe(200);
     for (const reply of await slow) isOutage(reply);
-    // Two attempts, each of which may have to reconnect, but not one for each of the ten requests.
+    // Two attempts, each of which may have to reconnect, but not one per request.
     expect(at.proxy!.connections() - before).toBeLessThanOrEqual(4);
   }
 });
@@ -93,7 +93,7 @@ test('R05 a 429 of WorkOS is answered with a Retry-After of 1 to 60 whole second
     ['Infinity', /^5$/],
     ['0x10', /^5$/],
   ] as const) {
-    // Longer than WorkOS may ask for, because the pause applies to every call.
+    // Longer than WorkOS can ask for, because the pause applies to every call.
     at.workos.clock.advance(61_000);
     const headers = value === undefined ? {} : { 'retry-after': value };
     const down = at.workos.fail({ on: 'refresh', status: 429, headers, body: '<html>slow down</html>' });

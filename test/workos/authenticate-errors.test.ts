@@ -6,8 +6,8 @@ import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, json, createTestApp } from '../support/app.js';
 
 /**
- * The error answers that WorkOS's OpenAPI description and SDK name for `POST /user_management/authenticate`, and what
- * each of them is here: an error about the user, or a mistake of the operator (`operator`).
+ * The error responses for `POST /user_management/authenticate` in WorkOS's OpenAPI description and SDK, with what each
+ * one means here: an error about the user, or a mistake by the operator (`operator`).
  */
 const ROWS: readonly [
   status: number,
@@ -67,7 +67,7 @@ function faultOf(status: number, field: string, name: string): Omit<Fault, 'on'>
   return { status, body: { [field]: name, ...text, pending_authentication_token: SECRET } };
 }
 
-/** The codes of the warnings of this process from now on. */
+/** Records the codes of this process's warnings from now on. */
 function warnings(): string[] {
   const list: string[] = [];
   const listen = (warning: Error & { code?: string }) => void list.push(warning.code ?? '');
@@ -76,7 +76,7 @@ function warnings(): string[] {
   return list;
 }
 
-/** An application at a time of its own, so that the warning of the minute is not used up. */
+/** Each application has its own time, because a warning is issued only once a minute. */
 let minutes = 0;
 async function application() {
   const codes: string[] = [];
@@ -139,7 +139,7 @@ describe('16G the error answers of WorkOS', () => {
     expect(page.setCookies[0]).toMatch(/^wos-session=; Max-Age=0/);
     expect(page.location).toMatch(`${at.origin}/login?`);
     if (expected === 'organization_unavailable') expect(page.location).not.toContain('organizationId');
-    // The refused token is not sent again.
+    // The rejected token is not sent again.
     expect(at.workos.callsTo('refresh')).toHaveLength(1);
   });
 
@@ -161,7 +161,7 @@ describe('16G the error answers of WorkOS', () => {
     expect(at.codes).toEqual([code ?? expected]);
     expect(reply.body).not.toContain(SECRET);
     if (expected === 'operator') expect(reply.status).toBe(503);
-    // The session in its own organization goes on, unless its refresh token itself was refused.
+    // The session in the current organization continues, unless its refresh token was itself rejected.
     expect(reply.setCookies.some((line) => line.includes('Max-Age=0'))).toBe(isSessionRefused);
     const after = await send(`${at.origin}/account`, { headers: { ...FETCH, cookie } });
     if (!isSessionRefused) expect(after.status).toBe(200);

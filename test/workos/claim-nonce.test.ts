@@ -8,7 +8,7 @@ import { problemsOf, GOOD } from '../config/problem-of.js';
 const PATH = '/x/one-shot-environments/claim-nonces';
 const claimToken = 'clm_a_token_for_this_test';
 
-/** An application whose WorkOS answers the exchange of the claim token like this. */
+/** An application whose WorkOS gives this response when the claim token is exchanged. */
 async function appWith(
   answer: Omit<Fault, 'on'>,
   authkit: Options = { claimToken },

@@ -14,7 +14,7 @@ interface FailureRow extends Row {
 
 const SUBJECT = 'user_01';
 
-/** Network failures as the test WorkOS can simulate them. An unknown host and a bad certificate have the same effect. */
+/** Network failures that the test WorkOS can simulate. An unknown host and a bad certificate have the same effect. */
 const NETWORK: Record<string, Partial<Fault>> = {
   'ECONNRESET before response': { reset: true },
   ENOTFOUND: { reset: true },
@@ -47,7 +47,7 @@ async function faultOf({ response }: FailureRow, { workos }: TestApp): Promise<P
   };
 }
 
-/** A new `sid` of the same user is accepted: WorkOS may create a new session for a refresh. */
+/** A new `sid` for the same user is accepted, because WorkOS may create a new session during a refresh. */
 const isFine = (row: FailureRow) => row.class === 'valid-but-hostile' || row.name === '200 sid changed';
 const isTooLarge = (row: FailureRow) => row.name.includes('huge user metadata');
 
@@ -61,13 +61,13 @@ const sessionSet = (reply: Reply) => reply.setCookies.some((line) => /^wos-sessi
 const sessionCleared = (reply: Reply) =>
   reply.setCookies.some((line) => line.startsWith('wos-session=; Max-Age=0'));
 
-/** The row of new tokens that have expired by the clock of this server. */
+/** The row in which the new tokens have already expired by this server's clock. */
 const EXPIRED_TOKENS = 'up063';
 
 describe.each(FRAMEWORKS)('failures of WorkOS on %s', (framework) => {
   const rows = corpus<FailureRow>('workos-failures');
   let codes: string[] = [];
-  // Short only if the response takes longer than any deadline.
+  // Short only for responses that take longer than any deadline.
   const setUp = ({ name }: FailureRow) =>
     createTestApp(framework, {
       workos: { users: [{ id: SUBJECT, email: ADA }] },
@@ -100,7 +100,7 @@ describe.each(FRAMEWORKS)('failures of WorkOS on %s', (framework) => {
         expect(reply.status).toBe(headers === NAVIGATION ? 302 : 401);
         expect(sessionCleared(reply)).toBe(true);
       } else if (row.id === EXPIRED_TOKENS) {
-        // WorkOS has rotated the tokens, so they are delivered although this server's clock calls them expired.
+        // WorkOS has rotated the tokens, so they are delivered even though they have expired by this server's clock.
         expect({ status: reply.status, set: sessionSet(reply) }).toEqual({ status: 503, set: true });
       } else
         expect({ status: reply.status, cookies: reply.setCookies }).toEqual({ status: 503, cookies: [] });
@@ -121,7 +121,7 @@ describe.each(FRAMEWORKS)('failures of WorkOS on %s', (framework) => {
       expect({ status: reply.status, codes }).toEqual({ status: 500, codes: ['cookie_too_large'] });
     else if (isFine(row)) expect(reply.status).toBe(302);
     else if (row.class.startsWith('terminal')) expect([400, 403]).toContain(reply.status);
-    // Another user is an error at a refresh only, since there is no earlier session here.
+    // A different user is an error only during a refresh, because there is no earlier session here.
     else if (row.name === '200 DIFFERENT user id') expect(reply.status).toBe(302);
     else expect(reply.status).toBe(503);
     expect(sessionSet(reply)).toBe(reply.status === 302);

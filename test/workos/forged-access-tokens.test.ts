@@ -57,10 +57,10 @@ test('T18 a forged token in a genuine seal is rejected: none, HS256 with the pub
     expect(reply.status, JSON.stringify(head)).toBe(401);
   }
   expect({ served: served(), asked }).toEqual({ served: 0, asked: 0 });
-  // The same claims, and what WorkOS signs.
+  // The same claims, signed by WorkOS.
   const right = await workos.signToken(claims);
   expect((await ask(right)).status).toBe(200);
-  // Another algorithm and an extension in the header of a valid signature.
+  // A valid signature with a different algorithm, and with an extension in the header.
   const [, body = '', signature = ''] = right.split('.');
   for (const head of [
     { alg: 'RS256', kid, crit: ['x'] },

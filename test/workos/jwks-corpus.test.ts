@@ -26,7 +26,7 @@ const BODIES: Record<string, () => string> = {
   '@@10MB@@': () => JSON.stringify({ keys: [], padding: 'x'.repeat(10_000_000) }),
   '@@B@@': () => JSON.stringify({ keys: [{ ...rsa(2048), kid: 'B' }] }),
 };
-/** Rows of the same kinds. */
+/** More rows of the same kinds. */
 const FURTHER: KeysRow[] = [
   { status: 404, body: '{}' },
   { status: 429, headers: { 'retry-after': '1' }, body: '{}' },
@@ -73,7 +73,7 @@ describe.each(FRAMEWORKS)('key sets on %s', (framework) => {
         return;
       }
       const reply = await ask();
-      // A usable key set without this token's key causes a refresh, whose token is verified later.
+      // If a usable key set does not contain this token's key, a refresh follows, whose token is verified later.
       expect(reply.status).toBe(503);
       if (body !== '@@B@@') expect(reply.setCookies).toEqual([]);
       expect(served()).toBe(0);
@@ -91,7 +91,7 @@ const corpusOf = corpusKeys('jwt-keys') as {
   jwks: JSONWebKeySet;
 };
 
-/** Whether `jose` accepts a token. If several keys match, it leaves it to its caller to try each. */
+/** Whether `jose` accepts a token. If several keys match, jose leaves trying each one to its caller. */
 async function joseTakes(token: string, body: unknown): Promise<boolean> {
   const rules = { algorithms: ['RS256'], currentDate: new Date(corpusOf.now * 1000) };
   try {
@@ -135,13 +135,13 @@ test('a token is accepted with a generated key set if and only if jose accepts i
       });
       const { issuer, clientId } = corpusOf;
       const verdict = await createVerifier({ issuers: [issuer], clientId, now, keys })(token);
-      // Without any usable key it is an outage, and without the token's key WorkOS is asked for a newer token.
+      // Without any usable key, it is an outage. Without this token's key, WorkOS is asked for a newer token.
       expect(['valid', 'unavailable', 'expired', 'invalid']).toContain(verdict.kind);
       const list = (row.body as { keys?: unknown } | null)?.keys;
       const isWhole = [list].flat().every((key) => typeof key === 'object' && key !== null);
       const byJose = await joseTakes(token, row.body);
       if (byJose) expect(verdict.kind).toBe('valid');
-      // jose rejects a whole set for one member that is not an object; here that signs no user out.
+      // jose rejects an entire set if one member is not an object. Here, such a set does not sign users out.
       else if (isWhole) expect(verdict.kind).not.toBe('valid');
       if (verdict.kind === 'valid') held += 1;
       return 1;

@@ -16,7 +16,7 @@ type Key = Awaited<ReturnType<typeof newKey>>;
 
 const [first, second] = await Promise.all([newKey('first'), newKey('second')]);
 
-/** A verifier whose clock and published keys the test decides. */
+/** A verifier whose clock and published keys are controlled by the test. */
 function setUp() {
   const state = { now: START, keys: [first.jwk] as unknown, isDown: false, fetches: 0 };
   const now = () => state.now;
@@ -104,7 +104,7 @@ describe('19F new signing keys', () => {
   test('a token that WorkOS has just sent is worth a fetch in the pause too, and is never called expired', async () => {
     const { state, verify, token, forged } = setUp();
     await verify(await forged('forged'));
-    // The key is not published yet.
+    // The key has not been published yet.
     expect(await verify(await token(second), true)).toEqual({ kind: 'unavailable' });
     state.keys = [first.jwk, second.jwk];
     expect((await verify(await token(second), true)).kind).toBe('valid');
@@ -180,7 +180,7 @@ describe('the keys of a set', () => {
   });
 });
 
-/** Node signs with a key that jose does not take. */
+/** Signed by Node with a key that jose does not accept. */
 async function weakToken() {
   const { createSign, generateKeyPairSync } = await import('node:crypto');
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });

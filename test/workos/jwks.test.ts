@@ -6,7 +6,7 @@ import { createTestApp, type TestApp } from '../support/app.js';
 const account = ({ origin }: TestApp, cookie: string, headers: Record<string, string> = FETCH) =>
   send(`${origin}/account`, { headers: { ...headers, cookie } });
 
-/** Expects the response during an outage, which signs no user out. */
+/** Expects the response for an outage, during which no user is signed out. */
 function isOutage(reply: Reply): void {
   expect(reply.status).toBe(503);
   expect(reply.headers['retry-after']).toMatch(/^(?:[1-9]|[1-5]\d|60)$/);

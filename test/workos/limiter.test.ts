@@ -13,7 +13,7 @@ const OK: CallReport = { kind: 'ok' };
 const FAILED: CallReport = { kind: 'failed' };
 const limited = (retryAfter?: number): CallReport => ({ kind: 'limited', retryAfter });
 
-/** A limiter with a clock of its own, and calls whose end the test decides. */
+/** A limiter with its own clock, and calls that finish when the test says so. */
 function setUp({ random = (): number => 1 } = {}) {
   const clock = { now: 1_000_000 };
   const limiter = createLimiter({ clientId: 'client_limiter', now: () => clock.now, random });
@@ -43,7 +43,7 @@ function setUp({ random = (): number => 1 } = {}) {
     await call.done;
     return call;
   };
-  /** Failures until calls are refused. */
+  /** Makes calls fail until further calls are refused. */
   const open = async () => {
     for (let count = 0; count < 10; count += 1) await run(FAILED);
   };
@@ -133,7 +133,7 @@ describe('19A the circuit breaker', () => {
     await settled();
     for (const call of calls.slice(0, 10)) call.end(FAILED);
     await Promise.all(calls.slice(0, 10).map(({ done }) => done));
-    // Calls that were waiting started as the first ones ended; none starts after the tenth failure.
+    // Waiting calls started as the first ones finished. None starts after the tenth failure.
     const refused = calls.filter(({ error }) => error instanceof CircuitOpenError);
     expect(made()).toBe(49);
     expect(refused).toHaveLength(151);

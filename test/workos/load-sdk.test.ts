@@ -15,7 +15,7 @@ describe('16H @workos-inc/node', () => {
     cookiePassword: 'correct-horse-battery-staple-0123456789',
   };
 
-  /** The warnings of this process about the SDK. */
+  /** This process's warnings about the SDK. */
   function warnings(): string[] {
     const list: string[] = [];
     const listen = (warning: Error & { code?: string }) => {
@@ -115,10 +115,10 @@ describe('16H @workos-inc/node', () => {
     const versionFrom = (path: string) => installedVersion(pathToFileURL(join(folder, path)).href);
     expect(versionFrom('node_modules/authkit-express/dist/index.js')).toBe('missing');
     expect(versionFrom('node_modules/authkit-express/src/workos/sdk.ts')).toBe('missing');
-    // A bundle is a file of the app, even if this package is installed there as well.
+    // A bundle counts as a file of the app, even if this package is also installed there.
     for (const bundle of ['server.js', 'dist/server.js', 'dist/server/index.js', '../server.js'])
       expect(versionFrom(bundle), bundle).toBeUndefined();
-    // `import.meta.url` of a bundle of CommonJS.
+    // The value of `import.meta.url` in a CommonJS bundle.
     expect(installedVersion(undefined as never)).toBeUndefined();
   });
 });

@@ -14,7 +14,7 @@ const LATER = 600_000;
 const account = ({ origin }: TestApp, cookie: string, headers: Record<string, string> = FETCH) =>
   send(`${origin}/account`, { headers: { ...headers, cookie } });
 
-/** Sessions of so many users, whose access tokens have expired. */
+/** Sessions of this many users, whose access tokens have expired. */
 async function expiredSessions(at: TestApp, count: number): Promise<string[]> {
   const cookies = [];
   for (let index = 0; index < count; index += 1)
@@ -37,7 +37,7 @@ describe('19A WorkOS in trouble is left alone', () => {
     down.restore();
     at.workos.clock.advance(5000);
     const before = at.workos.callsTo('refresh').length;
-    // One probe finds out that WorkOS works again.
+    // A single probe finds out that WorkOS works again.
     expect((await account(at, cookies[0]!)).status).toBe(200);
     const replies = await Promise.all(cookies.slice(1).map((cookie) => account(at, cookie)));
     expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
@@ -198,7 +198,7 @@ test("R06 an operator's mistake is warned about once a minute, and again in the 
 });
 
 describe('16I the fetch of an app', () => {
-  /** An application that calls WorkOS in its own way. */
+  /** An application that calls WorkOS in its own way, with `fetch` or a WorkOS client. */
   async function withFetch(own: 'fetch' | 'workos') {
     const at = await createTestApp('express5');
     const seen: string[] = [];

@@ -51,7 +51,7 @@ describe.each(FRAMEWORKS)('generated responses of WorkOS on %s', (framework) => 
   test('an expired session is refreshed, ended, or kept until WorkOS is available', async (context) => {
     const name = { corpus: 'workos-failures, made', on: framework };
     const attempt = async (row: AnswerRow) => {
-      // A session for each row, since ending one ends all cookies with its id.
+      // Each row has a separate session, because ending a session ends all cookies with its id.
       const expired = await sign({ exp: keys.now - 60, sid: `session_${row.id}` });
       const session = { accessToken: expired, refreshToken: `rt_${row.id}`, user: USER };
       const cookie = `wos-session=${await seal(session, cookiePassword)}`;
@@ -75,7 +75,7 @@ describe.each(FRAMEWORKS)('generated responses of WorkOS on %s', (framework) => 
       expect(again.status).toBe(200);
       return 1;
     };
-    // One at a time: an answer that asks for a pause is about all requests of an application.
+    // One at a time, because a response that asks for a pause affects all requests of an application.
     await tryAll(context, name, rows, attempt, 1);
     expect(site.served()).toBe(rows.filter(({ outcome }) => outcome === 'renewed').length * 2);
   });

@@ -32,7 +32,7 @@ export interface AuthenticateDependencies {
   now: () => number;
 }
 
-/** An authentication that has proved who the user is, and may have to take further steps before it gets tokens. */
+/** An authentication that has proved who the user is but may require further steps before tokens are issued. */
 interface Attempt {
   readonly userId: string;
   readonly organizationId: string | undefined;
@@ -43,7 +43,7 @@ interface Attempt {
   readonly ipAddress: string | undefined;
   readonly oauthTokens: ProviderTokens | undefined;
   readonly invitationToken: string | undefined;
-  /** Whether AuthKit's pages have asked for everything but what `requireStep` requires. */
+  /** Whether AuthKit's pages have handled every step except those that `requireStep` requires. */
   readonly isHosted: boolean;
   readonly done: ReadonlySet<StepCode>;
 }
@@ -59,7 +59,7 @@ const GRANTS = {
   radarEmail: 'urn:workos:oauth:grant-type:radar-email-challenge:code',
 } as const;
 
-/** Grants that WorkOS has and the test WorkOS does not. */
+/** Grants that WorkOS supports and the test WorkOS does not. */
 const NOT_IMPLEMENTED = [
   'urn:ietf:params:oauth:grant-type:device_code',
   'urn:workos:oauth:grant-type:radar-sms-challenge:code',
@@ -91,7 +91,7 @@ export function authenticateRoutes(dependencies: AuthenticateDependencies): Rout
       needsApiKey: false,
       handle: (request) => {
         const { body, authorization } = request;
-        // The SDK sends the API key in the header as well as in the body.
+        // The SDK sends the API key both in the header and in the body.
         if (authorization !== undefined && authorization !== `Bearer ${apiKey}`) return apiError(401);
         if (!body) return oauthError(400, 'invalid_request', 'The body is neither JSON nor a form.');
         if (body['client_id'] !== clientId) return oauthError(400, 'invalid_client', 'Invalid client ID.');
@@ -109,7 +109,7 @@ export function authenticateRoutes(dependencies: AuthenticateDependencies): Rout
 
 type Attempts = ReturnType<typeof createAttempts>;
 
-/** Finishes authentications, and keeps those that still have to take a step. */
+/** Finishes authentications, and keeps those that still require a step. */
 function createAttempts(dependencies: AuthenticateDependencies) {
   const { directory, sessions, invitations } = dependencies;
   const pending = new Map<string, Attempt>();
@@ -161,7 +161,9 @@ function createAttempts(dependencies: AuthenticateDependencies) {
   };
 }
 
-/** The step that an attempt has to take next: what WorkOS requires of everybody, then what a test requires. */
+/**
+ * The next step of an attempt: e-mail verification and MFA, then what a test requires, then choosing an organization.
+ */
 function nextStep(
   { isHosted, organizationId, invitationToken, done }: Attempt,
   user: DirectoryUser,
@@ -180,7 +182,7 @@ function nextStep(
     : undefined;
 }
 
-/** Creates what a step's response refers to: a code that was sent, a factor to challenge. */
+/** Creates what a step's response contains: a code that was sent, or a factor to challenge. */
 function detailsOf(
   step: StepCode,
   { user }: DirectoryUser,
@@ -210,7 +212,7 @@ function noMembership(): TestResponse {
   );
 }
 
-/** What the application says about the browser that signs in. */
+/** What the application says about the user's browser. */
 function clientOf(fields: Fields) {
   return { userAgent: text(fields['user_agent']), ipAddress: text(fields['ip_address']) };
 }
@@ -267,13 +269,13 @@ function createRefreshGrant(
   };
 }
 
-/** A session ends with the membership, unless `signIn` named an organization that the user was not a member of. */
+/** A session ends with the membership, unless `signIn` named an organization to which the user did not belong. */
 function mayEnter(user: DirectoryUser, session: Session, organizationId: string | undefined): boolean {
   if (organizationId === undefined || isActiveMember(user, organizationId)) return true;
   return organizationId === session.organizationId && !session.isMember;
 }
 
-/** The authentication that a refresh turns into if it has to take a step. */
+/** The authentication that a refresh becomes if it requires a step. */
 function attemptOf(session: Session, organizationId: string | undefined, now: number): Attempt {
   const { userId, authenticationMethod, userAgent, ipAddress } = session;
   const who = { userId, organizationId, authenticationMethod, userAgent, ipAddress };
@@ -288,7 +290,7 @@ function attemptOf(session: Session, organizationId: string | undefined, now: nu
   };
 }
 
-/** Grants by which an application signs a user in with its own forms. */
+/** Grants with which an application signs a user in through its own forms. */
 function createDirectGrants(
   { directory, passwords, oneTimeCodes, now }: AuthenticateDependencies,
   { finish }: Attempts,
@@ -337,12 +339,12 @@ function oneTimeCodeError(check: CodeCheck): TestResponse {
   return apiError(400, 'Invalid one-time code.', 'invalid_one_time_code');
 }
 
-/** Grants that take the step which an earlier response required, with its `pending_authentication_token`. */
+/** Grants that complete the step required by an earlier response, with its `pending_authentication_token`. */
 function createPendingGrants(
   { directory, oneTimeCodes, factors }: AuthenticateDependencies,
   { finish, find, remove }: Attempts,
 ): Record<string, (fields: Fields) => TestResponse | Promise<TestResponse>> {
-  /** @param take Takes the step: the changed attempt, or the error. The token stays valid after an error. */
+  /** @param take Completes the step. Returns the changed attempt, or an error, after which the token stays valid. */
   const step = (take: (attempt: Attempt, fields: Fields) => Attempt | TestResponse) => (fields: Fields) => {
     const token = text(fields['pending_authentication_token']);
     const attempt = find(token);

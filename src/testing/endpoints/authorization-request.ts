@@ -2,13 +2,13 @@ import { text } from './http.js';
 
 /** A checked authorization request. */
 export interface AuthorizationRequest {
-  /** The endpoint that received the request, and to which the forms of its page are sent. */
+  /** The endpoint that received the request. The forms on its page are submitted to it. */
   readonly endpoint: Endpoint;
-  /** The query as it was received; the forms of the page send it back. */
+  /** The query as it was received. The forms on the page send it back. */
   readonly query: string;
   readonly redirectUri: string;
   readonly state: string | undefined;
-  /** `authkit`, or the OAuth provider; `undefined` with a connection or an organization alone. */
+  /** `authkit` or an OAuth provider; `undefined` if there is only a connection or an organization. */
   readonly provider: string | undefined;
   readonly connectionId: string | undefined;
   readonly organizationId: string | undefined;
@@ -21,7 +21,7 @@ export interface AuthorizationRequest {
   readonly providerScopes: readonly string[];
 }
 
-/** Why WorkOS shows an error page: it does not redirect to a redirect URI that it does not trust yet. */
+/** A problem that WorkOS shows on an error page. It does not redirect to a redirect URI that it does not trust yet. */
 export interface RequestProblem {
   readonly error: string;
   readonly description: string;
@@ -29,14 +29,14 @@ export interface RequestProblem {
 
 export interface RequestRules {
   clientId: string;
-  /** The exact redirect URIs to accept; without them, loopback addresses and https. */
+  /** Redirect URIs to accept, compared exactly; without them, loopback addresses and https. */
   redirectUris: readonly string[] | undefined;
 }
 
-/** The endpoint of AuthKit, and that of the standalone SSO API. */
+/** The authorization endpoints of AuthKit and of the standalone SSO API. */
 export type Endpoint = '/user_management/authorize' | '/sso/authorize';
 
-/** The parameters by which each endpoint takes a connection and an organization. */
+/** The parameters with which each endpoint selects a connection and an organization. */
 const SELECTORS: Readonly<Record<Endpoint, { connection: string; organization: string }>> = {
   '/user_management/authorize': { connection: 'connection_id', organization: 'organization_id' },
   '/sso/authorize': { connection: 'connection', organization: 'organization' },
@@ -116,7 +116,7 @@ function isLoopback(hostname: string): boolean {
   return /^(?:(?:.+\.)?localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
-/** RFC 7636 section 4.3. The method `plain` is refused. */
+/** RFC 7636 section 4.3. The `plain` method is refused. */
 function pkceProblem(get: Get): string | undefined {
   const challenge = get('code_challenge');
   const method = get('code_challenge_method');

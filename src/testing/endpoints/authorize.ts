@@ -22,11 +22,11 @@ export interface AuthorizeDependencies {
   clientId: string;
   redirectUris: readonly string[] | undefined;
   directory: Directory;
-  /** A code of one endpoint is invalid at the other. */
+  /** One set for each endpoint: a code from one is invalid at the other. */
   codes: Readonly<Record<Endpoint, AuthorizationCodes>>;
   invitations: Invitations;
   now: () => number;
-  /** Called with every redirect URI that was accepted. */
+  /** Called with each accepted redirect URI. */
   onRedirectUri: (redirectUri: string) => void;
 }
 
@@ -60,7 +60,7 @@ function createShow(dependencies: AuthorizeDependencies): (request: TestRequest)
   };
 }
 
-/** Errors that the application receives at its callback: its address is trusted by now. */
+/** Errors that are sent to the application's callback, because its address is trusted at this point. */
 function errorFor(
   { endpoint, connectionId, organizationId, invitationToken, isSilent }: AuthorizationRequest,
   { directory, invitations }: AuthorizeDependencies,
@@ -68,7 +68,7 @@ function errorFor(
   const error = (code: string, description: string) => ({ error: code, error_description: description });
   if (invitationToken !== undefined && invitations.problem(invitationToken))
     return error('invitation_invalid', 'The invitation is unknown or no longer pending.');
-  // The test WorkOS keeps no session of the browser.
+  // The test WorkOS keeps no browser session.
   if (isSilent) return error('login_required', 'The user is not signed in, and prompt is none.');
   if (endpoint !== '/sso/authorize') return undefined;
   if (connectionId !== undefined && !directory.findConnection(connectionId))
@@ -99,7 +99,7 @@ function createChoose(dependencies: AuthorizeDependencies): (request: TestReques
   };
 }
 
-/** Signs a user in to an organization of theirs, or to the one that they are invited to. */
+/** Signs a user in to one of the user's organizations, or to the one that the user is invited to. */
 function signIn(
   authorization: AuthorizationRequest,
   user: DirectoryUser,
@@ -125,7 +125,7 @@ function signIn(
   return redirectBack(authorization, { code });
 }
 
-/** An organization implies its connection at the SSO API only; AuthKit lets the user choose how to sign in. */
+/** Only at the SSO API does an organization imply its connection. AuthKit lets the user choose how to sign in. */
 function connectionOf(
   { endpoint, connectionId, organizationId }: AuthorizationRequest,
   directory: Directory,
@@ -149,7 +149,7 @@ function redirectBack(
   return redirect(url.href);
 }
 
-/** The user who was chosen, or the new user of a sign-up; a sentence if there is neither. */
+/** The chosen user, or the new user of a sign-up. If there is neither, a sentence that says why. */
 function chooseUser(fields: Fields, directory: Directory): DirectoryUser | string {
   const chosen = text(fields['user']);
   if (chosen !== undefined) return directory.findUser(chosen) ?? `The test WorkOS has no user "${chosen}".`;
@@ -164,7 +164,7 @@ function chooseUser(fields: Fields, directory: Directory): DirectoryUser | strin
   });
 }
 
-/** The organization that was chosen, or that the application asked for, or the user's first one. */
+/** The chosen organization, or else the one that the application requested, or else the user's first one. */
 function chooseOrganization(
   fields: Fields,
   { organizationId }: AuthorizationRequest,
@@ -204,7 +204,7 @@ function issueCode(
   });
 }
 
-/** Made-up tokens of an OAuth provider, which expire after an hour. */
+/** Made-up OAuth provider tokens, which expire after an hour. */
 function providerTokens(provider: string, now: number, scopes: readonly string[]): ProviderTokens {
   const [accessToken, refreshToken] = [newSecret(), newSecret()];
   return { provider, accessToken, refreshToken, expiresAt: now + 3600, scopes: [...scopes] };

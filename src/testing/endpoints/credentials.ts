@@ -54,7 +54,7 @@ function magicAuthRoutes({ directory, oneTimeCodes, invitations }: CredentialsDe
         const problem = invitation === undefined ? undefined : invitations.problem(invitation, email);
         if (problem)
           return json(400, { error: 'invitation_invalid', error_description: problem.description });
-        // As at WorkOS, a code for a new address signs up.
+        // As at WorkOS, a code for a new address creates a user.
         const { user } = directory.findUser(email) ?? directory.createUser({ email });
         return json(201, codeJson(oneTimeCodes.send('magic_auth', user)));
       },
@@ -261,7 +261,7 @@ function factorJson({ id, userId, issuer, account, createdAt }: AuthFactor): Fie
   };
 }
 
-/** An image of one white pixel: no test reads the secret from a picture. */
+/** One white pixel, because no test reads the secret from the image. */
 const QR_CODE =
   'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8/5+hHgAHggJ/PchI7wAAAABJRU5ErkJggg==';
 

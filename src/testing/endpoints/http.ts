@@ -1,13 +1,13 @@
 import { STATUS_CODES } from 'node:http';
 
-/** A request, as far as an endpoint reads it. */
+/** The parts of a request that endpoints read. */
 export interface TestRequest {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
-  /** The fields of a JSON or form body; empty without a body, `undefined` if it is malformed. */
+  /** The fields of a JSON or form body; empty if there is no body, `undefined` if it is malformed. */
   readonly body: Fields | undefined;
-  /** The `Authorization` header, which recorded calls leave out. */
+  /** The `Authorization` header, which is not part of recorded calls. */
   readonly authorization: string | undefined;
   readonly userAgent: string | undefined;
   /** Whether the client is a browser that will show the response. */
@@ -16,7 +16,7 @@ export interface TestRequest {
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** What an endpoint answers. Nothing is sent yet, so a fault can still change or withhold it. */
+/** The response of an endpoint. It has not been sent yet, so a fault can still change or withhold it. */
 export interface TestResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -24,8 +24,8 @@ export interface TestResponse {
 }
 
 /**
- * What WorkOS is asked to do. `authenticate` is a grant other than the two that have a name of their own; `other` is
- * an address that the test WorkOS does not implement.
+ * An operation of WorkOS. `authenticate` is any grant other than the two with their own names; `other` is an address
+ * that the test WorkOS does not implement.
  */
 export type Operation =
   | 'authorize'
@@ -54,7 +54,7 @@ export type Operation =
   | 'link'
   | 'other';
 
-/** Every operation; the compiler keeps this complete. */
+/** Every operation. The compiler keeps this complete. */
 export const OPERATIONS: Readonly<Record<Operation, true>> = {
   authorize: true,
   choose: true,
@@ -83,7 +83,7 @@ export const OPERATIONS: Readonly<Record<Operation, true>> = {
   other: true,
 };
 
-/** Whether a statement about `asked` holds for `operation`: `authenticate` stands for every grant. */
+/** Whether `asked` includes `operation`. `authenticate` includes every grant. */
 export function covers(asked: Operation, operation: Operation): boolean {
   return (
     asked === operation || (asked === 'authenticate' && (operation === 'code' || operation === 'refresh'))
@@ -93,7 +93,7 @@ export function covers(asked: Operation, operation: Operation): boolean {
 /** The named segments of a path, decoded. */
 export type PathParameters = Readonly<Record<string, string>>;
 
-/** An address of WorkOS's API and the function that answers it. */
+/** An endpoint of WorkOS's API and the function that answers it. */
 export interface Route {
   /** The method and the path, such as `GET /user_management/users/:id`. */
   readonly on: `${'GET' | 'POST' | 'PUT' | 'DELETE'} /${string}`;
@@ -168,7 +168,7 @@ export function notFound(resource: string, id: string): TestResponse {
   return apiError(404, `${resource} not found: '${id}'.`, 'entity_not_found');
 }
 
-/** A request whose parameters are missing or malformed. */
+/** The response to a request whose parameters are missing or malformed. */
 export function unprocessable(field: string, message: string): TestResponse {
   return json(422, {
     code: 'invalid_request_parameters',
@@ -181,7 +181,7 @@ export function redirect(location: string): TestResponse {
   return { status: 302, headers: { location, 'cache-control': 'no-store' }, body: '' };
 }
 
-/** The value of a field, if it is a string that is not empty. */
+/** The value of a field, if it is a non-empty string. */
 export function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
@@ -195,7 +195,7 @@ const DEFAULT_LIMIT = 10;
 const MAX_LIMIT = 100;
 
 /**
- * A page of a list: `limit`, `before`, `after` and `order`, newest first by default.
+ * Returns one page of a list, as `limit`, `before`, `after` and `order` specify; newest first by default.
  *
  * @param items Oldest first.
  * @see https://workos.com/docs/reference/pagination
@@ -226,15 +226,15 @@ export function listPage<Item extends { readonly id: string }>(
   });
 }
 
-/** Behind the last item if the cursor is unknown, so that such a page is empty. */
+/** If the cursor is unknown, the index is past the last item, so the page is empty. */
 function indexOf(items: readonly { readonly id: string }[], id: string): number {
   const index = items.findIndex((item) => item.id === id);
   return index === -1 ? items.length : index;
 }
 
 /**
- * The response to a call that WorkOS has and the test WorkOS does not. It is not a 404, which an application reads as
- * an object that does not exist.
+ * The response of an endpoint that WorkOS has and the test WorkOS does not. It is not a 404, because an application
+ * would take that to mean that an object does not exist.
  */
 export function notImplemented({ method, path }: TestRequest, what = `${method} ${path}`): TestResponse {
   const stub = `workos.fail({ on: { method: '${method}', path: '${path}' }, status: 200, body: { … } })`;

@@ -22,7 +22,7 @@ interface Invitation {
   readonly organizationId: string | undefined;
   readonly role: string | undefined;
   readonly inviterUserId: string | undefined;
-  /** Milliseconds since the epoch, as the times below. */
+  /** Milliseconds since the epoch, like the times below. */
   readonly createdAt: number;
   readonly expiresAt: number;
   acceptedAt?: number;
@@ -38,9 +38,9 @@ export interface InvitationProblem {
 export interface Invitations {
   /** Creates an invitation and returns its token. */
   create: (invitation: TestInvitation) => string;
-  /** Why a token cannot be used, by the user with this address if one is given. */
+  /** Why a token cannot be used, or why the user with this address cannot use it. */
   problem: (token: string, email?: string) => InvitationProblem | undefined;
-  /** Makes the user a member of the organization, and returns its id if the invitation names one. */
+  /** Makes the user a member of the organization, if the invitation names one, and returns the organization's id. */
   accept: (token: string, userId: string) => string | undefined;
   routes: () => Route[];
 }

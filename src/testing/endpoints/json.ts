@@ -140,7 +140,7 @@ const AUTH_METHODS: Readonly<Record<string, string>> = {
   SSO: 'sso',
 };
 
-/** A session names its method in other words than the response of the authentication. */
+/** Sessions name the method differently from the authentication response. */
 function authMethodOf(authenticationMethod: string): string {
   return AUTH_METHODS[authenticationMethod] ?? (authenticationMethod.endsWith('OAuth') ? 'oauth' : 'unknown');
 }

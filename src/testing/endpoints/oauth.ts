@@ -15,23 +15,23 @@ import {
 
 /** An access token of the OAuth server. */
 export interface TestOAuthToken {
-  /** Id or e-mail address; default the first user. */
+  /** Id or e-mail address; default: the first user. */
   user?: string | undefined;
-  /** `client_…` of an M2M application, in place of a user. */
+  /** Client id (`client_…`) of an M2M application, instead of a user. */
   machine?: string;
-  /** `aud`: the resource that the token is for. Default: the client id, as for a client that names no resource. */
+  /** `aud`: the resource that the token is for. Default: the client id, as when a client names no resource. */
   audience?: string | readonly string[] | undefined;
   organizationId?: string | undefined;
   scope?: string | undefined;
-  /** Seconds, default 300; negative for a token that has expired. */
+  /** Lifetime in seconds; default 300. Negative for an expired token. */
   expiresIn?: number;
-  /** Additional claims. They may replace the server's own, or remove one with `undefined`. */
+  /** Additional claims. They can replace the server's claims; `undefined` removes one. */
   claims?: Readonly<Record<string, unknown>>;
 }
 
 export interface OAuthServer {
   token: (token?: TestOAuthToken) => Promise<string>;
-  /** Creates an M2M application, for the client credentials grant. */
+  /** Creates an M2M application for the client credentials grant. */
   createMachine: (machine?: { organizationId?: string }) => { clientId: string; clientSecret: string };
   routes: () => Route[];
 }
@@ -40,7 +40,7 @@ export interface OAuthDependencies {
   clientId: string;
   url: string;
   directory: Directory;
-  /** The OAuth server's own keys, not those of sessions. */
+  /** The OAuth server's own keys, which are not those of sessions. */
   keys: SigningKeys;
   now: () => number;
 }
@@ -63,7 +63,7 @@ interface CodeGrant {
 
 /**
  * AuthKit's OAuth server: metadata (RFC 8414), dynamic registration (RFC 7591), codes with PKCE, client credentials.
- * There is no consent page: the user of `login_hint`, or else the first user, has consented.
+ * There is no consent page: the user in `login_hint`, or else the first user, counts as having consented.
  */
 export function createOAuthServer(dependencies: OAuthDependencies): OAuthServer {
   const { url, directory, keys } = dependencies;

@@ -264,7 +264,7 @@ function createMembership(
     );
   if (known?.status === 'active')
     return unprocessable('user_id', 'the user is a member of this organization already');
-  // A membership that was deactivated is activated with the new roles.
+  // A deactivated membership becomes active again, with the new roles.
   const created = directory.putMembership(userId, organizationId, roleSlugsOf(body) ?? ['member']);
   return json(201, toJson(created));
 }

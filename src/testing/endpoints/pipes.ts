@@ -16,7 +16,7 @@ export interface Pipes {
 }
 
 export interface PipesDependencies {
-  /** The slugs of the providers that are set up. */
+  /** The slugs of the configured providers. */
   providers: readonly string[];
   directory: Directory;
   url: string;
@@ -43,7 +43,7 @@ export function createPipes({ providers, directory, url, homepage }: PipesDepend
       },
     },
     {
-      // A browser is sent here. The test WorkOS links the account at once and redirects back.
+      // The application redirects the browser here. The test WorkOS links the account at once and redirects back.
       on: 'GET /data-integrations/:token/authorize-redirect',
       operation: 'link',
       needsApiKey: false,

@@ -17,14 +17,14 @@ export type StepCode =
   | 'sso_required'
   | 'organization_authentication_methods_required';
 
-/** Which authentications stay unfinished, and why. */
+/** Which authentications require a further step, and which step. */
 export interface RequiredStep {
   code: StepCode;
-  /** Id or e-mail address; without it, every user. */
+  /** Id or e-mail address. Default: every user. */
   user?: string;
-  /** Id or name; without it, every organization and none. */
+  /** Id or name. Default: every organization, and sign-ins without one. */
   organizationId?: string;
-  /** `code`: when signing in, whatever the grant; `refresh`: when refreshing. Without it, both. */
+  /** `code`: when signing in, with any grant; `refresh`: when refreshing. Default: both. */
   on?: 'code' | 'refresh';
 }
 
@@ -65,7 +65,7 @@ export function createRequiredSteps(directory: Directory): RequiredSteps {
   };
 }
 
-/** Every step with WorkOS's message; the compiler keeps this complete. */
+/** WorkOS's message for each step. The compiler keeps this complete. */
 export const STEP_MESSAGES: Readonly<Record<StepCode, string>> = {
   organization_selection_required: 'The user must choose an organization to finish their authentication.',
   email_verification_required: 'Email ownership must be verified before authentication.',
@@ -81,7 +81,7 @@ export const STEP_MESSAGES: Readonly<Record<StepCode, string>> = {
     'User must authenticate using one of the methods allowed by the organization.',
 };
 
-/** The values that a step's response refers to. */
+/** The ids and the token that the response to a missing step contains. */
 export interface StepDetails {
   readonly pendingToken: string;
   readonly emailVerificationId: string;
@@ -90,7 +90,7 @@ export interface StepDetails {
 }
 
 /**
- * The body with which WorkOS answers 403 while a step is missing.
+ * The body of WorkOS's 403 response while a step is missing.
  *
  * @see https://workos.com/docs/reference/authkit/authentication-errors
  */
@@ -102,7 +102,7 @@ export function requiredStepJson(
   const { email } = user;
   const message = STEP_MESSAGES[code];
   const step = { code, message, pending_authentication_token: pendingToken };
-  // WorkOS answers the two steps that an organization's policy requires in the form of OAuth.
+  // For the two steps that an organization's policy requires, WorkOS returns an OAuth error.
   const policy = {
     error: code,
     error_description: message,

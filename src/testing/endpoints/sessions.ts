@@ -6,7 +6,7 @@ import { sessionJson } from './json.js';
 export interface SessionsDependencies {
   directory: Directory;
   sessions: Sessions;
-  /** Where a logout without `return_to` goes. */
+  /** Where a logout without `return_to` redirects. */
   homepage: () => string;
 }
 
@@ -45,7 +45,7 @@ export function sessionRoutes({ directory, sessions, homepage }: SessionsDepende
         const returnTo = text(query.get('return_to')) ?? homepage();
         if (!URL.canParse(returnTo) || !/^https?:$/.test(new URL(returnTo).protocol))
           return apiError(400, 'return_to must be an absolute URL.', 'invalid_request');
-        // A session that has ended already, or never existed, does not keep the browser here.
+        // Redirects even if the session has already ended or never existed.
         sessions.end(sessionId);
         return redirect(returnTo);
       },

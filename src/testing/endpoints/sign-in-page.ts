@@ -3,7 +3,7 @@ import type { Directory, DirectoryUser, Membership } from '../state/users-and-or
 import type { AuthorizationRequest } from './authorization-request.js';
 import { text, type Fields, type TestResponse } from './http.js';
 
-/** The style sheet is part of the page, which loads nothing. Every pair of colours has a contrast of at least 4.5. */
+/** Inline, because the page loads no files. Every pair of colours has a contrast of at least 4.5. */
 const STYLE = `:root{color-scheme:light dark;--page:#f6f5fa;--card:#fff;--ink:#1d1b26;--soft:#5d5a6b;--line:#dfdce6;--accent:#5145cd;--on-accent:#fff;--hover:#f3f1fd;--note:#fdf3d8;--on-note:#5c4300}
 @media (prefers-color-scheme:dark){:root{--page:#121117;--card:#1c1a24;--ink:#eeecf6;--soft:#aaa6bb;--line:#373345;--accent:#a69cff;--on-accent:#15121f;--hover:#282437;--note:#3a2f12;--on-note:#f6dfa0}}
 *{box-sizing:border-box}
@@ -37,7 +37,7 @@ input{width:100%;font:inherit;padding:.6rem .75rem;border:1px solid var(--soft);
 @media (max-width:24rem){.card{padding:1.5rem 1.1rem 1rem}.ways button{width:100%}}
 @media (forced-colors:active){button,.face,.note{border:1px solid ButtonText}}`;
 
-/** There is no `form-action`: submitting a form redirects to the application, whose address it would have to list. */
+/** No `form-action`: submitting a form redirects to the application, whose address the directive would have to list. */
 const POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
@@ -45,7 +45,7 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** The users of the directory, and the organizations that each of them can sign in to. */
+/** The page lists the users of the directory and the organizations that each of them can sign in to. */
 export function signInPage(request: AuthorizationRequest, directory: Directory): TestResponse {
   const organization =
     request.organizationId === undefined
@@ -84,12 +84,12 @@ export function signUpPage(
   ]);
 }
 
-/** An error that the application does not receive, since its address is not trusted. */
+/** An error shown here instead of being sent to the application, whose address is not trusted. */
 export function errorPage(description: string): TestResponse {
   return page(400, 'This sign-in cannot start', undefined, [note(description)]);
 }
 
-/** The user of the login hint first; if an organization is requested, its members only. */
+/** The users to choose from: the login hint's user first, and only members if an organization is requested. */
 function candidates(
   { organizationId, loginHint }: AuthorizationRequest,
   directory: Directory,
@@ -119,7 +119,7 @@ function row({ user, memberships }: DirectoryUser, request: AuthorizationRequest
 ${form(request, [hiddenField('user', user.id), `<div class="ways">${buttons.join('')}</div>`])}</div></li>`;
 }
 
-/** The visually hidden part tells a screen reader to which user the button belongs. */
+/** The visually hidden text tells screen readers which user the button belongs to. */
 function button(name: string, way: Membership | undefined, hasChoice: boolean, isFocused: boolean): string {
   const label = way?.organization.name ?? (hasChoice ? 'No organization' : 'Continue');
   const role = way ? ` <span class="soft small">${escape(way.role ?? 'member')}</span>` : '';

@@ -18,7 +18,7 @@ export interface SSODependencies {
   now: () => number;
 }
 
-/** Seconds for which the access token of a profile is valid. */
+/** Lifetime of a profile's access token, in seconds. */
 const PROFILE_TOKEN_LIFETIME = 600;
 
 /**
@@ -57,7 +57,7 @@ export function ssoRoutes({ clientId, apiKey, directory, codes, now }: SSODepend
       },
     },
     {
-      // Authorized by the access token of the exchange, not by the API key.
+      // Authorized with the access token from the exchange, not with the API key.
       on: 'GET /sso/profile',
       operation: 'profile',
       needsApiKey: false,
@@ -141,13 +141,13 @@ function profileJson(
   };
 }
 
-/** A sign-in that a user starts at the identity provider. */
+/** A sign-in that starts at the identity provider. */
 export interface TestIdPStart {
   /** Id or e-mail address. */
   user: string;
   /** Id of a connection. */
   connection: string;
-  /** The callback; default that of `options`. */
+  /** The callback URL; default: the one in `options`. */
   redirectUri?: string;
 }
 
@@ -158,7 +158,7 @@ export interface IdPStartDependencies {
   now: () => number;
 }
 
-/** Makes the URL to which an identity provider sends a browser whose user started there: a code, and no state. */
+/** Makes the callback URL of a sign-in that starts at the identity provider. It contains a code and no state. */
 export function createIdPStart({ directory, codes, callback, now }: IdPStartDependencies) {
   return ({ user, connection, redirectUri = callback }: TestIdPStart): string => {
     const [known, found] = [directory.findUser(user), directory.findConnection(connection)];

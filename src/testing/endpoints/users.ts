@@ -103,7 +103,7 @@ export function userRoutes({ directory, passwords, deleteUser }: UsersDependenci
   ];
 }
 
-/** The fields that a request sets. `null` empties a field that can be empty. */
+/** Reads the fields to change from a request. `null` clears a field that may be empty. */
 function readChanges(body: Fields): UserChanges {
   const optional = (name: string) =>
     body[name] === null
@@ -125,7 +125,7 @@ function readChanges(body: Fields): UserChanges {
   };
 }
 
-/** A full name is taken apart at its first space. */
+/** A full name is split at its first space. */
 function firstNameOf(name: unknown): { value: string | undefined } | undefined {
   return text(name) === undefined ? undefined : { value: text(name)?.split(' ')[0] };
 }
@@ -135,7 +135,7 @@ function lastNameOf(name: unknown): { value: string | undefined } | undefined {
   return full === undefined ? undefined : { value: text(full.split(' ').slice(1).join(' ')) };
 }
 
-/** Metadata is merged key by key; a key whose value is `null` is removed, and `null` removes all of them. */
+/** Merges metadata key by key. `null` as a value removes the key, and `null` as the metadata removes all keys. */
 export function metadataOf(known: Readonly<Record<string, string>>, body: Fields): Record<string, string> {
   const given = body['metadata'];
   if (given === null) return {};
@@ -144,7 +144,7 @@ export function metadataOf(known: Readonly<Record<string, string>>, body: Fields
   return Object.fromEntries(kept);
 }
 
-/** WorkOS's limits: 50 keys of 40 characters, values of 600. */
+/** WorkOS's limits: 50 keys of up to 40 characters, with values of up to 600. */
 export function metadataProblem({ metadata }: Fields): TestResponse | undefined {
   if (metadata === undefined || metadata === null) return undefined;
   const isValid =

@@ -4,7 +4,7 @@ import { newId, newSecret } from './tokens.js';
 const TEN_MINUTES = 600_000;
 const DAY = 86_400_000;
 
-/** What a one-time code is for. */
+/** The purpose of a one-time code. */
 export type CodePurpose = 'magic_auth' | 'email_verification' | 'radar_challenge';
 
 /** A code that WorkOS sends by e-mail. */
@@ -26,9 +26,9 @@ export type CodeCheck = 'ok' | 'invalid' | 'expired' | 'used';
 export interface OneTimeCodes {
   send: (purpose: CodePurpose, user: { id: string; email: string }) => OneTimeCode;
   find: (purpose: CodePurpose, id: string) => OneTimeCode | undefined;
-  /** The code that was sent to a user last. */
+  /** The last code that was sent to a user. */
   latest: (userId: string) => OneTimeCode | undefined;
-  /** Checks a code, and uses it up if it is right. */
+  /** Checks a code, and consumes it if it is correct. */
   use: (purpose: CodePurpose, userId: string, code: string | undefined) => CodeCheck;
 }
 
@@ -68,17 +68,17 @@ export interface PasswordReset {
 
 export interface Passwords {
   set: (userId: string, password: string) => void;
-  /** Notes that the application has sent a hash, which the test WorkOS cannot check a password against. */
+  /** Records that the application has sent a hash. The test WorkOS cannot check a password against it. */
   setHash: (userId: string) => void;
   check: (userId: string, password: string) => 'ok' | 'wrong' | 'hashed';
   remove: (userId: string) => void;
   createReset: (user: { id: string; email: string }) => PasswordReset;
   findReset: (id: string) => PasswordReset | undefined;
-  /** Consumes a reset token, and returns whose password it resets. */
+  /** Consumes a reset token, and returns the id of the user whose password it resets. */
   useReset: (token: string) => string | undefined;
 }
 
-/** Passwords in plain text: they open nothing but a test. */
+/** Passwords are stored in plain text, because they only give access to a test. */
 export function createPasswords(now: () => number): Passwords {
   const passwords = new Map<string, string | { isHash: true }>();
   const resets = new Map<string, PasswordReset>();
@@ -133,9 +133,9 @@ export interface AuthFactors {
   remove: (id: string) => void;
   challenge: (factorId: string) => AuthChallenge;
   findChallenge: (id: string) => AuthChallenge | undefined;
-  /** Checks a code against a challenge, and uses the challenge up if the code is right. */
+  /** Checks a code against a challenge, and consumes the challenge if the code is correct. */
   verify: (challenge: AuthChallenge, code: string | undefined) => CodeCheck;
-  /** The code that the authenticator app of a factor shows now. */
+  /** The code that the factor's authenticator app shows now. */
   currentCode: (factor: AuthFactor) => string;
 }
 
@@ -162,7 +162,7 @@ export function createAuthFactors(now: () => number): AuthFactors {
       const factor = factors.get(challenge.factorId);
       if (challenge.isUsed) return 'used';
       if (now() >= challenge.expiresAt) return 'expired';
-      // One step of 30 seconds in either direction, as RFC 6238 section 5.2 recommends.
+      // Accepts one 30-second step in either direction, as RFC 6238 section 5.2 recommends.
       const isRight =
         factor && [-1, 0, 1].some((steps) => totp(factor.secret, now() + steps * STEP) === code);
       challenge.isUsed = isRight === true;

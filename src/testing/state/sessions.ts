@@ -9,11 +9,11 @@ export interface Session {
   readonly userId: string;
   organizationId: string | undefined;
   /**
-   * Whether the user was a member of the organization when the session entered it. If so, the session ends with the
-   * membership. `signIn` may name an organization that the user is not a member of.
+   * Whether the user was a member of the organization when the session started in it or switched to it. If so, the
+   * session ends with the membership. `signIn` can name an organization to which the user does not belong.
    */
   isMember: boolean;
-  /** What `signIn` granted in the organization that it named; in any other organization the membership decides. */
+  /** What `signIn` granted, which applies only in the organization it named. In any other, the membership decides. */
   readonly named: Grants & { organizationId: string | undefined };
   readonly impersonator: Impersonator | undefined;
   readonly authenticationMethod: string;
@@ -38,7 +38,7 @@ export type NewSession = Omit<
   readonly ipAddress?: string | undefined;
 };
 
-/** An access token and the refresh token that replaces it. */
+/** An access token and the refresh token issued with it. */
 export interface TokenPair {
   readonly session: Session;
   readonly accessToken: string;
@@ -56,11 +56,13 @@ interface RefreshToken {
 }
 
 export interface Sessions {
-  /** @param lifetime Of the first access token, in seconds, if it is not the usual one. */
+  /** @param lifetime Lifetime of the first access token in seconds, if it is not the usual one. */
   start: (session: NewSession, lifetime?: number) => Promise<TokenPair>;
-  /** The session that a refresh token can refresh now, or why it cannot. */
+  /** The session that a refresh token can refresh now, or why the token is refused. */
   check: (refreshToken: string) => Session | Refusal;
-  /** Exchanges a refresh token that `check` accepted. A repetition within the replay window gets the same pair. */
+  /**
+   * Exchanges a refresh token that `check` has accepted. Repeating this within the replay window returns the same pair.
+   */
   rotate: (refreshToken: string, organizationId: string | undefined, isMember: boolean) => Promise<TokenPair>;
   find: (sessionId: string) => Session | undefined;
   /** The sessions that have not ended, oldest first. */
@@ -71,12 +73,12 @@ export interface Sessions {
 
 export interface SessionRules {
   now: () => number;
-  /** Seconds for which an exchanged refresh token still gets the pair it was exchanged for. */
+  /** How long an exchanged refresh token still returns the pair it was exchanged for, in seconds. */
   replayWindow: () => number;
   issueAccessToken: (session: Session, lifetime?: number) => Promise<string>;
 }
 
-/** Sessions and their refresh tokens, which rotate (RFC 9700 section 4.14.2). */
+/** Sessions and their rotating refresh tokens (RFC 9700 section 4.14.2). */
 export function createSessions({ now, replayWindow, issueAccessToken }: SessionRules): Sessions {
   const sessions = new Map<string, Session>();
   const refreshTokens = new Map<string, RefreshToken>();
@@ -112,7 +114,7 @@ export function createSessions({ now, replayWindow, issueAccessToken }: SessionR
       const token = refreshTokens.get(value);
       if (!token) throw new Error('only a refresh token that was checked can be rotated');
       if (token.successor) return token.successor;
-      // Marked before anything is awaited: of two exchanges at once, the second is the repetition.
+      // Set before the first await, so that the second of two concurrent exchanges counts as a repetition.
       token.exchangedAt = now();
       token.session.organizationId = organizationId;
       token.session.isMember = isMember;
@@ -140,7 +142,7 @@ export interface AccessTokenContext {
   clientId: string;
   /** Seconds since the epoch. */
   issuedAt: number;
-  /** Seconds; negative for a token that has expired already. */
+  /** In seconds; negative for a token that has already expired. */
   lifetime: number;
 }
 

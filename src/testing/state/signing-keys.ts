@@ -20,19 +20,19 @@ interface SigningKey {
 export interface SigningKeys {
   /** A JWT of these claims, signed with the current key. */
   sign: (claims: JWTPayload) => Promise<string>;
-  /** The JWKS that WorkOS publishes: the current key first. */
+  /** The JWKS that WorkOS publishes, with the current key first. */
   published: () => Promise<{ keys: JWK[] }>;
-  /** Signs with a new key from now on; the former keys stay published unless `keepOld` is false. */
+  /** Signs with a new key from now on. The old keys stay published unless `keepOld` is false. */
   rotate: (options?: { keepOld?: boolean }) => Promise<void>;
 }
 
-/** Generating an RSA key takes about 100 ms, so every test WorkOS of a process starts with the same one. */
+/** Generating an RSA key takes about 100 ms, so every test WorkOS in a process starts with the same one. */
 const shared = new Map<string, Promise<SigningKey>>();
 
 /**
- * RSA keys of 2048 bits (RFC 7518 section 3.3), generated when they are first needed.
+ * 2048-bit RSA keys (RFC 7518 section 3.3), generated when first needed.
  *
- * @param use What the keys sign: sessions and the OAuth server have keys of their own.
+ * @param use What the keys sign. Sessions and the OAuth server have separate keys.
  */
 export function createSigningKeys(use: 'sessions' | 'oauth'): SigningKeys {
   let keys: Promise<SigningKey>[] | undefined;
@@ -78,11 +78,11 @@ async function generate(): Promise<SigningKey> {
   return { kid, privateKey, publicJwk };
 }
 
-/** A certificate in DER (RFC 5280 section 4.1), for `x5c` (RFC 7517 section 4.7): Node cannot make one. */
+/** A certificate in DER (RFC 5280 section 4.1) for `x5c` (RFC 7517 section 4.7). Node cannot create certificates. */
 function selfSignedCertificate(publicKey: KeyObject, privateKey: KeyObject): Buffer {
   // sha256WithRSAEncryption, 1.2.840.113549.1.1.11
   const algorithm = der(0x30, Buffer.from('06092a864886f70d01010b0500', 'hex'));
-  // A name of one attribute, commonName (2.5.4.3).
+  // A name with one attribute, commonName (2.5.4.3).
   const commonName = der(0x30, Buffer.from('0603550403', 'hex'), der(0x0c, Buffer.from('test-workos')));
   const name = der(0x30, der(0x31, commonName));
   const validity = der(

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { OauthTokens } from '@workos-inc/node';
 
-/** The base 32 alphabet of Crockford, in which WorkOS writes the ULID of an identifier. */
+/** Crockford's base 32 alphabet, in which WorkOS writes the ULIDs of its identifiers. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const LENGTH = 26;
 
@@ -10,7 +10,7 @@ export function newId(prefix: string): string {
   return format(prefix, randomBytes(LENGTH));
 }
 
-/** The same identifier for the same name in every process, so that a restarted example still knows its users. */
+/** The same identifier for the same name in every process, so a restarted example still knows its users. */
 export function idFor(prefix: string, name: string): string {
   return format(prefix, createHash('sha256').update(name.toLowerCase()).digest());
 }
@@ -42,7 +42,7 @@ export interface Authorization {
   readonly connectionId: string | undefined;
   /** Whether the application asked for this organization. */
   readonly isOrganizationNamed: boolean;
-  /** The challenge of PKCE (RFC 7636), by S256. */
+  /** The PKCE challenge (RFC 7636), with the method S256. */
   readonly codeChallenge: string | undefined;
   /** When the user authenticated, in seconds since the epoch. */
   readonly authTime: number;
@@ -53,11 +53,11 @@ export interface Authorization {
 
 export interface AuthorizationCodes {
   issue: (authorization: Authorization) => string;
-  /** Consumes a code even if the exchange fails later; `undefined` if it is unknown, used or expired. */
+  /** Consumes a code, even if the exchange fails later. Returns `undefined` if it is unknown, used or expired. */
   consume: (code: string) => Authorization | undefined;
 }
 
-/** Authorization codes: single use, ten minutes. */
+/** Authorization codes, which are single-use and valid for ten minutes. */
 export function createAuthorizationCodes(now: () => number): AuthorizationCodes {
   const pending = new Map<string, { authorization: Authorization; expiresAt: number }>();
   return {
@@ -74,7 +74,7 @@ export function createAuthorizationCodes(now: () => number): AuthorizationCodes 
   };
 }
 
-/** RFC 7636 section 4.6. Without a challenge, no verifier is needed. */
+/** Checks a PKCE verifier (RFC 7636 section 4.6). Without a challenge, none is needed. */
 export function provesChallenge(challenge: string | undefined, verifier: string | undefined): boolean {
   if (challenge === undefined) return true;
   return verifier !== undefined && createHash('sha256').update(verifier).digest('base64url') === challenge;

@@ -7,7 +7,7 @@ export interface TestMembership {
   organizationId: string;
   /** Slug of the role, default `member`. */
   role?: string;
-  /** Slugs of all roles, default only `role`. */
+  /** Slugs of all roles; default: only `role`. */
   roles?: readonly string[];
   permissions?: readonly string[];
   /** Default `active`. */
@@ -18,7 +18,7 @@ export type MembershipStatus = 'active' | 'inactive' | 'pending';
 
 /** A user to create; everything but the e-mail address has a default. */
 export interface TestUser {
-  /** Default: derived from the address, so the same in every process. */
+  /** Default: derived from the address, so it is the same in every process. */
   id?: string;
   email: string;
   /** Default true. */
@@ -36,14 +36,14 @@ export interface TestUser {
 
 /** An SSO connection of an organization, to its own identity provider. */
 export interface TestConnection {
-  /** Default: derived from the organization's id, so the same in every process. */
+  /** Default: derived from the organization's id, so it is the same in every process. */
   id?: string;
   /** Default `GenericSAML`. */
   type?: string;
 }
 
 export interface TestOrganization {
-  /** Default: derived from the name, so the same in every process. */
+  /** Default: derived from the name, so it is the same in every process. */
   id?: string;
   name: string;
   externalId?: string;
@@ -58,7 +58,7 @@ export interface TestOrganization {
 
 const ENGINES = 'Analytical Engines';
 
-/** The users of a test WorkOS that was given none: an administrator, a plain member, a user without organization. */
+/** The default users of a test WorkOS: an administrator, an ordinary member and a user without an organization. */
 const defaultUsers: readonly TestUser[] = [
   {
     email: 'ada@example.com',
@@ -122,13 +122,13 @@ export interface Membership {
 type StoredMembership = Omit<Membership, 'organization'>;
 
 export interface DirectoryUser {
-  /** In the form of `@workos-inc/node`, which is also that of a session cookie. */
+  /** In the format of `@workos-inc/node`, which session cookies use too. */
   readonly user: User;
   /** The active memberships. */
   readonly memberships: readonly Membership[];
 }
 
-/** What the API can change of a user. */
+/** The fields of a user that the API can change. */
 export type UserChanges = Partial<
   Pick<
     User,
@@ -143,18 +143,18 @@ export type UserChanges = Partial<
   >
 >;
 
-/** What the API can change of an organization. */
+/** The fields of an organization that the API can change. */
 export type OrganizationChanges = Partial<
   Pick<Organization, 'name' | 'externalId' | 'metadata' | 'domains' | 'stripeCustomerId'>
 >;
 
 /** The users and organizations of a WorkOS environment. */
 export interface Directory {
-  /** Oldest first, as every list of the directory. */
+  /** Oldest first, like every list in the directory. */
   users: () => readonly DirectoryUser[];
-  /** By id or e-mail address, which is compared without regard to case. */
+  /** Finds a user by id or e-mail address; the case of the address is ignored. */
   findUser: (idOrEmail: string) => DirectoryUser | undefined;
-  /** By id only. */
+  /** Finds a user by id only. */
   getUser: (id: string) => DirectoryUser | undefined;
   /** Creates a user, or changes the given fields of the user with this id or address. */
   putUser: (user: TestUser) => DirectoryUser;
@@ -164,12 +164,12 @@ export interface Directory {
   recordSignIn: (id: string) => void;
 
   organizations: () => readonly Organization[];
-  /** By id or name. */
+  /** Finds an organization by id or name. */
   findOrganization: (idOrName: string) => Organization | undefined;
   getOrganization: (id: string) => Organization | undefined;
   createOrganization: (fields: OrganizationChanges & { name: string }) => Organization;
   updateOrganization: (id: string, changes: OrganizationChanges) => Organization;
-  /** Removes the memberships in it, too. */
+  /** Also removes the memberships in it. */
   removeOrganization: (id: string) => void;
   connections: () => readonly Connection[];
   findConnection: (id: string) => Connection | undefined;
@@ -178,7 +178,7 @@ export interface Directory {
   getMembership: (id: string) => Membership | undefined;
   /** The membership of a user in an organization, whatever its status. */
   findMembership: (userId: string, organizationId: string) => Membership | undefined;
-  /** Creates the membership, or replaces its roles; it is active afterwards. */
+  /** Creates the membership or replaces its roles. It is active afterwards. */
   putMembership: (userId: string, organizationId: string, roles: readonly string[]) => Membership;
   setMembershipStatus: (id: string, status: MembershipStatus) => Membership;
   removeMembership: (id: string) => void;
@@ -189,7 +189,7 @@ export interface DirectorySeed {
   organizations?: readonly TestOrganization[];
 }
 
-/** @param seed Without one, three users and an organization. */
+/** @param seed Default: three users and an organization. */
 export function createDirectory(seed: DirectorySeed, now: () => number): Directory {
   const at = () => new Date(now()).toISOString();
   const organizations = createOrganizations(at);
@@ -299,7 +299,7 @@ function createMemberships(organizations: ReturnType<typeof createOrganizations>
   };
   const idOf = (userId: string, organizationId: string) => idFor('om', `${userId}/${organizationId}`);
 
-  /** As at WorkOS, permissions come with the role: those that another member has by it. */
+  /** As at WorkOS, permissions depend on the role. They are copied from another member with the same role. */
   const permissionsOf = (organizationId: string, role: string) => {
     const sameRole = memberships().filter((one) => rolesOf(one)[0] === role && one.permissions !== undefined);
     return (sameRole.find((one) => one.organizationId === organizationId) ?? sameRole[0])?.permissions;
@@ -424,7 +424,7 @@ function newUser(email: string, at: string): Omit<User, 'name'> {
   };
 }
 
-/** The order of the fields is the SDK's, so that seals of the same user can be compared. */
+/** The fields are in the SDK's order, so that seals of the same user can be compared. */
 function toUser(user: Omit<User, 'name'>): User {
   const { object, id, email, emailVerified, firstName, lastName, ...others } = user;
   const name = [firstName, lastName].filter((part) => part !== null && part !== '').join(' ') || null;
@@ -467,8 +467,8 @@ export interface Grants {
 }
 
 /**
- * What a user is granted by the membership and the organization, unless it is `named`. As at WorkOS, permissions come
- * with the role: a session whose role is named has the permissions that are named with it, or none.
+ * What the membership and the organization grant a user; values in `named` take precedence. As at WorkOS, permissions
+ * depend on the role: if a role is named, the session has only the permissions that are named with it.
  */
 export function grantsOf(
   directory: Directory,

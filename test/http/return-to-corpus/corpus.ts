@@ -10,16 +10,16 @@ interface RedirectRow extends Row {
   input: string;
 }
 
-/** Longer than Node's limit for headers, which Node rejects by itself. */
+/** Longer values exceed Node's header limit, so Node itself rejects them. */
 const MAX_SENT = 4000;
 
-/** Some 500 sign-ins in one test. */
+/** For about 500 sign-ins in one test. */
 const LONG = { timeout: 300_000 };
 
-/** Few, since the files of all frameworks run at the same time. */
+/** Few, because the files of all frameworks run at the same time. */
 const AT_ONCE = 10;
 
-/** Tests every row of the corpus on one framework. There is a file for each of them, since a file runs on one core. */
+/** Tests every row of the corpus on one framework. Each framework has its own file, because a file runs on one core. */
 export function describeRedirects(framework: Framework): void {
   describe.runIf(FRAMEWORKS.includes(framework))(`open redirects on ${framework}`, LONG, () => {
     defineTests(framework);
@@ -33,10 +33,10 @@ function defineTests(framework: Framework): void {
   });
   afterAll(() => at.close());
 
-  /** How many request targets were answered with the redirect of the guard: Node refuses most rows as a target. */
+  /** The number of request targets that a guard redirected. Node rejects most rows as a request target. */
   let redirected = 0;
 
-  /** A link, a state that was sealed with it, and the target of a request that a guard remembers. */
+  /** A link, a state sealed with the value, and a request target that a guard remembers. */
   const ways: Record<string, (input: string) => Promise<number>> = {
     async query(input) {
       await arrives(await at.begin(input));
@@ -48,7 +48,7 @@ function defineTests(framework: Framework): void {
     },
     async target(input) {
       const remembered = await at.raw(input, ['Accept: text/html']);
-      // Without a location, Node's parser has refused the request, and the application has not seen it.
+      // Without a Location header, Node's parser has rejected the request and the application has not seen it.
       const [location, ...others] = [...remembered.matchAll(/^location: (.*)\r$/gim)].map(
         (match) => match[1]!,
       );
@@ -94,7 +94,7 @@ function defineTests(framework: Framework): void {
   );
 
   test('no further row of the same kinds leaves the origin, given in three ways', async (context) => {
-    // A sample over HTTP; function.test.ts tests all of them.
+    // Only a sample is sent over HTTP. function.test.ts tests all rows.
     const rows = furtherRedirects().filter((_, index) => index % 240 === FRAMEWORKS.indexOf(framework));
     await tryAll(context, { corpus: 'open-redirect, further', on: framework }, rows, threeWays);
   });
@@ -117,7 +117,7 @@ function defineTests(framework: Framework): void {
       };
       await lands(await at.begin(input));
       await lands(await at.sealed({ returnTo: input }));
-      // A request target has no fragment and no other characters.
+      // A request target cannot contain a fragment or characters other than these.
       if (!/^\/[!-~]*$/.test(input) || input.includes('#')) return 2;
       const [, login = ''] = /^location: (.*)\r$/im.exec(await at.raw(input, ['Accept: text/html'])) ?? [];
       await lands(await at.begin(new URL(login, at.origin).searchParams.get('returnTo')!));

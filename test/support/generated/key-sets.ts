@@ -11,7 +11,7 @@ const rsa = (bits: number) =>
   spki(generateKeyPairSync('rsa', { modulusLength: bits }).publicKey.export({ format: 'jwk' }));
 const curve = spki(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }));
 
-/** Key sets, some of which contain the right key, with or without its id, among other keys. */
+/** Key sets with various keys. Some contain the right key, with or without its id. */
 export function madeKeySets(right: Record<string, unknown>, count: number): MadeKeySet[] {
   const { pick, some, oneIn } = random('key sets');
   const { n, e, kid } = right;

@@ -105,7 +105,7 @@ const HOSTILE = [
   ],
 ];
 
-/** URLs constructed to leave the site. */
+/** URLs designed to lead away from the site. */
 export function hostileAddresses(count: number): MadeAddress[] {
   const { pick, some } = random('hostile addresses');
   const starts = ['', '/', '//', 'https://', 'https://app.example.com', '/\\', 'https:', '?', '#', ' ', '/a'];
@@ -245,12 +245,12 @@ const FRAGMENTS = [
   '"',
 ];
 
-/** URLs of pages of the application, in any form that a link has. */
+/** URLs of the application's pages, in every form that a link can have. */
 export function goodAddresses(count: number): MadeAddress[] {
   const { pick, some, oneIn } = random('good addresses');
   const path = (): string => {
     const [first = '', ...others] = some(SEGMENTS, 1, 4);
-    // Two slashes at the start, as they are or decoded, are the name of a host.
+    // Two slashes at the start, literal or decoded, would introduce a host name.
     const start = /^(?:$|%2f|%5c|%0a)/i.test(first) ? 'a' : first;
     const made = `/${[start, ...others].join('/')}`;
     return made.replace(/^\/(?:auth\/)?(?=login|logout|callback)/, '/to-');

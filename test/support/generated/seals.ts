@@ -17,7 +17,7 @@ interface Parts {
   hmacSalt: string;
 }
 
-/** Signs any parts, as only the owner of the password can. */
+/** Signs arbitrary parts, which only the owner of the password can do. */
 function signed(parts: Parts, password: string, salts: { rounds: number; hash: string }): string {
   const { prefix, id, salt, iv, ciphertext, expiration, hmacSalt } = parts;
   const text = [prefix, id, salt, iv, ciphertext, expiration].join('*');
@@ -133,7 +133,7 @@ const RESPELT: readonly ((text: string) => string)[] = [
   (text) => `${text}!`,
 ];
 
-/** Seals of sessions and of anything else, with parts of any form, by the right password and by others. */
+/** Seals of sessions and other values, with parts in every form, made with the right password and with wrong ones. */
 export function madeSeals(session: object, password: string, count: number): MadeSeal[] {
   const { pick, oneIn } = random('seals');
   const plain = JSON.stringify(session);

@@ -4,11 +4,11 @@ import type { Row } from '../corpora.js';
 
 export interface MadeToken extends Row {
   token: string;
-  /** Accepted by `jose` and rejected here on purpose: extensions, several spellings, odd claims. */
+  /** Accepted by `jose` and rejected here on purpose: extensions, alternative spellings, odd claims. */
   isRefusedByUs: boolean;
-  /** Accepted here and rejected by `jose`: clock skew. */
+  /** Accepted here and rejected by `jose`, because of clock skew. */
   isEarly: boolean;
-  /** For another user than the claims that the rows are made from. */
+  /** For a different user than the claims from which the rows are made. */
   isOfAnother: boolean;
 }
 
@@ -17,7 +17,7 @@ export interface TokenMaker {
   publicJwk: Record<string, unknown>;
   kid: string;
   claims: Readonly<Record<string, unknown>>;
-  /** Seconds. */
+  /** The time, in seconds since the epoch. */
   now: number;
 }
 
@@ -212,7 +212,9 @@ export function madeTokens(maker: TokenMaker, count: number): MadeToken[] {
   });
 }
 
-/** Rejected here and accepted by `jose`: an extension, a byte order mark, claims without a user or a time, another audience. */
+/**
+ * Rejected here and accepted by `jose`: an extension, a byte order mark, a missing user or time, a different audience.
+ */
 function isStricter(head: string, body: string): boolean {
   const isExtended = /"b64"|"crit"/.test(head) || head.startsWith('\ufeff') || body.startsWith('\ufeff');
   return isExtended || /"(?:sub|sid)":(?:""|[^"])|"client_id":|"aud":|"exp":1e400/.test(body);

@@ -3,8 +3,8 @@ import { deflateSync, gzipSync } from 'node:zlib';
 import type { Row } from '../corpora.js';
 
 /**
- * What a response leads to: new tokens, the end of the session, or an outage. `delivered`: tokens that have expired by
- * the clock of this server, which reach the browser with a 503.
+ * What a response leads to: new tokens, the end of the session, or an outage. `delivered` means tokens that are already
+ * expired by this server's clock and reach the browser with a 503.
  */
 export type Outcome = 'renewed' | 'ended' | 'outage' | 'delivered';
 
@@ -20,7 +20,7 @@ export interface AnswerMaker {
   user: Readonly<Record<string, unknown>> & { readonly id: string };
   /** Signs an access token that is valid except for these claims. */
   sign: (claims: object) => Promise<string>;
-  /** Seconds. */
+  /** The time, in seconds since the epoch. */
   now: number;
 }
 
@@ -63,7 +63,7 @@ function collect(): Answers {
   };
 }
 
-/** Responses with a valid session, in any notation. */
+/** Responses with a valid session, in every notation. */
 function whole(good: Good, { add, reply }: Answers): void {
   const text = JSON.stringify(good);
   reply('renewed', 200, good);

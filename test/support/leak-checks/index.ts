@@ -7,7 +7,7 @@ import { watchExchanges, type Exchange } from './wire.js';
 
 const problems = new Set<string>();
 const secrets = new Secrets();
-/** Texts that left the package since the last check, with where they were seen. */
+/** Texts that have left the package since the last check, and where they were seen. */
 let said = new Map<string, string>();
 const inspected = new WeakSet();
 
@@ -23,14 +23,14 @@ export function handedOut(value: unknown): void {
   try {
     say('in JSON of what the application sees', JSON.stringify(value));
   } catch {
-    // A value that cannot be serialized leaks nothing by it.
+    // A value that cannot be serialized does not leak anything this way.
   }
 }
 
 const isWorkOS = ({ request: { url = '' }, head }: Exchange) =>
   /^x-request-id: req_/im.test(head) || /^\/(?:user_management|sso|oauth2|_test)\//.test(url);
 
-/** The one response that is meant to contain tokens, for a client that has proved its verifier. */
+/** The only response that may contain tokens: it goes to a client that has proved its verifier. */
 const isGrant = ({ request: { method, url }, response: { statusCode } }: Exchange) =>
   method === 'POST' && url === '/token' && statusCode === 200;
 
@@ -95,7 +95,7 @@ export function watch(): void {
 }
 
 const clean = shape();
-/** The prototypes in which prototype pollution would show. */
+/** The own keys of the prototypes that prototype pollution would change. */
 function shape(): string {
   return [Object.prototype, Array.prototype, Function.prototype, String.prototype]
     .map((prototype) => Reflect.ownKeys(prototype).map(String).join())
@@ -117,7 +117,7 @@ export async function look(): Promise<string[]> {
 
 const KEPT_OPEN = ['TCPServerWrap', 'TCPSocketWrap', 'Timeout', 'ProcessWrap', 'PipeWrap'];
 
-/** What keeps the process running, and the number of its listeners. */
+/** The resources that keep the process running, and the number of its listeners. */
 export function open(): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const type of process.getActiveResourcesInfo()) {

@@ -1,10 +1,10 @@
-/** The length of the part that is searched for. It is shorter than any secret of the tests. */
+/** Length of the pieces that are searched for, which is shorter than any secret in the tests. */
 const WINDOW = 16;
 const RUN = /[A-Za-z0-9_\-.*~+/=]{16,}/g;
 
 /**
- * Everything secret that a test file used, and whether a text holds any of it. A secret is known by a piece of its
- * middle and one of its end, so that half of one is found too, and a text is read once however many there are.
+ * All secrets that a test file has used, and a search for them in a text. Each secret is recognized by a piece of its
+ * middle and one of its end, so half a secret is found too. A text is read once, however many secrets there are.
  */
 export class Secrets {
   readonly #pieces = new Map<string, string>();

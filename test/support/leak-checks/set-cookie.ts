@@ -1,6 +1,6 @@
 /**
- * A strict parser of `Set-Cookie`, written for the tests from RFC 6265bis section 4.1.1 (what a server may send) and
- * section 5.6 (what a browser would silently drop). It shares no code with the package or with a library.
+ * A strict `Set-Cookie` parser, written for the tests from RFC 6265bis section 4.1.1 (what a server may send) and
+ * section 5.6 (what a browser would silently drop). It shares no code with the package or with any library.
  */
 export interface StrictCookie {
   name: string;
@@ -9,7 +9,7 @@ export interface StrictCookie {
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** cookie-octet: no controls, whitespace, quotes, comma, semicolon, backslash. */
+/** cookie-octet: no control characters, whitespace, quotes, commas, semicolons or backslashes. */
 const OCTETS = /^[\u0021\u0023-\u002b\u002d-\u003a\u003c-\u005b\u005d-\u007e]*$/;
 const DOMAIN = /^(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?)(?:\.[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?)*$/i;
 const PATH = /^\/[\u0020-\u003a\u003c-\u007e]*$/;
@@ -58,14 +58,14 @@ export function parseSetCookie(line: string): StrictCookie {
   return { name, value, attributes };
 }
 
-/** Further requirements for cookies of the package. */
+/** Additional requirements for the package's own cookies. */
 export function checkOwnCookie({ name, attributes }: StrictCookie): void {
   const has = (key: string, value: string | undefined) =>
     attributes.has(key) && (value === undefined || attributes.get(key) === value);
   if (!has('httponly', undefined)) throw new Error(`${name} is not HttpOnly`);
   if (!has('path', undefined)) throw new Error(`${name} has no Path`);
   if (!has('samesite', undefined)) throw new Error(`${name} has no SameSite`);
-  // Old clients know only Expires; a new cookie of a session that ends with the browser has neither.
+  // Old clients understand only Expires. A new cookie for a session that ends with the browser has neither attribute.
   const isCleared = has('max-age', '0');
   if (isCleared !== attributes.has('expires'))
     throw new Error(`${name} is cleared with Max-Age or Expires alone`);

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { look, open, watch } from './index.js';
 
-// A run for another purpose, such as mutation testing, can switch them off.
+// Runs for other purposes, such as mutation testing, can turn the checks off.
 if (process.env['AUTHKIT_LEAK_CHECKS'] !== 'off') {
   watch();
   let before: Record<string, number> = {};

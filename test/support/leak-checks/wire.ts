@@ -1,6 +1,6 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 
-/** One request and response of any server in this process, as written. */
+/** A request and its response, as sent by any server in this process. */
 export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -15,8 +15,8 @@ const written = new WeakMap<ServerResponse, Buffer[]>();
 const MAX_KEPT = 262_144;
 
 /**
- * Tells of every exchange once its answer has ended. On the prototypes of `node:http`, so that no server and no
- * client of a test can be forgotten: bodies are seen as the parser pushes them and as handlers write them.
+ * Reports every exchange once its response has ended. It patches the prototypes of `node:http`, so no server or client
+ * of a test can be missed: bodies are recorded as the parser pushes them and as handlers write them.
  */
 export function watchExchanges(tell: (exchange: Exchange) => void): void {
   /* eslint-disable @typescript-eslint/unbound-method -- called on the object that the new method is called on */

@@ -1,4 +1,4 @@
-// What @clerk/express 2 exports, as far as it concerns a request.
+// The exports of @clerk/express 2 that concern requests.
 import type { Request, RequestHandler } from 'express';
 
 export interface PendingSessionOptions {

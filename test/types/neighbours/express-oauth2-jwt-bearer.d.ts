@@ -1,4 +1,4 @@
-// What express-oauth2-jwt-bearer 1 declares, as far as it concerns a request.
+// The declarations of express-oauth2-jwt-bearer 1 that concern requests.
 import type { Handler } from 'express';
 
 interface VerifyJwtResult {
