@@ -74,7 +74,7 @@ const FILES = {
     'auth/guard-rule',
     'auth/bearer-token',
   ],
-  'sso/index': ['sso/sso', 'sso/selector-names', 'sso/session', 'sso/sign-in-again', 'config/config-corpus'],
+  'sso/index': ['sso/sso', 'sso/selector-names', 'sso/session', 'sso/sign-in-again'],
   'sso/code-exchange': ['sso/sso', 'sso/session', 'events'],
   'sso/authenticator': ['sso/session', 'sso/sign-out-with-a-store', 'sso/sign-in-again', 'sso/sso'],
   'session/sso-session': ['sso/session', 'sso/sso'],
