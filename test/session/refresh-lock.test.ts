@@ -1,23 +1,33 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, expect, test, vi } from 'vitest';
 import { AuthKitError, unavailable } from '../../src/errors.js';
 import { withRefreshLock } from '../../src/session/refresh-lock.js';
+import { sha256 } from '../../src/sha256.js';
 import { toSession, type Session } from '../../src/session/sealed-session.js';
 import { type RefreshResult, sessionEnded } from '../../src/session/token-refresh.js';
 import type { Store } from '../../src/stores/index.js';
 import { createSignedStore, type SignedStore } from '../../src/stores/signed-store.js';
 
 /** The pauses of `withRefreshLock`, in milliseconds. They are cut short while `areShort` is set. */
-const pauses = vi.hoisted(() => ({ asked: [] as unknown[], areShort: false }));
+const pauses = vi.hoisted(() => ({ asked: [] as number[], areShort: false }));
 
-vi.mock('node:timers/promises', async (original) => {
-  const timers = await original<{ setTimeout: typeof wait }>();
-  const pause = (ms: number) => {
+vi.mock('node:timers/promises', () => ({
+  setTimeout: (ms: number) => {
     pauses.asked.push(ms);
-    return timers.setTimeout(pauses.areShort ? 1 : ms);
-  };
-  return { ...timers, setTimeout: pause };
-});
+    if (pauses.asked.length > 50) throw new Error('it pauses without end');
+    return wait(pauses.areShort ? 1 : ms);
+  },
+}));
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+async function until(isTrue: () => boolean): Promise<void> {
+  for (let tries = 0; !isTrue(); tries += 1) {
+    if (tries === 2000) throw new Error('it does not happen');
+    await wait(1);
+  }
+}
 
 afterEach(() => {
   pauses.asked.length = 0;
@@ -234,6 +244,7 @@ test('a refusal is stored for a minute, and the other processes do not ask WorkO
   const refused = sessionEnded();
   expect(await inProcess(store, () => Promise.resolve(refused))()).toBe(refused);
   expect(lifetimes['add refresh']).toBe(60_000);
+  expect(await store.get('refresh', sha256('rt_1'))).toMatchObject({ text: 'refused' });
   expect(await inProcess(store, notNeeded)()).toEqual(refused);
 });
 
@@ -246,10 +257,9 @@ test('an outage of WorkOS is not stored as a result: the processes that waited g
     await new Promise<void>((resolve) => (fail = resolve));
     return outage;
   })();
-  while (!calls.includes('add lock')) await wait(1);
+  await until(() => calls.includes('add lock'));
   const waiting = inProcess(store, notNeeded)();
-  while (!calls.includes('get failure')) await wait(1);
-  while (pauses.asked.filter((ms) => Number(ms) > 1).length < 3) await wait(1);
+  await until(() => pauses.asked.length >= 3);
   fail();
   expect(await failing).toBe(outage);
   expect(lifetimes['put failure']).toBe(2000);
@@ -268,6 +278,36 @@ test('an outage of WorkOS is not stored as a result: the processes that waited g
     },
   };
   expect(await inProcess(busy, renewedSession)()).toMatchObject({ kind: 'refreshed' });
+});
+
+test('a failure from before, which expires while a process waits, is not a new one', async () => {
+  pauses.areShort = true;
+  const { store } = recordingStore();
+  let attempts = 0;
+  let failureReads = 0;
+  const busy: SignedStore = {
+    ...store,
+    add: (...args) => {
+      attempts += 1;
+      return attempts <= 3 ? Promise.resolve({ kind: 'taken' }) : store.add(...args);
+    },
+    get: (kind, id) => {
+      if (kind !== 'failure') return store.get(kind, id);
+      failureReads += 1;
+      return Promise.resolve(failureReads <= 2 ? { kind: 'hit', text: 'old', raw: '' } : { kind: 'miss' });
+    },
+  };
+  expect(await inProcess(busy, renewedSession)()).toMatchObject({ kind: 'refreshed' });
+  expect(failureReads).toBe(4);
+});
+
+test('a stored result that cannot be opened is not used', async () => {
+  const { signed } = expiringStore();
+  await inProcess(signed, renewedSession)();
+  const refresh = vi.fn(renewedSession);
+  const options = { store: signed, open: () => undefined, now: () => 1_000_000, waitForLock: 10_000 };
+  expect(await withRefreshLock(refresh, options)(OLD, undefined)).toMatchObject({ kind: 'refreshed' });
+  expect(refresh).toHaveBeenCalledOnce();
 });
 
 test('a refusal that is not an end of the session is not stored, and no failure is', async () => {
@@ -333,6 +373,7 @@ test('the pauses between two reads double up to a quarter of a second', async ()
 });
 
 test('a process that may not wait refreshes at once', async () => {
+  pauses.areShort = true;
   vi.useFakeTimers({ toFake: ['performance'] });
   const { store, calls } = recordingStore();
   const locked: SignedStore = { ...store, add: () => Promise.resolve({ kind: 'taken' }) };
@@ -349,7 +390,7 @@ test('the lock is extended twice a second, for two and a half seconds each time,
     await new Promise<void>((resolve) => answers.push(resolve));
     return refreshedTo(sessionOf('user_1', 'rt_2'));
   })();
-  while (answers.length === 0) await wait(1);
+  await until(() => answers.length > 0);
   const extensions = () => calls.filter((call) => call === 'replace lock').length;
   vi.advanceTimersByTime(499);
   expect(extensions()).toBe(0);
