@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import express from 'express';
 import { authkit, requireAuth } from 'authkit-express';
 import { createTestWorkOS, type TestSignIn, type TestWorkOS } from 'authkit-express/testing';
-import { open } from '../src/session/seal.js';
+import { open } from '../src/session/iron-seal.js';
 
 /** Users who are signed in at a WorkOS in this process. */
 export interface Sessions {

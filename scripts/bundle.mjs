@@ -12,6 +12,8 @@ await build({
     postgres: 'src/stores/postgres.ts',
     redis: 'src/stores/redis.ts',
     testing: 'src/testing/index.ts',
+    // Child processes of tests load this file, which the code of `testing` finds beside itself.
+    'clock-preload': 'src/testing/clock-preload.js',
   },
   outdir: 'dist',
   bundle: true,

@@ -36,9 +36,9 @@ export type {
 export type { Claims, CustomClaims, TokenClaims } from './workos/access-token.js';
 export type { AuthKitErrorCode } from './errors.js';
 export type { AuthKitEvents } from './events.js';
-export type { Check, GuardRule, Unauthenticated } from './auth/guard-rule.js';
+export type { Check, GuardRule, Unauthenticated } from './auth/guard-options.js';
 export type { ProtectedResource, ProtectedResourceOptions } from './auth/protected-resource.js';
-export type { OneOrMore, Rule } from './auth/rule.js';
+export type { OneOrMore, Rule } from './auth/authorization-rule.js';
 export type { Readiness, ReadinessCheck } from './authkit/readiness.js';
 export type { ActiveSession, Management } from './authkit/session-management.js';
 export { expressStore } from './stores/express-session.js';

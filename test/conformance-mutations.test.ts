@@ -4,7 +4,7 @@ import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose';
 import { expect, test } from 'vitest';
 import { createVerifier } from '../src/workos/access-token.js';
 import { createJWKS } from '../src/workos/jwks.js';
-import { open, seal } from '../src/session/seal.js';
+import { open, seal } from '../src/session/iron-seal.js';
 import { corpus, corpusKeys, type Row } from './support/corpora.js';
 
 /** Of each kind. `npm run check:mutations` tries five times as many: a hundred thousand. */

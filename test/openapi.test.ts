@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { SignInOptions } from 'authkit-express';
 import { authKitParameters, ssoParameters } from '../src/config/authorization-parameters.js';
-import { PROVIDERS } from '../src/config/providers.js';
+import { PROVIDERS } from '../src/config/provider-names.js';
 import type { SSOSignInOptions } from '../src/config/sso-options.js';
 
 interface Described {

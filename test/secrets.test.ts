@@ -1,7 +1,7 @@
 import debug from 'debug';
 import { format, inspect } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
-import { open } from '../src/session/seal.js';
+import { open } from '../src/session/iron-seal.js';
 import { FETCH, NAVIGATION, send } from './support/browser.js';
 import { ADA, createTestApp } from './support/app.js';
 import { requireAuth, signedIn } from 'authkit-express';

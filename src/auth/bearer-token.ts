@@ -7,9 +7,9 @@ import {
   type TokenVerification,
   type VerifyAccessToken,
 } from '../workos/access-token.js';
-import type { ApiResult, WorkOSClient } from '../workos/client.js';
+import type { ApiResult, WorkOSClient } from '../workos/api-client.js';
 import { type AuthType, type Principal, toApiKeyAuth, toBearerAuth, toMachineAuth } from './principal.js';
-import { rememberValidTokens } from './verified-tokens.js';
+import { rememberValidTokens } from './verified-token-cache.js';
 import { createWorkOSLookups, type WorkOSLookups } from './workos-lookups.js';
 
 /** RFC 6750 section 2.1. The scheme is not case-sensitive (RFC 9110 section 11.1). */

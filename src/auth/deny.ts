@@ -3,7 +3,7 @@ import { publish } from '../events.js';
 import { isRealError, type Outcome, type Request, type Response } from '../http/middleware.js';
 import { isPageLoad, target } from '../http/request.js';
 import { redirect } from '../http/response.js';
-import type { CompiledGuardRule, Unauthenticated } from './guard-rule.js';
+import type { CompiledGuardRule, Unauthenticated } from './guard-options.js';
 import { loginUrlForScript } from './login-url.js';
 import { isSessionType, type Principal } from './principal.js';
 import type { RequestAuth, SessionResult } from './request-auth.js';

@@ -1,9 +1,9 @@
 import type { ApiKey, Impersonator, User } from '@workos-inc/node';
 import type { Session } from '../session/sealed-session.js';
 import { type SSOProfile, type SSOSession, toUser } from '../session/sso-session.js';
-import type { VerifiedSession } from '../session/verified-cache.js';
+import type { VerifiedSession } from '../session/verified-session-cache.js';
 import type { Claims, TokenClaims } from '../workos/access-token.js';
-import { compileRule, type Rule, type Subject } from './rule.js';
+import { compileRule, type Rule, type Subject } from './authorization-rule.js';
 
 /** Fields that every authenticated principal has, whether it is a user, an API key or a machine. Read-only. */
 interface AuthBase extends Subject {

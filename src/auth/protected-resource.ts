@@ -1,9 +1,9 @@
-import { isRecord, Problems } from '../config/problems.js';
+import { isRecord, Problems } from '../config/problem-list.js';
 import { AuthKitError } from '../errors.js';
 import { type Handler, type Middleware, middleware, type Response } from '../http/middleware.js';
 import { target } from '../http/request.js';
 import type { VerifyBearer } from './bearer-token.js';
-import type { Check, GuardRule } from './guard-rule.js';
+import type { Check, GuardRule } from './guard-options.js';
 import type { AuthType } from './principal.js';
 import { type Instance, requestAuthsOf } from './request-auth.js';
 import { createRequireAuth, type GuardContext } from './require-auth.js';

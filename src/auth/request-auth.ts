@@ -7,7 +7,7 @@ import type { RespondWithError } from '../http/error-response.js';
 import type { Request, Response } from '../http/middleware.js';
 import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
 import { canSetCookie, type ResponseState, responseStateOf, startTimer } from '../http/response.js';
-import { perObjectState } from '../http/state.js';
+import { perObjectState } from '../http/per-request-state.js';
 import type { Authentication } from '../session/authenticate.js';
 import type { Session } from '../session/sealed-session.js';
 import type { SSOSession, VerifiedSSOSession } from '../session/sso-session.js';

@@ -26,7 +26,7 @@ import {
   type CompiledGuardRule,
   compileGuardRule,
   type GuardRule,
-} from './guard-rule.js';
+} from './guard-options.js';
 import { type AuthType, isSessionType, type Principal, type SignedIn } from './principal.js';
 import {
   ensureRequestProperties,

@@ -3,7 +3,7 @@ import { withDeadline } from '../deadline.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
 import { sha256 } from '../sha256.js';
-import type { ApiResult, WorkOSClient } from '../workos/client.js';
+import type { ApiResult, WorkOSClient } from '../workos/api-client.js';
 
 /** How long a user is cached, in milliseconds: as long as an access token is valid by default. */
 const USER_MAX_AGE = 300_000;

@@ -30,7 +30,7 @@ import { createRefreshRequestSession, createSwitchRoute } from '../routes/switch
 import { clientUrl, createToken } from '../routes/token.js';
 import { createWebhooks, type WebhookOptions } from '../routes/webhooks.js';
 import { createAuthenticator } from '../session/authenticate.js';
-import { createSessions } from '../session/lifecycle.js';
+import { createSessions } from '../session/create-and-end.js';
 import { withRefreshLock } from '../session/refresh-lock.js';
 import { createRefresh } from '../session/refresh.js';
 import { createRevocation } from '../session/revocation.js';
@@ -41,17 +41,17 @@ import {
   type Session,
   sessionIdentityIn,
 } from '../session/sealed-session.js';
-import { createSessionStorage } from '../session/storage.js';
-import { createRefreshHooks, createTokenRefresh } from '../session/token-refresh.js';
+import { createSessionStorage } from '../session/cookie-or-store.js';
+import { createRefreshHooks, createTokenRefresh } from '../session/refresh-at-workos.js';
 import { createSignedStore } from '../stores/signed-store.js';
 import { createMacVerifier, createVerifier, type TokenClaims } from '../workos/access-token.js';
-import { createClaimNonce } from '../workos/claim-nonce.js';
-import { createWorkOSClient } from '../workos/client.js';
+import { createClaimNonce } from '../workos/claim-environment.js';
+import { createWorkOSClient } from '../workos/api-client.js';
 import { createWorkOSClock } from '../workos/clock.js';
-import { type HasAppClient, withAppClient } from '../workos/sdk.js';
+import { type HasAppClient, withAppClient } from '../workos/load-sdk.js';
 import { createJWKS } from '../workos/jwks.js';
 import { preloadKeys } from '../workos/preload-keys.js';
-import { createTokenMacs } from '../workos/token-mac.js';
+import { createTokenMacs } from '../workos/access-token-mac.js';
 import { createAuthOf, createGetSignInUrl, createMethods, type Methods } from './instance-methods.js';
 import { type AuthRouter, createAuthRouter } from '../routes/router.js';
 import { createReady, type Readiness } from './readiness.js';

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isAge } from '../auth/guard-rule.js';
+import { isAge } from '../auth/guard-options.js';
 import type { Auth, SessionAuth } from '../auth/principal.js';
 import { type AuthenticateRequest, createAuthenticate, requestAuthsOf } from '../auth/request-auth.js';
 import { isRecent } from '../auth/step-up.js';
 import type { AuthKitConfig } from '../config/index.js';
-import { ownProperties } from '../config/problems.js';
+import { ownProperties } from '../config/problem-list.js';
 import type { SignInOptions, SignInUrlOptions } from '../config/options.js';
 import type { Cookies } from '../http/cookies.js';
 import type { StartSignIn } from '../routes/authorization-request.js';

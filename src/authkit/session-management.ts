@@ -4,7 +4,7 @@ import type { Auth } from '../auth/principal.js';
 import { withDeadline } from '../deadline.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import type { Revocation } from '../session/revocation.js';
-import type { ApiResult, WorkOSClient } from '../workos/client.js';
+import type { ApiResult, WorkOSClient } from '../workos/api-client.js';
 
 /** A session of a user at WorkOS. */
 export interface ActiveSession {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Config, resolveConfig } from '../config/index.js';
 import type { AuthKitOptions } from '../config/options.js';
 import { AuthKitError } from '../errors.js';
-import { createWorkOSClient, type WorkOSClient } from '../workos/client.js';
+import { createWorkOSClient, type WorkOSClient } from '../workos/api-client.js';
 import { UpstreamError } from '../workos/fetch.js';
 
 export interface DoctorInput {

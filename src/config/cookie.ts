@@ -1,6 +1,6 @@
 import type { CookieConfig } from '../http/cookies.js';
 import { number } from './credentials.js';
-import { isRecord, type Problems, variable } from './problems.js';
+import { isRecord, type Problems, variable } from './problem-list.js';
 import type { Route, Routes } from './routes.js';
 import { COOKIE_ADVICE } from './suggestions.js';
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isLoopback, refuseInsecureHttp } from './insecure-http.js';
-import { isRecord, type Problems, variable, withoutQuotes } from './problems.js';
+import { isRecord, type Problems, variable, withoutQuotes } from './problem-list.js';
 
 const MIN_BYTES = 32;
 

@@ -24,7 +24,7 @@ import {
 } from './login.js';
 import type { AuthKitOptions, LoadUser, SignInOptions } from './options.js';
 import { type PagesFor, readPages } from './pages.js';
-import { isRecord, ownProperties, Problems, variable } from './problems.js';
+import { isRecord, ownProperties, Problems, variable } from './problem-list.js';
 import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
 import { AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
 

@@ -1,4 +1,4 @@
-import type { Problems } from './problems.js';
+import type { Problems } from './problem-list.js';
 
 const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 

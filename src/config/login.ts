@@ -3,8 +3,8 @@ import { AuthKitError } from '../errors.js';
 import type { ParameterSet } from './authorization-parameters.js';
 import { isLoopback } from './insecure-http.js';
 import type { AuthKitOptions } from './options.js';
-import { isRecord, ownProperties, type Problems } from './problems.js';
-import { AUTHKIT, providerNamed, PROVIDERS } from './providers.js';
+import { isRecord, ownProperties, type Problems } from './problem-list.js';
+import { AUTHKIT, providerNamed, PROVIDERS } from './provider-names.js';
 import { SIGN_UP_ADVICE, suggestionFor } from './suggestions.js';
 
 /** What a link to the login route may ask for. */

@@ -1,7 +1,7 @@
 import { refuseInsecureHttp } from './insecure-http.js';
 import type { AuthKitOptions } from './options.js';
-import { isRecord, ownProperties, type Problems } from './problems.js';
-import { providerNamed } from './providers.js';
+import { isRecord, ownProperties, type Problems } from './problem-list.js';
+import { providerNamed } from './provider-names.js';
 import { ROUTE_ADVICE } from './suggestions.js';
 
 /** Where the routes of an instance are. A route that is turned off is `undefined`. */

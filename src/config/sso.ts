@@ -11,7 +11,7 @@ import {
   throwProblems,
 } from './index.js';
 import type { SignInFor } from './login.js';
-import { ownProperties, Problems } from './problems.js';
+import { ownProperties, Problems } from './problem-list.js';
 import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
 import { SSO_ADVICE } from './suggestions.js';
 

@@ -2,7 +2,7 @@ import onHeaders from 'on-headers';
 import { log } from '../events.js';
 import type { Request, Response } from './middleware.js';
 import { isNavigation, isWebSocketUpgrade, trimOWS } from './request.js';
-import { perObjectState } from './state.js';
+import { perObjectState } from './per-request-state.js';
 
 /** Adds `field` to `Vary` and keeps the fields that are there. */
 export function vary(res: Response, field: string): void {

@@ -4,17 +4,23 @@ import type { Config } from '../config/index.js';
 import { isLoopback } from '../config/insecure-http.js';
 import type { SignInFor } from '../config/login.js';
 import type { SignInOptions, SignInUrlOptions } from '../config/options.js';
-import { ownProperties } from '../config/problems.js';
+import { ownProperties } from '../config/problem-list.js';
 import { AuthKitError } from '../errors.js';
 import { log } from '../events.js';
 import { type Cookies, headerRoom } from '../http/cookies.js';
 import type { Request, Response } from '../http/middleware.js';
 import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
-import type { ClaimNonce } from '../workos/claim-nonce.js';
+import type { ClaimNonce } from '../workos/claim-environment.js';
 import { codeChallenge, codeVerifierOf } from './pkce.js';
 import { silence } from './silent-sign-in.js';
-import { isJson, newTransaction, returnRules, sealTransaction, type Transaction } from './transaction.js';
+import {
+  isJson,
+  newTransaction,
+  returnRules,
+  sealTransaction,
+  type Transaction,
+} from './sign-in-transaction.js';
 
 /** The application's own `state`, in bytes. */
 const MAX_STATE = 2048;

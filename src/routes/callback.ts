@@ -14,7 +14,7 @@ import { invalidState, type InvalidStateReason } from './invalid-state.js';
 import type { RedirectLoopGuard } from './redirect-loop.js';
 import { codeVerifierOf } from './pkce.js';
 import { endsSilently } from './silent-sign-in.js';
-import { isSecretOf, openTransaction, returnRules, type Transaction } from './transaction.js';
+import { isSecretOf, openTransaction, returnRules, type Transaction } from './sign-in-transaction.js';
 
 /** RFC 6749 appendix A.11, without the space. A code of WorkOS has some 26 characters. */
 const CODE = /^[\u0021-\u007e]{1,1024}$/;

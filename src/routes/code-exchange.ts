@@ -13,10 +13,10 @@ import {
   type TokenVerification,
   type VerifyAccessToken,
 } from '../workos/access-token.js';
-import type { Tokens, WorkOSClient } from '../workos/client.js';
+import type { Tokens, WorkOSClient } from '../workos/api-client.js';
 import { runOnSuccess } from './on-success.js';
 import type { SaveAttributes } from './sign-up.js';
-import { CLOCK_SKEW, isSame, type Transaction } from './transaction.js';
+import { CLOCK_SKEW, isSame, type Transaction } from './sign-in-transaction.js';
 
 /** A sign-in that WorkOS has confirmed and the application has accepted. */
 export interface SignedInSession {

@@ -7,7 +7,7 @@ import { sendPage } from '../http/pages.js';
 import { header, lastSegment, query, single } from '../http/request.js';
 import { redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
-import type { WorkOSClient } from '../workos/client.js';
+import type { WorkOSClient } from '../workos/api-client.js';
 
 export interface LinkAccountDependencies {
   config: Config;

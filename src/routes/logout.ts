@@ -20,8 +20,8 @@ import {
 } from '../http/request.js';
 import { json, noStore, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
-import { sessionIdIn, type Sessions } from '../session/lifecycle.js';
-import { isNotStored } from '../session/stored-sessions.js';
+import { sessionIdIn, type Sessions } from '../session/create-and-end.js';
+import { isNotStored } from '../session/sessions-in-store.js';
 
 /** A session that has just been ended. */
 export interface EndedSession {

@@ -1,11 +1,11 @@
 import type { Config } from '../config/index.js';
 import type { OnSuccessResult } from '../config/options.js';
-import { ownProperties } from '../config/problems.js';
+import { ownProperties } from '../config/problem-list.js';
 import { AuthKitError } from '../errors.js';
 import { publishError } from '../events.js';
 import type { Response } from '../http/middleware.js';
 import { safeReturnTo } from '../http/return-to.js';
-import { returnRules, type Transaction } from './transaction.js';
+import { returnRules, type Transaction } from './sign-in-transaction.js';
 
 /** What `onSuccess` decided: where to go, and what to keep in the session. */
 export interface OnSuccessOutcome {

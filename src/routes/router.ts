@@ -3,7 +3,7 @@ import Router from 'router';
 import { type AuthenticateRequest, requestAuthsOf } from '../auth/request-auth.js';
 import { createRequireAuth, guardContext, type RequireAuth } from '../auth/require-auth.js';
 import type { Config } from '../config/index.js';
-import { providerNamed } from '../config/providers.js';
+import { providerNamed } from '../config/provider-names.js';
 import { after } from '../deadline.js';
 import { answerErrors, createErrorResponder, type RouteName } from '../http/error-response.js';
 import { type Handler, type Middleware, middleware, type Next } from '../http/middleware.js';

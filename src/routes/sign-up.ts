@@ -3,8 +3,8 @@ import type { SignUpAttributes } from '../config/options.js';
 import { AuthKitError } from '../errors.js';
 import { log } from '../events.js';
 import { single } from '../http/request.js';
-import type { Tokens, WorkOSClient } from '../workos/client.js';
-import { isJson } from './transaction.js';
+import type { Tokens, WorkOSClient } from '../workos/api-client.js';
+import { isJson } from './sign-in-transaction.js';
 
 type SignUpRules = AuthKitConfig['signUp'];
 

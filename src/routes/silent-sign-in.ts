@@ -1,6 +1,6 @@
 import type { SignInOptions } from '../config/options.js';
 import { type AuthKitError, isUnfinished } from '../errors.js';
-import type { Transaction } from './transaction.js';
+import type { Transaction } from './sign-in-transaction.js';
 
 /**
  * What `prompt=none` ends in if WorkOS cannot sign the user in without showing a page (OpenID Connect Core section

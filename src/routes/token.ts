@@ -1,6 +1,6 @@
 import { timedOut } from '../auth/request-auth.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
-import { isRecord, ownProperties } from '../config/problems.js';
+import { isRecord, ownProperties } from '../config/problem-list.js';
 import { withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
@@ -14,13 +14,13 @@ import {
   type PayloadBinding,
   type PayloadPurpose,
   sealPayload,
-} from '../session/sealed-payload.js';
+} from '../session/seal-for-one-purpose.js';
 import type { Session } from '../session/sealed-session.js';
 import { sha256 } from '../sha256.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import type { ExchangeCode } from './code-exchange.js';
 import { codeChallenge } from './pkce.js';
-import { isSame, type Transaction } from './transaction.js';
+import { isSame, type Transaction } from './sign-in-transaction.js';
 
 export interface TokenDependencies {
   config: AuthKitConfig;

@@ -6,10 +6,10 @@ import type { Refresh } from './refresh.js';
 import { refreshDueAt } from './refresh-due.js';
 import type { Revocation } from './revocation.js';
 import { type Session, sessionIdentityOf } from './sealed-session.js';
-import type { SessionStorage } from './storage.js';
-import { isNotStored } from './stored-sessions.js';
-import { isExpired, type RefreshedSession, warnAboutClock } from './token-refresh.js';
-import { createSessionCache, type SessionCache, type VerifiedSession } from './verified-cache.js';
+import type { SessionStorage } from './cookie-or-store.js';
+import { isNotStored } from './sessions-in-store.js';
+import { isExpired, type RefreshedSession, warnAboutClock } from './refresh-at-workos.js';
+import { createSessionCache, type SessionCache, type VerifiedSession } from './verified-session-cache.js';
 
 /**
  * The result of authenticating the session cookie of a request.

@@ -11,7 +11,7 @@ import {
   type RefreshTokens,
   rememberedFor,
   sessionEnded,
-} from './token-refresh.js';
+} from './refresh-at-workos.js';
 
 /** A lock that its process has not extended for this long, in milliseconds, expires. */
 const LEASE = 2500;

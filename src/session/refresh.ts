@@ -8,7 +8,7 @@ import {
   type RefreshTokens,
   REMEMBERED_FOR,
   rememberedFor,
-} from './token-refresh.js';
+} from './refresh-at-workos.js';
 
 export interface RefreshOptions {
   /** Part of each key, so that two instances cannot get each other's results. */

@@ -1,8 +1,8 @@
 import type { Impersonator, User } from '@workos-inc/node';
-import { isRecord, ownProperties } from '../config/problems.js';
+import { isRecord, ownProperties } from '../config/problem-list.js';
 import type { SessionProblem } from '../events.js';
 import { decodeUnverified } from '../workos/access-token.js';
-import { isSealed, open, seal } from './seal.js';
+import { isSealed, open, seal } from './iron-seal.js';
 
 /** The key of the fields that only this package reads. Other WorkOS SDKs ignore it. */
 const EXTENSION = 'authkitExpress';
@@ -32,7 +32,7 @@ export interface SessionExtension {
   readonly authenticatedAt?: number;
   /** What `onSuccess` returned. */
   readonly data?: unknown;
-  /** Says that the signature of the access token was verified: `workos/token-mac.ts`. */
+  /** Says that the signature of the access token was verified: `workos/access-token-mac.ts`. */
   readonly tokenMac?: string | undefined;
 }
 

@@ -1,7 +1,12 @@
 import type { Profile, User } from '@workos-inc/node';
 import { randomUUID } from 'node:crypto';
-import { isRecord, ownProperties } from '../config/problems.js';
-import { openPayload, type PayloadBinding, type PayloadPurpose, sealPayload } from './sealed-payload.js';
+import { isRecord, ownProperties } from '../config/problem-list.js';
+import {
+  openPayload,
+  type PayloadBinding,
+  type PayloadPurpose,
+  sealPayload,
+} from './seal-for-one-purpose.js';
 
 /** A user in the words of their identity provider, without the raw attributes, which can be of any size. */
 export type SSOProfile = Readonly<Omit<Profile<Record<string, unknown>>, 'rawAttributes'>>;

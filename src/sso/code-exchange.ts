@@ -6,9 +6,9 @@ import type { StartSignIn } from '../routes/authorization-request.js';
 import type { RedirectInstead } from '../routes/callback.js';
 import type { Completed } from '../routes/code-exchange.js';
 import { runOnSuccess } from '../routes/on-success.js';
-import type { Transaction } from '../routes/transaction.js';
+import type { Transaction } from '../routes/sign-in-transaction.js';
 import { newSSOSession, sealSSOSession, type SSOSession, toUser } from '../session/sso-session.js';
-import type { ProfileReply, WorkOSClient } from '../workos/client.js';
+import type { ProfileReply, WorkOSClient } from '../workos/api-client.js';
 
 /** How a sign-in began. */
 export type SSOSignInStart = Pick<Transaction, 'returnTo' | 'callback' | 'state' | 'from'>;

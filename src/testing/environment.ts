@@ -1,3 +1,4 @@
+import type { TestClock } from './clock.js';
 import { createApiKeys } from './endpoints/api-keys.js';
 import { authenticateRoutes } from './endpoints/authenticate.js';
 import { authorizeRoutes } from './endpoints/authorize.js';
@@ -21,9 +22,9 @@ import { createRequiredSteps } from './endpoints/required-steps.js';
 import { sessionRoutes } from './endpoints/sessions.js';
 import { ssoRoutes } from './endpoints/sso.js';
 import { userRoutes } from './endpoints/users.js';
-import { createCalls, createFaults, type Delivery, type TestClock } from './faults.js';
+import { createCalls, createFaults, type Delivery } from './faults.js';
 import { createAuthFactors, createOneTimeCodes, createPasswords } from './state/credentials.js';
-import { grantsOf, type Directory } from './state/directory.js';
+import { grantsOf, type Directory } from './state/users-and-organizations.js';
 import { accessTokenClaims, createSessions, type Session } from './state/sessions.js';
 import { createSigningKeys, type SigningKeys } from './state/signing-keys.js';
 import { createAuthorizationCodes } from './state/tokens.js';

@@ -11,28 +11,6 @@ import {
 } from './endpoints/http.js';
 import { checkNames, didYouMean } from './options.js';
 
-/** The time of a test WorkOS, and of the application under test that was given its `options`. */
-export interface TestClock {
-  /** Milliseconds since the epoch. */
-  now: () => number;
-  /** Moves time forward, or backward if `milliseconds` is negative. */
-  advance: (milliseconds: number) => void;
-}
-
-/**
- * @param start Milliseconds since the epoch. From there only `advance` moves the clock. Without a start, the clock also
- * runs with real time, so that tokens expire in an application that is tried by hand.
- */
-export function createClock(start?: number): TestClock {
-  let advanced = 0;
-  return {
-    now: () => (start ?? Date.now()) + advanced,
-    advance: (milliseconds) => {
-      advanced += milliseconds;
-    },
-  };
-}
-
 /** A request that reached the test WorkOS. */
 export interface RecordedCall {
   readonly operation: Operation;

@@ -4,17 +4,18 @@
  * @module authkit-express/testing
  */
 import type { TestSignIn } from './sign-in.js';
-import { createTestWorkOS, type TestWorkOS } from './test-workos.js';
+import { createTestWorkOS, type TestWorkOS } from './create-test-workos.js';
 
-export { createTestWorkOS } from './test-workos.js';
-export type { TestAuthKitOptions, TestWorkOS, TestWorkOSOptions } from './test-workos.js';
+export { createTestWorkOS } from './create-test-workos.js';
+export type { TestAuthKitOptions, TestWorkOS, TestWorkOSOptions } from './create-test-workos.js';
 export type { TestApiKey } from './endpoints/api-keys.js';
+export type { TestClock } from './clock.js';
 export type { Operation } from './endpoints/http.js';
 export type { TestInvitation } from './endpoints/invitations.js';
 export type { TestOAuthToken } from './endpoints/oauth.js';
 export type { RequiredStep, StepCode } from './endpoints/required-steps.js';
 export type { TestIdPStart } from './endpoints/sso.js';
-export type { Fault, RecordedCall, TestClock, TestEndpoint } from './faults.js';
+export type { Fault, RecordedCall, TestEndpoint } from './faults.js';
 export { testStore, type TestStoreOptions } from './test-store.js';
 export type { TestSignIn, TestVisit } from './sign-in.js';
 export type {
@@ -23,7 +24,7 @@ export type {
   TestMembership,
   TestOrganization,
   TestUser,
-} from './state/directory.js';
+} from './state/users-and-organizations.js';
 export type { TestWebhook, TestWebhookOptions } from './webhooks.js';
 
 let shared: Promise<TestWorkOS> | undefined;

@@ -1,8 +1,8 @@
 import type { Impersonator, User } from '@workos-inc/node';
-import { seal } from '../session/seal.js';
-import type { TokenMacs } from '../workos/token-mac.js';
+import { seal } from '../session/iron-seal.js';
+import type { TokenMacs } from '../workos/access-token-mac.js';
 import { checkNames } from './options.js';
-import type { Directory, DirectoryUser, TestMembership, TestUser } from './state/directory.js';
+import type { Directory, DirectoryUser, TestMembership, TestUser } from './state/users-and-organizations.js';
 import type { NewSession, Sessions, TokenPair } from './state/sessions.js';
 
 /** A session that is started without a browser. */

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type * as Jose from 'jose/jws/compact/verify';
 import { createJWKS, type JWKS, type JWKSLookup } from './jwks.js';
-import type { TokenMacs } from './token-mac.js';
+import type { TokenMacs } from './access-token-mac.js';
 
 /** Longer than an access token can be in a cookie or in any store. */
 const MAX_LENGTH = 262_144;

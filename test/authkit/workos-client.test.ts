@@ -5,7 +5,7 @@ import { authkit, sso } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';
 import { onTestFinished } from 'vitest';
 import { resolveConfig } from '../../src/config/index.js';
-import { createAppClient, installedSDK } from '../../src/workos/sdk.js';
+import { createAppClient, installedSDK } from '../../src/workos/load-sdk.js';
 import { createTestApp, json } from '../support/app.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { send } from '../support/browser.js';

@@ -1,6 +1,6 @@
-import { seal } from '../../src/session/seal.js';
+import { seal } from '../../src/session/iron-seal.js';
 import { fingerprint } from '../../src/http/cookies.js';
-import { newTransaction, sealTransaction } from '../../src/routes/transaction.js';
+import { newTransaction, sealTransaction } from '../../src/routes/sign-in-transaction.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';
 import { MUTATIONS } from '../support/states.js';
 import { KEYS, USER, VALID } from './upstream.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { SignInUrlOptions } from 'authkit-express';
-import { PROVIDERS, shortName } from '../../src/config/providers.js';
+import { PROVIDERS, shortName } from '../../src/config/provider-names.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { send, type Browser } from '../support/browser.js';
 import { ADA, createTestApp, type Options } from '../support/app.js';

@@ -6,7 +6,7 @@ import { FRAMEWORKS } from '../support/frameworks.js';
 import { ADA, createTestApp } from '../support/app.js';
 import { createHash } from 'node:crypto';
 import { fingerprint } from '../../src/http/cookies.js';
-import { newTransaction, sealTransaction } from '../../src/routes/transaction.js';
+import { newTransaction, sealTransaction } from '../../src/routes/sign-in-transaction.js';
 
 const isSession = (line: string) => /^wos-session(?:\.\d+)?=[^;]/.test(line);
 

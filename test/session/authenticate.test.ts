@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import type { Claims } from '../../src/workos/access-token.js';
 import { createAuthenticator } from '../../src/session/authenticate.js';
-import { createTokenRefresh } from '../../src/session/token-refresh.js';
-import { createSessionStorage } from '../../src/session/storage.js';
+import { createTokenRefresh } from '../../src/session/refresh-at-workos.js';
+import { createSessionStorage } from '../../src/session/cookie-or-store.js';
 import { createRefresh } from '../../src/session/refresh.js';
 import { createRevocation } from '../../src/session/revocation.js';
 import type { Session } from '../../src/session/sealed-session.js';
-import type { ApiResult, Tokens } from '../../src/workos/client.js';
+import type { ApiResult, Tokens } from '../../src/workos/api-client.js';
 
 const NOW = Date.UTC(2026, 0, 1);
 

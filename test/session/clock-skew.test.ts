@@ -3,7 +3,7 @@ import { SignJWT, generateKeyPair, exportJWK } from 'jose';
 import { createVerifier } from '../../src/workos/access-token.js';
 import { createJWKS } from '../../src/workos/jwks.js';
 import { fingerprint } from '../../src/http/cookies.js';
-import { newTransaction, sealTransaction } from '../../src/routes/transaction.js';
+import { newTransaction, sealTransaction } from '../../src/routes/sign-in-transaction.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, createTestApp, type TestApp } from '../support/app.js';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createRefresh } from '../../src/session/refresh.js';
-import { createSessionCache } from '../../src/session/verified-cache.js';
+import { createSessionCache } from '../../src/session/verified-session-cache.js';
 import { toSession, type Session } from '../../src/session/sealed-session.js';
 import { unavailable } from '../../src/errors.js';
 import { ADA, createTestApp } from '../support/app.js';

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { openTransaction, sealTransaction } from '../../src/routes/transaction.js';
+import { openTransaction, sealTransaction } from '../../src/routes/sign-in-transaction.js';
 import { createRevocation } from '../../src/session/revocation.js';
 import { withRefreshLock } from '../../src/session/refresh-lock.js';
-import { open, seal } from '../../src/session/seal.js';
+import { open, seal } from '../../src/session/iron-seal.js';
 import {
   openSession,
   sealSession,
@@ -14,8 +14,8 @@ import {
   type Session,
 } from '../../src/session/sealed-session.js';
 import { openSSOSession, sealSSOSession, type SSOSession } from '../../src/session/sso-session.js';
-import { createSessionStorage } from '../../src/session/storage.js';
-import { createSessionIds } from '../../src/session/stored-sessions.js';
+import { createSessionStorage } from '../../src/session/cookie-or-store.js';
+import { createSessionIds } from '../../src/session/sessions-in-store.js';
 import { createSignedStore } from '../../src/stores/signed-store.js';
 import { FETCH, send } from '../support/browser.js';
 import { mapStore } from '../support/map-store.js';

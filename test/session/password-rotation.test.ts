@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { open } from '../../src/session/seal.js';
+import { open } from '../../src/session/iron-seal.js';
 import { openSession, sealSession } from '../../src/session/sealed-session.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { createTestApp } from '../support/app.js';

@@ -3,7 +3,7 @@ import { AuthKitError, unavailable } from '../../src/errors.js';
 import { withRefreshLock } from '../../src/session/refresh-lock.js';
 import { sha256 } from '../../src/sha256.js';
 import { toSession, type Session } from '../../src/session/sealed-session.js';
-import { type RefreshResult, sessionEnded } from '../../src/session/token-refresh.js';
+import { type RefreshResult, sessionEnded } from '../../src/session/refresh-at-workos.js';
 import type { Store } from '../../src/stores/index.js';
 import { createSignedStore, type SignedStore } from '../../src/stores/signed-store.js';
 

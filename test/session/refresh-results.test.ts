@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createRefresh } from '../../src/session/refresh.js';
 import { toSession, type Session } from '../../src/session/sealed-session.js';
-import type { RefreshResult } from '../../src/session/token-refresh.js';
+import type { RefreshResult } from '../../src/session/refresh-at-workos.js';
 import { FETCH, send } from '../support/browser.js';
 import { mapStore } from '../support/map-store.js';
 import { ADA, createTestApp } from '../support/app.js';

@@ -1,7 +1,7 @@
 import { onTestFinished, expect, test } from 'vitest';
 import { authkit, requireAuth } from 'authkit-express';
 import { createRefresh } from '../../src/session/refresh.js';
-import { sessionEnded } from '../../src/session/token-refresh.js';
+import { sessionEnded } from '../../src/session/refresh-at-workos.js';
 import { toSession } from '../../src/session/sealed-session.js';
 import { serve } from '../support/frameworks.js';
 import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';

@@ -3,9 +3,9 @@ import type { Claims, TokenVerification } from '../../src/workos/access-token.js
 import { decodeUnverified } from '../../src/workos/access-token.js';
 import { AuthKitError } from '../../src/errors.js';
 import { createRefresh } from '../../src/session/refresh.js';
-import { createTokenRefresh } from '../../src/session/token-refresh.js';
+import { createTokenRefresh } from '../../src/session/refresh-at-workos.js';
 import { toSession, type Session } from '../../src/session/sealed-session.js';
-import type { ApiResult, Tokens } from '../../src/workos/client.js';
+import type { ApiResult, Tokens } from '../../src/workos/api-client.js';
 import { fc, LONG } from '../support/properties.js';
 
 const EXPIRES = 2_000_000_000;

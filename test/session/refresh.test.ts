@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { AuthKitError } from '../../src/errors.js';
 import { createRefresh } from '../../src/session/refresh.js';
-import { createTokenRefresh } from '../../src/session/token-refresh.js';
+import { createTokenRefresh } from '../../src/session/refresh-at-workos.js';
 import { toSession, type Session } from '../../src/session/sealed-session.js';
 
 const token = (payload: object) => `x.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.x`;

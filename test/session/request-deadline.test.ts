@@ -4,7 +4,7 @@ import { createOptionalWait, deadlineIn } from '../../src/deadline.js';
 import { unavailable } from '../../src/errors.js';
 import { withRefreshLock } from '../../src/session/refresh-lock.js';
 import { toSession, type Session } from '../../src/session/sealed-session.js';
-import type { RefreshResult } from '../../src/session/token-refresh.js';
+import type { RefreshResult } from '../../src/session/refresh-at-workos.js';
 import { createSignedStore } from '../../src/stores/signed-store.js';
 import { FETCH, send } from '../support/browser.js';
 import { mapStore } from '../support/map-store.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { open } from '../../src/session/seal.js';
+import { open } from '../../src/session/iron-seal.js';
 import { openSession } from '../../src/session/sealed-session.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { createCorpusApp, type CorpusApp } from '../support/corpus-app.js';

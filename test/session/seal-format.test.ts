@@ -1,6 +1,6 @@
 import { createCipheriv, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { open, seal } from '../../src/session/seal.js';
+import { open, seal } from '../../src/session/iron-seal.js';
 
 const PASSWORD = 'correct-horse-battery-staple-0123456789';
 const key = (salt: string) => pbkdf2Sync(PASSWORD, salt, 1, 32, 'sha1');

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { open, seal } from '../../src/session/seal.js';
+import { open, seal } from '../../src/session/iron-seal.js';
 import { fingerprint } from '../../src/http/cookies.js';
-import { newTransaction, sealTransaction } from '../../src/routes/transaction.js';
+import { newTransaction, sealTransaction } from '../../src/routes/sign-in-transaction.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { createTestApp } from '../support/app.js';
 

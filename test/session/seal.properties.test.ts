@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { open, seal } from '../../src/session/seal.js';
+import { open, seal } from '../../src/session/iron-seal.js';
 import { openSession } from '../../src/session/sealed-session.js';
 import { fc, LONG } from '../support/properties.js';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { open, seal } from '../../src/session/seal.js';
+import { open, seal } from '../../src/session/iron-seal.js';
 import {
   sessionIdentityIn,
   sessionIdentityOf,

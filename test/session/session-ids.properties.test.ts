@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { createSessionIds } from '../../src/session/stored-sessions.js';
+import { createSessionIds } from '../../src/session/sessions-in-store.js';
 import { fc, LONG, RUNS } from '../support/properties.js';
 
 const ids = createSessionIds(['a-password-for-tests-and-for-nothing-else']);

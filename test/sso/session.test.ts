@@ -7,7 +7,7 @@ import { mapStore } from '../support/map-store.js';
 import { ADA, json } from '../support/app.js';
 import type { SSOConfig } from '../../src/config/sso.js';
 import type { Revocation, RevocationStatus } from '../../src/session/revocation.js';
-import { sealPayload } from '../../src/session/sealed-payload.js';
+import { sealPayload } from '../../src/session/seal-for-one-purpose.js';
 import {
   newSSOSession,
   openSSOSession,

@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { authkit, requireAuth } from 'authkit-express';
 import { createTestWorkOS, type TestWorkOS } from 'authkit-express/testing';
 import { fingerprint } from '../../src/http/cookies.js';
-import { newTransaction, sealTransaction } from '../../src/routes/transaction.js';
+import { newTransaction, sealTransaction } from '../../src/routes/sign-in-transaction.js';
 import { serve, type Framework } from './frameworks.js';
 import { NAVIGATION, send, type Ask, type Reply } from './browser.js';
 import { ADA, whoami } from './app.js';

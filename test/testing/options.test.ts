@@ -191,6 +191,9 @@ test('env has every variable that an application reads, and a child process can 
     WORKOS_API_PORT: String(options.apiPort),
     WORKOS_WEBHOOK_SECRET: workos.webhookSecret,
     WORKOS_ISSUER: 'https://auth.example.com',
+    // For the clock: clock.test.ts.
+    NODE_OPTIONS: env['NODE_OPTIONS'],
+    AUTHKIT_TEST_CLOCK: env['AUTHKIT_TEST_CLOCK'],
   });
   const script = `
     const { WORKOS_API_HOSTNAME: host, WORKOS_API_PORT: port, WORKOS_CLIENT_ID: client } = process.env;

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose';
 import { createVerifier } from '../../src/workos/access-token.js';
 import { createJWKS } from '../../src/workos/jwks.js';
-import { seal } from '../../src/session/seal.js';
+import { seal } from '../../src/session/iron-seal.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { FETCH, send } from '../support/browser.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';

@@ -2,7 +2,7 @@ import { createHmac, createPublicKey, generateKeyPairSync, sign, type JsonWebKey
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { seal } from '../../src/session/seal.js';
+import { seal } from '../../src/session/iron-seal.js';
 import { FETCH, send } from '../support/browser.js';
 import { createTestApp } from '../support/app.js';
 

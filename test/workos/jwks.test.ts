@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { seal } from '../../src/session/seal.js';
+import { seal } from '../../src/session/iron-seal.js';
 import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
 import { createTestApp, type TestApp } from '../support/app.js';
 

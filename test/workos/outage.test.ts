@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { WorkOS } from '@workos-inc/node';
 import { authkit, type AuthKitEvents } from 'authkit-express';
 import { resolveConfig } from '../../src/config/index.js';
-import { createWorkOSClient } from '../../src/workos/client.js';
+import { createWorkOSClient } from '../../src/workos/api-client.js';
 import { serve } from '../support/frameworks.js';
 import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, whoami, createTestApp, type TestApp } from '../support/app.js';

@@ -1,7 +1,7 @@
 import { createPrivateKey, type JsonWebKey } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { seal } from '../../src/session/seal.js';
+import { seal } from '../../src/session/iron-seal.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { corpusKeys } from '../support/corpora.js';

@@ -1,4 +1,4 @@
-import type { Directory } from '../state/directory.js';
+import type { Directory } from '../state/users-and-organizations.js';
 import { newId, newSecret } from '../state/tokens.js';
 import {
   empty,

@@ -1,5 +1,5 @@
 import type { AuthFactors, CodeCheck, OneTimeCodes, Passwords } from '../state/credentials.js';
-import type { Directory, DirectoryUser } from '../state/directory.js';
+import type { Directory, DirectoryUser } from '../state/users-and-organizations.js';
 import type { Refusal, Session, Sessions } from '../state/sessions.js';
 import { newSecret, provesChallenge, type AuthorizationCodes, type ProviderTokens } from '../state/tokens.js';
 import {

@@ -1,4 +1,4 @@
-import type { Connection, Directory, DirectoryUser } from '../state/directory.js';
+import type { Connection, Directory, DirectoryUser } from '../state/users-and-organizations.js';
 import { newSecret, type AuthorizationCodes, type ProviderTokens } from '../state/tokens.js';
 import {
   parseAuthorizationRequest,

@@ -7,7 +7,7 @@ import type {
   PasswordReset,
   Passwords,
 } from '../state/credentials.js';
-import type { Directory } from '../state/directory.js';
+import type { Directory } from '../state/users-and-organizations.js';
 import {
   apiError,
   empty,

@@ -1,5 +1,10 @@
 import type { User } from '@workos-inc/node';
-import { rolesOf, type DirectoryUser, type Membership, type Organization } from '../state/directory.js';
+import {
+  rolesOf,
+  type DirectoryUser,
+  type Membership,
+  type Organization,
+} from '../state/users-and-organizations.js';
 import type { Session, TokenPair } from '../state/sessions.js';
 import type { ProviderTokens } from '../state/tokens.js';
 

@@ -1,4 +1,4 @@
-import type { Directory } from '../state/directory.js';
+import type { Directory } from '../state/users-and-organizations.js';
 import type { SigningKeys } from '../state/signing-keys.js';
 import { newId, newSecret, provesChallenge } from '../state/tokens.js';
 import {

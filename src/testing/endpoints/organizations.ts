@@ -4,7 +4,7 @@ import type {
   Organization,
   OrganizationChanges,
   OrganizationDomain,
-} from '../state/directory.js';
+} from '../state/users-and-organizations.js';
 import { newId } from '../state/tokens.js';
 import {
   apiError,

@@ -1,4 +1,4 @@
-import type { Directory } from '../state/directory.js';
+import type { Directory } from '../state/users-and-organizations.js';
 import { newSecret } from '../state/tokens.js';
 import { apiError, json, redirect, text, type Route } from './http.js';
 

@@ -1,4 +1,4 @@
-import type { Directory, DirectoryUser } from '../state/directory.js';
+import type { Directory, DirectoryUser } from '../state/users-and-organizations.js';
 import { idFor } from '../state/tokens.js';
 import type { Fields } from './http.js';
 import { userJson } from './json.js';

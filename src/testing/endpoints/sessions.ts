@@ -1,4 +1,4 @@
-import type { Directory } from '../state/directory.js';
+import type { Directory } from '../state/users-and-organizations.js';
 import type { Sessions } from '../state/sessions.js';
 import { apiError, json, listPage, notFound, redirect, text, type Route } from './http.js';
 import { sessionJson } from './json.js';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Directory, DirectoryUser, Membership } from '../state/directory.js';
+import type { Directory, DirectoryUser, Membership } from '../state/users-and-organizations.js';
 import type { AuthorizationRequest } from './authorization-request.js';
 import { text, type Fields, type TestResponse } from './http.js';
 

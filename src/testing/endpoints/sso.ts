@@ -1,5 +1,5 @@
-import type { Connection, Directory, DirectoryUser } from '../state/directory.js';
-import { rolesOf } from '../state/directory.js';
+import type { Connection, Directory, DirectoryUser } from '../state/users-and-organizations.js';
+import { rolesOf } from '../state/users-and-organizations.js';
 import {
   idFor,
   newSecret,

@@ -1,5 +1,5 @@
 import type { Passwords } from '../state/credentials.js';
-import type { Directory, UserChanges } from '../state/directory.js';
+import type { Directory, UserChanges } from '../state/users-and-organizations.js';
 import {
   apiError,
   empty,

@@ -1,6 +1,6 @@
 import type { Impersonator } from '@workos-inc/node';
 import type { JWTPayload } from 'jose';
-import type { Grants } from './directory.js';
+import type { Grants } from './users-and-organizations.js';
 import { newId, newSecret } from './tokens.js';
 
 /** A session at WorkOS. Its id stays the same for all its tokens. */

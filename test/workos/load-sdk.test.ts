@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { resolveConfig } from '../../src/config/index.js';
-import { createWorkOSClient, type WorkOSClient } from '../../src/workos/client.js';
-import { installedSDK, installedVersion } from '../../src/workos/sdk.js';
+import { createWorkOSClient, type WorkOSClient } from '../../src/workos/api-client.js';
+import { installedSDK, installedVersion } from '../../src/workos/load-sdk.js';
 
 describe('16H @workos-inc/node', () => {
   const options = {

@@ -6,7 +6,7 @@ import {
   pbkdf2Sync,
   timingSafeEqual,
 } from 'node:crypto';
-import { isRecord, ownProperties } from '../config/problems.js';
+import { isRecord, ownProperties } from '../config/problem-list.js';
 
 /**
  * The format is iron's `Fe26.2` with the version suffix of iron-session, as every WorkOS SDK writes it:

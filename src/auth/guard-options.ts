@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Next } from '../http/middleware.js';
 import type { AuthType, Principal } from './principal.js';
-import { compileRule, ownEntriesOf, type Rule, RULE_KEYS } from './rule.js';
+import { compileRule, ownEntriesOf, type Rule, RULE_KEYS } from './authorization-rule.js';
 
 /**
  * A condition in code. The request passes only if it returns `true`, or a promise of `true`. If sessions are accepted,

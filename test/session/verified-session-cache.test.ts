@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { Claims } from '../../src/workos/access-token.js';
 import { resolveConfig } from '../../src/config/index.js';
-import { createSessionCache, type VerifiedSession } from '../../src/session/verified-cache.js';
+import { createSessionCache, type VerifiedSession } from '../../src/session/verified-session-cache.js';
 import type { Session } from '../../src/session/sealed-session.js';
 
 const MINUTE = 60_000;

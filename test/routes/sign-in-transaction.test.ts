@@ -1,6 +1,6 @@
 import * as oauth from 'oauth4webapi';
 import { expect, test } from 'vitest';
-import { seal } from '../../src/session/seal.js';
+import { seal } from '../../src/session/iron-seal.js';
 import { codeChallenge, codeVerifierOf } from '../../src/routes/pkce.js';
 import {
   isSecretOf,
@@ -8,7 +8,7 @@ import {
   newTransaction,
   openTransaction,
   sealTransaction,
-} from '../../src/routes/transaction.js';
+} from '../../src/routes/sign-in-transaction.js';
 import { fingerprint } from '../../src/http/cookies.js';
 
 const PASSWORD = 'correct-horse-battery-staple-0123456789';

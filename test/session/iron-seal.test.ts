@@ -1,6 +1,6 @@
 import * as iron from 'iron-webcrypto';
 import { describe, expect, test } from 'vitest';
-import { open, seal } from '../../src/session/seal.js';
+import { open, seal } from '../../src/session/iron-seal.js';
 import { openSession } from '../../src/session/sealed-session.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';
 

@@ -6,8 +6,8 @@ import {
   createStoredSessions,
   type NotStored,
   type StoreUnavailable,
-} from './stored-sessions.js';
-import type { RefreshedSession } from './token-refresh.js';
+} from './sessions-in-store.js';
+import type { RefreshedSession } from './refresh-at-workos.js';
 
 /** Where sessions are stored: in the cookie itself, or in the store with an ID in the cookie. */
 export interface SessionStorage {

@@ -1,14 +1,15 @@
 import { setMaxListeners } from 'node:events';
 import type { User } from '@workos-inc/node';
+import { createClock, createClockFile, type TestClock } from './clock.js';
 import type { TestApiKey } from './endpoints/api-keys.js';
 import type { TestInvitation } from './endpoints/invitations.js';
 import type { OAuthServer, TestOAuthToken } from './endpoints/oauth.js';
 import { STEP_MESSAGES, type RequiredStep } from './endpoints/required-steps.js';
 import { createIdPStart, type TestIdPStart } from './endpoints/sso.js';
 import { createEnvironment, type Environment, type Lifetimes, type Settings } from './environment.js';
-import { createClock, type Calls, type Fault, type RecordedCall, type TestClock } from './faults.js';
+import type { Calls, Fault, RecordedCall } from './faults.js';
 import { checkNames, didYouMean, type Names } from './options.js';
-import { listen } from './server.js';
+import { listen } from './http-server.js';
 import {
   addCookie,
   checkUser,
@@ -24,8 +25,8 @@ import {
   type TestConnection,
   type TestOrganization,
   type TestUser,
-} from './state/directory.js';
-import { createTokenMacs } from '../workos/token-mac.js';
+} from './state/users-and-organizations.js';
+import { createTokenMacs } from '../workos/access-token-mac.js';
 import { createWebhookSigner } from './webhooks.js';
 
 export interface TestWorkOSOptions {
@@ -83,8 +84,10 @@ export interface TestWorkOS extends Lifetimes {
   readonly options: Readonly<TestAuthKitOptions>;
   /**
    * The same as environment variables, for a child process or an application that is configured by its environment.
-   * Such an application has a clock of its own, which `clock.advance` does not move: in this process, pass it
-   * `now: workos.clock.now` as well.
+   *
+   * In a child process of Node, `Date.now()` and `new Date()` follow `clock`: `NODE_OPTIONS` loads a module that sees to
+   * it, and keeps the options that this process has. Timers, `performance.now()` and `Temporal` are not moved. For an
+   * application in this process, pass `now: workos.clock.now` as well.
    *
    * @example
    * spawn('node', ['server.js'], { env: { ...process.env, ...workos.env } });
@@ -174,7 +177,8 @@ export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise
   checkOptions(options);
   const settings = settingsOf(options);
   const lifetimes = lifetimesOf(options);
-  const clock = createClock(options.now);
+  const clockFile = createClockFile(options.now);
+  const clock = createClock(options.now, clockFile.update);
   const directory = createDirectory(options, clock.now);
   const closing = new AbortController();
   const { signal } = closing;
@@ -193,16 +197,21 @@ export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise
     setPassword(directory.findUser(email)?.user.id, password, environment);
   const close = () => {
     closing.abort();
+    clockFile.close();
     return server.close();
   };
   // The environment reads this same object, so what a test sets here takes effect.
-  return Object.assign(lifetimes, {
+  const workos = Object.assign(lifetimes, {
     url,
     options: authkitOptions(settings, server.port, clock),
-    env: environmentVariables(settings, server.port),
     clock,
     close,
     ...controls(environment, directory, settings, url, clock),
+  });
+  // Most tests never read it, and need no file for their clock.
+  return Object.defineProperty(workos as TestWorkOS, 'env', {
+    get: () => environmentVariables(settings, server.port, clockFile.variables()),
+    enumerable: true,
   });
 }
 
@@ -326,7 +335,11 @@ function authkitOptions(
   return Object.freeze({ clientId, apiKey, ...api, cookiePassword, redirectUri, now, ...named });
 }
 
-function environmentVariables(settings: Settings, apiPort: number): Readonly<Record<string, string>> {
+function environmentVariables(
+  settings: Settings,
+  apiPort: number,
+  clockVariables: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
   const { clientId, apiKey, cookiePassword, redirectUri, webhookSecret, issuer } = settings;
   return Object.freeze({
     WORKOS_CLIENT_ID: clientId,
@@ -338,6 +351,7 @@ function environmentVariables(settings: Settings, apiPort: number): Readonly<Rec
     WORKOS_API_PORT: String(apiPort),
     WORKOS_WEBHOOK_SECRET: webhookSecret,
     ...(issuer === undefined ? {} : { WORKOS_ISSUER: issuer }),
+    ...clockVariables,
   });
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { rememberValidTokens } from '../../src/auth/verified-tokens.js';
+import { rememberValidTokens } from '../../src/auth/verified-token-cache.js';
 import type { TokenVerification } from '../../src/workos/access-token.js';
 import { ADA, createTestApp } from '../support/app.js';
 import { FETCH, send } from '../support/browser.js';

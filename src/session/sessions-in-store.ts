@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { sha256 } from '../sha256.js';
 import { deriveKey, type Entry, type Found, type SignedStore } from '../stores/signed-store.js';
 import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
-import type { RefreshedSession } from './token-refresh.js';
+import type { RefreshedSession } from './refresh-at-workos.js';
 
 /** The store is unavailable, or its entry cannot be read now. What the cookie itself says is known. */
 export interface StoreUnavailable {

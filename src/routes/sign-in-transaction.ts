@@ -1,14 +1,14 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../config/index.js';
 import type { SignUpAttributes } from '../config/options.js';
-import { ownProperties } from '../config/problems.js';
+import { ownProperties } from '../config/problem-list.js';
 import type { ReturnToRules } from '../http/return-to.js';
 import {
   openPayload,
   type PayloadBinding,
   type PayloadPurpose,
   sealPayload,
-} from '../session/sealed-payload.js';
+} from '../session/seal-for-one-purpose.js';
 import { sha256 } from '../sha256.js';
 
 /**

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Store } from 'authkit-express';
 import { redisStore } from 'authkit-express/redis';
-import { createSessionIds } from '../../src/session/stored-sessions.js';
+import { createSessionIds } from '../../src/session/sessions-in-store.js';
 import { Browser, FETCH, send, type Reply } from '../support/browser.js';
 import { connected, hasRedis, startRedis, stop, type RedisServer } from '../support/redis.js';
 import { ADA, createTestApp, type Application, type Options } from '../support/app.js';

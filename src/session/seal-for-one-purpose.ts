@@ -1,4 +1,4 @@
-import { open, seal } from './seal.js';
+import { open, seal } from './iron-seal.js';
 
 /** What a sealed value is for, and how long it is valid. One constant is used both to seal and to open. */
 export interface PayloadPurpose {

@@ -2,8 +2,8 @@ import { unavailable } from '../errors.js';
 import type { Refresh } from './refresh.js';
 import type { Revocation } from './revocation.js';
 import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
-import type { SessionStorage } from './storage.js';
-import { isNotStored, type StoreUnavailable } from './stored-sessions.js';
+import type { SessionStorage } from './cookie-or-store.js';
+import { isNotStored, type StoreUnavailable } from './sessions-in-store.js';
 
 /** Creates sessions at a sign-in, and ends them at a sign-out. */
 export interface Sessions {

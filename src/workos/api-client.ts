@@ -1,11 +1,11 @@
 import type { AuthenticationResponse, ProfileAndToken, WorkOS } from '@workos-inc/node';
 import { type Config, softTimeoutOf } from '../config/index.js';
 import { AuthKitError, unavailable } from '../errors.js';
-import { createAnonymousBudget } from './anonymous-budget.js';
+import { createAnonymousBudget } from './anonymous-call-budget.js';
 import { classifyErrorAnswer } from './error-answers.js';
 import { createFetch, type Fetch, UpstreamError } from './fetch.js';
 import { type CircuitState, createLimiter } from './limiter.js';
-import { createAppClient, installedSDK, loadClient, type SDK, warnAboutSDK } from './sdk.js';
+import { createAppClient, installedSDK, loadClient, type SDK, warnAboutSDK } from './load-sdk.js';
 
 /** What WorkOS sends for a code or a refresh token. */
 export type Tokens = Pick<

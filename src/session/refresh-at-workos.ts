@@ -7,7 +7,7 @@ import {
   type TokenVerification,
   type VerifyAccessToken,
 } from '../workos/access-token.js';
-import type { ApiResult, Tokens } from '../workos/client.js';
+import type { ApiResult, Tokens } from '../workos/api-client.js';
 import { classifyErrorAnswer } from '../workos/error-answers.js';
 import { UpstreamError } from '../workos/fetch.js';
 import { type Session, sessionIdOf, withTokens } from './sealed-session.js';
