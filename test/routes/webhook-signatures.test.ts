@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
-import { AuthKitError, type Store, type WebhookEvent } from 'authkit-express';
+import { AuthKitError, type AuthKitOptions, type Store, type WebhookEvent } from 'authkit-express';
 import { send } from '../support/browser.js';
 import { createTestApp } from '../support/app.js';
 import { mapStore } from '../support/map-store.js';
@@ -11,7 +11,7 @@ const SECRET = 'a-secret-for-test-webhooks';
 /** An application without a store, and a function that sends a webhook. */
 async function receiving(
   options: Parameters<Awaited<ReturnType<typeof createTestApp>>['auth']['webhooks']>[0],
-  authkit: { store?: Store } = {},
+  authkit: AuthKitOptions = {},
 ) {
   const at = await createTestApp('express5', {
     authkit,
@@ -49,7 +49,7 @@ describe('the signature header', () => {
     ['with several MACs, the last of which is valid', (t, mac) => `t=${t}, v1=${other}, v1=short, v1=${mac}`],
     ['with several MACs, the first of which is valid', (t, mac) => `t=${t}, v1=${mac}, v1=${other}`],
     ['with a field that is unknown', (t, mac) => `t=${t}, v0=${other}, v1=${mac}, flag`],
-    ['of 1024 characters', (t, mac) => `t=${t}, v1=${mac}`.padStart(1024, 'x,')],
+    ['of 1024 characters', (t, mac) => `,t=${t}, v1=${mac}`.padStart(1024, 'x')],
   ];
   const unusable: [string, Make][] = [
     ['without a time', (_, mac) => `v1=${mac}`],
@@ -64,7 +64,7 @@ describe('the signature header', () => {
     ['with a MAC in upper case', (t, mac) => `t=${t}, v1=${mac.toUpperCase()}`],
     ['with a MAC that has a character before it', (t, mac) => `t=${t}, v1=0${mac}`],
     ['with a MAC that has a character after it', (t, mac) => `t=${t}, v1=${mac}0`],
-    ['that ends after 1024 characters', (t, mac) => `t=${t}, v1=${mac}`.padStart(1025, 'x,')],
+    ['that ends after 1024 characters', (t, mac) => `,t=${t}, v1=${mac}`.padStart(1025, 'x')],
   ];
 
   test('may have any form that the format allows, and no other', async () => {
@@ -202,6 +202,53 @@ describe('a failure', () => {
     const facts = { clientId: workos.options.clientId, event: 'user.updated', eventId: 'event_1' };
     const failure = { ...facts, outcome: 'failed', reason: 'handler' };
     expect(published).toEqual([failure, failure]);
+  });
+
+  test('of onEvent while the store is unavailable releases nothing in the store', async () => {
+    const releases: string[] = [];
+    const plain = mapStore();
+    const store: Store = {
+      ...plain,
+      add: () => Promise.reject(new Error('down')),
+      replace: (key, ...rest) => {
+        releases.push(key);
+        return plain.replace(key, ...rest);
+      },
+    };
+    let isBroken = true;
+    const options = {
+      secret: SECRET,
+      onEvent: () => {
+        if (isBroken) throw new Error('no database');
+      },
+    };
+    const { workos, deliver } = await receiving(options, { store });
+    const delivery = workos.webhook('dsync.activated', { id: 'directory_1' });
+    expect((await deliver(delivery)).status).toBe(503);
+    expect(releases).toEqual([]);
+    isBroken = false;
+    expect((await deliver(delivery)).status).toBe(200);
+  });
+
+  test('of onEvent is the cause of the error that onError receives', async () => {
+    const cause = new Error('no database');
+    const errors: AuthKitError[] = [];
+    const { workos, deliver } = await receiving(
+      {
+        secret: SECRET,
+        onEvent: () => {
+          throw cause;
+        },
+      },
+      {
+        onError: ({ error, res }) => {
+          errors.push(error);
+          res.writeHead(503).end();
+        },
+      },
+    );
+    await deliver(workos.webhook('dsync.activated', { id: 'directory_1' }));
+    expect(errors.map((error) => error.cause)).toEqual([cause]);
   });
 
   test('of onEvent with a store releases the delivery for every process', async () => {

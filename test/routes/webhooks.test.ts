@@ -120,7 +120,11 @@ test('user.deleted ends all sessions of the user, and a changed membership cause
     cookie = reply.setCookies.find((line) => line.startsWith('wos-session='))!.split(';', 1)[0]!;
   }
   // An event that this package does not use is only passed to the application.
-  await tell('dsync.user.created', { id: 'directory_user_1' });
+  workos.clock.advance(2000);
+  const before = workos.callsTo('refresh').length;
+  await tell('dsync.user.created', { id: graceId, user_id: graceId });
+  expect(await ask(origin, cookie)).toBe(200);
+  expect(workos.callsTo('refresh')).toHaveLength(before);
   await tell('organization_membership.created', {});
 });
 
