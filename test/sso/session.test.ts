@@ -427,3 +427,45 @@ test.each(['connection', 'organization', 'provider'] as const)(
     expect(workos.callsTo('profile')).toEqual([]);
   },
 );
+
+test('onSuccess of sso() that sends a response itself signs no user in, and the earlier session stays', async () => {
+  const workos = await createSSOWorkOS();
+  let answers = false;
+  const { origin, signIn } = await startSSO(workos, 'express5', {
+    options: {
+      onSuccess: ({ res }) => {
+        if (answers) res.writeHead(302, { Location: '/terms' }).end();
+      },
+    },
+  });
+  const browser = new Browser();
+  const { cookie } = await signIn(browser);
+  const events: unknown[] = [];
+  const listener = (message: unknown) => events.push(message);
+  subscribe('authkit:sign-in', listener);
+  onTestFinished(() => void unsubscribe('authkit:sign-in', listener));
+  answers = true;
+  const away = await browser.go(`${origin}/sso/login`);
+  const reply = await browser.go(await workos.authorize(away.location!, { user: ADA }));
+  expect(reply).toMatchObject({ status: 302, location: `${origin}/terms` });
+  expect(reply.setCookies.filter((line) => line.startsWith('wos-sso-session='))).toEqual([]);
+  expect(events).toEqual([]);
+  expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
+});
+
+test('a sign-in that began at the identity provider and is accepted returns to the page of the configuration', async () => {
+  const workos = await createSSOWorkOS();
+  const seen: unknown[] = [];
+  const { origin } = await startSSO(workos, 'express5', {
+    options: {
+      signIn: {},
+      acceptIdPInitiated: true,
+      returnTo: '/home',
+      onSuccess: ({ returnTo, stateFrom }) => void seen.push({ returnTo, stateFrom }),
+    },
+  });
+  const redirectUri = `${origin}/sso/callback`;
+  const begun = workos.startAtIdentityProvider({ user: ADA, connection: 'conn_engines', redirectUri });
+  expect((await new Browser().follow(begun)).url).toBe(`${origin}/home`);
+  expect(seen).toEqual([{ returnTo: '/home', stateFrom: undefined }]);
+});
