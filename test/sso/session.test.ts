@@ -1,6 +1,15 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { authkit, requireAuth, signedIn, type Auth, type AuthKitEvents } from 'authkit-express';
+import {
+  authkit,
+  requireAuth,
+  signedIn,
+  sso,
+  type Auth,
+  type AuthKitEvents,
+  type SSOOptions,
+  type SSOSignInUrlOptions,
+} from 'authkit-express';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { Browser, FETCH, send } from '../support/browser.js';
 import { mapStore } from '../support/map-store.js';
@@ -468,4 +477,57 @@ test('a sign-in that began at the identity provider and is accepted returns to t
   const begun = workos.startAtIdentityProvider({ user: ADA, connection: 'conn_engines', redirectUri });
   expect((await new Browser().follow(begun)).url).toBe(`${origin}/home`);
   expect(seen).toEqual([{ returnTo: '/home', stateFrom: undefined }]);
+});
+
+test('sso passed to app.use() without a call is an error that says what to write', () => {
+  const request = { httpVersion: '1.1', rawHeaders: [] } as SSOOptions;
+  expect(() => sso(request)).toThrow('app.use(sso) passes the function itself: write app.use(sso())');
+});
+
+test('getSignInUrl() of sso() takes a page to return to and a redirect URI, and has a default for both', async () => {
+  const workos = await createSSOWorkOS();
+  let options: SSOSignInUrlOptions | undefined;
+  const seen: unknown[] = [];
+  const { origin } = await startSSO(workos, 'express5', {
+    options: { returnTo: '/home', onSuccess: ({ returnTo, state }) => void seen.push([returnTo, state]) },
+    routes: (app, single) => {
+      app.route('/start', (req, res, next) => {
+        single
+          .getSignInUrl(req, res, options)
+          .then((url) => res.writeHead(302, { Location: url }).end(), next);
+      });
+    },
+  });
+  const redirectUri = `${origin}/sso/callback`;
+  for (const [given, page, state] of [
+    [undefined, '/home', undefined],
+    [{}, '/home', undefined],
+    [{ returnTo: '/reports', state: 'from the menu' }, '/reports', 'from the menu'],
+    [{ redirectUri }, '/home', undefined],
+  ] as const) {
+    options = given;
+    const browser = new Browser();
+    const away = await browser.go(`${origin}/start`);
+    expect(new URL(away.location!).searchParams.get('redirect_uri')).toBe(redirectUri);
+    const landed = await browser.follow(await workos.authorize(away.location!, { user: ADA }));
+    expect(landed.url).toBe(origin + page);
+    expect(seen.pop()).toEqual([page, state]);
+  }
+  options = { redirectUri: 'not a URL' };
+  expect((await send(`${origin}/start`)).status).toBeGreaterThanOrEqual(400);
+});
+
+test('sso() accepts no bearer token, and its login route says which options are missing', async () => {
+  const workos = await createSSOWorkOS();
+  const { origin } = await startSSO(workos, 'express5', {
+    rule: { accepts: ['bearer', 'apiKey', 'session'] },
+    options: { signIn: {} },
+  });
+  for (const token of ['sk_live_x', await workos.signToken({ sub: 'user_1', sid: 'session_1' })]) {
+    const headers = { ...FETCH, authorization: `Bearer ${token}` };
+    expect((await send(`${origin}/account`, { headers })).status).toBe(401);
+  }
+  const reply = await send(`${origin}/sso/login`);
+  expect(reply.status).toBe(400);
+  expect(reply.body).toContain('one of organization, connection and provider is required');
 });
