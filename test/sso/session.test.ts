@@ -7,6 +7,7 @@ import {
   sso,
   type Auth,
   type AuthKitEvents,
+  type GuardRule,
   type SSOOptions,
   type SSOSignInUrlOptions,
 } from 'authkit-express';
@@ -520,7 +521,7 @@ test('getSignInUrl() of sso() takes a page to return to and a redirect URI, and 
 test('sso() accepts no bearer token, and its login route says which options are missing', async () => {
   const workos = await createSSOWorkOS();
   const { origin } = await startSSO(workos, 'express5', {
-    rule: { accepts: ['bearer', 'apiKey', 'session'] },
+    rule: { accepts: ['bearer', 'apiKey', 'session'] } as unknown as GuardRule,
     options: { signIn: {} },
   });
   for (const token of ['sk_live_x', await workos.signToken({ sub: 'user_1', sid: 'session_1' })]) {
