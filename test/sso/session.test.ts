@@ -459,8 +459,10 @@ test('onSuccess of sso() that sends a response itself signs no user in, and the 
   const reply = await browser.go(await workos.authorize(away.location!, { user: ADA }));
   expect(reply).toMatchObject({ status: 302, location: `${origin}/terms` });
   expect(reply.setCookies.filter((line) => line.startsWith('wos-sso-session='))).toEqual([]);
+  // What would happen after the response has happened when these have been answered.
+  for (let times = 0; times < 10; times += 1)
+    expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
   expect(events).toEqual([]);
-  expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
 });
 
 test('a sign-in that began at the identity provider and is accepted returns to the page of the configuration', async () => {
