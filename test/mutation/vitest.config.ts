@@ -29,6 +29,8 @@ const config = mergeConfig(
         'test/{api,architecture,ci,compatibility,documentation,types}.test.ts',
       ],
       silent: true,
+      testTimeout: 20_000,
+      hookTimeout: 20_000,
       sequence: { sequencer: AsListed },
     },
   }),

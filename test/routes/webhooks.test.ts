@@ -119,8 +119,12 @@ test('user.deleted ends all sessions of the user, and a changed membership cause
     expect(workos.callsTo('refresh')).toHaveLength(before + 1);
     cookie = reply.setCookies.find((line) => line.startsWith('wos-session='))!.split(';', 1)[0]!;
   }
-  // An event that this package does not use is only passed on to the application.
-  await tell('dsync.user.created', { id: 'directory_user_1' });
+  // An event that this package does not use is only passed to the application.
+  workos.clock.advance(2000);
+  const before = workos.callsTo('refresh').length;
+  await tell('dsync.user.created', { id: graceId, user_id: graceId });
+  expect(await ask(origin, cookie)).toBe(200);
+  expect(workos.callsTo('refresh')).toHaveLength(before);
   await tell('organization_membership.created', {});
 });
 

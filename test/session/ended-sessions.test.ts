@@ -60,13 +60,19 @@ describe('what has ended stays ended', () => {
 
 test('a process that forgets an ended session says so, once', async () => {
   const warnings: unknown[] = [];
-  const heard = (warning: Error & { code?: string }) => warnings.push(warning.code);
+  const heard = ({ code, message }: Error & { code?: string }) => warnings.push([code, message]);
   process.on('warning', heard);
   const revocation = createRevocation({ clientId: 'client_1', store: undefined, now: () => NOW });
   for (let count = 0; count < 100_010; count += 1) await revocation.endSession(`session_${count}`);
   await new Promise((resolve) => setImmediate(resolve));
   process.off('warning', heard);
-  expect(warnings).toEqual(['AUTHKIT_REVOCATION']);
+  expect(warnings).toEqual([
+    [
+      'AUTHKIT_REVOCATION',
+      'More than 100000 sessions or users were ended within a day, so this process forgets the oldest of them. ' +
+        'Pass a store, which remembers all of them.',
+    ],
+  ]);
 });
 
 test('a token of the second in which its user was changed or ended counts as later, one of the second before does not', async () => {

@@ -1,10 +1,31 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { authkit, requireAuth, signedIn, type Auth, type AuthKitEvents } from 'authkit-express';
+import {
+  authkit,
+  requireAuth,
+  signedIn,
+  sso,
+  type Auth,
+  type AuthKitEvents,
+  type GuardRule,
+  type SSOOptions,
+  type SSOSignInUrlOptions,
+} from 'authkit-express';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { Browser, FETCH, send } from '../support/browser.js';
 import { mapStore } from '../support/map-store.js';
 import { ADA, json } from '../support/app.js';
+import type { SSOConfig } from '../../src/config/sso.js';
+import type { Revocation, RevocationStatus } from '../../src/session/revocation.js';
+import { sealPayload } from '../../src/session/seal-for-one-purpose.js';
+import {
+  newSSOSession,
+  openSSOSession,
+  sealSSOSession,
+  type SSOProfile,
+  toUser,
+} from '../../src/session/sso-session.js';
+import { createSSOSessions } from '../../src/sso/authenticator.js';
 import { createSSOWorkOS, startSSO } from './support.js';
 
 const SIGN_OUT = { method: 'POST', headers: { 'sec-fetch-site': 'same-origin' } };
@@ -183,4 +204,333 @@ test('beside authkit(), methods of authkit() do not see an SSO session', async (
   });
   await signIn(new Browser(), 'returnTo=/methods');
   expect(codes).toEqual(['unauthenticated', 'unauthenticated', false]);
+});
+
+const SECOND = 1_700_000_000;
+const PROFILE = {
+  id: 'prof_1',
+  idpId: 'idp_1',
+  email: ADA,
+  organizationId: 'org_1',
+  connectionId: 'conn_1',
+} as unknown as SSOProfile;
+
+function configAt(now: () => number): SSOConfig {
+  const cookiePasswords = ['a-password-for-tests-and-for-nothing-else'];
+  return {
+    clientId: 'client_1',
+    redirectUri: 'https://app.example/sso/callback',
+    cookiePasswords,
+    now,
+  } as unknown as SSOConfig;
+}
+
+/** Sealed sessions of users `prof_<name>` that live for an hour. */
+function sealedSessions(config: SSOConfig, names: readonly string[]) {
+  return Promise.all(
+    names.map(async (name) => {
+      const profile = { ...PROFILE, id: `prof_${name}` } as never;
+      const session = newSSOSession(profile, undefined, SECOND * 1000 + 999, 3600);
+      return { session, sealed: await sealSSOSession(session, config) };
+    }),
+  );
+}
+
+/** What is known about sessions: at once, or only after the store was asked. */
+function knowing(statuses: Record<string, RevocationStatus>, isShared = false) {
+  const asked: unknown[] = [];
+  const ended: string[] = [];
+  const statusOf = ({ sessionId }: { sessionId: string | undefined }) => statuses[sessionId!] ?? 'active';
+  const revocation = {
+    statusNow: (identity: never) => {
+      asked.push(identity);
+      return isShared ? undefined : statusOf(identity);
+    },
+    status: (identity: never) => Promise.resolve(statusOf(identity)),
+    endSession: (id: string) => {
+      ended.push(id);
+      return Promise.resolve(true);
+    },
+  } as unknown as Revocation;
+  return { revocation, asked, ended };
+}
+
+describe.each([false, true])('of the SSO sessions in a request (the store is asked: %s)', (isShared) => {
+  test('the first that has not ended counts', async () => {
+    let now = SECOND * 1000;
+    const config = configAt(() => now);
+    const [one, two] = await sealedSessions(config, ['one', 'two']);
+    const values = ['rubbish', one!.sealed, two!.sealed];
+    const resultWith = (statuses: Record<string, RevocationStatus>, given = values) => {
+      const { revocation } = knowing(statuses, isShared);
+      return createSSOSessions(config, revocation).authenticator.authenticate(given, () => true);
+    };
+    expect(await resultWith({})).toEqual({ kind: 'sso', session: one!.session });
+    expect(await resultWith({ [one!.session.id]: 'changed' })).toMatchObject({ session: one!.session });
+    expect(await resultWith({ [one!.session.id]: 'revoked' })).toMatchObject({ session: two!.session });
+    const all = { [one!.session.id]: 'revoked', [two!.session.id]: 'revoked' } as const;
+    expect(await resultWith(all)).toEqual({ kind: 'anonymous', reason: 'ended' });
+    expect(await resultWith({}, [])).toEqual({ kind: 'anonymous', reason: 'none' });
+    expect(await resultWith({}, ['rubbish'])).toEqual({ kind: 'anonymous', reason: 'invalid' });
+    now = (SECOND + 3600) * 1000 - 1;
+    expect(await resultWith({})).toMatchObject({ session: one!.session });
+    now += 1;
+    expect(await resultWith({})).toEqual({ kind: 'anonymous', reason: 'expired' });
+  });
+});
+
+test('an SSO session is revoked by its ID, its profile and the time of the sign-in', async () => {
+  const config = configAt(() => SECOND * 1000);
+  const [one] = await sealedSessions(config, ['one']);
+  const { revocation, asked } = knowing({});
+  const { authenticator } = createSSOSessions(config, revocation);
+  const result = authenticator.authenticate([one!.sealed], () => true);
+  expect(asked).toEqual([{ sessionId: one!.session.id, userId: 'prof_one', issuedAt: SECOND }]);
+  // It is decrypted once.
+  expect(authenticator.authenticate([one!.sealed], () => true)).toBe(result);
+});
+
+test('a sign-out at sso() ends every session in the request and returns the first', async () => {
+  const config = configAt(() => SECOND * 1000);
+  const [one, two] = await sealedSessions(config, ['one', 'two']);
+  const { revocation, ended } = knowing({});
+  const { endSessions } = createSSOSessions(config, revocation);
+  expect(await endSessions(['rubbish', one!.sealed, two!.sealed])).toEqual({
+    sessionId: one!.session.id,
+    user: { id: 'prof_one', organizationId: 'org_1' },
+  });
+  expect(ended).toEqual([one!.session.id, two!.session.id]);
+  expect(await endSessions(['rubbish'])).toBeUndefined();
+  expect(ended).toHaveLength(2);
+});
+
+test('a sealed SSO session is opened as it was, without the raw attributes of the profile', async () => {
+  const config = configAt(() => SECOND * 1000);
+  for (const data of [undefined, { plan: 'pro' }, null]) {
+    const raw = { ...PROFILE, rawAttributes: { large: true } } as never;
+    const session = newSSOSession(raw, data, SECOND * 1000 + 999, 3600);
+    expect(session).toEqual({
+      id: expect.stringMatching(/^sso_[0-9a-f-]{36}$/) as string,
+      profile: PROFILE,
+      signedInAt: SECOND,
+      expiresAt: SECOND + 3600,
+      ...(data === undefined ? {} : { data }),
+    });
+    expect('data' in session).toBe(data !== undefined);
+    const opened = openSSOSession(await sealSSOSession(session, config), config);
+    expect(opened).toStrictEqual(session);
+  }
+});
+
+test('a sealed SSO session that lacks a field is not opened', async () => {
+  const config = configAt(() => SECOND * 1000);
+  const purpose = { name: 'sso-session', isBoundToRedirectUri: false };
+  const good = { id: 'sso_1', profile: PROFILE, signedInAt: SECOND, expiresAt: SECOND + 3600 };
+  const open = async (data: object, name = purpose.name) =>
+    openSSOSession(await sealPayload({ ...purpose, name }, config, data), config);
+  expect(await open(good)).toEqual(good);
+  // It is valid at each redirect URI of the client.
+  const sealed = await sealPayload(purpose, config, good);
+  expect(openSSOSession(sealed, { ...config, redirectUri: 'https://app.example/other' })).toEqual(good);
+  expect(await open(good, 'session')).toBeUndefined();
+  for (const wrong of [
+    { id: 7 },
+    { id: undefined },
+    { profile: undefined },
+    { profile: 'prof_1' },
+    { profile: null },
+    { profile: {} },
+    { profile: { id: 7 } },
+    { signedInAt: String(SECOND) },
+    { signedInAt: undefined },
+    { expiresAt: String(SECOND + 3600) },
+    { expiresAt: undefined },
+  ])
+    expect(await open({ ...good, ...wrong }), JSON.stringify(wrong)).toBeUndefined();
+});
+
+test('a profile has the form of a user', () => {
+  const signedIn = new Date(SECOND * 1000).toISOString();
+  const common = {
+    object: 'user',
+    id: 'prof_1',
+    email: ADA,
+    emailVerified: false,
+    profilePictureUrl: null,
+    lastSignInAt: signedIn,
+    locale: null,
+    createdAt: signedIn,
+    updatedAt: signedIn,
+    externalId: 'idp_1',
+    metadata: {},
+  };
+  expect(toUser(PROFILE, SECOND)).toEqual({ ...common, name: null, firstName: null, lastName: null });
+  const names = { firstName: 'Ada', lastName: 'Lovelace', name: 'Ada Lovelace' };
+  expect(toUser({ ...PROFILE, ...names }, SECOND)).toEqual({ ...common, ...names });
+});
+
+test('onSuccess gets the profile as a user, the tokens and where the sign-in began', async () => {
+  const workos = await createSSOWorkOS();
+  const seen: Record<string, unknown>[] = [];
+  const { signIn } = await startSSO(workos, 'express5', {
+    options: { onSuccess: (result) => void seen.push({ ...result }) },
+  });
+  const events: unknown[] = [];
+  const listener = (message: unknown) => events.push(message);
+  subscribe('authkit:sign-in', listener);
+  onTestFinished(() => void unsubscribe('authkit:sign-in', listener));
+  await signIn();
+  const [result] = seen;
+  const { profile, user } = result as { profile: SSOProfile; user: { createdAt: string } };
+  expect(result).toMatchObject({
+    organizationId: 'org_engines',
+    connectionId: 'conn_engines',
+    state: undefined,
+    stateFrom: undefined,
+    isIdPInitiated: false,
+    returnTo: '/account',
+  });
+  expect(user).toEqual(toUser(profile, Date.parse(user.createdAt) / 1000));
+  expect(Date.parse(user.createdAt) % 1000).toBe(0);
+  expect(Math.abs(Date.parse(user.createdAt) - workos.options.now())).toBeLessThan(60_000);
+  expect(events).toEqual([
+    {
+      clientId: workos.options.clientId,
+      userId: profile.id,
+      sessionId: expect.stringMatching(/^sso_/) as string,
+      organizationId: 'org_engines',
+      authenticationMethod: 'SSO',
+      isImpersonated: false,
+    },
+  ]);
+});
+
+test('a sign-in that began at the identity provider fails with 503 while WorkOS is unavailable', async () => {
+  const workos = await createSSOWorkOS();
+  const redirectTo = (origin: string) =>
+    workos.startAtIdentityProvider({
+      user: ADA,
+      connection: 'conn_engines',
+      redirectUri: `${origin}/sso/callback`,
+    });
+  const signIn = {};
+  for (const acceptIdPInitiated of [false, true]) {
+    const { origin } = await startSSO(workos, 'express5', { options: { signIn, acceptIdPInitiated } });
+    workos.fail({ on: 'profile', times: 1, reset: true });
+    expect((await new Browser().go(redirectTo(origin))).status).toBe(503);
+  }
+});
+
+test.each(['connection', 'organization', 'provider'] as const)(
+  'a pinned %s is used for a sign-in that began at the identity provider',
+  async (name) => {
+    const workos = await createSSOWorkOS();
+    const value = { connection: 'conn_other', organization: 'org_engines', provider: 'GoogleOAuth' }[name];
+    const { origin } = await startSSO(workos, 'express5', {
+      options: { signIn: { [name]: value }, returnTo: '/home' },
+    });
+    const redirectUri = `${origin}/sso/callback`;
+    const begun = workos.startAtIdentityProvider({ user: ADA, connection: 'conn_engines', redirectUri });
+    const { searchParams } = new URL((await new Browser().go(begun)).location!);
+    expect(searchParams.get(name)).toBe(value);
+    expect(searchParams.get('connection')).toBe(name === 'connection' ? value : null);
+    expect(workos.callsTo('profile')).toEqual([]);
+  },
+);
+
+test('onSuccess of sso() that sends a response itself signs no user in, and the earlier session stays', async () => {
+  const workos = await createSSOWorkOS();
+  let answers = false;
+  const { origin, signIn } = await startSSO(workos, 'express5', {
+    options: {
+      onSuccess: ({ res }) => {
+        if (answers) res.writeHead(302, { Location: '/terms' }).end();
+      },
+    },
+  });
+  const browser = new Browser();
+  const { cookie } = await signIn(browser);
+  const events: unknown[] = [];
+  const listener = (message: unknown) => events.push(message);
+  subscribe('authkit:sign-in', listener);
+  onTestFinished(() => void unsubscribe('authkit:sign-in', listener));
+  answers = true;
+  const away = await browser.go(`${origin}/sso/login`);
+  const reply = await browser.go(await workos.authorize(away.location!, { user: ADA }));
+  expect(reply).toMatchObject({ status: 302, location: `${origin}/terms` });
+  expect(reply.setCookies.filter((line) => line.startsWith('wos-sso-session='))).toEqual([]);
+  // What would happen after the response has happened when these have been answered.
+  for (let times = 0; times < 10; times += 1)
+    expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
+  expect(events).toEqual([]);
+});
+
+test('a sign-in that began at the identity provider and is accepted returns to the page of the configuration', async () => {
+  const workos = await createSSOWorkOS();
+  const seen: unknown[] = [];
+  const { origin } = await startSSO(workos, 'express5', {
+    options: {
+      signIn: {},
+      acceptIdPInitiated: true,
+      returnTo: '/home',
+      onSuccess: ({ returnTo, stateFrom }) => void seen.push({ returnTo, stateFrom }),
+    },
+  });
+  const redirectUri = `${origin}/sso/callback`;
+  const begun = workos.startAtIdentityProvider({ user: ADA, connection: 'conn_engines', redirectUri });
+  expect((await new Browser().follow(begun)).url).toBe(`${origin}/home`);
+  expect(seen).toEqual([{ returnTo: '/home', stateFrom: undefined }]);
+});
+
+test('sso passed to app.use() without a call is an error that says what to write', () => {
+  const request = { httpVersion: '1.1', rawHeaders: [] } as SSOOptions;
+  expect(() => sso(request)).toThrow('app.use(sso) passes the function itself: write app.use(sso())');
+});
+
+test('getSignInUrl() of sso() takes a page to return to and a redirect URI, and has a default for both', async () => {
+  const workos = await createSSOWorkOS();
+  let options: SSOSignInUrlOptions | undefined;
+  const seen: unknown[] = [];
+  const { origin } = await startSSO(workos, 'express5', {
+    options: { returnTo: '/home', onSuccess: ({ returnTo, state }) => void seen.push([returnTo, state]) },
+    routes: (app, single) => {
+      app.route('/start', (req, res, next) => {
+        single
+          .getSignInUrl(req, res, options)
+          .then((url) => res.writeHead(302, { Location: url }).end(), next);
+      });
+    },
+  });
+  const redirectUri = `${origin}/sso/callback`;
+  for (const [given, page, state] of [
+    [undefined, '/home', undefined],
+    [{}, '/home', undefined],
+    [{ returnTo: '/reports', state: 'from the menu' }, '/reports', 'from the menu'],
+    [{ redirectUri }, '/home', undefined],
+  ] as const) {
+    options = given;
+    const browser = new Browser();
+    const away = await browser.go(`${origin}/start`);
+    expect(new URL(away.location!).searchParams.get('redirect_uri')).toBe(redirectUri);
+    const landed = await browser.follow(await workos.authorize(away.location!, { user: ADA }));
+    expect(landed.url).toBe(origin + page);
+    expect(seen.pop()).toEqual([page, state]);
+  }
+  options = { redirectUri: 'not a URL' };
+  expect((await send(`${origin}/start`)).status).toBeGreaterThanOrEqual(400);
+});
+
+test('sso() accepts no bearer token, and its login route says which options are missing', async () => {
+  const workos = await createSSOWorkOS();
+  const { origin } = await startSSO(workos, 'express5', {
+    rule: { accepts: ['bearer', 'apiKey', 'session'] } as unknown as GuardRule,
+    options: { signIn: {} },
+  });
+  for (const token of ['sk_live_x', await workos.signToken({ sub: 'user_1', sid: 'session_1' })]) {
+    const headers = { ...FETCH, authorization: `Bearer ${token}` };
+    expect((await send(`${origin}/account`, { headers })).status).toBe(401);
+  }
+  const reply = await send(`${origin}/sso/login`);
+  expect(reply.status).toBe(400);
+  expect(reply.body).toContain('one of organization, connection and provider is required');
 });
