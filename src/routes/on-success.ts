@@ -20,6 +20,7 @@ export interface OnSuccessOutcome {
  * @param call Calls `onSuccess`, if there is one.
  * @returns `answered` if `onSuccess` has begun a response itself, in which case no session is created.
  * @throws {AuthKitError} The error that `onSuccess` threw, or `sign_in_rejected`.
+ * @throws {TypeError} if `onSuccess` returned a boolean, a text, or a key by another name.
  */
 export async function runOnSuccess(
   call: () => unknown,
@@ -39,10 +40,48 @@ export async function runOnSuccess(
     throw error;
   }
   if (res.headersSent || res.writableEnded) return 'answered';
-  const result = ownProperties(returned ?? {});
+  const result = resultOf(returned, config);
   rejectIfAsked(result.reject);
   const wanted = safeReturnTo(result.returnTo ?? returnTo, returnRules(config, callback));
   return { returnTo: wanted ?? config.returnTo, data: plain(result.data, config) };
+}
+
+/** Names by which other packages know what {@link OnSuccessResult} contains. */
+const OTHER_NAMES: Readonly<Record<string, keyof OnSuccessResult>> = {
+  redirect: 'returnTo',
+  redirectTo: 'returnTo',
+  redirectUrl: 'returnTo',
+  returnUrl: 'returnTo',
+  returnPathname: 'returnTo',
+  rejected: 'reject',
+  deny: 'reject',
+};
+
+/**
+ * Other objects are ignored, such as the row that an application has just saved. A boolean, a text or a misnamed key may
+ * mean that the application wanted to reject the sign-in or to choose the page, so it is an error.
+ *
+ * @throws {TypeError}
+ */
+function resultOf(returned: unknown, { clientId }: Config): OnSuccessResult {
+  const problem = problemOf(returned);
+  if (problem === undefined) return ownProperties(Object(returned ?? {}) as OnSuccessResult);
+  const error = new TypeError(
+    `onSuccess returned ${problem}: return { reject: 'reason' } to refuse the sign-in, { returnTo }, { data }, or nothing`,
+  );
+  publishError({ clientId, source: 'onSuccess', error });
+  throw error;
+}
+
+function problemOf(returned: unknown): string | undefined {
+  if (typeof returned === 'boolean') return String(returned);
+  if (typeof returned === 'string') return 'a text';
+  const misnamed = Object.keys(OTHER_NAMES).find((name) =>
+    Object.hasOwn(Object(returned ?? {}) as object, name),
+  );
+  return misnamed === undefined
+    ? undefined
+    : `an object with "${misnamed}", which is called ${OTHER_NAMES[misnamed] ?? ''} here`;
 }
 
 /** An empty reason rejects as well: only `undefined`, `null` and `false` do not. */

@@ -41,6 +41,32 @@ describe.each(FRAMEWORKS)('onSuccess on %s', (framework) => {
     expect((await app.signIn()).status).toBe(200);
   });
 
+  test.each<[unknown, string]>([
+    [false, 'onSuccess returned false'],
+    [true, 'onSuccess returned true'],
+    ['/dashboard', 'onSuccess returned a text'],
+    [{ redirectTo: '/dashboard' }, '"redirectTo", which is called returnTo here'],
+    [{ rejected: true }, '"rejected", which is called reject here'],
+  ])('that returns %j is a mistake that is named, and signs no user in', async (returned, says) => {
+    const app = await at((() => returned) as Options['onSuccess']);
+    const reply = await app.signIn();
+    expect(reply.status).toBe(500);
+    const [error] = app.site.errors;
+    expect((error as Error).message).toContain(says);
+    expect((error as Error).message).toContain("return { reject: 'reason' }");
+    expect((await app.browser.cookieNames(app.origin)).filter((name) => name.includes('session'))).toEqual(
+      [],
+    );
+  });
+
+  test.each<unknown>([undefined, null, 3, {}, [1], { id: 1, email: 'a@example.com' }, new Map()])(
+    'that returns %j signs the user in',
+    async (returned) => {
+      const app = await at((() => returned) as Options['onSuccess']);
+      expect((await app.signIn()).status).toBe(200);
+    },
+  );
+
   test.each<[string, Options['onSuccess'], number, string]>([
     ['returns a reason', () => ({ reject: 'not on the list' }), 403, 'sign_in_rejected'],
     ['returns an empty reason', () => ({ reject: '', data: 1 }), 403, 'sign_in_rejected'],
