@@ -20,7 +20,8 @@ import { redisStore } from 'authkit-express/redis';
 import { createTestWorkOS } from 'authkit-express/testing';
 import { NAVIGATION, send } from '../test/support/browser.js';
 import { launch } from '../test/support/chromium.js';
-import { freePort, startRedis, stop } from '../test/support/redis.js';
+import { freePort } from '../test/support/free-port.js';
+import { startRedis, stop } from '../test/support/redis.js';
 import { drawDashboard, type DrawnPanel, type Series } from './draw-dashboard.js';
 
 const root = (path: string) => new URL(`../${path}`, import.meta.url);

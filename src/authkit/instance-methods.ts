@@ -106,6 +106,9 @@ export interface MethodDependencies {
 export function createMethods(dependencies: MethodDependencies): Methods {
   const { config, endSession, refreshRequestSession, saveSession } = dependencies;
   const getSignInUrl = createGetSignInUrl(dependencies);
+  const signOut = createSignOut(config, endSession);
+  const switchToOrganization = createSwitchToOrganization({ ...dependencies, getSignInUrl });
+  const authenticate = createAuthenticate(dependencies);
   return {
     getSignInUrl: async (req, res, options = {}) => {
       assertRequest(req, res, 'getSignInUrl(req, res, options)');
@@ -115,30 +118,51 @@ export function createMethods(dependencies: MethodDependencies): Methods {
       assertRequest(req, res, 'getSignUpUrl(req, res, options)');
       return getSignInUrl(req, res, { ...options, screenHint: 'sign-up' });
     },
-    signOut: createSignOut(config, endSession),
+    signOut: async (req, res, options) => {
+      assertRequest(req, res, 'signOut(req, res, options)');
+      return signOut(req, res, options);
+    },
     saveSession: async (req, res, response, options) => {
       assertRequest(req, res, 'saveSession(req, res, authenticationResponse)');
       return saveSession(req, res, response, options);
     },
-    refreshSession: (req, res, options = {}) =>
-      refreshRequestSession(req, res, ownProperties(options).organizationId),
-    switchToOrganization: createSwitchToOrganization({ ...dependencies, getSignInUrl }),
+    refreshSession: async (req, res, options = {}) => {
+      assertRequest(req, res, 'refreshSession(req, res, options)');
+      if (typeof options !== 'object')
+        throw new TypeError(
+          "refreshSession(req, res, options): options must be like { organizationId: 'org_…' }",
+        );
+      return refreshRequestSession(req, res, ownProperties(options).organizationId);
+    },
+    switchToOrganization: async (req, res, organizationId) => {
+      const usage = 'switchToOrganization(req, res, organizationId)';
+      assertRequest(req, res, usage);
+      if (typeof organizationId !== 'string' || organizationId === '')
+        throw new TypeError(`${usage}: organizationId must be the ID of an organization, 'org_…'`);
+      return switchToOrganization(req, res, organizationId);
+    },
     isRecent(req, maxAge) {
       if (!isAge(maxAge)) throw new TypeError('isRecent(req, maxAge): maxAge must be a number of seconds');
       const requestAuth = requestAuthsOf(req).find(({ instance }) => instance.config === config);
       const auth = requestAuth?.auth();
       return requestAuth !== undefined && auth?.user ? isRecent(auth, requestAuth, maxAge) : false;
     },
-    authenticate: createAuthenticate(dependencies),
+    authenticate: async (req) => {
+      if (!hasHeaders(req)) throw new TypeError('pass the request: authenticate(req)');
+      return authenticate(req);
+    },
   };
 }
 
 /** @throws {TypeError} if the request and its response are not the first arguments. */
 function assertRequest(req: unknown, res: unknown, usage: string): void {
-  const { headers } = Object(req) as { headers?: unknown };
   const { setHeader } = Object(res) as { setHeader?: unknown };
-  if (typeof headers === 'object' && typeof setHeader === 'function') return;
+  if (hasHeaders(req) && typeof setHeader === 'function') return;
   throw new TypeError(`pass the request and its response first: ${usage}`);
+}
+
+function hasHeaders(req: unknown): boolean {
+  return typeof (Object(req) as { headers?: unknown }).headers === 'object';
 }
 
 /** The `req.auth` of a request, whether or not the session middleware has run on it. */

@@ -99,6 +99,7 @@ function wrongArguments(req: unknown, res: unknown, next: unknown): TypeError | 
  * @returns Without `next`, a promise that stays pending, so that `await requireAuth()(req, res)` does not continue.
  */
 function rejectCall(error: TypeError, req: unknown, res: unknown, next: unknown): unknown {
+  if (isRequest(res)) refuseWebSocket(error, req);
   if (typeof next === 'function') {
     (next as Next)(error);
     return undefined;
@@ -111,6 +112,14 @@ function rejectCall(error: TypeError, req: unknown, res: unknown, next: unknown)
     endWithStatus500(res);
   }
   return new Promise(() => undefined);
+}
+
+/** express-ws ignores an error that no error handler answers, and the socket would stay open without a word. */
+function refuseWebSocket({ message }: TypeError, socket: unknown): void {
+  process.emitWarning(message, { code: 'AUTHKIT_WRONG_CALL' });
+  const { close } = (socket ?? {}) as { close?: unknown };
+  // RFC 6455 section 7.4.1: the server met an unexpected condition.
+  if (typeof close === 'function') (socket as { close: (code: number) => void }).close(1011);
 }
 
 function endWithStatus500(res: unknown): void {

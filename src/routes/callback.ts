@@ -79,6 +79,8 @@ function failSignIn(
   { config, answer }: CallbackDependencies,
 ): ReturnType<RespondWithError> {
   publish('sign-in-failed', { clientId: config.clientId, code: error.code });
+  // Such as the reason for which `onSuccess` rejected the sign-in.
+  log('sign-in-failed', { message: error.message });
   return answer(error, req, res, {}, returnTo);
 }
 

@@ -172,7 +172,8 @@ async function assertTokens(tokens: Tokens, verifySoon: VerifySoon): Promise<voi
   const subject =
     verification.kind === 'valid' ? verification.claims.sub : decodeUnverified(tokens.accessToken)['sub'];
   if (verification.kind === 'invalid' || verification.kind === 'expired' || subject !== tokens.user.id) {
-    throw unavailable(`WorkOS sent an access token that is not valid for this user (${verification.kind})`);
+    const reason = verification.kind === 'invalid' ? `invalid ${verification.reason}` : verification.kind;
+    throw unavailable(`WorkOS sent an access token that is not valid for this user (${reason})`);
   }
 }
 

@@ -60,3 +60,41 @@ test('getSignInUrl and getSignUpUrl without the request say how to call them', a
     await expect(misuse.getSignUpUrl(...args)).rejects.toThrow(/getSignUpUrl\(req, res, options\)/);
   }
 });
+
+test('methods that are called without the request, its response or an organization say how to call them', async () => {
+  let seen: Promise<unknown>[] = [];
+  const { origin, cookie, workos } = await createTestApp('express5', {
+    routes: (app, auth) => {
+      const misuse = auth as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+      app.route('/misuse', (req, res) => {
+        const calls: [method: string, ...args: unknown[]][] = [
+          ['signOut'],
+          ['signOut', req],
+          ['signOut', res],
+          ['refreshSession'],
+          ['refreshSession', req],
+          ['refreshSession', req, res, 'org_1'],
+          ['switchToOrganization'],
+          ['switchToOrganization', 'org_1'],
+          ['switchToOrganization', req, res],
+          ['switchToOrganization', req, res, { organizationId: 'org_1' }],
+          ['authenticate'],
+        ];
+        seen = calls.map(([method, ...args]) =>
+          misuse[method]!(...args).catch((error: unknown) => [method, error]),
+        );
+        res.end();
+      });
+    },
+  });
+  const headers = { ...FETCH, cookie: await cookie() };
+  expect((await send(`${origin}/misuse`, { headers })).setCookies).toEqual([]);
+  expect(seen).toHaveLength(11);
+  for (const [method, error] of (await Promise.all(seen)) as [string, Error][]) {
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.message).toContain(`${method}(req`);
+  }
+  // Nothing was refreshed or ended.
+  expect(workos.callsTo('refresh')).toEqual([]);
+  expect((await send(`${origin}/account`, { headers })).status).toBe(200);
+});

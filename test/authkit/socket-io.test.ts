@@ -141,7 +141,7 @@ describe('express-ws', () => {
         });
         socket.on('error', reject);
       });
-    return { workos, origin, ask };
+    return { workos, origin, app, ask };
   }
 
   test('authenticates a session, refuses a foreign origin, and uses no refresh token', async () => {
@@ -152,6 +152,23 @@ describe('express-ws', () => {
     workos.clock.advance(LATER);
     expect(await ask({ cookie })).toBeNull();
     expect(workos.callsTo('refresh')).toEqual([]);
+  });
+
+  test('a guard as an argument of app.ws() closes the socket, with a warning that says what to write', async () => {
+    const warnings: string[] = [];
+    const heard = ({ message }: Error) => void warnings.push(message);
+    process.on('warning', heard);
+    onTestFinished(() => void process.off('warning', heard));
+    const { workos, origin, app } = await createWsApp();
+    let opened = 0;
+    app.ws('/guarded', requireAuth() as never, () => {
+      opened += 1;
+    });
+    const headers = { cookie: await workos.signIn({ user: ADA }) };
+    const socket = new WebSocket(`${origin.replace('http', 'ws')}/guarded`, { headers });
+    const code = await new Promise((resolve) => socket.on('close', resolve));
+    expect({ code, opened }).toEqual({ code: 1011, opened: 0 });
+    expect(warnings).toContainEqual(expect.stringContaining('call auth.authenticate(req)'));
   });
 
   test('a socket has the user while the user is signed in, not before, after, or with an expired session', async () => {

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestWorkOS, type TestWorkOS } from 'authkit-express/testing';
 import { Browser, FETCH, send, type Reply } from '../support/browser.js';
 import { ROOT } from '../support/documentation.js';
-import { environmentOf, freePort, runExample, signInWith, spawnExample } from '../support/example.js';
+import { environmentOf, runExample, signInWith, spawnExample } from '../support/example.js';
+import { freePort } from '../support/free-port.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
 
 // Three applications, each with authkit-express and with the libraries that it replaces. Both pass the same tests.

@@ -5,7 +5,8 @@ import { createTestWorkOS } from 'authkit-express/testing';
 import { FETCH, send } from '../support/browser.js';
 import { ROOT } from '../support/documentation.js';
 import { environmentOf } from '../support/example.js';
-import { freePort, hasRedis, redisServer } from '../support/redis.js';
+import { hasRedis, redisServer } from '../support/redis.js';
+import { freePort } from '../support/free-port.js';
 
 describe.skipIf(!hasRedis)('cluster', () => {
   test('refreshes once across its processes, and signs out of both', async () => {

@@ -8,7 +8,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { createTestWorkOS } from 'authkit-express/testing';
 import { Browser } from '../support/browser.js';
 import { ROOT } from '../support/documentation.js';
-import { environmentOf, freePort, signInWith } from '../support/example.js';
+import { environmentOf, signInWith } from '../support/example.js';
+import { freePort } from '../support/free-port.js';
 import { startIdentityProvider } from '../support/identity-provider.js';
 
 const ADA = 'ada@example.com';

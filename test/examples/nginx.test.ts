@@ -9,7 +9,8 @@ import { CookieJar } from 'tough-cookie';
 import { NAVIGATION } from '../support/browser.js';
 import { createCertificate } from '../support/certificate.js';
 import { ROOT } from '../support/documentation.js';
-import { freePort, runExample } from '../support/example.js';
+import { runExample } from '../support/example.js';
+import { freePort } from '../support/free-port.js';
 import { findProgram } from '../support/programs.js';
 
 const missing = ['nginx', 'openssl'].filter((command) => findProgram(command) === undefined);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { freePort } from '../support/redis.js';
+import { freePort } from '../support/free-port.js';
 
 /** How long a node may be silent before it counts as failed, in milliseconds. Production uses 15 seconds or more. */
 const NODE_TIMEOUT = 1500;

@@ -7,7 +7,7 @@ import express from 'express';
 import { authkit, requireAuth, type AuthKitOptions } from 'authkit-express';
 import { createTestWorkOS, type TestWorkOS } from 'authkit-express/testing';
 import { Browser, type Ask, type Reply } from '../support/browser.js';
-import { freePort } from '../support/example.js';
+import { freePort } from '../support/free-port.js';
 
 export const ADA = 'ada@example.com';
 export const ANALYTICAL = 'org_analytical';

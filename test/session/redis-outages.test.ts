@@ -5,15 +5,8 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Store } from 'authkit-express';
 import { redisStore } from 'authkit-express/redis';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
-import {
-  connected,
-  freePort,
-  hasRedis,
-  redisServer,
-  startRedis,
-  stop,
-  type RedisServer,
-} from '../support/redis.js';
+import { connected, hasRedis, redisServer, startRedis, stop, type RedisServer } from '../support/redis.js';
+import { freePort } from '../support/free-port.js';
 import { ADA, createTestApp, type Options, type TestApp } from '../support/app.js';
 
 /** Longer than the lifetime of any access token in the tests, in milliseconds. */

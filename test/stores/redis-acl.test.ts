@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { redisStore } from 'authkit-express/redis';
 import { testStore } from 'authkit-express/testing';
 import { ROOT } from '../support/documentation.js';
-import { freePort, hasRedis, startRedis, stop, type RedisServer } from '../support/redis.js';
+import { hasRedis, startRedis, stop, type RedisServer } from '../support/redis.js';
+import { freePort } from '../support/free-port.js';
 
 /** The ACL line from the documentation, without `ACL SETUSER`, the name and the password. */
 const LINE = /^ *ACL SETUSER authkit on >PASSWORD (.+)$/m.exec(

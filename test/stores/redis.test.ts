@@ -11,7 +11,8 @@ import { createClient as createClient5 } from 'redis5';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { expressStore } from 'authkit-express';
 import { redisStore } from 'authkit-express/redis';
-import { freePort, hasRedis, startRedis, stop, type RedisServer } from '../support/redis.js';
+import { hasRedis, startRedis, stop, type RedisServer } from '../support/redis.js';
+import { freePort } from '../support/free-port.js';
 import { expectStoreContract } from '../support/store-contract.js';
 
 const MINUTE = 60_000;

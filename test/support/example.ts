@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import { type AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
 import { afterAll, beforeAll } from 'vitest';
 import { createTestWorkOS, type TestWorkOS, type TestWorkOSOptions } from 'authkit-express/testing';
 import { Browser, type Reply } from './browser.js';
 import { ROOT } from './documentation.js';
+import { freePort } from './free-port.js';
 
 export interface Example {
   workos: TestWorkOS;
@@ -25,14 +25,6 @@ export function environmentOf({ options }: TestWorkOS, redirectUri: string): Rec
     WORKOS_API_PORT: String(options.apiPort),
     WORKOS_REDIRECT_URI: redirectUri,
   };
-}
-
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 export interface ExampleOptions {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
-import { freePort } from './redis.js';
+import { freePort } from './free-port.js';
 
 /** Debian keeps the programs of each version in a separate folder. */
 function folderOfPrograms(): string | undefined {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from './example.js';
+import { freePort } from './free-port.js';
 import { findProgram } from './programs.js';
 import type { BrowserCookie, RealBrowser, Tab } from './real-browsers.js';
 
