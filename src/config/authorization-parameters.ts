@@ -1,7 +1,7 @@
 import { AuthKitError } from '../errors.js';
 import { single } from '../http/request.js';
+import { ownProperties } from '../own-properties.js';
 import type { SignInOptions } from './options.js';
-import { ownProperties } from './problem-list.js';
 import { AUTHKIT, providerNamed } from './provider-names.js';
 import type { SSOSignInOptions } from './sso-options.js';
 import { type Advice, SIGN_IN_ADVICE, SSO_SIGN_IN_ADVICE, suggestionFor } from './suggestions.js';

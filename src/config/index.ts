@@ -2,6 +2,7 @@ import type { WorkOS } from '@workos-inc/node';
 import { AuthKitError } from '../errors.js';
 import type { CookieConfig } from '../http/cookies.js';
 import { type ReturnToRules, safeReturnTo } from '../http/return-to.js';
+import { ownProperties } from '../own-properties.js';
 import { type Store, STORE_METHODS } from '../stores/index.js';
 import { authKitParameters, type ParameterSet } from './authorization-parameters.js';
 import { cookie } from './cookie.js';
@@ -24,7 +25,7 @@ import {
 } from './login.js';
 import type { AuthKitOptions, LoadUser, SignInOptions } from './options.js';
 import { type PagesFor, readPages } from './pages.js';
-import { isRecord, ownProperties, Problems, variable } from './problem-list.js';
+import { isRecord, Problems, variable } from './problem-list.js';
 import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
 import { AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
 

@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { AuthKitError } from '../errors.js';
+import { ownProperties } from '../own-properties.js';
 import type { ParameterSet } from './authorization-parameters.js';
 import { isLoopback } from './insecure-http.js';
 import type { AuthKitOptions } from './options.js';
-import { isRecord, ownProperties, type Problems } from './problem-list.js';
+import { isRecord, type Problems } from './problem-list.js';
 import { AUTHKIT, providerNamed, PROVIDERS } from './provider-names.js';
 import { SIGN_UP_ADVICE, suggestionFor } from './suggestions.js';
 

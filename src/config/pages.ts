@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { BUTTON_TEXTS, DEFAULT_TEXTS, type PageTexts } from '../http/page-texts.js';
 import { DEFAULT_THEME, type PageTheme, type RenderPage } from '../http/pages.js';
-import { isRecord, ownProperties, Problems } from './problem-list.js';
+import { ownProperties } from '../own-properties.js';
+import { isRecord, Problems } from './problem-list.js';
 import { type Advice } from './suggestions.js';
 
 /** The look, the language and the texts of the pages of this package: errors, sign-out, and pages between redirects. */

@@ -1,6 +1,7 @@
+import { ownProperties } from '../own-properties.js';
 import { refuseInsecureHttp } from './insecure-http.js';
 import type { AuthKitOptions } from './options.js';
-import { isRecord, ownProperties, type Problems } from './problem-list.js';
+import { isRecord, type Problems } from './problem-list.js';
 import { providerNamed } from './provider-names.js';
 import { ROUTE_ADVICE } from './suggestions.js';
 

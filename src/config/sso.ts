@@ -1,3 +1,4 @@
+import { ownProperties } from '../own-properties.js';
 import type { Store } from '../stores/index.js';
 import { ssoParameters } from './authorization-parameters.js';
 import {
@@ -11,7 +12,7 @@ import {
   throwProblems,
 } from './index.js';
 import type { SignInFor } from './login.js';
-import { ownProperties, Problems } from './problem-list.js';
+import { Problems } from './problem-list.js';
 import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
 import { SSO_ADVICE } from './suggestions.js';
 

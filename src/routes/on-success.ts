@@ -1,10 +1,10 @@
 import type { Config } from '../config/index.js';
 import type { OnSuccessResult } from '../config/options.js';
-import { ownProperties } from '../config/problem-list.js';
 import { AuthKitError } from '../errors.js';
 import { publishError } from '../events.js';
 import type { Response } from '../http/middleware.js';
 import { safeReturnTo } from '../http/return-to.js';
+import { ownProperties } from '../own-properties.js';
 import { returnRules, type Transaction } from './sign-in-transaction.js';
 
 /** What `onSuccess` decided: where to redirect, and what to store in the session. */

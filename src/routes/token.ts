@@ -1,6 +1,6 @@
 import { timedOut } from '../auth/request-auth.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
-import { isRecord, ownProperties } from '../config/problem-list.js';
+import { isRecord } from '../config/problem-list.js';
 import { withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
@@ -8,6 +8,7 @@ import { readFields } from '../http/body.js';
 import type { Handler, Request, Response } from '../http/middleware.js';
 import { header } from '../http/request.js';
 import { json, vary } from '../http/response.js';
+import { ownProperties } from '../own-properties.js';
 import type { Authenticator } from '../session/authenticate.js';
 import {
   openPayload,

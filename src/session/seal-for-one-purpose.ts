@@ -1,4 +1,4 @@
-import { ownProperties } from '../config/problem-list.js';
+import { ownProperties } from '../own-properties.js';
 import { open, seal } from './iron-seal.js';
 
 /** The purpose of a sealed value, and how long it is valid. The same constant is used to seal and to open. */

@@ -4,7 +4,7 @@ import { AuthKitError, unavailable } from '../errors.js';
 import { createAnonymousBudget } from './anonymous-call-budget.js';
 import { classifyErrorAnswer } from './error-answers.js';
 import { createFetch, type Fetch, UpstreamError } from './fetch.js';
-import { type CircuitState, createLimiter } from './limiter.js';
+import { type CircuitState, createLimiter } from './rate-limit-and-circuit-breaker.js';
 import { createAppClient, installedSDK, loadClient, type SDK, warnAboutSDK } from './load-sdk.js';
 
 /** What WorkOS returns in exchange for a code or a refresh token. */

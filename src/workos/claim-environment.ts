@@ -3,7 +3,7 @@ import { softTimeoutOf } from '../config/index.js';
 import { log } from '../events.js';
 import { createAnonymousBudget } from './anonymous-call-budget.js';
 import { createFetch, UpstreamError } from './fetch.js';
-import { createLimiter } from './limiter.js';
+import { createLimiter } from './rate-limit-and-circuit-breaker.js';
 
 /**
  * Gets a nonce for a sign-in to a WorkOS environment without an owner, such as `npx workos` creates. With the nonce,
