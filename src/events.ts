@@ -39,6 +39,11 @@ export interface AuthKitEvents {
     userId: string | undefined;
     method: string;
     path: string;
+    /**
+     * The condition of the guard's rule that the request does not meet, such as `{ role: 'admin' }`. `undefined` if the
+     * request was denied before its rule was tested, for example because no user is signed in.
+     */
+    rule: FailedCondition | undefined;
   };
   /**
    * A hook of the application threw an error that is not an `AuthKitError`. The error is also passed to the
@@ -127,6 +132,24 @@ export interface AuthKitEvents {
     isShared: boolean;
   };
 }
+
+/** One key of a guard's rule, with the value that it requires. A function is given by its name, or `anonymous`. */
+export interface FailedCondition {
+  readonly role?: RequiredValues;
+  readonly permission?: RequiredValues;
+  readonly entitlement?: RequiredValues;
+  readonly featureFlag?: RequiredValues;
+  /** `true`, an ID, or the name of a function. */
+  readonly organization?: true | string;
+  readonly impersonation?: boolean;
+  readonly sameOrigin?: true | readonly string[];
+  /** In seconds. */
+  readonly maxAge?: number;
+  /** The name of the function. */
+  readonly check?: string;
+}
+
+type RequiredValues = string | readonly string[] | { readonly any: readonly string[] };
 
 /**
  * Why a refresh failed.

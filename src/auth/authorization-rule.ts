@@ -1,6 +1,7 @@
 import type { Impersonator } from '@workos-inc/node';
 import { types } from 'node:util';
 import { closestName } from '../config/suggestions.js';
+import type { FailedCondition } from '../events.js';
 
 /**
  * One required value, a list of values that are all required, or a list of which `any` is enough. Values must match
@@ -50,16 +51,39 @@ export const RULE_KEYS = Object.keys(TESTS);
 /**
  * Checks a rule once and returns the function that applies it.
  *
- * @param known Keys that the error for an unknown key lists.
  * @throws {TypeError} if the rule has an unknown key or a value that could never hold. A rule that silently required
  * nothing would let in every signed-in user.
  */
-export function compileRule(rule: unknown, known: readonly string[] = RULE_KEYS): Test {
-  const tests = Object.entries(ownEntriesOf(rule)).map(([key, wanted]) => {
+export function compileRule(rule: unknown): Test {
+  const conditions = compileConditions(rule, RULE_KEYS);
+  return (subject) => conditions.every(({ holds }) => holds(subject));
+}
+
+/** One key of a rule. */
+export interface Condition {
+  readonly holds: Test;
+  /** For events. */
+  readonly shown: FailedCondition;
+}
+
+/**
+ * Checks a rule once and returns its conditions.
+ *
+ * @param known Keys that the error for an unknown key lists.
+ * @throws {TypeError} as `compileRule` does.
+ */
+export function compileConditions(rule: unknown, known: readonly string[]): Condition[] {
+  return Object.entries(ownEntriesOf(rule)).map(([key, wanted]) => {
     if (!Object.hasOwn(TESTS, key)) throw unknownKey(key, known);
-    return TESTS[key as keyof Rule](wanted);
+    const holds = TESTS[key as keyof Rule](wanted);
+    return { holds, shown: Object.freeze({ [key]: copyOf(wanted) }) };
   });
-  return (subject) => tests.every((test) => test(subject));
+}
+
+/** A copy, because the application may change its list later. */
+function copyOf(wanted: unknown): unknown {
+  if (isAny(wanted)) return Object.freeze({ any: Object.freeze(itemsOf(wanted.any)) });
+  return Object.freeze(itemsOf(wanted)) ?? wanted;
 }
 
 /**

@@ -173,7 +173,10 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
       !isSafeMethod(req) &&
       isCrossSite(req, requestAuth.instance.config, sameOrigin)
     ) {
-      return denyForbidden(req, res, requestAuth, auth, 'this request has to come from this application');
+      return denyForbidden(req, res, requestAuth, auth, {
+        message: 'this request has to come from this application',
+        rule: { sameOrigin: sameOrigin.length === 0 ? true : sameOrigin },
+      });
     }
     return applyRule(req, res, requestAuth, auth, rule, context);
   };
@@ -243,20 +246,18 @@ function applyRule(
 ): Outcome | Promise<Outcome> {
   return after(requestAuth.loadUser(), () => {
     if (requestAuth.hasUnknownUser()) return denyUnknownUser(req, res, requestAuth);
-    return after(rule.test(principal, req), (holds) => {
-      if (!holds)
-        return denyForbidden(
-          req,
-          res,
-          requestAuth,
-          principal,
-          'the rule of this route does not hold',
-          challenge,
-        );
-      if (rule.maxAge === undefined) return 'next';
-      if (principal.user === null)
-        return denyForbidden(req, res, requestAuth, principal, 'this route is for users', challenge);
-      return stepUp(req, res, requestAuth, principal, rule.maxAge);
+    return after(rule.test(principal, req), (result) => {
+      if (result !== 'holds') {
+        const message = 'the rule of this route does not hold';
+        return denyForbidden(req, res, requestAuth, principal, { message, rule: result, challenge });
+      }
+      const { maxAge } = rule;
+      if (maxAge === undefined) return 'next';
+      if (principal.user === null) {
+        const message = 'this route is for users';
+        return denyForbidden(req, res, requestAuth, principal, { message, rule: { maxAge }, challenge });
+      }
+      return stepUp(req, res, requestAuth, principal, maxAge);
     });
   });
 }
