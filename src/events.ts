@@ -46,10 +46,10 @@ export interface AuthKitEvents {
     rule: FailedCondition | undefined;
   };
   /**
-   * A hook of the application threw an error that is not an `AuthKitError`. The error is also passed to the
-   * application's error handler.
+   * A function of the application threw an error or returned something that is not allowed: `onSuccess`, or the `signIn`
+   * option. An `AuthKitError` that `onSuccess` throws is not published, because it rejects the sign-in.
    */
-  'authkit:error': { clientId: string; source: 'onSuccess'; error: unknown };
+  'authkit:error': { clientId: string; source: 'onSuccess' | 'signIn'; error: unknown };
   /** One call to WorkOS. `duration` is in milliseconds. `status` is `undefined` if there was no response. */
   'authkit:upstream': {
     method: string;
@@ -234,10 +234,14 @@ interface Who {
   organizationId: string | undefined;
 }
 
-/** An application error may contain anything, so only its name is logged. */
-export function publishError(facts: AuthKitEvents['authkit:error']): void {
+/**
+ * An error of the application may contain anything, so only its name is logged.
+ *
+ * @param message Logged too. Only for an error that this package has created.
+ */
+export function publishError(facts: AuthKitEvents['authkit:error'], message?: string): void {
   const { clientId, source, error } = facts;
-  log('error', { clientId, source, name: error instanceof Error ? error.name : typeof error });
+  log('error', { clientId, source, name: error instanceof Error ? error.name : typeof error, message });
   if (CHANNELS.error.hasSubscribers) CHANNELS.error.publish(facts);
 }
 

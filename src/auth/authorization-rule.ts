@@ -122,7 +122,21 @@ function isPlainObject(value: unknown): value is object {
 function hintOf(rule: unknown): string {
   if (types.isProxy(rule))
     return ', and this is a Proxy, whose keys cannot be relied on: copy it into an object';
-  return isThenable(rule) ? ', and this is a promise: await it first' : '';
+  if (isThenable(rule)) return ', and this is a promise: await it first';
+  return `, as in requireAuth({ ${likelyRule(rule)} })`;
+}
+
+/** The rule that was probably meant by `requireAuth('admin')`, `requireAuth('billing:read')` and the like. */
+function likelyRule(rule: unknown): string {
+  const values = typeof rule === 'string' ? [rule] : itemsOf(rule);
+  const isOneWord = (value: unknown) => typeof value === 'string' && /^[\w.:-]{1,64}$/.test(value);
+  if (!values || values.length === 0 || !values.every(isOneWord)) return "role: 'admin'";
+  const [first = ''] = values as string[];
+  // A rule takes one organization only.
+  if (first.startsWith('org_')) return `organization: '${first}'`;
+  const key = first.includes(':') ? 'permission' : 'role';
+  const quoted = values.map((value) => `'${String(value)}'`).join(', ');
+  return typeof rule === 'string' ? `${key}: ${quoted}` : `${key}: [${quoted}]`;
 }
 
 function isThenable(value: unknown): boolean {

@@ -98,7 +98,10 @@ export function createRequireAuth(context: GuardContext): RequireAuth {
       return undefined;
     }
     if (args.length === 0) return withoutRule;
-    if (args.length > 1) throw new TypeError('requireAuth() takes one rule: put all keys into one object');
+    if (args.length > 1)
+      throw new TypeError(
+        "requireAuth() takes one rule: put all keys into one object, as in requireAuth({ role: ['admin', 'editor'] })",
+      );
     return createGuard(args[0], context);
   };
   return requireAuth as RequireAuth;

@@ -29,7 +29,8 @@ const BROWSER_SESSION = 'session';
 
 /** What the cookie attributes have to match. */
 interface Addresses {
-  readonly redirect: URL;
+  /** `undefined` if the redirect URI is invalid. */
+  readonly redirect: URL | undefined;
   readonly routes: Routes;
 }
 
@@ -59,10 +60,10 @@ export function cookie(
     partitioned: option('partitioned', () => false),
     maxAge: maxAge === BROWSER_SESSION ? LONGEST : (maxAge as number),
     endsWithBrowser: maxAge === BROWSER_SESSION,
-    secure: redirect.protocol === 'https:',
+    secure: redirect?.protocol !== 'http:',
   };
   checkName(config, problems);
-  checkDomain(config.domain, redirect, problems);
+  checkDomain(config.domain, redirect?.hostname, problems);
   checkPath(config.path, routes, problems);
   checkSameSite(config, problems);
   checkPartitioned(config, problems);
@@ -82,11 +83,14 @@ function checkName({ name, domain, path, secure }: CookieConfig, problems: Probl
   }
 }
 
-function checkDomain(domain: unknown, { hostname }: URL, problems: Problems): void {
+function checkDomain(domain: unknown, hostname: string | undefined, problems: Problems): void {
   if (domain === undefined) return;
   if (typeof domain !== 'string' || !DOMAIN.test(domain)) {
     problems.add('cookie.domain must be a registrable domain such as "example.com"');
-  } else if (hostname !== domain.toLowerCase() && !hostname.endsWith(`.${domain.toLowerCase()}`)) {
+    return;
+  }
+  if (hostname === undefined) return;
+  if (hostname !== domain.toLowerCase() && !hostname.endsWith(`.${domain.toLowerCase()}`)) {
     problems.add(`cookie.domain must be ${hostname} of redirectUri, or a domain above it`);
   }
 }

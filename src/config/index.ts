@@ -237,7 +237,10 @@ export function resolveCommon<SignIn extends object>(
   const redirectUri = readRedirectUri(options.redirectUri, env, problems);
   const redirect = parseRedirectUri(redirectUri, isHttpAllowed, problems);
   const routes = parseRoutes(options.routes, defaults.routes, redirect, problems);
-  const rules = readReturnToRules(options.returnToOrigins, redirect, routes, problems);
+  const origins = readOrigins('returnToOrigins', options.returnToOrigins, problems);
+  const rules = returnToRulesOf(redirect, origins ?? [], routes);
+  /** Whether a page can be compared with the origins that it may have. */
+  const areOriginsValid = redirect !== undefined && origins !== undefined;
   const cookieOptions = isRecord(options.cookie) ? ownProperties(options.cookie) : options.cookie;
   const { onError, loadUser, now, fetch } = options;
   checkFunctions({ onError, loadUser, now, fetch }, problems);
@@ -256,13 +259,19 @@ export function resolveCommon<SignIn extends object>(
     fetch: fetch ?? fetchOf(workos),
     timeout: readTimeout(options.timeout, problems),
     routes,
-    returnTo: readReturnTo(options.returnTo, rules, problems),
-    postLogoutReturnTo: readPostLogoutReturnTo(options.postLogoutReturnTo, rules, problems),
+    returnTo: readPage('returnTo', options.returnTo ?? '/', rules, areOriginsValid, problems) ?? '/',
+    postLogoutReturnTo: readPage(
+      'postLogoutReturnTo',
+      options.postLogoutReturnTo,
+      rules,
+      areOriginsValid,
+      problems,
+    ),
     returnToRules: rules,
-    trustedOrigins: readOrigins('trustedOrigins', options.trustedOrigins, problems),
+    trustedOrigins: readOrigins('trustedOrigins', options.trustedOrigins, problems) ?? [],
     loadUser,
     login: readLoginRules(options, defaults.parameters, isHttpAllowed, problems),
-    signIn: readSignIn(options.signIn, defaults.parameters, problems),
+    signIn: readSignIn(options.signIn, defaults.parameters, clientId, problems),
     signInLifetime: readSignInLifetime(options.signInLifetime, problems),
     hooks: Object.freeze(onError ? { onError } : {}),
     pages: readPages(options.pages, problems),
@@ -366,11 +375,12 @@ function readServerTiming(value: unknown, problems: Problems): boolean {
   return value === true;
 }
 
-function readOrigins(name: string, value: unknown, problems: Problems): readonly string[] {
+/** @returns `undefined` if there is a problem. */
+function readOrigins(name: string, value: unknown, problems: Problems): readonly string[] | undefined {
   const origins = value ?? [];
   if (Array.isArray(origins) && origins.every(isOrigin)) return Object.freeze([...origins]);
   problems.add(`${name} must be a list of origins, such as ["https://admin.example.com"]`);
-  return Object.freeze([]);
+  return undefined;
 }
 
 /** An origin as browsers send it (RFC 6454 section 6.2): scheme, host and a port that is not the default. */
@@ -384,39 +394,45 @@ function isOrigin(value: unknown): value is string {
   );
 }
 
-function readReturnToRules(value: unknown, redirect: URL, routes: Routes, problems: Problems): ReturnToRules {
+function returnToRulesOf(
+  redirect: URL | undefined,
+  origins: readonly string[],
+  routes: Routes,
+): ReturnToRules {
   const routed = Object.values(routes as unknown as Record<string, Routes['login']>)
     .filter((route) => route !== undefined)
     .flatMap((route) => [route.public, route.mounted]);
   // An application's own callback route counts too, since its query holds a code.
-  const callback = routes.callback ? [] : [redirect.pathname];
+  const callback = routes.callback || !redirect ? [] : [redirect.pathname];
   // A router that is mounted at the root also responds below the prefix of the redirect URI. Below the login route are
   // sign-ins (`/login/google`), and below the connect route links to accounts (`/connect/github`).
   const below = [routes.login, routes.connect].flatMap((route) =>
     route ? [`${route.public}/`, `${route.mounted}/`] : [],
   );
   return Object.freeze({
-    origin: redirect.origin,
-    origins: readOrigins('returnToOrigins', value, problems),
+    origin: redirect?.origin ?? 'https://invalid.example',
+    origins,
     ownPaths: [...new Set([...routed, ...callback, ...below])],
   });
 }
 
-function readReturnTo(value: unknown, rules: ReturnToRules, problems: Problems): string {
-  const safe = safeReturnTo(value ?? '/', rules);
-  if (safe === undefined)
-    problems.add('returnTo must be a path of this application or a URL of a listed origin');
-  return safe ?? '/';
-}
-
-function readPostLogoutReturnTo(
+/**
+ * Reads the path or URL of a page.
+ *
+ * @param areOriginsValid If false, a URL is not checked, because another problem has been reported for the origins.
+ */
+function readPage(
+  name: string,
   value: unknown,
   rules: ReturnToRules,
+  areOriginsValid: boolean,
   problems: Problems,
 ): string | undefined {
-  const safe = value === undefined ? undefined : safeReturnTo(value, rules);
-  if (value !== undefined && safe === undefined)
-    problems.add('postLogoutReturnTo must be a path of this application or a URL of a listed origin');
+  if (value === undefined) return undefined;
+  const safe = safeReturnTo(value, rules);
+  const isUrl = typeof value === 'string' && /^https?:/i.test(value);
+  if (safe === undefined && (areOriginsValid || !isUrl))
+    problems.add(`${name} must be a path of this application or a URL of a listed origin`);
   return safe;
 }
 

@@ -260,7 +260,8 @@ async function unsolicitedCallback(
 ): Promise<'sent'> {
   const { config, unsolicited } = dependencies;
   const { login } = config.routes;
-  if ([...params].some(isMisspeltState)) throw new AuthKitError('invalid_request', 'the state is malformed');
+  if ([...params].some(isMisspeltState))
+    throw new AuthKitError('invalid_request', 'the callback needs the state that WorkOS sent, unchanged');
   if (unsolicited && isPageLoad(req))
     return completeSignIn(await unsolicited(codeOf(params, config), req, res), {}, req, res, dependencies);
   const error = single(params, 'error');

@@ -69,7 +69,7 @@ function resultOf(returned: unknown, { clientId }: Config): OnSuccessResult {
   const error = new TypeError(
     `onSuccess returned ${problem}: return { reject: 'reason' } to refuse the sign-in, { returnTo }, { data }, or nothing`,
   );
-  publishError({ clientId, source: 'onSuccess', error });
+  publishError({ clientId, source: 'onSuccess', error }, error.message);
   throw error;
 }
 
@@ -96,7 +96,7 @@ function plain(data: unknown, { clientId }: Config): unknown {
     return data === undefined ? undefined : (JSON.parse(JSON.stringify(data)) as unknown);
   } catch (cause) {
     const error = new TypeError('onSuccess returned data that cannot be written as JSON', { cause });
-    publishError({ clientId, source: 'onSuccess', error });
+    publishError({ clientId, source: 'onSuccess', error }, error.message);
     throw error;
   }
 }

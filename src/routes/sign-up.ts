@@ -78,9 +78,19 @@ export function checkAttributes(
   return given.length === 0 ? undefined : attributes;
 }
 
+/** What each attribute must be. */
+const FORMS: Readonly<Record<keyof SignUpAttributes, string>> = {
+  displayName: "1 to 32 letters, digits, symbols, spaces, or any of , . ' and -",
+  locale: 'a language tag, such as "de-CH"',
+  metadata: `a JSON object of up to ${MAX_KEYS} keys of up to ${MAX_KEY_LENGTH} characters, with values of up to ${MAX_VALUE_LENGTH} characters`,
+  role: 'one of the roles in the option signUp.roles',
+};
+
 function malformed(name: string): AuthKitError {
-  const known = (PARAMETERS as readonly string[]).includes(name) ? name : 'attributes';
-  return new AuthKitError('invalid_request', `${known} is malformed`);
+  const problem = Object.hasOwn(FORMS, name)
+    ? `${name} must be ${FORMS[name as keyof SignUpAttributes]}`
+    : `attributes must only contain ${PARAMETERS.join(', ')}`;
+  return new AuthKitError('invalid_request', problem);
 }
 
 function isMetadata(value: unknown): boolean {

@@ -1,7 +1,7 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { expect, onTestFinished, test } from 'vitest';
-import { requireAuth, type AuthKitEvents, type GuardRule } from 'authkit-express';
+import { requireAuth, type GuardRule } from 'authkit-express';
 import { createTestApp } from '../support/app.js';
+import { messagesOn } from '../support/events.js';
 import { FETCH, send } from '../support/browser.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 
@@ -35,14 +35,6 @@ const RULES: readonly [rule: GuardRule<Accepts> | (() => boolean), condition: ob
   [{ maxAge: 60 }, { maxAge: 60 }],
 ];
 
-function deniedEvents(): AuthKitEvents['authkit:denied'][] {
-  const seen: AuthKitEvents['authkit:denied'][] = [];
-  const listen = (message: unknown) => void seen.push(message as AuthKitEvents['authkit:denied']);
-  subscribe('authkit:denied', listen);
-  onTestFinished(() => void unsubscribe('authkit:denied', listen));
-  return seen;
-}
-
 test.each(FRAMEWORKS)(
   'authkit:denied names the condition that the request does not meet on %s',
   async (framework) => {
@@ -56,7 +48,7 @@ test.each(FRAMEWORKS)(
     onTestFinished(() => void list.pop());
     const session = await cookie();
     workos.clock.advance(120_000);
-    const seen = deniedEvents();
+    const seen = messagesOn('authkit:denied');
     for (const [index] of RULES.entries()) {
       const headers = { ...FETCH, cookie: session, origin: 'https://evil.example' };
       const { status } = await send(`${origin}/${index}`, { method: 'POST', headers });
@@ -74,7 +66,7 @@ test('a request without a credential is denied by no condition, and a key by tho
       );
     },
   });
-  const seen = deniedEvents();
+  const seen = messagesOn('authkit:denied');
   await send(`${origin}/recent`, { headers: FETCH });
   await send(`${origin}/recent`, { headers: { authorization: `Bearer ${workos.createApiKey()}` } });
   expect(seen.map(({ code, rule }) => [code, rule])).toEqual([
