@@ -5,7 +5,7 @@ import type { Route, Routes } from './routes.js';
 import { COOKIE_ADVICE } from './suggestions.js';
 
 /** 400 days in seconds, the longest that browsers keep a cookie (RFC 6265bis section 5.5). */
-const LONGEST = 34_560_000;
+export const MAX_COOKIE_AGE = 34_560_000;
 
 /** RFC 6265 section 4.1.1, `token`. */
 const NAME = /^[\w!#$%&'*+\-.^`|~]{1,64}$/;
@@ -51,14 +51,17 @@ export function cookie(
     (options[name] === undefined ? otherwise() : options[name]) as T;
   const sameSite = () =>
     variable(env, 'WORKOS_COOKIE_SAMESITE') ?? variable(env, 'WORKOS_COOKIE_SAME_SITE') ?? 'lax';
-  const maxAge = option<unknown>('maxAge', () => number(variable(env, 'WORKOS_COOKIE_MAX_AGE')) ?? LONGEST);
+  const maxAge = option<unknown>(
+    'maxAge',
+    () => number(variable(env, 'WORKOS_COOKIE_MAX_AGE')) ?? MAX_COOKIE_AGE,
+  );
   const config: CookieConfig = {
     name: option('name', () => defaultName),
     domain: option('domain', () => variable(env, 'WORKOS_COOKIE_DOMAIN')),
     path: option('path', () => '/'),
     sameSite: option('sameSite', () => sameSite().toLowerCase() as CookieConfig['sameSite']),
     partitioned: option('partitioned', () => false),
-    maxAge: maxAge === BROWSER_SESSION ? LONGEST : (maxAge as number),
+    maxAge: maxAge === BROWSER_SESSION ? MAX_COOKIE_AGE : (maxAge as number),
     endsWithBrowser: maxAge === BROWSER_SESSION,
     secure: redirect?.protocol !== 'http:',
   };
@@ -132,7 +135,9 @@ function checkMaxAge(maxAge: unknown, problems: Problems): void {
     problems.add(
       'cookie.maxAge must be a whole number of seconds, at least 1, or "session" for a cookie that ends with the browser',
     );
-  } else if (Number(maxAge) > LONGEST) {
-    problems.add(`cookie.maxAge is in seconds, at most ${LONGEST} (400 days); this looks like milliseconds`);
+  } else if (Number(maxAge) > MAX_COOKIE_AGE) {
+    problems.add(
+      `cookie.maxAge is in seconds, at most ${MAX_COOKIE_AGE} (400 days); this looks like milliseconds`,
+    );
   }
 }

@@ -27,7 +27,7 @@ import type { AuthKitOptions, LoadUser, SignInOptions } from './options.js';
 import { type PagesFor, readPages } from './pages.js';
 import { isRecord, Problems, variable } from './problem-list.js';
 import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
-import { AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
+import { type Advice, AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
 
 /** How long a request waits for something optional, such as the session on a route without a guard, in milliseconds. */
 export function softTimeoutOf({ timeout }: Pick<Config, 'timeout'>): number {
@@ -127,10 +127,7 @@ const LEAST_BYTES = 1_048_576;
  * @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message.
  */
 export function resolveConfig(given: AuthKitOptions, env: NodeJS.ProcessEnv): AuthKitConfig {
-  assertOptions('authkit', given);
-  const options = ownProperties(given);
-  const problems = new Problems();
-  problems.unknownKeys('option', options, OPTIONS, AUTHKIT_ADVICE);
+  const { options, problems } = readOptions('authkit', given, OPTIONS, AUTHKIT_ADVICE);
   const { onSuccess, onError, onSessionRefreshSuccess, onSessionRefreshError } = options;
   const hooks = { onSuccess, onSessionRefreshSuccess, onSessionRefreshError };
   checkFunctions(hooks, problems);
@@ -305,10 +302,26 @@ export function isNothingSet(options: object, env: NodeJS.ProcessEnv): boolean {
   );
 }
 
-export function assertOptions(name: string, options: unknown): void {
-  if (isRecord(options) && typeof options['then'] === 'function')
+/**
+ * Begins to read the options of `authkit()` or `sso()`.
+ *
+ * @returns A copy of the options, and the list of problems with those that do not exist.
+ * @throws {AuthKitError} `config_invalid`, if they are not an object.
+ */
+export function readOptions<Options extends object>(
+  name: string,
+  given: Options,
+  known: Readonly<Record<keyof Options & string, true>>,
+  advice: Advice,
+): { options: Options; problems: Problems } {
+  const value: unknown = given;
+  if (isRecord(value) && typeof value['then'] === 'function')
     throwProblems([`${name}() was called with a promise: await the options first`]);
-  if (!isRecord(options)) throwProblems([`${name}() takes an object of options`]);
+  if (!isRecord(value)) throwProblems([`${name}() takes an object of options`]);
+  const options = ownProperties(given);
+  const problems = new Problems();
+  problems.unknownKeys('option', options, known, advice);
+  return { options, problems };
 }
 
 export function checkFunctions(given: Readonly<Record<string, unknown>>, problems: Problems): void {

@@ -209,7 +209,7 @@ export interface AuthKitOptions {
   timeout?: number;
   /** Paths below the mount point; `false` leaves a route out. */
   routes?: RouteOptions;
-  /** Where users arrive after a sign-in that names no other page. Default `/`. */
+  /** Where users arrive after a sign-in without a `returnTo`. Default `/`. */
   returnTo?: string;
   /**
    * Where users arrive after a sign-out without a `returnTo`. Default: the logout redirect in the WorkOS dashboard.
@@ -217,7 +217,7 @@ export interface AuthKitOptions {
   postLogoutReturnTo?: string;
   /**
    * Other origins that a `returnTo` may point to, such as `https://docs.example.com`; default none. Pages of these
-   * origins get no other rights: see `trustedOrigins`.
+   * origins do not get any other rights: see `trustedOrigins`.
    */
   returnToOrigins?: readonly string[];
   /**
@@ -262,11 +262,11 @@ export interface AuthKitOptions {
   onSuccess?: (result: SignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
   /**
    * Loads the application's own user. The result is `req.user` and `res.locals.user`; `req.auth.user` stays the WorkOS
-   * user. Runs once per request that is signed in. `null` means that the application has no such user: guards answer
+   * user. Runs once for each request of a signed-in user. `null` means that the application has no such user: guards answer
    * with 403 `unknown_user`. An exception is passed to the error handler.
    */
   loadUser?: LoadUser;
-  /** Responds to an error. If it sends no response, the default response follows. */
+  /** Responds to an error. If it does not respond, the default response is sent. */
   onError?: (context: ErrorContext) => unknown;
   /**
    * The look, the language and the texts of the pages of this package, or a function that returns them for a request.

@@ -74,8 +74,8 @@ function loopbackLocation(req: Request, { redirectUri }: Config): string | undef
 }
 
 /**
- * `/login/google?…` means `/login?provider=google&…`. `/login/workos` sets no provider, for AuthKit or for a connection
- * in the query.
+ * `/login/google?…` means `/login?provider=google&…`. `/login/workos` does not set a provider, for AuthKit or for a
+ * connection in the query.
  */
 function setProvider(params: URLSearchParams, name: string): void {
   const provider = providerNamed(name);

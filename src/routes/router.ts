@@ -86,7 +86,7 @@ function createRoutes(config: Config, handlers: RouteHandlers, session: Middlewa
   return router;
 }
 
-/** A path below the login route that names no provider belongs to the application. */
+/** A path below the login route that is not the name of a provider belongs to the application. */
 function forProviders(handler: Handler): Handler {
   return (req, res) => (providerNamed(lastSegment(req)) === undefined ? 'next' : handler(req, res));
 }

@@ -118,7 +118,7 @@ function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKi
 }
 
 /**
- * Whether a browser hides which page sent a form. `SameSite` is no help here, since a sign-in needs no cookie. Without
+ * Whether a browser hides which page sent a form. `SameSite` does not help here, since a sign-in does not need a cookie. Without
  * Fetch Metadata (an old browser, or http) such a page can be one of another site, in a sandboxed frame for example.
  */
 function isOfUnknownOrigin(req: IncomingMessage): boolean {

@@ -13,7 +13,7 @@ export interface PayloadPurpose {
   readonly clockSkew?: number;
 }
 
-/** The instance that seals and opens. A `Config` is one. */
+/** The part of a `Config` that a seal is bound to. */
 export interface PayloadBinding {
   readonly clientId: string;
   readonly redirectUri: string;

@@ -10,7 +10,7 @@ export interface VerifiedSession {
   readonly claims: Claims;
 }
 
-/** Remembers verified sessions by their cookie value, so that most requests need no cryptography. */
+/** Remembers verified sessions by their cookie value, so that most requests do not need cryptography. */
 export interface SessionCache {
   /** The session of a cookie value; `undefined` once it has to be verified again. */
   get: (value: string) => VerifiedSession | undefined;

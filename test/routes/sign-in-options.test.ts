@@ -4,6 +4,7 @@ import { createTestWorkOS } from 'authkit-express/testing';
 import { FRAMEWORKS, serve } from '../support/frameworks.js';
 import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, createTestApp } from '../support/app.js';
+import { withoutAuthTime } from '../support/auth-time.js';
 import { logLines, messagesOn } from '../support/events.js';
 
 const asked = (location: string | undefined) => new URL(location!).searchParams;
@@ -129,13 +130,7 @@ test.each([
   'where tokens state no auth_time, /login?%s counts as an authentication of the last minute: %s',
   async (query, isFresh) => {
     const { origin, workos, browser } = await createTestApp('express5', { rule: { maxAge: 60 } });
-    const token = await workos.accessToken({ user: ADA });
-    const claims = JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as object;
-    const plain = await workos.signToken({ ...claims, auth_time: undefined, sid: 'session_x' });
-    const fault = workos.fail({
-      on: 'authenticate',
-      alter: (body) => ({ ...(body as object), access_token: plain }),
-    });
+    const fault = await withoutAuthTime(workos);
     const login = await browser.go(`${origin}/login?${query}`);
     await browser.go(await workos.authorize(login.location!, { user: ADA }));
     fault.restore();
