@@ -44,19 +44,19 @@ export type ExchangeCode = (reply: CodeReply) => Promise<SignedInSession | 'answ
 
 export interface CodeExchangeDependencies {
   workos: WorkOSClient;
-  verifySoon: VerifySoon;
+  verifyInTime: VerifyInTime;
   acceptSignIn: AcceptSignIn;
 }
 
 export function createCodeExchange({
   workos,
-  verifySoon,
+  verifyInTime,
   acceptSignIn,
 }: CodeExchangeDependencies): ExchangeCode {
   return async ({ code, codeVerifier, transaction, req, res }) => {
     const result = await workos.exchangeCode(code, codeVerifier);
     if (result.kind !== 'ok') throw result.error;
-    await assertTokens(result.value, verifySoon);
+    await assertTokens(result.value, verifyInTime);
     return acceptSignIn({ tokens: result.value, transaction, req, res });
   };
 }
@@ -86,15 +86,15 @@ export type AcceptSignIn = (signIn: ConfirmedSignIn) => Promise<SignedInSession 
 
 export interface AcceptSignInDependencies {
   config: AuthKitConfig;
-  save: SaveAttributes;
-  verifySoon: VerifySoon;
+  saveAttributes: SaveAttributes;
+  verifyInTime: VerifyInTime;
   revocation: Pick<Revocation, 'status'>;
 }
 
 export function createAcceptSignIn({
   config,
-  save,
-  verifySoon,
+  saveAttributes,
+  verifyInTime,
   revocation,
 }: AcceptSignInDependencies): AcceptSignIn {
   // A new user can sign in twice while a sign-in may take, and an administrator can change the role in between.
@@ -116,8 +116,10 @@ export function createAcceptSignIn({
     const { attributes, attributesFrom: from } = signIn;
     if (isFirstSignIn) signedInOnce.set(userId, true);
     const startedAt = transaction.restartOf ?? transaction.issuedAt;
-    const tokens = isFirstSignIn ? await save(confirmed, { attributes, from, startedAt }) : confirmed;
-    const tokenMac = macOf(await verifySoon(tokens.accessToken));
+    const tokens = isFirstSignIn
+      ? await saveAttributes(confirmed, { attributes, from, startedAt })
+      : confirmed;
+    const tokenMac = macOf(await verifyInTime(tokens.accessToken));
     // A session that was signed out here before is signed in again. One that was ended since is not.
     if (!wasEnded && (await isEnded(tokens.accessToken)))
       throw new AuthKitError('unauthenticated', 'the session has ended during the sign-in');
@@ -152,13 +154,13 @@ function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {
 }
 
 /** Verifies a token that WorkOS has just sent. */
-export type VerifySoon = (accessToken: string) => Promise<TokenVerification>;
+export type VerifyInTime = (accessToken: string) => Promise<TokenVerification>;
 
 /**
  * The exchange may have taken a whole `timeout`, and the session still has to be stored, so this does not wait long for
  * the keys.
  */
-export function createVerifySoon(verify: VerifyAccessToken, { timeout }: AuthKitConfig): VerifySoon {
+export function createVerifyInTime(verify: VerifyAccessToken, { timeout }: AuthKitConfig): VerifyInTime {
   return async (accessToken) =>
     (await withDeadline(timeout / 4, verify(accessToken, true))) ?? { kind: 'unavailable' };
 }
@@ -167,8 +169,8 @@ export function createVerifySoon(verify: VerifyAccessToken, { timeout }: AuthKit
  * Accepts only a valid access token that belongs to this user. If the keys are unavailable, its signature is not
  * verified, because it came from WorkOS over TLS.
  */
-async function assertTokens(tokens: Tokens, verifySoon: VerifySoon): Promise<void> {
-  const verification = await verifySoon(tokens.accessToken);
+async function assertTokens(tokens: Tokens, verifyInTime: VerifyInTime): Promise<void> {
+  const verification = await verifyInTime(tokens.accessToken);
   const subject =
     verification.kind === 'valid' ? verification.claims.sub : decodeUnverified(tokens.accessToken)['sub'];
   if (verification.kind === 'invalid' || verification.kind === 'expired' || subject !== tokens.user.id) {

@@ -90,7 +90,7 @@ function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencie
     spent.set(key, true);
     checkProof(fields, opened);
     try {
-      // WorkOS has the client's challenge, so it too accepts the code only with the client's verifier.
+      // WorkOS has the client's challenge, so it also requires the client's verifier.
       const codeVerifier = fields.get('code_verifier') ?? '';
       const signedIn = await exchangeCode({ ...opened, codeVerifier, req, res });
       if (signedIn === 'answered') return signedIn;

@@ -107,7 +107,7 @@ export function sso(options: SSOOptions = {}): SSO {
     cookies,
     authenticateRequest,
     exchangeOnce,
-    answer: createErrorResponder(config, 'callback'),
+    respondWithError: createErrorResponder(config, 'callback'),
     redirectLoop,
     unsolicited: createIdPInitiated({ config, workos, startSignIn, exchangeProfile }),
   });
