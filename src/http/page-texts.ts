@@ -173,7 +173,7 @@ export const ERROR_TEXTS = {
     title: 'Sign-in is not available right now',
     text: 'We could not sign you in right now. Please try again in a moment.',
   },
-} as const satisfies Record<string, PageText>;
+} satisfies Record<string, PageText>;
 
 /** Pages for an `invalid_state` whose reason says what the user can do. */
 const INVALID_STATE_TEXTS = {
@@ -191,7 +191,7 @@ const INVALID_STATE_TEXTS = {
     title: ERROR_TEXTS.invalid_state.title,
     text: 'It has already been used. Please sign in again.',
   },
-} as const satisfies Record<string, PageText>;
+} satisfies Record<string, PageText>;
 
 /** Pages of routes, other than error pages. */
 const ROUTE_TEXTS = {
@@ -204,7 +204,7 @@ const ROUTE_TEXTS = {
     title: 'Connect an account?',
     text: 'You are about to connect an account of yours with this application.',
   },
-} as const satisfies Record<string, PageText>;
+} satisfies Record<string, PageText>;
 
 /** Labels of links and buttons. */
 export const BUTTON_TEXTS = {
