@@ -188,7 +188,8 @@ export interface AuthKitOptions {
   apiPort?: number;
   /**
    * Claim token of a WorkOS environment that `npx workos` created and that has no owner yet. With it, AuthKit's page
-   * lets the developer claim the environment. Default `WORKOS_CLAIM_TOKEN`. Not for production.
+   * lets the developer claim the environment. Default `WORKOS_CLAIM_TOKEN`. Only for development: `redirectUri` has to be
+   * on this machine.
    */
   claimToken?: string;
   /** Accepted `iss` of access tokens. Default `WORKOS_ISSUER`, or the forms that WorkOS is known to use. */
