@@ -73,6 +73,16 @@ const BUTTON_NAMES: Readonly<Record<string, true>> = Object.fromEntries(
   Object.keys(BUTTON_TEXTS).map((name) => [name, true]),
 );
 
+/** The longest name of an application, in characters. */
+const MAX_TITLE = 100;
+
+/** The longest text of a page, in characters. */
+const MAX_TEXT = 1000;
+
+/**
+ * Checks page options. At start-up a text that is empty or too long is a mistake. What a function returns may come from
+ * data, such as the name of a tenant, and a page must not fail because of it.
+ */
 export function readPages(value: unknown, problems: Problems): PagesFor {
   if (typeof value !== 'function') {
     const theme = readTheme(value, problems);
@@ -81,7 +91,7 @@ export function readPages(value: unknown, problems: Problems): PagesFor {
   return async (req) => {
     const returned: unknown = await (value as (req: IncomingMessage) => unknown)(req);
     const found = new Problems();
-    const theme = readTheme(returned, found);
+    const theme = readTheme(withTextsThatFit(returned), found);
     if (found.list.length > 0) throw new TypeError(`the function pages returned: ${found.list.join('; ')}`);
     return theme;
   };
@@ -96,8 +106,8 @@ function readTheme(value: unknown, problems: Problems): PageTheme {
   const options = ownProperties(value);
   problems.unknownKeys('pages option', options, OPTIONS, ADVICE);
   const { title, render } = options;
-  if (title !== undefined && !isText(title, 100))
-    problems.add('pages.title must be the name of the application, of 1 to 100 characters');
+  if (title !== undefined && !isText(title, MAX_TITLE))
+    problems.add(`pages.title must be the name of the application, of 1 to ${MAX_TITLE} characters`);
   if (render !== undefined && typeof render !== 'function')
     problems.add('pages.render must be a function that returns HTML');
   const theme = {
@@ -109,6 +119,29 @@ function readTheme(value: unknown, problems: Problems): PageTheme {
     render: render as RenderPage | undefined,
   };
   return Object.freeze(ownProperties(theme));
+}
+
+/** Leaves out empty texts, and shortens those that are too long. */
+function withTextsThatFit(options: unknown): unknown {
+  if (!isRecord(options)) return options;
+  const { title, texts } = ownProperties(options);
+  return {
+    ...options,
+    title: fit(title, MAX_TITLE),
+    texts: mapValues(texts, (text) => mapValues(text, (value) => fit(value, MAX_TEXT))),
+  };
+}
+
+function mapValues(value: unknown, change: (item: unknown) => unknown): unknown {
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, change(item)]));
+}
+
+function fit(value: unknown, max: number): unknown {
+  if (typeof value !== 'string') return value;
+  if (value.trim() === '') return undefined;
+  // A character outside the BMP is not cut in half.
+  return value.length > max ? `${value.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…` : value;
 }
 
 function isText(value: unknown, max: number): value is string {
@@ -189,8 +222,8 @@ function readText(name: string, value: unknown, problems: Problems): object | un
   problems.unknownKeys(`key in pages.texts.${name}`, given, isButtons ? BUTTON_NAMES : PAGE_TEXT);
   const set = Object.entries(given).filter(([, text]) => text !== undefined);
   for (const [key, text] of set) {
-    if (!isText(text, 1000))
-      problems.add(`pages.texts.${name}.${key.slice(0, 64)} must be a text of 1 to 1000 characters`);
+    if (!isText(text, MAX_TEXT))
+      problems.add(`pages.texts.${name}.${key.slice(0, 64)} must be a text of 1 to ${MAX_TEXT} characters`);
   }
   return Object.freeze(ownProperties(Object.fromEntries(set)));
 }

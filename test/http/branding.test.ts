@@ -95,6 +95,46 @@ describe('the option pages', () => {
     expect(titleIn(await failedSignIn(origin))).toBe(DEFAULT_TEXTS.invalid_state.title);
   });
 
+  test.each([
+    ['a name that is too long', { title: 'x'.repeat(101) }, `${'x'.repeat(99)}…</p>`],
+    ['a name that is cut inside a character', { title: `${'x'.repeat(98)}😀😀` }, `${'x'.repeat(98)}…</p>`],
+    ['an empty name', { title: ' ' }, `<title>${DEFAULT_TEXTS.invalid_state.title}</title>`],
+    [
+      'a title that is too long',
+      { texts: { invalid_state: { title: 'y'.repeat(1001) } } },
+      `<h1>${'y'.repeat(999)}…</h1>`,
+    ],
+    [
+      'an empty title',
+      { texts: { invalid_state: { title: '' } } },
+      `<h1>${DEFAULT_TEXTS.invalid_state.title}</h1>`,
+    ],
+    ['a text that is too long', { texts: { invalid_state: { text: 'z'.repeat(2000) } } }, undefined],
+    [
+      'a label that is too long',
+      { texts: { buttons: { signIn: 'b'.repeat(2000) } } },
+      `>${'b'.repeat(999)}…</a>`,
+    ],
+    ['an empty label', { texts: { buttons: { signIn: '' } } }, `>${BUTTON_TEXTS.signIn}</a>`],
+  ])('a page does not fail because its function returns %s', async (_, pages, shown = '') => {
+    const { origin } = await appWith(() => pages);
+    const { status, body } = await failedSignIn(origin);
+    expect(status).toBe(400);
+    expect(body).toContain(shown);
+    expect(body).not.toMatch(/x{101}|[yzb]{1001}/);
+  });
+
+  test('what a function returns has no name or text from a polluted Object.prototype', async () => {
+    const { origin } = await appWith(() => ({ texts: { invalid_state: {} } }));
+    const polluted = Object.prototype as Record<string, unknown>;
+    polluted['title'] = 'from the prototype';
+    try {
+      expect((await failedSignIn(origin)).body).not.toContain('prototype');
+    } finally {
+      delete polluted['title'];
+    }
+  });
+
   test('a language that is written from right to left has its direction', async () => {
     const { origin } = await appWith({ lang: 'ar-EG' });
     expect((await failedSignIn(origin)).body).toContain('<html lang="ar-EG" dir="rtl">');
