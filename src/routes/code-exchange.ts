@@ -1,6 +1,7 @@
 import type { AuthKitConfig, Config } from '../config/index.js';
 import type { SignInResult } from '../config/options.js';
 import { withDeadline } from '../deadline.js';
+import { ownProperties } from '../config/problem-list.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
@@ -186,7 +187,7 @@ function signInResult(
   const { user, organizationId, accessToken, refreshToken, impersonator, authenticationMethod, oauthTokens } =
     tokens;
   const { state, attributes, from = 'link' } = transaction;
-  const role = attributes?.role ?? signUp.defaultRole;
+  const role = ownProperties(attributes ?? {}).role ?? signUp.defaultRole;
   return {
     user,
     organizationId,

@@ -1,5 +1,6 @@
 import type { AuthenticationResponse, ProfileAndToken, WorkOS } from '@workos-inc/node';
 import { type Config, softTimeoutOf } from '../config/index.js';
+import { ownProperties } from '../config/problem-list.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { createAnonymousBudget } from './anonymous-call-budget.js';
 import { classifyErrorAnswer } from './error-answers.js';
@@ -83,6 +84,7 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
     const result = await budget.run(call, (answer) => answer.kind === 'ok' && isWelcome(answer.value));
     return result.kind === 'made' ? result.value : budgetExhausted();
   };
+  // The SDK reads every option that it knows, so its arguments have no prototype that could add some.
   const exchangeCode = createAuthenticateCall(signIn, isComplete, now);
   const exchangeProfile = createAuthenticateCall(signIn, isProfile, now);
   const exchangeUnsolicited = createAuthenticateCall(anonymous, isProfile, now);
@@ -94,12 +96,12 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
   return {
     exchangeCode: (code, codeVerifier) =>
       exchangeCode(({ userManagement }) =>
-        userManagement.authenticateWithCode({ clientId, code, codeVerifier }),
+        userManagement.authenticateWithCode(ownProperties({ clientId, code, codeVerifier })),
       ),
     exchangeProfile: (code, codeVerifier) => {
       const proof = codeVerifier === undefined ? {} : { codeVerifier };
       const exchange = ({ sso }: WorkOS) =>
-        sso.getProfileAndToken<Record<string, unknown>>({ clientId, code, ...proof });
+        sso.getProfileAndToken<Record<string, unknown>>(ownProperties({ clientId, code, ...proof }));
       if (codeVerifier !== undefined) return exchangeProfile(exchange);
       return inBudget(
         () => exchangeUnsolicited(exchange),
@@ -109,7 +111,9 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
     refresh: (refreshToken, organizationId) =>
       refreshTokens(({ userManagement }) => {
         const organization = organizationId === undefined ? {} : { organizationId };
-        return userManagement.authenticateWithRefreshToken({ clientId, refreshToken, ...organization });
+        return userManagement.authenticateWithRefreshToken(
+          ownProperties({ clientId, refreshToken, ...organization }),
+        );
       }),
     call,
     callForAnonymous: (request, isWelcome, isKnown) =>
