@@ -237,9 +237,15 @@ test('T47 a polluted Object.prototype supplies no option at start-up', async () 
     callback();
   };
   const memory = {
-    get: (key: string, callback: () => void) => { done(key)(callback); },
-    set: (key: string, _value: unknown, callback: () => void) => { done(key)(callback); },
-    destroy: (key: string, callback: () => void) => { done(key)(callback); },
+    get: (key: string, callback: () => void) => {
+      done(key)(callback);
+    },
+    set: (key: string, _value: unknown, callback: () => void) => {
+      done(key)(callback);
+    },
+    destroy: (key: string, callback: () => void) => {
+      done(key)(callback);
+    },
   };
   const queries: string[] = [];
   const pool = {
