@@ -240,7 +240,7 @@ export interface AuthKitOptions {
    */
   clientRedirectUris?: readonly string[];
   signUp?: {
-    /** Roles that a sign-up may request, by their slugs. Default none. */
+    /** Roles that a sign-up, or an invited member, may request by a link, as slugs. Default none. */
     roles?: readonly string[];
     /** Role of a sign-up that requests none; one of `roles`. Default none. */
     defaultRole?: string;
