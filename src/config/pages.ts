@@ -80,8 +80,9 @@ const MAX_TITLE = 100;
 const MAX_TEXT = 1000;
 
 /**
- * Checks page options. At start-up a text that is empty or too long is a mistake. What a function returns may come from
- * data, such as the name of a tenant, and a page must not fail because of it.
+ * Checks page options. At start-up each problem is a mistake. What a function returns may come from data, such as the
+ * name of a tenant or a header of the request, and a page must not fail because of it: a text that does not fit is
+ * shortened, and a language, logo or color that cannot be used is left out with a warning.
  */
 export function readPages(value: unknown, problems: Problems): PagesFor {
   if (typeof value !== 'function') {
@@ -91,13 +92,26 @@ export function readPages(value: unknown, problems: Problems): PagesFor {
   return async (req) => {
     const returned: unknown = await (value as (req: IncomingMessage) => unknown)(req);
     const found = new Problems();
-    const theme = readTheme(withTextsThatFit(returned), found);
+    const ignored = new Problems();
+    const theme = readTheme(withTextsThatFit(returned), found, ignored);
+    ignored.list.forEach(warnOnce);
     if (found.list.length > 0) throw new TypeError(`the function pages returned: ${found.list.join('; ')}`);
     return theme;
   };
 }
 
-function readTheme(value: unknown, problems: Problems): PageTheme {
+const warned = new Set<string>();
+
+function warnOnce(problem: string): void {
+  if (warned.has(problem)) return;
+  warned.add(problem);
+  process.emitWarning(`the function pages returned a value that was left out: ${problem}`, {
+    code: 'AUTHKIT_PAGES',
+  });
+}
+
+/** @param ofValues Takes the problems of the language, the logo and the color. */
+function readTheme(value: unknown, problems: Problems, ofValues = problems): PageTheme {
   if (value === undefined) return DEFAULT_THEME;
   if (!isRecord(value)) {
     problems.add("pages must be an object such as { title: 'Example' }, or a function that returns one");
@@ -111,10 +125,10 @@ function readTheme(value: unknown, problems: Problems): PageTheme {
   if (render !== undefined && typeof render !== 'function')
     problems.add('pages.render must be a function that returns HTML');
   const theme = {
-    lang: readLang(options['lang'], problems),
+    lang: readLang(options['lang'], ofValues),
     title: title as string | undefined,
-    logo: readLogo(options['logo'], problems),
-    color: readColor(options['color'], problems),
+    logo: readLogo(options['logo'], ofValues),
+    color: readColor(options['color'], ofValues),
     texts: readTexts(options['texts'], problems),
     render: render as RenderPage | undefined,
   };

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { AuthKitError, type PageOptions, type PagesOption, type PageTexts } from 'authkit-express';
 import { ERROR_CODES } from '../../src/errors.js';
 import { createErrorResponder } from '../../src/http/error-response.js';
@@ -122,6 +122,36 @@ describe('the option pages', () => {
     expect(status).toBe(400);
     expect(body).toContain(shown);
     expect(body).not.toMatch(/x{101}|[yzb]{1001}/);
+  });
+
+  test('a language, logo or color of a function that cannot be used is left out, with one warning each', async () => {
+    const seen: string[] = [];
+    const spy = vi.spyOn(process, 'emitWarning').mockImplementation((message, options) => {
+      if ((options as { code?: string } | undefined)?.code === 'AUTHKIT_PAGES') seen.push(String(message));
+    });
+    onTestFinished(() => {
+      spy.mockRestore();
+    });
+    const { origin } = await appWith((req) => ({
+      title: 'Example',
+      lang: req.headers['accept-language'] ?? '*',
+      logo: 'javascript:alert(1)',
+      color: 'red',
+    }));
+    for (const headers of [{}, { 'accept-language': 'de-DE,de;q=0.9' }]) {
+      const { status, body } = await failedSignIn(origin, headers);
+      expect([status, body.includes('<html lang="en">'), body.includes('Example')]).toEqual([
+        400,
+        true,
+        true,
+      ]);
+      expect(body).not.toContain('javascript:');
+    }
+    expect(seen).toEqual([
+      expect.stringContaining('pages.lang must be a language tag'),
+      expect.stringContaining('pages.logo must be'),
+      expect.stringContaining('pages.color must be'),
+    ]);
   });
 
   test('what a function returns has no name or text from a polluted Object.prototype', async () => {
