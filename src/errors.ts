@@ -157,9 +157,10 @@ function challenge(status: number): Record<string, string> {
 
 /** Creates the error for an outage, for example of WorkOS. `retryAfter` is in seconds: 5 by default, and at most 60. */
 export function unavailable(message: string, options: { retryAfter?: number; cause?: unknown } = {}) {
-  const seconds = Math.min(60, Math.max(1, Math.ceil(options.retryAfter ?? 5)));
+  const own = Object.assign(Object.create(null) as typeof options, options);
+  const seconds = Math.min(60, Math.max(1, Math.ceil(own.retryAfter ?? 5)));
   return new AuthKitError('upstream_unavailable', message, {
     headers: { 'Retry-After': String(seconds) },
-    cause: options.cause,
+    cause: own.cause,
   });
 }

@@ -1,6 +1,7 @@
 import type { CookieConfig } from '../http/cookies.js';
 import { number } from './credentials.js';
 import { isRecord, type Problems, variable } from './problem-list.js';
+import { ownProperties } from '../own-properties.js';
 import type { Route, Routes } from './routes.js';
 import { COOKIE_ADVICE } from './suggestions.js';
 
@@ -44,7 +45,7 @@ export function cookie(
 ): CookieConfig {
   const given = value === undefined ? {} : value;
   if (!isRecord(given)) problems.add(`cookie must be an object: { ${Object.keys(KEYS).join(', ')} }`);
-  const options = isRecord(given) ? given : {};
+  const options = ownProperties(isRecord(given) ? given : {});
   problems.unknownKeys('cookie option', options, KEYS, COOKIE_ADVICE);
   // An explicit null does not mean the default: `maxAge: null` means something else in express-session.
   const option = <T>(name: keyof typeof KEYS, otherwise: () => T) =>

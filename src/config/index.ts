@@ -14,7 +14,7 @@ import {
   readIssuers,
   readRedirectUri,
 } from './credentials.js';
-import { readAllowInsecureHttp } from './insecure-http.js';
+import { isLoopback, readAllowInsecureHttp } from './insecure-http.js';
 import {
   type LoginRules,
   readLoginRules,
@@ -131,23 +131,40 @@ export function resolveConfig(given: AuthKitOptions, env: NodeJS.ProcessEnv): Au
   const { onSuccess, onError, onSessionRefreshSuccess, onSessionRefreshError } = options;
   const hooks = { onSuccess, onSessionRefreshSuccess, onSessionRefreshError };
   checkFunctions(hooks, problems);
+  const common = resolveCommon(options, env, DEFAULTS, problems);
   const config: AuthKitConfig = {
-    ...resolveCommon(options, env, DEFAULTS, problems),
+    ...common,
     signUp: readSignUpRules(options.signUp, problems),
     storage: readStorage(options.store, options.session, problems),
     memoryBytes: readMemoryBytes(options.sessionMemory, problems),
     webhookSecret: variable(env, 'WORKOS_WEBHOOK_SECRET'),
-    claimToken: readClaimToken(options.claimToken, env, problems),
+    claimToken: readClaimToken(options.claimToken, env, common, problems),
     hooks: Object.freeze({ ...hooks, onError }) as Hooks,
   };
   throwProblems(problems.list, isNothingSet(options, env));
   return Object.freeze(config);
 }
 
-function readClaimToken(value: unknown, env: NodeJS.ProcessEnv, problems: Problems): string | undefined {
+/** With a claim token, anyone who can start a sign-in can claim the environment, so it is for development only. */
+function readClaimToken(
+  value: unknown,
+  env: NodeJS.ProcessEnv,
+  { redirectUri }: Pick<Config, 'redirectUri'>,
+  problems: Problems,
+): string | undefined {
   const token = value ?? variable(env, 'WORKOS_CLAIM_TOKEN');
-  if (token === undefined || (typeof token === 'string' && token !== '')) return token;
-  problems.add('claimToken must be the claim token of a WorkOS environment, as a string');
+  if (token === undefined) return undefined;
+  if (typeof token !== 'string' || token === '') {
+    problems.add('claimToken must be the claim token of a WorkOS environment, as a string');
+    return undefined;
+  }
+  const hostname = URL.canParse(redirectUri) ? new URL(redirectUri).hostname : undefined;
+  if (hostname === undefined || isLoopback(hostname)) return token;
+  problems.add(
+    `${value === undefined || value === null ? 'WORKOS_CLAIM_TOKEN' : 'claimToken'} is set, but redirectUri is at ` +
+      `${hostname}: every visitor could claim the WorkOS environment. Remove the claim token, or use a redirectUri on ` +
+      'this machine, such as http://localhost:3000/callback',
+  );
   return undefined;
 }
 

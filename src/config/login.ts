@@ -53,7 +53,7 @@ export function readSignIn<Options extends object>(
     );
   const options = parameters.canonical((isRecord(value) ? ownProperties(value) : {}) as Options);
   for (const problem of parameters.problemsOf(options)) problems.add(`signIn: ${problem}`);
-  const fixed = Promise.resolve(Object.freeze({ ...options }));
+  const fixed = Promise.resolve(Object.freeze(ownProperties(options)));
   return () => fixed;
 }
 

@@ -188,7 +188,8 @@ export interface AuthKitOptions {
   apiPort?: number;
   /**
    * Claim token of a WorkOS environment that `npx workos` created and that has no owner yet. With it, AuthKit's page
-   * lets the developer claim the environment. Default `WORKOS_CLAIM_TOKEN`. Not for production.
+   * lets the developer claim the environment. Default `WORKOS_CLAIM_TOKEN`. Only for development: `redirectUri` has to be
+   * on this machine.
    */
   claimToken?: string;
   /** Accepted `iss` of access tokens. Default `WORKOS_ISSUER`, or the forms that WorkOS is known to use. */
@@ -239,7 +240,7 @@ export interface AuthKitOptions {
    */
   clientRedirectUris?: readonly string[];
   signUp?: {
-    /** Roles that a sign-up may request, by their slugs. Default none. */
+    /** Roles that a sign-up, or an invited member, may request by a link, as slugs. Default none. */
     roles?: readonly string[];
     /** Role of a sign-up that requests none; one of `roles`. Default none. */
     defaultRole?: string;

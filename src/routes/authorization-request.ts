@@ -86,11 +86,12 @@ export function createAuthorizationRequest<Options extends object>({
     const { transaction, secret } = newTransaction(fields, config.now());
     const { state, callback, clientChallenge } = await sealToFit(transaction, headerRoom(req), config);
     const hasNonce = (signIn as SignInOptions).claimNonce !== undefined;
-    const nonce = hasNonce ? undefined : await claimNonce();
+    const redirectUri = callback ?? config.redirectUri;
+    const nonce = hasNonce ? undefined : await claimNonce(redirectUri);
     cookies.setTransaction(req, res, state, secret);
     const query = parameters.query(signIn, {
       client_id: config.clientId,
-      redirect_uri: callback ?? config.redirectUri,
+      redirect_uri: redirectUri,
       state,
       // If a client began the sign-in, the verifier does not leave the client until it redeems its code.
       code_challenge: clientChallenge ?? codeChallenge(codeVerifierOf(secret)),

@@ -171,14 +171,19 @@ async function handleResponse(
   const { transaction, secret, state, params, returnTo } = callback;
   const { config, retrySignIn, redirectLoop, exchangeOnce } = dependencies;
   const clientUrl = transaction.clientChallenge === undefined ? undefined : dependencies.clientUrl;
+  const refuseSpent = () =>
+    refuseState({ kind: 'invalid', reason: 'spent', returnTo }, req, res, dependencies);
   try {
-    const code = codeOf(params, config);
+    const code = codeOrError(params, config);
+    const isExchanged = typeof code === 'string' && !clientUrl && !transaction.isRepeat;
+    if (!isExchanged && !exchangeOnce.spend({ state, secret, answer: params.toString() }))
+      return await refuseSpent();
+    if (typeof code !== 'string') throw code;
     if (clientUrl) return redirect(res, await clientUrl(code, transaction));
     if (transaction.isRepeat) throw redirectLoop.toError(req, res);
     const codeVerifier = codeVerifierOf(secret);
     const done = await exchangeOnce.exchange({ state, secret, code, codeVerifier, transaction, req, res });
-    if (done === 'spent')
-      return await refuseState({ kind: 'invalid', reason: 'spent', returnTo }, req, res, dependencies);
+    if (done === 'spent') return await refuseSpent();
     return await completeSignIn(done, transaction, req, res, dependencies);
   } catch (error) {
     if (!(error instanceof AuthKitError)) throw error;
@@ -271,6 +276,16 @@ async function unsolicitedCallback(
     throw new AuthKitError('invalid_request', 'the callback needs a code and a state');
   }
   return redirect(res, login.public);
+}
+
+/** The code in a response of WorkOS, or the error that the response contains or is. */
+function codeOrError(params: URLSearchParams, config: Config): string | AuthKitError {
+  try {
+    return codeOf(params, config);
+  } catch (error) {
+    if (error instanceof AuthKitError) return error;
+    throw error;
+  }
 }
 
 /** @throws {AuthKitError} if the response is an error, comes from another issuer (RFC 9207), or is malformed. */

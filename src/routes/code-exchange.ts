@@ -1,6 +1,7 @@
 import type { AuthKitConfig, Config } from '../config/index.js';
 import type { SignInResult } from '../config/options.js';
 import { withDeadline } from '../deadline.js';
+import { ownProperties } from '../own-properties.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
@@ -188,7 +189,7 @@ function signInResult(
   const { user, organizationId, accessToken, refreshToken, impersonator, authenticationMethod, oauthTokens } =
     tokens;
   const { state, attributes, from = 'link' } = transaction;
-  const role = attributes?.role ?? signUp.defaultRole;
+  const role = ownProperties(attributes ?? {}).role ?? signUp.defaultRole;
   return {
     user,
     organizationId,
@@ -236,6 +237,14 @@ export interface ExchangeOnce {
    * @throws {AuthKitError}
    */
   exchange: (reply: CallbackReply) => Promise<Completed | 'spent' | 'answered'>;
+  /**
+   * Uses up a state whose code is not exchanged here: WorkOS has answered with an error, or a native client exchanges
+   * the code.
+   *
+   * @param answer What WorkOS has answered. The same answer may be repeated for ten seconds.
+   * @returns Whether this is the first callback with this state, or a repetition of it.
+   */
+  spend: (reply: Pick<CallbackReply, 'state' | 'secret'> & { answer: string }) => boolean;
   /** Whether this process has seen a callback with this state. */
   isSpent: (state: string) => boolean;
 }
@@ -248,6 +257,13 @@ interface Exchange {
   sharedUntil: number;
 }
 
+interface SpentState {
+  /** Hash of the secret and the answer. */
+  readonly proof: string;
+  /** Milliseconds since the epoch. */
+  readonly repeatedUntil: number;
+}
+
 /** @param complete Exchanges the code at WorkOS. */
 export function createExchangeOnce(
   { now, signInLifetime }: Pick<Config, 'now' | 'signInLifetime'>,
@@ -255,9 +271,12 @@ export function createExchangeOnce(
 ): ExchangeOnce {
   const ttl = signInLifetime * 1000 + CLOCK_SKEW;
   const exchanges = expiringMap<Exchange>({ max: MAX_STATES, ttl, now });
+  // Separate, because error responses cost nothing, and many of them must not evict exchanges.
+  const spent = expiringMap<SpentState>({ max: MAX_STATES, ttl, now });
   return {
     async exchange(reply) {
       const key = sha256(reply.state);
+      if (spent.has(key)) return 'spent';
       const proof = sha256(`${reply.secret} ${reply.code}`);
       const known = exchanges.get(key);
       if (known) {
@@ -274,6 +293,15 @@ export function createExchangeOnce(
       );
       return exchange.outcome;
     },
-    isSpent: (state) => exchanges.has(sha256(state)),
+    spend({ state, secret, answer }) {
+      const key = sha256(state);
+      if (exchanges.has(key)) return false;
+      const proof = sha256(`${secret} ${answer}`);
+      const known = spent.get(key);
+      if (known) return isSame(proof, known.proof) && now() < known.repeatedUntil;
+      spent.set(key, { proof, repeatedUntil: now() + SHARED });
+      return true;
+    },
+    isSpent: (state) => exchanges.has(sha256(state)) || spent.has(sha256(state)),
   };
 }

@@ -153,14 +153,14 @@ function refused(problem: string): AuthKitError {
 function startOf({ returnTo, state, attributes }: SaveSessionOptions, config: AuthKitConfig): SignInStart {
   const checked = attributes && checkAttributes(attributes, config.signUp);
   const safe = returnTo === undefined ? undefined : safeReturnTo(returnTo, config.returnToRules);
-  return {
-    from: 'app',
+  return ownProperties({
+    from: 'app' as const,
     returnTo: safe ?? config.returnTo,
     // If the user was created within the time that a sign-in may take, this is the first sign-in.
     issuedAt: config.now() - config.signInLifetime * 1000,
     ...(state === undefined ? {} : { state }),
     ...(checked === undefined ? {} : { attributes: checked }),
-  };
+  });
 }
 
 /** Gives the request the new session. The response already has its cookie. */

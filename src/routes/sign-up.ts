@@ -1,5 +1,6 @@
 import type { AuthKitConfig } from '../config/index.js';
 import type { SignUpAttributes } from '../config/options.js';
+import { ownProperties } from '../own-properties.js';
 import { AuthKitError } from '../errors.js';
 import { log } from '../events.js';
 import { single } from '../http/request.js';
@@ -132,9 +133,10 @@ export type SaveAttributes = (tokens: Tokens, saved: AttributesToSave) => Promis
 
 export function createSaveAttributes({ signUp }: AuthKitConfig, workos: WorkOSClient): SaveAttributes {
   if (!signUp.save) return (tokens) => Promise.resolve(tokens);
-  return async (tokens, { attributes, from, startedAt }) => {
+  return async (tokens, { attributes: given, from, startedAt }) => {
+    const attributes = ownProperties(given);
     const metadata = metadataToSave(attributes.metadata, from, signUp);
-    const user = await saveUser(tokens, { ...attributes, metadata }, workos);
+    const user = await saveUser(tokens, ownProperties({ ...attributes, metadata }), workos);
     const isRoleSaved = await saveRole(tokens, attributes.role, startedAt, signUp, workos);
     // The role is a claim, so only new tokens contain it.
     const refreshed = isRoleSaved
@@ -170,7 +172,7 @@ async function saveUser(
   };
   if (Object.keys(changes).length === 0) return user;
   const saved = await workos.call(({ userManagement }) =>
-    userManagement.updateUser({ userId: user.id, ...changes }),
+    userManagement.updateUser(ownProperties({ userId: user.id, ...changes })),
   );
   if (saved.kind !== 'ok') log('sign-in', { unsaved: 'attributes', code: saved.error.code });
   return saved.kind === 'ok' && saved.value.id === user.id ? saved.value : user;
@@ -192,13 +194,15 @@ async function saveRole(
 ): Promise<boolean> {
   if (role === undefined || organizationId === undefined) return false;
   const saved = await workos.call(async ({ userManagement }) => {
-    const { data } = await userManagement.listOrganizationMemberships({ userId: user.id, organizationId });
+    const { data } = await userManagement.listOrganizationMemberships(
+      ownProperties({ userId: user.id, organizationId }),
+    );
     const [membership] = data;
     if (!membership) return undefined;
     const { id, createdAt, directoryManaged, role: current } = membership;
     const isNew = Date.parse(createdAt) > startedAt;
     if (!isNew || directoryManaged || ![DEFAULT_ROLE, defaultRole].includes(current.slug)) return 'kept';
-    return userManagement.updateOrganizationMembership(id, { roleSlug: role });
+    return userManagement.updateOrganizationMembership(id, ownProperties({ roleSlug: role }));
   });
   if (saved.kind !== 'ok') log('sign-in', { unsaved: 'role', code: saved.error.code });
   if (saved.kind === 'ok' && saved.value === 'kept')

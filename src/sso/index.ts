@@ -149,7 +149,10 @@ function withSelector(
 ): StartSignIn<SSOSignInOptions> {
   return async (req, res, given, flow) => {
     const options = parameters.canonical(given);
-    const { organization, connection, provider, domain } = { ...options, ...(await signIn(req)) };
+    const { organization, connection, provider, domain } = ownProperties({
+      ...options,
+      ...(await signIn(req)),
+    });
     if ([organization, connection, provider, domain].every((value) => value === undefined))
       throw new AuthKitError('invalid_request', 'one of organization, connection and provider is required');
     return startSignIn(req, res, options, flow);
