@@ -212,6 +212,12 @@ const SHARED = 10_000;
 
 const MAX_STATES = 10_000;
 
+/** 8 MiB: some 2000 sign-ins in ten seconds. */
+const MAX_RESULT_BYTES = 8_388_608;
+
+/** Size of a result without its texts, in bytes. */
+const EMPTY_RESULT_BYTES = 256;
+
 /** The value of the session cookie, and where to redirect. */
 export interface Completed {
   readonly sealed: string;
@@ -241,36 +247,57 @@ export interface ExchangeOnce {
 interface Exchange {
   /** Hash of the secret and the code. */
   readonly proof: string;
-  readonly outcome: Promise<Completed | 'answered'>;
-  /** Milliseconds since the epoch; `Infinity` while the exchange is in progress. */
-  sharedUntil: number;
+  /** While the exchange is in progress. */
+  pending: Promise<Completed | 'answered'> | undefined;
+}
+
+/** Limits of {@link createExchangeOnce}. */
+export interface ExchangeOnceOptions extends Pick<Config, 'now' | 'signInLifetime'> {
+  /** Memory limit for the results that are shared, in bytes. */
+  maxBytes?: number;
 }
 
 /** @param complete Exchanges the code at WorkOS. */
 export function createExchangeOnce(
-  { now, signInLifetime }: Pick<Config, 'now' | 'signInLifetime'>,
+  { now, signInLifetime, maxBytes = MAX_RESULT_BYTES }: ExchangeOnceOptions,
   complete: (reply: CallbackReply) => Promise<Completed | 'answered'>,
 ): ExchangeOnce {
   const ttl = signInLifetime * 1000 + CLOCK_SKEW;
+  // A state stays spent for as long as it can be used, and its session is needed only briefly.
   const exchanges = expiringMap<Exchange>({ max: MAX_STATES, ttl, now });
+  const results = expiringMap<Completed>({
+    ttl: SHARED,
+    now,
+    size: {
+      max: maxBytes,
+      of: ({ sealed, returnTo }) => EMPTY_RESULT_BYTES + sealed.length + returnTo.length * 2,
+    },
+  });
+  const run = async (key: string, exchange: Exchange, reply: CallbackReply) => {
+    try {
+      exchange.pending = complete(reply);
+      const outcome = await exchange.pending;
+      results.purgeStale();
+      if (outcome !== 'answered') results.set(key, outcome);
+      return outcome;
+    } finally {
+      exchange.pending = undefined;
+    }
+  };
   return {
     async exchange(reply) {
       const key = sha256(reply.state);
       const proof = sha256(`${reply.secret} ${reply.code}`);
       const known = exchanges.get(key);
       if (known) {
-        if (!isSame(proof, known.proof) || now() >= known.sharedUntil) return 'spent';
-        const outcome = await known.outcome;
+        if (!isSame(proof, known.proof)) return 'spent';
+        const outcome = await (known.pending ?? results.get(key));
         // onSuccess sent its response to the first request, not to this one.
-        return outcome === 'answered' ? 'spent' : outcome;
+        return outcome === undefined || outcome === 'answered' ? 'spent' : outcome;
       }
-      const exchange: Exchange = { proof, outcome: complete(reply), sharedUntil: Infinity };
+      const exchange: Exchange = { proof, pending: undefined };
       exchanges.set(key, exchange);
-      void exchange.outcome.then(
-        () => (exchange.sharedUntil = now() + SHARED),
-        () => (exchange.sharedUntil = 0),
-      );
-      return exchange.outcome;
+      return run(key, exchange, reply);
     },
     isSpent: (state) => exchanges.has(sha256(state)),
   };
