@@ -199,7 +199,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const exchangeOnce = createExchangeOnce(config, async (reply) => {
     const signedIn = await exchangeCode(reply);
     if (signedIn === 'answered') return signedIn;
-    const sealed = await sessions.create(signedIn.session, cookies.sessionValues(reply.req));
+    const sealed = await sessions.create(signedIn.session, cookies.sessionValues(reply.req), reply.deadline);
     return { sealed, returnTo: signedIn.returnTo };
   });
   const callback = createCallback({

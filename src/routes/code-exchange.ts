@@ -1,6 +1,6 @@
 import type { AuthKitConfig, Config } from '../config/index.js';
 import type { SignInResult } from '../config/options.js';
-import { withDeadline } from '../deadline.js';
+import { type Deadline, withDeadline } from '../deadline.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
@@ -32,6 +32,8 @@ export interface CodeReply {
   transaction: Transaction;
   req: Request;
   res: Response;
+  /** The request's deadline. It does not limit the application's own code, such as `onSuccess`. */
+  deadline: Deadline;
 }
 
 /**
@@ -53,11 +55,11 @@ export function createCodeExchange({
   verifySoon,
   acceptSignIn,
 }: CodeExchangeDependencies): ExchangeCode {
-  return async ({ code, codeVerifier, transaction, req, res }) => {
+  return async ({ code, codeVerifier, ...signIn }) => {
     const result = await workos.exchangeCode(code, codeVerifier);
     if (result.kind !== 'ok') throw result.error;
     await assertTokens(result.value, verifySoon);
-    return acceptSignIn({ tokens: result.value, transaction, req, res });
+    return acceptSignIn({ ...signIn, tokens: result.value });
   };
 }
 
@@ -73,6 +75,7 @@ export interface ConfirmedSignIn {
   transaction: SignInStart;
   req: Request;
   res: Response;
+  deadline: Deadline;
 }
 
 /**
@@ -105,18 +108,20 @@ export function createAcceptSignIn({
   });
   const isEnded = async (accessToken: string) =>
     (await revocation.status(sessionIdentityIn(decodeUnverified(accessToken)))) === 'revoked';
-  return async ({ tokens: confirmed, transaction, req, res }) => {
+  return async ({ tokens: confirmed, transaction, req, res, deadline }) => {
     const wasEnded = await isEnded(confirmed.accessToken);
     const userId = confirmed.user.id;
     const isFirstSignIn = !signedInOnce.has(userId) && isFirst(confirmed, transaction);
     const signIn = { ...signInResult(confirmed, transaction, config), isFirstSignIn };
     const call = () => config.hooks.onSuccess?.({ ...signIn, returnTo: transaction.returnTo, req, res });
-    const outcome = await runOnSuccess(call, res, transaction, config);
+    const outcome = await deadline.exclude(runOnSuccess(call, res, transaction, config));
     if (outcome === 'answered') return outcome;
     const { attributes, attributesFrom: from } = signIn;
     if (isFirstSignIn) signedInOnce.set(userId, true);
     const startedAt = transaction.restartOf ?? transaction.issuedAt;
-    const tokens = isFirstSignIn ? await save(confirmed, { attributes, from, startedAt }) : confirmed;
+    const tokens = isFirstSignIn
+      ? await save(confirmed, { attributes, from, startedAt }, deadline)
+      : confirmed;
     const tokenMac = macOf(await verifySoon(tokens.accessToken));
     // A session that was signed out here before is signed in again. One that was ended since is not.
     if (!wasEnded && (await isEnded(tokens.accessToken)))
