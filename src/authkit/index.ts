@@ -3,6 +3,7 @@ import { createAuthenticateRequest } from '../auth/request-auth.js';
 import { authKitParameters as parameters } from '../config/authorization-parameters.js';
 import { resolveConfig, requestTimeoutOf, softTimeoutOf } from '../config/index.js';
 import type { AuthKitOptions } from '../config/options.js';
+import { after } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
@@ -164,8 +165,11 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const cookies = createCookies(config.cookie, config.signInLifetime);
 
   // Access tokens and API keys.
-  const isLive = async (claims: TokenClaims) =>
-    (await revocation.status(sessionIdentityIn(claims))) !== 'revoked';
+  const isLive = (claims: TokenClaims) => {
+    const identity = sessionIdentityIn(claims);
+    const status = revocation.statusNow(identity) ?? revocation.status(identity);
+    return after(status, (known) => known !== 'revoked');
+  };
   const bearerVerifiers = createBearerVerifiers({ clientId, verify, workos, isLive, now, softTimeout });
 
   // Authentication of requests.

@@ -134,8 +134,8 @@ const NOT_ACCEPTED = { kind: 'refused', reason: 'sso() accepts no bearer tokens'
 
 /** Only `authkit()` accepts access tokens and API keys. */
 const NO_TOKENS: BearerVerifiers = {
-  forSessions: () => Promise.resolve(NOT_ACCEPTED),
-  forResource: () => () => Promise.resolve(NOT_ACCEPTED),
+  forSessions: () => NOT_ACCEPTED,
+  forResource: () => () => NOT_ACCEPTED,
 };
 
 function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfig, deadline: number) {
