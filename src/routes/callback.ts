@@ -184,8 +184,8 @@ async function handleResponse(
     if (transaction.isRepeat) throw redirectLoop.toError(req, res);
     const codeVerifier = codeVerifierOf(secret);
     const deadline = deadlineIn(requestTimeoutOf(config));
-    const request = { state, secret, code, codeVerifier, transaction, req, res, deadline };
-    const done = await exchangeOnce.exchange(request);
+    const reply = { state, secret, code, codeVerifier, transaction, req, res, deadline };
+    const done = await exchangeOnce.exchange(reply);
     if (done === 'spent') return await refuseSpent();
     return await completeSignIn(done, transaction, req, res, dependencies);
   } catch (error) {

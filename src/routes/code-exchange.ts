@@ -286,6 +286,8 @@ export function createExchangeOnce(
   const ttl = signInLifetime * 1000 + CLOCK_SKEW;
   // A state stays spent for as long as it can be used, and its session is needed only briefly.
   const exchanges = expiringMap<Exchange>({ max: MAX_STATES, ttl, now });
+  // Separate, because error responses cost nothing, and many of them must not evict exchanges.
+  const spent = expiringMap<SpentState>({ max: MAX_STATES, ttl, now });
   const results = expiringMap<Completed>({
     ttl: SHARED,
     now,
@@ -294,8 +296,6 @@ export function createExchangeOnce(
       of: ({ sealed, returnTo }) => EMPTY_RESULT_BYTES + sealed.length + returnTo.length * 2,
     },
   });
-  // Separate, because error responses cost nothing, and many of them must not evict exchanges.
-  const spent = expiringMap<SpentState>({ max: MAX_STATES, ttl, now });
   const run = async (key: string, exchange: Exchange, reply: CallbackReply) => {
     try {
       exchange.pending = complete(reply);

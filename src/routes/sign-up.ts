@@ -145,10 +145,12 @@ export function createSaveAttributes(
     const left = () => Math.max(0, deadline.left() - timeout * RESERVED_PART);
     const attributes = ownProperties(given);
     const metadata = metadataToSave(attributes.metadata, from, signUp);
-    const savingUser = saveUser(tokens, ownProperties({ ...attributes, metadata }), workos);
-    const user = await withDeadline(left(), savingUser);
-    const savingRole = saveRole(tokens, attributes.role, startedAt, signUp, workos);
-    const isRoleSaved = await withDeadline(left(), savingRole);
+    const toSave = ownProperties({ ...attributes, metadata });
+    const user = await withDeadline(left(), saveUser(tokens, toSave, workos));
+    const isRoleSaved = await withDeadline(
+      left(),
+      saveRole(tokens, attributes.role, startedAt, signUp, workos),
+    );
     if (user === undefined || isRoleSaved === undefined)
       log('sign-in', { unsaved: 'attributes', late: true });
     // The role is a claim, so only new tokens contain it. A refresh spends the old ones, so the sign-in has to wait for
