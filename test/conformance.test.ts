@@ -120,7 +120,7 @@ function unbounded(source: string): string {
 
 test(
   'recheck finds no regular expression in the package that backtracks without limit',
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     const all = literals();
     expect(all.length).toBeGreaterThan(20);
@@ -129,7 +129,7 @@ test(
     ];
     const verdicts = await Promise.all(
       distinct.map(async ({ where, source, flags }) => {
-        const { status } = await check(unbounded(source), flags, { timeout: 60_000, randomSeed: 1 });
+        const { status } = await check(unbounded(source), flags, { timeout: null, randomSeed: 1 });
         return `${status} ${where} /${source}/`;
       }),
     );
