@@ -1,3 +1,4 @@
+import { canParse } from '../can-parse.js';
 import { refuseInsecureHttp } from './insecure-http.js';
 import type { AuthKitOptions } from './options.js';
 import { isRecord, ownProperties, type Problems } from './problem-list.js';
@@ -36,7 +37,7 @@ const INVALID = new URL('https://invalid.example/callback');
 /** Checks the form of the redirect URI. Its path is checked together with the routes. */
 export function parseRedirectUri(value: string, isHttpAllowed: boolean, problems: Problems): URL {
   if (value === '') return INVALID;
-  const url = /^https?:\/\/[^/\\]/i.test(value) && URL.canParse(value) ? new URL(value) : undefined;
+  const url = /^https?:\/\/[^/\\]/i.test(value) && canParse(value) ? new URL(value) : undefined;
   if (!url || /[?#]/.test(url.href) || url.username !== '' || url.password !== '') {
     problems.add('redirectUri must be an absolute http(s) URL without query, fragment or credentials');
     return INVALID;
