@@ -22,8 +22,8 @@ export default defineConfig({
     // set-up gives each file its own copy of everything else.
     isolate: false,
     setupFiles: ['test/support/setup.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // More than cores: tests wait for deadlines and sockets more than they compute.
     maxWorkers: 4,
   },

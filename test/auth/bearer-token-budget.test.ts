@@ -3,15 +3,13 @@ import { requireAuth, sso } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';
 import { FRAMEWORKS, serve, type Framework } from '../support/frameworks.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
-import { ADA, json, whoami, createTestApp } from '../support/app.js';
+import { ADA, json, whoami, createFrozenTestApp } from '../support/app.js';
 
 const bearer = (token: string) => ({ ...FETCH, authorization: `Bearer ${token}` });
 
 /** An application with a route for each kind of credential. */
 async function api(framework: Framework = 'express5') {
-  const at = await createTestApp(framework, {
-    // The budget grows with time: only `clock.advance` may move this clock.
-    workos: { now: Date.now() },
+  const at = await createFrozenTestApp(framework, {
     routes: (app) => {
       app.route('/key', requireAuth({ accepts: ['apiKey'] }), whoami);
       app.route('/bearer', requireAuth({ accepts: ['bearer'] }), whoami);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Fault } from '../../src/testing/faults.js';
-import { createTestApp, type Options } from '../support/app.js';
+import { createFrozenTestApp, type Options } from '../support/app.js';
 import { NAVIGATION, send } from '../support/browser.js';
 import { FRAMEWORKS, type Framework } from '../support/frameworks.js';
 import { problemsOf, GOOD } from '../config/problem-of.js';
@@ -14,9 +14,7 @@ async function appWith(
   authkit: Options = { claimToken },
   framework: Framework = 'express5',
 ) {
-  const app = await createTestApp(framework, {
-    // The budget grows with time: only `clock.advance` may move this clock.
-    workos: { now: Date.now() },
+  const app = await createFrozenTestApp(framework, {
     authkit,
     routes: (site, auth) => {
       site.route('/own', (req, res, next) => {
