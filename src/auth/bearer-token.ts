@@ -1,3 +1,4 @@
+import { after } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Request } from '../http/middleware.js';
 import { header } from '../http/request.js';
@@ -9,7 +10,7 @@ import {
 } from '../workos/access-token.js';
 import type { ApiResult, WorkOSClient } from '../workos/api-client.js';
 import { type AuthType, type Principal, toApiKeyAuth, toBearerAuth, toMachineAuth } from './principal.js';
-import { rememberValidTokens } from './verified-token-cache.js';
+import { rememberValidTokens, type VerifyTokenWithCache } from './verified-token-cache.js';
 import { createWorkOSLookups, type WorkOSLookups } from './workos-lookups.js';
 
 /** RFC 6750 section 2.1. The scheme is not case-sensitive (RFC 9110 section 11.1). */
@@ -27,8 +28,14 @@ export type BearerResult =
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
-/** Authenticates a bearer token as one of the types that a guard accepts. Never rejects. */
-export type VerifyBearer = (token: string, accepts: ReadonlySet<AuthType>) => Promise<BearerResult>;
+/**
+ * Authenticates a bearer token as one of the types that a guard accepts. Returns a promise only if there is something to
+ * wait for. Never rejects.
+ */
+export type VerifyBearer = (
+  token: string,
+  accepts: ReadonlySet<AuthType>,
+) => BearerResult | Promise<BearerResult>;
 
 /**
  * Reads the bearer token of a request. Other schemes are ignored, such as `Basic` for a proxy in front of the app.
@@ -56,7 +63,7 @@ export interface BearerVerifiersDependencies {
   verify: VerifyAccessToken;
   workos: WorkOSClient;
   /** False if the token's session was ended. */
-  isLive: (claims: TokenClaims) => Promise<boolean>;
+  isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
   now: () => number;
   softTimeout: number;
 }
@@ -83,40 +90,45 @@ export function createBearerVerifiers(dependencies: BearerVerifiersDependencies)
 }
 
 interface VerifyBearerDependencies extends WorkOSLookups {
-  verify: VerifyAccessToken;
-  isLive: (claims: TokenClaims) => Promise<boolean>;
+  verify: VerifyTokenWithCache;
+  isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
 }
 
 /** An access token is a JWT, which contains dots. An API key contains none. */
 function createVerifyBearer(dependencies: VerifyBearerDependencies): VerifyBearer {
   const { verify, apiKeys } = dependencies;
-  return async (token, accepts) => {
+  return (token, accepts) => {
     if (token === '') return refused('malformed');
     if (!token.includes('.')) {
       if (!accepts.has('apiKey')) return refused('not an access token');
-      return API_KEY.test(token) ? toResult(await apiKeys(token), toApiKeyAuth) : refused('not an API key');
+      if (!API_KEY.test(token)) return refused('not an API key');
+      return after(apiKeys(token), (answer) => toResult(answer, toApiKeyAuth));
     }
     if (!accepts.has('bearer') && !accepts.has('machine'))
       return refused('access tokens are not accepted here');
-    return verifyToken(token, await verify(token), accepts, dependencies);
+    return after(verify(token), (verification) => verifyToken(token, verification, accepts, dependencies));
   };
 }
 
-async function verifyToken(
+function verifyToken(
   token: string,
   verification: TokenVerification,
   accepts: ReadonlySet<AuthType>,
   { users, isLive }: VerifyBearerDependencies,
-): Promise<BearerResult> {
+): BearerResult | Promise<BearerResult> {
   if (verification.kind === 'unavailable') return keysUnavailable(verification);
   if (verification.kind === 'expired') return refused('expired');
   if (verification.kind === 'invalid') return refused(verification.reason);
   const claims: TokenClaims = verification.claims;
   const type = isMachine(claims) ? 'machine' : 'bearer';
   if (!accepts.has(type)) return refused(`${type} tokens are not accepted here`);
-  if (!(await isLive(claims))) return refused('signed out');
-  if (type === 'machine') return { kind: 'ok', principal: toMachineAuth(claims, token) };
-  return toResult(await users(claims.sub), (user) => toBearerAuth(user, claims, token));
+  return after(isLive(claims), (live) => {
+    if (!live) return refused('signed out');
+    if (type === 'machine') return { kind: 'ok', principal: toMachineAuth(claims, token) };
+    return after(users(claims.sub), (answer) =>
+      toResult(answer, (user) => toBearerAuth(user, claims, token)),
+    );
+  });
 }
 
 function keysUnavailable({

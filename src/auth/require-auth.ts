@@ -11,7 +11,7 @@ import {
 } from '../http/middleware.js';
 import { isCrossSite, isSafeMethod } from '../http/request.js';
 import { markGuarded } from '../http/response.js';
-import { bearerTokenOf, type VerifyBearer } from './bearer-token.js';
+import { type BearerResult, bearerTokenOf, type VerifyBearer } from './bearer-token.js';
 import {
   type Challenge,
   denyForbidden,
@@ -98,7 +98,10 @@ export function createRequireAuth(context: GuardContext): RequireAuth {
       return undefined;
     }
     if (args.length === 0) return withoutRule;
-    if (args.length > 1) throw new TypeError('requireAuth() takes one rule: put all keys into one object');
+    if (args.length > 1)
+      throw new TypeError(
+        "requireAuth() takes one rule: put all keys into one object, as in requireAuth({ role: ['admin', 'editor'] })",
+      );
     return createGuard(args[0], context);
   };
   return requireAuth as RequireAuth;
@@ -173,7 +176,10 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
       !isSafeMethod(req) &&
       isCrossSite(req, requestAuth.instance.config, sameOrigin)
     ) {
-      return denyForbidden(req, res, requestAuth, auth, 'this request has to come from this application');
+      return denyForbidden(req, res, requestAuth, auth, {
+        message: 'this request has to come from this application',
+        rule: { sameOrigin: sameOrigin.length === 0 ? true : sameOrigin },
+      });
     }
     return applyRule(req, res, requestAuth, auth, rule, context);
   };
@@ -211,25 +217,42 @@ function isAccepted(
 }
 
 function createTokenGuard(rule: CompiledGuardRule, context: GuardContext): Guard<[token: string]> {
-  return async (req, res, requestAuths, token) => {
+  return (req, res, requestAuths, token) => {
     let failed: { requestAuth: RequestAuth; error: AuthKitError } | undefined;
     let reason: string | undefined;
-    for (const requestAuth of requestAuths) {
+    const verifyAt = (index: number): Outcome | Promise<Outcome> => {
+      const requestAuth = requestAuths[index];
+      if (!requestAuth) return deny();
       const verify = context.bearerVerifierOf(requestAuth.instance);
-      const { deadline } = requestAuth;
-      const result = (await withDeadline(deadline.left(), verify(token, rule.accepts))) ?? timedOut();
-      if (result.kind === 'ok' && rule.accepts.has(result.principal.type)) {
-        setBearerAuth(req, result.principal, { acceptedAt: requestAuth, verifiedBy: verify });
-        return applyRule(req, res, requestAuth, result.principal, rule, context);
-      }
-      if (result.kind === 'unavailable') failed ??= { requestAuth, error: result.error };
-      else reason = result.kind === 'refused' ? result.reason : 'not accepted here';
-    }
-    // If one instance cannot verify the token now, a refusal by the other instances is not final.
-    if (failed) return denyUnavailable(req, res, failed.requestAuth, failed.error);
-    const challenge = { error: 'invalid_token', error_description: reason as string } as const;
-    return denyToken(req, res, requestAuths[0] as RequestAuth, rule, { ...challenge, ...context.challenge });
+      const pending = verify(token, rule.accepts);
+      return after(withinDeadline(pending, requestAuth), (result) => {
+        if (result.kind === 'ok' && rule.accepts.has(result.principal.type)) {
+          setBearerAuth(req, result.principal, { acceptedAt: requestAuth, verifiedBy: verify });
+          return applyRule(req, res, requestAuth, result.principal, rule, context);
+        }
+        if (result.kind === 'unavailable') failed ??= { requestAuth, error: result.error };
+        else reason = result.kind === 'refused' ? result.reason : 'not accepted here';
+        return verifyAt(index + 1);
+      });
+    };
+    const deny = () => {
+      // If one instance cannot verify the token now, a refusal by the other instances is not final.
+      if (failed) return denyUnavailable(req, res, failed.requestAuth, failed.error);
+      const challenge = { error: 'invalid_token', error_description: reason as string } as const;
+      const [first] = requestAuths as readonly [RequestAuth];
+      return denyToken(req, res, first, rule, { ...challenge, ...context.challenge });
+    };
+    return verifyAt(0);
   };
+}
+
+/** The result, or `unavailable` if the request's deadline passes before it is known. */
+function withinDeadline(
+  pending: BearerResult | Promise<BearerResult>,
+  { deadline }: RequestAuth,
+): BearerResult | Promise<BearerResult> {
+  if (!(pending instanceof Promise)) return pending;
+  return withDeadline(deadline.left(), pending).then((result) => result ?? timedOut());
 }
 
 /** Loads the application's user, because a `check` may read `req.user`, and then tests the rule. */
@@ -243,20 +266,18 @@ function applyRule(
 ): Outcome | Promise<Outcome> {
   return after(requestAuth.loadUser(), () => {
     if (requestAuth.hasUnknownUser()) return denyUnknownUser(req, res, requestAuth);
-    return after(rule.test(principal, req), (holds) => {
-      if (!holds)
-        return denyForbidden(
-          req,
-          res,
-          requestAuth,
-          principal,
-          'the rule of this route does not hold',
-          challenge,
-        );
-      if (rule.maxAge === undefined) return 'next';
-      if (principal.user === null)
-        return denyForbidden(req, res, requestAuth, principal, 'this route is for users', challenge);
-      return stepUp(req, res, requestAuth, principal, rule.maxAge);
+    return after(rule.test(principal, req), (result) => {
+      if (result !== 'holds') {
+        const message = 'the rule of this route does not hold';
+        return denyForbidden(req, res, requestAuth, principal, { message, rule: result, challenge });
+      }
+      const { maxAge } = rule;
+      if (maxAge === undefined) return 'next';
+      if (principal.user === null) {
+        const message = 'this route is for users';
+        return denyForbidden(req, res, requestAuth, principal, { message, rule: { maxAge }, challenge });
+      }
+      return stepUp(req, res, requestAuth, principal, maxAge);
     });
   });
 }

@@ -21,6 +21,9 @@ const MAX_BYTES = 8 * 1_048_576;
 const BYTES_PER_CHARACTER = 4;
 const ENTRY_BYTES = 512;
 
+/** Verifies an access token. Returns a promise only if the token is not cached. */
+export type VerifyTokenWithCache = (token: string) => TokenVerification | Promise<TokenVerification>;
+
 /**
  * Caches valid tokens, because a client sends the same access token with every request, and verifying an RSA signature
  * takes longer than the rest of the guard.
@@ -28,15 +31,10 @@ const ENTRY_BYTES = 512;
  * Only valid tokens are cached, by their hash, until they expire or ten minutes have passed, so forged tokens cannot
  * evict them. Whether the token's session has been revoked is not cached: the caller checks it on every request.
  */
-export function rememberValidTokens(verify: VerifyAccessToken, now: () => number): VerifyAccessToken {
+export function rememberValidTokens(verify: VerifyAccessToken, now: () => number): VerifyTokenWithCache {
   const valid = expiringMap<RememberedToken>({ now, size: { max: MAX_BYTES, of: ({ bytes }) => bytes } });
-  return async (token, isTrusted) => {
-    const key = sha256(token);
-    const remembered = valid.get(key);
-    const time = now();
-    // If the clock is set back, a result must not stay valid for longer.
-    if (remembered && time >= remembered.since && time < remembered.until) return remembered.verification;
-    const verification = await verify(token, isTrusted);
+  const verifyAndRemember = async (token: string, key: string) => {
+    const verification = await verify(token);
     if (verification.kind === 'valid') {
       const bytes = token.length * BYTES_PER_CHARACTER + ENTRY_BYTES;
       const since = now();
@@ -44,5 +42,13 @@ export function rememberValidTokens(verify: VerifyAccessToken, now: () => number
       valid.set(key, { verification, bytes, since, until });
     }
     return verification;
+  };
+  return (token) => {
+    const key = sha256(token);
+    const remembered = valid.get(key);
+    const time = now();
+    // If the clock is set back, a result must not stay valid for longer.
+    if (remembered && time >= remembered.since && time < remembered.until) return remembered.verification;
+    return verifyAndRemember(token, key);
   };
 }

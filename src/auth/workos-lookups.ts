@@ -110,8 +110,11 @@ interface KnownValue<T> {
   freshUntil: number;
 }
 
-/** Looks something up at WorkOS. Concurrent lookups with the same key share one call. Never rejects. */
-export type CachedLookup<T> = (key: string) => Promise<ApiResult<T>>;
+/**
+ * Looks something up at WorkOS. Concurrent lookups with the same key share one call. Returns a promise only if the
+ * result is not cached. Never rejects.
+ */
+export type CachedLookup<T> = (key: string) => ApiResult<T> | Promise<ApiResult<T>>;
 
 /** Creates a lookup with a cache. Refusals have a separate cache, so made-up keys cannot evict valid ones. */
 function createCachedLookup<T>(options: CachedLookupOptions<T>): CachedLookup<T> {
@@ -136,7 +139,7 @@ function createCachedLookup<T>(options: CachedLookupOptions<T>): CachedLookup<T>
     known.set(id, { answer, freshUntil, staleUntil: freshUntil + staleIfError });
     return answer;
   };
-  return async (key) => {
+  return (key) => {
     const id = nameOf(key);
     const found = known.get(id);
     const old = found && now() < found.staleUntil ? found : undefined;
@@ -146,7 +149,8 @@ function createCachedLookup<T>(options: CachedLookupOptions<T>): CachedLookup<T>
     let pending = inFlight.get(id);
     if (!pending) inFlight.set(id, (pending = load(key, id, old)));
     if (!old) return pending;
-    const newer = await withDeadline(softTimeout, pending);
-    return newer === undefined || newer.kind === 'unavailable' ? old.answer : newer;
+    return withDeadline(softTimeout, pending).then((newer) =>
+      newer === undefined || newer.kind === 'unavailable' ? old.answer : newer,
+    );
   };
 }

@@ -3,6 +3,7 @@ import { createAuthenticateRequest } from '../auth/request-auth.js';
 import { authKitParameters as parameters } from '../config/authorization-parameters.js';
 import { resolveConfig, requestTimeoutOf, softTimeoutOf } from '../config/index.js';
 import type { AuthKitOptions } from '../config/options.js';
+import { after } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
@@ -11,7 +12,7 @@ import { createAuthorizationRequest, createSignInRetry } from '../routes/authori
 import { createCallback } from '../routes/callback.js';
 import {
   createAcceptSignIn,
-  createVerifySoon,
+  createVerifyInTime,
   createCodeExchange,
   createExchangeOnce,
 } from '../routes/code-exchange.js';
@@ -164,8 +165,11 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const cookies = createCookies(config.cookie, config.signInLifetime);
 
   // Access tokens and API keys.
-  const isLive = async (claims: TokenClaims) =>
-    (await revocation.status(sessionIdentityIn(claims))) !== 'revoked';
+  const isLive = (claims: TokenClaims) => {
+    const identity = sessionIdentityIn(claims);
+    const status = revocation.statusNow(identity) ?? revocation.status(identity);
+    return after(status, (known) => known !== 'revoked');
+  };
   const bearerVerifiers = createBearerVerifiers({ clientId, verify, workos, isLive, now, softTimeout });
 
   // Authentication of requests.
@@ -192,14 +196,15 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const attributes = (params: URLSearchParams) =>
     checkAttributes(parseAttributes(params, config.login.params), config.signUp);
   const login = { config, parameters, signIn: startSignIn, attributes };
-  const save = createSaveAttributes(config, workos);
-  const verifySoon = createVerifySoon(verify, config);
-  const acceptSignIn = createAcceptSignIn({ config, save, verifySoon, revocation });
-  const exchangeCode = createCodeExchange({ workos, verifySoon, acceptSignIn });
-  const exchangeOnce = createExchangeOnce(config, async (reply) => {
-    const signedIn = await exchangeCode(reply);
+  const saveAttributes = createSaveAttributes(config, workos);
+  const verifyInTime = createVerifyInTime(verify, config);
+  const acceptSignIn = createAcceptSignIn({ config, saveAttributes, verifyInTime, revocation });
+  const exchangeCode = createCodeExchange({ workos, verifyInTime, acceptSignIn });
+  const exchangeOnce = createExchangeOnce(config, async (callbackRequest) => {
+    const signedIn = await exchangeCode(callbackRequest);
     if (signedIn === 'answered') return signedIn;
-    const sealed = await sessions.create(signedIn.session, cookies.sessionValues(reply.req));
+    const { req, deadline } = callbackRequest;
+    const sealed = await sessions.create(signedIn.session, cookies.sessionValues(req), deadline);
     return { sealed, returnTo: signedIn.returnTo };
   });
   const callback = createCallback({
@@ -207,9 +212,9 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     cookies,
     authenticateRequest,
     exchangeOnce,
-    answer: createErrorResponder(config, 'callback'),
+    respondWithError: createErrorResponder(config, 'callback'),
     redirectLoop,
-    issueClientCode: (reply, transaction) => clientUrl(reply, transaction, config),
+    clientUrl: (codeOrError, transaction) => clientUrl(codeOrError, transaction, config),
     retrySignIn: createSignInRetry(startSignIn),
   });
   const saveSession = createSaveSession({

@@ -1,6 +1,7 @@
 import type { AuthKitConfig, Config } from '../config/index.js';
 import type { SignInResult } from '../config/options.js';
-import { withDeadline } from '../deadline.js';
+import { type Deadline, withDeadline } from '../deadline.js';
+import { ownProperties } from '../own-properties.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
@@ -32,6 +33,8 @@ export interface CodeReply {
   transaction: Transaction;
   req: Request;
   res: Response;
+  /** The request's deadline. It does not limit the application's own code, such as `onSuccess`. */
+  deadline: Deadline;
 }
 
 /**
@@ -44,20 +47,20 @@ export type ExchangeCode = (reply: CodeReply) => Promise<SignedInSession | 'answ
 
 export interface CodeExchangeDependencies {
   workos: WorkOSClient;
-  verifySoon: VerifySoon;
+  verifyInTime: VerifyInTime;
   acceptSignIn: AcceptSignIn;
 }
 
 export function createCodeExchange({
   workos,
-  verifySoon,
+  verifyInTime,
   acceptSignIn,
 }: CodeExchangeDependencies): ExchangeCode {
-  return async ({ code, codeVerifier, transaction, req, res }) => {
+  return async ({ code, codeVerifier, ...signIn }) => {
     const result = await workos.exchangeCode(code, codeVerifier);
     if (result.kind !== 'ok') throw result.error;
-    await assertTokens(result.value, verifySoon);
-    return acceptSignIn({ tokens: result.value, transaction, req, res });
+    await assertTokens(result.value, verifyInTime);
+    return acceptSignIn({ ...signIn, tokens: result.value });
   };
 }
 
@@ -73,6 +76,7 @@ export interface ConfirmedSignIn {
   transaction: SignInStart;
   req: Request;
   res: Response;
+  deadline: Deadline;
 }
 
 /**
@@ -86,15 +90,15 @@ export type AcceptSignIn = (signIn: ConfirmedSignIn) => Promise<SignedInSession 
 
 export interface AcceptSignInDependencies {
   config: AuthKitConfig;
-  save: SaveAttributes;
-  verifySoon: VerifySoon;
+  saveAttributes: SaveAttributes;
+  verifyInTime: VerifyInTime;
   revocation: Pick<Revocation, 'status'>;
 }
 
 export function createAcceptSignIn({
   config,
-  save,
-  verifySoon,
+  saveAttributes,
+  verifyInTime,
   revocation,
 }: AcceptSignInDependencies): AcceptSignIn {
   // A new user can sign in twice while a sign-in may take, and an administrator can change the role in between.
@@ -105,19 +109,21 @@ export function createAcceptSignIn({
   });
   const isEnded = async (accessToken: string) =>
     (await revocation.status(sessionIdentityIn(decodeUnverified(accessToken)))) === 'revoked';
-  return async ({ tokens: confirmed, transaction, req, res }) => {
+  return async ({ tokens: confirmed, transaction, req, res, deadline }) => {
     const wasEnded = await isEnded(confirmed.accessToken);
     const userId = confirmed.user.id;
     const isFirstSignIn = !signedInOnce.has(userId) && isFirst(confirmed, transaction);
     const signIn = { ...signInResult(confirmed, transaction, config), isFirstSignIn };
     const call = () => config.hooks.onSuccess?.({ ...signIn, returnTo: transaction.returnTo, req, res });
-    const outcome = await runOnSuccess(call, res, transaction, config);
+    const outcome = await deadline.exclude(runOnSuccess(call, res, transaction, config));
     if (outcome === 'answered') return outcome;
     const { attributes, attributesFrom: from } = signIn;
     if (isFirstSignIn) signedInOnce.set(userId, true);
     const startedAt = transaction.restartOf ?? transaction.issuedAt;
-    const tokens = isFirstSignIn ? await save(confirmed, { attributes, from, startedAt }) : confirmed;
-    const tokenMac = macOf(await verifySoon(tokens.accessToken));
+    const tokens = isFirstSignIn
+      ? await saveAttributes(confirmed, { attributes, from, startedAt }, deadline)
+      : confirmed;
+    const tokenMac = macOf(await verifyInTime(tokens.accessToken));
     // A session that was signed out here before is signed in again. One that was ended since is not.
     if (!wasEnded && (await isEnded(tokens.accessToken)))
       throw new AuthKitError('unauthenticated', 'the session has ended during the sign-in');
@@ -152,13 +158,13 @@ function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {
 }
 
 /** Verifies a token that WorkOS has just sent. */
-export type VerifySoon = (accessToken: string) => Promise<TokenVerification>;
+export type VerifyInTime = (accessToken: string) => Promise<TokenVerification>;
 
 /**
  * The exchange may have taken a whole `timeout`, and the session still has to be stored, so this does not wait long for
  * the keys.
  */
-export function createVerifySoon(verify: VerifyAccessToken, { timeout }: AuthKitConfig): VerifySoon {
+export function createVerifyInTime(verify: VerifyAccessToken, { timeout }: AuthKitConfig): VerifyInTime {
   return async (accessToken) =>
     (await withDeadline(timeout / 4, verify(accessToken, true))) ?? { kind: 'unavailable' };
 }
@@ -167,8 +173,8 @@ export function createVerifySoon(verify: VerifyAccessToken, { timeout }: AuthKit
  * Accepts only a valid access token that belongs to this user. If the keys are unavailable, its signature is not
  * verified, because it came from WorkOS over TLS.
  */
-async function assertTokens(tokens: Tokens, verifySoon: VerifySoon): Promise<void> {
-  const verification = await verifySoon(tokens.accessToken);
+async function assertTokens(tokens: Tokens, verifyInTime: VerifyInTime): Promise<void> {
+  const verification = await verifyInTime(tokens.accessToken);
   const subject =
     verification.kind === 'valid' ? verification.claims.sub : decodeUnverified(tokens.accessToken)['sub'];
   if (verification.kind === 'invalid' || verification.kind === 'expired' || subject !== tokens.user.id) {
@@ -186,7 +192,7 @@ function signInResult(
   const { user, organizationId, accessToken, refreshToken, impersonator, authenticationMethod, oauthTokens } =
     tokens;
   const { state, attributes, from = 'link' } = transaction;
-  const role = attributes?.role ?? signUp.defaultRole;
+  const role = ownProperties(attributes ?? {}).role ?? signUp.defaultRole;
   return {
     user,
     organizationId,
@@ -212,6 +218,12 @@ const SHARED = 10_000;
 
 const MAX_STATES = 10_000;
 
+/** 8 MiB: some 2000 sign-ins in ten seconds. */
+const MAX_RESULT_BYTES = 8_388_608;
+
+/** Size of a result without its texts, in bytes. */
+const EMPTY_RESULT_BYTES = 256;
+
 /** The value of the session cookie, and where to redirect. */
 export interface Completed {
   readonly sealed: string;
@@ -234,6 +246,14 @@ export interface ExchangeOnce {
    * @throws {AuthKitError}
    */
   exchange: (reply: CallbackReply) => Promise<Completed | 'spent' | 'answered'>;
+  /**
+   * Uses up a state whose code is not exchanged here: WorkOS has answered with an error, or a native client exchanges
+   * the code.
+   *
+   * @param answer What WorkOS has answered. The same answer may be repeated for ten seconds.
+   * @returns Whether this is the first callback with this state, or a repetition of it.
+   */
+  spend: (reply: Pick<CallbackReply, 'state' | 'secret'> & { answer: string }) => boolean;
   /** Whether this process has seen a callback with this state. */
   isSpent: (state: string) => boolean;
 }
@@ -241,37 +261,77 @@ export interface ExchangeOnce {
 interface Exchange {
   /** Hash of the secret and the code. */
   readonly proof: string;
-  readonly outcome: Promise<Completed | 'answered'>;
-  /** Milliseconds since the epoch; `Infinity` while the exchange is in progress. */
-  sharedUntil: number;
+  /** While the exchange is in progress. */
+  pending: Promise<Completed | 'answered'> | undefined;
+}
+
+/** Limits of {@link createExchangeOnce}. */
+export interface ExchangeOnceOptions extends Pick<Config, 'now' | 'signInLifetime'> {
+  /** Memory limit for the results that are shared, in bytes. */
+  maxBytes?: number;
+}
+
+interface SpentState {
+  /** Hash of the secret and the answer. */
+  readonly proof: string;
+  /** Milliseconds since the epoch. */
+  readonly repeatedUntil: number;
 }
 
 /** @param complete Exchanges the code at WorkOS. */
 export function createExchangeOnce(
-  { now, signInLifetime }: Pick<Config, 'now' | 'signInLifetime'>,
+  { now, signInLifetime, maxBytes = MAX_RESULT_BYTES }: ExchangeOnceOptions,
   complete: (reply: CallbackReply) => Promise<Completed | 'answered'>,
 ): ExchangeOnce {
   const ttl = signInLifetime * 1000 + CLOCK_SKEW;
+  // A state stays spent for as long as it can be used, and its session is needed only briefly.
   const exchanges = expiringMap<Exchange>({ max: MAX_STATES, ttl, now });
+  // Separate, because error responses cost nothing, and many of them must not evict exchanges.
+  const spent = expiringMap<SpentState>({ max: MAX_STATES, ttl, now });
+  const results = expiringMap<Completed>({
+    ttl: SHARED,
+    now,
+    size: {
+      max: maxBytes,
+      of: ({ sealed, returnTo }) => EMPTY_RESULT_BYTES + sealed.length + returnTo.length * 2,
+    },
+  });
+  const run = async (key: string, exchange: Exchange, reply: CallbackReply) => {
+    try {
+      exchange.pending = complete(reply);
+      const outcome = await exchange.pending;
+      results.purgeStale();
+      if (outcome !== 'answered') results.set(key, outcome);
+      return outcome;
+    } finally {
+      exchange.pending = undefined;
+    }
+  };
   return {
     async exchange(reply) {
       const key = sha256(reply.state);
+      if (spent.has(key)) return 'spent';
       const proof = sha256(`${reply.secret} ${reply.code}`);
       const known = exchanges.get(key);
       if (known) {
-        if (!isSame(proof, known.proof) || now() >= known.sharedUntil) return 'spent';
-        const outcome = await known.outcome;
+        if (!isSame(proof, known.proof)) return 'spent';
+        const outcome = await (known.pending ?? results.get(key));
         // onSuccess sent its response to the first request, not to this one.
-        return outcome === 'answered' ? 'spent' : outcome;
+        return outcome === undefined || outcome === 'answered' ? 'spent' : outcome;
       }
-      const exchange: Exchange = { proof, outcome: complete(reply), sharedUntil: Infinity };
+      const exchange: Exchange = { proof, pending: undefined };
       exchanges.set(key, exchange);
-      void exchange.outcome.then(
-        () => (exchange.sharedUntil = now() + SHARED),
-        () => (exchange.sharedUntil = 0),
-      );
-      return exchange.outcome;
+      return run(key, exchange, reply);
     },
-    isSpent: (state) => exchanges.has(sha256(state)),
+    spend({ state, secret, answer }) {
+      const key = sha256(state);
+      if (exchanges.has(key)) return false;
+      const proof = sha256(`${secret} ${answer}`);
+      const known = spent.get(key);
+      if (known) return isSame(proof, known.proof) && now() < known.repeatedUntil;
+      spent.set(key, { proof, repeatedUntil: now() + SHARED });
+      return true;
+    },
+    isSpent: (state) => exchanges.has(sha256(state)) || spent.has(sha256(state)),
   };
 }

@@ -3,6 +3,7 @@ import Router from 'router';
 import { type AuthenticateRequest, requestAuthsOf } from '../auth/request-auth.js';
 import { createRequireAuth, guardContext, type RequireAuth } from '../auth/require-auth.js';
 import type { Config } from '../config/index.js';
+import type { Route } from '../config/routes.js';
 import { providerNamed } from '../config/provider-names.js';
 import { after } from '../deadline.js';
 import { answerErrors, createErrorResponder, type RouteName } from '../http/error-response.js';
@@ -51,7 +52,12 @@ export function createAuthRouter(
   const route = (name: RouteName, handler: Handler) => routeMiddleware(name, handler, config);
   const callback = route('callback', handlers.callback);
   const router = createRoutes(config, handlers, session, requireAuth());
+  const mayBeRoute = createPathFilter(config);
   const mounted: Middleware = (req, res, next) => {
+    if (!mayBeRoute.test(req.url ?? '')) {
+      session(req, res, next);
+      return;
+    }
     router(req, res, (error) => {
       if (error === undefined || error === null) session(req, res, next);
       else next(error);
@@ -86,7 +92,18 @@ function createRoutes(config: Config, handlers: RouteHandlers, session: Middlewa
   return router;
 }
 
-/** A path below the login route that names no provider belongs to the application. */
+/**
+ * Matches every request target that could be a route, so that most requests do not pass through the router, which would
+ * compare the path with each route. A target that is not a path, such as `http://host/login`, is left to the router.
+ */
+function createPathFilter({ routes }: Config): RegExp {
+  const paths = Object.values<Route | undefined>({ ...routes }).flatMap((route) =>
+    route ? [route.mounted, route.public] : [],
+  );
+  return new RegExp(`^(?:[^/]|(?:${paths.map(escapeRegExp).join('|')})(?![\\w.~-]))`, 'i');
+}
+
+/** A path below the login route that is not the name of a provider belongs to the application. */
 function forProviders(handler: Handler): Handler {
   return (req, res) => (providerNamed(lastSegment(req)) === undefined ? 'next' : handler(req, res));
 }
@@ -124,7 +141,12 @@ function createSessionMiddleware(authenticateRequest: AuthenticateRequest): Midd
  * itself.
  */
 function segmentBelow(path: string): RegExp {
-  return new RegExp(`^${path.replace(/[.~]/g, '\\$&')}/[^/]+/?$`, 'i');
+  return new RegExp(`^${escapeRegExp(path)}/[^/]+/?$`, 'i');
+}
+
+/** Paths of routes consist of the characters `\w.~/-`. */
+function escapeRegExp(path: string): string {
+  return path.replace(/[.~]/g, '\\$&');
 }
 
 /** Used if there is no `next`, so that the request ends even if there is an error. */

@@ -1,5 +1,7 @@
 import type { AuthKitConfig } from '../config/index.js';
 import type { SignUpAttributes } from '../config/options.js';
+import { type Deadline, withDeadline } from '../deadline.js';
+import { ownProperties } from '../own-properties.js';
 import { AuthKitError } from '../errors.js';
 import { log } from '../events.js';
 import { single } from '../http/request.js';
@@ -78,9 +80,19 @@ export function checkAttributes(
   return given.length === 0 ? undefined : attributes;
 }
 
+/** What each attribute must be. */
+const FORMS: Readonly<Record<keyof SignUpAttributes, string>> = {
+  displayName: "1 to 32 letters, digits, symbols, spaces, or any of , . ' and -",
+  locale: 'a language tag, such as "de-CH"',
+  metadata: `a JSON object of up to ${MAX_KEYS} keys of up to ${MAX_KEY_LENGTH} characters, with values of up to ${MAX_VALUE_LENGTH} characters`,
+  role: 'one of the roles in the option signUp.roles',
+};
+
 function malformed(name: string): AuthKitError {
-  const known = (PARAMETERS as readonly string[]).includes(name) ? name : 'attributes';
-  return new AuthKitError('invalid_request', `${known} is malformed`);
+  const problem = Object.hasOwn(FORMS, name)
+    ? `${name} must be ${FORMS[name as keyof SignUpAttributes]}`
+    : `attributes must only contain ${PARAMETERS.join(', ')}`;
+  return new AuthKitError('invalid_request', problem);
 }
 
 function isMetadata(value: unknown): boolean {
@@ -114,23 +126,44 @@ export interface AttributesToSave {
 
 /**
  * Saves the attributes of a first sign-in at WorkOS. If saving fails, this is logged and they are lost: the user is
- * signed in either way, and `onSuccess` has received the attributes.
+ * signed in either way, and `onSuccess` has received the attributes. If saving takes too long for the deadline, it
+ * continues after the response.
  *
  * @returns The tokens of the sign-in, or newer ones that contain the saved role.
  */
-export type SaveAttributes = (tokens: Tokens, saved: AttributesToSave) => Promise<Tokens>;
+export type SaveAttributes = (tokens: Tokens, saved: AttributesToSave, deadline: Deadline) => Promise<Tokens>;
 
-export function createSaveAttributes({ signUp }: AuthKitConfig, workos: WorkOSClient): SaveAttributes {
+/** The part of `timeout` that is left for the keys and the store after the attributes have been saved. */
+const RESERVED_PART = 1 / 2;
+
+export function createSaveAttributes(
+  { signUp, timeout }: AuthKitConfig,
+  workos: WorkOSClient,
+): SaveAttributes {
   if (!signUp.save) return (tokens) => Promise.resolve(tokens);
-  return async (tokens, { attributes, from, startedAt }) => {
+  return async (tokens, { attributes: given, from, startedAt }, deadline) => {
+    const left = () => Math.max(0, deadline.left() - timeout * RESERVED_PART);
+    const attributes = ownProperties(given);
     const metadata = metadataToSave(attributes.metadata, from, signUp);
-    const user = await saveUser(tokens, { ...attributes, metadata }, workos);
-    const isRoleSaved = await saveRole(tokens, attributes.role, startedAt, signUp, workos);
-    // The role is a claim, so only new tokens contain it.
-    const refreshed = isRoleSaved
-      ? await workos.refresh(tokens.refreshToken, tokens.organizationId)
-      : undefined;
-    return { ...tokens, ...(refreshed?.kind === 'ok' ? tokensOf(refreshed.value) : {}), user };
+    const toSave = ownProperties({ ...attributes, metadata });
+    const user = await withDeadline(left(), saveUser(tokens, toSave, workos));
+    const isRoleSaved = await withDeadline(
+      left(),
+      saveRole(tokens, attributes.role, startedAt, signUp, workos),
+    );
+    if (user === undefined || isRoleSaved === undefined)
+      log('sign-in', { unsaved: 'attributes', late: true });
+    // The role is a claim, so only new tokens contain it. A refresh spends the old ones, so the sign-in has to wait for
+    // its result. If there is no time for that, the next refresh gets the role.
+    const refreshed =
+      isRoleSaved && left() >= timeout
+        ? await workos.refresh(tokens.refreshToken, tokens.organizationId)
+        : undefined;
+    return {
+      ...tokens,
+      ...(refreshed?.kind === 'ok' ? tokensOf(refreshed.value) : {}),
+      user: user ?? tokens.user,
+    };
   };
 }
 
@@ -160,7 +193,7 @@ async function saveUser(
   };
   if (Object.keys(changes).length === 0) return user;
   const saved = await workos.call(({ userManagement }) =>
-    userManagement.updateUser({ userId: user.id, ...changes }),
+    userManagement.updateUser(ownProperties({ userId: user.id, ...changes })),
   );
   if (saved.kind !== 'ok') log('sign-in', { unsaved: 'attributes', code: saved.error.code });
   return saved.kind === 'ok' && saved.value.id === user.id ? saved.value : user;
@@ -182,13 +215,15 @@ async function saveRole(
 ): Promise<boolean> {
   if (role === undefined || organizationId === undefined) return false;
   const saved = await workos.call(async ({ userManagement }) => {
-    const { data } = await userManagement.listOrganizationMemberships({ userId: user.id, organizationId });
+    const { data } = await userManagement.listOrganizationMemberships(
+      ownProperties({ userId: user.id, organizationId }),
+    );
     const [membership] = data;
     if (!membership) return undefined;
     const { id, createdAt, directoryManaged, role: current } = membership;
     const isNew = Date.parse(createdAt) > startedAt;
     if (!isNew || directoryManaged || ![DEFAULT_ROLE, defaultRole].includes(current.slug)) return 'kept';
-    return userManagement.updateOrganizationMembership(id, { roleSlug: role });
+    return userManagement.updateOrganizationMembership(id, ownProperties({ roleSlug: role }));
   });
   if (saved.kind !== 'ok') log('sign-in', { unsaved: 'role', code: saved.error.code });
   if (saved.kind === 'ok' && saved.value === 'kept')

@@ -1,13 +1,14 @@
 import { timedOut } from '../auth/request-auth.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
-import { isRecord, ownProperties } from '../config/problem-list.js';
-import { withDeadline } from '../deadline.js';
+import { isRecord } from '../config/problem-list.js';
+import { deadlineIn, withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
 import { readFields } from '../http/body.js';
 import type { Handler, Request, Response } from '../http/middleware.js';
 import { header } from '../http/request.js';
 import { json, vary } from '../http/response.js';
+import { ownProperties } from '../own-properties.js';
 import type { Authenticator } from '../session/authenticate.js';
 import {
   openPayload,
@@ -89,13 +90,15 @@ function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencie
     spent.set(key, true);
     checkProof(fields, opened);
     try {
-      // WorkOS has the client's challenge, so it too accepts the code only with the client's verifier.
+      // WorkOS has the client's challenge, so it also requires the client's verifier.
       const codeVerifier = fields.get('code_verifier') ?? '';
-      const signedIn = await exchangeCode({ ...opened, codeVerifier, req, res });
+      const deadline = deadlineIn(requestTimeoutOf(config));
+      const signedIn = await exchangeCode({ ...opened, codeVerifier, req, res, deadline });
       if (signedIn === 'answered') return signedIn;
       const { session } = signedIn;
       // The user may have signed out of this application, but not of WorkOS, whose session then has the same ID.
-      if (!(await revocation.reopenSession(sessionIdentityOf(session))))
+      const reopened = revocation.reopenSession(sessionIdentityOf(session));
+      if (!(await withDeadline(deadline.left(), reopened)))
         throw unavailable('the store is unavailable, so the sign-in could not be finished: sign in again');
       return session;
     } catch (error) {

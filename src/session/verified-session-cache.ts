@@ -10,7 +10,11 @@ export interface VerifiedSession {
   readonly claims: Claims;
 }
 
-/** Remembers verified sessions by their cookie value, so that most requests need no cryptography. */
+/**
+ * Remembers verified sessions by their cookie value, so that most requests do not need cryptography. A session is
+ * cached from its second request on. Otherwise, sessions with a single request to this process would fill the cache,
+ * which takes more time and memory than verifying a session twice.
+ */
 export interface SessionCache {
   /** The session of a cookie value; `undefined` once it has to be verified again. */
   get: (value: string) => VerifiedSession | undefined;
@@ -47,10 +51,14 @@ const NO_CACHE: SessionCache = {
  */
 const KEY_LENGTH = 48;
 
+/** For how many values it is remembered that they were seen. */
+const MAX_SEEN = 20_000;
+
 /** @param maxBytes 0 turns the cache off. */
 export function createSessionCache(maxBytes: number, now: () => number): SessionCache {
   if (maxBytes === 0) return NO_CACHE;
   const entries = expiringMap<Entry>({ now, size: { max: maxBytes, of: sizeOf } });
+  const seen = expiringMap<true>({ max: MAX_SEEN, now });
   return {
     get(value) {
       const entry = entries.get(value.slice(-KEY_LENGTH));
@@ -63,8 +71,13 @@ export function createSessionCache(maxBytes: number, now: () => number): Session
       return isCurrent ? entry.verified : undefined;
     },
     set(value, verified, isInStore) {
+      const key = value.slice(-KEY_LENGTH);
+      if (seen.get(key) === undefined) {
+        seen.set(copy(key), true);
+        return;
+      }
       const since = now();
-      entries.set(copy(value.slice(-KEY_LENGTH)), {
+      entries.set(copy(key), {
         value: copy(value),
         verified,
         since,

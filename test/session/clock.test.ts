@@ -67,7 +67,9 @@ test('a clock that is set back does not make a cached session live longer', () =
   const cache = createSessionCache(1_048_576, () => now);
   const claims = { iss: 'i', sub: 'u', sid: 's', iat: 10 * 3600, exp: 20 * 3600 };
   const session = toSession({ accessToken: 'x', refreshToken: 'rt', user: { id: 'u' } as never }, {});
-  cache.set('value', { kind: 'authenticated', session, claims }, false);
+  const verified = { kind: 'authenticated', session, claims } as const;
+  cache.set('value', verified, false);
+  cache.set('value', verified, false);
   expect(cache.get('value')).toBeDefined();
   now -= HOUR;
   expect(cache.get('value')).toBeUndefined();

@@ -2,7 +2,11 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { Claims } from '../../src/workos/access-token.js';
 import { resolveConfig } from '../../src/config/index.js';
-import { createSessionCache, type VerifiedSession } from '../../src/session/verified-session-cache.js';
+import {
+  createSessionCache,
+  type SessionCache,
+  type VerifiedSession,
+} from '../../src/session/verified-session-cache.js';
 import type { Session } from '../../src/session/sealed-session.js';
 
 const MINUTE = 60_000;
@@ -24,12 +28,38 @@ function valueOf(id: number): string {
   return `Fe26.2*${'x'.repeat(2000)}*${mac}~2`;
 }
 
+/** Adds a session as its first two requests do. */
+function cacheTwice(memory: SessionCache, value: string, session: VerifiedSession): void {
+  memory.set(value, session, false);
+  memory.set(value, session, false);
+}
+
+test('a session is cached from its second request on, so that single requests leave almost nothing', () => {
+  const memory = createSessionCache(MIB, () => 0);
+  const session = verified(0, 60 * MINUTE);
+  memory.set(valueOf(0), session, false);
+  expect(memory.get(valueOf(0))).toBeUndefined();
+  memory.set(valueOf(0), session, false);
+  expect(memory.get(valueOf(0))).toBe(session);
+  for (let id = 1; id <= 5000; id += 1) memory.set(valueOf(id), session, false);
+  expect(memory.get(valueOf(0))).toBe(session);
+});
+
+test('a session that was removed from the cache is cached again by its next request', () => {
+  const memory = createSessionCache(MIB, () => 0);
+  const session = verified(0, 60 * MINUTE);
+  cacheTwice(memory, valueOf(0), session);
+  memory.delete(valueOf(0));
+  memory.set(valueOf(0), session, false);
+  expect(memory.get(valueOf(0))).toBe(session);
+});
+
 test('a cached session is returned until its token is due for refresh, and for ten minutes at most', () => {
   let clock = 0;
   const memory = createSessionCache(MIB, () => clock);
   const [short, long] = [verified(1, 5 * MINUTE), verified(2, 60 * MINUTE)];
-  memory.set(valueOf(1), short, false);
-  memory.set(valueOf(2), long, false);
+  cacheTwice(memory, valueOf(1), short);
+  cacheTwice(memory, valueOf(2), long);
   expect(memory.get(valueOf(1))).toBe(short);
   clock = 5 * MINUTE;
   expect(memory.get(valueOf(1))).toBeUndefined();
@@ -42,7 +72,7 @@ test('the cache is limited in bytes, and the least recently used sessions are re
   const memory = createSessionCache(MIB, () => 0);
   const session = verified(0, 60 * MINUTE);
   for (let id = 0; id < 1000; id += 1) {
-    memory.set(valueOf(id), session, false);
+    cacheTwice(memory, valueOf(id), session);
     expect(memory.get(valueOf(0)), String(id)).toBe(session);
   }
   const kept = Array.from({ length: 1000 }, (_, id) => memory.get(valueOf(id))).filter(Boolean).length;
@@ -52,12 +82,12 @@ test('the cache is limited in bytes, and the least recently used sessions are re
 
 test('a deleted session is not returned, and neither is one with a similar value', () => {
   const memory = createSessionCache(MIB, () => 0);
-  memory.set(valueOf(1), verified(1, MINUTE * 5), false);
+  cacheTwice(memory, valueOf(1), verified(1, MINUTE * 5));
   expect(memory.get(valueOf(1).replace('xx', 'xy'))).toBeUndefined();
   memory.delete(valueOf(1));
   expect(memory.get(valueOf(1))).toBeUndefined();
   const off = createSessionCache(0, () => 0);
-  off.set(valueOf(1), verified(1, MINUTE * 5), false);
+  cacheTwice(off, valueOf(1), verified(1, MINUTE * 5));
   expect(off.get(valueOf(1))).toBeUndefined();
 });
 
