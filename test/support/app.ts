@@ -94,8 +94,8 @@ export async function createTestApp(framework: Framework, options: TestAppOption
 }
 
 /** The same, on a clock that only `workos.clock.advance` moves. Budgets and pauses then do not depend on real time. */
-export const createFrozenTestApp: typeof createTestApp = (framework, options = {}) =>
-  createTestApp(framework, { ...options, workos: { now: Date.now(), ...options.workos } });
+export const createFrozenTestApp: typeof createTestApp = (framework, options) =>
+  createTestApp(framework, { ...options, workos: { now: Date.now(), ...options?.workos } });
 
 async function start(
   framework: Framework,
