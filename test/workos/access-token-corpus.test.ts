@@ -6,7 +6,7 @@ import { createJWKS } from '../../src/workos/jwks.js';
 import { seal } from '../../src/session/iron-seal.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { FETCH, send } from '../support/browser.js';
-import { corpus, corpusKeys, rowsOn, type Row } from '../support/corpora.js';
+import { corpus, corpusKeys, type Row } from '../support/corpora.js';
 import { startFakeWorkOS, type FakeWorkOSApp } from '../support/fake-workos.js';
 import { tryAll } from '../support/tally.js';
 import { madeTokens, type MadeToken } from '../support/generated/tokens.js';

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from 'authkit-express/testing';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
-import { corpus, rowsOn, type Row } from '../support/corpora.js';
+import { corpus, type Row } from '../support/corpora.js';
 import { counted } from '../support/tally.js';
 import { ADA, createTestApp, type TestApp } from '../support/app.js';
 

@@ -6,7 +6,7 @@ import { createVerifier } from '../../src/workos/access-token.js';
 import { createJWKS } from '../../src/workos/jwks.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { FETCH, send } from '../support/browser.js';
-import { corpus, corpusKeys, rowsOn, type Row } from '../support/corpora.js';
+import { corpus, corpusKeys, type Row } from '../support/corpora.js';
 import { counted, tryAll } from '../support/tally.js';
 import { ADA, createTestApp } from '../support/app.js';
 import { madeKeySets } from '../support/generated/key-sets.js';
