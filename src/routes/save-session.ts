@@ -124,9 +124,9 @@ function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKi
 }
 
 /**
- * Whether the browser hides which page sent the form (`Origin: null`). An old browser, or one that uses http, sends no
- * Fetch Metadata either. The page may then belong to another site, for example in a sandboxed frame. `SameSite` does
- * not help, because a sign-in does not need a cookie.
+ * Whether the browser hides which page sent the form (`Origin: null`). Old browsers send no Fetch Metadata, and neither
+ * does any browser over http. The page may then belong to another site, for example in a sandboxed frame. `SameSite`
+ * does not help, because a sign-in does not need a cookie.
  */
 function isOfUnknownOrigin(req: IncomingMessage): boolean {
   return header(req, 'origin') === 'null' && !header(req, 'sec-fetch-site');

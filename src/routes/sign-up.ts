@@ -82,7 +82,7 @@ export function checkAttributes(
   return given.length === 0 ? undefined : attributes;
 }
 
-/** What each attribute must be, in the words of the error message. */
+/** What each attribute must be, as stated in the error message. */
 const FORMS: Readonly<Record<keyof SignUpAttributes, string>> = {
   displayName: "1 to 32 letters, digits, symbols, spaces, or any of , . ' and -",
   locale: 'a language tag, such as "de-CH"',
