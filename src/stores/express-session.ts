@@ -125,7 +125,11 @@ function isEntry(value: unknown): value is Entry {
   return typeof text === 'string' && typeof ttl === 'number' && typeof until === 'number';
 }
 
-/** @returns A function that says whether an entry has expired. It remembers when it first saw a short-lived entry. */
+/**
+ * Creates the check for expired entries.
+ *
+ * @returns A function that says whether an entry has expired. It remembers when it first saw a short-lived entry.
+ */
 function createExpiry() {
   const seen = expiringMap<{ readonly entry: string; readonly at: number }>({
     max: MAX_SEEN,

@@ -9,7 +9,7 @@ export interface Store {
   /** Resolves to the value of a key, or to `null` or `undefined` if there is no value or it has expired. */
   get(key: string): Promise<string | null | undefined>;
   /**
-   * Sets the value of a key, whether or not it has one.
+   * Sets the value of a key, and replaces an existing value.
    *
    * @param ttl Time to live of the value, in milliseconds. It may have a fraction.
    */

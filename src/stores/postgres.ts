@@ -21,10 +21,13 @@ const TABLE = 'authkit_store';
 
 const NAME = /^[a-z_][a-z\d_]{0,62}(?:\.[a-z_][a-z\d_]{0,62})?$/;
 
-/** The shortest time between two sweeps of expired rows, in milliseconds, unless a sweep has left some. */
+/**
+ * The shortest time between two sweeps, in milliseconds. If a sweep did not delete all expired rows, the next one
+ * follows at once.
+ */
 const SWEEP_INTERVAL = 60_000;
 
-/** How many rows one sweep deletes at most, so that it does not delay other statements. */
+/** The largest number of rows that one sweep deletes, so that it does not delay other statements. */
 const SWEEP_ROWS = 1000;
 
 /**
