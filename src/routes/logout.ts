@@ -140,7 +140,7 @@ export interface LogoutDependencies {
   config: Config;
   cookies: Cookies;
   endSession: EndSession;
-  /** Signs out a request with an access token. If it is not given, access tokens are ignored. */
+  /** Ends the session that an access token belongs to. If this is not given, access tokens are ignored. */
   endBearerSession?: EndBearerSession;
 }
 

@@ -63,9 +63,10 @@ export interface AuthenticatorDependencies {
 
 export interface Authenticator {
   /**
-   * Authenticates a request by the values of its session cookie, of which the likeliest comes first. The first value
-   * with a signed-in session is used. Returns a promise only if it has to wait.
+   * Authenticates a request by the values of its session cookie. The first value with a signed-in session is used.
+   * Returns a promise only if it has to wait.
    *
+   * @param values The cookie values, the likeliest first.
    * @param mayRefresh Whether the response can still set a cookie. If it cannot, a session with an expired token is
    * `anonymous`.
    */

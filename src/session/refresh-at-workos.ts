@@ -127,7 +127,8 @@ export function warnAboutClock(): void {
 }
 
 /**
- * Converts `invalid_grant`. For a refresh token, it means that the session has ended, whatever the description says.
+ * Converts the error for `invalid_grant`. For a refresh token, this error means that the session has ended, whatever
+ * its description says.
  */
 function toSessionEnded(error: AuthKitError): AuthKitError {
   return error.code === 'code_exchange_failed' ? sessionEnded(error).error : error;
@@ -141,7 +142,7 @@ export function sessionEnded(cause?: AuthKitError): { kind: 'refused'; error: Au
   };
 }
 
-/** Whether WorkOS refused the refresh token itself, and not because an organization requires a further step. */
+/** Whether WorkOS refused the refresh token itself. False if only an organization requires a further step. */
 export function isSessionEnded(result: RefreshResult): boolean {
   return result.kind === 'refused' && result.error.code === 'unauthenticated';
 }

@@ -36,8 +36,8 @@ const FAILURE_FOR = 2000;
 const REFUSED = 'refused';
 
 /**
- * How long further refusals of a token are not believed after a first one that could not be confirmed, in milliseconds.
- * It covers the requests of one page and a quick retry.
+ * After a refusal that could not be confirmed, further refusals of the same token are not believed for this many
+ * milliseconds. This covers the requests of one page and a quick retry.
  */
 const DOUBTED_FOR = 5000;
 
@@ -190,14 +190,14 @@ async function shareResult(
 }
 
 /**
- * Decides whether a session has ended after a refusal without the lock, or after one that could not be stored. WorkOS
- * may have refused the token because another process has used it, and an outage of the store may hide the result of
- * that process. So the result is read again. If it is not found, the user stays signed in and the request gets 503: a
- * retry may find the result. The browser may already have a new cookie from the other process, which must not be
- * cleared.
+ * Decides whether a refusal means that the session has ended, if this process did not hold the lock or could not store
+ * the refusal. WorkOS may have refused the token because another process has used it, and an outage of the store may
+ * hide the result of that process. So the result is read again. If it is not found, the user stays signed in and the
+ * request gets 503: a retry may find the result. The browser may already have a new cookie from the other process,
+ * which must not be cleared.
  *
- * If the session has really ended, the user must not get 503 until the store is available again, which may take hours:
- * in that time, the user could not sign in again. So a later refusal of the same token is believed.
+ * If the session has really ended, requests must not get 503 until the store is available again. That may take hours,
+ * during which the user could not sign in again. So a later refusal of the same token is believed.
  */
 async function confirmRefusal(refusal: RefreshResult, context: RefreshContext): Promise<RefreshResult> {
   const { session, doubts } = context;
@@ -218,8 +218,8 @@ async function confirmRefusal(refusal: RefreshResult, context: RefreshContext): 
 /** Refusals that could not be confirmed. */
 interface Doubts {
   /**
-   * Whether the token was also refused before, long enough ago for this refusal to be believed. If it is the first
-   * refusal, it is remembered.
+   * Whether an earlier refusal of the same token is long enough ago for this one to be believed. If there was no
+   * earlier refusal, this one is remembered.
    */
   areOver: (id: string) => boolean;
 }

@@ -82,7 +82,7 @@ interface RefreshRecord {
   /** The exchange that is under way, or that has spent the token. */
   attempt: Attempt | undefined;
   successor: RefreshedSession | undefined;
-  /** Refusals by organization, because that organization requires a further step. The token can still be used. */
+  /** Refusals because an organization requires a further step, by organization ID. The token can still be used. */
   readonly refusals: Map<string, RefreshResult>;
   /** When a refresh ahead of expiry failed, by the system clock and by the monotonic clock. */
   failedAt: { readonly time: number; readonly monotonic: number } | undefined;

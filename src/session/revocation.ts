@@ -70,7 +70,7 @@ const MAX_CHANGED = 10_000;
 
 const MAX_CHECKED = 100_000;
 
-/** How often a process tries to write a user's mark while other processes write it too. */
+/** How many times a process tries to write a user's mark if other processes change it at the same time. */
 const ATTEMPTS = 5;
 
 /** Which tokens of a session have ended: those issued before a time. */

@@ -20,7 +20,7 @@ export interface TestSignIn {
   permissions?: readonly string[];
   entitlements?: readonly string[];
   featureFlags?: readonly string[];
-  /** Who impersonates the user; `reason` is `null` by default. */
+  /** The administrator who impersonates the user; `reason` is `null` by default. */
   impersonator?: { email: string; reason?: string | null };
   /** How the user authenticated. Default: `Password`, or `Impersonation` if there is an `impersonator`. */
   authenticationMethod?: string;
@@ -87,7 +87,7 @@ export interface SignInDependencies {
   directory: Directory;
   sessions: Sessions;
   cookiePassword: string;
-  /** Creates the token MACs that the application which receives the cookie accepts. */
+  /** Creates token MACs with the key of the application that receives the cookie. */
   macs: TokenMacs;
   putUser: (user: TestUser) => DirectoryUser;
   now: () => number;
@@ -115,7 +115,7 @@ export function createSignIn(dependencies: SignInDependencies) {
   };
 }
 
-/** A client that keeps cookies between requests to a server on this machine, such as supertest's `request.agent(app)`. */
+/** A client that keeps cookies between requests to a local server, such as supertest's `request.agent(app)`. */
 export interface CookieAgent {
   jar: { setCookie: (cookie: string, domain: string, path: string) => unknown };
 }

@@ -15,8 +15,8 @@ export interface WorkOSClock {
 }
 
 /**
- * This server's clock must have been set if it has drifted from the monotonic clock by more than this many
- * milliseconds.
+ * If this server's clock has drifted from the monotonic clock by more than this many milliseconds, it must have been
+ * set.
  */
 const JUMP = 5000;
 

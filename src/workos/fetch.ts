@@ -13,8 +13,8 @@ const MAX_BYTES = 1_048_576;
 export type UpstreamFailure = 'status' | 'network' | 'timeout' | 'malformed' | 'circuit_open';
 
 /**
- * A call to WorkOS returned an error status, a malformed body or no answer. The error contains nothing from the
- * request.
+ * The error of a call to WorkOS that returned an error status, a malformed body or no answer. It contains nothing from
+ * the request.
  */
 export class UpstreamError extends Error {
   override readonly name = 'UpstreamError';

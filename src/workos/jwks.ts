@@ -7,7 +7,7 @@ import { UpstreamError } from './fetch.js';
 /** The keys are fetched again after this time, in milliseconds. */
 const MAX_AGE = 600_000;
 
-/** While the keys cannot be fetched, the old ones are used for this long (stale-if-error, RFC 5861), in milliseconds. */
+/** How long old keys are used while new ones cannot be fetched (stale-if-error, RFC 5861), in milliseconds. */
 const STALE_IF_ERROR = 86_400_000;
 
 /** The shortest time between two attempts to fetch the keys while old keys are in use, in milliseconds. */
@@ -58,7 +58,7 @@ export interface JWKS {
   /**
    * Finds the keys with an id. Fetches the set first, if that is due. Never rejects.
    *
-   * @param kid The key id. Without an id, the key of a set is found if it is the only one.
+   * @param kid The key id. Without an id, a key is found only if it is the only one in the set.
    * @param isTrusted Whether WorkOS has just sent the token. If so, an unknown id is always worth a fetch.
    */
   find: (kid: string | undefined, isTrusted?: boolean) => Promise<JWKSLookup>;

@@ -94,7 +94,7 @@ export async function loadClient(config: Config, fetchFn: Fetch, load: SDK['load
   let client: WorkOS;
   try {
     const sdk = await load();
-    // The timeout of the SDK is longer than ours, because it would hide what happened.
+    // The SDK's timeout is one second longer than ours, because an SDK timeout hides what happened.
     client = new sdk.WorkOS({ ...credentialsOf(config), timeout, maxRetries: 0, fetchFn });
   } catch (cause) {
     throw sdkMissing(NOT_FOUND, cause);

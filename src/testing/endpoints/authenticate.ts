@@ -270,8 +270,8 @@ function createRefreshGrant(
 }
 
 /**
- * Whether a session can be refreshed for an organization. It cannot after the user's membership has ended. A session
- * that `signIn` started in an organization to which the user did not belong can.
+ * Whether a session can be refreshed for an organization. The user must be a member of it, unless `signIn` started the
+ * session in an organization to which the user did not belong.
  */
 function mayEnter(user: DirectoryUser, session: Session, organizationId: string | undefined): boolean {
   if (organizationId === undefined || isActiveMember(user, organizationId)) return true;
