@@ -51,8 +51,8 @@ interface RequireResourceAuth {
 export function protectedResource(options: ProtectedResourceOptions): ProtectedResource {
   const config = resolveResource(options);
   const { origin, pathname, search } = config.resource;
-  // The well-known path is inserted between host and path, and a path of only a slash is omitted (The path that the
-  // metadata's path begins with (RFC 9728 section 3).1).
+  // The well-known path is inserted between the host and the path of the resource. If the resource's path is only a
+  // slash, it is omitted (RFC 9728 section 3.1).
   const path = `${WELL_KNOWN}${pathname === '/' ? '' : pathname}${search}`;
   const metadataUrl = origin + path;
   return Object.assign(middleware(createDocument(config, path, search !== '')), {

@@ -54,7 +54,7 @@ export function rememberValidTokens(verify: VerifyAccessToken, now: () => number
     const key = sha256(token);
     const remembered = valid.get(key);
     const time = now();
-    // A result must not be used for longer because the clock was set back.
+    // Setting the clock back must not make a cached result valid for longer.
     if (remembered && time >= remembered.since && time < remembered.until) return remembered.verification;
     return verifyAndRemember(token, key);
   };

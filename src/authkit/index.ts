@@ -138,7 +138,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     seal,
     ...createRefreshHooks(config),
   });
-  // In milliseconds. A request that has waited this long without getting the lock still has time to refresh on its own.
+  // How long a request waits for the lock, in milliseconds. A request that has waited this long without getting the
+  // lock still has time to refresh on its own.
   const waitForLock = timeout * 1.25;
   const refreshTokens = store
     ? withRefreshLock(refreshLocally, { store, open: openStored, now, waitForLock })

@@ -44,9 +44,9 @@ export interface Methods {
    *
    * @param authenticationResponse The result of an `authenticateWith…` call of the SDK.
    * @throws {TypeError} if `authenticationResponse` is anything else, or if the response has already been sent.
-   * @throws {AuthKitError} `invalid_request` or `invalid_provider` if an option is invalid. if the token is invalid or
-   * the session has ended, `forbidden` if a form on another site made the request, `sign_in_rejected`,
-   * `cookie_too_large`, `upstream_unavailable`.
+   * @throws {AuthKitError} `invalid_request` if the token is invalid or the session has ended; `forbidden` if a form on
+   * another site sent the request; `sign_in_rejected` if `onSuccess` rejected the sign-in; `cookie_too_large` if the
+   * session does not fit in cookies; `upstream_unavailable` if WorkOS or the store is unavailable.
    * @example
    * app.post('/password', async (req, res) => {
    *   const { email, password } = req.body;

@@ -21,7 +21,10 @@ export const PROVIDERS = [
   'XOAuth',
 ] as const;
 
-/** The form of WorkOS's names, so that an application can use a provider that is newer than this list. */
+/**
+ * The form of WorkOS's provider names. Any name of this form is accepted, so applications can use a provider that is
+ * newer than this list.
+ */
 const OWN_NAME = /^[A-Z][A-Za-z]{0,40}OAuth$/;
 
 const BY_NAME = new Map<string, string>([
@@ -34,7 +37,7 @@ const BY_NAME = new Map<string, string>([
   ]),
 ]);
 
-/** `google` for `GoogleOAuth`. */
+/** Returns the short name of a provider, such as `google` for `GoogleOAuth`. */
 export function shortName(provider: string): string {
   return provider.replace(/OAuth$/, '').toLowerCase();
 }
