@@ -23,7 +23,7 @@ export interface Deadline {
   /** The time left, in milliseconds; 0 after the deadline. */
   left: () => number;
   /**
-   * Waits for the application's own code, such as `onSuccess`, and moves the deadline back by the time that this takes.
+   * Waits for the application's own code, such as `onSuccess`, and postpones the deadline by the time that this takes.
    */
   exclude: <T>(promise: Promise<T>) => Promise<T>;
 }
@@ -48,9 +48,7 @@ export function deadlineIn(ms: number): Deadline {
   };
 }
 
-/**
- * After a full wait has timed out, one request waits the full time again after each interval of this many milliseconds.
- */
+/** The interval at which one request waits the full time again after a full wait has timed out, in milliseconds. */
 const TRY_EVERY = 5000;
 
 /**

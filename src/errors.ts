@@ -80,7 +80,7 @@ export function isUnfinished(code: unknown): code is UnfinishedCode {
 export interface AuthKitErrorOptions {
   /** The error that caused this one. */
   cause?: unknown;
-  /** Response headers that belong to this error, e.g. `Retry-After`. */
+  /** Response headers that belong to this error, such as `Retry-After`. */
   headers?: Record<string, string>;
   /**
    * Further information about the error, for the application. It may contain secrets, so the property is not

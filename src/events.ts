@@ -167,7 +167,7 @@ type RequiredValues = string | readonly string[] | { readonly any: readonly stri
  *   says why.
  * - `status`: WorkOS answered with an error status; 429 is a rate limit.
  * - `network`, `timeout`, `malformed`: WorkOS could not be reached, did not respond in time, or did not send JSON.
- * - `circuit_open`: WorkOS was not called, because it failed a moment ago or asked for a pause.
+ * - `circuit_open`: WorkOS was not called, because it failed a moment ago or asked this app to slow down.
  * - `misconfigured`: WorkOS refused the app, because the API key or the client id is wrong.
  * - `answer`: WorkOS's response is incomplete, is for a different user, or contains an invalid token.
  * - `internal`: anything else, such as an SDK that cannot be loaded.
@@ -193,7 +193,8 @@ export type KeysFailureReason =
  * Why a session was not accepted.
  *
  * - `format`: the cookie value does not have the format of the WorkOS SDKs.
- * - `password`: the cookie value has the right format, but none of the cookie passwords decrypts it. It may be forged.
+ * - `password`: the cookie value has the right format, but none of the cookie passwords decrypts it. The cookie may be
+ *   forged.
  * - `content`: the cookie value was sealed with a cookie password, but is not a session or has expired.
  * - `token`: the access token is invalid. `subject`: it belongs to a different user.
  * - `token_expired`: the access token has expired, and no response could set a cookie with a new one.
@@ -284,8 +285,8 @@ const CHANNELS = {
 } satisfies Record<Name, unknown>;
 
 /**
- * The part of the package that a log line is about: `session` for `DEBUG=authkit:session`. The area of an event is the
- * event's name.
+ * The part of the package that a log line is about, such as `session`, which `DEBUG=authkit:session` selects. The area
+ * of an event is the event's name.
  */
 type Area =
   | 'login'

@@ -82,7 +82,7 @@ type ForeignAuth =
   | (keyof ClerkExports extends never ? never : ClerkAuth);
 
 interface WithAuth {
-  /** How the request is authenticated. Set by `authkit()` or `sso()`. */
+  /** How the request is authenticated. The property is set by `authkit()` or `sso()`. */
   auth: Auth;
 }
 /**

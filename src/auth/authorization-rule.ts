@@ -15,7 +15,10 @@ export interface Rule {
   role?: OneOrMore;
   /** Slug of a permission that the principal must have, such as `billing:read`. */
   permission?: OneOrMore;
-  /** `true` requires an organization, whichever it is. A string requires the organization with this ID, `org_…`. */
+  /**
+   * The organization that the principal must be in. `true` accepts any organization. A string accepts only the
+   * organization with this ID, `org_…`.
+   */
   organization?: true | string;
   entitlement?: OneOrMore;
   featureFlag?: OneOrMore;
@@ -59,7 +62,7 @@ export function compileRule(rule: unknown): Test {
   return (subject) => conditions.every(({ holds }) => holds(subject));
 }
 
-/** One condition of a rule: the function that tests it, and how it is displayed. */
+/** One condition of a rule. */
 export interface Condition {
   readonly holds: Test;
   /** The condition as it appears in events. */

@@ -20,8 +20,8 @@ import { createWorkOSLookups, type WorkOSLookups } from './workos-lookups.js';
 const BEARER = /^bearer(?: +([\w.~+/-]+=*) *)?$/i;
 
 /**
- * The longest `Authorization` header that is accepted, in characters. By default, Node accepts no more than this for
- * all headers together.
+ * The longest `Authorization` header that is accepted, in characters. By default, Node does not accept more than this
+ * for all headers together.
  */
 const MAX_LENGTH = 16_384;
 

@@ -23,8 +23,8 @@ export type Unauthenticated = (req: IncomingMessage, res: ServerResponse, next: 
 /** The conditions that a guard tests, and how it responds. If there are several conditions, all of them must be met. */
 export interface GuardRule<A extends AuthType = 'session'> extends Omit<Rule, 'organization'> {
   /**
-   * `true` requires an organization, whichever it is. A string requires the organization with this ID. A function
-   * requires the organization whose ID it returns for the request.
+   * The organization that the principal must be in. `true` accepts any organization. A string accepts only the
+   * organization with this ID. A function returns the required ID for the request.
    */
   organization?: true | string | ((req: IncomingMessage) => string | undefined);
   /** Maximum time since the user last authenticated, in seconds. */

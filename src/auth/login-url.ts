@@ -10,7 +10,9 @@ import { safeReturnTo } from '../http/return-to.js';
 
 type LoginParameters = Readonly<Record<string, string>>;
 
-/** The URL of the login route for a page, with this page as `returnTo` if a redirect can lead back to it. */
+/**
+ * Returns the URL of the login route, with the requested page as `returnTo` if a redirect can lead back to that page.
+ */
 export function loginUrl(
   req: Request,
   { routes, returnTo, returnToRules }: Config,
@@ -88,8 +90,8 @@ export function nextSignInOptions(error: AuthKitError, organizationId?: string):
 }
 
 /**
- * Like {@link nextSignInOptions}, but for a session that ended with this error, and the result is login route
- * parameters. Whatever step WorkOS requires, the user returns to the session's organization.
+ * Like {@link nextSignInOptions}, but for a session that ended with this error. The result is parameters of the login
+ * route. Whatever step WorkOS requires, the user returns to the session's organization.
  */
 export function nextLoginParameters(
   error: AuthKitError,

@@ -135,7 +135,7 @@ export interface ResourceConfig {
   /** The metadata, with the field names of RFC 9728. */
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly audience: readonly string[];
-  /** Without a trailing slash. */
+  /** The URLs of the OAuth servers, without a trailing slash. */
   readonly authorizationServers: readonly string[];
   readonly scope: string | undefined;
 }
@@ -151,7 +151,11 @@ const OPTIONS: Readonly<Record<keyof ProtectedResourceOptions, true>> = {
 /** A scope: `scope-token` in RFC 6749 section 3.3. */
 const SCOPE = /^[!#-[\]-~]+$/;
 
-/** @throws {AuthKitError} `config_invalid`, listing every problem and its fix in one message. */
+/**
+ * Checks the options.
+ *
+ * @throws {AuthKitError} `config_invalid`. The message lists every problem and how to fix it.
+ */
 function resolveResource(options: ProtectedResourceOptions): ResourceConfig {
   const problems = new Problems();
   // The copy has no prototype, so a polluted `Object.prototype` cannot add options.

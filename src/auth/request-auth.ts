@@ -142,7 +142,10 @@ export class RequestAuth {
     this.bearer = principal;
   }
 
-  /** Runs the `loadUser` option, once per user. Returns `undefined` if there is no option, or no signed-in user. */
+  /**
+   * Runs the `loadUser` option, once per user. Returns `undefined` if the option is not set, or if no user is signed
+   * in.
+   */
   loadUser(): Promise<void> | undefined {
     const { config } = this.instance;
     const { loadUser } = config;

@@ -29,10 +29,7 @@ const KEY_STALE_IF_ERROR = 300_000 - KEY_MAX_AGE;
 /** Maximum number of entries per cache. */
 const MAX_ENTRIES = 10_000;
 
-/**
- * While WorkOS is unavailable and an old response is used, WorkOS is called again after each interval of this many
- * milliseconds.
- */
+/** The interval between two calls to WorkOS while it is unavailable and an old response is used, in milliseconds. */
 const RETRY = 10_000;
 
 export interface WorkOSLookups {
@@ -128,8 +125,8 @@ interface KnownValue<T> {
 }
 
 /**
- * Looks something up at WorkOS. Concurrent lookups with the same key share one call. Returns a promise only if the
- * result is not cached. Never rejects.
+ * Looks up a user or an API key at WorkOS. Concurrent lookups with the same key share one call. Returns a promise only
+ * if the result is not cached. The promise never rejects.
  */
 export type CachedLookup<T> = (key: string) => ApiResult<T> | Promise<ApiResult<T>>;
 

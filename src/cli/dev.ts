@@ -6,7 +6,7 @@ import { createTestWorkOS } from '../testing/index.js';
 const DEFAULT_PORT = 3000;
 
 export interface DevOptions {
-  /** Port of the app, which sets `PORT` and the port of the redirect URI. */
+  /** Port of the app. It is passed on as `PORT`, and is the port of the redirect URI. */
   port: number | undefined;
   env: NodeJS.ProcessEnv;
 }

@@ -5,7 +5,7 @@ import { ownProperties } from '../own-properties.js';
 import type { Route, Routes } from './routes.js';
 import { COOKIE_ADVICE } from './suggestions.js';
 
-/** 400 days in seconds, the longest that browsers keep a cookie (RFC 6265bis section 5.5). */
+/** The longest time that browsers keep a cookie, in seconds: 400 days (RFC 6265bis section 5.5). */
 export const MAX_COOKIE_AGE = 34_560_000;
 
 /** A cookie name: `token` in RFC 6265 section 4.1.1. */
@@ -33,7 +33,7 @@ const BROWSER_SESSION = 'session';
 
 /** The addresses that the cookie attributes have to match. */
 interface Addresses {
-  /** `undefined` if the redirect URI is invalid. */
+  /** The redirect URI, or `undefined` if it is invalid. */
   readonly redirect: URL | undefined;
   readonly routes: Routes;
 }

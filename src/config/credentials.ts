@@ -12,11 +12,11 @@ const MIN_CHARACTERS = 10;
  */
 const WORD = /^[\u0021-\u007e]+$/;
 
-/** A URL may have a host name in any script. */
+/** Any visible characters, because a URL may have a host name in any script. */
 const ADDRESS = /^[^\u0000-\u0020\u007f]+$/;
 
 interface Value {
-  /** Empty if there is a problem. */
+  /** The value, or an empty string if there is a problem. */
   readonly text: string;
   /** The option or the environment variable that the value comes from. */
   readonly source: string;
@@ -24,7 +24,7 @@ interface Value {
 
 type RequiredOption = 'clientId' | 'apiKey' | 'redirectUri';
 
-/** `WORKOS_CLIENT_ID` for `clientId`. */
+/** Returns the environment variable of an option, such as `WORKOS_CLIENT_ID` for `clientId`. */
 function variableOf(option: string): string {
   return `WORKOS_${option.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
@@ -155,7 +155,7 @@ function weaknessOf(password: unknown, api: Api): string | undefined {
     return `has fewer than ${MIN_BYTES} characters`;
   }
   if (new Set(password).size < MIN_CHARACTERS) return `has fewer than ${MIN_CHARACTERS} different characters`;
-  // A string repeats a shorter one if, in two copies of it in a row, it also occurs before the second copy begins.
+  // A string repeats a shorter one if two copies of it, put together, also contain it before the second copy begins.
   if ((password + password).indexOf(password, 1) < password.length) return 'is a shorter string repeated';
   if (PASSWORD_PLACEHOLDER.test(password)) return 'is still a placeholder';
   if (!isLoopback(api.hostname) && createHash('sha256').update(password).digest('hex') === TEST_PASSWORD) {
@@ -169,7 +169,7 @@ export interface Api {
   readonly hostname: string;
   readonly https: boolean;
   readonly port: number | undefined;
-  /** Without a trailing slash. */
+  /** The origin of the API's URL, without a trailing slash. */
   readonly origin: string;
 }
 
@@ -195,7 +195,7 @@ export function readApi(
   if (typeof https !== 'boolean') problems.add('apiHttps must be true or false');
   const isPort = typeof port === 'number' && Number.isInteger(port) && port > 0 && port < 65_536;
   if (port !== undefined && !isPort) problems.add('apiPort must be a port number, from 1 to 65535');
-  // Defaults replace invalid values, so that the other checks can continue; the configuration is refused anyway.
+  // Defaults replace invalid values, so the other checks can continue. The configuration is refused anyway.
   const found = {
     hostname: typeof hostname === 'string' ? hostname : '',
     https: https !== false,

@@ -198,7 +198,7 @@ export interface Config {
   readonly clientId: string;
   readonly apiKey: string;
   readonly redirectUri: string;
-  /** Whether http is accepted at hosts other than this machine. */
+  /** Whether http is accepted on hosts other than this machine. */
   readonly allowInsecureHttp: boolean;
   /** The first password encrypts cookies, and all of them decrypt cookies. */
   readonly cookiePasswords: readonly [string, ...string[]];
@@ -226,7 +226,7 @@ export interface Config {
   /** How long a sign-in may take from the login route to the callback, in seconds. */
   readonly signInLifetime: number;
   readonly hooks: Readonly<Pick<AuthKitOptions, 'onError'>>;
-  /** The look, the language and the texts of pages. */
+  /** The look, language and texts of this package's pages. */
   readonly pages: PagesFor;
   readonly serverTiming: boolean;
   /** The clock: milliseconds since the epoch. */
@@ -304,7 +304,7 @@ export function resolveCommon<SignIn extends object>(
 }
 
 /**
- * Reports the problems, if there are any.
+ * Throws an error that lists the problems, if there are any.
  *
  * @param isUnconfigured Whether the application has set no option and no environment variable at all.
  * @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message.
@@ -417,7 +417,7 @@ function readServerTiming(value: unknown, problems: Problems): boolean {
   return value === true;
 }
 
-/** @returns `undefined` if there is a problem. */
+/** @returns The origins, or `undefined` if there is a problem. */
 function readOrigins(name: string, value: unknown, problems: Problems): readonly string[] | undefined {
   const origins = value ?? [];
   if (Array.isArray(origins) && origins.every(isOrigin)) return Object.freeze([...origins]);

@@ -9,11 +9,11 @@ import { isRecord, type Problems } from './problem-list.js';
 import { AUTHKIT, providerNamed, PROVIDERS } from './provider-names.js';
 import { SIGN_UP_ADVICE, suggestionFor } from './suggestions.js';
 
-/** What a link to the login route may ask for. */
+/** What a link to the login route may request. */
 export interface LoginRules {
   /** Names of the query parameters that are read; others are ignored. */
   readonly params: ReadonlySet<string>;
-  /** Providers that a link may name, by WorkOS's names. */
+  /** Providers that a link may select, by WorkOS's names. */
   readonly providers: ReadonlySet<string>;
   /** Exact URLs that codes for `POST /token` may be sent to. */
   readonly clientRedirectUris: readonly string[];
@@ -139,11 +139,12 @@ export function readLoginRules(
 
 const SCHEME = /^([a-z][a-z\d+.-]*):/i;
 
-/** A reversed domain name, `com.example.app` (RFC 8252 section 7.1). */
+/** A reversed domain name, such as `com.example.app` (RFC 8252 section 7.1). */
 const REVERSED_DOMAIN = /^[a-z][a-z\d+-]*(?:\.[a-z\d+-]+)+$/;
 
 /**
- * What is wrong with a redirect URI of a native or single-page client, which receives authorization codes.
+ * Returns what is wrong with a redirect URI that receives the authorization codes of a native or single-page client, if
+ * anything.
  *
  * Any app can register a custom scheme, but different apps do not choose the same reversed domain name by accident (RFC
  * 8252 section 7.1). Requiring such a name also excludes `intent:`, `mailto:`, `javascript:` and all other schemes that

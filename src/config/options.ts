@@ -21,7 +21,7 @@ export interface SignInOptions {
   loginHint?: string;
   /** Domain that is filled in on the sign-in page of Microsoft OAuth or of a Google SAML connection. */
   domainHint?: string;
-  /** Screen that AuthKit shows first. Only with `provider: 'authkit'`. */
+  /** Screen that AuthKit shows first. It can only be used with `provider: 'authkit'`. */
   screenHint?: 'sign-in' | 'sign-up';
   prompt?: 'login' | 'consent' | 'none' | 'select_account';
   /** Token of the WorkOS invitation that the user accepts. */
@@ -179,7 +179,7 @@ export interface AuthKitOptions {
   /**
    * Whether `redirectUri`, `clientRedirectUris` and the WorkOS API may use http on hosts other than this machine.
    * Default false. With http, cookies, codes and tokens are sent unencrypted, so set this only in a private network,
-   * such as that of Docker Compose.
+   * such as a Docker Compose network.
    */
   allowInsecureHttp?: boolean;
   /**
@@ -240,7 +240,7 @@ export interface AuthKitOptions {
   fetch?: typeof globalThis.fetch;
   /** How long one call to WorkOS may take, in milliseconds, from 50 to 60000. Default 5000. */
   timeout?: number;
-  /** Paths below the mount point; `false` leaves a route out. */
+  /** Paths of the routes below the mount point. `false` leaves a route out. */
   routes?: RouteOptions;
   /** Where users are sent after a sign-in without a `returnTo`. Default `/`. */
   returnTo?: string;
@@ -249,8 +249,8 @@ export interface AuthKitOptions {
    */
   postLogoutReturnTo?: string;
   /**
-   * Other origins that a `returnTo` may point to, such as `https://docs.example.com`. Default none. Pages of these
-   * origins get no other rights; for those, see `trustedOrigins`.
+   * Other origins that a `returnTo` may point to, such as `https://docs.example.com`. Default none. This option gives
+   * the pages of these origins no other rights: see `trustedOrigins`.
    */
   returnToOrigins?: readonly string[];
   /**
@@ -292,17 +292,18 @@ export interface AuthKitOptions {
   };
   /** The store that all processes share: `redisStore()`, `postgresStore()` or `expressStore()`. Default none. */
   store?: Store;
-  /** Where sessions are kept: in the `cookie`, or in the `store` with only an id in the cookie. Default `cookie`. */
+  /** Where sessions are kept: in the `cookie`, or in the `store` with only an ID in the cookie. Default `cookie`. */
   session?: 'cookie' | 'store';
   /**
-   * Runs after WorkOS confirmed a sign-in and before the session exists. `{ reject: reason }` or an `AuthKitError`
-   * rejects the sign-in. Any other error goes to the Express error handler. In both cases, no session is created.
+   * Runs after WorkOS has confirmed a sign-in and before the session is created. `{ reject: reason }` or an
+   * `AuthKitError` rejects the sign-in. Any other error goes to the Express error handler. In both cases, no session is
+   * created.
    */
   onSuccess?: (result: SignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
   /**
    * Loads the application's own user. The result is `req.user` and `res.locals.user`; `req.auth.user` stays the WorkOS
-   * user. Runs once for each request of a signed-in user. `null` means that the application has no such user: guards answer
-   * with 403 `unknown_user`. An exception is passed to the error handler.
+   * user. Runs once for each request of a signed-in user. `null` means that the application has no such user: guards
+   * respond with 403 `unknown_user`. An exception is passed to the error handler.
    */
   loadUser?: LoadUser;
   /**
@@ -315,9 +316,9 @@ export interface AuthKitOptions {
    * English, without a name or a logo.
    */
   pages?: PagesOption;
-  /** Runs after a session was refreshed. */
+  /** Runs after a session has been refreshed. */
   onSessionRefreshSuccess?: (result: SessionRefreshResult) => unknown;
-  /** Runs after a refresh failed, because WorkOS refused it or is unavailable. */
+  /** Runs after a refresh has failed, because WorkOS refused it or is unavailable. */
   onSessionRefreshError?: (context: { error: AuthKitError; sessionId: string | undefined }) => unknown;
   /**
    * Whether responses have a `Server-Timing` header with the time that the session and this package's routes took. Use

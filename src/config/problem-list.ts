@@ -45,7 +45,7 @@ const QUOTES = /^(?:"[^]*"|'[^]*'|`[^]*`|“[^]*”|‘[^]*’)$/;
  * Reports a value that includes the quotes around it. Docker's `--env-file` and some dashboards keep such quotes.
  *
  * @param source The option or the variable that holds the value.
- * @returns The value without quotes, so that the other checks can continue.
+ * @returns The value without quotes, so the other checks can continue.
  */
 export function withoutQuotes(source: string, value: string, problems: Problems): string {
   if (!QUOTES.test(value)) return value;

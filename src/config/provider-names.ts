@@ -1,7 +1,10 @@
 /** WorkOS's hosted sign-in, as opposed to an OAuth provider behind it. */
 export const AUTHKIT = 'authkit';
 
-/** The OAuth providers of WorkOS, by WorkOS's names. The last three are newer than its OpenAPI description. */
+/**
+ * The OAuth providers that WorkOS supports, by WorkOS's names. The last three are not in WorkOS's OpenAPI description
+ * yet.
+ */
 export const PROVIDERS = [
   'AppleOAuth',
   'BitbucketOAuth',

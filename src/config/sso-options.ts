@@ -115,7 +115,10 @@ type Shared =
  * read.
  */
 export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
-  /** Paths below the mount point, default `/sso/login`, `/sso/callback`, `/sso/logout`; `false` leaves a route out. */
+  /**
+   * Paths of the routes below the mount point. Default `/sso/login`, `/sso/callback` and `/sso/logout`. `false` leaves
+   * a route out.
+   */
   routes?: { login?: string | false; callback?: string | false; logout?: string | false };
   /**
    * The store that the application's processes share, such as `redisStore(client)`. With a store, a session that was
@@ -130,13 +133,14 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
    * Whether sign-ins that started at the identity provider are accepted directly. Default false: such a sign-in is
    * started again from this application, which takes an additional redirect.
    *
-   * If it is true, an attacker can sign a user in to the attacker's account with a link (login CSRF, RFC 9700 section
-   * 4.7).
+   * If this option is true, an attacker can sign a user in to the attacker's account with a link (login CSRF, RFC 9700
+   * section 4.7).
    */
   acceptIdPInitiated?: boolean;
   /**
-   * Runs after WorkOS confirmed a sign-in and before the session exists. `{ reject: reason }` or an `AuthKitError`
-   * rejects the sign-in. Any other error goes to the Express error handler. In both cases, no session is created.
+   * Runs after WorkOS has confirmed a sign-in and before the session is created. `{ reject: reason }` or an
+   * `AuthKitError` rejects the sign-in. Any other error goes to the Express error handler. In both cases, no session is
+   * created.
    */
   onSuccess?: (result: SSOSignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
 }

@@ -2,8 +2,8 @@
 export type Advice = Readonly<Record<string, string>>;
 
 /**
- * What to write instead of an unknown name: the closest known name, or this package's name for an option of another
- * SDK.
+ * Suggests what to write instead of an unknown name: the closest known name, or this package's name for an option of
+ * another SDK.
  *
  * @param advice Advice for names of other SDKs, which are not misspellings.
  * @param otherwise The clause to return if no known name is close, and there are too many known names to list.
@@ -26,7 +26,7 @@ export function suggestionFor(
   return known.length <= MAX_LISTED ? `there are ${known.join(', ')}` : otherwise;
 }
 
-/** How many known names are listed at most. In a longer list, the right one is hard to find. */
+/** The maximum number of known names that a message lists. In a longer list, the right one is hard to find. */
 const MAX_LISTED = 11;
 
 /** The length above which a name cannot be a misspelling of one of this package's names, in characters. */

@@ -47,7 +47,9 @@ const MAX_COOKIE_HEADER = 14_336;
 /** How many sign-ins may be open in one browser at a time, for example in several tabs. */
 const MAX_TRANSACTIONS = 5;
 
-/** How many cookies of one kind a response clears. A browser only sends more if an attacker has planted some. */
+/**
+ * How many cookies of one kind a response clears. A browser only sends more of them if an attacker has planted cookies.
+ */
 const MAX_CLEARED = 16;
 
 const TRANSACTION = 'wos-auth-verifier-';
@@ -81,7 +83,7 @@ export interface Cookies {
   setSignInMarker: (res: Response, sealed: string) => void;
   clearSignInMarker: (req: Request, res: Response) => void;
   /**
-   * The secrets that the browser sent for this `state`. There is more than one only if an attacker has planted some.
+   * The secrets that the browser sent for this `state`. There is more than one only if an attacker has planted cookies.
    */
   transactionValues: (req: Request, state: string) => readonly string[];
   /** Sets the cookie of a sign-in, and clears the oldest sign-in cookies if there are too many. */
@@ -312,7 +314,7 @@ function isChunk(name: string, key: string): boolean {
 }
 
 /**
- * Joins chunks to all sessions that they may contain. If there are several chunks with the same name, the first chunks
+ * Joins chunks into every value that may be a session. If there are several chunks with the same name, the first chunks
  * of all names are joined, then the second ones, and so on. The same is then done from the end. This finds the session
  * among any number of planted chunks that are sent before or after it. Other combinations follow, up to a limit.
  */

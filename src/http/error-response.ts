@@ -21,7 +21,8 @@ export type RouteName =
 /** What a JSON response contains besides the error. */
 export interface ErrorFields {
   /**
-   * The URL of the sign-in. The link on an error page leads to the same URL, with the page to return to as `returnTo`.
+   * The URL at which the user can sign in. The link on an error page leads to the same URL, with the page to return to
+   * as `returnTo`.
    */
   loginUrl?: string;
 }
@@ -100,7 +101,7 @@ function isOAuthError({ code }: AuthKitError, route: RouteName | undefined): boo
 /**
  * Calls `onError`.
  *
- * @returns The outcome if `onError` responded or called `next`, or else `undefined`. The default response is then sent.
+ * @returns The outcome if `onError` responded or called `next`, or else `undefined`, so the default response is sent.
  */
 async function callOnError(
   onError: OnError,

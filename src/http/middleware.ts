@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** A request of `node:http`, with the property that Express, Connect and `router` add when they strip a mount path. */
+/**
+ * A request of `node:http`, with the `originalUrl` property that Express, Connect and `router` add when they strip a
+ * mount path.
+ */
 export interface Request extends IncomingMessage {
   originalUrl?: string;
 }
@@ -69,8 +72,9 @@ export function isRealError(value: unknown): boolean {
 }
 
 /**
- * Whether a value is a request. It is recognised by its properties: importing a value of `node:http` would make Node
- * load all of it, WebSocket included, which takes as long on Node 22 as loading the rest of this package.
+ * Whether a value is a request. It is recognized by its properties and not with `instanceof`: importing a value from
+ * `node:http` would make Node load the whole module, including WebSocket, which takes as long on Node 22 as loading the
+ * rest of this package.
  */
 export function isRequest(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'httpVersion' in value && 'rawHeaders' in value;

@@ -122,9 +122,9 @@ export interface OriginConfig {
 }
 
 /**
- * Whether the headers show that another site sent this request. A foreign `Origin` is enough to show this, whatever
- * `Sec-Fetch-Site` says, and the other way round. A client that sends neither header is not a current browser, and
- * another site cannot make it send a cookie.
+ * Whether the headers show that another site sent this request. A foreign `Origin` is enough, whatever `Sec-Fetch-Site`
+ * says. If `Origin` is not foreign, `Sec-Fetch-Site` decides. A client that sends neither header is not a current
+ * browser, and another site cannot make it send a cookie.
  *
  * @param trusted Other origins that may send the request.
  */

@@ -44,9 +44,9 @@ export function noStore(res: Response, body: string): 'sent' {
 }
 
 /**
- * What is known about a response until its head is written. It determines headers that the response must have, whatever
- * its handler does. A handler that calls `setHeader('Set-Cookie', …)` drops the cookies that were set before, and
- * `express.static` writes its own `Cache-Control`. These headers are therefore added when the head is written.
+ * The headers that a response must have, whatever its handler does. They are added when the head is written, because a
+ * handler could replace them until then: `setHeader('Set-Cookie', …)` drops the cookies that were set before, and
+ * `express.static` writes its own `Cache-Control`.
  */
 export interface ResponseState {
   readonly res: Response;
@@ -95,9 +95,9 @@ const responseStates = perObjectState<ResponseState>('authkit-express.responseSt
  * Adds or replaces one cookie of this package.
  *
  * @param line Returns the complete `Set-Cookie` value. It is called when the head is written.
- * @param position Where the header stands among several `Set-Cookie` headers, of which some platforms keep only one.
- * Most of them keep the last, so the session cookie is `last`. Some keep the first, so the marker that detects the loss
- * of the session is `first`.
+ * @param position The position among all `Set-Cookie` headers. Some platforms keep only one of them. Most of these keep
+ * the last, so the session cookie is `last`. Others keep the first, so the marker that detects the loss of the session
+ * is `first`.
  */
 export function setCookie(
   res: Response,
