@@ -1,7 +1,7 @@
 // Mutation score, file by file: `npm run test:mutation [-- file ...]`, with files of src without extension, as in
 // `session/iron-seal`. A mutant that only ran out of time does not count as killed.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '../..');
@@ -55,12 +55,14 @@ const FILES = {
   'routes/webhooks': ['routes/webhook-signatures', 'routes/webhooks'],
   'auth/verified-token-cache': ['auth/verified-token-cache'],
   'auth/bearer-token': [
+    'auth/bearer-results',
     'auth/verified-token-cache',
     'auth/bearer-token',
     'auth/accepted-credentials',
     'auth/protected-resource',
   ],
   'auth/authorization-rule': [
+    'auth/compiled-rules',
     'auth/rule-mistakes',
     'auth/rule-of-a-list',
     'auth/rule-of-a-proxy',
@@ -68,6 +70,7 @@ const FILES = {
     'auth/authorization-rule',
   ],
   'auth/guard-options': [
+    'auth/compiled-rules',
     'auth/guard-defaults',
     'auth/rule-mistakes',
     'auth/rule-of-a-list',
@@ -119,6 +122,8 @@ const rows = files.map((file) => {
     throw new Error(`test/mutation/run.mjs names files that do not exist: ${missing.join(', ')}`);
   const name = file.replaceAll('/', '-');
   const report = join(reports, `${name}.json`);
+  // So that a run that fails has no score, and not that of an earlier run.
+  rmSync(report, { force: true });
   const shared = JSON.parse(readFileSync(join(import.meta.dirname, 'stryker.config.json'), 'utf8'));
   const config = join(reports, `${name}.config.json`);
   writeFileSync(
