@@ -23,6 +23,7 @@ const FILES = {
   'session/verified-session-cache': ['session/verified-session-cache'],
   'session/refresh': [
     'session/refresh-due',
+    'session/refresh-results',
     'session/refresh',
     'session/authenticate',
     'session/refresh.properties',
