@@ -82,6 +82,7 @@ const FILES = {
     'auth/protected-resource',
   ],
   'auth/require-auth': [
+    'auth/guard-responses',
     'auth/deny',
     'auth/require-auth',
     'auth/guard-options',
@@ -90,6 +91,7 @@ const FILES = {
     'http/response',
   ],
   'auth/deny': [
+    'auth/guard-responses',
     'auth/deny',
     'http/request-methods',
     'auth/require-auth',
