@@ -44,9 +44,10 @@ const FILES = {
   'workos/access-token-mac': ['workos/access-token-mac'],
   'workos/load-sdk': ['workos/load-sdk'],
   'workos/access-token': [
+    'workos/access-token-keys',
+    'workos/access-token-claims',
     'workos/access-token-mac',
     'workos/access-token',
-    'workos/access-token-claims',
     'workos/forged-access-tokens',
     'session/clock-skew',
     'auth/protected-resource',

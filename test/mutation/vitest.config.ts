@@ -35,7 +35,8 @@ const config = mergeConfig(
     },
   }),
 );
-// `mergeConfig` merges lists, but this one has to replace the default.
+// `mergeConfig` merges lists, but these have to replace the default.
+config.test = { ...config.test, setupFiles: ['test/support/no-preload.ts'] };
 if (chosen.length > 0) {
   config.test = {
     ...config.test,
