@@ -33,6 +33,7 @@ const FILES = {
   ],
   'session/refresh-at-workos': [
     'session/refresh',
+    'session/refresh-results',
     'session/refresh.properties',
     'session/refresh-at-workos',
     'session/refresh-rotation',
@@ -52,7 +53,13 @@ const FILES = {
     'session/clock-skew',
     'auth/protected-resource',
   ],
-  'workos/jwks': ['workos/access-token-claims', 'workos/jwks', 'session/refresh-at-workos'],
+  'workos/jwks': [
+    'workos/access-token-claims',
+    'workos/jwks',
+    'workos/jwks-policy',
+    'workos/jwks-corpus',
+    'session/refresh-at-workos',
+  ],
   'routes/sign-in-transaction': ['routes/sign-in-transaction', 'routes/sign-in', 'routes/callback'],
   'routes/webhooks': ['routes/webhook-signatures', 'routes/webhooks'],
   'auth/verified-token-cache': ['auth/verified-token-cache'],
