@@ -39,12 +39,17 @@ export interface AuthKitEvents {
     userId: string | undefined;
     method: string;
     path: string;
+    /**
+     * The condition of the guard's rule that the request does not meet, such as `{ role: 'admin' }`. `undefined` if the
+     * request was denied before its rule was tested, for example because no user is signed in.
+     */
+    rule: FailedCondition | undefined;
   };
   /**
-   * A hook of the application threw an error that is not an `AuthKitError`. The error is also passed to the
-   * application's error handler.
+   * A function of the application threw an error or returned something that is not allowed: `onSuccess`, or the `signIn`
+   * option. An `AuthKitError` that `onSuccess` throws is not published, because it rejects the sign-in.
    */
-  'authkit:error': { clientId: string; source: 'onSuccess'; error: unknown };
+  'authkit:error': { clientId: string; source: 'onSuccess' | 'signIn'; error: unknown };
   /** One call to WorkOS. `duration` is in milliseconds. `status` is `undefined` if there was no response. */
   'authkit:upstream': {
     method: string;
@@ -127,6 +132,24 @@ export interface AuthKitEvents {
     isShared: boolean;
   };
 }
+
+/** One key of a guard's rule, with the value that it requires. A function is given by its name, or `anonymous`. */
+export interface FailedCondition {
+  readonly role?: RequiredValues;
+  readonly permission?: RequiredValues;
+  readonly entitlement?: RequiredValues;
+  readonly featureFlag?: RequiredValues;
+  /** `true`, an ID, or the name of a function. */
+  readonly organization?: true | string;
+  readonly impersonation?: boolean;
+  readonly sameOrigin?: true | readonly string[];
+  /** In seconds. */
+  readonly maxAge?: number;
+  /** The name of the function. */
+  readonly check?: string;
+}
+
+type RequiredValues = string | readonly string[] | { readonly any: readonly string[] };
 
 /**
  * Why a refresh failed.
@@ -211,10 +234,14 @@ interface Who {
   organizationId: string | undefined;
 }
 
-/** An application error may contain anything, so only its name is logged. */
-export function publishError(facts: AuthKitEvents['authkit:error']): void {
+/**
+ * An error of the application may contain anything, so only its name is logged.
+ *
+ * @param message Logged too. Only for an error that this package has created.
+ */
+export function publishError(facts: AuthKitEvents['authkit:error'], message?: string): void {
   const { clientId, source, error } = facts;
-  log('error', { clientId, source, name: error instanceof Error ? error.name : typeof error });
+  log('error', { clientId, source, name: error instanceof Error ? error.name : typeof error, message });
   if (CHANNELS.error.hasSubscribers) CHANNELS.error.publish(facts);
 }
 

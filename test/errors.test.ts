@@ -105,3 +105,21 @@ test('authentication errors that need another step are told apart from others', 
     expect(isUnfinished(code)).toBe(true);
   for (const code of ['forbidden', '', undefined, null, 1]) expect(isUnfinished(code)).toBe(false);
 });
+
+test.each<[unknown, string]>([
+  ['nope', '"nope"'],
+  ['toString', '"toString"'],
+  ['__proto__', '"__proto__"'],
+  ['', '""'],
+  [undefined, 'undefined'],
+  [403, 'number'],
+  [Symbol('forbidden'), 'symbol'],
+])('a code that does not exist (%o) is a TypeError that says where the codes are listed', (code, shown) => {
+  expect(() => new AuthKitError(code as 'forbidden', 'x')).toThrow(
+    new TypeError(
+      `AuthKitError has no code ${shown}: its codes are listed at ` +
+        'https://authkit-express.github.io/authkit-express/troubleshooting. For an error of your own, use another ' +
+        'class, with a status property',
+    ),
+  );
+});

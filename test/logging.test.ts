@@ -1,22 +1,11 @@
-import debug from 'debug';
-import { format } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { log } from '../src/events.js';
 import { NAVIGATION, send } from './support/browser.js';
 import { createTestApp } from './support/app.js';
-
-/** Everything that the package logs from now on. */
-function logged(): string[] {
-  const lines: string[] = [];
-  const { log } = debug;
-  debug.enable('authkit:*');
-  onTestFinished(() => void (debug.log = log));
-  debug.log = (...args: unknown[]) => void lines.push(format(...args));
-  return lines;
-}
+import { logLines } from './support/events.js';
 
 test('T28 control characters are encoded in log lines', async () => {
-  const lines = logged();
+  const lines = logLines();
   const { origin } = await createTestApp('express5');
   const hostile = encodeURIComponent('x\r\nauthkit:session signed in {"user":"admin"}\u001b[31m\u2028');
   for (const path of [

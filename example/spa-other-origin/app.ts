@@ -11,7 +11,7 @@ const app = express();
 app.use(cors({ origin: SPA_ORIGIN, credentials: true })); // Before authkit(), so its responses have the headers too.
 app.use(
   authkit({
-    returnTo: SPA_ORIGIN, // Where a sign-in leads if it names no page.
+    returnTo: SPA_ORIGIN, // The page after a sign-in without a returnTo.
     postLogoutReturnTo: SPA_ORIGIN,
     returnToOrigins: [SPA_ORIGIN], // A sign-in may return to the pages of this origin.
     trustedOrigins: [SPA_ORIGIN], // Its pages may sign out and open WebSockets.

@@ -1,6 +1,7 @@
 import type { Impersonator } from '@workos-inc/node';
 import { types } from 'node:util';
 import { closestName } from '../config/suggestions.js';
+import type { FailedCondition } from '../events.js';
 
 /**
  * One required value, a list of values that are all required, or a list of which `any` is enough. Values must match
@@ -50,16 +51,39 @@ export const RULE_KEYS = Object.keys(TESTS);
 /**
  * Checks a rule once and returns the function that applies it.
  *
- * @param known Keys that the error for an unknown key lists.
  * @throws {TypeError} if the rule has an unknown key or a value that could never hold. A rule that silently required
  * nothing would let in every signed-in user.
  */
-export function compileRule(rule: unknown, known: readonly string[] = RULE_KEYS): Test {
-  const tests = Object.entries(ownEntriesOf(rule)).map(([key, wanted]) => {
+export function compileRule(rule: unknown): Test {
+  const conditions = compileConditions(rule, RULE_KEYS);
+  return (subject) => conditions.every(({ holds }) => holds(subject));
+}
+
+/** One key of a rule. */
+export interface Condition {
+  readonly holds: Test;
+  /** For events. */
+  readonly shown: FailedCondition;
+}
+
+/**
+ * Checks a rule once and returns its conditions.
+ *
+ * @param known Keys that the error for an unknown key lists.
+ * @throws {TypeError} as `compileRule` does.
+ */
+export function compileConditions(rule: unknown, known: readonly string[]): Condition[] {
+  return Object.entries(ownEntriesOf(rule)).map(([key, wanted]) => {
     if (!Object.hasOwn(TESTS, key)) throw unknownKey(key, known);
-    return TESTS[key as keyof Rule](wanted);
+    const holds = TESTS[key as keyof Rule](wanted);
+    return { holds, shown: Object.freeze({ [key]: copyOf(wanted) }) };
   });
-  return (subject) => tests.every((test) => test(subject));
+}
+
+/** A copy, because the application may change its list later. */
+function copyOf(wanted: unknown): unknown {
+  if (isAny(wanted)) return Object.freeze({ any: Object.freeze(itemsOf(wanted.any)) });
+  return Object.freeze(itemsOf(wanted)) ?? wanted;
 }
 
 /**
@@ -98,7 +122,21 @@ function isPlainObject(value: unknown): value is object {
 function hintOf(rule: unknown): string {
   if (types.isProxy(rule))
     return ', and this is a Proxy, whose keys cannot be relied on: copy it into an object';
-  return isThenable(rule) ? ', and this is a promise: await it first' : '';
+  if (isThenable(rule)) return ', and this is a promise: await it first';
+  return `, as in requireAuth({ ${likelyRule(rule)} })`;
+}
+
+/** The rule that was probably meant by `requireAuth('admin')`, `requireAuth('billing:read')` and the like. */
+function likelyRule(rule: unknown): string {
+  const values = typeof rule === 'string' ? [rule] : itemsOf(rule);
+  const isOneWord = (value: unknown) => typeof value === 'string' && /^[\w.:-]{1,64}$/.test(value);
+  if (!values || values.length === 0 || !values.every(isOneWord)) return "role: 'admin'";
+  const [first = ''] = values as string[];
+  // A rule takes one organization only.
+  if (first.startsWith('org_')) return `organization: '${first}'`;
+  const key = first.includes(':') ? 'permission' : 'role';
+  const quoted = values.map((value) => `'${String(value)}'`).join(', ');
+  return typeof rule === 'string' ? `${key}: ${quoted}` : `${key}: [${quoted}]`;
 }
 
 function isThenable(value: unknown): boolean {

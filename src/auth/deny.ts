@@ -1,5 +1,5 @@
 import { AuthKitError, type AuthKitErrorCode } from '../errors.js';
-import { publish } from '../events.js';
+import { type FailedCondition, publish } from '../events.js';
 import { isRealError, type Outcome, type Request, type Response } from '../http/middleware.js';
 import { isPageLoad, target } from '../http/request.js';
 import { redirect } from '../http/response.js';
@@ -80,16 +80,22 @@ export function denyToken(
   return requestAuth.instance.respondWithError(error, req, res);
 }
 
+/** Why a guard responds with 403. */
+interface Denial {
+  readonly message: string;
+  readonly rule: FailedCondition;
+  readonly challenge?: Challenge;
+}
+
 /** The rule does not hold. Signing in again would not change that, so the request is not redirected. */
 export function denyForbidden(
   req: Request,
   res: Response,
   requestAuth: RequestAuth,
   principal: Principal,
-  message: string,
-  challenge: Challenge = {},
+  { message, rule, challenge = {} }: Denial,
 ): Promise<Outcome> {
-  publishDenied(req, requestAuth, 'forbidden');
+  publishDenied(req, requestAuth, 'forbidden', rule);
   const headers = isSessionType(principal.type)
     ? {}
     : bearerChallenge({ error: 'insufficient_scope', ...challenge });
@@ -103,7 +109,12 @@ export function denyUnknownUser(req: Request, res: Response, requestAuth: Reques
   return requestAuth.instance.respondWithError(error, req, res);
 }
 
-export function publishDenied(req: Request, requestAuth: RequestAuth, code: AuthKitErrorCode): void {
+export function publishDenied(
+  req: Request,
+  requestAuth: RequestAuth,
+  code: AuthKitErrorCode,
+  rule?: FailedCondition,
+): void {
   const [path = '/'] = target(req).split('?', 1);
   const { clientId } = requestAuth.instance.config;
   publish('denied', {
@@ -112,6 +123,7 @@ export function publishDenied(req: Request, requestAuth: RequestAuth, code: Auth
     userId: requestAuth.auth().user?.id,
     method: req.method ?? 'GET',
     path,
+    rule,
   });
 }
 

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FailedCondition } from '../events.js';
 import type { Next } from '../http/middleware.js';
 import type { AuthType, Principal } from './principal.js';
-import { compileRule, itemsOf, ownEntriesOf, type Rule, RULE_KEYS } from './authorization-rule.js';
+import { compileConditions, itemsOf, ownEntriesOf, type Rule, RULE_KEYS } from './authorization-rule.js';
 
 /**
  * A condition in code. The request passes only if the function returns `true` or a promise of `true`. If the guard
@@ -43,8 +44,11 @@ export interface GuardRule<A extends AuthType = 'session'> extends Omit<Rule, 'o
   check?: Check<A>;
 }
 
-/** Tests whether an authenticated principal meets the conditions of a guard. */
-export type Test = (principal: Principal, req: IncomingMessage) => boolean | Promise<boolean>;
+/** Tests the conditions of a guard. If they do not all hold, the result is the first one that fails. */
+export type Test = (
+  principal: Principal,
+  req: IncomingMessage,
+) => 'holds' | FailedCondition | Promise<'holds' | FailedCondition>;
 
 /** A {@link GuardRule} that has been checked. */
 export interface CompiledGuardRule {
@@ -172,18 +176,27 @@ function compileTest({
 }): Test {
   const organizationOf = typeof organization === 'function' ? organization : undefined;
   const isFixed = organization !== undefined && organizationOf === undefined;
-  const holds = compileRule({ ...others, ...(isFixed ? { organization } : {}) }, [
+  const conditions = compileConditions({ ...others, ...(isFixed ? { organization } : {}) }, [
     ...RULE_KEYS,
     ...GUARD_KEYS,
   ]);
+  const failedOrganization = Object.freeze({ organization: nameOf(organizationOf) });
+  const failedCheck = Object.freeze({ check: nameOf(check) });
   return (principal, req) => {
-    if (!holds(principal)) return false;
-    if (organizationOf && !isMember(principal, organizationOf(req))) return false;
-    if (!check) return true;
-    const result: unknown = check(principal, req);
+    for (const { holds, shown } of conditions) if (!holds(principal)) return shown;
+    if (organizationOf && !isMember(principal, organizationOf(req))) return failedOrganization;
+    if (!check) return 'holds';
     // Only `true` lets a request pass. An error object, for example, does not.
-    return isThenable(result) ? Promise.resolve(result).then((value) => value === true) : result === true;
+    const toResult = (value: unknown) => (value === true ? 'holds' : failedCheck);
+    const result: unknown = check(principal, req);
+    return isThenable(result) ? Promise.resolve(result).then(toResult) : toResult(result);
   };
+}
+
+/** A class or an application can give a function any value as its name. */
+function nameOf(given: ((...args: never) => unknown) | undefined): string {
+  const name: unknown = given?.name;
+  return typeof name === 'string' && name !== '' ? name.slice(0, 64) : 'anonymous';
 }
 
 function isMember({ organizationId }: Principal, wanted: string | undefined): boolean {

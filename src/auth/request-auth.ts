@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import { type Config, requestTimeoutOf } from '../config/index.js';
-import { ownProperties } from '../config/problem-list.js';
 import { createOptionalWait, type Deadline, deadlineIn, withDeadline } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Cookies } from '../http/cookies.js';
@@ -9,6 +8,7 @@ import type { Request, Response } from '../http/middleware.js';
 import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
 import { canSetCookie, type ResponseState, responseStateOf, startTimer } from '../http/response.js';
 import { perObjectState } from '../http/per-request-state.js';
+import { ownProperties } from '../own-properties.js';
 import type { Authentication } from '../session/authenticate.js';
 import type { Session } from '../session/sealed-session.js';
 import type { SSOSession, VerifiedSSOSession } from '../session/sso-session.js';

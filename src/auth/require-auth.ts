@@ -98,7 +98,10 @@ export function createRequireAuth(context: GuardContext): RequireAuth {
       return undefined;
     }
     if (args.length === 0) return withoutRule;
-    if (args.length > 1) throw new TypeError('requireAuth() takes one rule: put all keys into one object');
+    if (args.length > 1)
+      throw new TypeError(
+        "requireAuth() takes one rule: put all keys into one object, as in requireAuth({ role: ['admin', 'editor'] })",
+      );
     return createGuard(args[0], context);
   };
   return requireAuth as RequireAuth;
@@ -173,7 +176,10 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
       !isSafeMethod(req) &&
       isCrossSite(req, requestAuth.instance.config, sameOrigin)
     ) {
-      return denyForbidden(req, res, requestAuth, auth, 'this request has to come from this application');
+      return denyForbidden(req, res, requestAuth, auth, {
+        message: 'this request has to come from this application',
+        rule: { sameOrigin: sameOrigin.length === 0 ? true : sameOrigin },
+      });
     }
     return applyRule(req, res, requestAuth, auth, rule, context);
   };
@@ -260,20 +266,18 @@ function applyRule(
 ): Outcome | Promise<Outcome> {
   return after(requestAuth.loadUser(), () => {
     if (requestAuth.hasUnknownUser()) return denyUnknownUser(req, res, requestAuth);
-    return after(rule.test(principal, req), (holds) => {
-      if (!holds)
-        return denyForbidden(
-          req,
-          res,
-          requestAuth,
-          principal,
-          'the rule of this route does not hold',
-          challenge,
-        );
-      if (rule.maxAge === undefined) return 'next';
-      if (principal.user === null)
-        return denyForbidden(req, res, requestAuth, principal, 'this route is for users', challenge);
-      return stepUp(req, res, requestAuth, principal, rule.maxAge);
+    return after(rule.test(principal, req), (result) => {
+      if (result !== 'holds') {
+        const message = 'the rule of this route does not hold';
+        return denyForbidden(req, res, requestAuth, principal, { message, rule: result, challenge });
+      }
+      const { maxAge } = rule;
+      if (maxAge === undefined) return 'next';
+      if (principal.user === null) {
+        const message = 'this route is for users';
+        return denyForbidden(req, res, requestAuth, principal, { message, rule: { maxAge }, challenge });
+      }
+      return stepUp(req, res, requestAuth, principal, maxAge);
     });
   });
 }

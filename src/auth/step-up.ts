@@ -47,9 +47,10 @@ export function stepUp(
   if (isRecent(auth, requestAuth, maxAge)) return 'next';
   const signedInAt = freshSignInAt(requestAuth) ?? requestAuth.ssoSession()?.signedInAt ?? -Infinity;
   if (config.now() / 1000 - signedInAt <= Math.max(maxAge, JUST_SIGNED_IN)) {
-    return denyForbidden(req, res, requestAuth, auth, 'WorkOS did not ask to authenticate again');
+    const message = 'WorkOS did not ask to authenticate again';
+    return denyForbidden(req, res, requestAuth, auth, { message, rule: { maxAge } });
   }
-  publishDenied(req, requestAuth, 'step_up_required');
+  publishDenied(req, requestAuth, 'step_up_required', { maxAge });
   const parameters = { maxAge: String(maxAge) };
   const isSession = isSessionType(auth.type);
   if (config.routes.login && isSession && isPageLoad(req))

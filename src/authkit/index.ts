@@ -12,7 +12,7 @@ import { createAuthorizationRequest, createSignInRetry } from '../routes/authori
 import { createCallback } from '../routes/callback.js';
 import {
   createAcceptSignIn,
-  createVerifySoon,
+  createVerifyInTime,
   createCodeExchange,
   createExchangeOnce,
 } from '../routes/code-exchange.js';
@@ -196,14 +196,14 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const attributes = (params: URLSearchParams) =>
     checkAttributes(parseAttributes(params, config.login.params), config.signUp);
   const login = { config, parameters, signIn: startSignIn, attributes };
-  const save = createSaveAttributes(config, workos);
-  const verifySoon = createVerifySoon(verify, config);
-  const acceptSignIn = createAcceptSignIn({ config, save, verifySoon, revocation });
-  const exchangeCode = createCodeExchange({ workos, verifySoon, acceptSignIn });
-  const exchangeOnce = createExchangeOnce(config, async (reply) => {
-    const signedIn = await exchangeCode(reply);
+  const saveAttributes = createSaveAttributes(config, workos);
+  const verifyInTime = createVerifyInTime(verify, config);
+  const acceptSignIn = createAcceptSignIn({ config, saveAttributes, verifyInTime, revocation });
+  const exchangeCode = createCodeExchange({ workos, verifyInTime, acceptSignIn });
+  const exchangeOnce = createExchangeOnce(config, async (callbackRequest) => {
+    const signedIn = await exchangeCode(callbackRequest);
     if (signedIn === 'answered') return signedIn;
-    const sealed = await sessions.create(signedIn.session, cookies.sessionValues(reply.req));
+    const sealed = await sessions.create(signedIn.session, cookies.sessionValues(callbackRequest.req));
     return { sealed, returnTo: signedIn.returnTo };
   });
   const callback = createCallback({
@@ -211,9 +211,9 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     cookies,
     authenticateRequest,
     exchangeOnce,
-    answer: createErrorResponder(config, 'callback'),
+    respondWithError: createErrorResponder(config, 'callback'),
     redirectLoop,
-    issueClientCode: (reply, transaction) => clientUrl(reply, transaction, config),
+    clientUrl: (codeOrError, transaction) => clientUrl(codeOrError, transaction, config),
     retrySignIn: createSignInRetry(startSignIn),
   });
   const saveSession = createSaveSession({

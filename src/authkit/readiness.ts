@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { withDeadline } from '../deadline.js';
 import type { SignedStore } from '../stores/signed-store.js';
 import type { JWKS } from '../workos/jwks.js';
-import type { CircuitState } from '../workos/limiter.js';
+import type { CircuitState } from '../workos/rate-limit-and-circuit-breaker.js';
 import type { WorkOSClock } from '../workos/clock.js';
 
 /** The result of one check. */

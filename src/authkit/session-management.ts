@@ -107,6 +107,7 @@ export function createManagement(dependencies: ManagementDependencies): Manageme
       if (typeof userId !== 'string' || userId === '')
         throw new AuthKitError('invalid_request', 'revokeUserSessions(userId) needs the ID of a user');
       const isShared = await revocation.endUser(userId, now());
+      // By their IDs too: `endUser` spares tokens of the current second, which may be those of a new sign-in.
       await Promise.all((await list(userId)).map(({ id }) => revoke(id)));
       if (!isShared) throw notShared();
     },

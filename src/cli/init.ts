@@ -5,7 +5,7 @@ import { parseEnv } from 'node:util';
 import { resolveConfig } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
 import { createFetch, UpstreamError } from '../workos/fetch.js';
-import { createLimiter } from '../workos/limiter.js';
+import { createLimiter } from '../workos/rate-limit-and-circuit-breaker.js';
 
 export interface InitOptions {
   /** The file to write, such as `.env`. */

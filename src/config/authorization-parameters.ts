@@ -1,7 +1,7 @@
 import { AuthKitError } from '../errors.js';
 import { single } from '../http/request.js';
+import { ownProperties } from '../own-properties.js';
 import type { SignInOptions } from './options.js';
-import { ownProperties } from './problem-list.js';
 import { AUTHKIT, providerNamed } from './provider-names.js';
 import type { SSOSignInOptions } from './sso-options.js';
 import { type Advice, SIGN_IN_ADVICE, SSO_SIGN_IN_ADVICE, suggestionFor } from './suggestions.js';
@@ -18,6 +18,8 @@ export interface Parameter {
   readonly mayRepeat?: true;
   /** Whether WorkOS accepts the form of a value. */
   readonly valid: (value: unknown) => boolean;
+  /** What `valid` accepts, for error messages: it follows "must be". */
+  readonly form: string;
   /** What is sent. Default: the value, or each item of a list, under `wire`. */
   readonly write?: (value: unknown) => readonly (readonly [name: string, value: string])[];
 }
@@ -79,12 +81,14 @@ function parameterSet<Options extends object, Alias extends keyof Options & stri
       }));
     const unknown = Object.keys(options).filter((name) => !Object.hasOwn(rows, name));
     const malformed = all.filter(([name, { valid }]) => options[name] !== undefined && !valid(options[name]));
+    const wellFormed = ownProperties({ ...options });
+    for (const [name] of malformed) Reflect.deleteProperty(wellFormed, name);
     return [
       ...unknown.map((name) => ({
         text: `unknown sign-in option ${JSON.stringify(name.slice(0, 64))}: ${suggestionFor(name, known, advice)}`,
       })),
-      ...malformed.map(([name]) => ({ name, text: `${name} is malformed` })),
-      ...conflictsOf(options as Options).map((text) => ({ text })),
+      ...malformed.map(([name, { form }]) => ({ name, text: `${name} must be ${form}` })),
+      ...conflictsOf(wellFormed as Options).map((text) => ({ text })),
     ];
   };
   return {
@@ -129,11 +133,11 @@ function withFirstNames(options: Values, aliases: Readonly<Record<string, string
 
 function parse(rows: readonly [string, Parameter][], params: URLSearchParams): Values {
   const requested = Object.create(null) as Record<string, unknown>;
-  for (const [name, { wire, names = [], parse: read, mayRepeat, valid }] of rows) {
+  for (const [name, { wire, names = [], parse: read, mayRepeat, valid, form }] of rows) {
     const value = read && (mayRepeat ? joined : single)(params, name, wire, ...names);
     if (value === undefined) continue;
     requested[name] = read?.(value);
-    if (!valid(requested[name])) throw refusal({ name, text: `${name} is malformed` });
+    if (!valid(requested[name])) throw refusal({ name, text: `${name} must be ${form}` });
   }
   return requested;
 }
@@ -161,6 +165,8 @@ const ID = /^[\w-]{1,128}$/;
 
 const ONE_LINE = /^[^\u0000-\u001f\u007f]{1,320}$/;
 
+const VISIBLE = /^[\u0021-\u007e]{1,512}$/;
+
 const SCOPE = /^[\u0021\u0023-\u005b\u005d-\u007e]{1,256}$/;
 
 const PARAMETER_NAME = /^[\w.-]{1,64}$/;
@@ -169,25 +175,43 @@ const MAX_ITEMS = 50;
 
 const matching = (pattern: RegExp) => (value: unknown) => typeof value === 'string' && pattern.test(value);
 
-function textParameter(wire: string, pattern: RegExp, names: readonly string[] = []): Parameter {
-  return { wire, names, parse: (value) => value, valid: matching(pattern) };
+function textParameter(
+  wire: string,
+  pattern: RegExp,
+  form: string,
+  names: readonly string[] = [],
+): Parameter {
+  return { wire, names, parse: (value) => value, valid: matching(pattern), form };
 }
 
-function codeOnly({ wire, valid }: Parameter): Parameter {
-  return { wire, valid };
+function codeOnly({ wire, valid, form }: Parameter): Parameter {
+  return { wire, valid, form };
 }
 
-const idParameter = (wire: string, ...names: string[]) => textParameter(wire, ID, names);
+const organizationId = (wire: string, ...names: string[]) =>
+  textParameter(wire, ID, "the ID of an organization, such as 'org_123'", names);
 
-export const loginHint = textParameter('login_hint', ONE_LINE);
+const connectionId = (wire: string, ...names: string[]) =>
+  textParameter(wire, ID, "the ID of a connection, such as 'conn_123'", names);
 
-export const domainHint = textParameter('domain_hint', /^[A-Za-z0-9.-]{1,253}$/);
+export const loginHint = textParameter(
+  'login_hint',
+  ONE_LINE,
+  'an e-mail address or another text of one line',
+);
+
+export const domainHint = textParameter(
+  'domain_hint',
+  /^[A-Za-z0-9.-]{1,253}$/,
+  "a domain name, such as 'example.com'",
+);
 
 /** Accepts WorkOS's name or the short name, and sends WorkOS's name. */
 export const provider: Parameter = {
   wire: 'provider',
   parse: providerNamed,
   valid: (value) => typeof value === 'string' && providerNamed(value) !== undefined,
+  form: "the name of a provider, such as 'google' or 'GoogleOAuth'",
   write: (value) => [['provider', providerNamed(value as string) ?? '']],
 };
 
@@ -198,6 +222,7 @@ export const providerScopes: Parameter = {
   parse: (value) => value.split(/[ ,]/),
   valid: (value) =>
     Array.isArray(value) && value.length > 0 && value.length <= MAX_ITEMS && value.every(matching(SCOPE)),
+  form: `a list of 1 to ${MAX_ITEMS} OAuth scopes, such as ['email']`,
 };
 
 /** From code only, since the provider gets them unchanged. Sent as in the WorkOS SDK: `provider_query_params[hd]`. */
@@ -209,6 +234,7 @@ export const providerQueryParams: Parameter = {
     !Array.isArray(value) &&
     Object.entries(value).length <= MAX_ITEMS &&
     Object.entries(value).every(([name, item]) => PARAMETER_NAME.test(name) && isScalar(item)),
+  form: `an object of up to ${MAX_ITEMS} strings, numbers or booleans, such as { hd: 'example.com' }`,
   write: (value) =>
     Object.entries(value as object).map(([name, item]) => [`provider_query_params[${name}]`, String(item)]),
 };
@@ -229,21 +255,26 @@ const DIGITS = /^\d{1,9}$/;
 export const authKitParameters = parameterSet<SignInOptions>(
   {
     provider,
-    connectionId: idParameter('connection_id', 'connection'),
-    organizationId: idParameter('organization_id', 'organization'),
+    connectionId: connectionId('connection_id', 'connection'),
+    organizationId: organizationId('organization_id', 'organization'),
     loginHint,
     domainHint,
-    screenHint: textParameter('screen_hint', /^sign-(?:in|up)$/),
-    prompt: textParameter('prompt', /^(?:login|consent|none|select_account)$/),
-    invitationToken: textParameter('invitation_token', /^[\w.-]{1,512}$/),
+    screenHint: textParameter('screen_hint', /^sign-(?:in|up)$/, "'sign-in' or 'sign-up'"),
+    prompt: textParameter(
+      'prompt',
+      /^(?:login|consent|none|select_account)$/,
+      "'login', 'consent', 'none' or 'select_account'",
+    ),
+    invitationToken: textParameter('invitation_token', /^[\w.-]{1,512}$/, 'the token of an invitation'),
     maxAge: {
       wire: 'max_age',
       parse: (value) => (DIGITS.test(value) ? Number(value) : undefined),
       valid: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+      form: 'a whole number of seconds, such as 3600',
     },
     providerScopes,
     providerQueryParams,
-    claimNonce: codeOnly(textParameter('claim_nonce', /^[\u0021-\u007e]{1,512}$/)),
+    claimNonce: codeOnly(textParameter('claim_nonce', VISIBLE, 'up to 512 visible ASCII characters')),
   },
   {
     conflictsOf,
@@ -259,9 +290,11 @@ function conflictsOf({ connectionId, provider, organizationId, screenHint }: Sig
   const isAuthKit = provider === undefined || providerNamed(provider) === AUTHKIT;
   const withAuthKit = connectionId === undefined && isAuthKit;
   if (connectionId !== undefined && provider !== undefined)
-    conflicts.push('connectionId and provider exclude each other');
-  if (organizationId !== undefined && !withAuthKit) conflicts.push('organizationId goes with AuthKit only');
-  if (screenHint !== undefined && !withAuthKit) conflicts.push('screenHint goes with AuthKit only');
+    conflicts.push('connectionId and provider exclude each other: leave one of them out');
+  for (const [name, value] of Object.entries({ organizationId, screenHint })) {
+    if (value !== undefined && !withAuthKit)
+      conflicts.push(`${name} cannot be combined with connectionId, or with a provider other than AuthKit`);
+  }
   return conflicts;
 }
 
@@ -272,13 +305,17 @@ function conflictsOf({ connectionId, provider, organizationId, screenHint }: Sig
  */
 export const ssoParameters = parameterSet<SSOSignInOptions, 'organizationId' | 'connectionId'>(
   {
-    organization: idParameter('organization', 'organizationId', 'organization_id'),
-    connection: idParameter('connection', 'connectionId', 'connection_id'),
-    provider: { ...provider, valid: (value) => provider.valid(value) && !isAuthKit(value) },
+    organization: organizationId('organization', 'organizationId', 'organization_id'),
+    connection: connectionId('connection', 'connectionId', 'connection_id'),
+    provider: {
+      ...provider,
+      valid: (value) => provider.valid(value) && !isAuthKit(value),
+      form: "the name of a provider other than AuthKit, such as 'google' or 'GoogleOAuth'",
+    },
     domain: codeOnly({ ...domainHint, wire: 'domain' }),
     loginHint,
     domainHint,
-    nonce: codeOnly(textParameter('nonce', /^[\u0021-\u007e]{1,256}$/)),
+    nonce: codeOnly(textParameter('nonce', /^[\u0021-\u007e]{1,256}$/, 'up to 256 visible ASCII characters')),
     providerScopes,
     providerQueryParams,
   },
@@ -296,5 +333,7 @@ function isAuthKit(value: unknown): boolean {
 /** WorkOS accepts exactly one of them. Each sign-in checks at its start that there is one. */
 function ssoConflictsOf({ organization, connection, provider, domain }: SSOSignInOptions): string[] {
   const selectors = [organization, connection, provider, domain].filter((value) => value !== undefined);
-  return selectors.length > 1 ? ['organization, connection, provider and domain exclude each other'] : [];
+  return selectors.length > 1
+    ? ['organization, connection, provider and domain exclude each other: pass only one of them']
+    : [];
 }

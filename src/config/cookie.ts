@@ -1,11 +1,12 @@
 import type { CookieConfig } from '../http/cookies.js';
 import { number } from './credentials.js';
 import { isRecord, type Problems, variable } from './problem-list.js';
+import { ownProperties } from '../own-properties.js';
 import type { Route, Routes } from './routes.js';
 import { COOKIE_ADVICE } from './suggestions.js';
 
 /** 400 days in seconds, the longest that browsers keep a cookie (RFC 6265bis section 5.5). */
-const LONGEST = 34_560_000;
+export const MAX_COOKIE_AGE = 34_560_000;
 
 /** RFC 6265 section 4.1.1, `token`. */
 const NAME = /^[\w!#$%&'*+\-.^`|~]{1,64}$/;
@@ -29,7 +30,8 @@ const BROWSER_SESSION = 'session';
 
 /** What the cookie attributes have to match. */
 interface Addresses {
-  readonly redirect: URL;
+  /** `undefined` if the redirect URI is invalid. */
+  readonly redirect: URL | undefined;
   readonly routes: Routes;
 }
 
@@ -43,26 +45,29 @@ export function cookie(
 ): CookieConfig {
   const given = value === undefined ? {} : value;
   if (!isRecord(given)) problems.add(`cookie must be an object: { ${Object.keys(KEYS).join(', ')} }`);
-  const options = isRecord(given) ? given : {};
+  const options = ownProperties(isRecord(given) ? given : {});
   problems.unknownKeys('cookie option', options, KEYS, COOKIE_ADVICE);
   // An explicit null does not mean the default: `maxAge: null` means something else in express-session.
   const option = <T>(name: keyof typeof KEYS, otherwise: () => T) =>
     (options[name] === undefined ? otherwise() : options[name]) as T;
   const sameSite = () =>
     variable(env, 'WORKOS_COOKIE_SAMESITE') ?? variable(env, 'WORKOS_COOKIE_SAME_SITE') ?? 'lax';
-  const maxAge = option<unknown>('maxAge', () => number(variable(env, 'WORKOS_COOKIE_MAX_AGE')) ?? LONGEST);
+  const maxAge = option<unknown>(
+    'maxAge',
+    () => number(variable(env, 'WORKOS_COOKIE_MAX_AGE')) ?? MAX_COOKIE_AGE,
+  );
   const config: CookieConfig = {
     name: option('name', () => defaultName),
     domain: option('domain', () => variable(env, 'WORKOS_COOKIE_DOMAIN')),
     path: option('path', () => '/'),
     sameSite: option('sameSite', () => sameSite().toLowerCase() as CookieConfig['sameSite']),
     partitioned: option('partitioned', () => false),
-    maxAge: maxAge === BROWSER_SESSION ? LONGEST : (maxAge as number),
+    maxAge: maxAge === BROWSER_SESSION ? MAX_COOKIE_AGE : (maxAge as number),
     endsWithBrowser: maxAge === BROWSER_SESSION,
-    secure: redirect.protocol === 'https:',
+    secure: redirect?.protocol !== 'http:',
   };
   checkName(config, problems);
-  checkDomain(config.domain, redirect, problems);
+  checkDomain(config.domain, redirect?.hostname, problems);
   checkPath(config.path, routes, problems);
   checkSameSite(config, problems);
   checkPartitioned(config, problems);
@@ -82,11 +87,14 @@ function checkName({ name, domain, path, secure }: CookieConfig, problems: Probl
   }
 }
 
-function checkDomain(domain: unknown, { hostname }: URL, problems: Problems): void {
+function checkDomain(domain: unknown, hostname: string | undefined, problems: Problems): void {
   if (domain === undefined) return;
   if (typeof domain !== 'string' || !DOMAIN.test(domain)) {
     problems.add('cookie.domain must be a registrable domain such as "example.com"');
-  } else if (hostname !== domain.toLowerCase() && !hostname.endsWith(`.${domain.toLowerCase()}`)) {
+    return;
+  }
+  if (hostname === undefined) return;
+  if (hostname !== domain.toLowerCase() && !hostname.endsWith(`.${domain.toLowerCase()}`)) {
     problems.add(`cookie.domain must be ${hostname} of redirectUri, or a domain above it`);
   }
 }
@@ -128,7 +136,9 @@ function checkMaxAge(maxAge: unknown, problems: Problems): void {
     problems.add(
       'cookie.maxAge must be a whole number of seconds, at least 1, or "session" for a cookie that ends with the browser',
     );
-  } else if (Number(maxAge) > LONGEST) {
-    problems.add(`cookie.maxAge is in seconds, at most ${LONGEST} (400 days); this looks like milliseconds`);
+  } else if (Number(maxAge) > MAX_COOKIE_AGE) {
+    problems.add(
+      `cookie.maxAge is in seconds, at most ${MAX_COOKIE_AGE} (400 days); this looks like milliseconds`,
+    );
   }
 }

@@ -2,6 +2,7 @@ import type { WorkOS } from '@workos-inc/node';
 import { AuthKitError } from '../errors.js';
 import type { CookieConfig } from '../http/cookies.js';
 import { type ReturnToRules, safeReturnTo } from '../http/return-to.js';
+import { ownProperties } from '../own-properties.js';
 import { type Store, STORE_METHODS } from '../stores/index.js';
 import { authKitParameters, type ParameterSet } from './authorization-parameters.js';
 import { cookie } from './cookie.js';
@@ -13,7 +14,7 @@ import {
   readIssuers,
   readRedirectUri,
 } from './credentials.js';
-import { readAllowInsecureHttp } from './insecure-http.js';
+import { isLoopback, readAllowInsecureHttp } from './insecure-http.js';
 import {
   type LoginRules,
   readLoginRules,
@@ -24,9 +25,9 @@ import {
 } from './login.js';
 import type { AuthKitOptions, LoadUser, SignInOptions } from './options.js';
 import { type PagesFor, readPages } from './pages.js';
-import { isRecord, ownProperties, Problems, variable } from './problem-list.js';
+import { isRecord, Problems, variable } from './problem-list.js';
 import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
-import { AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
+import { type Advice, AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
 
 /** How long a request waits for something optional, such as the session on a route without a guard, in milliseconds. */
 export function softTimeoutOf({ timeout }: Pick<Config, 'timeout'>): number {
@@ -126,30 +127,44 @@ const LEAST_BYTES = 1_048_576;
  * @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message.
  */
 export function resolveConfig(given: AuthKitOptions, env: NodeJS.ProcessEnv): AuthKitConfig {
-  assertOptions('authkit', given);
-  const options = ownProperties(given);
-  const problems = new Problems();
-  problems.unknownKeys('option', options, OPTIONS, AUTHKIT_ADVICE);
+  const { options, problems } = readOptions('authkit', given, OPTIONS, AUTHKIT_ADVICE);
   const { onSuccess, onError, onSessionRefreshSuccess, onSessionRefreshError } = options;
   const hooks = { onSuccess, onSessionRefreshSuccess, onSessionRefreshError };
   checkFunctions(hooks, problems);
+  const common = resolveCommon(options, env, DEFAULTS, problems);
   const config: AuthKitConfig = {
-    ...resolveCommon(options, env, DEFAULTS, problems),
+    ...common,
     signUp: readSignUpRules(options.signUp, problems),
     storage: readStorage(options.store, options.session, problems),
     memoryBytes: readMemoryBytes(options.sessionMemory, problems),
     webhookSecret: variable(env, 'WORKOS_WEBHOOK_SECRET'),
-    claimToken: readClaimToken(options.claimToken, env, problems),
+    claimToken: readClaimToken(options.claimToken, env, common, problems),
     hooks: Object.freeze({ ...hooks, onError }) as Hooks,
   };
   throwProblems(problems.list, isNothingSet(options, env));
   return Object.freeze(config);
 }
 
-function readClaimToken(value: unknown, env: NodeJS.ProcessEnv, problems: Problems): string | undefined {
+/** With a claim token, anyone who can start a sign-in can claim the environment, so it is for development only. */
+function readClaimToken(
+  value: unknown,
+  env: NodeJS.ProcessEnv,
+  { redirectUri }: Pick<Config, 'redirectUri'>,
+  problems: Problems,
+): string | undefined {
   const token = value ?? variable(env, 'WORKOS_CLAIM_TOKEN');
-  if (token === undefined || (typeof token === 'string' && token !== '')) return token;
-  problems.add('claimToken must be the claim token of a WorkOS environment, as a string');
+  if (token === undefined) return undefined;
+  if (typeof token !== 'string' || token === '') {
+    problems.add('claimToken must be the claim token of a WorkOS environment, as a string');
+    return undefined;
+  }
+  const hostname = URL.canParse(redirectUri) ? new URL(redirectUri).hostname : undefined;
+  if (hostname === undefined || isLoopback(hostname)) return token;
+  problems.add(
+    `${value === undefined || value === null ? 'WORKOS_CLAIM_TOKEN' : 'claimToken'} is set, but redirectUri is at ` +
+      `${hostname}: every visitor could claim the WorkOS environment. Remove the claim token, or use a redirectUri on ` +
+      'this machine, such as http://localhost:3000/callback',
+  );
   return undefined;
 }
 
@@ -236,7 +251,10 @@ export function resolveCommon<SignIn extends object>(
   const redirectUri = readRedirectUri(options.redirectUri, env, problems);
   const redirect = parseRedirectUri(redirectUri, isHttpAllowed, problems);
   const routes = parseRoutes(options.routes, defaults.routes, redirect, problems);
-  const rules = readReturnToRules(options.returnToOrigins, redirect, routes, problems);
+  const origins = readOrigins('returnToOrigins', options.returnToOrigins, problems);
+  const rules = returnToRulesOf(redirect, origins ?? [], routes);
+  /** Whether a page can be compared with the origins that it may have. */
+  const areOriginsValid = redirect !== undefined && origins !== undefined;
   const cookieOptions = isRecord(options.cookie) ? ownProperties(options.cookie) : options.cookie;
   const { onError, loadUser, now, fetch } = options;
   checkFunctions({ onError, loadUser, now, fetch }, problems);
@@ -255,13 +273,19 @@ export function resolveCommon<SignIn extends object>(
     fetch: fetch ?? fetchOf(workos),
     timeout: readTimeout(options.timeout, problems),
     routes,
-    returnTo: readReturnTo(options.returnTo, rules, problems),
-    postLogoutReturnTo: readPostLogoutReturnTo(options.postLogoutReturnTo, rules, problems),
+    returnTo: readPage('returnTo', options.returnTo ?? '/', rules, areOriginsValid, problems) ?? '/',
+    postLogoutReturnTo: readPage(
+      'postLogoutReturnTo',
+      options.postLogoutReturnTo,
+      rules,
+      areOriginsValid,
+      problems,
+    ),
     returnToRules: rules,
-    trustedOrigins: readOrigins('trustedOrigins', options.trustedOrigins, problems),
+    trustedOrigins: readOrigins('trustedOrigins', options.trustedOrigins, problems) ?? [],
     loadUser,
     login: readLoginRules(options, defaults.parameters, isHttpAllowed, problems),
-    signIn: readSignIn(options.signIn, defaults.parameters, problems),
+    signIn: readSignIn(options.signIn, defaults.parameters, clientId, problems),
     signInLifetime: readSignInLifetime(options.signInLifetime, problems),
     hooks: Object.freeze(onError ? { onError } : {}),
     pages: readPages(options.pages, problems),
@@ -295,10 +319,26 @@ export function isNothingSet(options: object, env: NodeJS.ProcessEnv): boolean {
   );
 }
 
-export function assertOptions(name: string, options: unknown): void {
-  if (isRecord(options) && typeof options['then'] === 'function')
+/**
+ * Begins to read the options of `authkit()` or `sso()`.
+ *
+ * @returns A copy of the options, and the list of problems with those that do not exist.
+ * @throws {AuthKitError} `config_invalid`, if they are not an object.
+ */
+export function readOptions<Options extends object>(
+  name: string,
+  given: Options,
+  known: Readonly<Record<keyof Options & string, true>>,
+  advice: Advice,
+): { options: Options; problems: Problems } {
+  const value: unknown = given;
+  if (isRecord(value) && typeof value['then'] === 'function')
     throwProblems([`${name}() was called with a promise: await the options first`]);
-  if (!isRecord(options)) throwProblems([`${name}() takes an object of options`]);
+  if (!isRecord(value)) throwProblems([`${name}() takes an object of options`]);
+  const options = ownProperties(given);
+  const problems = new Problems();
+  problems.unknownKeys('option', options, known, advice);
+  return { options, problems };
 }
 
 export function checkFunctions(given: Readonly<Record<string, unknown>>, problems: Problems): void {
@@ -365,11 +405,12 @@ function readServerTiming(value: unknown, problems: Problems): boolean {
   return value === true;
 }
 
-function readOrigins(name: string, value: unknown, problems: Problems): readonly string[] {
+/** @returns `undefined` if there is a problem. */
+function readOrigins(name: string, value: unknown, problems: Problems): readonly string[] | undefined {
   const origins = value ?? [];
   if (Array.isArray(origins) && origins.every(isOrigin)) return Object.freeze([...origins]);
   problems.add(`${name} must be a list of origins, such as ["https://admin.example.com"]`);
-  return Object.freeze([]);
+  return undefined;
 }
 
 /** An origin as browsers send it (RFC 6454 section 6.2): scheme, host and a port that is not the default. */
@@ -383,39 +424,45 @@ function isOrigin(value: unknown): value is string {
   );
 }
 
-function readReturnToRules(value: unknown, redirect: URL, routes: Routes, problems: Problems): ReturnToRules {
+function returnToRulesOf(
+  redirect: URL | undefined,
+  origins: readonly string[],
+  routes: Routes,
+): ReturnToRules {
   const routed = Object.values(routes as unknown as Record<string, Routes['login']>)
     .filter((route) => route !== undefined)
     .flatMap((route) => [route.public, route.mounted]);
   // An application's own callback route counts too, since its query holds a code.
-  const callback = routes.callback ? [] : [redirect.pathname];
+  const callback = routes.callback || !redirect ? [] : [redirect.pathname];
   // A router that is mounted at the root also responds below the prefix of the redirect URI. Below the login route are
   // sign-ins (`/login/google`), and below the connect route links to accounts (`/connect/github`).
   const below = [routes.login, routes.connect].flatMap((route) =>
     route ? [`${route.public}/`, `${route.mounted}/`] : [],
   );
   return Object.freeze({
-    origin: redirect.origin,
-    origins: readOrigins('returnToOrigins', value, problems),
+    origin: redirect?.origin ?? 'https://invalid.example',
+    origins,
     ownPaths: [...new Set([...routed, ...callback, ...below])],
   });
 }
 
-function readReturnTo(value: unknown, rules: ReturnToRules, problems: Problems): string {
-  const safe = safeReturnTo(value ?? '/', rules);
-  if (safe === undefined)
-    problems.add('returnTo must be a path of this application or a URL of a listed origin');
-  return safe ?? '/';
-}
-
-function readPostLogoutReturnTo(
+/**
+ * Reads the path or URL of a page.
+ *
+ * @param areOriginsValid If false, a URL is not checked, because another problem has been reported for the origins.
+ */
+function readPage(
+  name: string,
   value: unknown,
   rules: ReturnToRules,
+  areOriginsValid: boolean,
   problems: Problems,
 ): string | undefined {
-  const safe = value === undefined ? undefined : safeReturnTo(value, rules);
-  if (value !== undefined && safe === undefined)
-    problems.add('postLogoutReturnTo must be a path of this application or a URL of a listed origin');
+  if (value === undefined) return undefined;
+  const safe = safeReturnTo(value, rules);
+  const isUrl = typeof value === 'string' && /^https?:/i.test(value);
+  if (safe === undefined && (areOriginsValid || !isUrl))
+    problems.add(`${name} must be a path of this application or a URL of a listed origin`);
   return safe;
 }
 

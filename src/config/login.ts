@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { AuthKitError } from '../errors.js';
+import { publishError } from '../events.js';
+import { ownProperties } from '../own-properties.js';
 import type { ParameterSet } from './authorization-parameters.js';
 import { isLoopback } from './insecure-http.js';
 import type { AuthKitOptions } from './options.js';
-import { isRecord, ownProperties, type Problems } from './problem-list.js';
+import { isRecord, type Problems } from './problem-list.js';
 import { AUTHKIT, providerNamed, PROVIDERS } from './provider-names.js';
 import { SIGN_UP_ADVICE, suggestionFor } from './suggestions.js';
 
@@ -41,33 +43,42 @@ export type SignInFor<Options> = (req: IncomingMessage) => Promise<Options>;
 export function readSignIn<Options extends object>(
   value: unknown,
   parameters: ParameterSet<Options>,
+  clientId: string,
   problems: Problems,
 ): SignInFor<Options> {
-  if (typeof value === 'function') return ofRequest(value as SignInFunction, parameters);
+  if (typeof value === 'function') return ofRequest(value as SignInFunction, parameters, clientId);
   if (value !== undefined && !isRecord(value))
     problems.add(
       'signIn must be an object of sign-in options, or a function of the request that returns one',
     );
   const options = parameters.canonical((isRecord(value) ? ownProperties(value) : {}) as Options);
   for (const problem of parameters.problemsOf(options)) problems.add(`signIn: ${problem}`);
-  const fixed = Promise.resolve(Object.freeze({ ...options }));
+  const fixed = Promise.resolve(Object.freeze(ownProperties(options)));
   return () => fixed;
 }
 
 type SignInFunction = (req: IncomingMessage) => unknown;
 
-/** Calls the function once per request. */
+/** Calls the function once per request. An error that it throws, and a mistake in what it returns, are published. */
 function ofRequest<Options extends object>(
   signIn: SignInFunction,
   parameters: ParameterSet<Options>,
+  clientId: string,
 ): SignInFor<Options> {
   const known = new WeakMap<IncomingMessage, Promise<Options>>();
   const read = async (req: IncomingMessage): Promise<Options> => {
-    const options = (await signIn(req)) ?? {};
-    if (!isRecord(options)) throw invalid('it must return an object of sign-in options');
-    const [problem] = parameters.problemsOf(options);
-    if (problem !== undefined) throw invalid(problem);
-    return parameters.canonical(options as Options);
+    let returned;
+    try {
+      returned = await signIn(req);
+    } catch (error) {
+      publishError({ clientId, source: 'signIn', error });
+      throw error;
+    }
+    const problem = returnedProblem(returned, parameters);
+    if (problem === undefined) return parameters.canonical((returned ?? {}) as Options);
+    const error = new AuthKitError('config_invalid', `signIn(req) returned ${problem}`);
+    publishError({ clientId, source: 'signIn', error }, error.message);
+    throw error;
   };
   return (req) => {
     const options = known.get(req) ?? read(req);
@@ -76,8 +87,17 @@ function ofRequest<Options extends object>(
   };
 }
 
-function invalid(problem: string): AuthKitError {
-  return new AuthKitError('config_invalid', `signIn(req): ${problem}`);
+function returnedProblem(
+  returned: unknown,
+  parameters: Pick<ParameterSet<object>, 'problemsOf'>,
+): string | undefined {
+  if (returned === undefined || returned === null) return undefined;
+  if (isRecord(returned)) {
+    const problems = parameters.problemsOf(returned);
+    return problems.length === 0 ? undefined : `options that are not valid: ${problems.join('; ')}`;
+  }
+  const what = Array.isArray(returned) ? 'an array' : `a ${typeof returned}`;
+  return `${what}: return an object of sign-in options, such as { organizationId: 'org_123' }, or nothing`;
 }
 
 type LoginOptions = Pick<AuthKitOptions, 'loginParams' | 'providers' | 'clientRedirectUris'>;
@@ -154,7 +174,8 @@ export function readSignUpRules(value: unknown, problems: Problems): SignUpRules
   const metadata = readStrings('signUp.metadata', options['metadata'], [], problems);
   const { defaultRole, save = false } = options;
   if (!roles.every((role) => SLUG.test(role))) problems.add('signUp.roles must be slugs of roles');
-  if (defaultRole !== undefined && !roles.includes(defaultRole as string))
+  const areRolesValid = roles === (options['roles'] ?? roles);
+  if (areRolesValid && defaultRole !== undefined && !roles.includes(defaultRole as string))
     problems.add('signUp.defaultRole must be one of signUp.roles');
   if (typeof save !== 'boolean') problems.add('signUp.save must be true or false');
   return Object.freeze({

@@ -188,7 +188,8 @@ export interface AuthKitOptions {
   apiPort?: number;
   /**
    * Claim token of a WorkOS environment that `npx workos` created and that has no owner yet. With it, AuthKit's page
-   * lets the developer claim the environment. Default `WORKOS_CLAIM_TOKEN`. Not for production.
+   * lets the developer claim the environment. Default `WORKOS_CLAIM_TOKEN`. Only for development: `redirectUri` has to be
+   * on this machine.
    */
   claimToken?: string;
   /** Accepted `iss` of access tokens. Default `WORKOS_ISSUER`, or the forms that WorkOS is known to use. */
@@ -209,7 +210,7 @@ export interface AuthKitOptions {
   timeout?: number;
   /** Paths below the mount point; `false` leaves a route out. */
   routes?: RouteOptions;
-  /** Where users arrive after a sign-in that names no other page. Default `/`. */
+  /** Where users arrive after a sign-in without a `returnTo`. Default `/`. */
   returnTo?: string;
   /**
    * Where users arrive after a sign-out without a `returnTo`. Default: the logout redirect in the WorkOS dashboard.
@@ -217,7 +218,7 @@ export interface AuthKitOptions {
   postLogoutReturnTo?: string;
   /**
    * Other origins that a `returnTo` may point to, such as `https://docs.example.com`; default none. Pages of these
-   * origins get no other rights: see `trustedOrigins`.
+   * origins do not get any other rights: see `trustedOrigins`.
    */
   returnToOrigins?: readonly string[];
   /**
@@ -239,7 +240,7 @@ export interface AuthKitOptions {
    */
   clientRedirectUris?: readonly string[];
   signUp?: {
-    /** Roles that a sign-up may request, by their slugs. Default none. */
+    /** Roles that a sign-up, or an invited member, may request by a link, as slugs. Default none. */
     roles?: readonly string[];
     /** Role of a sign-up that requests none; one of `roles`. Default none. */
     defaultRole?: string;
@@ -262,11 +263,11 @@ export interface AuthKitOptions {
   onSuccess?: (result: SignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
   /**
    * Loads the application's own user. The result is `req.user` and `res.locals.user`; `req.auth.user` stays the WorkOS
-   * user. Runs once per request that is signed in. `null` means that the application has no such user: guards answer
+   * user. Runs once for each request of a signed-in user. `null` means that the application has no such user: guards answer
    * with 403 `unknown_user`. An exception is passed to the error handler.
    */
   loadUser?: LoadUser;
-  /** Responds to an error. If it sends no response, the default response follows. */
+  /** Responds to an error. If it does not respond, the default response is sent. */
   onError?: (context: ErrorContext) => unknown;
   /**
    * The look, the language and the texts of the pages of this package, or a function that returns them for a request.

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { BUTTON_TEXTS, DEFAULT_TEXTS, type PageTexts } from '../http/page-texts.js';
 import { DEFAULT_THEME, type PageTheme, type RenderPage } from '../http/pages.js';
-import { isRecord, ownProperties, Problems } from './problem-list.js';
+import { ownProperties } from '../own-properties.js';
+import { isRecord, Problems } from './problem-list.js';
 import { type Advice } from './suggestions.js';
 
 /** The look, the language and the texts of the pages of this package: errors, sign-out, and pages between redirects. */
@@ -73,6 +74,17 @@ const BUTTON_NAMES: Readonly<Record<string, true>> = Object.fromEntries(
   Object.keys(BUTTON_TEXTS).map((name) => [name, true]),
 );
 
+/** The longest name of an application, in characters. */
+const MAX_TITLE = 100;
+
+/** The longest text of a page, in characters. */
+const MAX_TEXT = 1000;
+
+/**
+ * Checks page options. At start-up each problem is a mistake. What a function returns may come from data, such as the
+ * name of a tenant or a header of the request, and a page must not fail because of it: a text that does not fit is
+ * shortened, and a language, logo or color that cannot be used is left out with a warning.
+ */
 export function readPages(value: unknown, problems: Problems): PagesFor {
   if (typeof value !== 'function') {
     const theme = readTheme(value, problems);
@@ -81,13 +93,26 @@ export function readPages(value: unknown, problems: Problems): PagesFor {
   return async (req) => {
     const returned: unknown = await (value as (req: IncomingMessage) => unknown)(req);
     const found = new Problems();
-    const theme = readTheme(returned, found);
+    const ignored = new Problems();
+    const theme = readTheme(withTextsThatFit(returned), found, ignored);
+    ignored.list.forEach(warnOnce);
     if (found.list.length > 0) throw new TypeError(`the function pages returned: ${found.list.join('; ')}`);
     return theme;
   };
 }
 
-function readTheme(value: unknown, problems: Problems): PageTheme {
+const warned = new Set<string>();
+
+function warnOnce(problem: string): void {
+  if (warned.has(problem)) return;
+  warned.add(problem);
+  process.emitWarning(`the function pages returned a value that was left out: ${problem}`, {
+    code: 'AUTHKIT_PAGES',
+  });
+}
+
+/** @param ofValues Takes the problems of the language, the logo and the color. */
+function readTheme(value: unknown, problems: Problems, ofValues = problems): PageTheme {
   if (value === undefined) return DEFAULT_THEME;
   if (!isRecord(value)) {
     problems.add("pages must be an object such as { title: 'Example' }, or a function that returns one");
@@ -96,19 +121,42 @@ function readTheme(value: unknown, problems: Problems): PageTheme {
   const options = ownProperties(value);
   problems.unknownKeys('pages option', options, OPTIONS, ADVICE);
   const { title, render } = options;
-  if (title !== undefined && !isText(title, 100))
-    problems.add('pages.title must be the name of the application, of 1 to 100 characters');
+  if (title !== undefined && !isText(title, MAX_TITLE))
+    problems.add(`pages.title must be the name of the application, of 1 to ${MAX_TITLE} characters`);
   if (render !== undefined && typeof render !== 'function')
     problems.add('pages.render must be a function that returns HTML');
   const theme = {
-    lang: readLang(options['lang'], problems),
+    lang: readLang(options['lang'], ofValues),
     title: title as string | undefined,
-    logo: readLogo(options['logo'], problems),
-    color: readColor(options['color'], problems),
+    logo: readLogo(options['logo'], ofValues),
+    color: readColor(options['color'], ofValues),
     texts: readTexts(options['texts'], problems),
     render: render as RenderPage | undefined,
   };
   return Object.freeze(ownProperties(theme));
+}
+
+/** Leaves out empty texts, and shortens those that are too long. */
+function withTextsThatFit(options: unknown): unknown {
+  if (!isRecord(options)) return options;
+  const { title, texts } = ownProperties(options);
+  return {
+    ...options,
+    title: fit(title, MAX_TITLE),
+    texts: mapValues(texts, (text) => mapValues(text, (value) => fit(value, MAX_TEXT))),
+  };
+}
+
+function mapValues(value: unknown, change: (item: unknown) => unknown): unknown {
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, change(item)]));
+}
+
+function fit(value: unknown, max: number): unknown {
+  if (typeof value !== 'string') return value;
+  if (value.trim() === '') return undefined;
+  // A character outside the BMP is not cut in half.
+  return value.length > max ? `${value.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…` : value;
 }
 
 function isText(value: unknown, max: number): value is string {
@@ -189,8 +237,8 @@ function readText(name: string, value: unknown, problems: Problems): object | un
   problems.unknownKeys(`key in pages.texts.${name}`, given, isButtons ? BUTTON_NAMES : PAGE_TEXT);
   const set = Object.entries(given).filter(([, text]) => text !== undefined);
   for (const [key, text] of set) {
-    if (!isText(text, 1000))
-      problems.add(`pages.texts.${name}.${key.slice(0, 64)} must be a text of 1 to 1000 characters`);
+    if (!isText(text, MAX_TEXT))
+      problems.add(`pages.texts.${name}.${key.slice(0, 64)} must be a text of 1 to ${MAX_TEXT} characters`);
   }
   return Object.freeze(ownProperties(Object.fromEntries(set)));
 }

@@ -1,6 +1,7 @@
+import { ownProperties } from '../own-properties.js';
 import { refuseInsecureHttp } from './insecure-http.js';
 import type { AuthKitOptions } from './options.js';
-import { isRecord, ownProperties, type Problems } from './problem-list.js';
+import { isRecord, type Problems } from './problem-list.js';
 import { providerNamed } from './provider-names.js';
 import { ROUTE_ADVICE } from './suggestions.js';
 
@@ -29,21 +30,20 @@ export type RouteDefaults = Readonly<Record<keyof Routes, string | false>>;
 const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/;
 
 /**
- * Replaces a redirect URI that is invalid, so that the other checks can continue; the configuration is refused anyway.
+ * Checks the form of the redirect URI. Its path is checked together with the routes.
+ *
+ * @returns `undefined` if it is missing or invalid. Nothing is then compared with it, so that one mistake is one problem.
  */
-const INVALID = new URL('https://invalid.example/callback');
-
-/** Checks the form of the redirect URI. Its path is checked together with the routes. */
-export function parseRedirectUri(value: string, isHttpAllowed: boolean, problems: Problems): URL {
-  if (value === '') return INVALID;
+export function parseRedirectUri(value: string, isHttpAllowed: boolean, problems: Problems): URL | undefined {
+  if (value === '') return undefined;
   const url = /^https?:\/\/[^/\\]/i.test(value) && URL.canParse(value) ? new URL(value) : undefined;
   if (!url || /[?#]/.test(url.href) || url.username !== '' || url.password !== '') {
     problems.add('redirectUri must be an absolute http(s) URL without query, fragment or credentials');
-    return INVALID;
+    return undefined;
   }
   if (url.pathname.includes('//')) {
     problems.add(`the path of redirectUri (${url.pathname}) must not contain "//"`);
-    return INVALID;
+    return undefined;
   }
   if (url.protocol === 'http:') {
     const { hostname } = url;
@@ -60,7 +60,7 @@ export function parseRedirectUri(value: string, isHttpAllowed: boolean, problems
 export function parseRoutes(
   value: AuthKitOptions['routes'],
   defaults: RouteDefaults,
-  redirect: URL,
+  redirect: URL | undefined,
   problems: Problems,
 ): Routes {
   const given: unknown = value ?? {};
@@ -71,7 +71,8 @@ export function parseRoutes(
   const names = Object.keys(ROUTES) as (keyof Routes)[];
   const invalid = names.filter((name) => paths[name] !== false && !isPath(paths[name]));
   for (const name of invalid) problems.add(`routes.${name} must be a path such as "/${name}", or false`);
-  const prefix = invalid.length > 0 ? '' : prefixOf(redirect, paths['callback'], defaults, problems);
+  const prefix =
+    redirect && invalid.length === 0 ? prefixOf(redirect, paths['callback'], defaults, problems) : '';
   const routes = Object.fromEntries(
     names.map((name) => {
       const path = paths[name];

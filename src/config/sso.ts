@@ -1,17 +1,17 @@
 import type { Store } from '../stores/index.js';
 import { ssoParameters } from './authorization-parameters.js';
+import { MAX_COOKIE_AGE } from './cookie.js';
 import {
-  assertOptions,
   checkFunctions,
   type Config,
   type InstanceDefaults,
   isNothingSet,
+  readOptions,
   readStorage,
   resolveCommon,
   throwProblems,
 } from './index.js';
 import type { SignInFor } from './login.js';
-import { ownProperties, Problems } from './problem-list.js';
 import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
 import { SSO_ADVICE } from './suggestions.js';
 
@@ -78,23 +78,17 @@ const DEFAULTS: InstanceDefaults<SSOSignInOptions> = {
 /** A working day, in seconds. Nothing at WorkOS ends the session earlier. */
 const LIFETIME = 28_800;
 
-/** 400 days in seconds, the longest that browsers keep a cookie (RFC 6265bis section 5.5). */
-const LONGEST = 34_560_000;
-
 /**
  * Reads and checks the options of `sso()` and the environment.
  *
  * @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message.
  */
 export function resolveSSOConfig(given: SSOOptions, env: NodeJS.ProcessEnv): SSOConfig {
-  assertOptions('sso', given);
-  const options = ownProperties(given);
-  const problems = new Problems();
-  problems.unknownKeys('option', options, OPTIONS, SSO_ADVICE);
+  const { options, problems } = readOptions('sso', given, OPTIONS, SSO_ADVICE);
   const { onSuccess, onError, sessionLifetime = LIFETIME, acceptIdPInitiated = false } = options;
   checkFunctions({ onSuccess }, problems);
-  if (!Number.isSafeInteger(sessionLifetime) || sessionLifetime < 1 || sessionLifetime > LONGEST)
-    problems.add(`sessionLifetime must be a whole number of seconds, from 1 to ${LONGEST} (400 days)`);
+  if (!Number.isSafeInteger(sessionLifetime) || sessionLifetime < 1 || sessionLifetime > MAX_COOKIE_AGE)
+    problems.add(`sessionLifetime must be a whole number of seconds, from 1 to ${MAX_COOKIE_AGE} (400 days)`);
   if (typeof acceptIdPInitiated !== 'boolean') problems.add('acceptIdPInitiated must be true or false');
   const config: SSOConfig = {
     ...resolveCommon(options, env, DEFAULTS, problems),

@@ -1,4 +1,5 @@
 import { AuthKitError } from '../errors.js';
+import { ownProperties } from '../own-properties.js';
 import {
   type Handler,
   isRealError,
@@ -8,7 +9,6 @@ import {
   type Response,
 } from './middleware.js';
 import { type ButtonName, DEFAULT_TEXTS, pageNameOf } from './page-texts.js';
-import { ownProperties } from './own-properties.js';
 import { type Page, type PageTheme, sendPage } from './pages.js';
 import { header, isNavigation, isScripted, isSpeculative, query, target } from './request.js';
 import { json, noStore } from './response.js';

@@ -30,8 +30,9 @@ export function json(res: Response, status: number, body: object): 'sent' {
   return noStore(res, JSON.stringify(body));
 }
 
-/** Ends a response that no cache stores, whatever earlier middleware has set. */
+/** Ends a response that no cache stores, whatever earlier middleware sets. */
 export function noStore(res: Response, body: string): 'sent' {
+  responseStateOf(res).isNoStore = true;
   removeTargetedFields(res);
   removeHeader(res, 'Expires');
   res.setHeader('Cache-Control', 'private, no-store');
@@ -50,6 +51,8 @@ export interface ResponseState {
   cookies: Map<string, PendingCookie> | undefined;
   /** By name, functions that return milliseconds. Called when the head is written. */
   timings: Map<string, () => number> | undefined;
+  /** The response is one of this package: no cache may store it. */
+  isNoStore: boolean;
   /** The response depends on the user, so caches must keep the responses to different cookies apart. */
   isPersonal: boolean;
   /** A guard accepted the request: shared caches must not store the response, and private caches must revalidate it. */
@@ -58,6 +61,8 @@ export interface ResponseState {
   isGuardedPage: boolean;
   /** `Cache-Control` as it was before the guard ran. A different value was set by the handler. */
   cacheControlBefore: string | undefined;
+  /** Whether earlier middleware replaced `writeHead`, and so may change headers after this package. */
+  readonly hasInnerWriteHead: boolean;
 }
 
 type Position = 'first' | 'middle' | 'last';
@@ -117,10 +122,12 @@ function createResponseState(res: Response): ResponseState {
     res,
     cookies: undefined,
     timings: undefined,
+    isNoStore: false,
     isPersonal: false,
     isGuarded: false,
     isGuardedPage: false,
     cacheControlBefore: undefined,
+    hasInnerWriteHead: Object.hasOwn(res, 'writeHead'),
   };
   // An object without `writeHead`, such as the `{}` that is passed for a WebSocket upgrade, has no head.
   if (hasHead(res)) {
@@ -160,19 +167,65 @@ export function markGuarded(state: ResponseState, req: Request): void {
  */
 function addHeaders(state: ResponseState): void {
   try {
-    const { res, cookies, timings, isPersonal, isGuarded } = state;
+    const { res, timings, hasInnerWriteHead } = state;
     if (timings) addServerTiming(res, timings);
-    const hasCookies = cookies !== undefined && addCookies(res, cookies);
-    if (!hasCookies && !isPersonal && !isGuarded) return;
-    removeTargetedFields(res);
-    if (hasCookies || isGuarded) {
-      removeHeader(res, 'Expires');
-      res.setHeader('Cache-Control', hasCookies ? 'private, no-store' : cacheControlFor(state));
-    }
-    vary(res, 'Cookie');
+    const isFinal = addCookiesAndCaching(state);
+    if (isFinal && hasInnerWriteHead) keepCookiesAndCaching(state);
   } catch (error) {
     log('response', { error: String(error) });
   }
+}
+
+/** @returns Whether the response has cookies of this package, or rules for caches. */
+function addCookiesAndCaching(state: ResponseState): boolean {
+  const { res, cookies, isNoStore, isPersonal, isGuarded } = state;
+  const hasCookies = cookies !== undefined && addCookies(res, cookies);
+  const dependsOnUser = hasCookies || isPersonal || isGuarded;
+  if (!dependsOnUser && !isNoStore) return false;
+  removeTargetedFields(res);
+  if (hasCookies || isNoStore || isGuarded) {
+    removeHeader(res, 'Expires');
+    res.setHeader('Cache-Control', hasCookies || isNoStore ? 'private, no-store' : cacheControlFor(state));
+  }
+  if (dependsOnUser) vary(res, 'Cookie');
+  return true;
+}
+
+/** The methods that change headers. `setHeaders` and `writeHead` of Node call them. */
+const SETTERS = ['setHeader', 'appendHeader', 'removeHeader'] as const;
+
+/**
+ * Keeps cookies and caching as they are while `writeHead` continues. Each middleware that uses `on-headers` replaces
+ * `writeHead`, and the last one runs first, so that middleware before this package runs after it. It must not make the
+ * response public, or drop a refreshed session.
+ */
+function keepCookiesAndCaching(state: ResponseState): void {
+  const { res } = state;
+  let isAdding = false;
+  for (const name of SETTERS) {
+    const original = (res as Partial<Response>)[name] as ((...args: unknown[]) => unknown) | undefined;
+    if (typeof original !== 'function') continue;
+    const replaced = (...args: unknown[]) => {
+      const result = original.apply(res, args);
+      if (isAdding || !decidesCaching(args[0])) return result;
+      isAdding = true;
+      try {
+        addCookiesAndCaching(state);
+      } catch (error) {
+        log('response', { error: String(error) });
+      }
+      isAdding = false;
+      return result;
+    };
+    Object.defineProperty(res, name, { value: replaced, configurable: true, writable: true });
+  }
+}
+
+function decidesCaching(name: unknown): boolean {
+  return (
+    typeof name === 'string' &&
+    (/^(?:set-cookie|cache-control|expires|vary)$/i.test(name) || TARGETED.test(name))
+  );
 }
 
 function addServerTiming(res: Response, timings: NonNullable<ResponseState['timings']>): void {

@@ -4,13 +4,13 @@ import type { Config } from '../config/index.js';
 import { isLoopback } from '../config/insecure-http.js';
 import type { SignInFor } from '../config/login.js';
 import type { SignInOptions, SignInUrlOptions } from '../config/options.js';
-import { ownProperties } from '../config/problem-list.js';
 import { AuthKitError } from '../errors.js';
 import { log } from '../events.js';
 import { type Cookies, headerRoom } from '../http/cookies.js';
 import type { Request, Response } from '../http/middleware.js';
 import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
+import { ownProperties } from '../own-properties.js';
 import type { ClaimNonce } from '../workos/claim-environment.js';
 import { codeChallenge, codeVerifierOf } from './pkce.js';
 import { silence } from './silent-sign-in.js';
@@ -86,11 +86,12 @@ export function createAuthorizationRequest<Options extends object>({
     const { transaction, secret } = newTransaction(fields, config.now());
     const { state, callback, clientChallenge } = await sealToFit(transaction, headerRoom(req), config);
     const hasNonce = (signIn as SignInOptions).claimNonce !== undefined;
-    const nonce = hasNonce ? undefined : await claimNonce();
+    const redirectUri = callback ?? config.redirectUri;
+    const nonce = hasNonce ? undefined : await claimNonce(redirectUri);
     cookies.setTransaction(req, res, state, secret);
     const query = parameters.query(signIn, {
       client_id: config.clientId,
-      redirect_uri: callback ?? config.redirectUri,
+      redirect_uri: redirectUri,
       state,
       // If a client began the sign-in, the verifier does not leave the client until it redeems its code.
       code_challenge: clientChallenge ?? codeChallenge(codeVerifierOf(secret)),

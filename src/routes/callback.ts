@@ -27,7 +27,7 @@ export interface CallbackDependencies {
   cookies: Cookies;
   authenticateRequest: AuthenticateRequest;
   exchangeOnce: ExchangeOnce;
-  answer: RespondWithError;
+  respondWithError: RespondWithError;
   redirectLoop: Pick<RedirectLoopGuard, 'markSignIn' | 'toError'>;
   /** Handles a code without `state`. By default the browser is sent to the login route, and the code is not used. */
   unsolicited?: (
@@ -35,8 +35,8 @@ export interface CallbackDependencies {
     req: Request,
     res: Response,
   ) => Promise<Completed | RedirectInstead | 'answered'>;
-  /** Returns the URL of a native or single-page client, with its code or an error. */
-  issueClientCode?: (reply: string | AuthKitError, transaction: Transaction) => Promise<string>;
+  /** Returns the redirect URI of a native or single-page client, with a code for the client or an error. */
+  clientUrl?: (codeOrError: string | AuthKitError, transaction: Transaction) => Promise<string>;
   /** Returns the authorization URL that retries a sign-in that WorkOS did not finish, if a retry can help. */
   retrySignIn?: (
     error: AuthKitError,
@@ -63,7 +63,7 @@ export function createCallback(dependencies: CallbackDependencies): Handler {
       const found = consumeTransaction(state, req, res, dependencies);
       returnTo = found.returnTo;
       if (found.kind === 'invalid') return await refuseState(found, req, res, dependencies);
-      return await finishSignIn({ ...found, state, params }, req, res, dependencies);
+      return await handleResponse({ ...found, state, params }, req, res, dependencies);
     } catch (error) {
       if (!(error instanceof AuthKitError)) throw error;
       return failSignIn(error, returnTo, req, res, dependencies);
@@ -76,12 +76,12 @@ function failSignIn(
   returnTo: string | undefined,
   req: Request,
   res: Response,
-  { config, answer }: CallbackDependencies,
+  { config, respondWithError }: CallbackDependencies,
 ): ReturnType<RespondWithError> {
   publish('sign-in-failed', { clientId: config.clientId, code: error.code });
-  // Such as the reason for which `onSuccess` rejected the sign-in.
+  // For example, the message says why `onSuccess` rejected the sign-in.
   log('sign-in-failed', { message: error.message });
-  return answer(error, req, res, {}, returnTo);
+  return respondWithError(error, req, res, {}, returnTo);
 }
 
 /** A sign-in that this browser began. */
@@ -161,30 +161,36 @@ interface SignInCallback extends OwnTransaction {
   readonly params: URLSearchParams;
 }
 
-async function finishSignIn(
+/** Handles the response to a sign-in that this browser began: a code, or an error. */
+async function handleResponse(
   callback: SignInCallback,
   req: Request,
   res: Response,
   dependencies: CallbackDependencies,
 ): ReturnType<RespondWithError> {
   const { transaction, secret, state, params, returnTo } = callback;
-  const { config, issueClientCode, retrySignIn, redirectLoop, exchangeOnce } = dependencies;
-  const clientCode = transaction.clientChallenge === undefined ? undefined : issueClientCode;
+  const { config, retrySignIn, redirectLoop, exchangeOnce } = dependencies;
+  const clientUrl = transaction.clientChallenge === undefined ? undefined : dependencies.clientUrl;
+  const refuseSpent = () =>
+    refuseState({ kind: 'invalid', reason: 'spent', returnTo }, req, res, dependencies);
   try {
-    const code = codeOf(params, config);
-    if (clientCode) return redirect(res, await clientCode(code, transaction));
+    const code = codeOrError(params, config);
+    const isExchanged = typeof code === 'string' && !clientUrl && !transaction.isRepeat;
+    if (!isExchanged && !exchangeOnce.spend({ state, secret, answer: params.toString() }))
+      return await refuseSpent();
+    if (typeof code !== 'string') throw code;
+    if (clientUrl) return redirect(res, await clientUrl(code, transaction));
     if (transaction.isRepeat) throw redirectLoop.toError(req, res);
     const codeVerifier = codeVerifierOf(secret);
     const done = await exchangeOnce.exchange({ state, secret, code, codeVerifier, transaction, req, res });
-    if (done === 'spent')
-      return await refuseState({ kind: 'invalid', reason: 'spent', returnTo }, req, res, dependencies);
+    if (done === 'spent') return await refuseSpent();
     return await completeSignIn(done, transaction, req, res, dependencies);
   } catch (error) {
     if (!(error instanceof AuthKitError)) throw error;
-    if (!clientCode && endsSilently(error, transaction))
+    if (!clientUrl && endsSilently(error, transaction))
       return await returnSignedOut(returnTo ?? config.returnTo, transaction, res, dependencies);
-    const location = clientCode
-      ? await clientCode(error, transaction)
+    const location = clientUrl
+      ? await clientUrl(error, transaction)
       : await retrySignIn?.(error, transaction, req, res);
     if (location === undefined) throw error;
     publish('sign-in-failed', { clientId: config.clientId, code: error.code });
@@ -212,7 +218,6 @@ async function completeSignIn(
   { cookies, config, redirectLoop }: CallbackDependencies,
 ): Promise<'sent'> {
   if (done === 'answered') return 'sent';
-  // An own property only: a polluted Object.prototype redirects no sign-in.
   if (isRedirect(done)) return redirect(res, done.location);
   cookies.setSession(req, res, done.sealed, () => true);
   await redirectLoop.markSignIn(res);
@@ -220,6 +225,7 @@ async function completeSignIn(
   return sendLandingPage(req, res, done.returnTo, beganHere === true, config);
 }
 
+/** Only an own property counts, so that a polluted `Object.prototype` cannot redirect a sign-in. */
 function isRedirect(done: Completed | RedirectInstead): done is RedirectInstead {
   return Object.hasOwn(done, 'location');
 }
@@ -260,7 +266,8 @@ async function unsolicitedCallback(
 ): Promise<'sent'> {
   const { config, unsolicited } = dependencies;
   const { login } = config.routes;
-  if ([...params].some(isMisspeltState)) throw new AuthKitError('invalid_request', 'the state is malformed');
+  if ([...params].some(isMisspeltState))
+    throw new AuthKitError('invalid_request', 'the callback needs the state that WorkOS sent, unchanged');
   if (unsolicited && isPageLoad(req))
     return completeSignIn(await unsolicited(codeOf(params, config), req, res), {}, req, res, dependencies);
   const error = single(params, 'error');
@@ -269,6 +276,16 @@ async function unsolicitedCallback(
     throw new AuthKitError('invalid_request', 'the callback needs a code and a state');
   }
   return redirect(res, login.public);
+}
+
+/** The code in a response of WorkOS, or the error that the response contains or is. */
+function codeOrError(params: URLSearchParams, config: Config): string | AuthKitError {
+  try {
+    return codeOf(params, config);
+  } catch (error) {
+    if (error instanceof AuthKitError) return error;
+    throw error;
+  }
 }
 
 /** @throws {AuthKitError} if the response is an error, comes from another issuer (RFC 9207), or is malformed. */

@@ -1,6 +1,7 @@
 import type { AuthKitConfig, Config } from '../config/index.js';
 import type { SignInResult } from '../config/options.js';
 import { withDeadline } from '../deadline.js';
+import { ownProperties } from '../own-properties.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
@@ -44,19 +45,19 @@ export type ExchangeCode = (reply: CodeReply) => Promise<SignedInSession | 'answ
 
 export interface CodeExchangeDependencies {
   workos: WorkOSClient;
-  verifySoon: VerifySoon;
+  verifyInTime: VerifyInTime;
   acceptSignIn: AcceptSignIn;
 }
 
 export function createCodeExchange({
   workos,
-  verifySoon,
+  verifyInTime,
   acceptSignIn,
 }: CodeExchangeDependencies): ExchangeCode {
   return async ({ code, codeVerifier, transaction, req, res }) => {
     const result = await workos.exchangeCode(code, codeVerifier);
     if (result.kind !== 'ok') throw result.error;
-    await assertTokens(result.value, verifySoon);
+    await assertTokens(result.value, verifyInTime);
     return acceptSignIn({ tokens: result.value, transaction, req, res });
   };
 }
@@ -86,15 +87,15 @@ export type AcceptSignIn = (signIn: ConfirmedSignIn) => Promise<SignedInSession 
 
 export interface AcceptSignInDependencies {
   config: AuthKitConfig;
-  save: SaveAttributes;
-  verifySoon: VerifySoon;
+  saveAttributes: SaveAttributes;
+  verifyInTime: VerifyInTime;
   revocation: Pick<Revocation, 'status'>;
 }
 
 export function createAcceptSignIn({
   config,
-  save,
-  verifySoon,
+  saveAttributes,
+  verifyInTime,
   revocation,
 }: AcceptSignInDependencies): AcceptSignIn {
   // A new user can sign in twice while a sign-in may take, and an administrator can change the role in between.
@@ -116,8 +117,10 @@ export function createAcceptSignIn({
     const { attributes, attributesFrom: from } = signIn;
     if (isFirstSignIn) signedInOnce.set(userId, true);
     const startedAt = transaction.restartOf ?? transaction.issuedAt;
-    const tokens = isFirstSignIn ? await save(confirmed, { attributes, from, startedAt }) : confirmed;
-    const tokenMac = macOf(await verifySoon(tokens.accessToken));
+    const tokens = isFirstSignIn
+      ? await saveAttributes(confirmed, { attributes, from, startedAt })
+      : confirmed;
+    const tokenMac = macOf(await verifyInTime(tokens.accessToken));
     // A session that was signed out here before is signed in again. One that was ended since is not.
     if (!wasEnded && (await isEnded(tokens.accessToken)))
       throw new AuthKitError('unauthenticated', 'the session has ended during the sign-in');
@@ -152,13 +155,13 @@ function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {
 }
 
 /** Verifies a token that WorkOS has just sent. */
-export type VerifySoon = (accessToken: string) => Promise<TokenVerification>;
+export type VerifyInTime = (accessToken: string) => Promise<TokenVerification>;
 
 /**
  * The exchange may have taken a whole `timeout`, and the session still has to be stored, so this does not wait long for
  * the keys.
  */
-export function createVerifySoon(verify: VerifyAccessToken, { timeout }: AuthKitConfig): VerifySoon {
+export function createVerifyInTime(verify: VerifyAccessToken, { timeout }: AuthKitConfig): VerifyInTime {
   return async (accessToken) =>
     (await withDeadline(timeout / 4, verify(accessToken, true))) ?? { kind: 'unavailable' };
 }
@@ -167,8 +170,8 @@ export function createVerifySoon(verify: VerifyAccessToken, { timeout }: AuthKit
  * Accepts only a valid access token that belongs to this user. If the keys are unavailable, its signature is not
  * verified, because it came from WorkOS over TLS.
  */
-async function assertTokens(tokens: Tokens, verifySoon: VerifySoon): Promise<void> {
-  const verification = await verifySoon(tokens.accessToken);
+async function assertTokens(tokens: Tokens, verifyInTime: VerifyInTime): Promise<void> {
+  const verification = await verifyInTime(tokens.accessToken);
   const subject =
     verification.kind === 'valid' ? verification.claims.sub : decodeUnverified(tokens.accessToken)['sub'];
   if (verification.kind === 'invalid' || verification.kind === 'expired' || subject !== tokens.user.id) {
@@ -186,7 +189,7 @@ function signInResult(
   const { user, organizationId, accessToken, refreshToken, impersonator, authenticationMethod, oauthTokens } =
     tokens;
   const { state, attributes, from = 'link' } = transaction;
-  const role = attributes?.role ?? signUp.defaultRole;
+  const role = ownProperties(attributes ?? {}).role ?? signUp.defaultRole;
   return {
     user,
     organizationId,
@@ -234,6 +237,14 @@ export interface ExchangeOnce {
    * @throws {AuthKitError}
    */
   exchange: (reply: CallbackReply) => Promise<Completed | 'spent' | 'answered'>;
+  /**
+   * Uses up a state whose code is not exchanged here: WorkOS has answered with an error, or a native client exchanges
+   * the code.
+   *
+   * @param answer What WorkOS has answered. The same answer may be repeated for ten seconds.
+   * @returns Whether this is the first callback with this state, or a repetition of it.
+   */
+  spend: (reply: Pick<CallbackReply, 'state' | 'secret'> & { answer: string }) => boolean;
   /** Whether this process has seen a callback with this state. */
   isSpent: (state: string) => boolean;
 }
@@ -246,6 +257,13 @@ interface Exchange {
   sharedUntil: number;
 }
 
+interface SpentState {
+  /** Hash of the secret and the answer. */
+  readonly proof: string;
+  /** Milliseconds since the epoch. */
+  readonly repeatedUntil: number;
+}
+
 /** @param complete Exchanges the code at WorkOS. */
 export function createExchangeOnce(
   { now, signInLifetime }: Pick<Config, 'now' | 'signInLifetime'>,
@@ -253,9 +271,12 @@ export function createExchangeOnce(
 ): ExchangeOnce {
   const ttl = signInLifetime * 1000 + CLOCK_SKEW;
   const exchanges = expiringMap<Exchange>({ max: MAX_STATES, ttl, now });
+  // Separate, because error responses cost nothing, and many of them must not evict exchanges.
+  const spent = expiringMap<SpentState>({ max: MAX_STATES, ttl, now });
   return {
     async exchange(reply) {
       const key = sha256(reply.state);
+      if (spent.has(key)) return 'spent';
       const proof = sha256(`${reply.secret} ${reply.code}`);
       const known = exchanges.get(key);
       if (known) {
@@ -272,6 +293,15 @@ export function createExchangeOnce(
       );
       return exchange.outcome;
     },
-    isSpent: (state) => exchanges.has(sha256(state)),
+    spend({ state, secret, answer }) {
+      const key = sha256(state);
+      if (exchanges.has(key)) return false;
+      const proof = sha256(`${secret} ${answer}`);
+      const known = spent.get(key);
+      if (known) return isSame(proof, known.proof) && now() < known.repeatedUntil;
+      spent.set(key, { proof, repeatedUntil: now() + SHARED });
+      return true;
+    },
+    isSpent: (state) => exchanges.has(sha256(state)) || spent.has(sha256(state)),
   };
 }

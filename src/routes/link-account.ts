@@ -1,5 +1,6 @@
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
+import { ownProperties } from '../own-properties.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { navigationOnly } from '../http/error-response.js';
 import type { Handler, Request, Response } from '../http/middleware.js';
@@ -83,7 +84,7 @@ async function linkUrl(
 ): Promise<string> {
   const returnUrl = new URL(returnTo, config.redirectUri).href;
   const result = await workos.call(({ pipes }) =>
-    pipes.authorizeDataIntegration({ slug, ...owner, returnTo: returnUrl }),
+    pipes.authorizeDataIntegration(ownProperties({ slug, ...owner, returnTo: returnUrl })),
   );
   if (result.kind === 'refused') throw unknownProvider(result.error);
   if (result.kind === 'unavailable') throw result.error;

@@ -2,13 +2,13 @@ import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
 import type { SignInFor } from '../config/login.js';
 import type { SignUpAttributes } from '../config/options.js';
-import { ownProperties } from '../config/problem-list.js';
 import { AUTHKIT, providerNamed } from '../config/provider-names.js';
 import { AuthKitError } from '../errors.js';
 import { navigationOnly } from '../http/error-response.js';
 import type { Handler, Request } from '../http/middleware.js';
 import { lastSegment, query, single, target } from '../http/request.js';
 import { redirect } from '../http/response.js';
+import { ownProperties } from '../own-properties.js';
 import type { SignInFlow, StartSignIn } from './authorization-request.js';
 
 export interface LoginDependencies<Options extends object> {
@@ -74,8 +74,8 @@ function loopbackLocation(req: Request, { redirectUri }: Config): string | undef
 }
 
 /**
- * `/login/google?…` means `/login?provider=google&…`. `/login/workos` sets no provider, for AuthKit or for a connection
- * in the query.
+ * `/login/google?…` means `/login?provider=google&…`. `/login/workos` does not set a provider, for AuthKit or for a
+ * connection in the query.
  */
 function setProvider(params: URLSearchParams, name: string): void {
   const provider = providerNamed(name);

@@ -2,7 +2,6 @@ import { type BearerVerifiers, bearerTokenOf } from '../auth/bearer-token.js';
 import { bearerChallenge } from '../auth/deny.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
-import { ownProperties } from '../config/problem-list.js';
 import { AuthKitError } from '../errors.js';
 import { publish } from '../events.js';
 import type { Cookies } from '../http/cookies.js';
@@ -21,6 +20,7 @@ import {
 } from '../http/request.js';
 import { json, noStore, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
+import { ownProperties } from '../own-properties.js';
 import { sessionIdIn, type Sessions } from '../session/create-and-end.js';
 import { isNotStored } from '../session/sessions-in-store.js';
 

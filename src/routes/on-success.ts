@@ -1,10 +1,10 @@
 import type { Config } from '../config/index.js';
 import type { OnSuccessResult } from '../config/options.js';
-import { ownProperties } from '../config/problem-list.js';
 import { AuthKitError } from '../errors.js';
 import { publishError } from '../events.js';
 import type { Response } from '../http/middleware.js';
 import { safeReturnTo } from '../http/return-to.js';
+import { ownProperties } from '../own-properties.js';
 import { returnRules, type Transaction } from './sign-in-transaction.js';
 
 /** What `onSuccess` decided: where to redirect, and what to store in the session. */
@@ -69,7 +69,7 @@ function resultOf(returned: unknown, { clientId }: Config): OnSuccessResult {
   const error = new TypeError(
     `onSuccess returned ${problem}: return { reject: 'reason' } to refuse the sign-in, { returnTo }, { data }, or nothing`,
   );
-  publishError({ clientId, source: 'onSuccess', error });
+  publishError({ clientId, source: 'onSuccess', error }, error.message);
   throw error;
 }
 
@@ -96,7 +96,7 @@ function plain(data: unknown, { clientId }: Config): unknown {
     return data === undefined ? undefined : (JSON.parse(JSON.stringify(data)) as unknown);
   } catch (cause) {
     const error = new TypeError('onSuccess returned data that cannot be written as JSON', { cause });
-    publishError({ clientId, source: 'onSuccess', error });
+    publishError({ clientId, source: 'onSuccess', error }, error.message);
     throw error;
   }
 }

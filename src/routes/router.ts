@@ -103,7 +103,7 @@ function createPathFilter({ routes }: Config): RegExp {
   return new RegExp(`^(?:[^/]|(?:${paths.map(escapeRegExp).join('|')})(?![\\w.~-]))`, 'i');
 }
 
-/** A path below the login route that names no provider belongs to the application. */
+/** A path below the login route that is not the name of a provider belongs to the application. */
 function forProviders(handler: Handler): Handler {
   return (req, res) => (providerNamed(lastSegment(req)) === undefined ? 'next' : handler(req, res));
 }

@@ -4,12 +4,13 @@ import type { SessionAuth } from '../auth/principal.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { AuthKitConfig } from '../config/index.js';
 import type { SignInUrlOptions } from '../config/options.js';
-import { isRecord, ownProperties } from '../config/problem-list.js';
+import { isRecord } from '../config/problem-list.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { safeReturnTo } from '../http/return-to.js';
 import type { Cookies } from '../http/cookies.js';
 import { header, isCrossSite, isSafeMethod } from '../http/request.js';
 import { canSetCookie } from '../http/response.js';
+import { ownProperties } from '../own-properties.js';
 import type { Authenticator } from '../session/authenticate.js';
 import type { Sessions } from '../session/create-and-end.js';
 import type { Revocation } from '../session/revocation.js';
@@ -117,7 +118,7 @@ function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKi
 }
 
 /**
- * Whether a browser hides which page sent a form. `SameSite` is no help here, since a sign-in needs no cookie. Without
+ * Whether a browser hides which page sent a form. `SameSite` does not help here, since a sign-in does not need a cookie. Without
  * Fetch Metadata (an old browser, or http) such a page can be one of another site, in a sandboxed frame for example.
  */
 function isOfUnknownOrigin(req: IncomingMessage): boolean {
@@ -152,14 +153,14 @@ function refused(problem: string): AuthKitError {
 function startOf({ returnTo, state, attributes }: SaveSessionOptions, config: AuthKitConfig): SignInStart {
   const checked = attributes && checkAttributes(attributes, config.signUp);
   const safe = returnTo === undefined ? undefined : safeReturnTo(returnTo, config.returnToRules);
-  return {
-    from: 'app',
+  return ownProperties({
+    from: 'app' as const,
     returnTo: safe ?? config.returnTo,
     // If the user was created within the time that a sign-in may take, this is the first sign-in.
     issuedAt: config.now() - config.signInLifetime * 1000,
     ...(state === undefined ? {} : { state }),
     ...(checked === undefined ? {} : { attributes: checked }),
-  };
+  });
 }
 
 /** Gives the request the new session. The response already has its cookie. */

@@ -1,8 +1,8 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../config/index.js';
 import type { SignUpAttributes } from '../config/options.js';
-import { ownProperties } from '../config/problem-list.js';
 import type { ReturnToRules } from '../http/return-to.js';
+import { ownProperties } from '../own-properties.js';
 import {
   openPayload,
   type PayloadBinding,

@@ -1,5 +1,6 @@
 import type { AuthKitConfig } from '../config/index.js';
 import type { SignUpAttributes } from '../config/options.js';
+import { ownProperties } from '../own-properties.js';
 import { AuthKitError } from '../errors.js';
 import { log } from '../events.js';
 import { single } from '../http/request.js';
@@ -78,9 +79,19 @@ export function checkAttributes(
   return given.length === 0 ? undefined : attributes;
 }
 
+/** What each attribute must be. */
+const FORMS: Readonly<Record<keyof SignUpAttributes, string>> = {
+  displayName: "1 to 32 letters, digits, symbols, spaces, or any of , . ' and -",
+  locale: 'a language tag, such as "de-CH"',
+  metadata: `a JSON object of up to ${MAX_KEYS} keys of up to ${MAX_KEY_LENGTH} characters, with values of up to ${MAX_VALUE_LENGTH} characters`,
+  role: 'one of the roles in the option signUp.roles',
+};
+
 function malformed(name: string): AuthKitError {
-  const known = (PARAMETERS as readonly string[]).includes(name) ? name : 'attributes';
-  return new AuthKitError('invalid_request', `${known} is malformed`);
+  const problem = Object.hasOwn(FORMS, name)
+    ? `${name} must be ${FORMS[name as keyof SignUpAttributes]}`
+    : `attributes must only contain ${PARAMETERS.join(', ')}`;
+  return new AuthKitError('invalid_request', problem);
 }
 
 function isMetadata(value: unknown): boolean {
@@ -122,9 +133,10 @@ export type SaveAttributes = (tokens: Tokens, saved: AttributesToSave) => Promis
 
 export function createSaveAttributes({ signUp }: AuthKitConfig, workos: WorkOSClient): SaveAttributes {
   if (!signUp.save) return (tokens) => Promise.resolve(tokens);
-  return async (tokens, { attributes, from, startedAt }) => {
+  return async (tokens, { attributes: given, from, startedAt }) => {
+    const attributes = ownProperties(given);
     const metadata = metadataToSave(attributes.metadata, from, signUp);
-    const user = await saveUser(tokens, { ...attributes, metadata }, workos);
+    const user = await saveUser(tokens, ownProperties({ ...attributes, metadata }), workos);
     const isRoleSaved = await saveRole(tokens, attributes.role, startedAt, signUp, workos);
     // The role is a claim, so only new tokens contain it.
     const refreshed = isRoleSaved
@@ -160,7 +172,7 @@ async function saveUser(
   };
   if (Object.keys(changes).length === 0) return user;
   const saved = await workos.call(({ userManagement }) =>
-    userManagement.updateUser({ userId: user.id, ...changes }),
+    userManagement.updateUser(ownProperties({ userId: user.id, ...changes })),
   );
   if (saved.kind !== 'ok') log('sign-in', { unsaved: 'attributes', code: saved.error.code });
   return saved.kind === 'ok' && saved.value.id === user.id ? saved.value : user;
@@ -182,13 +194,15 @@ async function saveRole(
 ): Promise<boolean> {
   if (role === undefined || organizationId === undefined) return false;
   const saved = await workos.call(async ({ userManagement }) => {
-    const { data } = await userManagement.listOrganizationMemberships({ userId: user.id, organizationId });
+    const { data } = await userManagement.listOrganizationMemberships(
+      ownProperties({ userId: user.id, organizationId }),
+    );
     const [membership] = data;
     if (!membership) return undefined;
     const { id, createdAt, directoryManaged, role: current } = membership;
     const isNew = Date.parse(createdAt) > startedAt;
     if (!isNew || directoryManaged || ![DEFAULT_ROLE, defaultRole].includes(current.slug)) return 'kept';
-    return userManagement.updateOrganizationMembership(id, { roleSlug: role });
+    return userManagement.updateOrganizationMembership(id, ownProperties({ roleSlug: role }));
   });
   if (saved.kind !== 'ok') log('sign-in', { unsaved: 'role', code: saved.error.code });
   if (saved.kind === 'ok' && saved.value === 'kept')

@@ -14,7 +14,7 @@ const NEEDS_INTERACTION: readonly unknown[] = [
 ];
 
 /**
- * Whether a sign-in is silent: WorkOS answers at once and shows no page (OpenID Connect Core section 3.1.2.1).
+ * Whether a sign-in is silent: WorkOS answers at once, without showing a page (OpenID Connect Core section 3.1.2.1).
  *
  * @param pinned The options that the application sets for every sign-in. With `prompt: 'none'`, a guard starts a silent
  * sign-in again.

@@ -1,6 +1,6 @@
 import { timedOut } from '../auth/request-auth.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
-import { isRecord, ownProperties } from '../config/problem-list.js';
+import { isRecord } from '../config/problem-list.js';
 import { withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
@@ -8,6 +8,7 @@ import { readFields } from '../http/body.js';
 import type { Handler, Request, Response } from '../http/middleware.js';
 import { header } from '../http/request.js';
 import { json, vary } from '../http/response.js';
+import { ownProperties } from '../own-properties.js';
 import type { Authenticator } from '../session/authenticate.js';
 import {
   openPayload,
@@ -89,7 +90,7 @@ function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencie
     spent.set(key, true);
     checkProof(fields, opened);
     try {
-      // WorkOS has the client's challenge, so it too accepts the code only with the client's verifier.
+      // WorkOS has the client's challenge, so it also requires the client's verifier.
       const codeVerifier = fields.get('code_verifier') ?? '';
       const signedIn = await exchangeCode({ ...opened, codeVerifier, req, res });
       if (signedIn === 'answered') return signedIn;

@@ -1,6 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { AuthKitConfig } from '../config/index.js';
-import { ownProperties } from '../config/problem-list.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { publish, type WebhookProblem } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
@@ -9,6 +8,7 @@ import { answerErrors, type RespondWithError } from '../http/error-response.js';
 import { type Handler, type Middleware, middleware, type Request } from '../http/middleware.js';
 import { header, trimOWS } from '../http/request.js';
 import { json } from '../http/response.js';
+import { ownProperties } from '../own-properties.js';
 import { ENDED_FOR, type Revocation } from '../session/revocation.js';
 import type { SignedStore } from '../stores/signed-store.js';
 

@@ -6,7 +6,8 @@ import {
   pbkdf2Sync,
   timingSafeEqual,
 } from 'node:crypto';
-import { isRecord, ownProperties } from '../config/problem-list.js';
+import { isRecord } from '../config/problem-list.js';
+import { ownProperties } from '../own-properties.js';
 
 /**
  * The format is iron's `Fe26.2` with the version suffix of iron-session, as every WorkOS SDK writes it:

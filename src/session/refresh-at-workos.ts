@@ -193,7 +193,7 @@ function causeOf(failure: Exclude<RefreshResult, RefreshedSession>): {
   return { reason: isAnswer ? 'answer' : 'internal', status: undefined };
 }
 
-/** Calls a hook. Its errors are logged and do not fail the request. */
+/** Calls a hook. Its errors are logged and do not make the request fail. */
 function notify<T>(hook: ((context: T) => unknown) | undefined, context: T): void {
   const failed = (error: unknown) => {
     log('hook', { failed: error instanceof Error ? error.name : typeof error });

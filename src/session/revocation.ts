@@ -25,6 +25,8 @@ export interface Revocation {
   reopenSession: (identity: SessionIdentity) => Promise<boolean>;
   /**
    * Ends those sessions of a user whose tokens were issued before `before`, which is in milliseconds since the epoch.
+   * `iat` is in whole seconds, and a token of the same second may be that of a new sign-in, so it stays valid. To end it,
+   * end its session by its ID.
    */
   endUser: (userId: string, before: number) => Promise<boolean>;
   /** Makes every session of a user refresh before it is used again. */

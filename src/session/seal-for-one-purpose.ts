@@ -1,4 +1,4 @@
-import { ownProperties } from '../config/problem-list.js';
+import { ownProperties } from '../own-properties.js';
 import { open, seal } from './iron-seal.js';
 
 /** The purpose of a sealed value, and how long it is valid. The same constant is used to seal and to open. */
@@ -13,7 +13,7 @@ export interface PayloadPurpose {
   readonly clockSkew?: number;
 }
 
-/** The instance that seals and opens. A `Config` is one. */
+/** The part of a `Config` that a seal is bound to. */
 export interface PayloadBinding {
   readonly clientId: string;
   readonly redirectUri: string;

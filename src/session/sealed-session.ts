@@ -1,6 +1,7 @@
 import type { Impersonator, User } from '@workos-inc/node';
-import { isRecord, ownProperties } from '../config/problem-list.js';
+import { isRecord } from '../config/problem-list.js';
 import type { SessionProblem } from '../events.js';
+import { ownProperties } from '../own-properties.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import { isSealed, open, seal } from './iron-seal.js';
 

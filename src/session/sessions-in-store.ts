@@ -5,7 +5,7 @@ import { deriveKey, type Entry, type Found, type SignedStore } from '../stores/s
 import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
 import type { RefreshedSession } from './refresh-at-workos.js';
 
-/** The store is unavailable, or its entry cannot be read now. Only what the cookie itself says is known. */
+/** The store is unavailable, or its entry cannot be read now. Only the content of the cookie is known. */
 export interface StoreUnavailable {
   readonly kind: 'unavailable';
   readonly why: 'store' | 'store_entry';
@@ -156,7 +156,7 @@ export interface SessionIds {
   write: (id: string, session: Session) => string;
   /** Whether a value has the form of a cookie value with an ID, genuine or not. */
   hasForm: (value: string) => boolean;
-  /** Reads a genuine cookie value. Any other value gives `undefined` and causes no call to the store. */
+  /** Reads a genuine cookie value. Any other value gives `undefined`, without a call to the store. */
   read: (value: string) => SessionReference | undefined;
 }
 
@@ -209,7 +209,7 @@ export function createSessionIds(passwords: readonly [string, ...string[]]): Ses
   };
 }
 
-/** The time of issue, in seconds since the epoch. */
+/** When the token was issued, in seconds since the epoch. */
 function issuedAtOf(version: string): number | undefined {
   if (version.length <= HASH_LENGTH) return undefined;
   const time = parseInt(version, 36);

@@ -1,6 +1,7 @@
 import type { Profile, User } from '@workos-inc/node';
 import { randomUUID } from 'node:crypto';
-import { isRecord, ownProperties } from '../config/problem-list.js';
+import { isRecord } from '../config/problem-list.js';
+import { ownProperties } from '../own-properties.js';
 import {
   openPayload,
   type PayloadBinding,

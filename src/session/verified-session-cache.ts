@@ -11,9 +11,9 @@ export interface VerifiedSession {
 }
 
 /**
- * Remembers verified sessions by their cookie value, so that most requests need no cryptography. A session is cached
- * from its second request on. Sessions that send a single request to this process then do not fill the cache, which
- * would take more time and memory than verifying a session twice.
+ * Remembers verified sessions by their cookie value, so that most requests do not need cryptography. A session is
+ * cached from its second request on. Otherwise, sessions with a single request to this process would fill the cache,
+ * which takes more time and memory than verifying a session twice.
  */
 export interface SessionCache {
   /** The session of a cookie value; `undefined` once it has to be verified again. */

@@ -1,3 +1,4 @@
+import { ownProperties } from '../own-properties.js';
 import type { SSOSignInOptions } from '../config/sso-options.js';
 import type { SSOConfig } from '../config/sso.js';
 import { publish } from '../events.js';
@@ -103,7 +104,7 @@ export function createIdPInitiated({
   ): Promise<Completed | RedirectInstead | 'answered'> => {
     const { returnTo } = config;
     if (config.acceptIdPInitiated)
-      return exchangeProfile({ code, codeVerifier: undefined, start: { returnTo }, req, res });
+      return exchangeProfile({ code, codeVerifier: undefined, start: ownProperties({ returnTo }), req, res });
     const { organization, connection, provider, domain } = await config.signIn(req);
     const isPinned = [organization, connection, provider, domain].some((value) => value !== undefined);
     const options = isPinned ? {} : { connection: await connectionOf(code, workos) };

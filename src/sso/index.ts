@@ -3,13 +3,13 @@ import type { BearerVerifiers } from '../auth/bearer-token.js';
 import { createAuthenticateRequest, createAuthenticate } from '../auth/request-auth.js';
 import { ssoParameters as parameters } from '../config/authorization-parameters.js';
 import { softTimeoutOf } from '../config/index.js';
-import { ownProperties } from '../config/problem-list.js';
 import type { SSOOptions, SSOSignInOptions, SSOSignInUrlOptions } from '../config/sso-options.js';
 import { resolveSSOConfig, type SSOConfig } from '../config/sso.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
 import { isRequest } from '../http/middleware.js';
+import { ownProperties } from '../own-properties.js';
 import { createAuthorizationRequest, type StartSignIn } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
 import { createExchangeOnce } from '../routes/code-exchange.js';
@@ -107,7 +107,7 @@ export function sso(options: SSOOptions = {}): SSO {
     cookies,
     authenticateRequest,
     exchangeOnce,
-    answer: createErrorResponder(config, 'callback'),
+    respondWithError: createErrorResponder(config, 'callback'),
     redirectLoop,
     unsolicited: createIdPInitiated({ config, workos, startSignIn, exchangeProfile }),
   });
@@ -149,7 +149,10 @@ function withSelector(
 ): StartSignIn<SSOSignInOptions> {
   return async (req, res, given, flow) => {
     const options = parameters.canonical(given);
-    const { organization, connection, provider, domain } = { ...options, ...(await signIn(req)) };
+    const { organization, connection, provider, domain } = ownProperties({
+      ...options,
+      ...(await signIn(req)),
+    });
     if ([organization, connection, provider, domain].every((value) => value === undefined))
       throw new AuthKitError('invalid_request', 'one of organization, connection and provider is required');
     return startSignIn(req, res, options, flow);

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expiringMap } from '../expiring-map.js';
+import { ownProperties } from '../own-properties.js';
 import type { Store } from './index.js';
 
 type Done = (error?: unknown, value?: unknown) => void;
@@ -51,10 +52,8 @@ const MAX_SEEN = 10_000;
  * @example
  * app.use(authkit({ store: expressStore(new PostgresStore({ pool })) }));
  */
-export function expressStore(
-  store: ExpressSessionStore,
-  { prefix = 'authkit:' }: ExpressStoreOptions = {},
-): Store {
+export function expressStore(store: ExpressSessionStore, options: ExpressStoreOptions = {}): Store {
+  const { prefix = 'authkit:' } = ownProperties(options);
   const entries = createEntries(store, prefix);
   const oneAtATime = createQueues();
   return Object.freeze({

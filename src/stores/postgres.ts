@@ -4,6 +4,7 @@
  * @module authkit-express/postgres
  */
 import { log } from '../events.js';
+import { ownProperties } from '../own-properties.js';
 import type { Store } from './index.js';
 
 /** The methods of a `Pool` of `pg` that `postgresStore` uses. */
@@ -54,7 +55,8 @@ CREATE INDEX IF NOT EXISTS ${index} ON ${table} (expires_at);
  * const pool = new pg.Pool({ connectionString: 'postgres://localhost/app' });
  * app.use(authkit({ store: postgresStore(pool) }));
  */
-export function postgresStore(pool: PostgresPool, { table = TABLE }: PostgresStoreOptions = {}): Store {
+export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions = {}): Store {
+  const { table = TABLE } = ownProperties(options);
   assertPool(pool);
   assertTable(table);
   const sql = statements(table);

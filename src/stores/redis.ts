@@ -4,6 +4,7 @@
  * @module authkit-express/redis
  */
 import { log } from '../events.js';
+import { ownProperties } from '../own-properties.js';
 import type { Store } from './index.js';
 
 /** The methods of a client of node-redis 4 to 6 or ioredis 5 and 6 that `redisStore` uses. */
@@ -47,7 +48,8 @@ interface Commands {
  * await client.connect();
  * app.use(authkit({ store: redisStore(client) }));
  */
-export function redisStore(client: RedisClient, { prefix = 'authkit:' }: RedisStoreOptions = {}): Store {
+export function redisStore(client: RedisClient, options: RedisStoreOptions = {}): Store {
+  const { prefix = 'authkit:' } = ownProperties(options);
   const redis = commandsOf(client);
   handleErrors(client);
   warnAboutSentinelPool(client);
@@ -83,7 +85,7 @@ function nodeRedisCommands(client: NodeRedis): Commands {
   return {
     get: (key) => client.get(key),
     set: (key, value, ttl, onlyNew) =>
-      client.set(key, value, onlyNew ? { PX: whole(ttl), NX: true } : { PX: whole(ttl) }),
+      client.set(key, value, ownProperties({ PX: whole(ttl), ...(onlyNew ? { NX: true } : {}) })),
     del: (key) => client.del(key),
     eval: (script, key, args) => client.eval(script, { keys: [key], arguments: args }),
   };

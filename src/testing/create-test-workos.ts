@@ -17,7 +17,7 @@ import {
   submitSignInPage,
   type CookieAgent,
   type TestSignIn,
-  type TestVisit,
+  type TestAuthorization,
 } from './sign-in.js';
 import {
   createDirectory,
@@ -124,7 +124,7 @@ export interface TestWorkOS extends Lifetimes {
   /** Creates an M2M application for the client credentials grant at `${url}/oauth2/token`. */
   createMachine: OAuthServer['createMachine'];
   /** Signs in through the sign-in page, over HTTP. Returns the callback URL to which WorkOS redirects. */
-  authorize: (url: string | URL, visit?: TestVisit) => Promise<string>;
+  authorize: (url: string | URL, authorization?: TestAuthorization) => Promise<string>;
   /** Creates an invitation and returns its token. */
   invite: (invitation: TestInvitation) => string;
   /** Returns the callback URL of a sign-in that starts at the identity provider: it contains a code and no state. */
@@ -271,13 +271,13 @@ function controls(
     revokeApiKey: apiKeys.revoke,
     oauthToken: checked('oauthToken()', OAUTH_TOKEN_OPTIONS, oauth.token),
     createMachine: oauth.createMachine,
-    authorize: (address, visit = {}) => {
+    authorize: (address, authorization = {}) => {
       const target = new URL(address, url);
       const isSilent = target.searchParams.get('prompt') === 'none';
       const first = isSilent ? undefined : directory.users()[0]?.user.id;
       return submitSignInPage(target, {
         ...(first === undefined ? {} : { user: first }),
-        ...visit,
+        ...authorization,
       });
     },
     invite: checked('invite()', INVITATION_OPTIONS, invitations.create),

@@ -65,7 +65,7 @@ export interface TestEndpoint {
 
 /**
  * How a matching request fails or is answered. Unless `status`, `body`, `reset` or `hang` is given, WorkOS processes
- * the request normally. Delays run in real time, not by the test clock.
+ * the request normally. Delays use real time, not the test clock.
  *
  * @example
  * workos.fail({ on: 'refresh', status: 503, times: 1 });

@@ -17,7 +17,7 @@ export type { RequiredStep, StepCode } from './endpoints/required-steps.js';
 export type { TestIdPStart } from './endpoints/sso.js';
 export type { Fault, RecordedCall, TestEndpoint } from './faults.js';
 export { testStore, type TestStoreOptions } from './test-store.js';
-export type { TestSignIn, TestVisit } from './sign-in.js';
+export type { TestSignIn, TestAuthorization } from './sign-in.js';
 export type {
   MembershipStatus,
   TestConnection,

@@ -191,7 +191,7 @@ function keyIdOf(token: string): string {
 }
 
 /** What a user does on the sign-in page. */
-export interface TestVisit {
+export interface TestAuthorization {
   /**
    * Id or e-mail address; default: the first user. With `prompt=none`, the default is no user, as without a session at
    * WorkOS.
@@ -205,7 +205,7 @@ export interface TestVisit {
   userAgent?: string;
 }
 
-const VISIT_OPTIONS: Readonly<Record<keyof TestVisit, true>> = {
+const AUTHORIZATION_OPTIONS: Readonly<Record<keyof TestAuthorization, true>> = {
   user: true,
   organizationId: true,
   deny: true,
@@ -218,9 +218,9 @@ const VISIT_OPTIONS: Readonly<Record<keyof TestVisit, true>> = {
  * @returns The callback URL to which WorkOS redirects.
  * @throws {Error} If WorkOS responds with an error instead of the sign-in page.
  */
-export async function submitSignInPage(url: URL, choice: TestVisit): Promise<string> {
-  checkNames('authorize()', choice, VISIT_OPTIONS);
-  const { organizationId, user, deny = false, userAgent } = choice;
+export async function submitSignInPage(url: URL, authorization: TestAuthorization): Promise<string> {
+  checkNames('authorize()', authorization, AUTHORIZATION_OPTIONS);
+  const { organizationId, user, deny = false, userAgent } = authorization;
   const headers: Record<string, string> = userAgent === undefined ? {} : { 'user-agent': userAgent };
   // With `prompt=none`, no page is shown. If a user is given, that user has a session at WorkOS.
   const isSilent = url.searchParams.get('prompt') === 'none';

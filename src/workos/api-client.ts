@@ -1,10 +1,11 @@
 import type { AuthenticationResponse, ProfileAndToken, WorkOS } from '@workos-inc/node';
 import { type Config, softTimeoutOf } from '../config/index.js';
+import { ownProperties } from '../own-properties.js';
 import { AuthKitError, unavailable } from '../errors.js';
-import { createAnonymousBudget } from './anonymous-call-budget.js';
+import { createAnonymousBudget, createRefusedCodeBudget } from './call-budget.js';
 import { classifyErrorAnswer } from './error-answers.js';
 import { createFetch, type Fetch, UpstreamError } from './fetch.js';
-import { type CircuitState, createLimiter } from './limiter.js';
+import { type CircuitState, createLimiter } from './rate-limit-and-circuit-breaker.js';
 import { createAppClient, installedSDK, loadClient, type SDK, warnAboutSDK } from './load-sdk.js';
 
 /** What WorkOS returns in exchange for a code or a refresh token. */
@@ -29,7 +30,10 @@ export type ApiResult<T> =
 export type ProfileReply = ProfileAndToken<Record<string, unknown>>;
 
 export interface WorkOSClient {
-  /** Exchanges a code once. A code that may be spent is never sent again. */
+  /**
+   * Exchanges a code once. A code that may be spent is never sent again. Codes that WorkOS refuses count against a
+   * budget, because anyone can begin a sign-in and make up its code.
+   */
   exchangeCode: (code: string, codeVerifier: string) => Promise<ApiResult<Tokens>>;
   /**
    * Exchanges a code of the SSO API. Without a verifier, the sign-in started at the identity provider and anyone may
@@ -73,16 +77,22 @@ export interface WorkOSClient {
 
 /** Creates the client of an instance. Every call to WorkOS is made here, and passes through one limiter. */
 export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): WorkOSClient {
-  const { clientId, api, now } = config;
+  const { clientId, api, now, timeout } = config;
   const { signIn, refresh, background, anonymous, fetchJSON, appClient, circuit } = createClients(
     config,
     sdk,
   );
   const budget = createAnonymousBudget({ now, softTimeout: softTimeoutOf(config) });
+  const codeBudget = createRefusedCodeBudget({ now, timeout });
+  const inCodeBudget = async <T>(exchange: () => Promise<ApiResult<T>>): Promise<ApiResult<T>> => {
+    const result = await codeBudget.run(exchange, (answer) => !isRefusedCode(answer));
+    return result.kind === 'made' ? result.value : tooManyRefusedCodes();
+  };
   const inBudget = async <T>(call: () => Promise<ApiResult<T>>, isWelcome: (value: T) => boolean) => {
     const result = await budget.run(call, (answer) => answer.kind === 'ok' && isWelcome(answer.value));
     return result.kind === 'made' ? result.value : budgetExhausted();
   };
+  // The SDK reads every option that it knows, so its arguments have no prototype that could add some.
   const exchangeCode = createAuthenticateCall(signIn, isComplete, now);
   const exchangeProfile = createAuthenticateCall(signIn, isProfile, now);
   const exchangeUnsolicited = createAuthenticateCall(anonymous, isProfile, now);
@@ -93,14 +103,16 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
 
   return {
     exchangeCode: (code, codeVerifier) =>
-      exchangeCode(({ userManagement }) =>
-        userManagement.authenticateWithCode({ clientId, code, codeVerifier }),
+      inCodeBudget(() =>
+        exchangeCode(({ userManagement }) =>
+          userManagement.authenticateWithCode(ownProperties({ clientId, code, codeVerifier })),
+        ),
       ),
     exchangeProfile: (code, codeVerifier) => {
       const proof = codeVerifier === undefined ? {} : { codeVerifier };
       const exchange = ({ sso }: WorkOS) =>
-        sso.getProfileAndToken<Record<string, unknown>>({ clientId, code, ...proof });
-      if (codeVerifier !== undefined) return exchangeProfile(exchange);
+        sso.getProfileAndToken<Record<string, unknown>>(ownProperties({ clientId, code, ...proof }));
+      if (codeVerifier !== undefined) return inCodeBudget(() => exchangeProfile(exchange));
       return inBudget(
         () => exchangeUnsolicited(exchange),
         () => true,
@@ -109,7 +121,9 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
     refresh: (refreshToken, organizationId) =>
       refreshTokens(({ userManagement }) => {
         const organization = organizationId === undefined ? {} : { organizationId };
-        return userManagement.authenticateWithRefreshToken({ clientId, refreshToken, ...organization });
+        return userManagement.authenticateWithRefreshToken(
+          ownProperties({ clientId, refreshToken, ...organization }),
+        );
       }),
     call,
     callForAnonymous: (request, isWelcome, isKnown) =>
@@ -192,6 +206,23 @@ function createApiCall(client: GetClient, now: () => number): WorkOSClient['call
       return { kind: 'refused', error: new AuthKitError('invalid_request', `WorkOS answered ${status}`) };
     }
   };
+}
+
+/**
+ * Whether WorkOS refused the code itself. An answer about the user, such as that a second factor is required, comes with
+ * a genuine code. WorkOS may have other words for a malformed code, which then look like a mistake in the configuration.
+ */
+function isRefusedCode(result: ApiResult<unknown>): boolean {
+  if (result.kind === 'ok') return false;
+  const { code, cause } = result.error;
+  if (result.kind === 'refused') return code === 'code_exchange_failed';
+  const status = cause instanceof UpstreamError ? cause.status : undefined;
+  return status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429;
+}
+
+function tooManyRefusedCodes(): ApiResult<never> {
+  const error = unavailable('too many sign-ins with invalid codes', { retryAfter: 1 });
+  return { kind: 'unavailable', error };
 }
 
 function budgetExhausted(): ApiResult<never> {

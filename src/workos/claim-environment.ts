@@ -1,16 +1,20 @@
 import type { Config } from '../config/index.js';
 import { softTimeoutOf } from '../config/index.js';
+import { isLoopback } from '../config/insecure-http.js';
 import { log } from '../events.js';
-import { createAnonymousBudget } from './anonymous-call-budget.js';
+import { createAnonymousBudget } from './call-budget.js';
 import { createFetch, UpstreamError } from './fetch.js';
-import { createLimiter } from './limiter.js';
+import { createLimiter } from './rate-limit-and-circuit-breaker.js';
 
 /**
  * Gets a nonce for a sign-in to a WorkOS environment without an owner, such as `npx workos` creates. With the nonce,
  * AuthKit's page lets the developer claim the environment. Resolves to `undefined` if there is no nonce: a sign-in
  * never fails because of it.
+ *
+ * @param redirectUri Where the sign-in ends. Only one that ends on this machine gets a nonce, because anyone can begin a
+ * sign-in at a public site.
  */
-export type ClaimNonce = () => Promise<string | undefined>;
+export type ClaimNonce = (redirectUri: string) => Promise<string | undefined>;
 
 /** After a failure, sign-ins start without a nonce for this long, in milliseconds. */
 const PAUSE = 60_000;
@@ -33,8 +37,8 @@ export function createClaimNonce(config: Config, claimToken: string | undefined)
   // Anyone can begin a sign-in.
   const budget = createAnonymousBudget({ now, softTimeout: timeout });
   let pausedUntil = -Infinity;
-  return async () => {
-    if (now() < pausedUntil) return undefined;
+  return async (redirectUri) => {
+    if (now() < pausedUntil || !isLoopback(new URL(redirectUri).hostname)) return undefined;
     try {
       const url = `${api.origin}/x/one-shot-environments/claim-nonces`;
       const called = await budget.run(

@@ -1,3 +1,8 @@
+/**
+ * Decides what an error response of WorkOS means for the user. How long calls pause after 429 is decided in
+ * `rate-limit-and-circuit-breaker.ts`.
+ */
+
 import { AuthKitError, type AuthKitErrorCode } from '../errors.js';
 import type { UpstreamError } from './fetch.js';
 

@@ -1,5 +1,10 @@
 import { type AuthKitEvents, publish } from '../events.js';
-import { type CallPriority, type CallReport, CircuitOpenError, type Limiter } from './limiter.js';
+import {
+  type CallPriority,
+  type CallReport,
+  CircuitOpenError,
+  type Limiter,
+} from './rate-limit-and-circuit-breaker.js';
 
 /** The largest body that is read, in bytes. No answer of WorkOS is larger. */
 const MAX_BYTES = 1_048_576;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ADA, createTestApp } from '../support/app.js';
+import { withoutAuthTime } from '../support/auth-time.js';
 import { FETCH } from '../support/browser.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 
@@ -43,13 +44,7 @@ describe.each(FRAMEWORKS)('step-up authentication on %s', (framework) => {
 
 test('T48 a long maxAge in a link does not count as a fresh authentication', async () => {
   const { origin, workos, browser } = await createTestApp('express5', { rule: { maxAge: 60 } });
-  const token = await workos.accessToken({ user: ADA });
-  const claims = JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as object;
-  const plain = await workos.signToken({ ...claims, auth_time: undefined, sid: 'session_x' });
-  const fault = workos.fail({
-    on: 'authenticate',
-    alter: (body) => ({ ...(body as object), access_token: plain }),
-  });
+  const fault = await withoutAuthTime(workos);
   for (const [maxAge, status] of [
     [999_999_999, 401],
     [0, 200],

@@ -8,7 +8,7 @@ import { WebSocketServer } from 'ws';
 import { requireAuth, type AuthKit } from 'authkit-express';
 import { ADA, createTestApp, json, type TestApp } from '../support/app.js';
 import { liveThroughSession } from '../support/session-lifecycle.js';
-import { firstMessage } from '../support/web-socket-client.js';
+import { firstMessage, greetSockets } from '../support/web-sockets.js';
 
 const LATER = 600_000;
 
@@ -60,20 +60,25 @@ async function startTarget(): Promise<string> {
   return listen(server);
 }
 
+/** An application that passes the requests of signed-in users to a server behind it. */
+async function proxied() {
+  const toTarget = createProxyMiddleware({ target: await startTarget(), changeOrigin: true });
+  const at = await createTestApp('express5', {
+    routes: (app) => {
+      app.use('/api', requireAuth());
+      app.use('/api', (req, res, next) => void toTarget(req, res, next));
+    },
+  });
+  return { ...at, toTarget };
+}
+
 describe.each(Object.keys(DECISIONS))(
   'http-proxy-middleware behind the application, upgrades by %s',
   (how) => {
     test('requests and WebSockets reach the target for a signed-in user only', async () => {
-      const target = await startTarget();
-      const proxy = createProxyMiddleware({ target, changeOrigin: true });
-      const at = await createTestApp('express5', {
-        routes: (app) => {
-          app.use('/api', requireAuth());
-          app.use('/api', (req, res, next) => void proxy(req, res, next));
-        },
-      });
+      const { toTarget, ...at } = await proxied();
       const pass: Upgrade = (req, socket, head) => {
-        proxy.upgrade(req, socket as never, head);
+        toTarget.upgrade(req, socket as never, head);
       };
       at.site.server.on('upgrade', DECISIONS[how]!(at.auth, pass));
       const socket = async (origin = at.origin) =>
@@ -87,14 +92,7 @@ describe.each(Object.keys(DECISIONS))(
 );
 
 test('a response of http-proxy-middleware carries its own cookies and the refreshed session, and no cache stores it', async () => {
-  const target = await startTarget();
-  const proxy = createProxyMiddleware({ target, changeOrigin: true });
-  const at = await createTestApp('express5', {
-    routes: (app) => {
-      app.use('/api', requireAuth());
-      app.use('/api', (req, res, next) => void proxy(req, res, next));
-    },
-  });
+  const at = await proxied();
   await at.signIn();
   at.workos.clock.advance(LATER);
   const reply = await at.browser.go(`${at.origin}/api/data`);
@@ -109,16 +107,7 @@ test('http-proxy-middleware in front of the application: sign-in, refresh and si
   const server = createServer(front);
   const origin = await listen(server);
   const at = await createTestApp('express5', { authkit: { redirectUri: `${origin}/callback` } });
-  const sockets = new WebSocketServer({ noServer: true });
-  at.site.server.on('upgrade', (req, socket, head) => {
-    void at.auth.authenticate(req).then(({ user }) => {
-      if (user === null) socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n');
-      else
-        sockets.handleUpgrade(req, socket, head, (ws) => {
-          ws.send(user.email);
-        });
-    });
-  });
+  greetSockets(at);
   // The application sees a different Host from the browser's.
   const proxy = createProxyMiddleware({ target: at.origin, changeOrigin: true, ws: true });
   front.use(proxy);

@@ -60,6 +60,30 @@ test('a user can list their sessions and end one of them in every process', asyn
   expect(anonymous.status).toBe(401);
 });
 
+test.each(['cookie', 'store'] as const)(
+  'sessions whose tokens are of the same second end too, and a later sign-in of that second is accepted (%s)',
+  async (session) => {
+    const store = expressStore(new MemoryStore());
+    const site = await createTestApp('express5', { ...withDevices(), authkit: { store, session } });
+    const other = await site.sibling({ store, session });
+    const { workos, auth } = site;
+    const adaId = workos.users().find(({ email }) => email === ADA)!.id;
+    const ask = async ({ origin }: { origin: string }, cookie: string) =>
+      (await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).status;
+    workos.clock.advance(1500 - (workos.clock.now() % 1000));
+    const mine = await site.cookie({ user: ADA });
+    for (const at of [site, other]) expect(await ask(at, mine)).toBe(200);
+    await auth.revokeUserSessions(adaId);
+    const { browser, signIn } = site;
+    expect((await signIn(ADA)).status).toBe(200);
+    await wait(LEARNED);
+    for (const at of [site, other]) {
+      expect(await ask(at, mine)).toBe(401);
+      expect(await ask(at, await browser.jar.getCookieString(site.origin))).toBe(200);
+    }
+  },
+);
+
 test("sessions on several pages of WorkOS's list are all listed, and revoking an unknown session succeeds", async () => {
   const site = await createTestApp('express5', withDevices());
   for (let i = 0; i < 105; i += 1) await site.cookie({ user: ADA });

@@ -1,12 +1,11 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { WebSocketServer } from 'ws';
 import { corpus, type Row } from '../support/corpora.js';
 import { send } from '../support/browser.js';
 import { ADA, createTestApp } from '../support/app.js';
 import { liveThroughSession } from '../support/session-lifecycle.js';
-import { firstMessage } from '../support/web-socket-client.js';
+import { firstMessage, greetSockets } from '../support/web-sockets.js';
 
 const LATER = 600_000;
 
@@ -39,16 +38,7 @@ test('T39 W01 a WebSocket is authenticated by a valid session from this origin o
 
 test('ws: a socket opens while the user is signed in, not before, after, or with an expired session', async () => {
   const at = await createTestApp('express5');
-  const sockets = new WebSocketServer({ noServer: true });
-  at.site.server.on('upgrade', (req, socket, head) => {
-    void at.auth.authenticate(req).then(({ user }) => {
-      if (user === null) socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n');
-      else
-        sockets.handleUpgrade(req, socket, head, (ws) => {
-          ws.send(user.email);
-        });
-    });
-  });
+  greetSockets(at);
   await liveThroughSession(at, at.origin, '/account', async (state) => {
     const cookie = await at.browser.jar.getCookieString(at.origin);
     expect(await firstMessage(at.origin, { cookie })).toBe(state === 'signed in' ? ADA : 401);

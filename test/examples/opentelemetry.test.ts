@@ -73,7 +73,14 @@ const MESSAGES: { [N in keyof AuthKitEvents]: AuthKitEvents[N] } = {
     status: undefined,
   },
   'authkit:sign-out': who,
-  'authkit:denied': { clientId, code: 'forbidden', userId: 'user_1A', method: 'GET', path: '/' },
+  'authkit:denied': {
+    clientId,
+    code: 'forbidden',
+    userId: 'user_1A',
+    method: 'GET',
+    path: '/',
+    rule: { role: 'admin' },
+  },
   'authkit:error': { clientId, source: 'onSuccess', error: new Error('failed') },
   'authkit:upstream': {
     method: 'GET',

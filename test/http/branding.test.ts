@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { AuthKitError, type PageOptions, type PagesOption, type PageTexts } from 'authkit-express';
 import { ERROR_CODES } from '../../src/errors.js';
 import { createErrorResponder } from '../../src/http/error-response.js';
@@ -93,6 +93,76 @@ describe('the option pages', () => {
     );
     expect(titleIn(await failedSignIn(origin, { 'accept-language': 'de' }))).toBe('Anmeldung abgebrochen');
     expect(titleIn(await failedSignIn(origin))).toBe(DEFAULT_TEXTS.invalid_state.title);
+  });
+
+  test.each([
+    ['a name that is too long', { title: 'x'.repeat(101) }, `${'x'.repeat(99)}…</p>`],
+    ['a name that is cut inside a character', { title: `${'x'.repeat(98)}😀😀` }, `${'x'.repeat(98)}…</p>`],
+    ['an empty name', { title: ' ' }, `<title>${DEFAULT_TEXTS.invalid_state.title}</title>`],
+    [
+      'a title that is too long',
+      { texts: { invalid_state: { title: 'y'.repeat(1001) } } },
+      `<h1>${'y'.repeat(999)}…</h1>`,
+    ],
+    [
+      'an empty title',
+      { texts: { invalid_state: { title: '' } } },
+      `<h1>${DEFAULT_TEXTS.invalid_state.title}</h1>`,
+    ],
+    ['a text that is too long', { texts: { invalid_state: { text: 'z'.repeat(2000) } } }, undefined],
+    [
+      'a label that is too long',
+      { texts: { buttons: { signIn: 'b'.repeat(2000) } } },
+      `>${'b'.repeat(999)}…</a>`,
+    ],
+    ['an empty label', { texts: { buttons: { signIn: '' } } }, `>${BUTTON_TEXTS.signIn}</a>`],
+  ])('a page does not fail because its function returns %s', async (_, pages, shown = '') => {
+    const { origin } = await appWith(() => pages);
+    const { status, body } = await failedSignIn(origin);
+    expect(status).toBe(400);
+    expect(body).toContain(shown);
+    expect(body).not.toMatch(/x{101}|[yzb]{1001}/);
+  });
+
+  test('a language, logo or color of a function that cannot be used is left out, with one warning each', async () => {
+    const seen: string[] = [];
+    const spy = vi.spyOn(process, 'emitWarning').mockImplementation((message, options) => {
+      if ((options as { code?: string } | undefined)?.code === 'AUTHKIT_PAGES') seen.push(String(message));
+    });
+    onTestFinished(() => {
+      spy.mockRestore();
+    });
+    const { origin } = await appWith((req) => ({
+      title: 'Example',
+      lang: req.headers['accept-language'] ?? '*',
+      logo: 'javascript:alert(1)',
+      color: 'red',
+    }));
+    for (const headers of [{}, { 'accept-language': 'de-DE,de;q=0.9' }]) {
+      const { status, body } = await failedSignIn(origin, headers);
+      expect([status, body.includes('<html lang="en">'), body.includes('Example')]).toEqual([
+        400,
+        true,
+        true,
+      ]);
+      expect(body).not.toContain('javascript:');
+    }
+    expect(seen).toEqual([
+      expect.stringContaining('pages.lang must be a language tag'),
+      expect.stringContaining('pages.logo must be'),
+      expect.stringContaining('pages.color must be'),
+    ]);
+  });
+
+  test('what a function returns has no name or text from a polluted Object.prototype', async () => {
+    const { origin } = await appWith(() => ({ texts: { invalid_state: {} } }));
+    const polluted = Object.prototype as Record<string, unknown>;
+    polluted['title'] = 'from the prototype';
+    try {
+      expect((await failedSignIn(origin)).body).not.toContain('prototype');
+    } finally {
+      delete polluted['title'];
+    }
   });
 
   test('a language that is written from right to left has its direction', async () => {

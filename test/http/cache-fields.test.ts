@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { authkit, requireAuth, type AuthKit } from 'authkit-express';
 import { FRAMEWORKS, type Handler } from '../support/frameworks.js';
+import onHeaders from 'on-headers';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, createTestApp } from '../support/app.js';
 
@@ -58,6 +59,85 @@ describe.each(FRAMEWORKS)('fields that outrank Cache-Control, on %s', (framework
     expect((await send(`${origin}/account`, { headers })).headers.expires).toBeUndefined();
     workos.clock.advance(LATER);
     expect(await fields('/same-for-all')).toEqual([]);
+  });
+
+  test('T56 are removed although earlier middleware sets them as the head is written', async () => {
+    const late: Record<string, Handler> = {
+      'with on-headers': (_req, res, next) => {
+        onHeaders(res, function (this: typeof res) {
+          for (const name of TARGETED) this.setHeader(name, 'public, max-age=600');
+          this.setHeader('Expires', 'Thu, 01 Jan 2099 00:00:00 GMT');
+          this.setHeader('Cache-Control', 'public, max-age=600');
+          this.setHeader('Vary', 'Accept-Encoding');
+          this.setHeader('Set-Cookie', 'theirs=1');
+        });
+        next();
+      },
+      'in a list': (_req, res, next) => {
+        onHeaders(res, function (this: typeof res) {
+          this.removeHeader('Cache-Control');
+          this.removeHeader('Vary');
+          this.removeHeader('Set-Cookie');
+          for (const name of TARGETED) this.appendHeader(name, 'public, max-age=600');
+          this.appendHeader('Set-Cookie', 'theirs=1');
+        });
+        next();
+      },
+      'in its own writeHead': (_req, res, next) => {
+        const writeHead = res.writeHead.bind(res) as (status: number, headers: object) => typeof res;
+        const fields = Object.fromEntries(TARGETED.map((name) => [name, 'public, max-age=600']));
+        res.writeHead = (status: number) =>
+          writeHead(status, { ...fields, 'Cache-Control': 'public', 'Set-Cookie': 'theirs=1' });
+        next();
+      },
+    };
+    const { origin, cookie, workos } = await createTestApp(framework, {
+      mount: (app, auth) => {
+        app.use((req, res, next) => {
+          late[decodeURIComponent(String(req.headers['x-late'] ?? ''))]?.(req, res, next);
+        });
+        app.use(auth);
+      },
+      routes: (app) => {
+        app.route('/same-for-all', (_req, res) => res.end('x'));
+      },
+    });
+    const session = await cookie({ user: ADA });
+    const ask = (path: string, how: string, kind: Record<string, string> = FETCH) =>
+      send(origin + path, { headers: { ...kind, cookie: session, 'x-late': how } });
+    const fieldsOf = ({ headers }: Awaited<ReturnType<typeof ask>>) => [
+      headers['cache-control'],
+      TARGETED.filter((name) => headers[name.toLowerCase()] !== undefined),
+      headers.expires,
+    ];
+    for (const how of Object.keys(late)) {
+      const guarded = await ask('/account', how);
+      expect([how, ...fieldsOf(guarded)]).toEqual([how, 'private, no-cache', [], undefined]);
+      expect(String(guarded.headers.vary)).toContain('Cookie');
+      expect(guarded.setCookies).toEqual(['theirs=1']);
+      for (const [path, kind] of [
+        ['/callback?code=x&state=y', NAVIGATION],
+        ['/logout', NAVIGATION],
+        ['/login', FETCH],
+      ] as const)
+        expect([how, path, ...fieldsOf(await ask(path, how, kind))]).toEqual([
+          how,
+          path,
+          'private, no-store',
+          [],
+          undefined,
+        ]);
+      expect(fieldsOf(await ask('/same-for-all', how))[1]).toEqual(TARGETED);
+    }
+    workos.clock.advance(LATER);
+    for (const how of Object.keys(late)) {
+      const refreshed = await ask('/account', how);
+      expect([how, ...fieldsOf(refreshed)]).toEqual([how, 'private, no-store', [], undefined]);
+      expect(refreshed.setCookies.map((line) => line.split('=', 1)[0]).sort()).toEqual([
+        'theirs',
+        'wos-session',
+      ]);
+    }
   });
 
   test('a guarded page is not stored unless its handler says otherwise, other guarded responses are revalidated', async () => {

@@ -5,20 +5,11 @@ import { CookieJar } from 'tough-cookie';
 import { expect, test } from 'vitest';
 import type { AuthKitError } from 'authkit-express';
 import { createCookies } from '../../src/http/cookies.js';
+import { COOKIE_CONFIG } from '../support/cookie-config.js';
 import { fc, LONG } from '../support/properties.js';
 import { checkOwnCookie, parseSetCookie } from '../support/leak-checks/set-cookie.js';
 
 const ORIGIN = 'http://localhost/';
-const CONFIG = {
-  name: 'wos-session',
-  domain: undefined,
-  path: '/',
-  sameSite: 'lax',
-  partitioned: false,
-  maxAge: 60,
-  endsWithBrowser: false,
-  secure: false,
-} as const;
 const CHARACTERS = 'ABCDEFabcdef0123456789-_*.~';
 
 /** Returns text of the given length, made of seal characters, which differs for each `salt`. */
@@ -55,7 +46,7 @@ test(
       fc.integer({ min: 1, max: 14_000 }),
       fc.constantFrom(1, 3990, 4000, 4010, 4096, 8000, 8040, 11_900, 12_100),
     );
-    const cookies = createCookies(CONFIG, 600);
+    const cookies = createCookies(COOKIE_CONFIG, 600);
     await fc.assert(
       fc.asyncProperty(fc.array(size, { minLength: 1, maxLength: 6 }), async (sizes) => {
         const jar = new CookieJar(undefined, { rejectPublicSuffixes: false });
@@ -86,7 +77,7 @@ test(
 );
 
 test('pending sign-ins stay within their limit, and the newest is always kept', LONG, async () => {
-  const cookies = createCookies(CONFIG, 600);
+  const cookies = createCookies(COOKIE_CONFIG, 600);
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.integer({ min: 300, max: 7168 }), { minLength: 1, maxLength: 9 }),

@@ -1,20 +1,10 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { createCookies } from '../../src/http/cookies.js';
-import { fingerprint } from '../../src/http/cookies.js';
+import { createCookies, fingerprint } from '../../src/http/cookies.js';
+import { COOKIE_CONFIG } from '../support/cookie-config.js';
 
-const config = {
-  name: 'wos-session',
-  domain: undefined,
-  path: '/',
-  sameSite: 'lax',
-  partitioned: false,
-  maxAge: 60,
-  endsWithBrowser: false,
-  secure: false,
-} as const;
-const cookies = createCookies(config, 600);
+const cookies = createCookies(COOKIE_CONFIG, 600);
 const SECRETS = Array.from({ length: 5 }, (_, index) => String(index).repeat(43));
 const EPOCH = 'Expires=Thu, 01 Jan 1970 00:00:00 GMT';
 const PREFIX = 'wos-auth-verifier-';
@@ -135,7 +125,7 @@ test.each([
     'Max-Age=600; Domain=example.com; Path=/',
   ],
 ] as const)('with %j the session cookie has %s and a transaction cookie %s', (change, session, flow) => {
-  const own = createCookies({ ...config, ...change }, 600);
+  const own = createCookies({ ...COOKIE_CONFIG, ...change }, 600);
   const [line] = sent(undefined, (req, res) => {
     own.setSession(req, res, 'abc', () => true);
   });
@@ -190,7 +180,7 @@ test('all transaction cookies can be cleared at once, and no other cookie is', (
 });
 
 test("the sign-in marker lives ten seconds, with the session's attributes, and is cleared with the session", () => {
-  const strict = createCookies({ ...config, sameSite: 'strict', domain: 'example.com' }, 600);
+  const strict = createCookies({ ...COOKIE_CONFIG, sameSite: 'strict', domain: 'example.com' }, 600);
   const set = sent(undefined, (_req, res) => {
     strict.setSignInMarker(res, 'abc');
   });

@@ -120,12 +120,14 @@ describe('parameters of a link', () => {
     const message = async (query: string) =>
       (JSON.parse((await send(`${origin}/login?${query}`)).body) as { message: string }).message;
     expect(await message('connectionId=conn_1&provider=google')).toBe(
-      'connectionId and provider exclude each other',
+      'connectionId and provider exclude each other: leave one of them out',
     );
     expect(await message('organizationId=org_1&provider=google')).toBe(
-      'organizationId goes with AuthKit only',
+      'organizationId cannot be combined with connectionId, or with a provider other than AuthKit',
     );
-    expect(await message('screenHint=sign-up&connection=conn_1')).toBe('screenHint goes with AuthKit only');
+    expect(await message('screenHint=sign-up&connection=conn_1')).toBe(
+      'screenHint cannot be combined with connectionId, or with a provider other than AuthKit',
+    );
     expect(await message('returnTo=/a&redirectTo=/b')).toBe('returnTo is repeated');
     expect(await message('organization=org_1&organizationId=org_1')).toBe('organizationId is repeated');
   });
@@ -247,7 +249,7 @@ describe('options from code', () => {
   });
 
   test('malformed values are an error and are not sent to WorkOS', async () => {
-    const { start, workos } = await fromCode('express5');
+    const { start, site, workos } = await fromCode('express5');
     const bad: Record<string, unknown>[] = [
       { organizationId: 'org 1' },
       { connectionId: '' },
@@ -265,11 +267,15 @@ describe('options from code', () => {
     ];
     for (const options of bad) {
       const reply = await start(options);
+      const [name] = Object.keys(options);
       expect({ options, status: reply.status, cookies: reply.setCookies }).toEqual({
         options,
         status: 400,
         cookies: [],
       });
+      expect((site.errors.at(-1) as Error).message).toMatch(
+        new RegExp(`^(?:${name} must be .{10}|unknown sign-in option)`),
+      );
     }
     expect(workos.calls).toEqual([]);
   });

@@ -1,10 +1,9 @@
-import debug from 'debug';
-import { format } from 'node:util';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { authkit, type AuthKitError } from 'authkit-express';
 import { FRAMEWORKS, type Framework } from '../support/frameworks.js';
 import { Browser, NAVIGATION, send, type Reply } from '../support/browser.js';
 import { ADA, createTestApp, type Options } from '../support/app.js';
+import { logLines } from '../support/events.js';
 
 const linkOf = ({ body }: Reply) =>
   /<a href="([^"]+)"/
@@ -91,14 +90,7 @@ test('a state that was not sealed here contributes nothing to the page', async (
 });
 
 test('a sign-in that began at another host says so in the log and to the application, and the page links there', async () => {
-  const lines: string[] = [];
-  const { log } = debug;
-  debug.enable('authkit:*');
-  onTestFinished(() => {
-    debug.log = log;
-    debug.disable();
-  });
-  debug.log = (...args: unknown[]) => void lines.push(format(...args));
+  const lines = logLines();
   const { origin, workos, reason, errors } = await watched('express5');
   const { location } = await send(`${origin}/login`, { headers: { ...NAVIGATION, host: 'www.example.com' } });
   const reply = await new Browser().go(await workos.authorize(location!, { user: ADA }));

@@ -1,18 +1,9 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { AuthKitError, type AuthKitEvents } from 'authkit-express';
+import { describe, expect, test } from 'vitest';
+import { AuthKitError } from 'authkit-express';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { NAVIGATION, send } from '../support/browser.js';
 import { ADA, createTestApp, type Options } from '../support/app.js';
-
-/** The messages on `authkit:error` from now on. */
-function published(): AuthKitEvents['authkit:error'][] {
-  const seen: AuthKitEvents['authkit:error'][] = [];
-  const listen = (message: unknown) => void seen.push(message as AuthKitEvents['authkit:error']);
-  subscribe('authkit:error', listen);
-  onTestFinished(() => void unsubscribe('authkit:error', listen));
-  return seen;
-}
+import { logLines, messagesOn } from '../support/events.js';
 
 describe.each(FRAMEWORKS)('onSuccess on %s', (framework) => {
   const at = (onSuccess: Options['onSuccess']) =>
@@ -25,7 +16,7 @@ describe.each(FRAMEWORKS)('onSuccess on %s', (framework) => {
     ['undefined', undefined, 500],
   ])('that throws %s is a fault of the application, and nobody is signed in', async (_, thrown, status) => {
     let isDown = true;
-    const events = published();
+    const events = messagesOn('authkit:error');
     // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- an application may throw anything
     const app = await at(() => (isDown ? Promise.reject(thrown) : undefined));
     const reply = await app.signIn();
@@ -49,8 +40,12 @@ describe.each(FRAMEWORKS)('onSuccess on %s', (framework) => {
     [{ rejected: true }, '"rejected", which is called reject here'],
   ])('that returns %j is a mistake that is named, and signs no user in', async (returned, says) => {
     const app = await at((() => returned) as Options['onSuccess']);
+    const lines = logLines();
     const reply = await app.signIn();
     expect(reply.status).toBe(500);
+    expect(lines.filter((line) => line.includes('authkit:error')).join()).toContain(
+      says.replaceAll('"', '\\"'),
+    );
     const [error] = app.site.errors;
     expect((error as Error).message).toContain(says);
     expect((error as Error).message).toContain("return { reject: 'reason' }");
@@ -85,7 +80,7 @@ describe.each(FRAMEWORKS)('onSuccess on %s', (framework) => {
       'upstream_unavailable',
     ],
   ])('that %s rejects the sign-in', async (_, onSuccess, status, code) => {
-    const events = published();
+    const events = messagesOn('authkit:error');
     const app = await at(onSuccess);
     const login = await app.browser.go(`${app.origin}/login`);
     const cookie = await app.browser.jar.getCookieString(app.origin);

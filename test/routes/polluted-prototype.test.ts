@@ -1,6 +1,11 @@
 import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { requireAuth } from 'authkit-express';
+import { authkit, expressStore, requireAuth } from 'authkit-express';
+import { postgresStore } from 'authkit-express/postgres';
+import { redisStore } from 'authkit-express/redis';
+import { resolveConfig } from '../../src/config/index.js';
+import { GOOD } from '../config/problem-of.js';
+import { createSSOWorkOS, startSSO } from '../sso/support.js';
 import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, createTestApp, whoami } from '../support/app.js';
 
@@ -161,4 +166,124 @@ test('T47 a polluted Object.prototype supplies no secret of webhooks', async () 
     expect(() => auth.webhooks()).toThrow(/WORKOS_WEBHOOK_SECRET/);
     expect(() => auth.webhooks({})).toThrow(/WORKOS_WEBHOOK_SECRET/);
   });
+});
+
+test('T47 a polluted Object.prototype supplies no attribute of a sign-up', async () => {
+  const GRACE = 'grace@example.com';
+  const received: unknown[] = [];
+  const { origin, workos, browser } = await createTestApp('express5', {
+    authkit: {
+      signUp: { roles: ['admin', 'member'], save: true },
+      onSuccess: ({ attributes }) => void received.push({ ...attributes }),
+    },
+    workos: { organizations: [{ name: 'Acme' }], users: [{ email: GRACE }] },
+  });
+  const token = workos.invite({ email: GRACE, organizationId: 'Acme' });
+  const away = await browser.go(`${origin}/login?locale=en&invitationToken=${token}`);
+  const callback = await workos.authorize(away.location!, { user: GRACE });
+  // WorkOS reports that this is the user's first sign-in.
+  const alter = (body: Record<string, unknown>) => ({
+    ...body,
+    user: { ...(body['user'] as object), last_sign_in_at: null },
+  });
+  workos.fail({ on: 'authenticate', times: 1, alter });
+  await polluted({ role: 'admin', displayName: 'Mallory', metadata: { isAdmin: 'true' } }, () =>
+    browser.go(callback),
+  );
+  expect(received).toEqual([{ locale: 'en' }]);
+  expect(workos.callsTo('updateUser').map(({ body }) => body)).toEqual([{ locale: 'en' }]);
+  expect(workos.callsTo('memberships').filter(({ method }) => method === 'PUT')).toEqual([]);
+});
+
+test('T47 a polluted Object.prototype supplies no field of a saved session', async () => {
+  const received: unknown[] = [];
+  const { origin, workos, browser } = await createTestApp('express5', {
+    authkit: {
+      signUp: { roles: ['admin'] },
+      onSuccess: ({ attributes, state, stateFrom }) => void received.push({ attributes, state, stateFrom }),
+    },
+    routes: (app, auth) => {
+      app.route('/save', (req, res, next) => {
+        auth.workos.userManagement
+          .authenticateWithPassword({ clientId: workos.options.clientId, email: ADA, password: 'analytical' })
+          .then((response) =>
+            polluted(
+              {
+                state: 'evil',
+                attributes: { role: 'admin' },
+                role: 'admin',
+                maxAge: 0,
+                callback: 'https://evil.example/x',
+              },
+              () => auth.saveSession(req, res, response),
+            ),
+          )
+          .then(() => res.end(), next);
+      });
+    },
+    workos: { users: [{ email: ADA, password: 'analytical' }] },
+  });
+  expect((await browser.go(`${origin}/save`)).status).toBe(200);
+  expect(received).toEqual([{ attributes: {}, state: undefined, stateFrom: undefined }]);
+});
+
+test('T47 a polluted Object.prototype supplies no option at start-up', async () => {
+  const calls: unknown[][] = [];
+  const record = (...args: unknown[]) => Promise.resolve(void calls.push(args));
+  const client = { get: record, set: record, del: record, eval: record };
+  const sessions: Record<string, unknown> = {};
+  const done = (key: string) => (callback: () => void) => {
+    sessions[key] = true;
+    callback();
+  };
+  const memory = {
+    get: (key: string, callback: () => void) => {
+      done(key)(callback);
+    },
+    set: (key: string, _value: unknown, callback: () => void) => {
+      done(key)(callback);
+    },
+    destroy: (key: string, callback: () => void) => {
+      done(key)(callback);
+    },
+  };
+  const queries: string[] = [];
+  const pool = {
+    query: (text: string) => {
+      queries.push(text);
+      return Promise.resolve({ rows: [], rowCount: 0 });
+    },
+  };
+  const inherited = {
+    prefix: 'evil:',
+    table: 'evil',
+    NX: true,
+    domain: 'evil.example',
+    sameSite: 'none',
+    name: 'evil',
+    maxAge: 1,
+  };
+  await polluted(inherited, async () => {
+    const redis = redisStore(client);
+    await redis.set('key', 'value', 1000);
+    await redis.get('key');
+    await postgresStore(pool).get('key');
+    await expressStore(memory).get('key');
+    authkit(GOOD);
+    const { cookie } = resolveConfig(GOOD, {});
+    expect([cookie.domain, cookie.sameSite, cookie.name]).toEqual([undefined, 'lax', 'wos-session']);
+  });
+  expect(calls.map(([key]) => key)).toEqual(['authkit:key', 'authkit:key']);
+  expect('NX' in (calls[0]![2] as object)).toBe(false);
+  expect(Object.keys(sessions)).toEqual(['authkit:key']);
+  expect(queries.join()).not.toContain('evil');
+});
+
+test('T47 a polluted Object.prototype selects no organization of sso()', async () => {
+  const workos = await createSSOWorkOS();
+  const { origin } = await startSSO(workos, 'express5', { options: { signIn: {} } });
+  const reply = await polluted({ organization: 'org_evil', connection: 'conn_evil' }, () =>
+    send(`${origin}/sso/login`, { headers: NAVIGATION }),
+  );
+  expect([reply.status, reply.location]).toEqual([400, undefined]);
 });

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { AuthenticationResponse, WorkOS } from '@workos-inc/node';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Auth, AuthKit, AuthKitError } from 'authkit-express';
 import { createTestApp, json, type Options, type TestAppOptions } from '../support/app.js';
 import { Browser, FETCH } from '../support/browser.js';
 import { FRAMEWORKS, type Framework } from '../support/frameworks.js';
 import { mapStore } from '../support/map-store.js';
+import { messagesOn } from '../support/events.js';
 
 const ADA = 'ada@example.com';
 const GRACE = 'grace@example.com';
@@ -227,10 +227,7 @@ test('loadUser runs for the new user before the promise is fulfilled', async () 
 });
 
 test('the sign-in is published', async () => {
-  const events: unknown[] = [];
-  const listen = (event: unknown) => void events.push(event);
-  subscribe('authkit:sign-in', listen);
-  onTestFinished(() => void unsubscribe('authkit:sign-in', listen));
+  const events = messagesOn('authkit:sign-in');
   const { post, browser } = await start('express5');
   await post(browser);
   expect(events).toMatchObject([{ userId: 'user_ada', authenticationMethod: 'Password' }]);

@@ -4,6 +4,8 @@ import { createTestWorkOS } from 'authkit-express/testing';
 import { FRAMEWORKS, serve } from '../support/frameworks.js';
 import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, createTestApp } from '../support/app.js';
+import { withoutAuthTime } from '../support/auth-time.js';
+import { logLines, messagesOn } from '../support/events.js';
 
 const asked = (location: string | undefined) => new URL(location!).searchParams;
 
@@ -28,7 +30,7 @@ describe.each(FRAMEWORKS)('signIn as a function on %s', (framework) => {
   test('may be asynchronous, and its errors go to the error handler of the application', async () => {
     const outage = Object.assign(new Error('no database'), { status: 503 });
     let fails = false;
-    const { origin, site } = await createTestApp(framework, {
+    const { origin, site, workos } = await createTestApp(framework, {
       authkit: {
         signIn: () => (fails ? Promise.reject(outage) : Promise.resolve({ screenHint: 'sign-up' })),
       },
@@ -36,25 +38,54 @@ describe.each(FRAMEWORKS)('signIn as a function on %s', (framework) => {
     const go = () => send(`${origin}/login`, { headers: NAVIGATION });
     expect(asked((await go()).location).get('screen_hint')).toBe('sign-up');
     fails = true;
+    const events = messagesOn('authkit:error');
     expect((await go()).status).toBe(503);
     expect(site.errors).toEqual([outage]);
+    expect(events).toEqual([{ clientId: workos.options.clientId, source: 'signIn', error: outage }]);
   });
 });
 
+const WHAT_TO_RETURN =
+  "return an object of sign-in options, such as { organizationId: 'org_123' }, or nothing";
+
 test.each([
-  [{ organisation: 'org_1' }, 'unknown sign-in option "organisation"'],
-  [{ organizationId: '' }, 'organizationId is malformed'],
-  ['org_1', 'must return an object'],
-  [[], 'must return an object'],
-])('signIn that returns %j is a mistake in the configuration', async (options, message) => {
-  const errors: Error[] = [];
-  const { origin } = await createTestApp('express5', {
-    authkit: { signIn: () => options as SignInOptions, onError: ({ error }) => void errors.push(error) },
-  });
+  [
+    { organisation: 'org_1' },
+    'signIn(req) returned options that are not valid: unknown sign-in option "organisation": did you mean organizationId?',
+  ],
+  [
+    { organizationId: '', prompt: 1 },
+    "signIn(req) returned options that are not valid: organizationId must be the ID of an organization, such as 'org_123'; prompt must be 'login', 'consent', 'none' or 'select_account'",
+  ],
+  ['org_1', `signIn(req) returned a string: ${WHAT_TO_RETURN}`],
+  [[], `signIn(req) returned an array: ${WHAT_TO_RETURN}`],
+  [true, `signIn(req) returned a boolean: ${WHAT_TO_RETURN}`],
+  [() => ({}), `signIn(req) returned a function: ${WHAT_TO_RETURN}`],
+])(
+  'signIn that returns %j is a mistake that the error and authkit:error name once per request',
+  async (options, message) => {
+    const errors: Error[] = [];
+    const { origin, workos } = await createTestApp('express5', {
+      authkit: { signIn: () => options as SignInOptions, onError: ({ error }) => void errors.push(error) },
+    });
+    const { clientId } = workos.options;
+    const events = messagesOn('authkit:error');
+    const lines = logLines();
+    const reply = await send(`${origin}/login`, { headers: NAVIGATION });
+    expect([reply.status, reply.location]).toEqual([500, undefined]);
+    expect(reply.body).not.toContain('signIn');
+    expect(errors).toEqual([expect.objectContaining({ code: 'config_invalid', message })]);
+    expect(events).toEqual([{ clientId, source: 'signIn', error: errors[0] }]);
+    expect(lines.filter((line) => line.includes('authkit:error'))).toEqual([
+      expect.stringContaining(JSON.stringify({ clientId, source: 'signIn', name: 'AuthKitError', message })),
+    ]);
+  },
+);
+
+test.each([undefined, null, {}])('signIn that returns %j adds no options', async (options) => {
+  const { origin } = await createTestApp('express5', { authkit: { signIn: () => options as SignInOptions } });
   const reply = await send(`${origin}/login`, { headers: NAVIGATION });
-  expect([reply.status, reply.location]).toEqual([500, undefined]);
-  expect(errors[0]).toMatchObject({ code: 'config_invalid' });
-  expect(errors[0]!.message).toContain(message);
+  expect(asked(reply.location).get('provider')).toBe('authkit');
 });
 
 test('sso() takes signIn as a function, signInLifetime and the cookie options too', async () => {
@@ -99,13 +130,7 @@ test.each([
   'where tokens state no auth_time, /login?%s counts as an authentication of the last minute: %s',
   async (query, isFresh) => {
     const { origin, workos, browser } = await createTestApp('express5', { rule: { maxAge: 60 } });
-    const token = await workos.accessToken({ user: ADA });
-    const claims = JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as object;
-    const plain = await workos.signToken({ ...claims, auth_time: undefined, sid: 'session_x' });
-    const fault = workos.fail({
-      on: 'authenticate',
-      alter: (body) => ({ ...(body as object), access_token: plain }),
-    });
+    const fault = await withoutAuthTime(workos);
     const login = await browser.go(`${origin}/login?${query}`);
     await browser.go(await workos.authorize(login.location!, { user: ADA }));
     fault.restore();

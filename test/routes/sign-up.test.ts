@@ -92,7 +92,11 @@ describe.each(FRAMEWORKS)('sign-up on %s', (framework) => {
           status: 400,
           cookies: [],
         });
-        expect(JSON.parse(reply.body)).toMatchObject({ error: 'invalid_request' });
+        const [name] = query.split('=', 1);
+        expect(JSON.parse(reply.body)).toMatchObject({
+          error: 'invalid_request',
+          message: expect.stringMatching(`^${name} (?:must be .{10}|is repeated)`) as string,
+        });
       }
     }
     expect(workos.calls).toEqual([]);

@@ -260,15 +260,9 @@ test('oauth4webapi as a public client exchanges a code and refreshes', async () 
   const verifier = oauth.generateRandomCodeVerifier();
   const away = await redirected(verifier);
   const params = oauth.validateAuthResponse(server, client, new URL(away.headers.location!), 'xyz');
-  const reply = await oauth.authorizationCodeGrantRequest(
-    server,
-    client,
-    oauth.None(),
-    params,
-    APP,
-    verifier,
-    insecure,
-  );
+  const redeem = () =>
+    oauth.authorizationCodeGrantRequest(server, client, oauth.None(), params, APP, verifier, insecure);
+  const reply = await redeem();
   const first = await oauth.processAuthorizationCodeResponse(server, client, reply);
   expect(first['user']).toMatchObject({ email: ADA });
   workos.clock.advance(600_000);
@@ -278,15 +272,7 @@ test('oauth4webapi as a public client exchanges a code and refreshes', async () 
     await oauth.refreshTokenGrantRequest(server, client, oauth.None(), first.refresh_token!, insecure),
   );
   expect(next.access_token).not.toBe(first.access_token);
-  const second = await oauth.authorizationCodeGrantRequest(
-    server,
-    client,
-    oauth.None(),
-    params,
-    APP,
-    verifier,
-    insecure,
-  );
+  const second = await redeem();
   await expect(oauth.processAuthorizationCodeResponse(server, client, second)).rejects.toMatchObject({
     error: 'invalid_grant',
   });

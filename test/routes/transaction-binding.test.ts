@@ -43,6 +43,41 @@ describe.each(FRAMEWORKS)('the browser that began a sign-in on %s', (framework) 
     for (const hidden of [secret, verifier]) expect(login.location! + callback).not.toContain(hidden);
   });
 
+  test('T02 uses its state up with an error, and the same error may be repeated for ten seconds', async () => {
+    const { origin, workos } = await createTestApp(framework);
+    const login = await send(`${origin}/login`, { headers: NAVIGATION });
+    const code = await workos.authorize(login.location!, { user: ADA });
+    const denied = new URL(await workos.authorize(login.location!, { deny: true })).href;
+    const ask = (url: string) => send(url, { headers: { ...NAVIGATION, cookie: cookiesOf(login) } });
+    const both = await Promise.all([ask(denied), ask(denied)]);
+    expect(both.map(({ status, body }) => [status, body.includes('already been used')])).toEqual(
+      Array(2).fill([403, false]),
+    );
+    for (const url of [code, `${denied}&more=1`]) {
+      const late = await ask(url);
+      expect([late.status, sessions(late), late.body.includes('already been used')]).toEqual([400, [], true]);
+    }
+    workos.clock.advance(10_000);
+    expect((await ask(denied)).body).toContain('already been used');
+    expect(workos.callsTo('code')).toEqual([]);
+  });
+
+  test('T02 uses its state up with a code for a native client', async () => {
+    const clientRedirectUris = ['com.example.app:/cb'];
+    const { origin, workos } = await createTestApp(framework, {
+      authkit: { routes: { token: '/token' }, clientRedirectUris },
+    });
+    const query = `codeChallenge=${'a'.repeat(43)}&redirectTo=com.example.app:/cb`;
+    const login = await send(`${origin}/login?${query}`, { headers: NAVIGATION });
+    const ask = (url: string) => send(url, { headers: { ...NAVIGATION, cookie: cookiesOf(login) } });
+    const first = await workos.authorize(login.location!, { user: ADA });
+    const second = await workos.authorize(login.location!, { user: ADA });
+    const both = await Promise.all([ask(first), ask(first)]);
+    for (const { location } of both) expect(location).toMatch(/^com\.example\.app:\/cb\?code=/);
+    const other = await ask(second);
+    expect([other.status, other.location]).toEqual([400, undefined]);
+  });
+
   test('shares a finished exchange with its own reload only, never with another code or secret', async () => {
     const { origin, workos } = await createTestApp(framework);
     const login = await send(`${origin}/login`, { headers: NAVIGATION });

@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { AuthKitError, type AuthKitOptions, type Store, type WebhookEvent } from 'authkit-express';
 import { send } from '../support/browser.js';
 import { createTestApp } from '../support/app.js';
 import { mapStore } from '../support/map-store.js';
+import { messagesOn } from '../support/events.js';
 
 const SECRET = 'a-secret-for-test-webhooks';
 
@@ -23,15 +23,6 @@ async function receiving(
   const deliver = async ({ body, headers }: { body: string; headers: object }) =>
     send(`${at.origin}/hook`, { method: 'POST', body, headers: { ...headers } });
   return { ...at, deliver };
-}
-
-/** What is published about webhooks from now on, until the test ends. */
-function publishedEvents(): unknown[] {
-  const messages: unknown[] = [];
-  const hear = (message: unknown) => messages.push(message);
-  subscribe('authkit:webhook', hear);
-  onTestFinished(() => void unsubscribe('authkit:webhook', hear));
-  return messages;
 }
 
 const macOf = (timestamp: string | number, body: string, secret = SECRET) =>
@@ -69,7 +60,7 @@ describe('the signature header', () => {
 
   test('may have any form that the format allows, and no other', async () => {
     const { workos, deliver } = await receiving({ secret: SECRET });
-    const published = publishedEvents();
+    const published = messagesOn('authkit:webhook');
     let now = workos.options.now();
     for (const [name, make] of [...accepted, ...unusable]) {
       const timestamp = String((now -= 1));
@@ -141,7 +132,7 @@ describe('the body', () => {
     const now = workos.options.now();
     const event = { id: 'event_1', event: 'dsync.activated', data: {} };
     expect((await deliver(signed(JSON.stringify(event), now))).status).toBe(200);
-    const published = publishedEvents();
+    const published = messagesOn('authkit:webhook');
     for (const wrong of [{ id: 7 }, { event: 7 }, { data: null }, { data: 'text' }, { data: undefined }]) {
       const reply = await deliver(signed(JSON.stringify({ ...event, ...wrong }), now));
       expect(reply.status, JSON.stringify(wrong)).toBe(400);
@@ -155,7 +146,7 @@ describe('the body', () => {
     const { workos, deliver } = await receiving({ secret: SECRET });
     const now = workos.options.now();
     expect((await deliver(signed(EVENT.padEnd(1_048_576), now))).status).toBe(200);
-    const published = publishedEvents();
+    const published = messagesOn('authkit:webhook');
     const reply = await deliver(signed(EVENT.padEnd(1_048_577), now));
     expect(reply.status).toBe(400);
     expect(JSON.parse(reply.body)).toMatchObject({
@@ -166,7 +157,7 @@ describe('the body', () => {
 
   test('that was signed with another secret is refused with the reason', async () => {
     const { workos, deliver } = await receiving({ secret: [SECRET, 'a-second-secret'] });
-    const published = publishedEvents();
+    const published = messagesOn('authkit:webhook');
     const reply = await deliver(
       workos.webhook('user.updated', { id: 'user_1' }, { secret: 'a-third-secret' }),
     );
@@ -190,7 +181,7 @@ describe('a failure', () => {
         throw thrown;
       },
     });
-    const published = publishedEvents();
+    const published = messagesOn('authkit:webhook');
     const delivery = workos.webhook('user.updated', { id: 'user_1' }, { id: 'event_1' });
     const failed = await deliver(delivery);
     expect(failed.status).toBe(503);
@@ -293,7 +284,7 @@ describe('a failure', () => {
     const heard: unknown[] = [];
     const options = { secret: SECRET, onEvent: (event: WebhookEvent) => heard.push(event) };
     const { workos, deliver } = await receiving(options, { store: { ...plain, set } });
-    const published = publishedEvents();
+    const published = messagesOn('authkit:webhook');
     const delivery = workos.webhook('session.revoked', { id: 'session_1' });
     const failed = await deliver(delivery);
     expect(failed.status).toBe(503);

@@ -82,8 +82,8 @@ test('both names of one option are a mistake', async () => {
 
 test.each([
   [{ organizationId: 'org_1', connectionId: 'conn_1' }, 'exclude each other'],
-  [{ organizationId: '' }, 'organization is malformed'],
-  [{ connectionId: 7 }, 'connection is malformed'],
+  [{ organizationId: '' }, "organization must be the ID of an organization, such as 'org_123'"],
+  [{ connectionId: 7 }, "connection must be the ID of a connection, such as 'conn_123'"],
 ])('%j is a mistake', (signIn, problem) => {
   expect(ssoProblemsOf({ ...GOOD_SSO, signIn })).toEqual([expect.stringContaining(problem)]);
 });

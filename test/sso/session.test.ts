@@ -1,12 +1,10 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   authkit,
   requireAuth,
   signedIn,
   sso,
   type Auth,
-  type AuthKitEvents,
   type GuardRule,
   type SSOOptions,
   type SSOSignInUrlOptions,
@@ -15,6 +13,7 @@ import { FRAMEWORKS } from '../support/frameworks.js';
 import { Browser, FETCH, send } from '../support/browser.js';
 import { mapStore } from '../support/map-store.js';
 import { ADA, json } from '../support/app.js';
+import { messagesOn } from '../support/events.js';
 import type { SSOConfig } from '../../src/config/sso.js';
 import type { Revocation, RevocationStatus } from '../../src/session/revocation.js';
 import { sealPayload } from '../../src/session/seal-for-one-purpose.js';
@@ -171,14 +170,7 @@ test('a pinned domain is used for a sign-in that began at the identity provider,
 test('a sign-in is published once, with the method SSO', async () => {
   const workos = await createSSOWorkOS();
   const { signIn } = await startSSO(workos, 'express5');
-  const events: AuthKitEvents['authkit:sign-in'][] = [];
-  const listener = (message: unknown) => {
-    events.push(message as AuthKitEvents['authkit:sign-in']);
-  };
-  subscribe('authkit:sign-in', listener);
-  onTestFinished(() => {
-    unsubscribe('authkit:sign-in', listener);
-  });
+  const events = messagesOn('authkit:sign-in');
   await signIn();
   expect(events).toMatchObject([
     { authenticationMethod: 'SSO', isImpersonated: false, organizationId: 'org_engines' },
@@ -375,10 +367,7 @@ test('onSuccess gets the profile as a user, the tokens and where the sign-in beg
   const { signIn } = await startSSO(workos, 'express5', {
     options: { onSuccess: (result) => void seen.push({ ...result }) },
   });
-  const events: unknown[] = [];
-  const listener = (message: unknown) => events.push(message);
-  subscribe('authkit:sign-in', listener);
-  onTestFinished(() => void unsubscribe('authkit:sign-in', listener));
+  const events = messagesOn('authkit:sign-in');
   await signIn();
   const [result] = seen;
   const { profile, user } = result as { profile: SSOProfile; user: { createdAt: string } };
@@ -450,10 +439,7 @@ test('onSuccess of sso() that sends a response itself signs no user in, and the 
   });
   const browser = new Browser();
   const { cookie } = await signIn(browser);
-  const events: unknown[] = [];
-  const listener = (message: unknown) => events.push(message);
-  subscribe('authkit:sign-in', listener);
-  onTestFinished(() => void unsubscribe('authkit:sign-in', listener));
+  const events = messagesOn('authkit:sign-in');
   answers = true;
   const away = await browser.go(`${origin}/sso/login`);
   const reply = await browser.go(await workos.authorize(away.location!, { user: ADA }));

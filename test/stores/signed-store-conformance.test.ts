@@ -1,8 +1,8 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import type { AuthKitEvents, Store } from 'authkit-express';
+import { describe, expect, test } from 'vitest';
+import type { Store } from 'authkit-express';
 import { createSignedStore } from '../../src/stores/signed-store.js';
 import { mapStore } from '../support/map-store.js';
+import { messagesOn } from '../support/events.js';
 
 const signed = (store: Store) =>
   createSignedStore({
@@ -11,15 +11,6 @@ const signed = (store: Store) =>
     passwords: ['a-password-for-tests-and-for-nothing-else'],
     deadline: 50,
   });
-
-/** Records the messages on `authkit:store` during the test. */
-function storeEvents() {
-  const events: AuthKitEvents['authkit:store'][] = [];
-  const listener = (message: unknown) => void events.push(message as AuthKitEvents['authkit:store']);
-  subscribe('authkit:store', listener);
-  onTestFinished(() => void unsubscribe('authkit:store', listener));
-  return events;
-}
 
 describe('only true counts as true', () => {
   test.each([1, 'OK', 'true', {}, [], Symbol('yes'), 0, null, undefined, false, NaN])(
@@ -47,7 +38,7 @@ describe('only true counts as true', () => {
 
 describe('authkit:store', () => {
   test('is published once when an operation begins to fail, and once when it works again', async () => {
-    const events = storeEvents();
+    const events = messagesOn('authkit:store');
     let isDown = false;
     const store = mapStore();
     const client = signed({
@@ -84,7 +75,7 @@ describe('authkit:store', () => {
   });
 
   test('says that a store does not reply', async () => {
-    const events = storeEvents();
+    const events = messagesOn('authkit:store');
     const client = signed({ ...mapStore(), set: () => new Promise(() => undefined) });
     await client.put('user', 'a', 'x', 1000);
     await client.put('user', 'a', 'x', 1000);
@@ -108,7 +99,7 @@ describe('authkit:store', () => {
       'RangeError',
     ],
   ])('%s', async (_, get, code) => {
-    const events = storeEvents();
+    const events = messagesOn('authkit:store');
     await signed({ ...mapStore(), get: get }).get('user', 'a');
     expect(events).toEqual([expect.objectContaining({ outcome: 'error', code })]);
   });

@@ -1,22 +1,12 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
+import { FETCH, NAVIGATION } from '../support/browser.js';
 import type { NetworkCondition } from '../support/proxy.js';
-import { ADA, createTestApp, type TestApp } from '../support/app.js';
+import { ADA, createTestApp } from '../support/app.js';
+import { account, expectOutage } from '../support/outage.js';
 
 const LATER = 600_000;
 
 const CONDITIONS: readonly NetworkCondition[] = ['reset', 'html', 'half-closed'];
-
-const account = ({ origin }: TestApp, cookie: string, headers: Record<string, string> = FETCH) =>
-  send(`${origin}/account`, { headers: { ...headers, cookie } });
-
-/** Expects the response for an outage, during which no user is signed out. */
-function isOutage(reply: Reply): void {
-  expect(reply.status).toBe(503);
-  expect(reply.headers['retry-after']).toMatch(/^(?:[1-9]|[1-5]\d|60)$/);
-  expect(reply.headers['cache-control']).toBe('private, no-store');
-  expect(reply.setCookies.filter((line) => line.startsWith('wos-session'))).toEqual([]);
-}
 
 test('R01 if the network fails during the callback, the answer is 503 without a session, and with a link to sign in again', async () => {
   const at = await createTestApp('express5', { proxied: true });
@@ -26,7 +16,7 @@ test('R01 if the network fails during the callback, the answer is 503 without a 
     const callback = await at.workos.authorize(location!, { user: ADA });
     at.proxy!.set(condition);
     const reply = await at.browser.go(callback);
-    isOutage(reply);
+    expectOutage(reply);
     expect(reply.body).toContain(`href="${at.origin}/login`);
     expect(reply.body).not.toContain('http-equiv="refresh"');
     expect(await at.browser.cookieNames(at.origin)).toEqual([]);
@@ -39,7 +29,7 @@ test('R02 if the network fails while a token has expired, the answer is 503, the
   at.workos.clock.advance(LATER);
   for (const condition of CONDITIONS) {
     at.proxy!.set(condition);
-    for (const headers of [FETCH, NAVIGATION]) isOutage(await account(at, cookie, headers));
+    for (const headers of [FETCH, NAVIGATION]) expectOutage(await account(at, cookie, headers));
   }
   expect(at.served()).toBe(0);
   at.proxy!.set('fine');
@@ -57,7 +47,7 @@ test('R03 if WorkOS hangs or sends a byte at a time, every request ends, calls a
     const before = at.proxy!.connections();
     const slow = Promise.all(Array.from({ length: 10 }, () => account(at, waiting)));
     expect((await account(at, fine)).status).toBe(200);
-    for (const reply of await slow) isOutage(reply);
+    for (const reply of await slow) expectOutage(reply);
     // Two attempts, each of which may have to reconnect, but not one per request.
     expect(at.proxy!.connections() - before).toBeLessThanOrEqual(4);
   }
@@ -98,7 +88,7 @@ test('R05 a 429 of WorkOS is answered with a Retry-After of 1 to 60 whole second
     const headers = value === undefined ? {} : { 'retry-after': value };
     const down = at.workos.fail({ on: 'refresh', status: 429, headers, body: '<html>slow down</html>' });
     const reply = await account(at, cookie);
-    isOutage(reply);
+    expectOutage(reply);
     expect(reply.headers['retry-after'], String(value)).toMatch(expected);
     down.restore();
   }
@@ -119,18 +109,18 @@ test('R06 a configuration mistake that WorkOS rejects signs no user out, and is 
     [422, {}],
   ] as const) {
     const down = at.workos.fail({ on: 'refresh', status, body });
-    isOutage(await account(at, cookie));
-    isOutage(await account(at, cookie, NAVIGATION));
+    expectOutage(await account(at, cookie));
+    expectOutage(await account(at, cookie, NAVIGATION));
     down.restore();
   }
   const told = () => warnings.filter((code) => code === 'AUTHKIT_UPSTREAM').length;
   expect(told()).toBe(1);
   at.workos.fail({ on: 'refresh', status: 401, body: {} });
   at.workos.clock.advance(59_000);
-  isOutage(await account(at, cookie));
+  expectOutage(await account(at, cookie));
   expect(told()).toBe(1);
   at.workos.clock.advance(2000);
-  isOutage(await account(at, cookie));
+  expectOutage(await account(at, cookie));
   expect(told()).toBe(2);
 });
 
@@ -185,7 +175,7 @@ test('R09 a 200 response without a valid session is 503, and the cookie is kept'
   ];
   for (const fault of faults) {
     const down = at.workos.fail({ on: 'refresh', ...fault });
-    isOutage(await account(at, cookie));
+    expectOutage(await account(at, cookie));
     down.restore();
   }
   expect(at.served()).toBe(0);

@@ -22,6 +22,13 @@ async function appWith(
           res.writeHead(302, { Location: url }).end();
         }, next);
       });
+      site.route('/elsewhere', (req, res, next) => {
+        const local = req.url?.includes('local') ? 'http://localhost:3000/other' : undefined;
+        const redirectUri = local ?? 'https://app.example.com/callback';
+        auth.getSignInUrl(req, res, { redirectUri }).then((url) => {
+          res.writeHead(302, { Location: url }).end();
+        }, next);
+      });
     },
   });
   app.workos.fail({ on: { method: 'POST', path: PATH }, status: 200, ...answer });
@@ -134,6 +141,48 @@ describe('a sign-in starts without a nonce', () => {
     const { signIn } = await appWith({ status: 429, headers: { 'retry-after': '30' } });
     expect((await signIn()).status).toBe(200);
   });
+});
+
+describe('T57 a claim token is refused at start-up if redirectUri is not on this machine', () => {
+  const LOCAL = { ...GOOD, redirectUri: 'http://localhost:3000/callback' };
+  const env = { WORKOS_CLAIM_TOKEN: claimToken };
+
+  test.each(['https://app.example.com', 'http://192.168.1.5:3000', 'https://localhost.example.com'])(
+    '%s',
+    (origin) => {
+      const elsewhere = { ...GOOD, redirectUri: `${origin}/callback`, allowInsecureHttp: true };
+      const { hostname } = new URL(origin);
+      expect(problemsOf({ ...elsewhere, claimToken })).toEqual([
+        expect.stringMatching(
+          `^claimToken is set, but redirectUri is at ${hostname}: .*Remove the claim token`,
+        ),
+      ]);
+      expect(problemsOf(elsewhere, env)).toEqual([expect.stringMatching('^WORKOS_CLAIM_TOKEN is set')]);
+      expect(problemsOf({ ...elsewhere, claimToken }, env).join()).not.toContain(claimToken);
+      expect(problemsOf(elsewhere)).toEqual([]);
+    },
+  );
+
+  test.each(['http://localhost:3000', 'http://127.0.0.1:3000', 'http://[::1]:3000', 'https://app.localhost'])(
+    '%s is this machine',
+    (origin) => {
+      const here = { ...LOCAL, redirectUri: `${origin}/callback` };
+      expect(problemsOf({ ...here, claimToken })).toEqual([]);
+      expect(problemsOf(here, env)).toEqual([]);
+    },
+  );
+
+  test('an invalid redirectUri is reported on its own', () => {
+    expect(problemsOf({ ...GOOD, redirectUri: 'nothing', claimToken })).toHaveLength(1);
+    expect(problemsOf({ ...GOOD, redirectUri: undefined, claimToken })).toHaveLength(1);
+  });
+});
+
+test('a sign-in whose own redirectUri is elsewhere starts without a nonce', async () => {
+  const { login, calls } = await appWith({ body: { nonce: 'nonce_1' } });
+  expect(await login('/elsewhere')).toEqual([]);
+  expect(calls()).toEqual([]);
+  expect(await login('/elsewhere?local')).toEqual(['nonce_1']);
 });
 
 test.each([[''], [5], [{}]])('claimToken %j is a mistake', (value) => {

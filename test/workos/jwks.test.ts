@@ -1,24 +1,14 @@
 import { expect, test } from 'vitest';
 import { seal } from '../../src/session/iron-seal.js';
-import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
-import { createTestApp, type TestApp } from '../support/app.js';
-
-const account = ({ origin }: TestApp, cookie: string, headers: Record<string, string> = FETCH) =>
-  send(`${origin}/account`, { headers: { ...headers, cookie } });
-
-/** Expects the response for an outage, during which no user is signed out. */
-function isOutage(reply: Reply): void {
-  expect(reply.status).toBe(503);
-  expect(reply.headers['retry-after']).toMatch(/^(?:[1-9]|[1-5]\d|60)$/);
-  expect(reply.headers['cache-control']).toBe('private, no-store');
-  expect(reply.setCookies.filter((line) => line.startsWith('wos-session'))).toEqual([]);
-}
+import { FETCH, NAVIGATION, send } from '../support/browser.js';
+import { createTestApp } from '../support/app.js';
+import { account, expectOutage } from '../support/outage.js';
 
 test('J01 without keys at a cold start, guarded routes get 503, public routes and sign-in work, and it recovers by itself', async () => {
   const at = await createTestApp('express5');
   const cookie = await at.cookie();
   const down = at.workos.fail({ on: 'jwks', status: 500 });
-  isOutage(await account(at, cookie));
+  expectOutage(await account(at, cookie));
   expect((await send(`${at.origin}/open`, { headers: FETCH })).status).toBe(200);
   expect((await send(`${at.origin}/login`, { headers: NAVIGATION })).status).toBe(302);
   down.restore();
@@ -35,7 +25,7 @@ test('J02 keys are kept for a day while their server is unavailable, and not lon
     expect((await account(at, cookie)).status).toBe(200);
   }
   at.workos.clock.advance(2 * 3_600_000);
-  isOutage(await account(at, cookie));
+  expectOutage(await account(at, cookie));
 });
 
 test('J03 a new key causes one fetch of the keys, and its tokens are accepted at once', async () => {
@@ -100,7 +90,7 @@ test('J06 a redirect, a page, an empty set, ten megabytes or other kinds of keys
   ];
   for (const fault of faults) {
     const down = at.workos.fail({ on: 'jwks', ...fault });
-    isOutage(await account(at, cookie));
+    expectOutage(await account(at, cookie));
     down.restore();
   }
   expect(at.workos.calls.filter(({ path }) => path.startsWith('/evil'))).toEqual([]);

@@ -1,14 +1,14 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WorkOS } from '@workos-inc/node';
-import { authkit, type AuthKitEvents } from 'authkit-express';
+import { authkit } from 'authkit-express';
 import { resolveConfig } from '../../src/config/index.js';
 import { createWorkOSClient } from '../../src/workos/api-client.js';
 import { serve } from '../support/frameworks.js';
 import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, whoami, createTestApp, type TestApp } from '../support/app.js';
+import { messagesOn } from '../support/events.js';
 
 const LATER = 600_000;
 const account = ({ origin }: TestApp, cookie: string, headers: Record<string, string> = FETCH) =>
@@ -116,12 +116,7 @@ describe('19A WorkOS in trouble is left alone', () => {
   });
 
   test('an open circuit is an event, and so is its end', async () => {
-    const seen: string[] = [];
-    const listen = (message: unknown) => {
-      seen.push((message as AuthKitEvents['authkit:breaker']).state);
-    };
-    subscribe('authkit:breaker', listen);
-    onTestFinished(() => void unsubscribe('authkit:breaker', listen));
+    const events = messagesOn('authkit:breaker');
     const at = await createTestApp('express5');
     const cookies = await expiredSessions(at, 30);
     at.workos.fail({ on: 'refresh', status: 500 });
@@ -129,7 +124,7 @@ describe('19A WorkOS in trouble is left alone', () => {
     at.workos.recover();
     at.workos.clock.advance(5000);
     await account(at, cookies[0]!);
-    expect(seen).toEqual(['open', 'half-open', 'closed']);
+    expect(events.map(({ state }) => state)).toEqual(['open', 'half-open', 'closed']);
   });
 });
 

@@ -68,7 +68,7 @@ function errorFor(
   const error = (code: string, description: string) => ({ error: code, error_description: description });
   if (invitationToken !== undefined && invitations.problem(invitationToken))
     return error('invitation_invalid', 'The invitation is unknown or no longer pending.');
-  // The test WorkOS keeps no browser session.
+  // The test WorkOS does not keep a browser session.
   if (isSilent) return error('login_required', 'The user is not signed in, and prompt is none.');
   if (endpoint !== '/sso/authorize') return undefined;
   if (connectionId !== undefined && !directory.findConnection(connectionId))

@@ -1,6 +1,16 @@
 import type { Directory } from '../state/users-and-organizations.js';
 import { newId, newSecret } from '../state/tokens.js';
-import { apiError, json, listPage, notFound, text, unprocessable, type Fields, type Route } from './http.js';
+import {
+  apiError,
+  json,
+  listPage,
+  notFound,
+  text,
+  unprocessable,
+  type Fields,
+  type Route,
+  type TestResponse,
+} from './http.js';
 
 const DAY = 86_400_000;
 const DEFAULT_DAYS = 7;
@@ -112,6 +122,11 @@ function invitationRoutes({ directory, invitations, now, url, add, accept }: Inv
   const toJson = (invitation: Invitation) => invitationJson(invitation, now(), url);
   const respond = (invitation: Invitation) => json(200, toJson(invitation));
   const notPending = (code: string) => apiError(400, 'The invitation is not pending.', code);
+  const withPending = (id: string, act: (invitation: Invitation) => TestResponse) => {
+    const invitation = invitations.get(id);
+    if (!invitation) return notFound('Invitation', id);
+    return stateOf(invitation, now()) === 'pending' ? act(invitation) : notPending('invite_not_pending');
+  };
   return [
     {
       on: 'GET /user_management/invitations',
@@ -163,26 +178,22 @@ function invitationRoutes({ directory, invitations, now, url, add, accept }: Inv
     {
       on: 'POST /user_management/invitations/:id/accept',
       operation,
-      handle: (_, { id = '' }) => {
-        const invitation = invitations.get(id);
-        if (!invitation) return notFound('Invitation', id);
-        if (stateOf(invitation, now()) !== 'pending') return notPending('invite_not_pending');
-        const user = directory.findUser(invitation.email)?.user;
-        if (!user) return apiError(400, `No user has the address ${invitation.email}.`, 'invalid_invite');
-        accept(invitation, user.id);
-        return respond(invitation);
-      },
+      handle: (_, { id = '' }) =>
+        withPending(id, (invitation) => {
+          const user = directory.findUser(invitation.email)?.user;
+          if (!user) return apiError(400, `No user has the address ${invitation.email}.`, 'invalid_invite');
+          accept(invitation, user.id);
+          return respond(invitation);
+        }),
     },
     {
       on: 'POST /user_management/invitations/:id/revoke',
       operation,
-      handle: (_, { id = '' }) => {
-        const invitation = invitations.get(id);
-        if (!invitation) return notFound('Invitation', id);
-        if (stateOf(invitation, now()) !== 'pending') return notPending('invite_not_pending');
-        invitation.revokedAt = now();
-        return respond(invitation);
-      },
+      handle: (_, { id = '' }) =>
+        withPending(id, (invitation) => {
+          invitation.revokedAt = now();
+          return respond(invitation);
+        }),
     },
   ];
 }

@@ -19,7 +19,7 @@ export interface TestOAuthToken {
   user?: string | undefined;
   /** Client id (`client_…`) of an M2M application, instead of a user. */
   machine?: string;
-  /** `aud`: the resource that the token is for. Default: the client id, as when a client names no resource. */
+  /** `aud`: the resource that the token is for. Default: the client id, as for a client that does not name a resource. */
   audience?: string | readonly string[] | undefined;
   organizationId?: string | undefined;
   scope?: string | undefined;

@@ -149,6 +149,12 @@ export function membershipRoutes(directory: Directory): Route[] {
     const membership = directory.getMembership(id);
     return membership ? act(membership) : notFound('Organization Membership', id);
   };
+  const setStatus = (id: string, status: Membership['status'], pendingError: TestResponse) =>
+    withMembership(id, (membership) =>
+      membership.status === 'pending'
+        ? pendingError
+        : json(200, toJson(directory.setMembershipStatus(id, status))),
+    );
   return [
     {
       on: 'GET /user_management/organization_memberships',
@@ -189,28 +195,28 @@ export function membershipRoutes(directory: Directory): Route[] {
       on: 'PUT /user_management/organization_memberships/:id/deactivate',
       operation,
       handle: (_, { id = '' }) =>
-        withMembership(id, ({ status }) =>
-          status === 'pending'
-            ? apiError(
-                400,
-                'A pending membership cannot be deactivated. Delete it instead.',
-                'cannot_deactivate_pending_organization_membership',
-              )
-            : json(200, toJson(directory.setMembershipStatus(id, 'inactive'))),
+        setStatus(
+          id,
+          'inactive',
+          apiError(
+            400,
+            'A pending membership cannot be deactivated. Delete it instead.',
+            'cannot_deactivate_pending_organization_membership',
+          ),
         ),
     },
     {
       on: 'PUT /user_management/organization_memberships/:id/reactivate',
       operation,
       handle: (_, { id = '' }) =>
-        withMembership(id, ({ status }) =>
-          status === 'pending'
-            ? apiError(
-                400,
-                'A pending membership cannot be reactivated.',
-                'cannot_reactivate_pending_organization_membership',
-              )
-            : json(200, toJson(directory.setMembershipStatus(id, 'active'))),
+        setStatus(
+          id,
+          'active',
+          apiError(
+            400,
+            'A pending membership cannot be reactivated.',
+            'cannot_reactivate_pending_organization_membership',
+          ),
         ),
     },
   ];

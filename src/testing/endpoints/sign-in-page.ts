@@ -3,7 +3,7 @@ import type { Directory, DirectoryUser, Membership } from '../state/users-and-or
 import type { AuthorizationRequest } from './authorization-request.js';
 import { text, type Fields, type TestResponse } from './http.js';
 
-/** Inline, because the page loads no files. Every pair of colours has a contrast of at least 4.5. */
+/** Inline, because the page does not load files. Every pair of colors has a contrast of at least 4.5. */
 const STYLE = `:root{color-scheme:light dark;--page:#f6f5fa;--card:#fff;--ink:#1d1b26;--soft:#5d5a6b;--line:#dfdce6;--accent:#5145cd;--on-accent:#fff;--hover:#f3f1fd;--note:#fdf3d8;--on-note:#5c4300}
 @media (prefers-color-scheme:dark){:root{--page:#121117;--card:#1c1a24;--ink:#eeecf6;--soft:#aaa6bb;--line:#373345;--accent:#a69cff;--on-accent:#15121f;--hover:#282437;--note:#3a2f12;--on-note:#f6dfa0}}
 *{box-sizing:border-box}

@@ -1,3 +1,8 @@
+/**
+ * Decides when a call to WorkOS may be made: how many run at the same time, and how long to pause after 429 or repeated
+ * failures. What an error response means for the user is decided in `error-answers.ts`.
+ */
+
 import { publish } from '../events.js';
 
 /** Calls to WorkOS that may be in flight at the same time, for one instance. */

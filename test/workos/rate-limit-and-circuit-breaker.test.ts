@@ -6,7 +6,7 @@ import {
   type CallReport,
   CircuitOpenError,
   createLimiter,
-} from '../../src/workos/limiter.js';
+} from '../../src/workos/rate-limit-and-circuit-breaker.js';
 
 const never = () => new AbortController().signal;
 const OK: CallReport = { kind: 'ok' };

@@ -1,4 +1,5 @@
-import { WebSocket } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
+import type { TestApp } from './app.js';
 
 /**
  * Opens a WebSocket and returns its first message, or the status of the response that refuses it. Like a browser, it
@@ -23,5 +24,19 @@ export function firstMessage(
       socket.terminate();
     });
     socket.on('error', reject);
+  });
+}
+
+/** Accepts the WebSockets of signed-in users, and sends each user's e-mail address as the first message. */
+export function greetSockets({ auth, site }: Pick<TestApp, 'auth' | 'site'>): void {
+  const sockets = new WebSocketServer({ noServer: true });
+  site.server.on('upgrade', (req, socket, head) => {
+    void auth.authenticate(req).then(({ user }) => {
+      if (user === null) socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n');
+      else
+        sockets.handleUpgrade(req, socket, head, (ws) => {
+          ws.send(user.email);
+        });
+    });
   });
 }

@@ -1,0 +1,109 @@
+import { withDeadline } from '../deadline.js';
+
+/** The outcome of a call: made, or not made because the budget is used up. */
+export type Budgeted<T> = { readonly kind: 'made'; readonly value: T } | { readonly kind: 'exhausted' };
+
+/** Limits the calls to WorkOS that clients without a valid credential can cause. */
+export interface CallBudget {
+  /**
+   * Makes a call, if the budget allows it.
+   *
+   * @param isWelcome Whether the credential turned out to be valid. Such a call does not count.
+   */
+  run: <T>(call: () => Promise<T>, isWelcome: (value: T) => boolean) => Promise<Budgeted<T>>;
+}
+
+interface BudgetLimits {
+  /** How many calls may be made in a burst, and how many of them may be in flight. */
+  readonly burst: number;
+  /** How many calls are added back to the budget each second. */
+  readonly perSecond: number;
+  /** How many requests may wait while the budget is empty. Further requests are refused. */
+  readonly maxWaiting: number;
+  /** How long a request waits for the budget, in milliseconds. */
+  readonly wait: number;
+}
+
+type Clock = () => number;
+
+/**
+ * Creates an instance's budget for the calls that anonymous requests cause, such as the check of an unknown API key.
+ * Made-up credentials then cannot flood WorkOS or use up the rate limit that the app's users need.
+ *
+ * @param softTimeout How long a request waits for the budget, in milliseconds.
+ */
+export function createAnonymousBudget({ now, softTimeout }: { now: Clock; softTimeout: number }): CallBudget {
+  return createBudget({ burst: 20, perSecond: 10, maxWaiting: 2, wait: softTimeout }, now);
+}
+
+/**
+ * Creates an instance's budget for codes that WorkOS refuses. Anyone can begin a sign-in and make up its code. WorkOS
+ * counts all calls of an environment together, refreshes of signed-in users included (500 writes in ten seconds), so
+ * this budget is half of that. Codes that WorkOS accepts do not count, and only wait in a flood.
+ *
+ * @param timeout Limit for one call to WorkOS, in milliseconds.
+ */
+export function createRefusedCodeBudget({ now, timeout }: { now: Clock; timeout: number }): CallBudget {
+  return createBudget({ burst: 200, perSecond: 25, maxWaiting: 1000, wait: timeout / 2 }, now);
+}
+
+function createBudget({ burst, perSecond, maxWaiting, wait }: BudgetLimits, now: Clock): CallBudget {
+  let left = burst;
+  let countedAt = now();
+  let inFlight = 0;
+  const waiting = new Set<() => void>();
+  let timer: NodeJS.Timeout | undefined;
+
+  const add = (count: number) => {
+    left = Math.min(burst, left + count);
+  };
+  const take = (): boolean => {
+    const elapsed = now() - countedAt;
+    countedAt = now();
+    // If the clock was set back, the budget does not change.
+    if (elapsed > 0) add((elapsed / 1000) * perSecond);
+    if (left < 1 || inFlight >= burst) return false;
+    left -= 1;
+    inFlight += 1;
+    return true;
+  };
+  /** Lets the requests that have waited longest continue, as far as the budget allows. */
+  const serve = () => {
+    clearTimeout(timer);
+    for (const start of waiting) {
+      if (!take()) break;
+      waiting.delete(start);
+      start();
+    }
+    timer = waiting.size === 0 ? undefined : setTimeout(serve, 1000 / perSecond);
+  };
+  const takeOrWait = async (): Promise<boolean> => {
+    if (waiting.size === 0 && take()) return true;
+    if (waiting.size >= maxWaiting) return false;
+    let start: () => void = () => undefined;
+    const started = new Promise<true>((resolve) => {
+      start = () => {
+        resolve(true);
+      };
+    });
+    waiting.add(start);
+    timer ??= setTimeout(serve, 1000 / perSecond);
+    const isStarted = await withDeadline(wait, started);
+    if (isStarted) return true;
+    // A start at the same moment as the deadline counts.
+    return !waiting.delete(start);
+  };
+  return {
+    async run(call, isWelcome) {
+      if (!(await takeOrWait())) return { kind: 'exhausted' };
+      try {
+        const value = await call();
+        if (isWelcome(value)) add(1);
+        return { kind: 'made', value };
+      } finally {
+        inFlight -= 1;
+        if (waiting.size > 0) serve();
+      }
+    },
+  };
+}
