@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { AuthKitError } from 'authkit-express';
-import { ERROR_CODES, isUnfinished, pageTextOf, unavailable } from '../src/errors.js';
+import { ERROR_CODES, isUnfinished, unavailable } from '../src/errors.js';
+import { ERROR_TEXTS } from '../src/http/page-texts.js';
 
 const STATUS = {
   config_invalid: 500,
@@ -42,7 +43,7 @@ test.each(Object.entries(STATUS))('%s has status %i', (code, status) => {
 });
 
 test.each(ERROR_CODES)('%s has a title and a text for users, in whole sentences', (code) => {
-  const { title, text } = pageTextOf(code);
+  const { title, text } = ERROR_TEXTS[code];
   expect(title).toMatch(/^[A-Z][^.]+[^.\s]$/);
   expect(text).toMatch(/^[A-Z].+[.?]$/);
   expect(text).not.toMatch(/ {2}|[.?][A-Z]/);

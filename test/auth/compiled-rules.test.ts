@@ -31,15 +31,30 @@ function messageOf(rule: unknown, types = GUARD): string {
 
 const VALUES = 'must be a string, a list of strings, or { any: [...] }';
 const NOT_PLAIN = 'a rule must be a plain object or a function';
+const insteadWrite = (rule: string) => `${NOT_PLAIN}, as in requireAuth({ ${rule} })`;
 const UNAUTHENTICATED = 'rule "unauthenticated" must be "redirect", "respond" or a function';
 const ORIGINS =
   'rule "sameOrigin" must be true, false or a list of origins, such as "https://app.example.com"';
 
 test.each<[unknown, string]>([
   [undefined, 'the rule is undefined: is its name misspelt? Leave the argument out to accept every user'],
-  [null, NOT_PLAIN],
-  ['admin', NOT_PLAIN],
-  [new Map(), NOT_PLAIN],
+  [null, insteadWrite("role: 'admin'")],
+  [1, insteadWrite("role: 'admin'")],
+  ['', insteadWrite("role: 'admin'")],
+  ['two words', insteadWrite("role: 'admin'")],
+  ['owner', insteadWrite("role: 'owner'")],
+  ['billing:read', insteadWrite("permission: 'billing:read'")],
+  ['org_1', insteadWrite("organization: 'org_1'")],
+  ['xorg_1', insteadWrite("role: 'xorg_1'")],
+  ['x'.repeat(64), insteadWrite(`role: '${'x'.repeat(64)}'`)],
+  ['x'.repeat(65), insteadWrite("role: 'admin'")],
+  [[], insteadWrite("role: 'admin'")],
+  [['owner', 1], insteadWrite("role: 'admin'")],
+  [['owner'], insteadWrite("role: ['owner']")],
+  [['owner', 'editor'], insteadWrite("role: ['owner', 'editor']")],
+  [['a.b:read', 'b-c:write'], insteadWrite("permission: ['a.b:read', 'b-c:write']")],
+  [['org_1', 'org_2'], insteadWrite("organization: 'org_1'")],
+  [new Map(), insteadWrite("role: 'admin'")],
   [Promise.resolve({}), `${NOT_PLAIN}, and this is a promise: await it first`],
   [
     new Proxy({}, {}),
@@ -166,7 +181,7 @@ test('the lists of a rule are copies', () => {
   values.pop();
   expect([...one.accepts]).toEqual(['bearer']);
   expect(two.sameOrigin).toEqual(['https://a.example']);
-  expect(two.test(NO_ONE as Principal, REQUEST)).toBe(false);
+  expect(two.test(NO_ONE as Principal, REQUEST)).toEqual({ permission: ['a'] });
   expect(itemsOf(Array(2))).toEqual([undefined, undefined]);
   for (const other of [undefined, 'ab', { length: 1 }, new Set(['a']), new Proxy(['a'], {})])
     expect(itemsOf(other)).toBeUndefined();
@@ -181,25 +196,69 @@ test('a function is a check, and an organization can depend on the request', asy
     seen.push(args);
     return true;
   };
-  expect(test(check)).toBe(true);
+  expect(test(check)).toBe('holds');
   expect(seen).toEqual([[member, REQUEST]]);
-  expect(await test(() => Promise.resolve(true))).toBe(true);
-  expect(await test(() => Promise.resolve('true'))).toBe(false);
-  expect([null, 1, 'true', {}, undefined].map((value) => test(() => value))).toEqual(Array(5).fill(false));
+  expect(await test(() => Promise.resolve(true))).toBe('holds');
+  expect(await test(() => Promise.resolve('true'))).toEqual({ check: 'anonymous' });
+  expect([null, 1, 'true', {}, undefined].map((value) => test(() => value))).toEqual(
+    Array(5).fill({ check: 'anonymous' }),
+  );
   const organization = (req: IncomingMessage) => req.url;
+  const failed = { organization: 'organization' };
   const at = (url: string | undefined) => ({ url }) as unknown as IncomingMessage;
-  expect(test({ organization }, member, at('org_1'))).toBe(true);
-  expect(test({ organization }, member, at('org_2'))).toBe(false);
-  expect(test({ organization }, member, at(undefined))).toBe(false);
-  expect(test({ organization }, NO_ONE as Principal, at(undefined))).toBe(false);
-  expect(test({ organization: 'org_1' })).toBe(true);
-  expect(test({ organization: 'org_2' })).toBe(false);
-  expect(test({ organization: true }, NO_ONE as Principal)).toBe(false);
+  expect(test({ organization }, member, at('org_1'))).toBe('holds');
+  expect(test({ organization }, member, at('org_2'))).toEqual(failed);
+  expect(test({ organization }, member, at(undefined))).toEqual(failed);
+  expect(test({ organization }, NO_ONE as Principal, at(undefined))).toEqual(failed);
+  expect(test({ organization: 'org_1' })).toBe('holds');
+  expect(test({ organization: 'org_2' })).toEqual({ organization: 'org_2' });
+  expect(test({ organization: true }, NO_ONE as Principal)).toEqual({ organization: true });
   // The check is not called if another condition already fails.
   seen.length = 0;
-  expect(test({ role: 'admin', check })).toBe(false);
-  expect(test({ organization, check }, member, at('org_2'))).toBe(false);
+  expect(test({ role: 'admin', check })).toEqual({ role: 'admin' });
+  expect(test({ organization, check }, member, at('org_2'))).toEqual(failed);
   expect(seen).toEqual([]);
+});
+
+test('the condition that fails is shown as it was written, and cannot be changed', () => {
+  const role = { any: ['a', 'b'] };
+  const permission = ['c', 'd'];
+  const failedBy = (subject: Partial<Subject>) =>
+    compileGuardRule({ role, permission, impersonation: false }, GUARD).test(
+      { ...NO_ONE, ...subject } as Principal,
+      REQUEST,
+    ) as { role?: { any: string[] }; permission?: string[] };
+  const byRole = failedBy({});
+  const byPermission = failedBy({ role: 'a' });
+  role.any.push('x');
+  permission.pop();
+  expect(byRole).toEqual({ role: { any: ['a', 'b'] } });
+  expect(byPermission).toEqual({ permission: ['c', 'd'] });
+  for (const value of [byRole, byRole.role, byRole.role?.any, byPermission, byPermission.permission])
+    expect(Object.isFrozen(value)).toBe(true);
+  const impersonator = { email: 'staff@example.com', reason: null };
+  const others = { role: 'a', permissions: ['c', 'd'], impersonator };
+  permission.push('d');
+  expect(failedBy(others)).toEqual({ impersonation: false });
+});
+
+test('a function in a rule is shown by its name', () => {
+  const nameOf = (name: unknown) => {
+    const check = () => false;
+    Object.defineProperty(check, 'name', { value: name });
+    const result = compileGuardRule({ check }, GUARD).test(NO_ONE as Principal, REQUEST);
+    expect(Object.isFrozen(result)).toBe(true);
+    return (result as { check: unknown }).check;
+  };
+  expect(['ownsProject', '', 7, undefined, 'x'.repeat(65)].map(nameOf)).toEqual([
+    'ownsProject',
+    ...Array<string>(3).fill('anonymous'),
+    'x'.repeat(64),
+  ]);
+  const rule = { organization: Object.defineProperty(() => undefined, 'name', { value: '' }) };
+  const failed = compileGuardRule(rule, GUARD).test(NO_ONE as Principal, REQUEST);
+  expect(failed).toEqual({ organization: 'anonymous' });
+  expect(Object.isFrozen(failed)).toBe(true);
 });
 
 test('the conditions of a rule', () => {

@@ -140,7 +140,9 @@ test('signedIn() says why a request has no user', async () => {
 test('a guard takes one rule', () => {
   const both = requireAuth as unknown as (...rules: object[]) => unknown;
   expect(() => both({ role: 'admin' }, { maxAge: 60 })).toThrow(
-    new TypeError('requireAuth() takes one rule: put all keys into one object'),
+    new TypeError(
+      "requireAuth() takes one rule: put all keys into one object, as in requireAuth({ role: ['admin', 'editor'] })",
+    ),
   );
 });
 

@@ -91,6 +91,7 @@ const FILES = {
   ],
   'auth/require-auth': [
     'auth/guard-responses',
+    'auth/denied-rule',
     'auth/deny',
     'auth/require-auth',
     'auth/guard-options',
@@ -100,6 +101,7 @@ const FILES = {
   ],
   'auth/deny': [
     'auth/guard-responses',
+    'auth/denied-rule',
     'auth/deny',
     'http/request-methods',
     'auth/require-auth',
