@@ -111,7 +111,7 @@ const FILES = {
   'sso/index': ['sso/methods', 'sso/sso', 'sso/selector-names', 'sso/session', 'sso/sign-in-again'],
   'sso/code-exchange': ['sso/sso', 'sso/session', 'events'],
   'sso/authenticator': ['sso/session', 'sso/sign-out-with-a-store', 'sso/sign-in-again', 'sso/sso'],
-  'session/sso-session': ['sso/session', 'sso/sso'],
+  'session/sso-session': ['session/sso-session', 'sso/session', 'sso/sso'],
 };
 const GOAL = 90;
 const files = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(FILES);
