@@ -18,12 +18,24 @@ export function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promi
 export interface Deadline {
   /** The time left, in milliseconds; 0 after the deadline. */
   left: () => number;
+  /** Waits for the application's own code, such as `onSuccess`, whose time does not count. */
+  exclude: <T>(promise: Promise<T>) => Promise<T>;
 }
 
 /** @param ms Milliseconds from now, by the monotonic clock. */
 export function deadlineIn(ms: number): Deadline {
-  const end = performance.now() + ms;
-  return { left: () => Math.max(0, end - performance.now()) };
+  let end = performance.now() + ms;
+  return {
+    left: () => Math.max(0, end - performance.now()),
+    async exclude(promise) {
+      const startedAt = performance.now();
+      try {
+        return await promise;
+      } finally {
+        end += performance.now() - startedAt;
+      }
+    },
+  };
 }
 
 /** After a full wait has timed out, how often one request waits the full time again, in milliseconds. */

@@ -203,7 +203,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const exchangeOnce = createExchangeOnce(config, async (callbackRequest) => {
     const signedIn = await exchangeCode(callbackRequest);
     if (signedIn === 'answered') return signedIn;
-    const sealed = await sessions.create(signedIn.session, cookies.sessionValues(callbackRequest.req));
+    const { req, deadline } = callbackRequest;
+    const sealed = await sessions.create(signedIn.session, cookies.sessionValues(req), deadline);
     return { sealed, returnTo: signedIn.returnTo };
   });
   const callback = createCallback({

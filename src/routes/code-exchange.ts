@@ -1,6 +1,6 @@
 import type { AuthKitConfig, Config } from '../config/index.js';
 import type { SignInResult } from '../config/options.js';
-import { withDeadline } from '../deadline.js';
+import { type Deadline, withDeadline } from '../deadline.js';
 import { ownProperties } from '../own-properties.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { publish } from '../events.js';
@@ -33,6 +33,8 @@ export interface CodeReply {
   transaction: Transaction;
   req: Request;
   res: Response;
+  /** The request's deadline. It does not limit the application's own code, such as `onSuccess`. */
+  deadline: Deadline;
 }
 
 /**
@@ -54,11 +56,11 @@ export function createCodeExchange({
   verifyInTime,
   acceptSignIn,
 }: CodeExchangeDependencies): ExchangeCode {
-  return async ({ code, codeVerifier, transaction, req, res }) => {
+  return async ({ code, codeVerifier, ...signIn }) => {
     const result = await workos.exchangeCode(code, codeVerifier);
     if (result.kind !== 'ok') throw result.error;
     await assertTokens(result.value, verifyInTime);
-    return acceptSignIn({ tokens: result.value, transaction, req, res });
+    return acceptSignIn({ ...signIn, tokens: result.value });
   };
 }
 
@@ -74,6 +76,7 @@ export interface ConfirmedSignIn {
   transaction: SignInStart;
   req: Request;
   res: Response;
+  deadline: Deadline;
 }
 
 /**
@@ -106,19 +109,19 @@ export function createAcceptSignIn({
   });
   const isEnded = async (accessToken: string) =>
     (await revocation.status(sessionIdentityIn(decodeUnverified(accessToken)))) === 'revoked';
-  return async ({ tokens: confirmed, transaction, req, res }) => {
+  return async ({ tokens: confirmed, transaction, req, res, deadline }) => {
     const wasEnded = await isEnded(confirmed.accessToken);
     const userId = confirmed.user.id;
     const isFirstSignIn = !signedInOnce.has(userId) && isFirst(confirmed, transaction);
     const signIn = { ...signInResult(confirmed, transaction, config), isFirstSignIn };
     const call = () => config.hooks.onSuccess?.({ ...signIn, returnTo: transaction.returnTo, req, res });
-    const outcome = await runOnSuccess(call, res, transaction, config);
+    const outcome = await deadline.exclude(runOnSuccess(call, res, transaction, config));
     if (outcome === 'answered') return outcome;
     const { attributes, attributesFrom: from } = signIn;
     if (isFirstSignIn) signedInOnce.set(userId, true);
     const startedAt = transaction.restartOf ?? transaction.issuedAt;
     const tokens = isFirstSignIn
-      ? await saveAttributes(confirmed, { attributes, from, startedAt })
+      ? await saveAttributes(confirmed, { attributes, from, startedAt }, deadline)
       : confirmed;
     const tokenMac = macOf(await verifyInTime(tokens.accessToken));
     // A session that was signed out here before is signed in again. One that was ended since is not.
@@ -215,6 +218,12 @@ const SHARED = 10_000;
 
 const MAX_STATES = 10_000;
 
+/** 8 MiB: some 2000 sign-ins in ten seconds. */
+const MAX_RESULT_BYTES = 8_388_608;
+
+/** Size of a result without its texts, in bytes. */
+const EMPTY_RESULT_BYTES = 256;
+
 /** The value of the session cookie, and where to redirect. */
 export interface Completed {
   readonly sealed: string;
@@ -252,9 +261,14 @@ export interface ExchangeOnce {
 interface Exchange {
   /** Hash of the secret and the code. */
   readonly proof: string;
-  readonly outcome: Promise<Completed | 'answered'>;
-  /** Milliseconds since the epoch; `Infinity` while the exchange is in progress. */
-  sharedUntil: number;
+  /** While the exchange is in progress. */
+  pending: Promise<Completed | 'answered'> | undefined;
+}
+
+/** Limits of {@link createExchangeOnce}. */
+export interface ExchangeOnceOptions extends Pick<Config, 'now' | 'signInLifetime'> {
+  /** Memory limit for the results that are shared, in bytes. */
+  maxBytes?: number;
 }
 
 interface SpentState {
@@ -266,13 +280,33 @@ interface SpentState {
 
 /** @param complete Exchanges the code at WorkOS. */
 export function createExchangeOnce(
-  { now, signInLifetime }: Pick<Config, 'now' | 'signInLifetime'>,
+  { now, signInLifetime, maxBytes = MAX_RESULT_BYTES }: ExchangeOnceOptions,
   complete: (reply: CallbackReply) => Promise<Completed | 'answered'>,
 ): ExchangeOnce {
   const ttl = signInLifetime * 1000 + CLOCK_SKEW;
+  // A state stays spent for as long as it can be used, and its session is needed only briefly.
   const exchanges = expiringMap<Exchange>({ max: MAX_STATES, ttl, now });
   // Separate, because error responses cost nothing, and many of them must not evict exchanges.
   const spent = expiringMap<SpentState>({ max: MAX_STATES, ttl, now });
+  const results = expiringMap<Completed>({
+    ttl: SHARED,
+    now,
+    size: {
+      max: maxBytes,
+      of: ({ sealed, returnTo }) => EMPTY_RESULT_BYTES + sealed.length + returnTo.length * 2,
+    },
+  });
+  const run = async (key: string, exchange: Exchange, reply: CallbackReply) => {
+    try {
+      exchange.pending = complete(reply);
+      const outcome = await exchange.pending;
+      results.purgeStale();
+      if (outcome !== 'answered') results.set(key, outcome);
+      return outcome;
+    } finally {
+      exchange.pending = undefined;
+    }
+  };
   return {
     async exchange(reply) {
       const key = sha256(reply.state);
@@ -280,18 +314,14 @@ export function createExchangeOnce(
       const proof = sha256(`${reply.secret} ${reply.code}`);
       const known = exchanges.get(key);
       if (known) {
-        if (!isSame(proof, known.proof) || now() >= known.sharedUntil) return 'spent';
-        const outcome = await known.outcome;
+        if (!isSame(proof, known.proof)) return 'spent';
+        const outcome = await (known.pending ?? results.get(key));
         // onSuccess sent its response to the first request, not to this one.
-        return outcome === 'answered' ? 'spent' : outcome;
+        return outcome === undefined || outcome === 'answered' ? 'spent' : outcome;
       }
-      const exchange: Exchange = { proof, outcome: complete(reply), sharedUntil: Infinity };
+      const exchange: Exchange = { proof, pending: undefined };
       exchanges.set(key, exchange);
-      void exchange.outcome.then(
-        () => (exchange.sharedUntil = now() + SHARED),
-        () => (exchange.sharedUntil = 0),
-      );
-      return exchange.outcome;
+      return run(key, exchange, reply);
     },
     spend({ state, secret, answer }) {
       const key = sha256(state);

@@ -2,9 +2,10 @@ import type { AuthenticationResponse } from '@workos-inc/node';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { SessionAuth } from '../auth/principal.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
-import type { AuthKitConfig } from '../config/index.js';
+import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
 import type { SignInUrlOptions } from '../config/options.js';
 import { isRecord } from '../config/problem-list.js';
+import { deadlineIn } from '../deadline.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { safeReturnTo } from '../http/return-to.js';
 import type { Cookies } from '../http/cookies.js';
@@ -55,13 +56,14 @@ export interface SaveSessionDependencies {
 export function createSaveSession(dependencies: SaveSessionDependencies): SaveSession {
   const { config, cookies, acceptSignIn, sessions, authenticator } = dependencies;
   return async (req, res, response, options = {}) => {
+    const deadline = deadlineIn(requestTimeoutOf(config));
     const tokens = tokensOf(response);
     assertRequest(req, res, config);
     await assertCurrent(tokens, dependencies);
     const transaction = startOf(ownProperties(options), config);
-    const signedIn = await acceptSignIn({ tokens, transaction, req, res });
+    const signedIn = await acceptSignIn({ tokens, transaction, req, res, deadline });
     if (signedIn === 'answered') return undefined;
-    const sealed = await sessions.create(signedIn.session, cookies.sessionValues(req));
+    const sealed = await sessions.create(signedIn.session, cookies.sessionValues(req), deadline);
     cookies.setSession(req, res, sealed, () => authenticator.isLive(signedIn.session));
     return { auth: await signInRequest(req, res, sealed, dependencies), returnTo: signedIn.returnTo };
   };

@@ -1,5 +1,6 @@
 import type { AuthKitConfig } from '../config/index.js';
 import type { SignUpAttributes } from '../config/options.js';
+import { type Deadline, withDeadline } from '../deadline.js';
 import { ownProperties } from '../own-properties.js';
 import { AuthKitError } from '../errors.js';
 import { log } from '../events.js';
@@ -125,24 +126,44 @@ export interface AttributesToSave {
 
 /**
  * Saves the attributes of a first sign-in at WorkOS. If saving fails, this is logged and they are lost: the user is
- * signed in either way, and `onSuccess` has received the attributes.
+ * signed in either way, and `onSuccess` has received the attributes. If saving takes too long for the deadline, it
+ * continues after the response.
  *
  * @returns The tokens of the sign-in, or newer ones that contain the saved role.
  */
-export type SaveAttributes = (tokens: Tokens, saved: AttributesToSave) => Promise<Tokens>;
+export type SaveAttributes = (tokens: Tokens, saved: AttributesToSave, deadline: Deadline) => Promise<Tokens>;
 
-export function createSaveAttributes({ signUp }: AuthKitConfig, workos: WorkOSClient): SaveAttributes {
+/** The part of `timeout` that is left for the keys and the store after the attributes have been saved. */
+const RESERVED_PART = 1 / 2;
+
+export function createSaveAttributes(
+  { signUp, timeout }: AuthKitConfig,
+  workos: WorkOSClient,
+): SaveAttributes {
   if (!signUp.save) return (tokens) => Promise.resolve(tokens);
-  return async (tokens, { attributes: given, from, startedAt }) => {
+  return async (tokens, { attributes: given, from, startedAt }, deadline) => {
+    const left = () => Math.max(0, deadline.left() - timeout * RESERVED_PART);
     const attributes = ownProperties(given);
     const metadata = metadataToSave(attributes.metadata, from, signUp);
-    const user = await saveUser(tokens, ownProperties({ ...attributes, metadata }), workos);
-    const isRoleSaved = await saveRole(tokens, attributes.role, startedAt, signUp, workos);
-    // The role is a claim, so only new tokens contain it.
-    const refreshed = isRoleSaved
-      ? await workos.refresh(tokens.refreshToken, tokens.organizationId)
-      : undefined;
-    return { ...tokens, ...(refreshed?.kind === 'ok' ? tokensOf(refreshed.value) : {}), user };
+    const toSave = ownProperties({ ...attributes, metadata });
+    const user = await withDeadline(left(), saveUser(tokens, toSave, workos));
+    const isRoleSaved = await withDeadline(
+      left(),
+      saveRole(tokens, attributes.role, startedAt, signUp, workos),
+    );
+    if (user === undefined || isRoleSaved === undefined)
+      log('sign-in', { unsaved: 'attributes', late: true });
+    // The role is a claim, so only new tokens contain it. A refresh spends the old ones, so the sign-in has to wait for
+    // its result. If there is no time for that, the next refresh gets the role.
+    const refreshed =
+      isRoleSaved && left() >= timeout
+        ? await workos.refresh(tokens.refreshToken, tokens.organizationId)
+        : undefined;
+    return {
+      ...tokens,
+      ...(refreshed?.kind === 'ok' ? tokensOf(refreshed.value) : {}),
+      user: user ?? tokens.user,
+    };
   };
 }
 

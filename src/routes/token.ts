@@ -1,7 +1,7 @@
 import { timedOut } from '../auth/request-auth.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
 import { isRecord } from '../config/problem-list.js';
-import { withDeadline } from '../deadline.js';
+import { deadlineIn, withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
 import { readFields } from '../http/body.js';
@@ -92,11 +92,13 @@ function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencie
     try {
       // WorkOS has the client's challenge, so it also requires the client's verifier.
       const codeVerifier = fields.get('code_verifier') ?? '';
-      const signedIn = await exchangeCode({ ...opened, codeVerifier, req, res });
+      const deadline = deadlineIn(requestTimeoutOf(config));
+      const signedIn = await exchangeCode({ ...opened, codeVerifier, req, res, deadline });
       if (signedIn === 'answered') return signedIn;
       const { session } = signedIn;
       // The user may have signed out of this application, but not of WorkOS, whose session then has the same ID.
-      if (!(await revocation.reopenSession(sessionIdentityOf(session))))
+      const reopened = revocation.reopenSession(sessionIdentityOf(session));
+      if (!(await withDeadline(deadline.left(), reopened)))
         throw unavailable('the store is unavailable, so the sign-in could not be finished: sign in again');
       return session;
     } catch (error) {

@@ -1,3 +1,4 @@
+import { type Deadline, withDeadline } from '../deadline.js';
 import { unavailable } from '../errors.js';
 import type { Refresh } from './refresh.js';
 import type { Revocation } from './revocation.js';
@@ -14,12 +15,12 @@ export interface Sessions {
   peek: (values: readonly string[]) => Promise<Session | StoreUnavailable | undefined>;
   /**
    * Stores the session of a sign-in and returns its cookie value. Ends the browser's earlier sessions, as a sign-out
-   * from this application does (OWASP ASVS 7.2.4).
+   * from this application does (OWASP ASVS 7.2.4). If the deadline passes, that continues after the response.
    *
    * @param values The values of the session cookie that the browser sent with the sign-in.
-   * @throws {AuthKitError} `upstream_unavailable` if the store is unavailable.
+   * @throws {AuthKitError} `upstream_unavailable` if the store is unavailable, or too slow for the deadline.
    */
-  create: (session: Session, values: readonly string[]) => Promise<string>;
+  create: (session: Session, values: readonly string[], deadline: Deadline) => Promise<string>;
   /** Ends a session: immediately in this process, and in the others by the time the promise is fulfilled. */
   end: (session: Session | StoreUnavailable) => Promise<void>;
 }
@@ -50,6 +51,15 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
     if (!isNotStored(earlier) && earlier.refreshToken !== session.refreshToken) refresh.replace(earlier);
     await (sessionIdIn(earlier) === sessionIdOf(session) ? storage.delete(earlier) : end(earlier));
   };
+  const replaceEarlier = async (values: readonly string[], session: Session) => {
+    const earlier = (await Promise.all(values.map(find))).filter((found) => found !== undefined);
+    await Promise.all(earlier.map((found) => replace(found, session)));
+  };
+  const save = async (session: Session) => {
+    const value = await storage.create(session);
+    // If the user signed out of this application but not of WorkOS, the new session has the ID of the ended one.
+    return (await revocation.reopenSession(sessionIdentityOf(session))) ? value : undefined;
+  };
   return {
     async peek(values) {
       for (const value of values) {
@@ -58,13 +68,11 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
       }
       return undefined;
     },
-    async create(session, values) {
-      const value = await storage.create(session);
-      // If the user signed out of this application but not of WorkOS, the new session has the ID of the ended one.
-      if (value === undefined || !(await revocation.reopenSession(sessionIdentityOf(session))))
+    async create(session, values, deadline) {
+      const value = await withDeadline(deadline.left(), save(session));
+      if (value === undefined)
         throw unavailable('the store is unavailable, so the session could not be saved: try again');
-      const earlier = (await Promise.all(values.map(find))).filter((found) => found !== undefined);
-      await Promise.all(earlier.map((found) => replace(found, session)));
+      await withDeadline(deadline.left(), replaceEarlier(values, session));
       return value;
     },
     end,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { unavailable } from '../errors.js';
 import { log } from '../events.js';
+import { expiringMap } from '../expiring-map.js';
 import { sha256 } from '../sha256.js';
 import type { Entry, SignedStore } from '../stores/signed-store.js';
 import type { Session } from './sealed-session.js';
@@ -30,6 +31,16 @@ const FAILURE_FOR = 2000;
 /** Stored in place of a sealed session if WorkOS refused the token. */
 const REFUSED = 'refused';
 
+/**
+ * How long after a refusal that could not be confirmed the next one is not believed either, in milliseconds. It covers
+ * the requests of one page and a quick retry.
+ */
+const DOUBTED_FOR = 5000;
+
+/** How long such a refusal is remembered, in milliseconds, and how many are. */
+const DOUBT_REMEMBERED_FOR = 3_600_000;
+const MAX_DOUBTS = 10_000;
+
 export interface RefreshLockOptions {
   store: SignedStore;
   open: (sealed: string) => Session | undefined;
@@ -42,31 +53,41 @@ export interface RefreshLockOptions {
  * Refreshes each session once across processes: one process holds a lock and refreshes, and the others wait for its
  * result. If WorkOS is unavailable, the processes that waited do not call WorkOS either; the next request does. If the
  * store is unavailable, or the lock is held for too long, a process refreshes on its own. This is safe within the 30
- * seconds for which WorkOS returns the same tokens.
+ * seconds for which WorkOS returns the same tokens. After that, WorkOS refuses a token that another process has used,
+ * so {@link confirmRefusal} decides whether the session has ended.
  */
 export function withRefreshLock(refresh: RefreshTokens, options: RefreshLockOptions): RefreshTokens {
   const { store, waitForLock } = options;
+  const doubts = createDoubts(options.now);
   return async (session, organizationId) => {
     const id = idOf(session);
     const waitsUntil = performance.now() + waitForLock;
     const failures = createFailureWatch(id, store);
-    const refreshLocally = async () => shareResult(await refresh(session, organizationId), session, options);
+    const context = { session, doubts, ...options };
+    const refreshLocally = () => refresh(session, organizationId);
+    const refreshWithoutLock = async () => shareResult(await refreshLocally(), false, context);
     for (let wait = FIRST_PAUSE; ; wait = Math.min(wait * 2, LONGEST_PAUSE)) {
-      const found = await readSharedResult(session, options);
-      if (found === 'unavailable') return refreshLocally();
+      const found = await readSharedResult(context);
+      if (found === 'unavailable') return refreshWithoutLock();
       if (found) return found;
       if (await failures.isNew()) return unavailableElsewhere();
       const lock = await store.add('lock', id, randomUUID(), LEASE);
-      if (lock.kind === 'unavailable') return refreshLocally();
-      if (lock.kind === 'hit') return refreshHoldingLock(lock, session, options, refreshLocally);
+      if (lock.kind === 'unavailable') return refreshWithoutLock();
+      if (lock.kind === 'hit') return refreshHoldingLock(lock, context, refreshLocally);
       if (performance.now() >= waitsUntil) {
         log('store', { outcome: 'refreshing without the lock' });
-        return refreshLocally();
+        return refreshWithoutLock();
       }
       await failures.start();
       await pause(wait);
     }
   };
+}
+
+/** One refresh. */
+interface RefreshContext extends RefreshLockOptions {
+  readonly session: Session;
+  readonly doubts: Doubts;
 }
 
 /** Notices if the process that holds the lock fails while this one waits. */
@@ -99,19 +120,19 @@ function unavailableElsewhere(): RefreshResult {
 /** Refreshes while holding the lock, unless another process did so just before this one acquired it. */
 async function refreshHoldingLock(
   lock: Entry,
-  session: Session,
-  options: RefreshLockOptions,
+  context: RefreshContext,
   refreshLocally: () => Promise<RefreshResult>,
 ): Promise<RefreshResult> {
-  const { store } = options;
+  const { store, session } = context;
   const id = idOf(session);
   let extended = Promise.resolve<unknown>(undefined);
   const timer = setInterval(() => {
     extended = store.replace('lock', id, lock, lock.text, LEASE);
   }, EXTEND_EVERY);
   try {
-    const found = await readSharedResult(session, options);
-    const result = found === undefined || found === 'unavailable' ? await refreshLocally() : found;
+    const found = await readSharedResult(context);
+    if (found && found !== 'unavailable') return found;
+    const result = await shareResult(await refreshLocally(), found === undefined, context);
     if (result.kind === 'unavailable') await store.put('failure', id, randomUUID(), FAILURE_FOR);
     return result;
   } finally {
@@ -121,10 +142,11 @@ async function refreshHoldingLock(
 }
 
 /** The result that another process got for the token. */
-async function readSharedResult(
-  session: Session,
-  { store, open }: RefreshLockOptions,
-): Promise<RefreshResult | 'unavailable' | undefined> {
+async function readSharedResult({
+  session,
+  store,
+  open,
+}: RefreshContext): Promise<RefreshResult | 'unavailable' | undefined> {
   const found = await store.get('refresh', idOf(session));
   if (found.kind === 'unavailable') return 'unavailable';
   if (found.kind !== 'hit') return undefined;
@@ -141,13 +163,16 @@ async function readSharedResult(
  * Stores a result for the other processes. New tokens replace a refusal, but a refusal never replaces new tokens: a
  * process that was paused during its exchange may store its tokens late, after WorkOS has refused the spent token to
  * another process.
+ *
+ * @param isConclusive Whether a refusal means that the session has ended: this process held the lock, and the store had
+ * no result of another process.
  */
 async function shareResult(
   result: RefreshResult,
-  session: Session,
-  options: RefreshLockOptions,
+  isConclusive: boolean,
+  context: RefreshContext,
 ): Promise<RefreshResult> {
-  const { store, now } = options;
+  const { store, session, now } = context;
   const id = idOf(session);
   const ttl = rememberedFor(result, now());
   if (result.kind === 'refreshed') {
@@ -155,14 +180,51 @@ async function shareResult(
     return result;
   }
   if (!isSessionEnded(result)) return result;
-  const refused = await store.add('refresh', id, REFUSED, ttl);
-  let found = refused.kind === 'taken' ? await readSharedResult(session, options) : undefined;
-  if (refused.kind === 'taken' && found === undefined) {
-    // There is an entry, but the replica that was read does not have it yet.
-    await pause(LONGEST_PAUSE);
-    found = await readSharedResult(session, options);
+  if (isConclusive && (await store.add('refresh', id, REFUSED, ttl)).kind === 'hit') return result;
+  return confirmRefusal(result, context);
+}
+
+/**
+ * Decides whether a session has ended after a refusal without the lock, or one that could not be stored. WorkOS may have
+ * refused the token because another process has used it, and an outage of the store hides its result. So the result is
+ * read again. If it cannot be found, the user stays signed in and the request gets 503: a retry may find the result, and
+ * the browser may already have received its cookie from the other process, which clearing the cookie would undo.
+ *
+ * A session that has really ended must not get 503 until the store is available again, which may take hours. The user
+ * could not sign in again. So a later refusal of the same token is believed.
+ */
+async function confirmRefusal(refusal: RefreshResult, context: RefreshContext): Promise<RefreshResult> {
+  const { session, doubts } = context;
+  for (const wait of [0, LONGEST_PAUSE]) {
+    // The other process may be storing its result, and a replica may not have it yet.
+    if (wait > 0) await pause(wait);
+    const found = await readSharedResult(context);
+    if (found && found !== 'unavailable') return found;
   }
-  return found === undefined || found === 'unavailable' ? result : found;
+  if (doubts.areOver(idOf(session))) return refusal;
+  log('store', { outcome: 'a refusal of WorkOS could not be confirmed' });
+  return {
+    kind: 'unavailable',
+    error: unavailable('WorkOS refused the refresh token, which another process may have used'),
+  };
+}
+
+/** Refusals that could not be confirmed. */
+interface Doubts {
+  /** Whether the token was refused before, long enough ago. If not, this refusal is remembered. */
+  areOver: (id: string) => boolean;
+}
+
+function createDoubts(now: () => number): Doubts {
+  const firstRefusals = expiringMap<number>({ max: MAX_DOUBTS, ttl: DOUBT_REMEMBERED_FOR, now });
+  return {
+    areOver(id) {
+      const first = firstRefusals.get(id);
+      if (first === undefined) firstRefusals.set(id, now());
+      // The clock may also have been set back.
+      return first !== undefined && Math.abs(now() - first) >= DOUBTED_FOR;
+    },
+  };
 }
 
 /** The key of a refresh token in the store. */

@@ -150,28 +150,53 @@ const UNAVAILABLE = Object.freeze({ kind: 'unavailable' });
 /** How long a store that did not reply in time is not called, in milliseconds. After that, one call tries it again. */
 const PAUSE = 1000;
 
+/** The fraction of the deadline that other calls wait for the one that tries the store again. */
+const TRIAL_PART = 1 / 4;
+
 const TICKS = 4;
 
 /**
- * Limits the time of every call. While the store does not reply, only one call per pause waits for it. A call that
- * rejects does not affect the next one.
+ * Limits the time of every call. While the store does not reply, only one call per pause waits for it until the
+ * deadline. A call that rejects does not affect the next one.
+ *
+ * Calls that arrive during this trial wait for its result, but only briefly: a store that works again replies sooner.
+ * If they failed at once, then all but one of the requests that arrive together after an outage would refresh their
+ * sessions without the lock.
  */
 function createCallStore(options: SignedStoreOptions): CallStore {
   const { deadline } = options;
   let silentSince: number | undefined;
-  let isTrying = false;
+  /** Whether the call that tries the store again gets a reply soon. */
+  let trial: Promise<boolean> | undefined;
   const report = createReporter(options);
-  return async (operation, call) => {
-    const isSilent = silentSince !== undefined;
-    if (isSilent && (isTrying || performance.now() - (silentSince ?? 0) < PAUSE)) return UNAVAILABLE;
-    isTrying = isSilent;
+  const callOnce: CallStore = async (operation, call) => {
     const started = performance.now();
     const outcome = await callWithin(deadline, call);
-    if (isSilent) isTrying = false;
     silentSince = outcome.kind === 'timeout' ? performance.now() : undefined;
     report(operation, outcome, performance.now() - started);
     return outcome.kind === 'ok' ? outcome : UNAVAILABLE;
   };
+  const tryAgain: CallStore = async (operation, call) => {
+    const reply = callOnce(operation, call);
+    trial = settlesWithin(deadline * TRIAL_PART, reply).then((isSettled) => isSettled && !isSilent());
+    await reply;
+    trial = undefined;
+    return reply;
+  };
+  const isSilent = () => silentSince !== undefined;
+  return async (operation, call) => {
+    if (silentSince === undefined) return callOnce(operation, call);
+    if (trial) return (await trial) ? callOnce(operation, call) : UNAVAILABLE;
+    return performance.now() - silentSince < PAUSE ? UNAVAILABLE : tryAgain(operation, call);
+  };
+}
+
+/** Whether a promise that does not reject settles within this many milliseconds. */
+async function settlesWithin(ms: number, promise: Promise<unknown>): Promise<boolean> {
+  const timer = createTimer(ms);
+  const isSettled = await Promise.race([promise.then(() => true), timer.over.then(() => false)]);
+  timer.stop();
+  return isSettled;
 }
 
 type Outcome<T> =

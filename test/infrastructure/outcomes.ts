@@ -72,7 +72,12 @@ export async function expectRevocationEverywhere({ workos, statuses, revoke }: C
   await expect.poll(() => statuses(cookie), { timeout: 5000 }).toEqual([401, 401, 401]);
 }
 
-/** Waits until the store is used again, because it is not called for one second after a failure. */
-export async function settled(): Promise<void> {
+/**
+ * Expects that all processes use the store again after an outage. The first requests after the pause in which they do
+ * not call it (one second) already have to use it, although they all arrive at once.
+ */
+export async function expectRecovery(app: ClusterApp): Promise<void> {
   await wait(1500);
+  await expectOneRefreshEach(app);
+  await expectRevocationEverywhere(app);
 }

@@ -1,40 +1,34 @@
-import { afterAll, beforeAll, describe, test } from 'vitest';
-import { startCluster, type ClusterApp } from '../support/cluster-app.js';
-import { expectNoSignOut, expectOneRefreshEach, expectRevocationEverywhere, settled } from './outcomes.js';
-import { startRedisCluster, type RedisCluster } from './redis-servers.js';
+import { describe, test } from 'vitest';
+import {
+  expectNoSignOut,
+  expectOneRefreshEach,
+  expectRecovery,
+  expectRevocationEverywhere,
+} from './outcomes.js';
+import { startRedisCluster } from './redis-servers.js';
+import { REDIS_CLIENTS, useInfrastructure } from './setup.js';
 
-const cookiePassword = 'a-password-of-this-application-0123456789';
-
-describe.each(['node-redis', 'ioredis'] as const)('a Redis Cluster of three masters, with %s', (client) => {
-  let redis: RedisCluster;
-  let app: ClusterApp;
-  beforeAll(async () => {
-    redis = await startRedisCluster();
-    const store = { kind: 'redis-cluster', client, nodes: redis.nodes } as const;
-    app = await startCluster({ store, users: 60, cookiePassword });
-  });
-  afterAll(async () => {
-    await app.close();
-    await redis.stop();
+describe.each(REDIS_CLIENTS)('a Redis Cluster of three masters, with %s', (client) => {
+  const at = useInfrastructure({
+    startServers: startRedisCluster,
+    storeOf: ({ nodes }) => ({ kind: 'redis-cluster', client, nodes }),
   });
 
   test('each session is refreshed once, and a revocation reaches every process', async () => {
-    await expectOneRefreshEach(app);
-    await expectRevocationEverywhere(app);
+    await expectOneRefreshEach(at.app);
+    await expectRevocationEverywhere(at.app);
   });
 
   test('each session is refreshed once while 2000 slots move to another master', async () => {
-    await expectOneRefreshEach(app, () => redis.reshard(2000));
-    await expectRevocationEverywhere(app);
+    await expectOneRefreshEach(at.app, () => at.servers.reshard(2000));
+    await expectRevocationEverywhere(at.app);
   });
 
   test('a killed master signs no user out, and afterwards each session is refreshed once', async () => {
-    await expectNoSignOut(app, async () => {
-      const killed = await redis.killMaster();
-      await redis.revive(killed);
+    await expectNoSignOut(at.app, async () => {
+      const killed = await at.servers.killMaster();
+      await at.servers.revive(killed);
     });
-    await settled();
-    await expectOneRefreshEach(app);
-    await expectRevocationEverywhere(app);
+    await expectRecovery(at.app);
   });
 });

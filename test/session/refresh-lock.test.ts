@@ -1,4 +1,4 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, expect, test, vi } from 'vitest';
 import { AuthKitError, unavailable } from '../../src/errors.js';
 import { withRefreshLock } from '../../src/session/refresh-lock.js';
 import { sha256 } from '../../src/sha256.js';
@@ -28,6 +28,10 @@ async function until(isTrue: () => boolean): Promise<void> {
     await wait(1);
   }
 }
+
+afterAll(() => {
+  vi.doUnmock('node:timers/promises');
+});
 
 afterEach(() => {
   pauses.asked.length = 0;
@@ -100,15 +104,53 @@ const inProcess = (
 
 test('new tokens replace a refusal that another process has stored meanwhile', async () => {
   const { signed } = expiringStore();
-  const refused = inProcess(signed, () => Promise.resolve(sessionEnded()), { waitForLock: 0 });
+  const refused = inProcess(signed, () => Promise.resolve(sessionEnded()));
   const renewed = inProcess(signed, async () => {
-    // A second process does not wait for this one, and WorkOS rejects the used token.
+    // This process was paused until its lock had expired, and WorkOS rejects the used token.
+    await signed.remove('lock', sha256('rt_1'));
     expect((await refused()).kind).toBe('refused');
     return refreshedTo(sessionOf('user_1', 'rt_2'));
   });
   expect((await renewed()).kind).toBe('refreshed');
   const third = await inProcess(signed, () => Promise.reject(new Error('not needed')))();
   expect(third).toMatchObject({ kind: 'refreshed', session: { refreshToken: 'rt_2' } });
+});
+
+test('a refusal without the lock is not stored, and is believed if WorkOS refuses the token again five seconds later', async () => {
+  pauses.areShort = true;
+  const { signed } = expiringStore();
+  const time = { now: 1_000_000 };
+  const options = { waitForLock: 0, now: () => time.now };
+  const lock = await signed.add('lock', sha256('rt_1'), 'of another process', 600_000);
+  expect(lock.kind).toBe('hit');
+  const refused = inProcess(signed, () => Promise.resolve(sessionEnded()), options);
+  for (const milliseconds of [0, 4999]) {
+    time.now += milliseconds;
+    expect(await refused()).toMatchObject({ kind: 'unavailable', error: { code: 'upstream_unavailable' } });
+  }
+  time.now += 1;
+  expect(await refused()).toMatchObject({ kind: 'refused', error: { code: 'unauthenticated' } });
+  expect(await signed.get('refresh', sha256('rt_1'))).toEqual({ kind: 'miss' });
+  // Each process decides for itself, even if its clock has been set back.
+  const other = inProcess(signed, () => Promise.resolve(sessionEnded()), options);
+  expect((await other()).kind).toBe('unavailable');
+  time.now -= 3_600_000;
+  expect((await other()).kind).toBe('refused');
+});
+
+test('a process that was refused without the lock gets the tokens of the one that holds it', async () => {
+  const { signed } = expiringStore();
+  const slow = inProcess(signed, async () => {
+    // WorkOS has rotated the token, and its answer is on the way.
+    expect(await refused()).toMatchObject({ kind: 'unavailable' });
+    void wait(100).then(() => signed.put('refresh', sha256('rt_1'), `${sealed} `, 60_000));
+    expect(await refused()).toMatchObject({ kind: 'refreshed', session: { refreshToken: 'rt_2' } });
+    return refreshedTo(sessionOf('user_1', 'rt_2'));
+  });
+  const { sealed } = refreshedTo(sessionOf('user_1', 'rt_2')) as { sealed: string };
+  const refused = inProcess(signed, () => Promise.resolve(sessionEnded()), { waitForLock: 0 });
+  expect((await slow()).kind).toBe('refreshed');
+  expect(pauses.asked).toEqual([250, 250]);
 });
 
 test('a refusal never replaces new tokens: the refused process gets them', async () => {
@@ -418,7 +460,7 @@ test('the lock is released although the refresh throws', async () => {
 
 test.each([
   ['has the entry a moment later', 1, 'refreshed'],
-  ['does not get it', 2, 'refused'],
+  ['does not get it', 2, 'unavailable'],
 ])('a refused process whose replica %s waits once for the tokens', async (_, misses, kind) => {
   pauses.areShort = true;
   const { signed } = expiringStore();
@@ -433,7 +475,7 @@ test.each([
   expect(pauses.asked).toEqual([250]);
 });
 
-test('a refused process keeps its result if it stores it itself, or if the store fails', async () => {
+test('a refused process keeps its result if it stores it itself, and not if the store fails', async () => {
   pauses.areShort = true;
   const { signed } = expiringStore();
   const refused = sessionEnded();
@@ -443,8 +485,9 @@ test('a refused process keeps its result if it stores it itself, or if the store
     ...signed,
     get: () => Promise.resolve((reads += 1) <= 2 ? { kind: 'miss' } : { kind: 'unavailable' }),
   };
-  expect(await inProcess(failing, () => Promise.resolve(refused))()).toBe(refused);
   expect(pauses.asked).toEqual([]);
+  expect((await inProcess(failing, () => Promise.resolve(refused))()).kind).toBe('unavailable');
+  expect(pauses.asked).toEqual([250]);
 });
 
 test('a lock is extended while its process waits for WorkOS, so that no other process refreshes too', async () => {

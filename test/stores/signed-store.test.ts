@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Store } from 'authkit-express';
-import { createSignedStore as createSharedStore } from '../../src/stores/signed-store.js';
+import { createSignedStore as createSharedStore, type SignedStore } from '../../src/stores/signed-store.js';
 import { mapStore } from '../support/map-store.js';
 
 describe('entries', () => {
@@ -71,6 +71,79 @@ describe('entries', () => {
     hangs = false;
     while ((await signed.get('user', 'a')).kind === 'unavailable') await wait(50);
     expect(asked).toBe(2);
+  });
+
+  describe('a store that replies again after it was silent', () => {
+    beforeEach(() => {
+      vi.useFakeTimers();
+    });
+    afterEach(() => {
+      vi.useRealTimers();
+    });
+
+    /** A store that replies after `delay` milliseconds, and did not reply to a first call. */
+    async function silentFor(pause: number) {
+      const { store } = mapped();
+      const state = { delay: Infinity, calls: 0 };
+      const get: Store['get'] = async (key) => {
+        state.calls += 1;
+        await new Promise((resolve) => {
+          if (state.delay !== Infinity) setTimeout(resolve, state.delay);
+        });
+        return store.get(key);
+      };
+      const signed = createSharedStore({
+        store: { ...store, get },
+        clientId: 'client_1',
+        passwords,
+        deadline: 1600,
+      });
+      const lost = signed.get('user', 'a');
+      await vi.advanceTimersByTimeAsync(1601);
+      expect(await lost).toEqual({ kind: 'unavailable' });
+      await vi.advanceTimersByTimeAsync(pause);
+      state.calls = 0;
+      return { signed, state };
+    }
+
+    /** The replies to simultaneous calls, and how long each took, by a clock that the test advances. */
+    async function callAtOnce(signed: SignedStore, count: number) {
+      const startedAt = performance.now();
+      const calls = Array.from({ length: count }, async (_, index) => {
+        const { kind } = await signed.get('user', String(index));
+        // A simulated `setImmediate` takes a millisecond.
+        return `${kind} after ${Math.floor((performance.now() - startedAt) / 10) * 10}`;
+      });
+      await vi.advanceTimersByTimeAsync(2000);
+      return Promise.all(calls);
+    }
+
+    test('is used by all of several simultaneous calls, not only by the one that tries it', async () => {
+      const { signed, state } = await silentFor(1000);
+      state.delay = 70;
+      expect(await callAtOnce(signed, 4)).toEqual([
+        'miss after 70',
+        'miss after 140',
+        'miss after 140',
+        'miss after 140',
+      ]);
+      expect(state.calls).toBe(4);
+    });
+
+    test('delays calls by at most a quarter of the deadline if it is still silent', async () => {
+      const { signed, state } = await silentFor(1000);
+      const replies = callAtOnce(signed, 3);
+      await vi.advanceTimersByTimeAsync(401);
+      // The call that tries the store is known to be slow now.
+      const late = callAtOnce(signed, 1);
+      expect(await replies).toEqual([
+        'unavailable after 1600',
+        'unavailable after 400',
+        'unavailable after 400',
+      ]);
+      expect(await late).toEqual(['unavailable after 0']);
+      expect(state.calls).toBe(1);
+    });
   });
 
   test('a store that throws or rejects is unavailable for that call only', async () => {

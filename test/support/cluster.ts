@@ -46,7 +46,10 @@ export interface Member {
 export async function startMember(settings: ProcessSettings): Promise<Member> {
   const env = { ...process.env, DEBUG: '' };
   const child = fork(outfile, [JSON.stringify(settings)], { execArgv: ['--expose-gc'], env });
-  const [port] = (await once(child, 'message')) as [number];
+  const ended = once(child, 'exit').then(() => undefined);
+  const message = await Promise.race([once(child, 'message'), ended]);
+  if (!message) throw new Error('the process ended before it listened: its error is above');
+  const [port] = message as [number];
   const retire = async () => {
     child.send('retire');
     await once(child, 'exit');
