@@ -23,8 +23,8 @@ const FILES = {
   'session/verified-session-cache': ['session/verified-session-cache'],
   'session/refresh': [
     'session/refresh-due',
-    'session/refresh-results',
     'session/refresh',
+    'session/refresh-results',
     'session/authenticate',
     'session/refresh.properties',
     'session/refresh-at-workos',
