@@ -1,7 +1,7 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { type CookieConfig, createCookies, fingerprint } from '../../src/http/cookies.js';
+import { type CookieConfig, createCookies, fingerprint, headerRoom, pairs } from '../../src/http/cookies.js';
 import { COOKIE_CONFIG } from '../support/cookie-config.js';
 
 const cookies = createCookies(COOKIE_CONFIG, 600);
@@ -170,6 +170,38 @@ test('the oldest transaction cookies are removed beyond five, and beyond the bud
   expect(dropped(others(14_336 - 3 * each + 2) + flows(2))).toEqual([]);
   expect(dropped(others(14_336 - 3 * each + 3) + flows(2))).toEqual(['0']);
   expect(dropped(others(14_336) + flows(2))).toEqual(['0', '1']);
+  // Those beyond five make room for the new one.
+  const withFour = 14_336 - 5 * each + 2;
+  expect(dropped(others(withFour) + flows(8))).toEqual(['0', '1', '2', '3']);
+  expect(dropped(others(withFour + 1) + flows(8))).toEqual(['0', '1', '2', '3', '4']);
+  expect(dropped(others(withFour + 1 + each) + flows(8))).toEqual(['0', '1', '2', '3', '4', '5']);
+});
+
+test('a request leaves 14336 bytes for cookies, less those that it has', () => {
+  expect(headerRoom(request())).toBe(14_336);
+  expect(headerRoom(request('a=b; c=d'))).toBe(14_328);
+  expect(pairs('a=b; c; =d;e= f=g ')).toEqual([
+    ['a', 'b'],
+    ['', 'd'],
+    ['e', 'f=g'],
+  ]);
+  expect(pairs(undefined)).toEqual([]);
+});
+
+test('a value that does not have the length of a secret is not one', () => {
+  const name = PREFIX + fingerprint('state');
+  const [secret] = SECRETS as [string];
+  const values = [`${secret}A`, `A${secret}`, secret.slice(1), `${secret} x`, secret];
+  const header = values.map((value) => `${name}=${value}`).join('; ');
+  expect(cookies.transactionValues(request(header), 'state')).toEqual([secret]);
+});
+
+test('a value is sent as it is, and the name of a transaction always has eight digits', () => {
+  const lines = sent(undefined, (req, res) => {
+    cookies.setSession(req, res, 'a+b/c=', () => true);
+  });
+  expect(lines[0]).toMatch(/^wos-session=a\+b\/c=;/);
+  for (let state = 0; state < 100; state += 1) expect(fingerprint(String(state))).toHaveLength(8);
 });
 
 test('all transaction cookies can be cleared at once, and no other cookie is', () => {
@@ -322,6 +354,15 @@ test('of planted chunks, the combinations of the same position come first, and t
   expect(new Set(found).size).toBe(found.length);
   expect(found.length).toBeGreaterThan(60);
   expect(found.length).toBeLessThan(200);
+});
+
+test('the chunks of a session are found if as many planted ones follow each of them', () => {
+  const planted = (index: number, count: number) => Array<string>(count).fill(`wos-session.${index}=x`);
+  const header = [
+    ...[...planted(0, 100), 'wos-session.0=real', ...planted(0, 2)],
+    ...[...planted(1, 30), 'wos-session.1=session', ...planted(1, 2)],
+  ].join('; ');
+  expect(cookies.sessionValues(request(header))).toContain('realsession');
 });
 
 test('a polluted Object.prototype adds no attribute to a cookie', () => {
