@@ -232,7 +232,7 @@ describe.each(FRAMEWORKS)('callback queries on %s', (framework) => {
       await tryAll(
         context,
         { corpus: name, on: framework },
-        rowsOn(framework, corpus<QueryRow>(name)),
+        corpus<QueryRow>(name),
         attempt,
         1,
       );

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { Fault } from 'authkit-express/testing';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
-import { corpus, rowsOn, type Row } from '../support/corpora.js';
+import { corpus, type Row } from '../support/corpora.js';
 import { counted } from '../support/tally.js';
 import { ADA, createTestApp, type TestApp } from '../support/app.js';
 
@@ -65,7 +65,7 @@ const sessionCleared = (reply: Reply) =>
 const EXPIRED_TOKENS = 'up063';
 
 describe.each(FRAMEWORKS)('failures of WorkOS on %s', (framework) => {
-  const rows = rowsOn(framework, corpus<FailureRow>('workos-failures'));
+  const rows = corpus<FailureRow>('workos-failures');
   let codes: string[] = [];
   // Short only for responses that take longer than any deadline.
   const setUp = ({ name }: FailureRow) =>
