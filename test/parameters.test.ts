@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { ROOT } from './support/documentation.js';
+import { testFiles } from './support/test-files.js';
 
 /** Titles of the tests that check how this package handles a parameter, each under a short name. */
 const TESTS = {
@@ -147,12 +148,7 @@ describe.each(Object.keys(DOCUMENTS))('%s', (document) => {
 });
 
 test('every parameter has a test that exists', () => {
-  const files = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' });
-  const titles = new Set(
-    files
-      .filter((file) => file.endsWith('.test.ts'))
-      .flatMap((file) => titlesIn(readFileSync(join(ROOT, 'test', file), 'utf8'))),
-  );
+  const titles = new Set(testFiles().flatMap((file) => titlesIn(readFileSync(file, 'utf8'))));
   for (const [document, parameters] of Object.entries(DOCUMENTS)) {
     for (const [name, key] of Object.entries(parameters)) {
       expect(titles, `${document}: ${name}`).toContain(TESTS[key]);

@@ -1,17 +1,15 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { corpus } from './support/corpora.js';
+import { testFiles } from './support/test-files.js';
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const root = (file: string) => fileURLToPath(new URL(`../${file}`, import.meta.url));
 
 test('every scenario of the corpus has a test with its id', () => {
-  const folder = import.meta.dirname;
-  const text = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.test.ts') && !file.includes('node_modules'))
-    .map((file) => readFileSync(join(folder, file), 'utf8'))
+  const text = testFiles()
+    .map((file) => readFileSync(file, 'utf8'))
     .join('\n');
   // Matches ids at the start of the first argument of `test(…)`, `test.each(…)(…)` or `describe(…)`.
   const names = text.matchAll(/\(\s*['"`]((?:[A-Z]\d\d )+)/g);
