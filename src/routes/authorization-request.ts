@@ -1,3 +1,4 @@
+import { canParse } from '../can-parse.js';
 import { nextSignInOptions } from '../auth/login-url.js';
 import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
@@ -188,7 +189,7 @@ function checkedState(state: unknown): unknown {
 
 /** Returned as it was written, because WorkOS compares it as text with the redirect URIs in its dashboard. */
 function checkedCallback(value: unknown, { allowInsecureHttp }: Config): string {
-  const isUrl = typeof value === 'string' && /^https?:\/\/[^/\\]/i.test(value) && URL.canParse(value);
+  const isUrl = typeof value === 'string' && /^https?:\/\/[^/\\]/i.test(value) && canParse(value);
   const url = isUrl ? new URL(value) : undefined;
   if (url?.protocol === 'http:' && !allowInsecureHttp && !isLoopback(url.hostname))
     throw new AuthKitError('invalid_request', 'redirectUri must be https at a host other than this machine');

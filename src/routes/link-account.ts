@@ -1,3 +1,4 @@
+import { canParse } from '../can-parse.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
 import { ownProperties } from '../own-properties.js';
@@ -89,7 +90,7 @@ async function linkUrl(
   if (result.kind === 'refused') throw unknownProvider(result.error);
   if (result.kind === 'unavailable') throw result.error;
   const { url } = result.value as { url: unknown };
-  if (typeof url === 'string' && /^https?:\/\//i.test(url) && URL.canParse(url)) return new URL(url).href;
+  if (typeof url === 'string' && /^https?:\/\//i.test(url) && canParse(url)) return new URL(url).href;
   throw unavailable('WorkOS sent no URL for linking the account');
 }
 

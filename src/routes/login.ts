@@ -1,3 +1,4 @@
+import { canParse } from '../can-parse.js';
 import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
 import type { SignInFor } from '../config/login.js';
@@ -67,7 +68,7 @@ function loopbackLocation(req: Request, { redirectUri }: Config): string | undef
   const { host } = req.headers;
   const to = new URL(redirectUri);
   if (host === undefined || !LOOPBACK.has(to.hostname)) return undefined;
-  const from = URL.canParse(`${to.protocol}//${host}`) ? new URL(`${to.protocol}//${host}`) : undefined;
+  const from = canParse(`${to.protocol}//${host}`) ? new URL(`${to.protocol}//${host}`) : undefined;
   const isSameMachine = from !== undefined && LOOPBACK.has(from.hostname) && from.port === to.port;
   if (!isSameMachine || from.hostname === to.hostname || !target(req).startsWith('/')) return undefined;
   return to.origin + target(req);

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { canParse } from '../can-parse.js';
 
 /** The clock of a test WorkOS and of every application that uses its `options` or `env`. */
 export interface TestClock {
@@ -81,7 +82,7 @@ const PRELOAD = './clock-preload.js';
 /** A URL, because it has no spaces or quotation marks, which would have to be escaped in NODE_OPTIONS. */
 function preloadUrl(): string {
   const from = import.meta.url;
-  const url = URL.canParse(PRELOAD, from) ? new URL(PRELOAD, from) : undefined;
+  const url = canParse(PRELOAD, from) ? new URL(PRELOAD, from) : undefined;
   if (url && existsSync(fileURLToPath(url))) return url.href;
   throw new Error(
     'workos.env: clock-preload.js, which a child process loads to follow workos.clock, is not beside the code of ' +

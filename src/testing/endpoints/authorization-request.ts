@@ -1,3 +1,4 @@
+import { canParse } from '../../can-parse.js';
 import { text } from './http.js';
 
 /** A checked authorization request. */
@@ -105,7 +106,7 @@ function problemOf(
 }
 
 function isAllowed(redirectUri: string | undefined, allowed: readonly string[] | undefined): boolean {
-  if (redirectUri === undefined || !URL.canParse(redirectUri)) return false;
+  if (redirectUri === undefined || !canParse(redirectUri)) return false;
   if (allowed) return allowed.includes(redirectUri);
   const { protocol, hostname, hash } = new URL(redirectUri);
   if (hash !== '') return false;
