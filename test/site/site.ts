@@ -179,6 +179,30 @@ describe('in Chromium', () => {
     expect(await axe(page)).toEqual([]);
   });
 
+  test.each([
+    ['socket.io', 'recipes/websocket#socketio'],
+    ['single-page app on another origin', 'recipes/single-page-app#the-page-is-on-another-origin'],
+    ['test expired session', 'testing#an-expired-session'],
+    ['nginx', 'production#behind-nginx-or-another-proxy'],
+    ['own user row', 'users#'],
+    ['sign out everywhere', 'production#signing-out-everywhere'],
+    ['invalid_state', 'troubleshooting#invalid_state'],
+    ['which cookies are set', 'recipes/cookies#'],
+    ['rotate password', 'production#rotating-the-cookie-password-and-keys'],
+    ['move from authkit-nextjs', 'migration#from-authkit-nextjs'],
+    ['redirect loop', 'troubleshooting#'],
+  ])('a search for "%s" shows its answer first', async (words, answer) => {
+    const page = await open();
+    await page.goto(origin + BASE);
+    await page
+      .getByRole('button', { name: /search/i })
+      .first()
+      .click();
+    await page.getByRole('searchbox').fill(words);
+    const first = page.locator('.VPLocalSearchBox a.result').first();
+    await expect.poll(() => first.getAttribute('href'), { timeout: 20_000 }).toContain(BASE + answer);
+  });
+
   // The questions at the top of the home page.
   test.each([
     ['socket.io', 'socket.io'],
