@@ -38,8 +38,8 @@ export function createLinkAccount(dependencies: LinkAccountDependencies): Handle
 }
 
 /**
- * Whether the request is a click on a page of this application, or a typed address. A request without Fetch Metadata,
- * from an older browser, counts too.
+ * Whether the request is a click on a page of this application, or a typed address. Older browsers do not send Fetch
+ * Metadata, so a request without it counts too.
  */
 function isOwnNavigation(req: Request): boolean {
   const site = header(req, 'sec-fetch-site') ?? '';
@@ -47,7 +47,8 @@ function isOwnNavigation(req: Request): boolean {
 }
 
 /**
- * Asks the user to confirm, because another site could link to this route to connect an account that is not the user's.
+ * Sends a page that asks the user to confirm. Another site could link to this route to connect an account that does not
+ * belong to the user.
  */
 function sendConfirmation(
   req: Request,

@@ -30,7 +30,10 @@ export interface RequestProblem {
 
 export interface RequestRules {
   clientId: string;
-  /** Redirect URIs to accept, compared exactly; without them, loopback addresses and https. */
+  /**
+   * The redirect URIs to accept, which are compared exactly. If `undefined`, any https URL and any http URL at a
+   * loopback address are accepted.
+   */
   redirectUris: readonly string[] | undefined;
 }
 
@@ -117,7 +120,7 @@ function isLoopback(hostname: string): boolean {
   return /^(?:(?:.+\.)?localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
-/** RFC 7636 section 4.3. The `plain` method is refused. */
+/** Checks the PKCE parameters (RFC 7636 section 4.3). The `plain` method is refused. */
 function pkceProblem(get: Get): string | undefined {
   const challenge = get('code_challenge');
   const method = get('code_challenge_method');
