@@ -165,6 +165,15 @@ describe('in Chromium', () => {
     expect(found).toEqual({});
   });
 
+  test('on a phone, the start page begins just below the navigation', async () => {
+    const page = await open({ viewport: { width: 360, height: 740 } });
+    await page.goto(origin + BASE);
+    const navigation = await page.locator('.VPNav').boundingBox();
+    const heading = await page.getByRole('heading', { level: 1 }).first().boundingBox();
+    expect(heading!.y - navigation!.y - navigation!.height).toBeLessThan(60);
+    expect(navigation!.height).toBeLessThan(80);
+  });
+
   test('a search for session_lost leads to its section', async () => {
     const page = await open();
     await page.goto(origin + BASE);
