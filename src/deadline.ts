@@ -1,4 +1,7 @@
-/** Resolves with the promise's value, or with `undefined` after `ms` milliseconds. Leaves no timer behind. */
+/**
+ * Resolves with the promise's value, or with `undefined` if that takes longer than `ms` milliseconds. Leaves no timer
+ * behind.
+ */
 export function withDeadline<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, ms, undefined)));
@@ -8,7 +11,8 @@ export function withDeadline<T>(ms: number, promise: Promise<T>): Promise<T | un
 }
 
 /**
- * Calls `next` at once if the value is not a promise, so a request with nothing to wait for is handled synchronously.
+ * Passes a value to `next`: immediately if it is not a promise, otherwise once it resolves. A request that has nothing
+ * to wait for is therefore handled synchronously.
  */
 export function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
   return value instanceof Promise ? value.then(next) : next(value);
@@ -18,11 +22,17 @@ export function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promi
 export interface Deadline {
   /** The time left, in milliseconds; 0 after the deadline. */
   left: () => number;
-  /** Waits for the application's own code, such as `onSuccess`, whose time does not count. */
+  /**
+   * Waits for the application's own code, such as `onSuccess`, and postpones the deadline by the time that this takes.
+   */
   exclude: <T>(promise: Promise<T>) => Promise<T>;
 }
 
-/** @param ms Milliseconds from now, by the monotonic clock. */
+/**
+ * Creates a deadline.
+ *
+ * @param ms The time until the deadline, in milliseconds. It is measured with the monotonic clock.
+ */
 export function deadlineIn(ms: number): Deadline {
   let end = performance.now() + ms;
   return {
@@ -38,10 +48,13 @@ export function deadlineIn(ms: number): Deadline {
   };
 }
 
-/** After a full wait has timed out, how often one request waits the full time again, in milliseconds. */
+/** The interval at which one request waits the full time again after a full wait has timed out, in milliseconds. */
 const TRY_EVERY = 5000;
 
-/** The fraction of the full time that other requests wait. A working store responds sooner. */
+/**
+ * After a full wait has timed out, the other requests wait only this fraction of the full time. A working store
+ * responds sooner than that.
+ */
 const BRIEF_PART = 1 / 20;
 
 /** Waits for something that a request can do without. Resolves with `undefined` if it takes too long. */
@@ -55,7 +68,10 @@ export type OptionalWait = <T>(promise: Promise<T>) => Promise<T | undefined>;
  */
 export function createOptionalWait(ms: number): OptionalWait {
   const brief = ms * BRIEF_PART;
-  /** When a full wait last timed out, or when the current retry began. */
+  /**
+   * When a full wait last timed out, or when the current retry began, in milliseconds by the monotonic clock.
+   * `undefined` if the last full wait succeeded.
+   */
   let slowSince: number | undefined;
   return async (promise) => {
     const startedAt = performance.now();
@@ -69,7 +85,7 @@ export function createOptionalWait(ms: number): OptionalWait {
     );
     if (!isFull) return found?.value;
     if (!found) slowSince = performance.now();
-    // An immediate result, such as a session that needs no refresh, does not show that WorkOS and the store work.
+    // An immediate result, such as a session that needs no refresh, does not show that WorkOS and the store respond.
     else if (slowSince === startedAt) slowSince = performance.now() - startedAt > brief ? undefined : before;
     return found?.value;
   };

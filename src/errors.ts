@@ -1,9 +1,12 @@
 import { ERROR_TEXTS } from './http/page-texts.js';
 
-/** The documentation page with a section for each code, on the site that is `homepage` in package.json. */
+/**
+ * The documentation page that has a section for each error code. It is part of the site that package.json names as
+ * `homepage`.
+ */
 const TROUBLESHOOTING = 'https://authkit-express.github.io/authkit-express/troubleshooting';
 
-/** The HTTP status of the response for each code. The texts that users see are in `http/page-texts.ts`. */
+/** The HTTP status of the response for each error code. The texts that users see are in `http/page-texts.ts`. */
 const STATUSES = {
   config_invalid: 500,
   not_mounted: 500,
@@ -77,11 +80,14 @@ export function isUnfinished(code: unknown): code is UnfinishedCode {
 export interface AuthKitErrorOptions {
   /** The error that caused this one. */
   cause?: unknown;
-  /** Response headers that belong to this error, e.g. `Retry-After`. */
+  /** Response headers that belong to this error, such as `Retry-After`. */
   headers?: Record<string, string>;
-  /** More about the error, for the application. It may contain secrets, so it is not enumerable. */
+  /**
+   * Further information about the error, for the application. It may contain secrets, so the property is not
+   * enumerable.
+   */
   details?: Readonly<Record<string, unknown>>;
-  /** `error_description` of RFC 6749 section 4.1.2.1, as received: untrusted text. */
+  /** The `error_description` that was received (RFC 6749 section 4.1.2.1). It is untrusted text. */
   description?: string;
   /** Text for the user, instead of the default text for the code. */
   publicMessage?: string;
@@ -103,7 +109,7 @@ export class AuthKitError extends Error {
   readonly status: number;
   /** The same as `status`, under the name that http-errors uses. */
   readonly statusCode: number;
-  /** Text that can be shown to the user, in plain words; `message` is for developers. */
+  /** Text in plain words that can be shown to the user. `message` is for developers. */
   readonly publicMessage: string;
   /** Response headers that belong to this error. */
   readonly headers: Readonly<Record<string, string>>;
@@ -112,17 +118,20 @@ export class AuthKitError extends Error {
   /** URL of the documentation for this code. */
   readonly docs: string;
   /**
-   * More about the error: fields of WorkOS's response, or the `problems` of an invalid configuration. Not enumerable,
-   * because it may contain a `pending_authentication_token`.
+   * Further information: fields of WorkOS's response, or the `problems` of an invalid configuration. The property is
+   * not enumerable, because it may contain a `pending_authentication_token`.
    */
   declare readonly details: Readonly<Record<string, unknown>> | undefined;
-  /** `error_description` from WorkOS or the identity provider, untrusted. Not enumerable. */
+  /**
+   * The `error_description` from WorkOS or the identity provider. It is untrusted text, and the property is not
+   * enumerable.
+   */
   declare readonly description: string | undefined;
 
-  /** @throws {TypeError} if there is no such code. */
+  /** @throws {TypeError} if `code` is not an error code of this package. */
   constructor(code: AuthKitErrorCode, message: string, options: AuthKitErrorOptions = {}) {
     if (!isCode(code)) throw unknownCode(code);
-    // Without a prototype, so that a polluted Object.prototype supplies no text for the user.
+    // The copy has no prototype, so a polluted `Object.prototype` cannot supply a text for the user.
     const own = Object.assign(Object.create(null) as AuthKitErrorOptions, options);
     super(message, own.cause === undefined ? undefined : { cause: own.cause });
     const status = STATUSES[code];
@@ -155,7 +164,10 @@ function challenge(status: number): Record<string, string> {
   return status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {};
 }
 
-/** Creates the error for an outage, for example of WorkOS. `retryAfter` is in seconds: 5 by default, and at most 60. */
+/**
+ * Creates the error that is reported during an outage, for example of WorkOS. `retryAfter` is in seconds. It is 5 by
+ * default, and at most 60.
+ */
 export function unavailable(message: string, options: { retryAfter?: number; cause?: unknown } = {}) {
   const own = Object.assign(Object.create(null) as typeof options, options);
   const seconds = Math.min(60, Math.max(1, Math.ceil(own.retryAfter ?? 5)));

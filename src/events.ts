@@ -14,15 +14,16 @@ import type { AuthKitErrorCode } from './errors.js';
  * });
  */
 export interface AuthKitEvents {
-  /** A user signed in, and `onSuccess` did not refuse. */
+  /** A user signed in, and `onSuccess` did not reject the sign-in. */
   'authkit:sign-in': Who & { authenticationMethod: string | undefined; isImpersonated: boolean };
   /** The callback responded with an error. */
   'authkit:sign-in-failed': { clientId: string; code: AuthKitErrorCode };
   /** A session was refreshed. Published once per refresh, however many requests waited for it. */
   'authkit:refresh': Who;
   /**
-   * A refresh failed. `refused`: the session has ended, or WorkOS requires another step. `unavailable`: the session is
-   * kept. `status` is the HTTP status of WorkOS's response, if there was one.
+   * A refresh failed. `refused`: the session has ended, or WorkOS requires a further step from the user. `unavailable`:
+   * WorkOS gave no usable answer, so the session is kept. `status` is the HTTP status of WorkOS's response, if there
+   * was one.
    */
   'authkit:refresh-failed': Who & {
     outcome: 'refused' | 'unavailable';
@@ -46,8 +47,8 @@ export interface AuthKitEvents {
     rule: FailedCondition | undefined;
   };
   /**
-   * A function of the application threw an error or returned something that is not allowed: `onSuccess`, or the `signIn`
-   * option. An `AuthKitError` that `onSuccess` throws is not published, because it rejects the sign-in.
+   * The application's `onSuccess` or `signIn` function threw an error or returned an invalid value. An `AuthKitError`
+   * from `onSuccess` is not published here, because it is how an application rejects a sign-in.
    */
   'authkit:error': { clientId: string; source: 'onSuccess' | 'signIn'; error: unknown };
   /** One call to WorkOS. `duration` is in milliseconds. `status` is `undefined` if there was no response. */
@@ -64,15 +65,18 @@ export interface AuthKitEvents {
    */
   'authkit:breaker': {
     clientId: string;
-    /** `anonymous`: the calls that requests without a valid credential cause, such as those with a made-up API key. */
+    /**
+     * `anonymous`: calls on behalf of requests without a valid credential, for example with a made-up API key. `main`:
+     * all other calls.
+     */
     scope: 'main' | 'anonymous';
     state: 'closed' | 'open' | 'half-open';
     reason: 'failures' | 'rate_limit' | 'probe' | 'recovered';
     pause: number;
   };
   /**
-   * The outcome of a store operation differs from the previous one. The first is compared with `ok`. `duration` is in
-   * milliseconds. `code` is the code or the name of the error.
+   * The outcome of a store operation differs from the previous outcome of the same operation. The first outcome is only
+   * published if it is not `ok`. `duration` is in milliseconds. `code` is the error's code or name.
    */
   'authkit:store': {
     clientId: string;
@@ -82,9 +86,9 @@ export interface AuthKitEvents {
     code: string | undefined;
   };
   /**
-   * WorkOS's signing keys were fetched for the first time or have changed, or fetching them had a different outcome
-   * than before. `count` is the number of keys in use, and `age` is their age in milliseconds. `issuer` is the OAuth
-   * server of a protected resource, or `undefined` for the keys that verify sessions.
+   * WorkOS's signing keys were fetched for the first time or have changed, or the outcome of fetching them has changed.
+   * `count` is the number of keys in use, and `age` is their age in milliseconds. `issuer` is the OAuth server of a
+   * protected resource, or `undefined` for the keys that verify sessions.
    */
   'authkit:keys': {
     clientId: string;
@@ -97,7 +101,7 @@ export interface AuthKitEvents {
   };
   /**
    * A session cookie was not accepted, or the session in the store is older than the cookie. Published on every request
-   * with that cookie. The ids are `undefined` if the cookie could not be opened.
+   * with that cookie. The ids are `undefined` if they could not be read from the cookie.
    */
   'authkit:session': {
     clientId: string;
@@ -122,8 +126,8 @@ export interface AuthKitEvents {
   };
   /**
    * A session, or every session of a user, was ended before its access token expired. If `sessionId` is `undefined`,
-   * all sessions of the user were ended. `isShared` is false if the store was unavailable, so the other processes have
-   * not been told. Without a store, it is true.
+   * all sessions of the user were ended. `isShared` is false if the other processes do not know about it, because the
+   * store was unavailable. Without a store, it is true.
    */
   'authkit:revoked': {
     clientId: string;
@@ -133,19 +137,22 @@ export interface AuthKitEvents {
   };
 }
 
-/** One key of a guard's rule, with the value that it requires. A function is given by its name, or `anonymous`. */
+/**
+ * The condition of a guard's rule that a request did not meet, with the required value. A function is shown by its
+ * name, or as `anonymous`.
+ */
 export interface FailedCondition {
   readonly role?: RequiredValues;
   readonly permission?: RequiredValues;
   readonly entitlement?: RequiredValues;
   readonly featureFlag?: RequiredValues;
-  /** `true`, an ID, or the name of a function. */
+  /** `true`, the ID of an organization, or the name of a function. */
   readonly organization?: true | string;
   readonly impersonation?: boolean;
   readonly sameOrigin?: true | readonly string[];
-  /** In seconds. */
+  /** The maximum time since the user last authenticated, in seconds. */
   readonly maxAge?: number;
-  /** The name of the function. */
+  /** The name of the `check` function. */
   readonly check?: string;
 }
 
@@ -160,7 +167,7 @@ type RequiredValues = string | readonly string[] | { readonly any: readonly stri
  *   says why.
  * - `status`: WorkOS answered with an error status; 429 is a rate limit.
  * - `network`, `timeout`, `malformed`: WorkOS could not be reached, did not respond in time, or did not send JSON.
- * - `circuit_open`: WorkOS was not called, because it failed a moment ago or asked for a pause.
+ * - `circuit_open`: WorkOS was not called, because it failed a moment ago or asked this app to slow down.
  * - `misconfigured`: WorkOS refused the app, because the API key or the client id is wrong.
  * - `answer`: WorkOS's response is incomplete, is for a different user, or contains an invalid token.
  * - `internal`: anything else, such as an SDK that cannot be loaded.
@@ -186,8 +193,9 @@ export type KeysFailureReason =
  * Why a session was not accepted.
  *
  * - `format`: the cookie value does not have the format of the WorkOS SDKs.
- * - `password`: it has the right format, but none of the cookie passwords opens it. A forged value looks the same.
- * - `content`: it was sealed with the password, but is not a session or has expired.
+ * - `password`: the cookie value has the right format, but none of the cookie passwords decrypts it. The cookie may be
+ *   forged.
+ * - `content`: the cookie value was sealed with a cookie password, but is not a session or has expired.
  * - `token`: the access token is invalid. `subject`: it belongs to a different user.
  * - `token_expired`: the access token has expired, and no response could set a cookie with a new one.
  * - `not_in_store`: the session is not in the store. `revoked`: the session was ended.
@@ -218,9 +226,9 @@ export type SessionProblem =
 /**
  * Why a webhook was refused or failed.
  *
- * - `header`: there is no usable `WorkOS-Signature`. `body`: the body could not be read.
- * - `signature`: the secret is wrong, or the body was changed. `too_old`: it was signed more than three minutes ago, or
- *   that far in the future. `no_event`: the body contains no event. `replayed`: the delivery was received before.
+ * - `header`: the request has no usable `WorkOS-Signature` header. `body`: the body could not be read.
+ * - `signature`: the secret is wrong, or the body was changed. `too_old`: its timestamp is more than three minutes in
+ *   the past or in the future. `no_event`: the body contains no event. `replayed`: the delivery was received before.
  * - `store`: the store is unavailable. `handler`: `onEvent` failed.
  */
 export type WebhookProblem =
@@ -235,9 +243,10 @@ interface Who {
 }
 
 /**
- * An error of the application may contain anything, so only its name is logged.
+ * Publishes an error to the channel `authkit:error`. Only the error's name is logged, because an error of the
+ * application may contain secrets.
  *
- * @param message Logged too. Only for an error that this package has created.
+ * @param message A message to log as well. Pass it only if this package has created the error.
  */
 export function publishError(facts: AuthKitEvents['authkit:error'], message?: string): void {
   const { clientId, source, error } = facts;
@@ -257,7 +266,7 @@ export function publish<N extends Exclude<Name, 'error'>>(
   if (to.hasSubscribers) to.publish(facts);
 }
 
-/** Created once, so that late subscribers get the same channel objects. */
+/** The channel of each event, by its short name. */
 const CHANNELS = {
   'sign-in': channel('authkit:sign-in'),
   'sign-in-failed': channel('authkit:sign-in-failed'),
@@ -275,7 +284,10 @@ const CHANNELS = {
   revoked: channel('authkit:revoked'),
 } satisfies Record<Name, unknown>;
 
-/** What a log line is about. An area that is also an event has the event's name. */
+/**
+ * The part of the package that a log line is about, such as `session`, which `DEBUG=authkit:session` selects. The area
+ * of an event is the event's name.
+ */
 type Area =
   | 'login'
   | 'session'
@@ -298,8 +310,8 @@ type Area =
 const loggers = new Map<Area, debug.Debugger>();
 
 /**
- * Logs one line under `DEBUG=authkit:*`. Do not pass secrets to it. JSON with escaped control characters keeps
- * untrusted text on one line.
+ * Logs `facts`, which must not contain secrets, if `DEBUG` selects `authkit:<area>`. They are written as JSON with
+ * escaped control characters, so untrusted text stays on one line.
  */
 export function log(area: Area, facts: object): void {
   let logger = loggers.get(area);

@@ -4,18 +4,22 @@ export interface ExpiringMapOptions<V extends object | number | true> {
   /** Maximum number of entries; the least recently used is evicted first. Default: no limit other than `size`. */
   max?: number;
   /**
-   * Milliseconds until an entry expires, unless `set` is given a different lifetime. Default: entries do not expire.
+   * How long an entry is kept, in milliseconds, unless `set` receives a different lifetime. Default: entries do not
+   * expire.
    */
   ttl?: number;
   /** The current time in milliseconds, since the epoch or from a monotonic clock. */
   now: () => number;
-  /** Also limits the total size of all entries. An entry that is larger than `max` is not stored. */
+  /**
+   * A limit on the total size of all entries, in the unit that `of` returns. An entry that is larger than `size.max` is
+   * not stored.
+   */
   size?: { max: number; of: (value: V, key: string) => number };
   /** Called with the key of each entry that is evicted before it expires. */
   onEvict?: (key: string) => void;
 }
 
-/** A map with string keys whose entries expire. Every cache of this package is one. */
+/** A map with string keys whose entries expire. All caches in this package use it. */
 export type ExpiringMap<V extends object | number | true> = Pick<
   LRUCache<string, V>,
   'get' | 'has' | 'delete' | 'clear' | 'size' | 'calculatedSize' | 'purgeStale'
@@ -40,7 +44,7 @@ export function expiringMap<V extends object | number | true>(
   } as LRUCache.OptionsMaxLimit<string, V, unknown>;
   return new LRUCache<string, V>({
     ...limits,
-    // Expiry is exact to the millisecond of the clock that is passed in, so that tests can advance it.
+    // With a resolution of 0, lru-cache reads the given clock on every access, so tests can advance the clock.
     ttlResolution: 0,
     perf: { now },
     ...(onEvict && {
@@ -52,8 +56,8 @@ export function expiringMap<V extends object | number | true>(
 }
 
 /**
- * Limits the number of entries by giving each a size of 1: lru-cache would allocate memory for `max` entries up front,
- * 400 KB for 10,000.
+ * The options of lru-cache that limit the total size. To limit the number of entries, each entry gets a size of 1: with
+ * its `max` option, lru-cache would allocate memory for all entries up front, 400 KB for 10,000 entries.
  */
 function limitOf<V>({ max, of }: { max: number | undefined; of: (value: V, key: string) => number }) {
   return max === undefined ? {} : { maxSize: max, sizeCalculation: of };

@@ -68,7 +68,7 @@ export type {
 /* eslint-disable @typescript-eslint/ban-ts-comment, @typescript-eslint/no-duplicate-type-constituents, @typescript-eslint/consistent-type-imports, @typescript-eslint/no-empty-object-type, @typescript-eslint/no-redundant-type-constituents -- the packages are optional, and TypeScript has no other way to refer to their types */
 /** @ts-ignore -- resolves only if that package, which also declares `req.auth`, is installed */
 type OtherAuth = import('express-oauth2-jwt-bearer').AuthResult;
-// Has no fields unless that package is installed.
+// This interface has no fields unless express-oauth2-jwt-bearer is installed.
 interface OtherAuthFields extends OtherAuth {}
 
 /** @ts-ignore -- the same for Clerk: `@clerk/express/env` declares `req.auth` as a function */
@@ -82,21 +82,27 @@ type ForeignAuth =
   | (keyof ClerkExports extends never ? never : ClerkAuth);
 
 interface WithAuth {
-  /** How the request is authenticated. Set by `authkit()` or `sso()`. */
+  /** How the request is authenticated. The property is set by `authkit()` or `sso()`. */
   auth: Auth;
 }
-/** If one of these packages is installed, `req.auth` has the type that it declares. `signedIn(req)` returns ours. */
+/**
+ * If one of these packages is installed, `req.auth` can also have the type that the package declares. `signedIn(req)`
+ * always returns the type of authkit-express.
+ */
 interface WithForeignAuth {
   auth?: Auth | ForeignAuth;
 }
 /* eslint-enable @typescript-eslint/ban-ts-comment, @typescript-eslint/no-duplicate-type-constituents, @typescript-eslint/consistent-type-imports, @typescript-eslint/no-empty-object-type, @typescript-eslint/no-redundant-type-constituents */
-/** A base interface, because a property of `Express.Request` itself would clash with another package's `auth`. */
+/**
+ * The base interface that declares `req.auth`. A property of `Express.Request` itself would clash with the `auth`
+ * property that another package declares.
+ */
 type RequestAuthProperty = [ForeignAuth] extends [never] ? WithAuth : WithForeignAuth;
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- how Express lets packages add to a request
   namespace Express {
-    // Declared in the same way as in @types/passport, so that both can be installed.
+    // This matches the declaration in @types/passport, so both packages can be installed.
     // eslint-disable-next-line @typescript-eslint/no-empty-object-type
     interface User extends RequestUser {}
     interface Request extends RequestAuthProperty {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { AuthKitError } from 'authkit-express';
-import { isUnfinished, unavailable } from '../src/errors.js';
+import { ERROR_CODES, isUnfinished, unavailable } from '../src/errors.js';
+import { ERROR_TEXTS } from '../src/http/page-texts.js';
 
 const STATUS = {
   config_invalid: 500,
@@ -39,6 +40,19 @@ test.each(Object.entries(STATUS))('%s has status %i', (code, status) => {
   expect(error.headers).toEqual(status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {});
   expect(error.docs).toContain(`#${code}`);
   expect('cause' in error).toBe(false);
+});
+
+test.each(ERROR_CODES)('%s has a title and a text for users, in whole sentences', (code) => {
+  const { title, text } = ERROR_TEXTS[code];
+  expect(title).toMatch(/^[A-Z][^.]+[^.\s]$/);
+  expect(text).toMatch(/^[A-Z].+[.?]$/);
+  expect(text).not.toMatch(/ {2}|[.?][A-Z]/);
+  const error = new AuthKitError(code, 'for developers');
+  expect(error.publicMessage).toBe(text);
+  expect(error.statusCode).toBe(error.status);
+  expect([400, 401, 403, 500, 503]).toContain(error.status);
+  expect(error.docs).toBe(`https://authkit-express.github.io/authkit-express/troubleshooting#${code}`);
+  expect(new AuthKitError(code, 'x', { publicMessage: 'Ask Ada.' }).publicMessage).toBe('Ask Ada.');
 });
 
 test('an error has frozen headers and a cause, and values that may be secret are not enumerable', () => {

@@ -4,26 +4,29 @@ import { closestName } from '../config/suggestions.js';
 import type { FailedCondition } from '../events.js';
 
 /**
- * One required value, a list of values that are all required, or a list of which `any` is enough. Values must match
- * exactly.
+ * The values that a condition requires: one value, a list of which all are required, or `{ any: [...] }`, of which one
+ * is enough. Values must match exactly: prefixes and wildcards are not supported.
  */
 export type OneOrMore = string | readonly string[] | { readonly any: readonly string[] };
 
-/** Conditions on an authenticated principal. All keys must hold. */
+/** Conditions that an authenticated principal must meet. If there are several, all of them must be met. */
 export interface Rule {
-  /** Slug of a role in the organization of the session. */
+  /** Slug of a role that the principal must have in its organization. */
   role?: OneOrMore;
-  /** Slug of a permission, such as `billing:read`. */
+  /** Slug of a permission that the principal must have, such as `billing:read`. */
   permission?: OneOrMore;
-  /** `true`: any organization. A string: the organization with this id, `org_…`. */
+  /**
+   * The organization that the principal must be in. `true` accepts any organization. A string accepts only the
+   * organization with this ID, `org_…`.
+   */
   organization?: true | string;
   entitlement?: OneOrMore;
   featureFlag?: OneOrMore;
-  /** `false`: refuses sessions in which a WorkOS team member impersonates the user. */
+  /** `false` refuses sessions in which a member of your WorkOS team impersonates the user. */
   impersonation?: boolean;
 }
 
-/** The properties of a principal that rules test. WorkOS vouches for all of them. */
+/** The properties of a principal that rules test. All of them come from WorkOS. */
 export interface Subject {
   readonly organizationId: string | undefined;
   readonly role: string | undefined;
@@ -31,7 +34,7 @@ export interface Subject {
   readonly permissions: readonly string[];
   readonly entitlements: readonly string[];
   readonly featureFlags: readonly string[];
-  /** The WorkOS team member who acts as the user, if the session is impersonated. */
+  /** The member of your WorkOS team who is impersonating the user, if any. */
   readonly impersonator: Impersonator | undefined;
 }
 
@@ -51,25 +54,25 @@ export const RULE_KEYS = Object.keys(TESTS);
 /**
  * Checks a rule once and returns the function that applies it.
  *
- * @throws {TypeError} if the rule has an unknown key or a value that could never hold. A rule that silently required
- * nothing would let in every signed-in user.
+ * @throws {TypeError} if the rule has an unknown key or an invalid value. Without this check, a rule with a mistake
+ * might require nothing and let in every signed-in user.
  */
 export function compileRule(rule: unknown): Test {
   const conditions = compileConditions(rule, RULE_KEYS);
   return (subject) => conditions.every(({ holds }) => holds(subject));
 }
 
-/** One key of a rule. */
+/** One condition of a rule. */
 export interface Condition {
   readonly holds: Test;
-  /** For events. */
+  /** The condition as it appears in events. */
   readonly shown: FailedCondition;
 }
 
 /**
  * Checks a rule once and returns its conditions.
  *
- * @param known Keys that the error for an unknown key lists.
+ * @param known The valid keys, which the error for an unknown key lists.
  * @throws {TypeError} as `compileRule` does.
  */
 export function compileConditions(rule: unknown, known: readonly string[]): Condition[] {
@@ -80,18 +83,18 @@ export function compileConditions(rule: unknown, known: readonly string[]): Cond
   });
 }
 
-/** A copy, because the application may change its list later. */
+/** Copies a required value, because the application may change its list later. */
 function copyOf(wanted: unknown): unknown {
   if (isAny(wanted)) return Object.freeze({ any: Object.freeze(itemsOf(wanted.any)) });
   return Object.freeze(itemsOf(wanted)) ?? wanted;
 }
 
 /**
- * A copy of the rule without a prototype. Only a plain object is a rule. A promise, a `Map`, a class instance or a
- * `Proxy` could look like a rule that requires nothing, and so could an object with inherited, non-enumerable or symbol
- * keys.
+ * Copies a rule to an object without a prototype. A rule must be a plain object, and its keys must be enumerable
+ * strings. Anything else, such as a promise, a `Map`, a class instance or a `Proxy`, could look like a rule that
+ * requires nothing.
  *
- * @throws {TypeError}
+ * @throws {TypeError} if the rule is not such an object.
  */
 export function ownEntriesOf(rule: unknown): Record<string, unknown> {
   if (rule === undefined) {
@@ -132,7 +135,7 @@ function likelyRule(rule: unknown): string {
   const isOneWord = (value: unknown) => typeof value === 'string' && /^[\w.:-]{1,64}$/.test(value);
   if (!values || values.length === 0 || !values.every(isOneWord)) return "role: 'admin'";
   const [first = ''] = values as string[];
-  // A rule takes one organization only.
+  // The `organization` condition takes only one ID.
   if (first.startsWith('org_')) return `organization: '${first}'`;
   const key = first.includes(':') ? 'permission' : 'role';
   const quoted = values.map((value) => `'${String(value)}'`).join(', ');
@@ -153,7 +156,7 @@ function unknownKey(key: string, known: readonly string[]): TypeError {
 function has(wanted: unknown, key: string, held: (subject: Subject) => readonly string[]): Test {
   const any = isAny(wanted) ? wanted.any : undefined;
   const given: unknown = any ?? (typeof wanted === 'string' ? [wanted] : wanted);
-  // A copy, so that a later change of the list does not change the guard.
+  // A copy: the guard does not change if the application changes its list later.
   const values: readonly unknown[] | undefined = itemsOf(given);
   if (!isTexts(values))
     throw new TypeError(`rule "${key}" must be a string, a list of strings, or { any: [...] }`);
@@ -180,8 +183,8 @@ function isAny(value: unknown): value is { any: unknown } {
 }
 
 /**
- * The items of a list, holes included. They are read once, by index, so that what is checked is what is used: a list
- * with an iterator of its own could be empty for one reader and not for the next.
+ * Copies the items of an array, including holes. Each item is read once, by index, so the items that are checked are
+ * also the ones that are used. A custom iterator could return different items each time.
  *
  * @returns `undefined` for anything else, such as a `Proxy`, whose items can change with each read.
  */
@@ -190,7 +193,10 @@ export function itemsOf(list: unknown): unknown[] | undefined {
   return Array.from({ length: list.length }, (_, index): unknown => list[index]);
 }
 
-/** Not empty: a condition on every value of an empty list holds for every user. */
+/**
+ * Whether this is a list of non-empty strings. The list must not be empty, because every user would meet a condition
+ * without values.
+ */
 function isTexts(values: readonly unknown[] | undefined): values is readonly string[] {
   return (
     values !== undefined &&

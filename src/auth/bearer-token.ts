@@ -13,24 +13,32 @@ import { type AuthType, type Principal, toApiKeyAuth, toBearerAuth, toMachineAut
 import { rememberValidTokens, type VerifyTokenWithCache } from './verified-token-cache.js';
 import { createWorkOSLookups, type WorkOSLookups } from './workos-lookups.js';
 
-/** RFC 6750 section 2.1. The scheme is not case-sensitive (RFC 9110 section 11.1). */
+/**
+ * An `Authorization` header with a bearer token (RFC 6750 section 2.1). The scheme is not case-sensitive (RFC 9110
+ * section 11.1).
+ */
 const BEARER = /^bearer(?: +([\w.~+/-]+=*) *)?$/i;
 
-/** Node's default limit for all headers together, so no valid `Authorization` header is longer. */
+/**
+ * The longest `Authorization` header that is accepted, in characters. By default, Node does not accept more than this
+ * for all headers together.
+ */
 const MAX_LENGTH = 16_384;
 
 /** The format of a WorkOS API key. Other values are refused without a call to WorkOS. */
 const API_KEY = /^sk_[\w-]{6,253}$/;
 
-/** The result of verifying a bearer token. `unavailable` says nothing about the token. */
+/**
+ * The result of verifying a bearer token. `unavailable` means that the token could not be verified: it may be valid.
+ */
 export type BearerResult =
   | { readonly kind: 'ok'; readonly principal: Principal }
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
 /**
- * Authenticates a bearer token as one of the types that a guard accepts. Returns a promise only if there is something to
- * wait for. Never rejects.
+ * Authenticates a bearer token as one of the types that a guard accepts. Returns a promise only if the result is not
+ * known immediately. The promise never rejects.
  */
 export type VerifyBearer = (
   token: string,
@@ -38,7 +46,8 @@ export type VerifyBearer = (
 ) => BearerResult | Promise<BearerResult>;
 
 /**
- * Reads the bearer token of a request. Other schemes are ignored, such as `Basic` for a proxy in front of the app.
+ * Reads the bearer token from the `Authorization` header. Other schemes are ignored: `Basic`, for example, may be meant
+ * for a proxy in front of the app.
  *
  * @returns `undefined` if there is no bearer token, or an empty string if it is malformed.
  */
@@ -50,10 +59,11 @@ export function bearerTokenOf(req: Request): string | undefined {
 
 /** The bearer token verifiers of an instance. */
 export interface BearerVerifiers {
-  /** Verifies access tokens of sessions, and API keys. */
+  /** Verifies API keys and the access tokens of sessions. */
   forSessions: VerifyBearer;
   /**
-   * Creates a verifier for access tokens that one of these OAuth servers issued for this audience, and for API keys.
+   * Creates a verifier for API keys, and for access tokens that one of the given OAuth servers issued for the given
+   * audience.
    */
   forResource: (audience: readonly string[], authorizationServers: readonly string[]) => VerifyBearer;
 }
@@ -62,7 +72,7 @@ export interface BearerVerifiersDependencies {
   clientId: string;
   verify: VerifyAccessToken;
   workos: WorkOSClient;
-  /** False if the token's session was ended. */
+  /** Returns false if the token's session has ended. */
   isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
   now: () => number;
   softTimeout: number;
@@ -94,7 +104,10 @@ interface VerifyBearerDependencies extends WorkOSLookups {
   isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
 }
 
-/** An access token is a JWT, which contains dots. An API key contains none. */
+/**
+ * Creates a verifier. It recognizes access tokens by their dots: an access token is a JWT, and an API key contains no
+ * dots.
+ */
 function createVerifyBearer(dependencies: VerifyBearerDependencies): VerifyBearer {
   const { verify, apiKeys } = dependencies;
   return (token, accepts) => {
@@ -141,7 +154,10 @@ function keysUnavailable({
   return { kind: 'unavailable', error: unavailable(message, retryAfter === undefined ? {} : { retryAfter }) };
 }
 
-/** Tokens of the client credentials grant have the application itself as their subject. */
+/**
+ * Whether the token belongs to a machine. The subject (`sub`) of a token from the client credentials grant is the
+ * application itself.
+ */
 function isMachine({ sub }: TokenClaims): boolean {
   return sub.startsWith('client_');
 }

@@ -9,7 +9,8 @@ import { isSessionType, type Principal } from './principal.js';
 import type { RequestAuth, SessionResult } from './request-auth.js';
 
 /**
- * The request is not authenticated: a page load is redirected to sign-in, and other requests get 401 with `loginUrl`.
+ * Responds to a request that is not authenticated. By default, a page load is redirected to sign-in, and any other
+ * request gets 401 with `loginUrl`.
  */
 export async function denyUnauthenticated(
   req: Request,
@@ -37,8 +38,8 @@ function isRead({ method }: Request): boolean {
 }
 
 /**
- * Lets the application respond. If it calls `next` without an error, our error is passed on, so the request stays
- * denied.
+ * Calls the application's `unauthenticated` function. If the function calls `next` without an error, this package's
+ * error is passed on instead, so the request stays denied.
  */
 function callUnauthenticated(
   respond: Unauthenticated,
@@ -54,7 +55,7 @@ function callUnauthenticated(
   });
 }
 
-/** The credential cannot be verified now, because WorkOS is unavailable. */
+/** Responds to a request whose credential cannot be verified now, because WorkOS is unavailable. */
 export function denyUnavailable(
   req: Request,
   res: Response,
@@ -65,7 +66,7 @@ export function denyUnavailable(
   return requestAuth.instance.respondWithError(error, req, res);
 }
 
-/** The request's token is not accepted, or a token is required and missing (RFC 6750 section 3.1). */
+/** Responds to a request whose token is not accepted, or that lacks a required token (RFC 6750 section 3.1). */
 export function denyToken(
   req: Request,
   res: Response,
@@ -87,7 +88,10 @@ interface Denial {
   readonly challenge?: Challenge;
 }
 
-/** The rule does not hold. Signing in again would not change that, so the request is not redirected. */
+/**
+ * Responds with 403 to a request that does not meet the rule. It is not redirected to sign-in, because a new sign-in
+ * would not change that.
+ */
 export function denyForbidden(
   req: Request,
   res: Response,
@@ -102,7 +106,7 @@ export function denyForbidden(
   return requestAuth.instance.respondWithError(new AuthKitError('forbidden', message, { headers }), req, res);
 }
 
-/** `loadUser` found no user of the application for this WorkOS user. */
+/** Responds with 403 if `loadUser` found no user of the application for the WorkOS user. */
 export function denyUnknownUser(req: Request, res: Response, requestAuth: RequestAuth): Promise<Outcome> {
   publishDenied(req, requestAuth, 'unknown_user');
   const error = new AuthKitError('unknown_user', 'this application has no account for the signed-in user');
@@ -131,15 +135,15 @@ export function publishDenied(
 export interface Challenge {
   error?: 'invalid_token' | 'insufficient_scope' | 'insufficient_user_authentication';
   error_description?: string;
-  /** In seconds. */
+  /** Maximum time since the user last authenticated, in seconds. */
   max_age?: number;
   scope?: string;
   resource_metadata?: string;
 }
 
 /**
- * A challenge of the `Bearer` scheme. All values are constants or come from the configuration, so they need no
- * escaping.
+ * Builds the `WWW-Authenticate` header for the `Bearer` scheme. All values are constants or come from the
+ * configuration, so they need no escaping.
  */
 export function bearerChallenge(challenge: Challenge): Readonly<Record<'WWW-Authenticate', string>> {
   const params = Object.entries(challenge)

@@ -6,29 +6,35 @@ import type { AuthType, Principal } from './principal.js';
 import { compileConditions, itemsOf, ownEntriesOf, type Rule, RULE_KEYS } from './authorization-rule.js';
 
 /**
- * A condition in code. The request passes only if the function returns `true` or a promise of `true`. If the guard
- * accepts sessions, those of `sso()` are passed to it too.
+ * A function that decides whether a request may pass, for conditions that a rule cannot express. The request passes
+ * only if the function returns `true`, or a promise that resolves to `true`. If the guard accepts sessions, `auth` can
+ * also be a session of `sso()`.
  */
 export type Check<A extends AuthType = 'session'> = (
   auth: Extract<Principal, { type: A | ('session' extends A ? 'sso' : never) }>,
   req: IncomingMessage,
 ) => boolean | Promise<boolean>;
 
-/** Responds instead of the guard. Like a middleware, it sends a response or calls `next` with an error. */
+/**
+ * A function that responds to an unauthenticated request instead of the guard. Like a middleware, it sends a response
+ * or calls `next` with an error.
+ */
 export type Unauthenticated = (req: IncomingMessage, res: ServerResponse, next: Next) => unknown;
 
-/** The conditions of a guard. All keys must hold. */
+/** The conditions that a guard tests, and how it responds. If there are several conditions, all of them must be met. */
 export interface GuardRule<A extends AuthType = 'session'> extends Omit<Rule, 'organization'> {
   /**
-   * `true`: any organization. A string: the one with this id. A function: the one whose id it returns for the request.
+   * The organization that the principal must be in. `true` accepts any organization. A string accepts only the
+   * organization with this ID. A function returns the required ID for the request.
    */
   organization?: true | string | ((req: IncomingMessage) => string | undefined);
   /** Maximum time since the user last authenticated, in seconds. */
   maxAge?: number;
   /**
-   * The accepted credentials; default `['session']`. `session` is a browser's session cookie. `bearer` is an access
-   * token and `apiKey` an API key, both in `Authorization: Bearer`. If a request has a token, a guard that accepts
-   * tokens ignores its cookies. A guard that accepts only sessions ignores `Authorization`.
+   * The credentials that the guard accepts. Default `['session']`. `session` is a browser's session cookie. `bearer` is
+   * an access token and `apiKey` is an API key, both in the `Authorization: Bearer` header. If a request has a token, a
+   * guard that accepts tokens ignores its cookies. A guard that accepts only sessions ignores the `Authorization`
+   * header.
    */
   accepts?: readonly A[];
   /**
@@ -37,15 +43,15 @@ export interface GuardRule<A extends AuthType = 'session'> extends Omit<Rule, 'o
    */
   unauthenticated?: 'redirect' | 'respond' | Unauthenticated;
   /**
-   * Whether a request with a session cookie and an unsafe method must come from this origin, or from one of the listed
-   * origins. Default `false`: `SameSite=Lax` stops requests from other sites, but not from other hosts of the same
-   * registrable domain.
+   * Whether a request with a session cookie and an unsafe method, such as POST, must come from this origin or from one
+   * of the listed origins. Default `false`. `SameSite=Lax` already blocks such requests from other sites, but not from
+   * other hosts of the same registrable domain.
    */
   sameOrigin?: boolean | readonly string[];
   check?: Check<A>;
 }
 
-/** Tests the conditions of a guard. If they do not all hold, the result is the first one that fails. */
+/** Tests whether a principal meets the conditions of a guard. If not, the result is the first condition that failed. */
 export type Test = (
   principal: Principal,
   req: IncomingMessage,
@@ -67,18 +73,18 @@ export interface AcceptedTypes {
   readonly defaults: readonly AuthType[];
 }
 
-/** Keys of a guard's rule that `has()` does not take. */
+/** Keys of a guard's rule that `has()` does not accept. */
 const GUARD_KEYS = ['maxAge', 'check', 'accepts', 'sameOrigin', 'unauthenticated'];
 
 /**
  * Checks a rule once, when the guard is created.
  *
  * @throws {TypeError} when the route is defined, if the rule is not a plain object or a function, has an unknown key,
- * contradicts itself, or could never hold.
+ * contradicts itself, or can never be met.
  */
 export function compileGuardRule(given: unknown, { supported, defaults }: AcceptedTypes): CompiledGuardRule {
   const own = typeof given === 'function' ? { check: given } : ownEntriesOf(given);
-  // A copy without a prototype: a polluted Object.prototype adds no keys.
+  // The copy has no prototype, so a polluted `Object.prototype` cannot add keys.
   const rule = Object.assign(Object.create(null), own) as GuardRule<AuthType>;
   copyLists(rule);
   const { maxAge, accepts = defaults, unauthenticated, sameOrigin, check, organization, ...others } = rule;
@@ -86,7 +92,7 @@ export function compileGuardRule(given: unknown, { supported, defaults }: Accept
   checkGuardKeys(rule);
   checkSense(rule, accepts);
   return {
-    // `session` and `sso` are both session cookies.
+    // A guard that accepts `session` also accepts the session cookies of `sso()`.
     accepts: new Set(accepts.includes('session') ? [...accepts, 'sso'] : accepts),
     test: compileTest({ organization, check, others }),
     maxAge,
@@ -95,7 +101,10 @@ export function compileGuardRule(given: unknown, { supported, defaults }: Accept
   };
 }
 
-/** Replaces lists by copies, which the checks and the guard read. One that cannot be copied is refused by the checks. */
+/**
+ * Replaces the lists in a rule with copies, which both the checks and the guard read. A list that cannot be copied is
+ * replaced with `null`, which the checks refuse.
+ */
 function copyLists(rule: object): void {
   const lists = rule as Record<'accepts' | 'sameOrigin', unknown>;
   for (const key of ['accepts', 'sameOrigin'] as const) {
@@ -146,7 +155,7 @@ function isOrigin(value: unknown): boolean {
   return typeof value === 'string' && canParse(value) && new URL(value).origin === value && value !== 'null';
 }
 
-/** Keys that can never hold for principals of a type, because WorkOS has no such data about them. */
+/** Conditions that principals of a type can never meet, because WorkOS has no such data about them. */
 const NEVER: Readonly<Partial<Record<AuthType, readonly string[]>>> = {
   apiKey: ['role', 'entitlement', 'featureFlag', 'impersonation', 'maxAge'],
   machine: ['impersonation', 'maxAge'],
@@ -192,7 +201,10 @@ function compileTest({
   };
 }
 
-/** A class or an application can give a function any value as its name. */
+/**
+ * The name of a function, for events. It may be something other than a string: a class can have a static property
+ * `name`.
+ */
 function nameOf(given: ((...args: never) => unknown) | undefined): string {
   const name: unknown = given?.name;
   return typeof name === 'string' && name !== '' ? name.slice(0, 64) : 'anonymous';

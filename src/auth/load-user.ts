@@ -19,7 +19,7 @@ export type RequestUser = keyof AppUser extends never ? WorkOSUser : AppUser;
 export interface LoadedUser {
   /** Id of the WorkOS user. */
   readonly userId: string;
-  /** `undefined` while it is loading, and if the application has no such user. */
+  /** The result of `loadUser`. It is `undefined` while the user is loading, and if the application has no such user. */
   row: unknown;
   /** Rejects if `loadUser` throws. */
   readonly done: Promise<void>;
@@ -55,7 +55,10 @@ async function rowWithin(deadline: number, load: () => Promise<unknown>): Promis
   return found.row === null || found.row === false ? undefined : found.row;
 }
 
-/** Sets `res.locals.user`, which templates read as `user`. Connect has no `locals`, so it may have to be created. */
+/**
+ * Sets `res.locals.user`, which templates read as `user`. Connect does not define `res.locals`, so it is created if
+ * necessary.
+ */
 export function setLocalUser(res: Response, user: unknown): void {
   const response = res as { locals?: Record<string, unknown> };
   response.locals ??= Object.create(null) as Record<string, unknown>;

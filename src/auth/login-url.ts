@@ -10,7 +10,9 @@ import { safeReturnTo } from '../http/return-to.js';
 
 type LoginParameters = Readonly<Record<string, string>>;
 
-/** The URL of the login route for a page, with this page as `returnTo` if a redirect can lead back to it. */
+/**
+ * Returns the URL of the login route, with the requested page as `returnTo` if a redirect can lead back to that page.
+ */
 export function loginUrl(
   req: Request,
   { routes, returnTo, returnToRules }: Config,
@@ -22,8 +24,9 @@ export function loginUrl(
 }
 
 /**
- * This page, or the `returnTo` parameter if the route cannot be returned to, such as `/connect/:slug`. `undefined` if
- * the address is too long for the headers of the next request.
+ * The page to return to after a sign-in: the requested page or, if users cannot be sent back to it (such as
+ * `/connect/:slug`), its `returnTo` parameter. `undefined` if the method is not GET or HEAD, or if the address would be
+ * too long for the headers of the next request.
  */
 function returnPath(req: Request, rules: Config['returnToRules']): string | undefined {
   if (req.method !== 'GET' && req.method !== 'HEAD') return undefined;
@@ -36,7 +39,7 @@ function returnPath(req: Request, rules: Config['returnToRules']): string | unde
 
 /**
  * The `loginUrl` of a JSON response. It has the same parameters as a page's redirect, except for `returnTo`, because a
- * script knows which page it runs on. It is absolute if that page has a different origin.
+ * script knows which page it runs on. It is absolute if the script's page has a different origin.
  */
 export function loginUrlForScript(
   req: Request,
@@ -55,9 +58,9 @@ function withQuery(path: string, parameters: LoginParameters): string {
 }
 
 /**
- * Options for a sign-in in which AuthKit can finish an authentication that WorkOS left unfinished, with the
- * organization or connection that the error names. `undefined` if only the application can continue, using the error's
- * details.
+ * Returns options for a new sign-in in which the user can complete the step that WorkOS requires. They contain the
+ * organization or connection that the error names. Returns `undefined` if AuthKit cannot help, and only the application
+ * can continue with the error's `details`.
  *
  * @param organizationId The requested organization, if any.
  * @see https://workos.com/docs/reference/authkit/authentication-errors
@@ -76,7 +79,7 @@ export function nextSignInOptions(error: AuthKitError, organizationId?: string):
       const ids = texts(Array.isArray(organizations) ? organizations.map(idOf) : []);
       if (ids.length === 0) return undefined;
       const wanted = ids.length === 1 ? ids[0] : ids.find((id) => id === organizationId);
-      // If there are several, the user chooses one in AuthKit.
+      // If there are several organizations, the user chooses one in AuthKit.
       return wanted === undefined ? hint : { organizationId: wanted };
     }
     case 'email_verification_required':
@@ -87,8 +90,8 @@ export function nextSignInOptions(error: AuthKitError, organizationId?: string):
 }
 
 /**
- * Like {@link nextSignInOptions}, but for a session that ended with this error, and as login route parameters. Whatever
- * step WorkOS requires, the user returns to the session's organization.
+ * Like {@link nextSignInOptions}, but for a session that ended with this error. The result is parameters of the login
+ * route. Whatever step WorkOS requires, the user returns to the session's organization.
  */
 export function nextLoginParameters(
   error: AuthKitError,
@@ -104,7 +107,7 @@ export function nextLoginParameters(
   };
 }
 
-/** A sign-in without any of these options would end in the same error. */
+/** Returns `undefined` for an empty object, because a sign-in without options would end in the same error. */
 function unlessEmpty(options: SignInOptions): SignInOptions | undefined {
   return Object.keys(options).length === 0 ? undefined : options;
 }

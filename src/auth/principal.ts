@@ -8,25 +8,28 @@ import { compileRule, type Rule, type Subject } from './authorization-rule.js';
 /** Fields that every authenticated principal has, whether it is a user, an API key or a machine. Read-only. */
 interface AuthBase extends Subject {
   /**
-   * Whether the rule holds, decided as by a guard.
+   * Returns whether this principal meets the rule. A guard with the same rule would decide the same way.
    *
-   * @throws {TypeError} if the rule has an unknown key or could never hold.
+   * @throws {TypeError} if the rule has an unknown key or an invalid value.
    */
   has: (rule: Rule) => boolean;
 }
 
 interface UserAuth extends AuthBase {
   readonly user: Readonly<User>;
-  /** How the user signed in, such as `Password` or `SSO`. Known for session cookies only. */
+  /** How the user signed in, such as `Password` or `SSO`. This is only known for session cookies. */
   readonly authenticationMethod: string | undefined;
-  /** For requests to your own services. Not enumerable, so that printing the object does not reveal it. */
+  /**
+   * The access token, which you can send to your own services. The property is not enumerable, so printing the object
+   * does not reveal the token.
+   */
   readonly accessToken: string;
 }
 
 /** A user with a session cookie. All requests with the same cookie share this object. */
 export interface SessionAuth extends UserAuth {
   readonly type: 'session';
-  /** `sid` of the access token. */
+  /** The session ID, which is the `sid` claim of the access token. */
   readonly sessionId: string;
   /** All claims of the access token. */
   readonly claims: Claims;
@@ -40,9 +43,9 @@ export interface SessionAuth extends UserAuth {
  */
 export interface SSOAuth extends AuthBase {
   readonly type: 'sso';
-  /** The profile, converted to a WorkOS user. */
+  /** The `profile`, converted to a WorkOS user. */
   readonly user: Readonly<User>;
-  /** What the identity provider says about the user. */
+  /** The user's profile from the identity provider. */
   readonly profile: SSOProfile;
   readonly authenticationMethod: 'SSO';
   /** The `data` that `onSuccess` returned. */
@@ -52,10 +55,10 @@ export interface SSOAuth extends AuthBase {
 /** A user whose client sent an access token, such as a mobile app, a single-page app or an MCP client. */
 export interface BearerAuth extends UserAuth {
   readonly type: 'bearer';
-  /** `sid` of the access token, if it has one. */
+  /** The session ID, which is the `sid` claim of the access token, if it has one. */
   readonly sessionId: string | undefined;
   readonly claims: TokenClaims;
-  /** The scopes that an OAuth server granted. */
+  /** The scopes that the OAuth server granted. */
   readonly scopes: readonly string[];
   readonly data: undefined;
 }
@@ -64,11 +67,14 @@ export interface BearerAuth extends UserAuth {
 export interface ApiKeyAuth extends AuthBase {
   readonly type: 'apiKey';
   readonly user: null;
-  /** Id, name and owner, without the key itself. */
+  /** The API key's ID, name and owner. The secret value is not included. */
   readonly apiKey: Readonly<ApiKey>;
 }
 
-/** A machine with a token from the OAuth client credentials grant. Only a `protectedResource` accepts one. */
+/**
+ * A machine with a token from the OAuth client credentials grant. Only a guard of a `protectedResource()` accepts
+ * machines.
+ */
 export interface MachineAuth extends AuthBase {
   readonly type: 'machine';
   readonly user: null;
@@ -76,7 +82,7 @@ export interface MachineAuth extends AuthBase {
   readonly clientId: string;
   readonly claims: TokenClaims;
   readonly scopes: readonly string[];
-  /** Not enumerable. */
+  /** The access token. The property is not enumerable, so printing the object does not reveal the token. */
   readonly accessToken: string;
 }
 
@@ -98,20 +104,23 @@ export function isSessionType(type: AuthType): type is 'session' | 'sso' {
 export interface SignedOut {
   readonly type: null;
   readonly user: null;
-  /** `unavailable`: the session could not be verified in time, because WorkOS, its keys or the store is unavailable. */
+  /**
+   * Why the request is not authenticated. `unavailable`: the session could not be verified in time, because WorkOS, its
+   * keys or the store is unavailable.
+   */
   readonly reason: 'none' | 'expired' | 'ended' | 'invalid' | 'unavailable';
-  /** Path of the login route, with the parameters that lead back to this page. */
+  /** URL of the login route, with parameters that bring the user back to this page after the sign-in. */
   readonly loginUrl: string;
   has: (rule: Rule) => false;
 }
 
-/** How a request is authenticated. `type` tells the members apart. */
+/** How a request is authenticated. Check `type` to find out which of these it is. */
 export type Auth = Principal | SignedOut;
 
 export function signedOut(reason: SignedOut['reason'], loginUrl: string): SignedOut {
   const auth = { type: null, user: null, reason, loginUrl };
   const has = (rule: Rule) => {
-    // A misspelt rule should throw while signed out, too.
+    // A misspelt rule must also throw if the request is signed out.
     compileRule(rule);
     return false;
   };
@@ -128,8 +137,8 @@ export function toSessionAuth(verified: VerifiedSession): SessionAuth {
 }
 
 /**
- * Written as one literal: on Node 20, objects that are built with a spread and then extended do not share a hidden
- * class.
+ * Builds the object as one literal, because on Node 20, objects that are built with a spread and then extended do not
+ * share a hidden class.
  */
 function build(
   { user, impersonator, authenticationMethod, accessToken, extension }: Session,
@@ -240,7 +249,10 @@ function finish<T extends Principal>(
   return deepFreeze(Object.defineProperties(fields, hidden)) as T;
 }
 
-/** Only own properties count, so that a polluted `Object.prototype` adds no role or permission. */
+/**
+ * Reads the properties that rules test from the claims of an access token. Only own properties count, so a polluted
+ * `Object.prototype` cannot add a role or a permission.
+ */
 function subjectOf(claims: TokenClaims, impersonator = actorOf(claims)): Subject {
   return {
     organizationId: text(claim(claims, 'org_id')),
@@ -258,16 +270,17 @@ function claim(claims: TokenClaims, name: string): unknown {
 }
 
 /**
- * RFC 8693 section 4.1: the party that acts for the subject. WorkOS sets it to the e-mail address of your team member.
+ * The `act` claim: the party that acts for the subject (RFC 8693 section 4.1). WorkOS sets it to the e-mail address of
+ * your team member.
  */
 function actorOf(claims: TokenClaims): Impersonator | undefined {
   const act = claim(claims, 'act') as { sub?: unknown } | null | undefined;
   if (act === undefined) return undefined;
-  // An actor without a name is still an actor: such a session counts as impersonated.
+  // A session that has an actor counts as impersonated, even if the actor has no name.
   return { email: text(act?.sub) ?? '', reason: null };
 }
 
-/** RFC 6749 section 3.3. */
+/** The scopes in the `scope` claim (RFC 6749 section 3.3). */
 function scopesOf(claims: TokenClaims): readonly string[] {
   return (text(claim(claims, 'scope')) ?? '').split(' ').filter((scope) => scope !== '');
 }
@@ -285,7 +298,10 @@ function texts(values: unknown): readonly string[] {
   return values.every(isText) ? values : values.filter(isText);
 }
 
-/** Only for values parsed from JSON, which have no cycles and are not shared with other code. */
+/**
+ * Freezes an object and all objects in it. Use this only for values that were parsed from JSON: they have no cycles,
+ * and no other code shares them.
+ */
 function deepFreeze<T extends object>(value: T): T {
   Object.freeze(value);
   for (const key of Object.keys(value)) {

@@ -9,22 +9,22 @@ import type { AuthType } from './principal.js';
 import { type Instance, requestAuthsOf } from './request-auth.js';
 import { createRequireAuth, type GuardContext } from './require-auth.js';
 
-/** RFC 9728 section 3. */
+/** The path that the metadata's path begins with (RFC 9728 section 3). */
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';
 
-/** Types that a guard of a protected resource may accept. */
+/** Credential types that a guard of a protected resource may accept. */
 type AcceptedAtResource = Exclude<AuthType, 'session' | 'sso'>;
 
-/** A middleware that serves the metadata of a protected resource, with the guard that accepts its tokens. */
+/** A middleware that serves the metadata of a protected resource. Its `requireAuth` guards the resource's routes. */
 export interface ProtectedResource extends Middleware {
-  /** URL of the metadata, which `WWW-Authenticate` names as `resource_metadata`. */
+  /** URL of the metadata. The `WWW-Authenticate` header contains it as `resource_metadata`. */
   readonly metadataUrl: string;
   /**
    * Lets a request pass only with an access token that one of the authorization servers issued for this resource. By
-   * default, `accepts` is `['bearer']`: tokens that were issued to users. `machine` stands for tokens from the client
-   * credentials grant, and `apiKey` for WorkOS API keys. Session cookies are ignored.
+   * default, `accepts` is `['bearer']`, for tokens that were issued to users. It can also contain `machine`, for tokens
+   * from the client credentials grant, and `apiKey`, for WorkOS API keys. Session cookies are ignored.
    *
-   * @throws {TypeError} when the route is defined, if the rule could never hold.
+   * @throws {TypeError} when the route is defined, if the rule is invalid or can never be met.
    */
   requireAuth: RequireResourceAuth;
 }
@@ -35,11 +35,11 @@ interface RequireResourceAuth {
 }
 
 /**
- * Makes part of the application an OAuth 2.0 protected resource (RFC 9728), such as an MCP server: clients learn where
- * to get a token, and the guard accepts tokens that AuthKit's OAuth server issued for this resource. Mount it at the
- * root, after `authkit()`.
+ * Makes part of the application an OAuth 2.0 protected resource (RFC 9728), such as an MCP server. Its metadata tells
+ * clients where to get a token, and its guard accepts tokens that AuthKit's OAuth server issued for this resource.
+ * Mount it at the root, after `authkit()`.
  *
- * @throws {AuthKitError} `config_invalid`, listing every problem in the options, with its fix.
+ * @throws {AuthKitError} `config_invalid`. The message lists every problem in the options and how to fix it.
  * @see https://workos.com/docs/authkit/mcp
  * @example
  * const mcp = protectedResource({
@@ -52,8 +52,8 @@ interface RequireResourceAuth {
 export function protectedResource(options: ProtectedResourceOptions): ProtectedResource {
   const config = resolveResource(options);
   const { origin, pathname, search } = config.resource;
-  // The well-known path is inserted between host and path, and a path of only a slash is omitted (RFC 9728 section
-  // 3.1).
+  // The well-known path is inserted between the host and the path of the resource. If the resource's path is only a
+  // slash, it is omitted (RFC 9728 section 3.1).
   const path = `${WELL_KNOWN}${pathname === '/' ? '' : pathname}${search}`;
   const metadataUrl = origin + path;
   return Object.assign(middleware(createDocument(config, path, search !== '')), {
@@ -62,7 +62,9 @@ export function protectedResource(options: ProtectedResourceOptions): ProtectedR
   });
 }
 
-/** The metadata is public, so clients in a browser may read it from any origin. */
+/**
+ * Creates the handler that serves the metadata. The metadata is public, so browser clients may read it from any origin.
+ */
 function createDocument({ metadata }: ResourceConfig, path: string, hasQuery: boolean): Handler {
   const body = JSON.stringify(metadata);
   return (req, res) => {
@@ -86,7 +88,10 @@ function preflight(res: Response): 'sent' {
   return 'sent';
 }
 
-/** Each instance verifies tokens with its own keys. Its verifier is created on the first request. */
+/**
+ * Creates the context of the resource's guards. Each instance verifies tokens with its own keys, in a verifier that is
+ * created on the first request.
+ */
 function resourceContext(
   { audience, authorizationServers, scope }: ResourceConfig,
   metadataUrl: string,
@@ -117,8 +122,8 @@ export interface ProtectedResourceOptions {
   /** Scopes that clients may request. */
   scopes?: readonly string[];
   /**
-   * Values of `aud` that are accepted besides `resource`. For example, `aud` is your client id in tokens of clients
-   * that did not name a resource.
+   * `aud` values that are accepted in addition to `resource`. For example, if a client did not name a resource, the
+   * `aud` of its token is your client ID.
    */
   audience?: string | readonly string[];
   /** Name that clients show to users. */
@@ -131,7 +136,7 @@ export interface ResourceConfig {
   /** The metadata, with the field names of RFC 9728. */
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly audience: readonly string[];
-  /** Without a trailing slash. */
+  /** The URLs of the OAuth servers, without a trailing slash. */
   readonly authorizationServers: readonly string[];
   readonly scope: string | undefined;
 }
@@ -144,13 +149,17 @@ const OPTIONS: Readonly<Record<keyof ProtectedResourceOptions, true>> = {
   name: true,
 };
 
-/** RFC 6749 section 3.3, `scope-token`. */
+/** A scope: `scope-token` in RFC 6749 section 3.3. */
 const SCOPE = /^[!#-[\]-~]+$/;
 
-/** @throws {AuthKitError} `config_invalid`, listing every problem and its fix in one message. */
+/**
+ * Checks the options.
+ *
+ * @throws {AuthKitError} `config_invalid`. The message lists every problem and how to fix it.
+ */
 function resolveResource(options: ProtectedResourceOptions): ResourceConfig {
   const problems = new Problems();
-  // Without a prototype, so that a polluted Object.prototype adds no options.
+  // The copy has no prototype, so a polluted `Object.prototype` cannot add options.
   const own = Object.assign(
     Object.create(null),
     isRecord(options) ? options : {},
@@ -189,7 +198,7 @@ function resolveResource(options: ProtectedResourceOptions): ResourceConfig {
   });
 }
 
-/** RFC 9728 section 2. */
+/** The metadata document (RFC 9728 section 2). */
 function metadataOf({ resource, authorizationServers, scopes, name }: ProtectedResourceOptions) {
   return {
     resource,
@@ -200,7 +209,7 @@ function metadataOf({ resource, authorizationServers, scopes, name }: ProtectedR
   };
 }
 
-/** An https URL (RFC 9728 section 1.2). http is accepted only for loopback hosts. */
+/** Parses a URL, which must use https (RFC 9728 section 1.2). http is accepted only for loopback hosts. */
 function address(value: unknown): URL | undefined {
   if (typeof value !== 'string' || !/^https?:\/\/[^/\\\s"]/i.test(value) || !canParse(value))
     return undefined;

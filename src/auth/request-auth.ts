@@ -24,22 +24,24 @@ export type SessionResult = Authentication | VerifiedSSOSession;
 /** Authenticates the session cookies of an instance. */
 export interface SessionAuthenticator {
   /**
-   * Returns a promise only if there is something to wait for.
+   * Authenticates a request's session cookies. Returns a promise only if the result is not known immediately.
    *
-   * @param mayRefresh Whether the response can still set a cookie. If not, a session with an expired token is
-   * `anonymous`.
+   * @param values Every cookie value that may be the session.
+   * @param mayRefresh Returns whether the response can still set a cookie. If it cannot, a session with an expired
+   * access token is `anonymous`.
    */
   authenticate: (
     values: readonly string[],
     mayRefresh: () => boolean,
   ) => SessionResult | Promise<SessionResult>;
   /**
-   * Whether this process still accepts a session whose cookie it is about to set: false once it has ended that session.
+   * Returns whether this process still accepts a session whose cookie it is about to set. False once the process has
+   * ended that session.
    */
   isLive?: (session: Session) => boolean;
 }
 
-/** What a request needs from the `authkit()` or `sso()` that it passes through. Instances are compared by identity. */
+/** The parts of an `authkit()` or `sso()` instance that a request needs. Instances are compared by identity. */
 export interface Instance {
   config: Config;
   cookies: Cookies;
@@ -47,8 +49,8 @@ export interface Instance {
   respondWithError: RespondWithError;
   bearerVerifiers: BearerVerifiers;
   /**
-   * How long the session middleware waits for a session, in milliseconds. It is short, because the route may not need
-   * one.
+   * How long the session middleware waits for a session, in milliseconds. It is short, because the route may not need a
+   * session.
    */
   softTimeout: number;
 }
@@ -61,7 +63,7 @@ export class RequestAuth {
   private loaded: LoadedUser | undefined = undefined;
   private ofResponse: ResponseState | undefined = undefined;
   private readonly waiting: Promise<void> | undefined = undefined;
-  /** The request's deadline. It limits every wait, except for the application's own code. */
+  /** The request's deadline. It limits every wait except those for the application's own code. */
   readonly deadline: Deadline;
   /** The verifier that accepted this request's bearer token, if a guard accepted it at this instance. */
   verifiedBy: VerifyBearer | undefined = undefined;
@@ -99,12 +101,14 @@ export class RequestAuth {
     return this.instance.config.loadUser ? this.loadedFor(user.id)?.row : user;
   }
 
-  /** The URL of the login route, with this page as `returnTo` and with what WorkOS requires of this user. */
+  /**
+   * The URL of the login route, with this page as `returnTo` and with the parameters for any step that WorkOS requires.
+   */
   loginUrl(): string {
     return loginUrl(this.req, this.instance.config, this.loginParameters());
   }
 
-  /** What WorkOS requires before the session can continue, as parameters of the login route. */
+  /** The login route parameters for the step, if any, that WorkOS requires before the session can continue. */
   loginParameters(): Record<string, string> {
     const { result } = this;
     return result?.kind === 'ended' ? nextLoginParameters(result.error, result.organizationId) : {};
@@ -138,7 +142,10 @@ export class RequestAuth {
     this.bearer = principal;
   }
 
-  /** Runs the `loadUser` option, once per user. Returns a promise only if there is something to wait for. */
+  /**
+   * Runs the `loadUser` option, once per user. Returns `undefined` if the option is not set, or if no user is signed
+   * in.
+   */
   loadUser(): Promise<void> | undefined {
     const { config } = this.instance;
     const { loadUser } = config;
@@ -166,7 +173,10 @@ export class RequestAuth {
   }
 }
 
-/** Sets or clears the cookie for a result. A session that does not fit in cookies is an error, not silently dropped. */
+/**
+ * Sets or clears the session cookie, depending on the result. If a session is too large for cookies, the result becomes
+ * `unavailable` with that error: the session is not dropped silently.
+ */
 function setSessionCookie(
   req: Request,
   res: Response,
@@ -174,7 +184,7 @@ function setSessionCookie(
   { cookies, authenticator }: Instance,
 ): SessionResult {
   if (result.kind === 'sso' || result.kind === 'anonymous') return result;
-  // An own property only: a polluted Object.prototype supplies no cookie.
+  // Only an own property counts, so a polluted `Object.prototype` cannot supply a cookie.
   if (result.kind !== 'ended' && !Object.hasOwn(result, 'sealed')) return result;
   if (!canSetCookie(req, res)) return result;
   if (result.kind === 'ended') {
@@ -192,7 +202,11 @@ function setSessionCookie(
   }
 }
 
-/** @param url Called only if the request is not authenticated. */
+/**
+ * Converts a result to `req.auth`.
+ *
+ * @param url Returns the URL of the login route. It is called only if the request is not authenticated.
+ */
 function toAuth(result: SessionResult | undefined, url: () => string): Auth {
   switch (result?.kind) {
     case 'authenticated':
@@ -209,14 +223,14 @@ function toAuth(result: SessionResult | undefined, url: () => string): Auth {
   }
 }
 
-/** The result if the request's deadline has passed. */
+/** The result for a request whose deadline has passed. */
 export function timedOut() {
   return { kind: 'unavailable', error: unavailable('WorkOS or the store did not answer in time') } as const;
 }
 
 /**
- * For each request, its authentication at each instance that it has passed, in mount order. Guards read this, and never
- * `req.auth` or `req.user`, which the application can replace.
+ * How each request is authenticated at the instances that it has passed through, in mount order. Guards read this and
+ * never `req.auth` or `req.user`, because the application can replace those.
  */
 const requestAuths = perObjectState<RequestAuth[]>('authkit-express.requestAuths');
 
@@ -239,7 +253,10 @@ export function setBearerAuth(
   acceptedAt.verifiedBy = verifiedBy;
 }
 
-/** The instance that accepted a bearer token, else the first at which the request is authenticated, else the first. */
+/**
+ * Selects the instance that accepted a bearer token, or else the first at which the request is authenticated, or else
+ * the first.
+ */
 export function selectSignedIn(list: readonly RequestAuth[]): RequestAuth | undefined {
   if (list.length === 1) return list[0];
   return (
@@ -257,7 +274,10 @@ export const { expose, ensure: ensureRequestProperties } = defineRequestProperti
   return selectSignedIn(list);
 });
 
-/** Also searches the prototype chain, because some code wraps a request with `Object.create`. */
+/**
+ * Finds the state of a request. The prototype chain is searched too, because some code wraps a request with
+ * `Object.create`.
+ */
 function nearest(req: object): readonly RequestAuth[] | undefined {
   for (let object: object | null = req; object; object = Object.getPrototypeOf(object) as object | null) {
     const found = requestAuths.get(object);
@@ -290,7 +310,10 @@ export function createAuthenticateRequest(instance: Instance): AuthenticateReque
   };
 }
 
-/** The session cookies, or none if a page of a different origin opens a WebSocket: browsers send cookies with it. */
+/**
+ * Returns the session cookies, or none if a page of a different origin opens a WebSocket. Browsers may send cookies
+ * with such a handshake too.
+ */
 function sessionValues(
   req: Request,
   { config, cookies }: Pick<Instance, 'config' | 'cookies'>,
@@ -298,7 +321,7 @@ function sessionValues(
   return isWebSocketUpgrade(req) && isForeignWebSocket(req, config) ? [] : cookies.sessionValues(req);
 }
 
-/** `auth.authenticate()`, for a request without a response, such as a WebSocket upgrade. */
+/** Creates `auth.authenticate()`, which authenticates a request that has no response, such as a WebSocket upgrade. */
 export function createAuthenticate({
   config,
   cookies,

@@ -18,12 +18,12 @@ type Read = (req: object) => RequestValues | undefined;
 
 /**
  * Creates the functions that define `req.auth` and `req.user`. The properties are accessors, so they reflect a refresh
- * during the request. Another middleware may replace them, so guards do not read them.
+ * during the request. Guards do not read them, because another middleware may replace them.
  *
- * What this file buys is speed. All requests share one pair of accessors on `express.request`, the prototype of every
- * Express request. If each request had its own properties, it would also have its own hidden class, and everything that
- * reads the request later would be slower. The prototype of a single app is not used, because Express replaces it when
- * the request is passed to a different app.
+ * The purpose of this file is speed. All requests share one pair of accessors on `express.request`, the prototype of
+ * every Express request. If each request had its own properties, it would also have its own hidden class, and
+ * everything that reads the request later would be slower. The prototype of a single app is not used, because Express
+ * replaces it when the request is passed to a different app.
  */
 export function defineRequestProperties(read: Read): RequestProperties {
   const auth = accessor('auth', read, (values) => values.auth());
@@ -50,9 +50,9 @@ export function defineRequestProperties(read: Read): RequestProperties {
 }
 
 /**
- * The prototype that the requests of all Express apps inherit from, through the prototype of their app. Only Express
- * puts `app` on a prototype. Node's own prototypes, which have a `constructor`, are not used because other code shares
- * them.
+ * Finds `express.request`, the prototype that the requests of all Express apps inherit from. Each app has its own
+ * prototype in between, which is recognizable by its property `app`. Node's own prototypes have a property
+ * `constructor` and are not used, because other code shares them.
  */
 function requestOfExpress(prototype: object): object | undefined {
   let found: object | undefined;

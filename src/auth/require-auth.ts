@@ -40,22 +40,25 @@ import {
 import { stepUp } from './step-up.js';
 
 /**
- * Types that a guard of `authkit()` may accept. A guard that accepts `session` also accepts the sessions of `sso()`.
+ * Credential types that a guard of `authkit()` may accept. A guard that accepts `session` also accepts the sessions of
+ * `sso()`.
  */
 export type Accepted = Exclude<AuthType, 'machine' | 'sso'>;
 
-/** `requireAuth(rule)` returns a guard, and `requireAuth` without parentheses is one. */
+/** `requireAuth(rule)` returns a guard. `requireAuth` without parentheses is a guard itself. */
 export interface RequireAuth {
   <A extends Accepted = 'session'>(rule?: GuardRule<A> | Check<A>): Middleware;
   (...request: Parameters<Middleware>): undefined;
 }
 
-/** What a guard needs to know about its instances: either one instance, or all of them. */
+/** What a guard needs to know about the instances that it covers: either one instance, or all of them. */
 export interface GuardContext extends AcceptedTypes {
-  /** The request's authentication at these instances. A guard reads this, and never `req.auth` or `req.user`. */
+  /**
+   * Returns how a request is authenticated at these instances. A guard reads this and never `req.auth` or `req.user`.
+   */
   readonly find: (req: IncomingMessage) => readonly RequestAuth[];
   readonly bearerVerifierOf: (instance: Instance) => VerifyBearer;
-  /** Parameters that `WWW-Authenticate` contains in every response. */
+  /** Parameters that the `WWW-Authenticate` header contains in every response. */
   readonly challenge: Challenge;
 }
 
@@ -70,11 +73,11 @@ export function guardContext(find: GuardContext['find']): GuardContext {
 }
 
 /**
- * Lets a request pass only if it is authenticated and the rule holds. The README has a table of the responses. If
- * several instances are mounted, the guard uses the first at which the request is authenticated.
+ * Lets a request pass only if it is authenticated and meets the rule. The README has a table of the responses to other
+ * requests. If several instances are mounted, the guard uses the first at which the request is authenticated.
  *
  * @throws {TypeError} when the route is defined, if the rule is not a plain object or a function, has an unknown key,
- * or could never hold.
+ * or can never be met.
  * @example
  * app.get('/billing', requireAuth({ permission: 'billing:read' }), billing);
  */
@@ -108,11 +111,11 @@ export function createRequireAuth(context: GuardContext): RequireAuth {
 }
 
 /**
- * `req.auth` of a guarded request, with the type of a signed-in user. TypeScript cannot narrow `req` from one handler
- * to the next.
+ * Returns `req.auth` of a guarded request, typed as a signed-in user. TypeScript cannot infer this type, because a
+ * guard and the handler after it are separate functions.
  *
  * @throws {AuthKitError} `unauthenticated` if the request is not authenticated, or was sent by an API key or a machine.
- * A route that accepts those should check `req.auth.type`.
+ * A route that accepts API keys or machines should check `req.auth.type`.
  */
 export function signedIn(req: IncomingMessage): SignedIn {
   const auth = selectSignedIn(requestAuthsOf(req))?.auth();
@@ -128,7 +131,7 @@ export function signedIn(req: IncomingMessage): SignedIn {
 /**
  * Creates a guard.
  *
- * @throws {TypeError} when the route is defined, if the rule could never hold.
+ * @throws {TypeError} when the route is defined, if the rule is invalid or can never be met.
  */
 function createGuard(rule: unknown, context: GuardContext): Middleware {
   const compiled = compileGuardRule(rule, context);
@@ -143,9 +146,9 @@ function createGuard(rule: unknown, context: GuardContext): Middleware {
     if (!first) return { error: notMounted() };
     markGuarded(first.responseState, req);
     ensureRequestProperties(req);
-    // If a guard accepts tokens and the request has one, only the token counts, because browsers send cookies
-    // automatically. A guard that accepts only sessions ignores `Authorization`, because gateways and proxies set it
-    // for their own use.
+    // If a guard accepts tokens and the request has one, only the token counts: the client chose to send it, whereas
+    // browsers send cookies automatically. A guard that accepts only sessions ignores `Authorization`, because gateways
+    // and proxies set it for their own use.
     const token = takesToken ? bearerTokenOf(req) : undefined;
     if (token !== undefined) return guardToken(req, res, requestAuths, token);
     if (!takesSession) return denyToken(req, res, first, compiled, context.challenge);
@@ -183,7 +186,10 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
     }
     return applyRule(req, res, requestAuth, auth, rule, context);
   };
-  /** A session that was not verified within the soft timeout may be verified by now. */
+  /**
+   * Waits for the session before it denies the request. A session that was not verified within the soft timeout may be
+   * verified by now.
+   */
   const denyUnlessAuthenticated: Guard = async (req, res, requestAuths) => {
     const requestAuth = selectSignedIn(requestAuths) as RequestAuth;
     const result = await requestAuth.whenAuthenticated();

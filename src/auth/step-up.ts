@@ -8,34 +8,39 @@ import { isSessionType, type SignedIn } from './principal.js';
 import type { RequestAuth } from './request-auth.js';
 
 /**
- * If a sign-in within this many seconds is still not recent enough, a new one would not help, and would cause a loop.
+ * If the user signed in within this many seconds and that is not recent enough, a new sign-in would not help and would
+ * cause a redirect loop.
  */
 const JUST_SIGNED_IN = 10;
 
 /**
- * Whether the user authenticated within the last `maxAge` seconds: according to the `auth_time` claim, or else to the
- * time of the sign-in, if it requested a fresh authentication. False if neither is known.
+ * Whether the user authenticated within the last `maxAge` seconds. The time comes from the `auth_time` claim. Without
+ * that claim, it comes from the sign-in, if the sign-in itself had a maximum age. If neither is known, the result is
+ * false.
  */
 export function isRecent(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
   const at = claimedAt(auth) ?? freshSignInAt(requestAuth);
-  // In whole seconds, like the claim.
+  // The current time is rounded down to whole seconds, as in the claim.
   return typeof at === 'number' && Math.floor(requestAuth.instance.config.now() / 1000) - at <= maxAge;
 }
 
-/** The `auth_time` claim. The SSO API issues no tokens. */
+/** The `auth_time` claim, in seconds since the epoch. SSO sessions have none, because the SSO API issues no tokens. */
 function claimedAt(auth: SignedIn): unknown {
   if (auth.type === 'sso') return undefined;
   return Object.hasOwn(auth.claims, 'auth_time') ? auth.claims.auth_time : undefined;
 }
 
 /**
- * The earliest time at which the user can have authenticated, in seconds since the epoch, if the sign-in set a limit.
+ * The earliest time at which the user can have authenticated, in seconds since the epoch. `undefined` if the sign-in
+ * had no maximum age.
  */
 function freshSignInAt(requestAuth: RequestAuth): number | undefined {
   return requestAuth.session()?.extension.authenticatedAt;
 }
 
-/** Requires a signed-in user to authenticate again if they last did so too long ago for this route (RFC 9470). */
+/**
+ * Requires a signed-in user to authenticate again if they last authenticated more than `maxAge` seconds ago (RFC 9470).
+ */
 export function stepUp(
   req: Request,
   res: Response,

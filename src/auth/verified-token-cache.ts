@@ -4,32 +4,39 @@ import type { TokenVerification, VerifyAccessToken } from '../workos/access-toke
 
 interface RememberedToken {
   readonly verification: Extract<TokenVerification, { kind: 'valid' }>;
-  /** Milliseconds since the epoch, like `until`. */
+  /** When the token was verified, in milliseconds since the epoch. */
   readonly since: number;
+  /** When the token must be verified again, in milliseconds since the epoch. */
   readonly until: number;
-  /** The estimated memory use. */
+  /** The estimated memory use of the entry, in bytes. */
   readonly bytes: number;
 }
 
-/** A token is verified again after this time, in milliseconds, so that a withdrawn key does not stay accepted. */
+/**
+ * How long a verified token is cached, in milliseconds. Afterwards it is verified again, so tokens signed with a
+ * withdrawn key do not stay accepted.
+ */
 const VERIFIED_FOR = 600_000;
 
 /** Maximum size of all cached tokens, in bytes. */
 const MAX_BYTES = 8 * 1_048_576;
 
-/** Estimated memory of a token's claims per character of the token, and the overhead of each entry. */
+/** The estimated memory that a token's claims use, in bytes per character of the token. */
 const BYTES_PER_CHARACTER = 4;
+
+/** The estimated memory that each cache entry uses in addition to the claims, in bytes. */
 const ENTRY_BYTES = 512;
 
 /** Verifies an access token. Returns a promise only if the token is not cached. */
 export type VerifyTokenWithCache = (token: string) => TokenVerification | Promise<TokenVerification>;
 
 /**
- * Caches valid tokens, because a client sends the same access token with every request, and verifying an RSA signature
- * takes longer than the rest of the guard.
+ * Adds a cache of valid tokens to a verifier. A client sends the same access token with every request, and verifying an
+ * RSA signature takes longer than the rest of the guard.
  *
- * Only valid tokens are cached, by their hash, until they expire or ten minutes have passed, so forged tokens cannot
- * evict them. Whether the token's session has been revoked is not cached: the caller checks it on every request.
+ * A token is cached by its hash until it expires, but for at most ten minutes. Only valid tokens are cached, so forged
+ * tokens cannot evict them. Whether the token's session has been revoked is not cached: the caller checks it on every
+ * request.
  */
 export function rememberValidTokens(verify: VerifyAccessToken, now: () => number): VerifyTokenWithCache {
   const valid = expiringMap<RememberedToken>({ now, size: { max: MAX_BYTES, of: ({ bytes }) => bytes } });
@@ -47,7 +54,7 @@ export function rememberValidTokens(verify: VerifyAccessToken, now: () => number
     const key = sha256(token);
     const remembered = valid.get(key);
     const time = now();
-    // If the clock is set back, a result must not stay valid for longer.
+    // Setting the clock back must not make a cached result valid for longer.
     if (remembered && time >= remembered.since && time < remembered.until) return remembered.verification;
     return verifyAndRemember(token, key);
   };

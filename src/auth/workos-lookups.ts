@@ -5,25 +5,31 @@ import { expiringMap } from '../expiring-map.js';
 import { sha256 } from '../sha256.js';
 import type { ApiResult, WorkOSClient } from '../workos/api-client.js';
 
-/** How long a user is cached, in milliseconds: the default lifetime of an access token. */
+/** How long a user is cached, in milliseconds. This is the default lifetime of an access token. */
 const USER_MAX_AGE = 300_000;
 
 /**
- * How much longer, in milliseconds, a user is cached during an outage of WorkOS. A possibly outdated name is better
- * than an API that is down too.
+ * How much longer a user is cached while WorkOS is unavailable, in milliseconds. A possibly outdated name is better
+ * than an app that is also unavailable.
  */
 const USER_STALE_IF_ERROR = 86_400_000;
 
-/** How long a revoked API key can still be accepted, and a new one refused, in milliseconds. */
+/**
+ * How long WorkOS's answer about an API key is cached, in milliseconds. Until then, a revoked key can still be
+ * accepted, and a key that was refused is refused again.
+ */
 const KEY_MAX_AGE = 30_000;
 
-/** During an outage or a rate limit of WorkOS, a key that was valid within the last five minutes stays valid. */
+/**
+ * How much longer a valid API key is accepted while WorkOS is unavailable or limits the app's calls, in milliseconds.
+ * Together with `KEY_MAX_AGE`, this is five minutes.
+ */
 const KEY_STALE_IF_ERROR = 300_000 - KEY_MAX_AGE;
 
 /** Maximum number of entries per cache. */
 const MAX_ENTRIES = 10_000;
 
-/** How often WorkOS is called while an old response is used, in milliseconds. */
+/** The interval between two calls to WorkOS while it is unavailable and an old response is used, in milliseconds. */
 const RETRY = 10_000;
 
 export interface WorkOSLookups {
@@ -36,7 +42,7 @@ export interface WorkOSLookups {
 export interface WorkOSLookupsDependencies {
   workos: Pick<WorkOSClient, 'call' | 'callForAnonymous'>;
   now: () => number;
-  /** How long a request waits for a newer answer while an old one could be used, in milliseconds. */
+  /** How long a request waits for a newer answer if it could use an old one, in milliseconds. */
   softTimeout: number;
 }
 
@@ -63,7 +69,11 @@ export function createWorkOSLookups({ workos, now, softTimeout }: WorkOSLookupsD
   };
 }
 
-/** @param isKnown The key was valid a moment ago. */
+/**
+ * Asks WorkOS whether an API key is valid.
+ *
+ * @param isKnown Whether the key was valid when WorkOS was last asked, and that answer can still be used.
+ */
 async function validateApiKey(
   value: string,
   isKnown: boolean,
@@ -79,7 +89,7 @@ async function validateApiKey(
   return { kind: 'refused', error: new AuthKitError('unauthenticated', 'WorkOS does not know the API key') };
 }
 
-/** A successful response counts only if it contains the id of the user or API key. */
+/** Refuses a successful response that does not contain the ID of the user or API key. */
 function withId<T extends { id: string }>(answer: ApiResult<T>): ApiResult<T> {
   if (answer.kind !== 'ok') return answer;
   const { id } = answer.value as { id?: unknown };
@@ -88,15 +98,19 @@ function withId<T extends { id: string }>(answer: ApiResult<T>): ApiResult<T> {
 }
 
 export interface CachedLookupOptions<T> {
-  /** The name under which a result is cached: a hash if the key itself is secret. */
+  /** Returns the name under which the result for a key is cached. It is a hash if the key itself is secret. */
   nameOf: (key: string) => string;
-  /** @param isKnown Whether there is an older result, which was `ok`. */
+  /**
+   * Asks WorkOS for the value of a key.
+   *
+   * @param isKnown Whether an older `ok` result can still be used.
+   */
   ask: (key: string, isKnown: boolean) => Promise<ApiResult<T>>;
   /** How long `ok` and `refused` results are cached, in milliseconds. */
   maxAge: number;
   /** How much longer an `ok` result is used while WorkOS is unavailable, in milliseconds. */
   staleIfError: number;
-  /** How long a request waits for a newer answer while an old one could be used, in milliseconds. */
+  /** How long a request waits for a newer answer if it could use an old one, in milliseconds. */
   softTimeout: number;
   now: () => number;
 }
@@ -111,8 +125,8 @@ interface KnownValue<T> {
 }
 
 /**
- * Looks something up at WorkOS. Concurrent lookups with the same key share one call. Returns a promise only if the
- * result is not cached. Never rejects.
+ * Looks up a user or an API key at WorkOS. Concurrent lookups with the same key share one call. Returns a promise only
+ * if the result is not cached. The promise never rejects.
  */
 export type CachedLookup<T> = (key: string) => ApiResult<T> | Promise<ApiResult<T>>;
 

@@ -58,21 +58,24 @@ import { type AuthRouter, createAuthRouter } from '../routes/router.js';
 import { createReady, type Readiness } from './readiness.js';
 import { createManagement, type Management } from './session-management.js';
 
-/** A router for sign-in, callback and sign-out. It also sets `req.auth` and `req.user` on every other request. */
+/**
+ * A router with the routes for sign-in, callback and sign-out. It also sets `req.auth` and `req.user` on all other
+ * requests.
+ */
 export interface AuthKit extends AuthRouter, Methods, Management, HasAppClient {
   /**
-   * Receives WorkOS's webhooks, and works before or after a body parser. When WorkOS ends a session or changes a user,
-   * this takes effect in this process, and with a store in every process.
+   * Creates a middleware that receives WorkOS's webhooks. It works before or after a body parser. When WorkOS has ended
+   * a session or changed a user, the change takes effect in this process and, with a store, in every process.
    *
-   * @throws {AuthKitError} `config_invalid` when the route is defined, if there is no secret.
+   * @throws {AuthKitError} `config_invalid` when the route is defined, if no webhook secret is set.
    * @example
    * app.post('/webhooks/workos', auth.webhooks());
    */
   webhooks: (options?: WebhookOptions) => Middleware;
   /**
-   * Whether this process can serve signed-in users: the signing keys are loaded, the store returns what was written to
-   * it, and the clock agrees with WorkOS's. It resolves within a second and never rejects. An outage of WorkOS is
-   * reported, but does not make the process unready.
+   * Checks whether this process can serve signed-in users. It can if the signing keys are loaded, the store returns
+   * what was written to it, and the clock agrees with WorkOS's. The promise resolves within a second and never rejects.
+   * An outage of WorkOS is reported, but does not make the process unready.
    *
    * @example
    * app.get('/readyz', async (req, res) => {
@@ -87,7 +90,8 @@ export interface AuthKit extends AuthRouter, Methods, Management, HasAppClient {
  * Mounts WorkOS AuthKit: the routes `GET /login`, `GET /callback` and `POST /logout`, and sessions for all other
  * requests.
  *
- * @throws {AuthKitError} `config_invalid`, listing every problem in the options and environment, with its fix.
+ * @throws {AuthKitError} `config_invalid`. The message lists every problem in the options and the environment, and how
+ * to fix it.
  * @example
  * const app = express();
  * app.use(authkit());
@@ -114,7 +118,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const rules = { issuers, clientId, sessionAudience, now, keys, macs };
   const verify = createVerifier(rules);
 
-  // Sessions: sealed, in a cookie or in the store, refreshed by one process at a time and revoked in all of them.
+  // Sessions: they are encrypted and kept in a cookie or in the store, refreshed by one process at a time, and revoked
+  // in all processes.
   const store =
     storageConfig.store &&
     createSignedStore({
@@ -133,7 +138,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     seal,
     ...createRefreshHooks(config),
   });
-  // A request that has waited this long without getting the lock still has time to refresh on its own.
+  // How long a request waits for the lock, in milliseconds. A request that has waited this long without getting the
+  // lock still has time to refresh on its own.
   const waitForLock = timeout * 1.25;
   const refreshTokens = store
     ? withRefreshLock(refreshLocally, { store, open: openStored, now, waitForLock })
@@ -296,8 +302,9 @@ function withoutParentheses(): AuthKitError {
   );
 }
 
-// Without this, `app.use(authkit)` would not fail until the first request. To tell an application from a function,
-// Express and Connect read `handle` when they mount it, so the mistake is found at start-up.
+// Makes `app.use(authkit)`, with the parentheses missing, fail at start-up and not on the first request. It works
+// because Express and Connect read the property `handle` of every function that they mount, to find out whether it is
+// an app.
 Object.defineProperty(authkit, 'handle', {
   get: () => {
     throw withoutParentheses();

@@ -14,13 +14,13 @@ import { checkAttributes } from '../routes/sign-up.js';
 import { createSwitchToOrganization, type RefreshRequestSession } from '../routes/switch-organization.js';
 import type { Authenticator } from '../session/authenticate.js';
 
-/** The methods of an instance that handlers call. */
+/** The methods of an instance that the application's handlers call. */
 export interface Methods {
   /**
    * Returns the URL of AuthKit's sign-in page. It also sets a transaction cookie on `res`, so the URL works only in
    * this browser.
    *
-   * @throws {AuthKitError} `invalid_request`
+   * @throws {AuthKitError} `invalid_request` or `invalid_provider` if an option is invalid.
    * @example
    * app.get('/checkout/sign-in', async (req, res) => {
    *   res.redirect(await auth.getSignInUrl(req, res, { returnTo: '/checkout' }));
@@ -30,8 +30,8 @@ export interface Methods {
   /** Like `getSignInUrl`, but for AuthKit's sign-up page. */
   getSignUpUrl: (req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions) => Promise<string>;
   /**
-   * Ends the session in this application and sends the browser to WorkOS, which ends its own session and redirects to
-   * `returnTo`. The logout route's checks apply, so another site cannot sign a user out.
+   * Ends the session in this application and redirects the browser to WorkOS. WorkOS ends its own session and redirects
+   * the browser to `returnTo`. The checks of the logout route apply here too, so another site cannot sign a user out.
    */
   signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
   /**
@@ -43,9 +43,10 @@ export interface Methods {
    * If `onSuccess` has sent a response itself, the user is not signed in and the result is `undefined`.
    *
    * @param authenticationResponse The result of an `authenticateWith…` call of the SDK.
-   * @throws {TypeError} if `authenticationResponse` is anything else, or `res` has already been sent.
-   * @throws {AuthKitError} `invalid_request` if the token is invalid or the session has ended, `forbidden` if a form on
-   * another site made the request, `sign_in_rejected`, `cookie_too_large`, `upstream_unavailable`.
+   * @throws {TypeError} if `authenticationResponse` is anything else, or if the response has already been sent.
+   * @throws {AuthKitError} `invalid_request` if the token is invalid or the session has ended; `forbidden` if a form on
+   * another site sent the request; `sign_in_rejected` if `onSuccess` rejected the sign-in; `cookie_too_large` if the
+   * session does not fit in cookies; `upstream_unavailable` if WorkOS or the store is unavailable.
    * @example
    * app.post('/password', async (req, res) => {
    *   const { email, password } = req.body;
@@ -56,10 +57,12 @@ export interface Methods {
    */
   saveSession: SaveSession;
   /**
-   * Refreshes the session now. Afterwards `req.auth` has the new tokens.
+   * Refreshes the session immediately, even if its access token has not expired. Afterwards, `req.auth` contains the
+   * new tokens.
    *
-   * @throws {AuthKitError} `unauthenticated`, `upstream_unavailable`, or the code of the further step that WorkOS
-   * requires.
+   * @throws {AuthKitError} `unauthenticated` if there is no session, or if it has ended; `forbidden` if the user has no
+   * access to the given organization; `upstream_unavailable` if WorkOS or the store is unavailable. If WorkOS requires
+   * a further step from the user, the error's code names that step, for example `mfa_challenge`.
    */
   refreshSession: (
     req: IncomingMessage,
@@ -67,11 +70,13 @@ export interface Methods {
     options?: { organizationId?: string },
   ) => Promise<SessionAuth>;
   /**
-   * Gets new tokens for a different organization. If that organization requires its own sign-in, the browser is
-   * redirected to it: the response has been sent, and the result is `undefined`. If a script made the request, the
-   * error is thrown instead, and the script has to open `/login?organizationId=…` itself.
+   * Switches the session to a different organization by getting new tokens from WorkOS. If that organization requires
+   * its own sign-in, the browser is redirected to that sign-in. In that case, the response has been sent, and the
+   * result is `undefined`. If a script (`fetch`) sent the request, an error is thrown instead, and the script has to
+   * open `/login?organizationId=…` itself.
    *
-   * @throws {AuthKitError} `forbidden` if the user has no access to the organization; the session does not change.
+   * @throws {AuthKitError} `forbidden` if the user has no access to the organization, in which case the session does
+   * not change. The other errors are those of `refreshSession`.
    */
   switchToOrganization: (
     req: IncomingMessage,
@@ -79,15 +84,16 @@ export interface Methods {
     organizationId: string,
   ) => Promise<SessionAuth | undefined>;
   /**
-   * Whether the user of this request has authenticated within the last `maxAge` seconds, decided as by a guard with
-   * `maxAge`. False for signed-out requests, API keys and machines.
+   * Returns whether the user of this request has authenticated within the last `maxAge` seconds. A guard with the same
+   * `maxAge` would decide the same way. The result is false for signed-out requests, API keys and machines.
    *
    * @throws {TypeError} if `maxAge` is not a number of seconds.
    */
   isRecent: (req: IncomingMessage, maxAge: number) => boolean;
   /**
-   * Authenticates a request that has no response, such as a WebSocket upgrade. A request with a foreign `Origin` is
-   * signed out. So is one with an expired access token, because a refreshed session could not be stored in a cookie.
+   * Authenticates a request that has no response, such as a WebSocket upgrade. The result is signed out if the `Origin`
+   * header names a foreign origin. It is also signed out if the access token has expired, because a refreshed session
+   * could not be stored in a cookie.
    */
   authenticate: (req: IncomingMessage) => Promise<Auth>;
 }
@@ -165,7 +171,10 @@ function hasHeaders(req: unknown): boolean {
   return typeof (Object(req) as { headers?: unknown }).headers === 'object';
 }
 
-/** The `req.auth` of a request, whether or not the session middleware has run on it. */
+/**
+ * Creates a function that returns the `req.auth` of a request, whether or not the session middleware has run on that
+ * request.
+ */
 export function createAuthOf(config: AuthKitConfig, { authenticate }: Pick<Methods, 'authenticate'>) {
   return async (req: IncomingMessage): Promise<Auth> => {
     const requestAuth = requestAuthsOf(req).find(({ instance }) => instance.config === config);
@@ -175,7 +184,7 @@ export function createAuthOf(config: AuthKitConfig, { authenticate }: Pick<Metho
   };
 }
 
-/** Starts a sign-in with options from the application's code. */
+/** Creates `auth.getSignInUrl()`, which starts a sign-in with options from the application's code. */
 export function createGetSignInUrl({
   config,
   startSignIn,

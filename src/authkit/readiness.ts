@@ -19,18 +19,21 @@ export interface Readiness {
   readonly ready: boolean;
   readonly checks: {
     /**
-     * Whether the signing keys are loaded. `age` is in milliseconds. While WorkOS is unavailable, they are used for a
-     * day.
+     * Whether the signing keys are loaded. `age` is the time since they were fetched, in milliseconds. While WorkOS is
+     * unavailable, the keys are used for up to a day.
      */
     readonly keys: ReadinessCheck & { readonly age?: number };
     /** Whether the store returns what was written to it. Always ok without a store. */
     readonly store: ReadinessCheck;
-    /** Whether the clock agrees with WorkOS's. `offset` is how far ahead it is, in milliseconds, if known. */
+    /**
+     * Whether this server's clock agrees with WorkOS's. `offset`, if known, is how far this server's clock is ahead, in
+     * milliseconds. It is negative if the clock is behind.
+     */
     readonly clock: ReadinessCheck & { readonly offset?: number };
   };
   /**
-   * The circuit breaker's state, which does not affect `ready`. `open`: WorkOS is not called, because it failed or
-   * asked for a pause.
+   * The circuit breaker's state, which does not affect `ready`. `open`: WorkOS is not called for now, because calls
+   * failed or WorkOS asked this app to slow down.
    */
   readonly workos: { readonly circuit: CircuitState };
 }
@@ -43,7 +46,7 @@ export interface ReadinessDependencies {
   softTimeout: number;
 }
 
-/** The fraction of the soft timeout that a check may take, so that a probe with a one-second limit gets a response. */
+/** The fraction of the soft timeout that a check may take, so a probe with a one-second limit gets a response. */
 const PART = 0.75;
 
 /** If the clocks differ by more than this, in milliseconds, tokens and data sealed by other servers may be refused. */
@@ -52,7 +55,10 @@ const TOLERANCE = 60_000;
 /** How long the entry that the check writes stays in the store, in milliseconds. */
 const ENTRY_FOR = 60_000;
 
-/** A replica may not have the entry yet, so a missing entry is read again after this pause, in milliseconds. */
+/**
+ * The pause before a missing entry is read again, in milliseconds. A replica of the store may not have received the
+ * entry yet.
+ */
 const REPLICATION_PAUSE = 50;
 
 /** Creates `auth.ready()`, which resolves within a second and never rejects. */

@@ -9,10 +9,11 @@ import type { ApiResult, WorkOSClient } from '../workos/api-client.js';
 /** A user's session at WorkOS. */
 export interface ActiveSession {
   readonly id: string;
-  /** Whether it is the session of the request. */
+  /** Whether this is the session of the request. */
   readonly isCurrent: boolean;
-  /** In ISO 8601, like `expiresAt`. */
+  /** When the session began, in ISO 8601. */
   readonly createdAt: string;
+  /** When the session expires, in ISO 8601. */
   readonly expiresAt: string;
   readonly userAgent: string | null;
   readonly ipAddress: string | null;
@@ -26,10 +27,11 @@ export interface ActiveSession {
 /** The methods of an instance that list and end sessions. */
 export interface Management {
   /**
-   * The active sessions that WorkOS has for the user of this request. Only let users end sessions from this list: an ID
-   * in a form could be that of a different user's session.
+   * Returns the active sessions that the user of this request has at WorkOS. Before you end a session whose ID comes
+   * from a form, check that the ID is in this list: it could be that of a different user's session.
    *
-   * @throws {AuthKitError} `unauthenticated`, `upstream_unavailable`
+   * @throws {AuthKitError} `unauthenticated` if the request has no session of `authkit()`; `upstream_unavailable` if
+   * WorkOS is unavailable.
    * @see https://workos.com/docs/reference/authkit/session/list
    * @example
    * app.post('/devices/end', requireAuth(), async (req, res) => {
@@ -41,17 +43,18 @@ export interface Management {
    */
   listSessions: (req: IncomingMessage) => Promise<readonly ActiveSession[]>;
   /**
-   * Ends one session: in this process at once, with a store in every process within half a second, and at WorkOS.
+   * Ends one session, both in this application and at WorkOS. In this process, the session ends immediately. With a
+   * store, it ends in every other process within half a second.
    *
-   * @param sessionId `session_…`, the `sid` of its access tokens.
-   * @throws {AuthKitError} `upstream_unavailable` if WorkOS or the store is unavailable: call it again.
+   * @param sessionId The session ID, `session_…`, which is the `sid` claim of the session's access tokens.
+   * @throws {AuthKitError} `upstream_unavailable` if WorkOS or the store is unavailable. Call the method again.
    */
   revokeSession: (sessionId: string) => Promise<void>;
   /**
-   * Ends every session of a user, in the same way as `revokeSession`. The user can sign in again.
+   * Ends every session of a user, as `revokeSession` ends one session. The user can sign in again.
    *
-   * @param userId `user_…`
-   * @throws {AuthKitError} `upstream_unavailable`
+   * @param userId The user ID, `user_…`.
+   * @throws {AuthKitError} `upstream_unavailable` if WorkOS or the store is unavailable. Call the method again.
    */
   revokeUserSessions: (userId: string) => Promise<void>;
 }
@@ -69,7 +72,7 @@ type Users = WorkOS['userManagement'];
 
 const PAGE_SIZE = 100;
 
-/** A limit in case the list never ends. */
+/** The maximum number of pages to read, in case the list never ends. */
 const MAX_PAGES = 10;
 
 export function createManagement(dependencies: ManagementDependencies): Management {
@@ -84,7 +87,7 @@ export function createManagement(dependencies: ManagementDependencies): Manageme
   };
   const revoke = async (sessionId: string) => {
     const isShared = await revocation.endSession(sessionId);
-    // If WorkOS refuses to end a session, it has already ended.
+    // If WorkOS refuses to end a session, the session has already ended.
     const revoked = await workos.call(({ userManagement }) => userManagement.revokeSession({ sessionId }));
     valueOr(undefined, revoked);
     if (!isShared) throw notShared();
@@ -107,7 +110,8 @@ export function createManagement(dependencies: ManagementDependencies): Manageme
       if (typeof userId !== 'string' || userId === '')
         throw new AuthKitError('invalid_request', 'revokeUserSessions(userId) needs the ID of a user');
       const isShared = await revocation.endUser(userId, now());
-      // By their IDs too: `endUser` spares tokens of the current second, which may be those of a new sign-in.
+      // The sessions are also ended by their IDs. `endUser` does not affect tokens that were issued in the current
+      // second, because they may come from a new sign-in.
       await Promise.all((await list(userId)).map(({ id }) => revoke(id)));
       if (!isShared) throw notShared();
     },

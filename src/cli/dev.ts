@@ -7,13 +7,14 @@ import { createTestWorkOS } from '../testing/index.js';
 const DEFAULT_PORT = 3000;
 
 export interface DevOptions {
-  /** Port of the app, for `PORT` and the redirect URI. */
+  /** Port of the app. It is passed on as `PORT`, and is the port of the redirect URI. */
   port: number | undefined;
   env: NodeJS.ProcessEnv;
 }
 
 /**
- * Runs a command with environment variables that point to a test WorkOS. Sessions end with the command.
+ * Runs a command with environment variables that point to a test WorkOS. The test WorkOS and its sessions end with the
+ * command.
  *
  * @returns The exit status of the command.
  */
@@ -42,7 +43,8 @@ export async function runOnTestWorkOS(
       ...(port === undefined ? {} : { PORT: String(port) }),
     },
   });
-  // A terminal signals both processes. Any other signal reaches only this process, and is passed on to the command.
+  // A terminal sends signals to both processes. Other signals reach only this process, which passes them on to the
+  // command.
   const stop = (signal: NodeJS.Signals) => child.kill(signal);
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {

@@ -104,7 +104,8 @@ function checkCookie(
 }
 
 /**
- * Reports which hosts receive the cookie: a page on a host that does not is the most common cause of redirect loops.
+ * Reports which hosts receive the session cookie. The most common cause of redirect loops is a page on a host that does
+ * not receive it.
  */
 function cookieHosts(domain: string | undefined, hostname: string): Finding {
   const message =
@@ -161,7 +162,10 @@ function checkPackages(folder: string): Finding[] {
   return findings;
 }
 
-/** Reads package.json from the file system, because a package may not export it. */
+/**
+ * The version of an installed package. Its package.json is read from the file system, because the package may not
+ * export it.
+ */
 function versionOf(name: string, folder: string): string | undefined {
   const folders = createRequire(join(folder, 'index.js')).resolve.paths(name) ?? [];
   const file = folders.map((path) => join(path, name, 'package.json')).find(existsSync);

@@ -51,10 +51,14 @@ const LABELS: Readonly<Record<Finding['status'], string>> = {
   skipped: 'skipped ',
 };
 
-/** A mistake in the command line, with what to write instead. */
+/** A mistake in the command line. The message says what to write instead. */
 class UsageError extends Error {}
 
-/** @returns The exit status: 0 for success, 1 if a problem was found, 2 for a mistake in the command line. */
+/**
+ * Runs the CLI.
+ *
+ * @returns The exit status: 0 for success, 1 if a problem was found, 2 for a mistake in the command line.
+ */
 async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   try {
     return await run(args, env);

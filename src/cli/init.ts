@@ -38,12 +38,12 @@ export async function initialize({ file, env, port }: InitOptions): Promise<stri
   const missing = Object.entries(values).filter(([name]) => known[name] === undefined);
   const lines = missing.map(([name, value]) => `${name}=${value}\n`).join('');
   const separator = before === '' || before.endsWith('\n') ? '' : '\n';
-  // Only its owner may read it, because it holds secrets.
+  // Only the owner may read the file, because it contains secrets.
   if (lines !== '') writeFileSync(file, before + separator + lines, { mode: 0o600 });
   const names = missing.map(([name]) => name).join(', ');
   const said = [lines === '' ? `${file} already has all variables.` : `Added to ${file}: ${names}.`];
   if (!isIgnored(file)) said.push(`Add ${file} to .gitignore, because it holds secrets.`);
-  // As everywhere in this package, an empty variable counts as not set.
+  // An empty variable counts as not set, as everywhere in this package.
   const set = Object.entries(known).filter(([, value]) => value.trim() !== '');
   const all = { ...values, ...Object.fromEntries(set) };
   if (port !== undefined && !all.WORKOS_REDIRECT_URI.includes(`:${port}/`))
@@ -70,7 +70,11 @@ function isIgnored(file: string): boolean {
     .some((line) => [name, `/${name}`, `${name}*`, '*.env', '.env*'].includes(line.trim()));
 }
 
-/** @see https://workos.com/docs/reference/authkit/redirect-uri */
+/**
+ * Registers the redirect URI with WorkOS.
+ *
+ * @see https://workos.com/docs/reference/authkit/redirect-uri
+ */
 async function registerRedirectUri(env: NodeJS.ProcessEnv): Promise<string> {
   let config;
   try {

@@ -23,7 +23,7 @@ type Message = { readonly kind: 'loaded' } | { readonly kind: 'findings'; readon
  * killed afterwards, so a module that starts an app does no harm.
  *
  * @param script Path of the CLI itself.
- * @param env The environment of the process and of the checks.
+ * @param env The environment variables of the child process, which the checks use too.
  */
 export async function checkModule(
   script: string,
@@ -73,7 +73,7 @@ export async function checkModule(
 /** Runs in the child process: loads the module, checks its options, and sends the findings. */
 export async function runInChild(module: string, input: Omit<DoctorInput, 'options'>): Promise<void> {
   const send = (message: Message) => process.send?.(message);
-  // Servers do not listen, so a module that starts an app is loaded without starting it.
+  // Servers do not listen in this process, so loading a module that starts an app does not occupy a port.
   Server.prototype.listen = function listen(this: Server) {
     return this;
   };

@@ -10,17 +10,21 @@ import { type Advice, SIGN_IN_ADVICE, SSO_SIGN_IN_ADVICE, suggestionFor } from '
 export interface Parameter {
   /** The name in WorkOS's authorization URL. */
   readonly wire: string;
-  /** Further names in a query, besides the name of the option and `wire`. */
+  /** Further names that a query may use for it, besides the name of the option and `wire`. */
   readonly names?: readonly string[];
-  /** Reads a value from a query; `undefined` if it is malformed. Without `parse`, only code can set the option. */
+  /**
+   * Reads a value from a query; `undefined` if it is malformed. Without `parse`, the option can only be set in code.
+   */
   readonly parse?: (text: string) => unknown;
   /** Whether a query may repeat the parameter. Its values are then joined with spaces. */
   readonly mayRepeat?: true;
-  /** Whether WorkOS accepts the form of a value. */
+  /** Returns whether a value has a form that WorkOS accepts. */
   readonly valid: (value: unknown) => boolean;
-  /** What `valid` accepts, for error messages: it follows "must be". */
+  /** Describes what `valid` accepts, as the text that follows "must be" in error messages. */
   readonly form: string;
-  /** What is sent. Default: the value, or each item of a list, under `wire`. */
+  /**
+   * Returns the names and values to send. By default, the value, or each item of a list, is sent under the name `wire`.
+   */
   readonly write?: (value: unknown) => readonly (readonly [name: string, value: string])[];
 }
 
@@ -32,13 +36,13 @@ interface Problem {
 
 /** All parameters of one of WorkOS's authorization endpoints. */
 export interface ParameterSet<Options extends object> {
-  /** Options that a query may carry. */
+  /** Names of the options that a query may contain. */
   readonly names: readonly string[];
   /** Aliases of options, with the primary name of each. */
   readonly aliases: Readonly<Record<string, string>>;
-  /** The same options under their primary names. An option that is given under both names keeps both. */
+  /** Replaces aliases with primary names. An option that is given under both names keeps both. */
   canonical: (options: Options) => Options;
-  /** What is wrong with options from code, one sentence each. */
+  /** Returns the problems with options that were set in code, one sentence each. */
   problemsOf: (options: object) => string[];
   /**
    * Reads options from a query, in camelCase or WorkOS's snake_case.
@@ -48,14 +52,18 @@ export interface ParameterSet<Options extends object> {
    * @throws {AuthKitError} `invalid_request` or `invalid_provider`. The message contains nothing from the query.
    */
   parse: (params: URLSearchParams, pinned: Options, taken: ReadonlySet<string>) => Options;
-  /** Adds the pinned options, which take precedence. The result has no conflicts. */
+  /**
+   * Adds the pinned options, which take precedence over the requested ones.
+   *
+   * @throws {AuthKitError} `invalid_request` or `invalid_provider` if the combined options conflict or are invalid.
+   */
   withPinned: (requested: Options, pinned: Options) => Options;
-  /** The query of the authorization URL. */
+  /** Returns the query of the authorization URL. */
   query: (options: Options, protocol: Readonly<Record<string, string>>) => URLSearchParams;
 }
 
 interface ParameterSetRules<Options extends object, Alias extends string> {
-  /** Which options exclude each other. */
+  /** Returns the conflicts between options that exclude each other, one sentence each. */
   readonly conflictsOf: (options: Options) => string[];
   /** Advice for option names that are written by mistake. */
   readonly advice: Advice;
@@ -225,7 +233,10 @@ export const providerScopes: Parameter = {
   form: `a list of 1 to ${MAX_ITEMS} OAuth scopes, such as ['email']`,
 };
 
-/** From code only, since the provider gets them unchanged. Sent as in the WorkOS SDK: `provider_query_params[hd]`. */
+/**
+ * Can only be set in code, not by a link, because the parameters are passed to the provider unchanged. They are sent in
+ * the form that the WorkOS SDK uses, such as `provider_query_params[hd]`.
+ */
 export const providerQueryParams: Parameter = {
   wire: 'provider_query_params',
   valid: (value) =>
@@ -284,7 +295,10 @@ export const authKitParameters = parameterSet<SignInOptions>(
   },
 );
 
-/** WorkOS accepts exactly one of provider and connection. An organization is accepted only with AuthKit. */
+/**
+ * WorkOS accepts a provider or a connection, but not both. It accepts an organization or a screen hint only if the
+ * provider is AuthKit.
+ */
 function conflictsOf({ connectionId, provider, organizationId, screenHint }: SignInOptions): string[] {
   const conflicts = [];
   const isAuthKit = provider === undefined || providerNamed(provider) === AUTHKIT;
@@ -330,7 +344,10 @@ function isAuthKit(value: unknown): boolean {
   return providerNamed(String(value)) === AUTHKIT;
 }
 
-/** WorkOS accepts exactly one of them. Each sign-in checks at its start that there is one. */
+/**
+ * WorkOS requires exactly one of organization, connection, provider and domain. This function reports if there are
+ * several. Whether there is at least one is checked when a sign-in starts.
+ */
 function ssoConflictsOf({ organization, connection, provider, domain }: SSOSignInOptions): string[] {
   const selectors = [organization, connection, provider, domain].filter((value) => value !== undefined);
   return selectors.length > 1

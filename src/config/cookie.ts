@@ -5,15 +5,15 @@ import { ownProperties } from '../own-properties.js';
 import type { Route, Routes } from './routes.js';
 import { COOKIE_ADVICE } from './suggestions.js';
 
-/** 400 days in seconds, the longest that browsers keep a cookie (RFC 6265bis section 5.5). */
+/** The longest time that browsers keep a cookie, in seconds: 400 days (RFC 6265bis section 5.5). */
 export const MAX_COOKIE_AGE = 34_560_000;
 
-/** RFC 6265 section 4.1.1, `token`. */
+/** A cookie name: `token` in RFC 6265 section 4.1.1. */
 const NAME = /^[\w!#$%&'*+\-.^`|~]{1,64}$/;
 
 const DOMAIN = /^(?!-)[a-z\d-]{1,63}(?:\.(?!-)[a-z\d-]{1,63})+$/i;
 
-/** RFC 6265 section 4.1.1, `path-value`, without spaces. */
+/** A cookie path: `path-value` in RFC 6265 section 4.1.1, but without spaces. */
 const PATH = /^\/[\u0021-\u003a\u003c-\u007e]{0,1023}$/;
 
 const KEYS = {
@@ -25,12 +25,15 @@ const KEYS = {
   maxAge: true,
 } as const;
 
-/** A cookie that ends with the browser has no `Max-Age`; its session is still kept in a store for a limited time. */
+/**
+ * The `maxAge` of a cookie that the browser discards when it closes. The cookie then has no `Max-Age`, but its session
+ * is still kept in a store for a limited time.
+ */
 const BROWSER_SESSION = 'session';
 
-/** What the cookie attributes have to match. */
+/** The addresses that the cookie attributes have to match. */
 interface Addresses {
-  /** `undefined` if the redirect URI is invalid. */
+  /** The redirect URI, or `undefined` if it is invalid. */
   readonly redirect: URL | undefined;
   readonly routes: Routes;
 }
@@ -47,7 +50,8 @@ export function cookie(
   if (!isRecord(given)) problems.add(`cookie must be an object: { ${Object.keys(KEYS).join(', ')} }`);
   const options = ownProperties(isRecord(given) ? given : {});
   problems.unknownKeys('cookie option', options, KEYS, COOKIE_ADVICE);
-  // An explicit null does not mean the default: `maxAge: null` means something else in express-session.
+  // `null` does not select the default, because in express-session, `maxAge: null` means a cookie that ends with the
+  // browser.
   const option = <T>(name: keyof typeof KEYS, otherwise: () => T) =>
     (options[name] === undefined ? otherwise() : options[name]) as T;
   const sameSite = () =>
@@ -112,7 +116,7 @@ function checkPath(path: unknown, routes: Routes, problems: Problems): void {
     );
 }
 
-/** RFC 6265 section 5.1.4. */
+/** Whether a request path matches a cookie path (RFC 6265 section 5.1.4). */
 function pathMatches(requestPath: string, path: string): boolean {
   if (!requestPath.startsWith(path)) return false;
   return requestPath.length === path.length || path.endsWith('/') || requestPath[path.length] === '/';

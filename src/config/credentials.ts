@@ -8,15 +8,16 @@ const MIN_BYTES = 32;
 const MIN_CHARACTERS = 10;
 
 /**
- * Visible ASCII, since the value goes into a header. Anything else would fail only at the first call, after start-up.
+ * Visible ASCII characters only, because the value is sent in a header. Other characters would cause no error at
+ * start-up, but only on the first call to WorkOS.
  */
 const WORD = /^[\u0021-\u007e]+$/;
 
-/** A URL may have a host name in any script. */
+/** Any visible characters, because a URL may have a host name in any script. */
 const ADDRESS = /^[^\u0000-\u0020\u007f]+$/;
 
 interface Value {
-  /** Empty if there is a problem. */
+  /** The value, or an empty string if there is a problem. */
   readonly text: string;
   /** The option or the environment variable that the value comes from. */
   readonly source: string;
@@ -24,7 +25,7 @@ interface Value {
 
 type RequiredOption = 'clientId' | 'apiKey' | 'redirectUri';
 
-/** `WORKOS_CLIENT_ID` for `clientId`. */
+/** Returns the environment variable of an option, such as `WORKOS_CLIENT_ID` for `clientId`. */
 function variableOf(option: string): string {
   return `WORKOS_${option.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
@@ -69,7 +70,8 @@ export function readRedirectUri(value: unknown, env: NodeJS.ProcessEnv, problems
 const COPY = 'copy it from the WorkOS dashboard, under API Keys';
 
 /**
- * Placeholders that follow the prefix in documentation and templates. The check is narrow, since real keys are random.
+ * Placeholders that follow the prefix in documentation and templates. The patterns are narrow, so they do not match
+ * real keys, which are random.
  */
 const PLACEHOLDER =
   /^(?:x{3,}|\.{3,}|…|\*{3,}|<.*>|\[.*\]|\{.*\}|your[-_ ].*|my[-_ ].*|example(?:[-_].*)?|placeholder|change[-_ ]?me|replace[-_ ]?me|todo|(?:0?123456789\d*)|abc123)$/i;
@@ -113,9 +115,10 @@ const MAKE_ONE = 'Create one with: npx authkit-express secret';
 const TEST_PASSWORD = '72e70cd29c41b9d1244da41f71845a99c20051184ddb97c6d99fec8379ee363a';
 
 /**
- * Reads the passwords that sessions are sealed with: the first one seals, and all of them open.
+ * Reads the cookie passwords. The first one encrypts sessions, and all of them decrypt sessions.
  *
- * @param api The test WorkOS runs on this machine, so its password is accepted only with a loopback address.
+ * @param api The address of the WorkOS API. The password of the test WorkOS is public, so it is accepted only if this
+ * is a loopback address.
  */
 export function readCookiePasswords(
   value: unknown,
@@ -143,14 +146,17 @@ export function readCookiePasswords(
 const PASSWORD_PLACEHOLDER =
   /^<.*>$|^your[-_ ]|at[-_ ]least[-_ ]32|32[-_ ]char|change[-_ ]?me|replace[-_ ]?me/i;
 
-/** iron-webcrypto derives the key with a single iteration, so the password itself has to be hard to guess. */
+/**
+ * Returns what makes a password too easy to guess, if anything. iron-webcrypto derives the key from it with a single
+ * iteration, so the password itself has to be strong.
+ */
 function weaknessOf(password: unknown, api: Api): string | undefined {
   if (typeof password !== 'string') return 'must be a string';
   if (Buffer.byteLength(password) < MIN_BYTES || password.length < MIN_BYTES) {
     return `has fewer than ${MIN_BYTES} characters`;
   }
   if (new Set(password).size < MIN_CHARACTERS) return `has fewer than ${MIN_CHARACTERS} different characters`;
-  // If a string repeats a shorter one, it occurs in two copies of itself before the second copy begins.
+  // A string repeats a shorter one if two copies of it, put together, also contain it before the second copy begins.
   if ((password + password).indexOf(password, 1) < password.length) return 'is a shorter string repeated';
   if (PASSWORD_PLACEHOLDER.test(password)) return 'is still a placeholder';
   if (!isLoopback(api.hostname) && createHash('sha256').update(password).digest('hex') === TEST_PASSWORD) {
@@ -164,7 +170,7 @@ export interface Api {
   readonly hostname: string;
   readonly https: boolean;
   readonly port: number | undefined;
-  /** Without a trailing slash. */
+  /** The origin of the API's URL, without a trailing slash. */
   readonly origin: string;
 }
 
@@ -190,7 +196,7 @@ export function readApi(
   if (typeof https !== 'boolean') problems.add('apiHttps must be true or false');
   const isPort = typeof port === 'number' && Number.isInteger(port) && port > 0 && port < 65_536;
   if (port !== undefined && !isPort) problems.add('apiPort must be a port number, from 1 to 65535');
-  // Defaults replace invalid values, so that the other checks can continue; the configuration is refused anyway.
+  // Defaults replace invalid values, so the other checks can continue. The configuration is refused anyway.
   const found = {
     hostname: typeof hostname === 'string' ? hostname : '',
     https: https !== false,
@@ -207,14 +213,14 @@ export function readApi(
   return Object.freeze({ ...found, origin: origin ?? 'https://api.workos.com' });
 }
 
-/** The origin as the `iss` claim has it: lower case, and without the default port. */
+/** The origin in the form that the `iss` claim uses: in lower case, and without the default port. */
 function originOf({ hostname, https, port }: Omit<Api, 'origin'>): string | undefined {
   if (!/^(?:[\w.-]+|\[[\da-f:.]+\])$/i.test(hostname)) return undefined;
   const address = `${https ? 'https' : 'http'}://${hostname}${port === undefined ? '' : `:${port}`}`;
   return canParse(address) ? new URL(address).origin : undefined;
 }
 
-/** The base URL of a `WorkOS` client that the application passes. */
+/** The base URL of the `WorkOS` client that the application has passed. */
 function baseUrlOf(workos: unknown, problems: Problems): URL | undefined {
   if (workos === undefined) return undefined;
   const base = isRecord(workos) ? workos['baseURL'] : undefined;
@@ -237,8 +243,8 @@ export function number(value: string | undefined): unknown {
 }
 
 /**
- * Accepted `iss` claims. WorkOS is known to use the API origin, with or without a trailing slash, and a separate issuer
- * for each client.
+ * Reads the accepted values of the `iss` claim. WorkOS is known to use the API origin, with or without a trailing
+ * slash, and a separate issuer for each client.
  */
 export function readIssuers(
   value: unknown,

@@ -48,21 +48,21 @@ type Hooks = Pick<
   'onSuccess' | 'onError' | 'onSessionRefreshSuccess' | 'onSessionRefreshError'
 >;
 
-/** Options of `authkit()` and the environment, checked and with defaults. */
+/** The options of `authkit()` and the environment, after validation and with defaults. */
 export interface AuthKitConfig extends Config {
   readonly signIn: SignInFor<SignInOptions>;
   readonly signUp: SignUpRules;
   readonly storage: StoreConfig;
-  /** Size of the cache of verified sessions in bytes; 0 turns it off. */
+  /** Maximum size of the cache of verified sessions, in bytes. 0 turns the cache off. */
   readonly memoryBytes: number;
-  /** `WORKOS_WEBHOOK_SECRET` */
+  /** The value of `WORKOS_WEBHOOK_SECRET`. */
   readonly webhookSecret: string | undefined;
   /** Claim token of a WorkOS environment that has no owner yet. */
   readonly claimToken: string | undefined;
   readonly hooks: Readonly<Hooks>;
 }
 
-/** The name of every option; the compiler checks that it is complete. */
+/** The name of every option. The compiler checks that none is missing. */
 const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   clientId: true,
   apiKey: true,
@@ -119,7 +119,10 @@ const DEFAULTS: InstanceDefaults<SignInOptions> = {
 
 const MEMORY_BYTES = 16 * 1_048_576;
 
-/** With a smaller cache, most sessions are evicted before their next request. */
+/**
+ * The minimum size of the cache, in bytes. In a smaller cache, most sessions would be evicted before their next
+ * request.
+ */
 const LEAST_BYTES = 1_048_576;
 
 /**
@@ -146,7 +149,10 @@ export function resolveConfig(given: AuthKitOptions, env: NodeJS.ProcessEnv): Au
   return Object.freeze(config);
 }
 
-/** With a claim token, anyone who can start a sign-in can claim the environment, so it is for development only. */
+/**
+ * Reads the claim token, which is for development only: with it, anyone who can start a sign-in can claim the
+ * environment.
+ */
 function readClaimToken(
   value: unknown,
   env: NodeJS.ProcessEnv,
@@ -185,40 +191,43 @@ function readMemoryBytes(value: unknown, problems: Problems): number {
   return 0;
 }
 
-/** Configuration that `authkit()` and `sso()` have in common. Nothing else reads options or the environment. */
+/**
+ * The configuration that `authkit()` and `sso()` have in common. Other code reads it and never the options or the
+ * environment.
+ */
 export interface Config {
   readonly clientId: string;
   readonly apiKey: string;
   readonly redirectUri: string;
-  /** Whether http is accepted at hosts other than this machine. */
+  /** Whether http is accepted on hosts other than this machine. */
   readonly allowInsecureHttp: boolean;
-  /** The first password seals cookies, and all of them open cookies. */
+  /** The first password encrypts cookies, and all of them decrypt cookies. */
   readonly cookiePasswords: readonly [string, ...string[]];
   readonly cookie: CookieConfig;
   readonly api: Api;
-  /** The WorkOS client of the application, if it passed one that has this key and address. */
+  /** The application's own WorkOS client, if it has this API key and address. */
   readonly workos: WorkOS | undefined;
   readonly issuers: readonly string[];
-  /** Accepted `aud` of session access tokens. */
+  /** Values of the `aud` claim that are accepted in the access tokens of sessions. */
   readonly audience: readonly string[];
   /** Replaces the global `fetch`, if it is set. */
   readonly fetch: typeof globalThis.fetch | undefined;
-  /** Limit for one call to WorkOS, in milliseconds. */
+  /** How long one call to WorkOS may take, in milliseconds. */
   readonly timeout: number;
   readonly routes: Routes;
-  /** Where users arrive after a sign-in without a `returnTo`. It has been checked. */
+  /** Where users are sent after a sign-in without a `returnTo`. The value has been checked. */
   readonly returnTo: string;
-  /** Where users arrive after a sign-out. It has been checked. */
+  /** Where users are sent after a sign-out without a `returnTo`. The value has been checked. */
   readonly postLogoutReturnTo: string | undefined;
   readonly returnToRules: ReturnToRules;
-  /** Origins besides that of `redirectUri` whose pages may act with the user's session cookie. */
+  /** Origins besides that of `redirectUri` whose pages may use the user's session cookie. */
   readonly trustedOrigins: readonly string[];
   readonly loadUser: LoadUser | undefined;
   readonly login: LoginRules;
   /** How long a sign-in may take from the login route to the callback, in seconds. */
   readonly signInLifetime: number;
   readonly hooks: Readonly<Pick<AuthKitOptions, 'onError'>>;
-  /** The look, the language and the texts of pages. */
+  /** The look, language and texts of this package's pages. */
   readonly pages: PagesFor;
   readonly serverTiming: boolean;
   /** The clock: milliseconds since the epoch. */
@@ -254,7 +263,7 @@ export function resolveCommon<SignIn extends object>(
   const routes = parseRoutes(options.routes, defaults.routes, redirect, problems);
   const origins = readOrigins('returnToOrigins', options.returnToOrigins, problems);
   const rules = returnToRulesOf(redirect, origins ?? [], routes);
-  /** Whether a page can be compared with the origins that it may have. */
+  /** Whether all origins are valid, so the URLs of pages can be checked against them. */
   const areOriginsValid = redirect !== undefined && origins !== undefined;
   const cookieOptions = isRecord(options.cookie) ? ownProperties(options.cookie) : options.cookie;
   const { onError, loadUser, now, fetch } = options;
@@ -296,7 +305,9 @@ export function resolveCommon<SignIn extends object>(
 }
 
 /**
- * @param isUnconfigured Whether the application has set nothing at all.
+ * Throws an error that lists the problems, if there are any.
+ *
+ * @param isUnconfigured Whether the application has set no option and no environment variable at all.
  * @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message.
  */
 export function throwProblems(problems: readonly string[], isUnconfigured = false): void {
@@ -321,10 +332,10 @@ export function isNothingSet(options: object, env: NodeJS.ProcessEnv): boolean {
 }
 
 /**
- * Begins to read the options of `authkit()` or `sso()`.
+ * Copies the options of `authkit()` or `sso()`, and checks their names.
  *
- * @returns A copy of the options, and the list of problems with those that do not exist.
- * @throws {AuthKitError} `config_invalid`, if they are not an object.
+ * @returns The copy, and the list of problems, which contains any unknown options.
+ * @throws {AuthKitError} `config_invalid` if the options are not an object.
  */
 export function readOptions<Options extends object>(
   name: string,
@@ -351,7 +362,8 @@ export function checkFunctions(given: Readonly<Record<string, unknown>>, problem
 const MAX_TIMEOUT = 60_000;
 
 /**
- * In milliseconds. WorkOS never answers faster from another machine, so a smaller number is probably meant in seconds.
+ * The smallest timeout, in milliseconds. WorkOS cannot respond faster over the internet, so a smaller number was
+ * probably meant in seconds.
  */
 const LEAST_TIMEOUT = 50;
 
@@ -390,8 +402,8 @@ function readAudience(value: unknown, clientId: string, problems: Problems): rea
 }
 
 /**
- * In seconds. The default of ten minutes is enough for a second factor. A user who has to wait for an e-mail may need
- * more.
+ * Reads how long a sign-in may take, in seconds. The default of ten minutes is enough for a second factor. A user who
+ * has to wait for an e-mail may need more time.
  */
 function readSignInLifetime(value: unknown, problems: Problems): number {
   if (value === undefined) return 600;
@@ -405,7 +417,7 @@ function readServerTiming(value: unknown, problems: Problems): boolean {
   return value === true;
 }
 
-/** @returns `undefined` if there is a problem. */
+/** @returns The origins, or `undefined` if there is a problem. */
 function readOrigins(name: string, value: unknown, problems: Problems): readonly string[] | undefined {
   const origins = value ?? [];
   if (Array.isArray(origins) && origins.every(isOrigin)) return Object.freeze([...origins]);
@@ -432,10 +444,11 @@ function returnToRulesOf(
   const routed = Object.values(routes as unknown as Record<string, Routes['login']>)
     .filter((route) => route !== undefined)
     .flatMap((route) => [route.public, route.mounted]);
-  // An application's own callback route counts too, since its query holds a code.
+  // If the application has its own callback route, that path is included too, because its query contains a code.
   const callback = routes.callback || !redirect ? [] : [redirect.pathname];
-  // A router that is mounted at the root also responds below the prefix of the redirect URI. Below the login route are
-  // sign-ins (`/login/google`), and below the connect route links to accounts (`/connect/github`).
+  // Paths below the login route start sign-ins (`/login/google`), and paths below the connect route link accounts
+  // (`/connect/github`). Public and mounted paths are both included, because a router that is mounted at the root
+  // responds to both.
   const below = [routes.login, routes.connect].flatMap((route) =>
     route ? [`${route.public}/`, `${route.mounted}/`] : [],
   );
@@ -449,7 +462,7 @@ function returnToRulesOf(
 /**
  * Reads the path or URL of a page.
  *
- * @param areOriginsValid If false, a URL is not checked, because another problem has been reported for the origins.
+ * @param areOriginsValid If false, a URL is not checked, because the invalid origins have already been reported.
  */
 function readPage(
   name: string,

@@ -10,11 +10,11 @@ import { isRecord, type Problems } from './problem-list.js';
 import { AUTHKIT, providerNamed, PROVIDERS } from './provider-names.js';
 import { SIGN_UP_ADVICE, suggestionFor } from './suggestions.js';
 
-/** What a link to the login route may ask for. */
+/** What a link to the login route may request. */
 export interface LoginRules {
   /** Names of the query parameters that are read; others are ignored. */
   readonly params: ReadonlySet<string>;
-  /** Providers that a link may name, by WorkOS's names. */
+  /** Providers that a link may select, by WorkOS's names. */
   readonly providers: ReadonlySet<string>;
   /** Exact URLs that codes for `POST /token` may be sent to. */
   readonly clientRedirectUris: readonly string[];
@@ -24,7 +24,7 @@ export interface SignUpRules {
   readonly roles: readonly string[];
   readonly defaultRole: string | undefined;
   readonly save: boolean;
-  /** Keys of `metadata` that are saved from a link. */
+  /** Keys of `metadata` that are saved if they come from a link. */
   readonly metadata: readonly string[];
 }
 
@@ -40,7 +40,9 @@ const SLUG = /^[\w-]{1,64}$/;
 /** The sign-in options of an instance, for one request. */
 export type SignInFor<Options> = (req: IncomingMessage) => Promise<Options>;
 
-/** Sign-in options that no query overrides: an object, or a function of the request. */
+/**
+ * Reads the `signIn` option: sign-in options that no query can override, as an object or as a function of the request.
+ */
 export function readSignIn<Options extends object>(
   value: unknown,
   parameters: ParameterSet<Options>,
@@ -60,7 +62,10 @@ export function readSignIn<Options extends object>(
 
 type SignInFunction = (req: IncomingMessage) => unknown;
 
-/** Calls the function once per request. An error that it throws, and a mistake in what it returns, are published. */
+/**
+ * Calls the application's `signIn` function once per request. If it throws an error or returns invalid options, that is
+ * published as `authkit:error`.
+ */
 function ofRequest<Options extends object>(
   signIn: SignInFunction,
   parameters: ParameterSet<Options>,
@@ -135,16 +140,17 @@ export function readLoginRules(
 
 const SCHEME = /^([a-z][a-z\d+.-]*):/i;
 
-/** A reversed domain name, `com.example.app` (RFC 8252 section 7.1). */
+/** A reversed domain name, such as `com.example.app` (RFC 8252 section 7.1). */
 const REVERSED_DOMAIN = /^[a-z][a-z\d+-]*(?:\.[a-z\d+-]+)+$/;
 
 /**
- * What is wrong with a redirect URI of a native or single-page client, which receives authorization codes.
+ * Returns what is wrong with a redirect URI that receives the authorization codes of a native or single-page client, if
+ * anything.
  *
- * Any app can register a custom scheme. A reversed domain name is at least not claimed by accident (RFC 8252 section
- * 7.1), and requiring one excludes `intent:`, `mailto:`, `javascript:` and everything else that browsers and systems
- * handle themselves. With http, only this machine is accepted (RFC 8252 section 7.3), unless `allowInsecureHttp` is
- * set.
+ * Any app can register a custom scheme, but different apps do not choose the same reversed domain name by accident (RFC
+ * 8252 section 7.1). Requiring such a name also excludes `intent:`, `mailto:`, `javascript:` and all other schemes that
+ * browsers and operating systems handle themselves. With http, only this machine is accepted (RFC 8252 section 7.3),
+ * unless `allowInsecureHttp` is set.
  */
 function clientUriProblem(uri: string, isHttpAllowed: boolean): string | undefined {
   const scheme = SCHEME.exec(uri)?.[1]?.toLowerCase();

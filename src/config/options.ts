@@ -6,60 +6,75 @@ import type { Next } from '../http/middleware.js';
 import type { PagesOption } from './pages.js';
 import type { Store } from '../stores/index.js';
 
-/** Parameters of WorkOS's authorization URL, by the names of the WorkOS SDK. */
+/** Parameters of WorkOS's authorization URL, with the names that the WorkOS SDK uses. */
 export interface SignInOptions {
   /** Organization to sign in to, `org_…`. */
   organizationId?: string;
-  /** SSO connection to use, `conn_…`. Excludes `provider`. */
+  /** SSO connection to use, `conn_…`. Cannot be combined with `provider`. */
   connectionId?: string;
-  /** `authkit` (the default), or an OAuth provider by its short name or WorkOS's: `google`, `GoogleOAuth`. */
+  /**
+   * `authkit` (the default), or the name of an OAuth provider: its short name, such as `google`, or WorkOS's name, such
+   * as `GoogleOAuth`.
+   */
   provider?: string;
-  /** E-mail address to fill in. */
+  /** E-mail address that is filled in on the sign-in page. */
   loginHint?: string;
-  /** Domain to fill in at Microsoft OAuth or a Google SAML connection. */
+  /** Domain that is filled in on the sign-in page of Microsoft OAuth or of a Google SAML connection. */
   domainHint?: string;
-  /** Screen that AuthKit shows first. Only with `provider: 'authkit'`. */
+  /** Screen that AuthKit shows first. It can only be used with `provider: 'authkit'`. */
   screenHint?: 'sign-in' | 'sign-up';
   prompt?: 'login' | 'consent' | 'none' | 'select_account';
-  /** Token of a WorkOS invitation to accept. */
+  /** Token of the WorkOS invitation that the user accepts. */
   invitationToken?: string;
-  /** Longest time since the user last authenticated, in seconds (OpenID Connect `max_age`). */
+  /** Maximum time since the user last authenticated, in seconds (OpenID Connect `max_age`). */
   maxAge?: number;
-  /** Further OAuth scopes to request from the provider. */
+  /** Additional OAuth scopes to request from the provider. */
   providerScopes?: readonly string[];
-  /** Parameters that are passed to the provider unchanged, such as `{ hd: 'example.com' }`. From code only. */
+  /**
+   * Parameters that are passed to the provider unchanged, such as `{ hd: 'example.com' }`. Can only be set in code, not
+   * by a link.
+   */
   providerQueryParams?: Readonly<Record<string, string | number | boolean>>;
   /**
-   * Nonce with which the developer can claim a WorkOS environment that has no owner yet. From code only. It is not needed
-   * with `claimToken`.
+   * A nonce that lets the developer claim a WorkOS environment that has no owner yet. Can only be set in code, not by a
+   * link. It is not needed if the `claimToken` option is set, because each sign-in then gets a nonce automatically.
    */
   claimNonce?: string;
 }
 
 /** Attributes that a user signs up with. `onSuccess` receives them, and `signUp.save` saves them at WorkOS. */
 export interface SignUpAttributes {
-  /** At most 32 letters, digits, symbols, spaces and `,.'-`. */
+  /** The user's name: 1 to 32 letters, digits, symbols, spaces, or any of `,.'-`. */
   displayName?: string;
   /** A language tag such as `en` or `pt-BR`. */
   locale?: string;
-  /** JSON within the limits of WorkOS: at most 50 keys of 40 characters, with values of 600 characters. */
+  /**
+   * A JSON object within the limits of WorkOS: at most 50 keys of up to 40 characters, with values of up to 600
+   * characters.
+   */
   metadata?: Readonly<Record<string, unknown>>;
-  /** Slug of a role in `signUp.roles`. */
+  /** Slug of a role, which must be one of `signUp.roles`. */
   role?: string;
 }
 
-/** Options of a single sign-in: {@link SignInOptions}, and where it leads. */
+/** Options of a single sign-in: {@link SignInOptions}, and where the user is sent afterwards. */
 export interface SignInUrlOptions extends SignInOptions {
-  /** Where the user arrives: a path of this application, or a URL of `returnToOrigins`. Anything else is ignored. */
+  /**
+   * Where the user is sent after the sign-in: a path of this application, or a URL whose origin is in
+   * `returnToOrigins`. Any other value is ignored.
+   */
   returnTo?: string;
-  /** A value of the application, JSON of at most 2 KB. `onSuccess` receives it unchanged. */
+  /** A JSON value of at most 2 KB, which is passed to `onSuccess` unchanged. */
   state?: unknown;
-  /** Callback URL of this sign-in, default `redirectUri` of the instance. It must be a URL of this application. */
+  /**
+   * Callback URL of this sign-in, which must be a URL of this application. Default: the `redirectUri` of the instance.
+   */
   redirectUri?: string;
   attributes?: SignUpAttributes;
   /**
-   * S256 challenge of a native or single-page client (RFC 7636 section 4.2), 43 characters. The browser is then sent
-   * to `returnTo`, one of `clientRedirectUris`, with a code for `POST /token` and without a session.
+   * The S256 code challenge of a native or single-page client, 43 characters (RFC 7636 section 4.2). If it is set, no
+   * session is created. Instead, the browser is redirected to `returnTo`, which must be one of `clientRedirectUris`,
+   * with a code that the client exchanges at `POST /token`.
    */
   codeChallenge?: string;
 }
@@ -76,11 +91,11 @@ export interface SignInResult {
   oauthTokens: OauthTokens | undefined;
   /** The value that was passed as `state` when the sign-in started. */
   state: unknown;
-  /** `app` if `state` comes from code, `link` if it comes from the query of `/login`, which anyone can write. */
+  /** `app` if `state` was set in code, or `link` if it comes from the query of `/login`, which anyone can write. */
   stateFrom: 'app' | 'link' | undefined;
-  /** Attributes of the sign-up. With `signUp.defaultRole`, there is always a role. */
+  /** Attributes of the sign-up. If `signUp.defaultRole` is set, they always contain a role. */
   attributes: SignUpAttributes;
-  /** Where `attributes` come from, like `stateFrom`. */
+  /** Where `attributes` come from, with the same values as `stateFrom`. */
   attributesFrom: 'app' | 'link' | undefined;
   /** Whether this is the first sign-in of the user. */
   isFirstSignIn: boolean;
@@ -91,11 +106,17 @@ export interface SignInResult {
 
 /** What `onSuccess` may return. */
 export interface OnSuccessResult {
-  /** Where the user arrives instead. It is checked like any other `returnTo`. */
+  /** Where the user is sent instead of the requested `returnTo`. It is checked like any other `returnTo`. */
   returnTo?: string | undefined;
-  /** Rejects the sign-in with `sign_in_rejected` and without a session. The text is a reason for the log. */
+  /**
+   * Rejects the sign-in with the error `sign_in_rejected`, so no session is created. The text becomes the error's
+   * `message`, which error pages do not show.
+   */
   reject?: string | undefined;
-  /** JSON that the session keeps, as `req.auth.data`. Keep it small, because it is part of the cookie. */
+  /**
+   * A JSON value that is stored in the session and available as `req.auth.data`. Keep it small, because it is part of
+   * the cookie.
+   */
   data?: unknown;
 }
 
@@ -107,7 +128,7 @@ export interface ErrorContext {
   req: IncomingMessage;
   res: ServerResponse;
   next: Next;
-  /** The route of this package that the error belongs to; `undefined` for a guard. */
+  /** The route of this package that reports the error, or `undefined` for a guard. */
   route: RouteName | undefined;
 }
 
@@ -144,7 +165,10 @@ export interface LoadUserContext {
 
 export type LoadUser = (context: LoadUserContext) => LoadedRow | Promise<LoadedRow>;
 
-/** Options of `authkit()`. The first four are required, here or as environment variables. */
+/**
+ * Options of `authkit()`. `clientId`, `apiKey`, `redirectUri` and `cookiePassword` are required, either here or as
+ * environment variables.
+ */
 export interface AuthKitOptions {
   /** Client id of the WorkOS environment, `client_…`. Default `WORKOS_CLIENT_ID`. */
   clientId?: string;
@@ -153,9 +177,9 @@ export interface AuthKitOptions {
   /** Absolute URL of the callback route, as registered with WorkOS. Default `WORKOS_REDIRECT_URI`. */
   redirectUri?: string;
   /**
-   * Accepts http for `redirectUri`, `clientRedirectUris` and the WorkOS API at hosts other than this machine; default
-   * false. Cookies, codes and tokens then travel unencrypted, so use it only in a private network, such as that of
-   * Docker Compose.
+   * Whether `redirectUri`, `clientRedirectUris` and the WorkOS API may use http on hosts other than this machine.
+   * Default false. With http, cookies, codes and tokens are sent unencrypted, so set this only in a private network,
+   * such as a Docker Compose network.
    */
   allowInsecureHttp?: boolean;
   /**
@@ -170,9 +194,11 @@ export interface AuthKitOptions {
     domain?: string;
     /** `SameSite` attribute. Default `WORKOS_COOKIE_SAMESITE`, or `lax`. */
     sameSite?: 'lax' | 'strict' | 'none';
-    /** Path below which browsers send the session cookie, default `/`. All routes have to be below it. */
+    /** Path below which browsers send the session cookie. All routes must be below it. Default `/`. */
     path?: string;
-    /** Gives an embedded page a separate cookie for each top-level site (CHIPS), default false. Needs https. */
+    /**
+     * Whether an embedded page has a separate cookie for each top-level site (CHIPS). Requires https. Default false.
+     */
     partitioned?: boolean;
     /**
      * How long browsers keep the cookie, in seconds, or `session` for a cookie that ends with the browser. Default
@@ -184,106 +210,122 @@ export interface AuthKitOptions {
   apiHostname?: string;
   /** Whether the WorkOS API uses https. Default `WORKOS_API_HTTPS`, or true. */
   apiHttps?: boolean;
-  /** Port of the WorkOS API. Default `WORKOS_API_PORT`, or that of the scheme. */
+  /** Port of the WorkOS API. Default `WORKOS_API_PORT`, or the default port of the scheme. */
   apiPort?: number;
   /**
-   * Claim token of a WorkOS environment that `npx workos` created and that has no owner yet. With it, AuthKit's page
-   * lets the developer claim the environment. Default `WORKOS_CLAIM_TOKEN`. Only for development: `redirectUri` has to be
-   * on this machine.
+   * Claim token of a WorkOS environment that `npx workos` created and that has no owner yet. With the token, AuthKit's
+   * sign-in page lets the developer claim the environment. It is only for development, so `redirectUri` must be on this
+   * machine. Default `WORKOS_CLAIM_TOKEN`.
    */
   claimToken?: string;
-  /** Accepted `iss` of access tokens. Default `WORKOS_ISSUER`, or the forms that WorkOS is known to use. */
+  /**
+   * Values of the `iss` claim that are accepted in access tokens. Default `WORKOS_ISSUER`, or the forms that WorkOS is
+   * known to use.
+   */
   issuer?: string | readonly string[];
   /**
-   * Accepted `aud` of access tokens, if your JWT template sets one. Default the client id. A token without `aud` is
-   * always accepted.
+   * Values of the `aud` claim that are accepted in access tokens, if your JWT template sets this claim. A token without
+   * `aud` is always accepted. Default: the client ID.
    */
   audience?: string | readonly string[];
-  /** A WorkOS client of the application. Its key, client id, base URL and `fetchFn` are used. */
+  /**
+   * The application's own WorkOS client. Its key, client ID, base URL and `fetchFn` are the defaults for the
+   * corresponding options.
+   */
   workos?: WorkOS;
   /**
    * Replaces the global `fetch` for every call to WorkOS, for example to use an outgoing proxy. Default: the `fetchFn` of
    * `workos`, or the global `fetch`.
    */
   fetch?: typeof globalThis.fetch;
-  /** Limit for one call to WorkOS, in milliseconds, from 50 to 60000. Default 5000. */
+  /** How long one call to WorkOS may take, in milliseconds, from 50 to 60000. Default 5000. */
   timeout?: number;
-  /** Paths below the mount point; `false` leaves a route out. */
+  /** Paths of the routes below the mount point. `false` leaves a route out. */
   routes?: RouteOptions;
-  /** Where users arrive after a sign-in without a `returnTo`. Default `/`. */
+  /** Where users are sent after a sign-in without a `returnTo`. Default `/`. */
   returnTo?: string;
   /**
-   * Where users arrive after a sign-out without a `returnTo`. Default: the logout redirect in the WorkOS dashboard.
+   * Where users are sent after a sign-out without a `returnTo`. Default: the logout redirect in the WorkOS dashboard.
    */
   postLogoutReturnTo?: string;
   /**
-   * Other origins that a `returnTo` may point to, such as `https://docs.example.com`; default none. Pages of these
-   * origins do not get any other rights: see `trustedOrigins`.
+   * Other origins that a `returnTo` may point to, such as `https://docs.example.com`. Default none. This option gives
+   * the pages of these origins no other rights: see `trustedOrigins`.
    */
   returnToOrigins?: readonly string[];
   /**
-   * Other origins whose pages may act with the user's session cookie: open WebSockets, sign out and switch
-   * organizations; default none. Pages of the origin of `redirectUri` always may.
+   * Other origins whose pages may use the user's session cookie to open WebSockets, sign out and switch organizations.
+   * Pages of the origin of `redirectUri` can always do this. Default none.
    */
   trustedOrigins?: readonly string[];
   /** Parameters of every sign-in, or a function that returns them for a request. A link cannot override them. */
   signIn?: SignInOptions | ((req: IncomingMessage) => SignInOptions | Promise<SignInOptions>);
-  /** How long a sign-in may take, in seconds, from 60 to 86400, default 600. */
+  /** How long a sign-in may take, in seconds, from 60 to 86400. Default 600. */
   signInLifetime?: number;
   /** Query parameters that the login route reads, besides `returnTo` and `maxAge`. Default all. */
   loginParams?: readonly string[];
-  /** Providers that a link may name, by their short names or WorkOS's. Default all that WorkOS lists. */
+  /**
+   * OAuth providers that a link to the login route may select, by their short names or WorkOS's names. Default: all
+   * providers that WorkOS lists.
+   */
   providers?: readonly string[];
   /**
-   * Exact URLs that receive codes for `POST /token`: https, http on this machine, or a scheme that is a reversed domain
-   * name, such as `com.example.app:/callback`. Default none.
+   * Exact URLs of native and single-page clients that may receive codes for `POST /token`. Each must use https, http on
+   * this machine, or a scheme that is a reversed domain name, such as `com.example.app:/callback`. Default none.
    */
   clientRedirectUris?: readonly string[];
   signUp?: {
-    /** Roles that a sign-up, or an invited member, may request by a link, as slugs. Default none. */
+    /** Slugs of the roles that a link may request for a sign-up or for an invited member. Default none. */
     roles?: readonly string[];
-    /** Role of a sign-up that requests none; one of `roles`. Default none. */
+    /** Role of a sign-up that does not request one. It must be one of `roles`. Default none. */
     defaultRole?: string;
     /**
-     * Saves the attributes of a first sign-in to the WorkOS user, and the role to an organization membership that
-     * this sign-in created; default false.
+     * Whether the attributes of a first sign-in are saved to the WorkOS user, and the role to an organization
+     * membership that this sign-in created. Default false.
      */
     save?: boolean;
-    /** Keys of `metadata` that `save` takes from a link; default none. Metadata from code is saved as it is. */
+    /**
+     * Keys of `metadata` that `save` accepts from a link. Metadata that was set in code is saved completely. Default
+     * none.
+     */
     metadata?: readonly string[];
   };
-  /** State that processes share: `redisStore()`, `postgresStore()` or `expressStore()`. Default none. */
+  /** The store that all processes share: `redisStore()`, `postgresStore()` or `expressStore()`. Default none. */
   store?: Store;
-  /** Where sessions are kept: in the `cookie`, or in the `store` with only an id in the cookie. Default `cookie`. */
+  /** Where sessions are kept: in the `cookie`, or in the `store` with only an ID in the cookie. Default `cookie`. */
   session?: 'cookie' | 'store';
   /**
-   * Runs after WorkOS confirmed a sign-in and before the session exists. `{ reject: reason }` or an `AuthKitError`
-   * rejects the sign-in. Any other error goes to the Express error handler. In both cases, no session is created.
+   * Runs after WorkOS has confirmed a sign-in and before the session is created. `{ reject: reason }` or an
+   * `AuthKitError` rejects the sign-in. Any other error goes to the Express error handler. In both cases, no session is
+   * created.
    */
   onSuccess?: (result: SignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
   /**
    * Loads the application's own user. The result is `req.user` and `res.locals.user`; `req.auth.user` stays the WorkOS
-   * user. Runs once for each request of a signed-in user. `null` means that the application has no such user: guards answer
-   * with 403 `unknown_user`. An exception is passed to the error handler.
+   * user. Runs once for each request of a signed-in user. `null` means that the application has no such user: guards
+   * respond with 403 `unknown_user`. An exception is passed to the error handler.
    */
   loadUser?: LoadUser;
-  /** Responds to an error. If it does not respond, the default response is sent. */
+  /**
+   * Responds to an error of a route or guard of this package. If it neither responds nor calls `next`, the default
+   * response is sent.
+   */
   onError?: (context: ErrorContext) => unknown;
   /**
-   * The look, the language and the texts of the pages of this package, or a function that returns them for a request.
-   * Default: English, without a name or a logo.
+   * The look, language and texts of this package's pages, or a function that returns them for a request. Default:
+   * English, without a name or a logo.
    */
   pages?: PagesOption;
-  /** Runs after a session was refreshed. */
+  /** Runs after a session has been refreshed. */
   onSessionRefreshSuccess?: (result: SessionRefreshResult) => unknown;
-  /** Runs after a refresh failed, because WorkOS refused it or is unavailable. */
+  /** Runs after a refresh has failed, because WorkOS refused it or is unavailable. */
   onSessionRefreshError?: (context: { error: AuthKitError; sessionId: string | undefined }) => unknown;
   /**
-   * Whether responses have a `Server-Timing` header with the time that the session and our routes took. Default false.
-   * Use it for development only, since anyone can read the header.
+   * Whether responses have a `Server-Timing` header with the time that the session and this package's routes took. Use
+   * it only for development, because anyone can read the header. Default false.
    */
   serverTiming?: boolean;
-  /** Size of the cache of verified sessions in each process, in bytes. Default 16 MiB; `false` turns it off. */
+  /** Maximum size of the cache of verified sessions in each process, in bytes. Default 16 MiB; `false` turns it off. */
   sessionMemory?: false | { maxBytes?: number };
   /** The clock, in milliseconds since the epoch, for tests. Default `Date.now`. */
   now?: () => number;
@@ -292,8 +334,8 @@ export interface AuthKitOptions {
 /** Paths of the routes below the mount point. `false` leaves a route out. */
 export interface RouteOptions {
   /**
-   * Starts a sign-in. `GET <path>/:provider`, a sign-in with that provider, is added with it. `false` disables both.
-   * Default `/login`.
+   * Starts a sign-in. This also adds the route `GET <path>/:provider`, which starts a sign-in with that provider.
+   * `false` disables both. Default `/login`.
    */
   login?: string | false;
   /** Finishes a sign-in. Default `/callback`. */

@@ -6,21 +6,25 @@ import { ownProperties } from '../own-properties.js';
 import { isRecord, Problems } from './problem-list.js';
 import { type Advice } from './suggestions.js';
 
-/** The look, the language and the texts of the pages of this package: errors, sign-out, and pages between redirects. */
+/**
+ * The look, language and texts of this package's pages: error pages, the sign-out page, and the pages between
+ * redirects.
+ */
 export interface PageOptions {
-  /** The name of your application, above each page and in its `<title>`. */
+  /** The name of your application. It is shown above each page and in its `<title>`. */
   title?: string;
   /** An image above each page: a path of your application (`/logo.svg`), an https URL, or a `data:` URL. */
   logo?: string;
-  /** Button color, `#rrggbb`. The text of buttons is black or white, whichever is easier to read on it. */
+  /** Button color, `#rrggbb`. Button labels are black or white, whichever is easier to read on this color. */
   color?: string;
   /** The language of `texts`, as a tag such as `de` or `pt-BR` (BCP 47). Default `en`. */
   lang?: string;
-  /** Titles and texts by page, and labels of buttons. Texts that are not set are in English. */
+  /** Titles and texts by page name, and button labels. Texts that are not set are in English. */
   texts?: PageTexts;
   /**
-   * Puts a page into the layout of your application, and returns the whole HTML document. `page.head` and `page.body`
-   * are HTML, with all values escaped. An error that it throws goes to the Express error handler.
+   * Renders a page in the layout of your application, and returns the complete HTML document. `page.head` and
+   * `page.body` are HTML in which all values are escaped. If `render` throws an error, it goes to the Express error
+   * handler.
    *
    * @example
    * render: ({ lang, head, body }) =>
@@ -29,14 +33,14 @@ export interface PageOptions {
   render?: RenderPage;
 }
 
-/** Page options, or a function that returns them for a request, for example by its language. */
+/** Page options, or a function that returns them for a request, for example to match the user's language. */
 export type PagesOption =
   PageOptions | ((req: IncomingMessage) => PageOptions | undefined | Promise<PageOptions | undefined>);
 
 /** The theme of the pages for a request. */
 export type PagesFor = (req: IncomingMessage) => PageTheme | Promise<PageTheme>;
 
-/** The name of every option; the compiler checks that it is complete. */
+/** The name of every option. The compiler checks that none is missing. */
 const OPTIONS: Readonly<Record<keyof PageOptions, true>> = {
   title: true,
   logo: true,
@@ -82,9 +86,9 @@ const MAX_TITLE = 100;
 const MAX_TEXT = 1000;
 
 /**
- * Checks page options. At start-up each problem is a mistake. What a function returns may come from data, such as the
- * name of a tenant or a header of the request, and a page must not fail because of it: a text that does not fit is
- * shortened, and a language, logo or color that cannot be used is left out with a warning.
+ * Checks page options. If the option is an object, every problem is reported at start-up. If it is a function, its
+ * result may come from data, such as a tenant's name or a request header, and such data must not make a page fail: a
+ * text that is too long is shortened, and an invalid language, logo or color is left out with a warning.
  */
 export function readPages(value: unknown, problems: Problems): PagesFor {
   if (typeof value !== 'function') {
@@ -112,7 +116,11 @@ function warnOnce(problem: string): void {
   });
 }
 
-/** @param ofValues Takes the problems of the language, the logo and the color. */
+/**
+ * Reads page options.
+ *
+ * @param ofValues Receives the problems with the language, the logo and the color.
+ */
 function readTheme(value: unknown, problems: Problems, ofValues = problems): PageTheme {
   if (value === undefined) return DEFAULT_THEME;
   if (!isRecord(value)) {
@@ -156,7 +164,7 @@ function mapValues(value: unknown, change: (item: unknown) => unknown): unknown 
 function fit(value: unknown, max: number): unknown {
   if (typeof value !== 'string') return value;
   if (value.trim() === '') return undefined;
-  // A character outside the BMP is not cut in half.
+  // Do not cut a surrogate pair in half.
   return value.length > max ? `${value.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…` : value;
 }
 
@@ -170,7 +178,7 @@ function readLang(value: unknown, problems: Problems): string {
     const [tag] = typeof value === 'string' ? Intl.getCanonicalLocales(value) : [];
     if (tag !== undefined) return tag;
   } catch {
-    // A RangeError: not a language tag.
+    // `getCanonicalLocales` throws a RangeError if the value is not a language tag.
   }
   problems.add("pages.lang must be a language tag, such as 'de' or 'pt-BR'");
   return DEFAULT_THEME.lang;
@@ -178,7 +186,10 @@ function readLang(value: unknown, problems: Problems): string {
 
 const DATA_IMAGE = /^data:image\/[a-z+.-]{1,32}[;,]/;
 
-/** An origin that is one source of a Content-Security-Policy. A host in a URL may contain `;` and `,`, which end a source. */
+/**
+ * An origin that can be used as a source in a `Content-Security-Policy`. This excludes host names with `;` or `,`,
+ * which URLs allow but which would end the source.
+ */
 const SOURCE = /^https:\/\/[\w.:[\]-]+$/;
 
 function readLogo(value: unknown, problems: Problems): string | undefined {
@@ -188,7 +199,7 @@ function readLogo(value: unknown, problems: Problems): string | undefined {
     const isPath = value.startsWith('/');
     if (canParse(value, 'https://a.invalid')) {
       const url = new URL(value, 'https://a.invalid');
-      // A path stays on this origin; `//example.com` would not.
+      // A path must stay on this origin, unlike `//example.com`.
       if (isPath && url.origin === 'https://a.invalid') return value;
       if (!isPath && url.protocol === 'https:' && SOURCE.test(url.origin) && canParse(value)) return url.href;
     }

@@ -1,6 +1,6 @@
 import { type Advice, suggestionFor } from './suggestions.js';
 
-/** What is wrong with a configuration. Each entry says what happened and what to do, and contains no secret. */
+/** The problems with a configuration. Each entry says what is wrong and what to do, and contains no secrets. */
 export class Problems {
   readonly list: string[] = [];
 
@@ -11,7 +11,7 @@ export class Problems {
   /**
    * Reports options that do not exist: a misspelt option would otherwise silently do nothing.
    *
-   * @param kind As it appears in the message, such as `cookie option`.
+   * @param kind What the names are called in the message, such as `cookie option`.
    * @param advice Advice for names that other SDKs use.
    */
   unknownKeys(
@@ -42,10 +42,10 @@ export function variable(env: NodeJS.ProcessEnv, name: string): string | undefin
 const QUOTES = /^(?:"[^]*"|'[^]*'|`[^]*`|“[^]*”|‘[^]*’)$/;
 
 /**
- * Reports a value that includes the quotes around it. Docker's `--env-file` and some dashboards keep them.
+ * Reports a value that includes the quotes around it. Docker's `--env-file` and some dashboards keep such quotes.
  *
  * @param source The option or the variable that holds the value.
- * @returns The value without quotes, so that the other checks can continue.
+ * @returns The value without quotes, so the other checks can continue.
  */
 export function withoutQuotes(source: string, value: string, problems: Problems): string {
   if (!QUOTES.test(value)) return value;

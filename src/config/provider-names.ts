@@ -1,7 +1,10 @@
 /** WorkOS's hosted sign-in, as opposed to an OAuth provider behind it. */
 export const AUTHKIT = 'authkit';
 
-/** The OAuth providers of WorkOS, by WorkOS's names. The last three are newer than its OpenAPI description. */
+/**
+ * The OAuth providers that WorkOS supports, by WorkOS's names. The last three are not in WorkOS's OpenAPI description
+ * yet.
+ */
 export const PROVIDERS = [
   'AppleOAuth',
   'BitbucketOAuth',
@@ -21,7 +24,10 @@ export const PROVIDERS = [
   'XOAuth',
 ] as const;
 
-/** The form of WorkOS's names, so that an application can use a provider that is newer than this list. */
+/**
+ * The form of WorkOS's provider names. Any name of this form is accepted, so applications can use a provider that is
+ * newer than this list.
+ */
 const OWN_NAME = /^[A-Z][A-Za-z]{0,40}OAuth$/;
 
 const BY_NAME = new Map<string, string>([
@@ -34,7 +40,7 @@ const BY_NAME = new Map<string, string>([
   ]),
 ]);
 
-/** `google` for `GoogleOAuth`. */
+/** Returns the short name of a provider, such as `google` for `GoogleOAuth`. */
 export function shortName(provider: string): string {
   return provider.replace(/OAuth$/, '').toLowerCase();
 }

@@ -6,7 +6,7 @@ import { isRecord, type Problems } from './problem-list.js';
 import { providerNamed } from './provider-names.js';
 import { ROUTE_ADVICE } from './suggestions.js';
 
-/** Where the routes of an instance are. A route that is turned off is `undefined`. */
+/** The paths of an instance's routes. A route that is turned off is `undefined`. */
 export interface Routes {
   readonly login: Route | undefined;
   readonly callback: Route | undefined;
@@ -18,22 +18,23 @@ export interface Routes {
 }
 
 export interface Route {
-  /** Path below the mount point, `/login`. */
+  /** Path below the mount point, such as `/login`. */
   readonly mounted: string;
-  /** Path as a browser sees it, `/auth/login`. */
+  /** Path as a browser sees it, such as `/auth/login`. */
   readonly public: string;
 }
 
-/** Paths of an instance unless options change them. `false` means that the route is off until an option names a path. */
+/** The default paths of an instance's routes. `false` means that the route is off unless an option sets its path. */
 export type RouteDefaults = Readonly<Record<keyof Routes, string | false>>;
 
-/** Literal segments only, so that a path is never read as a pattern. */
+/** A path of literal segments, so Express never interprets it as a pattern. */
 const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/;
 
 /**
  * Checks the form of the redirect URI. Its path is checked together with the routes.
  *
- * @returns `undefined` if it is missing or invalid. Nothing is then compared with it, so that one mistake is one problem.
+ * @returns `undefined` if it is missing or invalid. Other options are then not compared with it, so one mistake is
+ * reported only once.
  */
 export function parseRedirectUri(value: string, isHttpAllowed: boolean, problems: Problems): URL | undefined {
   if (value === '') return undefined;
@@ -119,7 +120,9 @@ function checkCollisions(routes: Routes, problems: Problems): void {
   }
 }
 
-/** A route below the login route must not have the name of a provider: `/login/google` signs in with Google. */
+/**
+ * Reports a route below the login route that has the name of a provider, because `/login/google` signs in with Google.
+ */
 function checkProviderPath(name: keyof Routes, route: Route, { login }: Routes, problems: Problems): void {
   if (!login || name === 'login' || !METHODS[name].includes('GET')) return;
   for (const below of [`${login.mounted}/`, `${login.public}/`]) {

@@ -8,7 +8,7 @@ import type { AuthKitOptions, OnSuccessResult } from './options.js';
  * selects the identity provider.
  */
 export interface SSOSignInOptions {
-  /** Organization whose connection to use, `org_…`. */
+  /** Organization whose SSO connection is used, `org_…`. */
   organization?: string;
   /** The same as `organization`, under the name that AuthKit sign-ins use. */
   organizationId?: string;
@@ -16,29 +16,43 @@ export interface SSOSignInOptions {
   connection?: string;
   /** The same as `connection`. */
   connectionId?: string;
-  /** An OAuth provider by its short name or WorkOS's: `google`, `GoogleOAuth`. */
+  /** The name of an OAuth provider: its short name, such as `google`, or WorkOS's name, such as `GoogleOAuth`. */
   provider?: string;
-  /** Domain of the connection. WorkOS advises `connection` or `organization` instead. From code only. */
+  /**
+   * Domain of the connection. WorkOS recommends `connection` or `organization` instead. Can only be set in code, not by
+   * a link.
+   */
   domain?: string;
-  /** E-mail address to fill in. */
+  /** E-mail address that is filled in on the sign-in page. */
   loginHint?: string;
-  /** Domain to fill in at Microsoft OAuth or a Google SAML connection. */
+  /** Domain that is filled in on the sign-in page of Microsoft OAuth or of a Google SAML connection. */
   domainHint?: string;
-  /** For an identity provider that requires one (OpenID Connect Core section 3.1.2.1). From code only. */
+  /**
+   * A nonce for an identity provider that requires one (OpenID Connect Core section 3.1.2.1). Can only be set in code,
+   * not by a link.
+   */
   nonce?: string;
-  /** Further OAuth scopes to request from the provider. */
+  /** Additional OAuth scopes to request from the provider. */
   providerScopes?: readonly string[];
-  /** Parameters that are passed to the provider unchanged, such as `{ hd: 'example.com' }`. From code only. */
+  /**
+   * Parameters that are passed to the provider unchanged, such as `{ hd: 'example.com' }`. Can only be set in code, not
+   * by a link.
+   */
   providerQueryParams?: Readonly<Record<string, string | number | boolean>>;
 }
 
-/** Options of a single sign-in: {@link SSOSignInOptions}, and where it leads. */
+/** Options of a single sign-in: {@link SSOSignInOptions}, and where the user is sent afterwards. */
 export interface SSOSignInUrlOptions extends SSOSignInOptions {
-  /** Where the user arrives: a path of this application, or a URL of `returnToOrigins`. Anything else is ignored. */
+  /**
+   * Where the user is sent after the sign-in: a path of this application, or a URL whose origin is in
+   * `returnToOrigins`. Any other value is ignored.
+   */
   returnTo?: string;
-  /** A value of the application, JSON of at most 2 KB. `onSuccess` receives it unchanged. */
+  /** A JSON value of at most 2 KB, which is passed to `onSuccess` unchanged. */
   state?: unknown;
-  /** Callback URL of this sign-in, default `redirectUri` of the instance. It must be a URL of this application. */
+  /**
+   * Callback URL of this sign-in, which must be a URL of this application. Default: the `redirectUri` of the instance.
+   */
   redirectUri?: string;
 }
 
@@ -56,7 +70,9 @@ export interface SSOSignInResult {
   oauthTokens: OauthTokens | undefined;
   /** The value that was passed as `state` when the sign-in started. */
   state: unknown;
-  /** `app` if `state` comes from code, `link` if it comes from the query of the login route, which anyone can write. */
+  /**
+   * `app` if `state` was set in code, or `link` if it comes from the query of the login route, which anyone can write.
+   */
   stateFrom: 'app' | 'link' | undefined;
   /** Whether this sign-in started at the identity provider, and not in this application. */
   isIdPInitiated: boolean;
@@ -94,30 +110,37 @@ type Shared =
   | 'serverTiming'
   | 'now';
 
-/** Options of `sso()`. They are read from the same environment variables as those of `authkit()`. */
+/**
+ * Options of `sso()`. Their environment variables are those of `authkit()`, except that `WORKOS_COOKIE_NAME` is not
+ * read.
+ */
 export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
-  /** Paths below the mount point, default `/sso/login`, `/sso/callback`, `/sso/logout`; `false` leaves a route out. */
+  /**
+   * Paths of the routes below the mount point. Default `/sso/login`, `/sso/callback` and `/sso/logout`. `false` leaves
+   * a route out.
+   */
   routes?: { login?: string | false; callback?: string | false; logout?: string | false };
   /**
-   * Shared by the processes of the application: `redisStore(client)` or `expressStore(store)`. With a store, a session
-   * that was signed out stays signed out in every process and after a restart. Default none.
+   * The store that the application's processes share, such as `redisStore(client)`. With a store, a session that was
+   * signed out is refused by every process, even after a restart. Default none.
    */
   store?: Store;
   /** Parameters of every sign-in, or a function that returns them for a request. A link cannot override them. */
   signIn?: SSOSignInOptions | ((req: IncomingMessage) => SSOSignInOptions | Promise<SSOSignInOptions>);
-  /** How long a session lasts, in seconds. Default 8 hours. Nothing at WorkOS ends it earlier. */
+  /** How long a session lasts, in seconds. Default 8 hours. WorkOS does not end it earlier. */
   sessionLifetime?: number;
   /**
-   * Whether sign-ins that started at the identity provider are accepted as they are. Default false: such a sign-in is
-   * restarted from this application, which costs a redirect.
+   * Whether sign-ins that started at the identity provider are accepted directly. Default false: such a sign-in is
+   * started again from this application, which takes an additional redirect.
    *
-   * If it is true, an attacker can sign a user in to the attacker's account with a link (login CSRF, RFC 9700 section
-   * 4.7).
+   * If this option is true, an attacker can sign a user in to the attacker's account with a link (login CSRF, RFC 9700
+   * section 4.7).
    */
   acceptIdPInitiated?: boolean;
   /**
-   * Runs after WorkOS confirmed a sign-in and before the session exists. `{ reject: reason }` or an `AuthKitError`
-   * rejects the sign-in. Any other error goes to the Express error handler. In both cases, no session is created.
+   * Runs after WorkOS has confirmed a sign-in and before the session is created. `{ reject: reason }` or an
+   * `AuthKitError` rejects the sign-in. Any other error goes to the Express error handler. In both cases, no session is
+   * created.
    */
   onSuccess?: (result: SSOSignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
 }

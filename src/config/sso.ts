@@ -15,18 +15,18 @@ import type { SignInFor } from './login.js';
 import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
 import { SSO_ADVICE } from './suggestions.js';
 
-/** Options of `sso()` and the environment, checked and with defaults. */
+/** The options of `sso()` and the environment, after validation and with defaults. */
 export interface SSOConfig extends Config {
   readonly signIn: SignInFor<SSOSignInOptions>;
-  /** In seconds. */
+  /** How long a session lasts, in seconds. */
   readonly sessionLifetime: number;
   readonly acceptIdPInitiated: boolean;
-  /** Where processes share which sessions were signed out. */
+  /** The store in which the processes record the sessions that were signed out. */
   readonly store: Store | undefined;
   readonly hooks: Readonly<Pick<SSOOptions, 'onSuccess' | 'onError'>>;
 }
 
-/** The name of every option; the compiler checks that it is complete. */
+/** The name of every option. The compiler checks that none is missing. */
 const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   clientId: true,
   apiKey: true,
@@ -75,7 +75,7 @@ const DEFAULTS: InstanceDefaults<SSOSignInOptions> = {
   parameters: ssoParameters,
 };
 
-/** A working day, in seconds. Nothing at WorkOS ends the session earlier. */
+/** The default lifetime of a session, in seconds: a working day of 8 hours. WorkOS does not end the session earlier. */
 const LIFETIME = 28_800;
 
 /**

@@ -1,12 +1,12 @@
-/** Sentences that complete `unknown option "name": …`, by the unknown name. */
+/** Advice by unknown name. Each text completes a message such as `unknown option "name": …`. */
 export type Advice = Readonly<Record<string, string>>;
 
 /**
- * What to write instead of an unknown name: the closest known name, or this package's name for an option of another
- * SDK.
+ * Suggests what to write instead of an unknown name: the closest known name, or this package's name for an option of
+ * another SDK.
  *
  * @param advice Advice for names of other SDKs, which are not misspellings.
- * @param otherwise The clause for a name that is close to no known name, if there are too many to list.
+ * @param otherwise The clause to return if no known name is close, and there are too many known names to list.
  * @returns A clause such as `did you mean cookiePassword?`.
  */
 export function suggestionFor(
@@ -26,13 +26,13 @@ export function suggestionFor(
   return known.length <= MAX_LISTED ? `there are ${known.join(', ')}` : otherwise;
 }
 
-/** How many known names are listed at most. In a longer list, the right one is hard to find. */
+/** The maximum number of known names that a message lists. In a longer list, the right one is hard to find. */
 const MAX_LISTED = 11;
 
-/** Longer names are not misspellings of ours. */
+/** The length above which a name cannot be a misspelling of one of this package's names, in characters. */
 const MAX_LENGTH = 64;
 
-/** `client_id`, `clientID` and `clientId` are one name. */
+/** Normalizes a name, so that `client_id`, `clientID` and `clientId` are equal. */
 function normalize(name: string): string {
   return name.toLowerCase().replace(/[^a-z\d]/g, '');
 }
@@ -51,7 +51,9 @@ export function closestName(name: string, candidates: readonly string[]): string
   return best?.candidate;
 }
 
-/** Optimal string alignment distance: insertions, deletions, substitutions, and swapped neighbours. */
+/**
+ * The optimal string alignment distance: the number of insertions, deletions, substitutions, and swapped neighbours.
+ */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, column) => column);
@@ -82,8 +84,9 @@ const NOT_OIDC = 'it is not needed, since WorkOS is the only identity provider';
 const write = (text: string) => `write ${text}`;
 
 /**
- * Options of authkit-nextjs, authkit-remix, authkit-react-router and authkit-session, of express-openid-connect,
- * express-session, passport, Auth.js and Clerk, and our own names at the wrong level.
+ * Advice for options of authkit-nextjs, authkit-remix, authkit-react-router and authkit-session, of
+ * express-openid-connect, express-session, passport, Auth.js and Clerk, and for this package's own options at the wrong
+ * level of nesting.
  */
 export const OPTION_ADVICE: Advice = {
   // authkit-nextjs, authkit-remix, authkit-react-router, authkit-session
@@ -288,7 +291,7 @@ export const SESSION_MEMORY_ADVICE: Advice = {
   ttl: 'it is not needed, since sessions are remembered until their access token expires',
 };
 
-/** Options of `authkit()` that `sso()` does not have, and the other way round. */
+/** Advice for options of `authkit()` that `sso()` does not have, or that have a different form. */
 export const SSO_ADVICE: Advice = {
   ...OPTION_ADVICE,
   sessionLifetime: write('sessionLifetime'),

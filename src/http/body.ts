@@ -11,10 +11,10 @@ export interface BodyLimits {
 type ParsedRequest = Request & { rawBody?: unknown; body?: unknown };
 
 /**
- * The exact bytes of a request body, whether or not a body parser has run: its `rawBody`, its `body` if that is text
- * or a buffer, or else the body that is still unread. `express.json()` keeps no bytes, so its object is serialized
- * again. That gives the same bytes if the sender wrote JSON without spaces, as WorkOS does; if not, the signature
- * does not match.
+ * Returns the exact bytes of a request body, whether or not a body parser has run. They come from `req.rawBody`, from
+ * `req.body` if that is text or a buffer, or else from the unread request. `express.json()` does not keep the bytes, so
+ * its object is serialized again. The result has the original bytes if the sender wrote JSON without spaces, as WorkOS
+ * does. Otherwise, a signature of the body does not match.
  *
  * @returns `undefined` if the body is too large, was cut off, or did not arrive in time.
  */
@@ -27,9 +27,10 @@ export async function rawBody(req: ParsedRequest, limits: BodyLimits): Promise<B
 }
 
 /**
- * The fields of a form (RFC 6749 appendix B) or of a JSON object of strings, whether or not a body parser has run.
+ * Reads the fields of a form (RFC 6749 appendix B) or of a JSON object of strings, whether or not a body parser has
+ * run.
  *
- * @returns `undefined` if the body is neither.
+ * @returns The fields, or `undefined` if the body is neither a form nor such an object.
  */
 export async function readFields(
   req: ParsedRequest,
@@ -48,7 +49,7 @@ function toBytes(value: unknown): Buffer | undefined {
   return Buffer.isBuffer(value) ? value : typeof value === 'string' ? Buffer.from(value) : undefined;
 }
 
-/** RFC 6749 section 3.2: a parameter must not be repeated. */
+/** Returns the fields of a form, or `undefined` if a parameter is repeated (RFC 6749 section 3.2). */
 function formFields(text: string): ReadonlyMap<string, string> | undefined {
   const pairs = [...new URLSearchParams(text)];
   const fields = new Map(pairs);
@@ -73,7 +74,7 @@ function stringFields(value: object): ReadonlyMap<string, string> | undefined {
 
 /**
  * Reads a body until it ends, the connection closes, or the time is up. A body that is too large is read to its end and
- * discarded, because a response cannot arrive on a closed connection.
+ * discarded: if the connection were closed instead, the client would not receive a response.
  */
 function readBody(req: Request, { maxBytes, timeout }: BodyLimits): Promise<Buffer | undefined> {
   return new Promise((resolve) => {

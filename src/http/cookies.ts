@@ -8,13 +8,13 @@ import { setCookie } from './response.js';
 export interface CookieConfig {
   readonly name: string;
   readonly domain: string | undefined;
-  /** Path of the session cookie. The other cookies have `/`, which the `__Host-` prefix requires. */
+  /** Path of the session cookie. The other cookies have the path `/`, which the `__Host-` prefix requires. */
   readonly path: string;
   readonly sameSite: 'lax' | 'strict' | 'none';
   readonly partitioned: boolean;
   /** How long a session is kept, in seconds. */
   readonly maxAge: number;
-  /** Whether the session cookie has no `Max-Age`, so that it ends when the browser is closed. */
+  /** Whether the session cookie has no `Max-Age`, so the browser discards it when it closes. */
   readonly endsWithBrowser: boolean;
   /** Whether the redirect URI uses https. */
   readonly secure: boolean;
@@ -23,16 +23,19 @@ export interface CookieConfig {
 /** How long a browser keeps the sign-in marker, in milliseconds. One round of a redirect loop takes a second or two. */
 export const SIGN_IN_MARKER_LIFETIME = 10_000;
 
-/** The longest cookie that every browser stores, name and attributes included (RFC 6265 section 6.1), in bytes. */
+/**
+ * The size of the largest cookie that every browser stores, including its name and attributes, in bytes (RFC 6265
+ * section 6.1).
+ */
 const MAX_COOKIE = 4096;
 
 /**
- * Three chunks are 12 KB. Node refuses a request whose headers are longer than 16 KB, and most proxies have a lower
- * limit.
+ * The maximum number of cookies that a session is split into. Three chunks are 12 KB. Node refuses a request whose
+ * headers are longer than 16 KB, and most proxies have a lower limit.
  */
 const MAX_CHUNKS = 3;
 
-/** How many combinations of chunks are tried if chunk names occur more than once. */
+/** How many combinations of chunks are tried if a request contains several chunks with the same name. */
 const MAX_JOINED = 64;
 
 /**
@@ -44,15 +47,20 @@ const MAX_COOKIE_HEADER = 14_336;
 /** How many sign-ins may be open in one browser at a time, for example in several tabs. */
 const MAX_TRANSACTIONS = 5;
 
-/** How many cookies of one kind a response clears. A browser only sends more if an attacker has planted some. */
+/**
+ * How many cookies of one kind a response clears. A browser only sends more of them if an attacker has planted cookies.
+ */
 const MAX_CLEARED = 16;
 
 const TRANSACTION = 'wos-auth-verifier-';
 
-/** Does not begin with the name of the session cookie, because that name is searched for in the whole header. */
+/**
+ * The name of the sign-in marker. It does not begin with the name of the session cookie, because that name is searched
+ * for in the whole `Cookie` header.
+ */
 const SIGN_IN_MARKER = 'wos-signed-in';
 
-/** 32 bytes in base64url. */
+/** The secret of a sign-in: 32 bytes in base64url. */
 const SECRET = /^[\w-]{43}$/;
 
 /** The only place that knows the names and attributes of the cookies of this package. */
@@ -60,17 +68,23 @@ export interface Cookies {
   /** Every value that may be the session, in the order of the header. */
   sessionValues: (req: Request) => readonly string[];
   /**
-   * When the head is written, sets the session cookie, in chunks if necessary, but only if the session still `isLive`.
+   * Sets the session cookie, in chunks if necessary. The cookie is added when the response head is written, and only if
+   * `isLive` returns true then.
    *
    * @throws {AuthKitError} `cookie_too_large`
    */
   setSession: (req: Request, res: Response, sealed: string, isLive: () => boolean) => void;
-  /** Clears the session and the sign-in marker: a session that was ended on purpose is not part of a loop. */
+  /**
+   * Clears the session cookie and the sign-in marker. If a session was ended on purpose, a new sign-in is not a
+   * redirect loop.
+   */
   clearSession: (req: Request, res: Response) => void;
   signInMarkerValues: (req: Request) => readonly string[];
   setSignInMarker: (res: Response, sealed: string) => void;
   clearSignInMarker: (req: Request, res: Response) => void;
-  /** The secrets that the browser sent for this state. There is more than one only if an attacker has planted some. */
+  /**
+   * The secrets that the browser sent for this `state`. There is more than one only if an attacker has planted cookies.
+   */
   transactionValues: (req: Request, state: string) => readonly string[];
   /** Sets the cookie of a sign-in, and clears the oldest sign-in cookies if there are too many. */
   setTransaction: (req: Request, res: Response, state: string, secret: string) => void;
@@ -80,7 +94,11 @@ export interface Cookies {
 
 type Attributes = NonNullable<Parameters<typeof stringifySetCookie>[2]>;
 
-/** @param signInLifetime Seconds for which a browser keeps the cookie of a sign-in. */
+/**
+ * Creates the functions that read and write this package's cookies.
+ *
+ * @param signInLifetime How long a browser keeps the cookie of a sign-in, in seconds.
+ */
 export function createCookies(config: CookieConfig, signInLifetime: number): Cookies {
   const { domain, sameSite, secure, partitioned } = config;
   const shared: Attributes = {
@@ -91,10 +109,10 @@ export function createCookies(config: CookieConfig, signInLifetime: number): Coo
     ...(partitioned ? { partitioned } : {}),
   };
   const prefix = namePrefix(config);
-  // Never strict: the callback is a cross-site navigation.
+  // Never `strict`: browsers do not send `strict` cookies to the callback, because it is a cross-site navigation.
   const lax = sameSite === 'none' ? 'none' : 'lax';
   const session = sessionCookie(config, { ...shared, path: config.path, sameSite });
-  // Sent with the same requests as the session.
+  // The marker has the `SameSite` attribute of the session, so browsers send both cookies with the same requests.
   const marker = { ...shared, sameSite, maxAge: SIGN_IN_MARKER_LIFETIME / 1000 };
   const signInMarker = signInMarkerCookie(prefix + SIGN_IN_MARKER, marker);
   const transaction = { ...shared, sameSite: lax, maxAge: signInLifetime } as const;
@@ -110,15 +128,16 @@ export function createCookies(config: CookieConfig, signInLifetime: number): Coo
 }
 
 /**
- * The prefix that keeps other hosts of the domain from setting a cookie (RFC 6265bis section 4.1.3). The session cookie
- * has none by default, because the other WorkOS SDKs look for it under its plain name.
+ * The name prefix of the cookies other than the session cookie. `__Host-` prevents other hosts of the domain from
+ * setting such a cookie (RFC 6265bis section 4.1.3). The session cookie has no prefix by default, because the other
+ * WorkOS SDKs look for it under its plain name.
  */
 function namePrefix({ secure, domain }: CookieConfig): string {
   if (!secure) return '';
   return domain === undefined ? '__Host-' : '__Secure-';
 }
 
-/** Sets and clears with the same attributes, so that they cannot drift apart. */
+/** Creates the functions that set and clear cookies. Both use the same attributes. */
 function writer(attributes: Attributes) {
   return {
     send: (res: Response, name: string, value: string) => {
@@ -131,12 +150,15 @@ function writer(attributes: Attributes) {
 }
 
 function setCookieLine(name: string, value: string, attributes: Attributes): string {
-  // Without a prototype, so that a polluted Object.prototype adds no attributes.
+  // The copy has no prototype, so a polluted `Object.prototype` cannot add attributes.
   const cookie = Object.assign(Object.create(null), attributes, { name, value }) as Attributes & SetCookie;
   return stringifySetCookie(cookie, { encode: (text) => text });
 }
 
-/** `Expires` as well: some clients, such as the cookie jar of supertest, do not know `Max-Age`. */
+/**
+ * The `Set-Cookie` value that deletes a cookie. It contains `Expires` as well as `Max-Age`, because some clients, such
+ * as supertest's cookie jar, do not support `Max-Age`.
+ */
 function expiredLine(name: string, attributes: Attributes): string {
   return setCookieLine(name, '', { ...attributes, maxAge: 0, expires: new Date(0) });
 }
@@ -151,7 +173,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
   const expire = (res: Response, key: string) => {
     setCookie(res, key, () => expiredLine(key, attributes), 'last');
   };
-  // Sorted by index, so that the chunks that a session can have come first.
+  // The names are sorted by index, so the chunks that a session can have come first.
   const sessionNames = (req: Request) =>
     namesOf(present(req, isOurs))
       .sort((a, b) => a.length - b.length || (a < b ? -1 : 1))
@@ -162,7 +184,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
       if (only !== undefined) return only;
       const found = present(req, isOurs);
       const whole = found.filter(([key]) => key === name).map(([, value]) => value);
-      // A planted cookie of one form must not hide the session in the other form.
+      // Both forms are returned, because a planted cookie of one form must not hide a session in the other form.
       return [...new Set([...whole, ...joined(name, found)])];
     },
     setSession(req, res, sealed, isLive) {
@@ -189,8 +211,8 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
 }
 
 /**
- * If `cookie.domain` is set, a browser may still have a host-only cookie from before it was set. The browser sends
- * both, and does not say which is which.
+ * Clears host-only cookies. If the application has set `cookie.domain` only recently, a browser may still have a
+ * host-only cookie from before. The browser sends both cookies, and the server cannot tell them apart.
  */
 function clearHostOnly(res: Response, names: readonly string[], attributes: Attributes): void {
   const { domain, ...hostOnly } = ownProperties(attributes);
@@ -245,8 +267,9 @@ function transactionCookies(prefix: string, attributes: Attributes): Transaction
 }
 
 /**
- * The 8 hex digits in the name of the transaction cookie, FNV-1a-32 of `state`. Several sign-ins can be open at a time,
- * each with its own cookie. This is a name and not a safeguard: after a collision, the secret does not match.
+ * Returns the 8 hex digits in the name of a transaction cookie: the FNV-1a-32 hash of `state`. Several sign-ins can be
+ * open at a time, each with its own cookie. Security does not depend on the hash: if two states have the same hash, the
+ * secret in the cookie does not match.
  */
 export function fingerprint(state: string): string {
   let hash = 0x811c9dc5;
@@ -254,14 +277,14 @@ export function fingerprint(state: string): string {
   return hash.toString(16).padStart(8, '0');
 }
 
-/** How many bytes the cookies of this request leave for further cookies and for `state`. */
+/** How many bytes are left for further cookies and for `state` in the headers, given the cookies of this request. */
 export function headerRoom(req: Request): number {
   return MAX_COOKIE_HEADER - (header(req, 'cookie') ?? '').length;
 }
 
 /**
- * Names of the oldest transaction cookies, which are cleared so that a new one fits. They come first in the header (RFC
- * 6265 section 5.4).
+ * Returns the names of the oldest transaction cookies, which have to be cleared to make room for a new one. Browsers
+ * send the oldest cookies first (RFC 6265 section 5.4).
  *
  * @param room How many bytes are left in the header; negative if the cookies are already too long.
  */
@@ -291,9 +314,9 @@ function isChunk(name: string, key: string): boolean {
 }
 
 /**
- * The sessions that chunks can be joined to. If names occur more than once, the first chunks of each name are joined,
- * then the second ones, and so on, and then the same from the end. This finds the session among any number of planted
- * chunks that are sent before or after it. Other combinations follow, up to a limit.
+ * Joins chunks into every value that may be a session. If there are several chunks with the same name, the first chunks
+ * of all names are joined, then the second ones, and so on. The same is then done from the end. This finds the session
+ * among any number of planted chunks that are sent before or after it. Other combinations follow, up to a limit.
  */
 function joined(name: string, found: readonly Pair[]): string[] {
   const all = Array.from({ length: MAX_CHUNKS }, (_, i) =>
@@ -318,7 +341,10 @@ function joined(name: string, found: readonly Pair[]): string[] {
   return [...values];
 }
 
-/** All chunks, then fewer and fewer of them, since the last ones may be leftovers of a longer session. */
+/**
+ * Adds all chunks, joined, and then the same chunks without the last one, without the last two, and so on. The last
+ * chunks may be left over from a longer session.
+ */
 function addPrefixes(chunks: readonly string[], values: Set<string>): void {
   for (let count = chunks.length; count > 0; count -= 1) values.add(chunks.slice(0, count).join(''));
 }
@@ -337,8 +363,8 @@ function split(text: string, size: number): string[] {
 }
 
 /**
- * The pairs of a Cookie header, in order. The `cookie` package keeps one value for each name, but of two cookies with
- * the same name, the second may be the real one. The order also shows which transaction is the oldest.
+ * Parses a `Cookie` header into pairs, in order. The `cookie` package keeps only the first value of each name, but the
+ * real cookie may be the second one. The order also shows which transaction is the oldest.
  */
 export function pairs(header: string | undefined): Pair[] {
   const found: Pair[] = [];
@@ -352,8 +378,9 @@ export function pairs(header: string | undefined): Pair[] {
 const NONE: readonly string[] = [];
 
 /**
- * The values of a cookie in the usual case: its name does not occur in the header, or it occurs once, as the name of a
- * cookie. Parsing the whole header would cost more than everything else that a request with a cached session needs.
+ * Finds the values of a cookie without parsing the header. This works in the usual case, in which the name does not
+ * occur in the header, or occurs once, as the name of a cookie. Parsing the whole header would take longer than all
+ * other work for a request with a cached session.
  *
  * @returns `undefined` if the header has to be parsed.
  */

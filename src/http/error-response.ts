@@ -14,13 +14,16 @@ import { header, isNavigation, isScripted, isSpeculative, query, target } from '
 import { json, noStore } from './response.js';
 import { type ReturnToRules, safeReturnTo } from './return-to.js';
 
-/** The routes of this package, by the names that `onError` receives. For a guard it receives `undefined`. */
+/** The names of this package's routes, as `onError` receives them in `route`. For a guard, `route` is `undefined`. */
 export type RouteName =
   'login' | 'callback' | 'logout' | 'signUp' | 'token' | 'connect' | 'switchOrganization' | 'webhooks';
 
 /** What a JSON response contains besides the error. */
 export interface ErrorFields {
-  /** Where to sign in. The link of a page leads there too, with the page to return to. */
+  /**
+   * The URL at which the user can sign in. The link on an error page leads to the same URL, with the page to return to
+   * as `returnTo`.
+   */
   loginUrl?: string;
 }
 
@@ -33,7 +36,7 @@ export type RespondWithError = (
   req: Request,
   res: Response,
   fields?: ErrorFields,
-  /** Where the sign-in link of a page returns to, if that is safe. */
+  /** Where the user returns after a sign-in through the link on the error page, if that URL is safe. */
   returnTo?: string,
 ) => Promise<Outcome>;
 
@@ -55,7 +58,11 @@ type OnError = (context: {
   route: RouteName | undefined;
 }) => unknown;
 
-/** @param route The route that responds; none for guards. */
+/**
+ * Creates the function that responds to the errors of a route or of guards.
+ *
+ * @param route The route, or `undefined` for guards.
+ */
 export function createErrorResponder(config: ErrorResponseConfig, route?: RouteName): RespondWithError {
   const { onError } = config.hooks;
   return async (error, req, res, fields = {}, back = pageOf(req, route)) => {
@@ -74,7 +81,8 @@ export function createErrorResponder(config: ErrorResponseConfig, route?: RouteN
 }
 
 /**
- * A `publicMessage` of the application is shown unchanged; the default text of a code is in the language of the page.
+ * The page for an error. If the application has set a `publicMessage`, that text is shown unchanged. Otherwise, the
+ * page shows the text for the error code in the language of the page.
  */
 function errorPage(error: AuthKitError): Page {
   const name = pageNameOf(error);
@@ -82,12 +90,19 @@ function errorPage(error: AuthKitError): Page {
   return { name, status, ...(publicMessage === DEFAULT_TEXTS[name].text ? {} : { text: publicMessage }) };
 }
 
-/** RFC 6749 section 5.2 defines the error responses of the token route, so `onError` does not change them. */
+/**
+ * Whether RFC 6749 section 5.2 defines the response to an error. `onError` cannot change these responses of the token
+ * route.
+ */
 function isOAuthError({ code }: AuthKitError, route: RouteName | undefined): boolean {
   return route === 'token' && ['invalid_request', 'invalid_grant', 'unsupported_grant_type'].includes(code);
 }
 
-/** The outcome, if `onError` responded or called `next`. If it did neither, the default response follows. */
+/**
+ * Calls `onError`.
+ *
+ * @returns The outcome if `onError` responded or called `next`, or else `undefined`, so the default response is sent.
+ */
 async function callOnError(
   onError: OnError,
   error: AuthKitError,
@@ -114,7 +129,7 @@ function linkOf(
   { routes, redirectUri, returnTo, returnToRules }: ErrorResponseConfig,
   { loginUrl = routes.login?.public }: ErrorFields,
 ): { href: string; label: ButtonName } | undefined {
-  // Absolute, so that a user who opened the application under a different host name reaches the right one.
+  // The URL is absolute, so a user who opened the application under a different host name reaches the right one.
   if (code === 'forbidden' || code === 'unknown_user')
     return { href: new URL(returnTo, redirectUri).href, label: 'start' };
   if (loginUrl === undefined) return undefined;
@@ -124,7 +139,10 @@ function linkOf(
   return { href: url.href, label: 'signIn' };
 }
 
-/** The page to return to: at a route, the `returnTo` of the query; at a guard, the requested page. */
+/**
+ * The page to return to after a sign-in. For a route, it is the `returnTo` query parameter. For a guard, it is the
+ * requested page.
+ */
 function pageOf(req: Request, route: RouteName | undefined): string | undefined {
   if (route === 'callback' || route === 'logout') return undefined;
   if (route !== undefined) return query(req).get('returnTo') ?? undefined;
@@ -148,8 +166,8 @@ export function answerErrors(respondWithError: RespondWithError, handler: Handle
 }
 
 /**
- * Wraps a route that redirects a user. It accepts page loads, and requests that do not say what they are. A HEAD
- * request, a prefetch or a script starts nothing.
+ * Wraps a route that redirects a user. The route runs for page loads, and for requests whose headers do not say what
+ * sent them. It does not run for HEAD requests, prefetches and requests from scripts.
  */
 export function navigationOnly(handler: (req: Request, res: Response) => Promise<'sent'>): Handler {
   return (req, res) => {
@@ -160,7 +178,10 @@ export function navigationOnly(handler: (req: Request, res: Response) => Promise
   };
 }
 
-/** A browser does not show a failed prefetch: it sends the request again when the user clicks. */
+/**
+ * Responds to a prefetch with 503. A browser does not show a failed prefetch. It sends the request again when the user
+ * clicks the link.
+ */
 export function refusePrefetch(res: Response): 'sent' {
   res.statusCode = 503;
   return noStore(res, '');

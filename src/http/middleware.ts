@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** A request of `node:http`, with the property that Express, Connect and `router` add when they strip a mount path. */
+/**
+ * A request of `node:http`, with the `originalUrl` property that Express, Connect and `router` add when they strip a
+ * mount path.
+ */
 export interface Request extends IncomingMessage {
   originalUrl?: string;
 }
@@ -12,7 +15,7 @@ export type Next = (error?: unknown) => void;
 /** A middleware of Express 4, Express 5, Connect 3 and `router`. */
 export type Middleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void;
 
-/** How a handler ended: it sent the response, it lets the request continue, or it passes an error on. */
+/** How a handler ended: it sent the response, it let the request continue, or it passed an error on. */
 export type Outcome = 'sent' | 'next' | { readonly error: unknown };
 
 export type Handler = (req: Request, res: Response) => Outcome | Promise<Outcome>;
@@ -20,8 +23,8 @@ export type Handler = (req: Request, res: Response) => Outcome | Promise<Outcome
 /**
  * Turns a {@link Handler} into a middleware. This is the only place that calls `next`.
  *
- * On Express 4 and Connect an unhandled rejection ends the process, so every promise is handled here. A handler that
- * returns synchronously stays synchronous.
+ * On Express 4 and Connect an unhandled rejection ends the process, so every promise is handled here. If a handler
+ * returns synchronously, `next` is called synchronously.
  */
 export function middleware(handler: Handler): Middleware {
   return function authkitMiddleware(req, res, next) {
@@ -61,16 +64,17 @@ function fail(error: unknown, next: Next): void {
 }
 
 /**
- * Whether every framework treats `next(value)` as an error. A router continues on a falsy value, `'route'` and
- * `'router'`, so throwing or passing one of these would open a guard.
+ * Whether every framework treats `next(value)` as an error. If the value is falsy, `'route'` or `'router'`, a router
+ * continues as if there were no error. A guard that passed on such a value would therefore let the request through.
  */
 export function isRealError(value: unknown): boolean {
   return Boolean(value) && value !== 'route' && value !== 'router';
 }
 
 /**
- * Whether a value is a request. It is recognised by its properties: importing a value of `node:http` would make Node
- * load all of it, WebSocket included, which takes as long on Node 22 as loading the rest of this package.
+ * Whether a value is a request. It is recognized by its properties and not with `instanceof`: importing a value from
+ * `node:http` would make Node load the whole module, including WebSocket, which takes as long on Node 22 as loading the
+ * rest of this package.
  */
 export function isRequest(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'httpVersion' in value && 'rawHeaders' in value;
@@ -96,7 +100,8 @@ function wrongArguments(req: unknown, res: unknown, next: unknown): TypeError | 
  * Reports a wrong call without throwing: in an async handler on Express 4 or Connect, or in plain `node:http`, an
  * exception would end the process.
  *
- * @returns Without `next`, a promise that stays pending, so that `await requireAuth()(req, res)` does not continue.
+ * @returns `undefined` if there is a `next`, or else a promise that is never settled, so code after `await
+ * requireAuth()(req, res)` does not run.
  */
 function rejectCall(error: TypeError, req: unknown, res: unknown, next: unknown): unknown {
   if (isRequest(res)) refuseWebSocket(error, req);
@@ -114,11 +119,14 @@ function rejectCall(error: TypeError, req: unknown, res: unknown, next: unknown)
   return new Promise(() => undefined);
 }
 
-/** express-ws ignores an error that no error handler answers, and the socket would stay open without a word. */
+/**
+ * Closes a WebSocket. Without this, express-ws would ignore the error unless an error handler responds, and the socket
+ * would stay open silently.
+ */
 function refuseWebSocket({ message }: TypeError, socket: unknown): void {
   process.emitWarning(message, { code: 'AUTHKIT_WRONG_CALL' });
   const { close } = (socket ?? {}) as { close?: unknown };
-  // RFC 6455 section 7.4.1: the server met an unexpected condition.
+  // 1011 means that the server encountered an unexpected condition (RFC 6455 section 7.4.1).
   if (typeof close === 'function') (socket as { close: (code: number) => void }).close(1011);
 }
 

@@ -29,7 +29,7 @@ const EXPIRED_SIGN_IN = {
   text: 'It took too long, or has already been finished. Please sign in again.',
 };
 
-/** The page for each error code. `errors.ts` has the status of each code. */
+/** The texts of the page for each error code. The HTTP status of each code is in `errors.ts`. */
 export const ERROR_TEXTS = {
   config_invalid: { title: 'Something went wrong', text: 'Please try again later.' },
   not_mounted: { title: 'Something went wrong', text: 'Please try again later.' },
@@ -175,7 +175,7 @@ export const ERROR_TEXTS = {
   },
 } satisfies Record<string, PageText>;
 
-/** Pages for an `invalid_state` whose reason says what the user can do. */
+/** The texts of pages for an `invalid_state` error whose reason shows what the user can do. */
 const INVALID_STATE_TEXTS = {
   invalid_state_no_cookie: {
     title: ERROR_TEXTS.invalid_state.title,
@@ -193,7 +193,7 @@ const INVALID_STATE_TEXTS = {
   },
 } satisfies Record<string, PageText>;
 
-/** Pages of routes, other than error pages. */
+/** The texts of routes' pages other than error pages. */
 const ROUTE_TEXTS = {
   signedIn: { title: 'You are signed in', text: 'You are being taken back to the application.' },
   continueSignIn: { title: 'You are signed in', text: 'Choose Continue to go on to the application.' },
@@ -216,7 +216,7 @@ export const BUTTON_TEXTS = {
 
 export type ButtonName = keyof typeof BUTTON_TEXTS;
 
-/** A page of this package: the code of an error, or a page of a route. */
+/** The name of a page of this package: an error code, or the name of a route's page. */
 export type PageName = keyof typeof ERROR_TEXTS | keyof typeof INVALID_STATE_TEXTS | keyof typeof ROUTE_TEXTS;
 
 /** The texts of pages in the language of the application. Texts that are not set are in English. */
@@ -232,7 +232,7 @@ export const DEFAULT_TEXTS: Readonly<Record<PageName, PageText>> = {
   ...ROUTE_TEXTS,
 };
 
-/** The text of the page for an `invalid_state`, if its reason tells the user what to do. */
+/** The text of the page for an `invalid_state` error, if its reason shows what the user can do. */
 export function invalidStateText(reason: string): string | undefined {
   const name = `invalid_state_${reason}`;
   return isInvalidStateName(name) ? INVALID_STATE_TEXTS[name].text : undefined;
@@ -252,9 +252,9 @@ export function pageNameOf({ code, details }: ErrorOfPage): PageName {
 }
 
 /**
- * The title and text of a page: those of the application, or else the English ones. The pages for a reason of
- * `invalid_state` fall back to the application's text for `invalid_state`, so that they are never in a different
- * language.
+ * The title and text of a page: the application's, or else the English ones. If the application has a text for
+ * `invalid_state` but none for a specific reason, its text for `invalid_state` is used, so the page is never in a
+ * different language.
  */
 export function textOf(name: PageName, texts: PageTexts): PageText {
   const general = isInvalidStateName(name) ? texts.invalid_state : undefined;

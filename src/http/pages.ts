@@ -18,14 +18,17 @@ export interface PageTheme {
   readonly render?: RenderPage | undefined;
 }
 
-/** Without a prototype, as every theme: a polluted `Object.prototype` adds no color, logo or texts. */
+/**
+ * The theme without any options. Like every theme, it has no prototype, so a polluted `Object.prototype` cannot add a
+ * color, a logo or texts.
+ */
 export const DEFAULT_THEME: PageTheme = Object.freeze(
   ownProperties({ lang: 'en', texts: Object.freeze(ownProperties({})) }),
 );
 
 /** A page that `render` puts into the layout of the application. */
 export interface PageContent {
-  /** Which page it is: the code of an error, or a page of a route such as `signOut`. */
+  /** The name of the page: an error code, or the name of a route's page, such as `signOut`. */
   readonly name: PageName;
   /** HTTP status of the response. */
   readonly status: number;
@@ -38,7 +41,10 @@ export interface PageContent {
   readonly head: string;
   /** HTML for `<body>`: heading, text, and a link or a form with a button. */
   readonly body: string;
-  /** Allows a `<style nonce="…">`, unless the response has a `Content-Security-Policy` of the application. */
+  /**
+   * A nonce that allows `<style nonce="…">` elements. It has no effect if the application has set a
+   * `Content-Security-Policy` itself.
+   */
   readonly nonce: string;
 }
 
@@ -47,7 +53,7 @@ export type RenderPage = (page: PageContent, req: Request, res: Response) => str
 /** What a page consists of besides its title and text. */
 export interface Page {
   readonly name: PageName;
-  /** Default 200. */
+  /** HTTP status of the response. Default 200. */
   readonly status?: number;
   /** Replaces the default text for `name`. */
   readonly text?: string | undefined;
@@ -61,10 +67,10 @@ export interface Page {
 }
 
 /**
- * Sends a small self-contained page. Everything in it is escaped, and no text in it comes from a query.
+ * Sends a small self-contained page. All values in it are escaped, and none of its text comes from a query.
  *
- * @param config Its `pages` returns the theme for a request. An error that it or `render` throws goes to the
- * application's error handler.
+ * @param config Its function `pages` returns the theme for a request. If `pages` or the theme's `render` throws an
+ * error, it goes to the application's error handler.
  */
 export async function sendPage(
   req: Request,
@@ -80,14 +86,15 @@ export async function sendPage(
   if (policy !== undefined) res.setHeader('Content-Security-Policy', policy);
   res.setHeader('X-Content-Type-Options', 'nosniff');
   res.setHeader('X-Frame-Options', 'DENY');
-  // With `no-referrer`, browsers send `Origin: null` with the form of the sign-out page (Fetch section 3.2).
+  // With `no-referrer`, browsers would send `Origin: null` when the form on the sign-out page is submitted (Fetch
+  // section 3.2).
   res.setHeader('Referrer-Policy', 'same-origin');
   return noStore(res, html);
 }
 
 interface Rendered {
   readonly html: string;
-  /** `undefined` if the policy of the application applies. */
+  /** The `Content-Security-Policy` of the page. `undefined` if the application has set one itself. */
   readonly policy: string | undefined;
 }
 
@@ -109,12 +116,15 @@ async function render(page: Page, theme: PageTheme, req: Request, res: Response)
   const content = { name: page.name, status: page.status ?? 200, lang, ...shown, head, body, nonce };
   const html: unknown = await theme.render(content, req, res);
   if (typeof html !== 'string') throw new TypeError('pages.render must return a string of HTML');
-  // With helmet, for example, the page keeps the policy of the application's other pages.
+  // If the application has set a policy, for example with helmet, the page keeps that policy.
   if (res.hasHeader('content-security-policy')) return { html, policy: undefined };
   return { html, policy: policyOf(`'self' 'nonce-${nonce}'`, ["'self'", 'data:'], "; font-src 'self'") };
 }
 
-/** No script, nothing from other origins besides the logo, no frames; forms are sent to this application only. */
+/**
+ * Builds a `Content-Security-Policy`. It allows no scripts, no frames, and nothing from other origins except the logo.
+ * Forms can only be sent to this application.
+ */
 function policyOf(style: string, images: readonly string[], more = ''): string {
   const directives = [
     "default-src 'none'",
@@ -127,7 +137,7 @@ function policyOf(style: string, images: readonly string[], more = ''): string {
   return directives.join('; ') + more;
 }
 
-/** The source of a logo for `img-src`. */
+/** The source of the logo for `img-src`. */
 function sourceOf(logo: string | undefined): string[] {
   if (logo === undefined) return [];
   if (logo.startsWith('data:')) return ['data:'];
@@ -218,7 +228,7 @@ a,button{display:inline-block;font:inherit;font-weight:600;line-height:1.3;paddi
 :focus-visible{outline:3px solid var(--ink);outline-offset:2px}
 @media (forced-colors:active){a,button{border-color:ButtonText}}`;
 
-/** Without a color, the button has the color of the text. */
+/** The CSS of a page. Without a color, the button has the color of the text. */
 function styleOf({ color }: PageTheme): string {
   const accent = color === undefined ? '' : `--accent:${color};--on-accent:${textColorOn(color)}`;
   return `:root{color-scheme:light dark;--page:#f6f5fa;--card:#fff;--ink:#1c1b29;--soft:#5d5b73;--line:#e2e0ec;${accent || '--accent:#1c1b29;--on-accent:#fff'}}

@@ -6,7 +6,9 @@ export function target(req: Request): string {
   return req.originalUrl ?? req.url ?? '/';
 }
 
-/** The query of the request. It is parsed here because `req.query` differs between frameworks and may hold objects. */
+/**
+ * The query of the request. It is parsed here because `req.query` differs between frameworks and may contain objects.
+ */
 export function query(req: Request): URLSearchParams {
   const url = target(req);
   const start = url.indexOf('?');
@@ -19,7 +21,7 @@ export function lastSegment(req: Request): string {
   return path.replace(/\/$/, '').split('/').at(-1) ?? '';
 }
 
-/** A header by its lower-case name. Only own properties count, so that a polluted `Object.prototype` adds none. */
+/** A header by its lower-case name. Only own properties count, so a polluted `Object.prototype` cannot add a header. */
 export function header({ headers }: Request, name: string): string | undefined {
   const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
   return Array.isArray(value) ? value.join(', ') : value;
@@ -28,7 +30,8 @@ export function header({ headers }: Request, name: string): string | undefined {
 /**
  * Whether a browser will show the response as a page.
  *
- * If Fetch Metadata is present, it decides. Older browsers name `text/html` in `Accept`.
+ * If the request has Fetch Metadata headers, they decide. Older browsers do not send them, but list `text/html` in
+ * `Accept`.
  */
 export function isNavigation(req: Request): boolean {
   const mode = header(req, 'sec-fetch-mode');
@@ -41,7 +44,10 @@ export function isPageLoad(req: Request): boolean {
   return (req.method === 'GET' || req.method === 'HEAD') && isNavigation(req);
 }
 
-/** Whether the request says that a script sent it. curl, supertest and forms of older browsers say nothing. */
+/**
+ * Whether the headers show that a script sent the request. For curl, supertest and forms in older browsers, whose
+ * headers do not show what sent the request, the result is false.
+ */
 export function isScripted(req: Request): boolean {
   const mode = header(req, 'sec-fetch-mode');
   if (mode !== undefined && mode !== '') return mode !== 'navigate';
@@ -50,13 +56,14 @@ export function isScripted(req: Request): boolean {
 }
 
 /**
- * jQuery and other libraries send this value. An Android WebView sends the name of its package with every page load.
+ * Whether `X-Requested-With` shows that a script sent the request, as jQuery and other libraries do. Other values do
+ * not count: an Android WebView sends the name of its package in this header with every page load.
  */
 function isXHR(req: Request): boolean {
   return header(req, 'x-requested-with')?.toLowerCase() === 'xmlhttprequest';
 }
 
-/** Prefetch and prerender: the user has not asked for the page yet. */
+/** Whether the request is a prefetch or a prerender: the user has not opened the page yet. */
 export function isSpeculative(req: Request): boolean {
   return ['sec-purpose', 'purpose', 'x-moz'].some((name) => header(req, name) !== undefined);
 }
@@ -71,8 +78,9 @@ export function isWebSocketUpgrade(req: Request): boolean {
 /**
  * Removes optional whitespace around a value: SP and HTAB only (RFC 9110 section 5.6.3).
  *
- * `String.prototype.trim` also removes other characters, such as U+00A0. Node reads headers as latin1, so it would
- * remove a byte A0 before a cookie's name, which could then have a prefix that no browser has checked.
+ * `String.prototype.trim` also removes other characters, such as U+00A0. Node decodes headers as latin1, so `trim`
+ * would remove a byte A0 before a cookie's name. The rest of the name could then begin with a prefix, such as
+ * `__Host-`, whose rules no browser has checked.
  */
 export function trimOWS(text: string): string {
   let start = 0;
@@ -96,9 +104,9 @@ function accepts(req: Request, type: string): boolean {
 }
 
 /**
- * The value of a parameter that has several spellings.
+ * Returns the value of a parameter that may have any of several names.
  *
- * @throws {AuthKitError} `invalid_request` if it is repeated (RFC 6749 section 3.1).
+ * @throws {AuthKitError} `invalid_request` if the parameter is repeated (RFC 6749 section 3.1).
  */
 export function single(params: URLSearchParams, ...names: readonly string[]): string | undefined {
   const values = [...new Set(names)].flatMap((name) => params.getAll(name));
@@ -106,7 +114,7 @@ export function single(params: URLSearchParams, ...names: readonly string[]): st
   return values[0] === '' ? undefined : values[0];
 }
 
-/** The part of the configuration that says which origins may act with the session cookie. */
+/** The part of the configuration that says which origins may use the session cookie. */
 export interface OriginConfig {
   readonly returnToRules: { readonly origin: string };
   readonly trustedOrigins: readonly string[];
@@ -114,8 +122,8 @@ export interface OriginConfig {
 }
 
 /**
- * Whether the headers say that another site sent this request. `Origin` and Fetch Metadata must both allow it: a
- * foreign `Origin` is refused whatever `Sec-Fetch-Site` says. A client that sends neither header is not a current
+ * Whether the headers show that another site sent this request. A foreign `Origin` is enough, whatever `Sec-Fetch-Site`
+ * says. If `Origin` is not foreign, `Sec-Fetch-Site` decides. A client that sends neither header is not a current
  * browser, and another site cannot make it send a cookie.
  *
  * @param trusted Other origins that may send the request.
@@ -128,8 +136,8 @@ export function isCrossSite(
   const site = header(req, 'sec-fetch-site') ?? '';
   const origin = header(req, 'origin');
   if (origin === 'null' && site === '') {
-    // With `Referrer-Policy: no-referrer`, a form sends `Origin: null` to its own origin too. `SameSite` keeps the
-    // cookie out of requests from other sites.
+    // With `Referrer-Policy: no-referrer`, a form sends `Origin: null` even to its own origin. Requests from other
+    // sites do not have the session cookie, unless it is `SameSite=None`.
     return cookie.sameSite === 'none';
   }
   if (origin !== undefined && origin !== 'null') {
@@ -140,8 +148,8 @@ export function isCrossSite(
 }
 
 /**
- * Whether a page of another origin opens this WebSocket. Browsers send `Origin` with every handshake, and they send the
- * cookie whatever the origin is. A sandboxed frame has the origin `null`.
+ * Whether a page of another origin opens this WebSocket. Browsers send `Origin` with every WebSocket handshake, and
+ * they may send the cookie whatever the origin is. The origin of a sandboxed frame is `null`.
  */
 export function isForeignWebSocket(req: Request, { returnToRules, trustedOrigins }: OriginConfig): boolean {
   const origin = header(req, 'origin');
@@ -149,8 +157,8 @@ export function isForeignWebSocket(req: Request, { returnToRules, trustedOrigins
 }
 
 /**
- * Whether the page that sent this request has a different origin, where a path in the response would lead to the wrong
- * host.
+ * Whether the page that sent this request has a different origin. On such a page, a path in the response would lead to
+ * the wrong host.
  */
 export function isFromAnotherOrigin(
   req: Request,
@@ -160,7 +168,7 @@ export function isFromAnotherOrigin(
   return origin !== undefined && origin !== returnToRules.origin;
 }
 
-/** RFC 9110 section 9.2.1. Another site may send a request with a safe method. */
+/** Whether the method is safe (RFC 9110 section 9.2.1). Other sites may send requests with safe methods. */
 export function isSafeMethod({ method }: Request): boolean {
   return method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
 }

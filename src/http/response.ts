@@ -4,7 +4,7 @@ import type { Request, Response } from './middleware.js';
 import { isNavigation, isWebSocketUpgrade, trimOWS } from './request.js';
 import { perObjectState } from './per-request-state.js';
 
-/** Adds `field` to `Vary` and keeps the fields that are there. */
+/** Adds `field` to the `Vary` header and keeps the fields that are already in it. */
 export function vary(res: Response, field: string): void {
   const present = res.getHeader('vary');
   if (present === undefined) {
@@ -17,7 +17,10 @@ export function vary(res: Response, field: string): void {
   res.setHeader('Vary', current === '' ? field : `${current}, ${field}`);
 }
 
-/** A redirect that caches do not store. Only 302 and 303: a 307 would send the body to another origin. */
+/**
+ * Sends a redirect that caches do not store. The status must be 302 or 303, because with 307 the browser would send the
+ * request body to the new location.
+ */
 export function redirect(res: Response, location: string, status: 302 | 303 = 302): 'sent' {
   res.statusCode = status;
   res.setHeader('Location', location);
@@ -30,7 +33,7 @@ export function json(res: Response, status: number, body: object): 'sent' {
   return noStore(res, JSON.stringify(body));
 }
 
-/** Ends a response that no cache stores, whatever earlier middleware sets. */
+/** Ends a response that no cache may store, whatever headers other middleware sets. */
 export function noStore(res: Response, body: string): 'sent' {
   responseStateOf(res).isNoStore = true;
   removeTargetedFields(res);
@@ -41,25 +44,33 @@ export function noStore(res: Response, body: string): 'sent' {
 }
 
 /**
- * Headers that a response must have whatever its handler does. A handler that calls `setHeader('Set-Cookie', …)` drops
- * the cookies that were set before, and `express.static` writes its own `Cache-Control`. These headers are therefore
- * added when the head is written.
+ * The headers that a response must have, whatever its handler does. They are added when the head is written, because a
+ * handler could replace them until then: `setHeader('Set-Cookie', …)` drops the cookies that were set before, and
+ * `express.static` writes its own `Cache-Control`.
  */
 export interface ResponseState {
   readonly res: Response;
-  /** Keyed by the name of a cookie, with its scope if two cookies of the same name are written. */
+  /** The cookies to set, by name. If two cookies with the same name are set, the key also contains the scope. */
   cookies: Map<string, PendingCookie> | undefined;
-  /** By name, functions that return milliseconds. Called when the head is written. */
+  /**
+   * Functions that return a duration in milliseconds, by the name of the timer. They are called when the head is
+   * written.
+   */
   timings: Map<string, () => number> | undefined;
-  /** The response is one of this package: no cache may store it. */
+  /** This package sends the response itself, so no cache may store it. */
   isNoStore: boolean;
   /** The response depends on the user, so caches must keep the responses to different cookies apart. */
   isPersonal: boolean;
-  /** A guard accepted the request: shared caches must not store the response, and private caches must revalidate it. */
+  /**
+   * The request has reached a guard, so shared caches must not store the response, and private caches must revalidate
+   * it.
+   */
   isGuarded: boolean;
-  /** The guarded request is a navigation: browsers must not show the page again after a sign-out. */
+  /** The guarded request is a navigation, so browsers must not show the page again after a sign-out. */
   isGuardedPage: boolean;
-  /** `Cache-Control` as it was before the guard ran. A different value was set by the handler. */
+  /**
+   * The `Cache-Control` header as it was before the guard ran. If the value is different later, the handler has set it.
+   */
   cacheControlBefore: string | undefined;
   /** Whether earlier middleware replaced `writeHead`, and so may change headers after this package. */
   readonly hasInnerWriteHead: boolean;
@@ -70,7 +81,10 @@ type Position = 'first' | 'middle' | 'last';
 const POSITIONS: readonly Position[] = ['first', 'middle', 'last'];
 
 interface PendingCookie {
-  /** Called when the head is written. Returns `undefined` if the session has ended by then. */
+  /**
+   * Returns the complete `Set-Cookie` value, or `undefined` if the session has ended in the meantime. Called when the
+   * head is written.
+   */
   readonly line: () => string | undefined;
   readonly position: Position;
 }
@@ -80,9 +94,10 @@ const responseStates = perObjectState<ResponseState>('authkit-express.responseSt
 /**
  * Adds or replaces one cookie of this package.
  *
- * @param line Returns a complete `Set-Cookie` value; called as the head is written.
- * @param position The session comes last, because most platforms that keep only one of several `Set-Cookie` headers
- * keep the last. The marker that detects the loss of the session comes first, for platforms that keep the first.
+ * @param line Returns the complete `Set-Cookie` value. It is called when the head is written.
+ * @param position The position among all `Set-Cookie` headers. Some platforms keep only one of them. Most of these keep
+ * the last, so the session cookie is `last`. Others keep the first, so the marker that detects the loss of the session
+ * is `first`.
  */
 export function setCookie(
   res: Response,
@@ -96,8 +111,8 @@ export function setCookie(
 }
 
 /**
- * Reports in `Server-Timing` (W3C) how long something took, or has taken by the time the head is written. If a name is
- * used twice, the first timer is reported.
+ * Starts a timer that the `Server-Timing` header (W3C) reports. If the timer has not been stopped when the head is
+ * written, the time until then is reported. If a name is used twice, the first timer is reported.
  *
  * @returns A function that stops the timer.
  */
@@ -143,8 +158,8 @@ function hasHead(res: Partial<Response>): boolean {
 }
 
 /**
- * Whether a cookie that is set now reaches the client. If it does not, nothing is refreshed, since a refresh token can
- * be used only once.
+ * Whether a cookie that is set now reaches the client. If it does not, sessions must not be refreshed: a refresh token
+ * can be used only once, and the new one would be lost.
  *
  * An accepted WebSocket upgrade is answered by the WebSocket library and not by a response object: `ws` ignores the
  * response that express-ws or an application creates, and socket.io joins several cookies into one header.
@@ -154,7 +169,10 @@ export function canSetCookie(req: Request, res: Response): boolean {
   return !isUpgraded && hasHead(res) && !res.headersSent;
 }
 
-/** Called when a guard starts, before it knows whether it accepts the request. */
+/**
+ * Marks a response as guarded. This is called when a guard starts, before it is known whether the guard accepts the
+ * request.
+ */
 export function markGuarded(state: ResponseState, req: Request): void {
   if (state.isGuarded) return;
   state.isGuarded = true;
@@ -163,7 +181,8 @@ export function markGuarded(state: ResponseState, req: Request): void {
 }
 
 /**
- * Runs inside `writeHead`, which the application called, so an exception here would surface in the application's code.
+ * Adds the headers that the state requires. Exceptions are only logged: the application has called `writeHead`, so an
+ * exception would surface in the application's code.
  */
 function addHeaders(state: ResponseState): void {
   try {
@@ -191,13 +210,13 @@ function addCookiesAndCaching(state: ResponseState): boolean {
   return true;
 }
 
-/** The methods that change headers. `setHeaders` and `writeHead` of Node call them. */
+/** The methods that change headers. Node's `setHeaders` and `writeHead` call them too. */
 const SETTERS = ['setHeader', 'appendHeader', 'removeHeader'] as const;
 
 /**
- * Keeps cookies and caching as they are while `writeHead` continues. Each middleware that uses `on-headers` replaces
- * `writeHead`, and the last one runs first, so that middleware before this package runs after it. It must not make the
- * response public, or drop a refreshed session.
+ * Keeps other middleware from changing cookies and caching headers while `writeHead` continues. Each middleware that
+ * uses `on-headers` replaces `writeHead`, and the last replacement runs first, so middleware that was mounted before
+ * this package runs after it. That middleware must not make the response public or drop a refreshed session.
  */
 function keepCookiesAndCaching(state: ResponseState): void {
   const { res } = state;
@@ -280,10 +299,10 @@ function hasDirective(value: string | undefined, name: string): boolean {
   );
 }
 
-/** Targeted fields (RFC 9213 section 2.1), and those of CDNs that use other names. */
+/** The names of targeted cache-control fields (RFC 9213 section 2.1), and of similar fields that some CDNs use. */
 const TARGETED = /-cache-control$|(?:^|-)(?:surrogate-control|edge-control|x-accel-expires)$/i;
 
-/** Used for a response that cannot list its headers. */
+/** The names of targeted fields that are removed from a response that cannot list its headers. */
 const KNOWN = [
   'surrogate-control',
   'edge-control',
@@ -295,7 +314,10 @@ const KNOWN = [
   'akamai-cache-control',
 ];
 
-/** RFC 9213: a cache that obeys a targeted field, such as `CDN-Cache-Control`, ignores `Cache-Control`. */
+/**
+ * Removes targeted fields. A cache that obeys a targeted field, such as `CDN-Cache-Control`, ignores `Cache-Control`
+ * (RFC 9213).
+ */
 function removeTargetedFields(res: Response): void {
   const { getHeaderNames } = res as Partial<Response>;
   const names = typeof getHeaderNames === 'function' ? getHeaderNames.call(res) : KNOWN;

@@ -1,15 +1,23 @@
 import { canParse } from '../can-parse.js';
-/** In characters. The sealed transaction is part of two URLs, and Node limits all headers of a request to 16 KB. */
+
+/**
+ * The maximum length of a `returnTo`, in characters. It becomes part of the sealed transaction, which is in two URLs,
+ * and Node limits all headers of a request to 16 KB.
+ */
 const MAX_LENGTH = 4096;
 
 /** A path, or an absolute http(s) URL, in a form that all parsers read the same way. */
 const UNAMBIGUOUS = /^(?:\/(?![/\\])|https?:\/\/[^/\\])/i;
 
-/** URL parsers drop control characters, and turn backslashes before the query and the fragment into slashes. */
+/**
+ * Characters that URL parsers change: they drop control characters, and turn backslashes before the query and the
+ * fragment into slashes.
+ */
 const HOSTILE = /[\u0000-\u001f\u007f]|^[^?#]*\\/;
 
 /**
- * Begins with a host name. It is refused even if the host is our own, because the rest would be parsed as a path again.
+ * A path that would be parsed as a host name followed by a path. It is refused even if the host is the application's
+ * own, because the rest would be parsed as a path again.
  */
 const DOUBLED = /^[/\\]{2}/;
 
@@ -19,18 +27,19 @@ export interface ReturnToRules {
   /** Other origins that are allowed. */
   origins: readonly string[];
   /**
-   * Public paths of this package's routes: returning to one would loop or sign the user out. A path that ends in a
+   * Paths of this package's routes: returning to one would cause a loop or sign the user out. A path that ends in a
    * slash covers everything below it.
    */
   ownPaths: readonly string[];
 }
 
 /**
- * Turns an untrusted `returnTo` into the exact string that goes into `Location`, or `undefined` if it leaves the
- * application (RFC 9700 section 4.11).
+ * Turns an untrusted `returnTo` into the exact string for the `Location` header, or returns `undefined` if the URL
+ * leaves the application (RFC 9700 section 4.11).
  *
- * Checks the emitted string, not the input. A URL is safe if it stays on its origin unchanged, after a proxy has
- * decoded its path once, and after its path has been parsed again. A safe value stays the same if it is checked again.
+ * What is checked is the returned string, not the input. A URL is safe if it stays on its origin as it is, after a
+ * proxy has decoded its path once, and after its path has been parsed again. Checking a safe value again returns the
+ * same value.
  */
 export function safeReturnTo(value: unknown, rules: ReturnToRules): string | undefined {
   if (typeof value !== 'string' || value.length > MAX_LENGTH) return undefined;
@@ -63,8 +72,8 @@ function decoded(path: string): string | undefined {
 }
 
 /**
- * Routers ignore case and a trailing slash, and a proxy in front may decode a path, resolve its dot segments and merge
- * slashes, so this function does the same.
+ * Whether a path leads to a route of this package. Routers ignore case and a trailing slash, and a proxy in front of
+ * the app may decode a path, resolve its dot segments and merge slashes, so this function does the same.
  */
 function isOwnPath(path: string, { origin, ownPaths }: ReturnToRules): boolean {
   const normalized = normalize(resolved(path, origin));

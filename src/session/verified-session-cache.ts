@@ -78,8 +78,7 @@ export function createSessionCache(maxBytes: number, now: () => number): Session
       const time = now();
       // A clock that was set back must not make an entry live longer.
       if (time >= entry.until || time < entry.since) return undefined;
-      const isCurrent = entry.storeCheckedUntil === Infinity || performance.now() < entry.storeCheckedUntil;
-      return isCurrent ? entry.verified : undefined;
+      return performance.now() < entry.storeCheckedUntil ? entry.verified : undefined;
     },
     set(value, verified, isInStore) {
       const key = value.slice(-KEY_LENGTH);

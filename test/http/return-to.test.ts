@@ -59,6 +59,21 @@ test('the auth routes are rejected in any spelling that a router accepts', () =>
     expect(safeReturnTo(path, rules)).toBe(path);
 });
 
+test('the auth routes are rejected in any spelling that a proxy may turn into them', () => {
+  for (const path of [
+    '/auth//logout',
+    '/auth///logout',
+    '/auth/x%2F..%2Flogout',
+    '/auth%2Flogout',
+    '/auth/x/%2e%2e/logout',
+    '/auth%2F%2Flogout',
+    '/x%2F..%2Fauth%2Flogout%2F',
+  ])
+    expect(safeReturnTo(path, rules), path).toBeUndefined();
+  for (const path of ['/authlogout', '/auth%20/logout', '/auth/x%2Flogout', '/auth//other'])
+    expect(safeReturnTo(path, rules)).toBe(path);
+});
+
 test('a backslash is rejected in the path, where a URL parser treats it as a slash, and kept in the query', () => {
   for (const path of ['/\\evil.example', '/x\\y', '/some/way/down\\', 'https://admin.example.com/x\\y?z'])
     expect(safeReturnTo(path, rules), path).toBeUndefined();

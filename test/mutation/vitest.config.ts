@@ -32,10 +32,13 @@ const config = mergeConfig(
       testTimeout: 20_000,
       hookTimeout: 20_000,
       sequence: { sequencer: AsListed },
+      // A mutant may break what files of one process share.
+      isolate: true,
     },
   }),
 );
-// `mergeConfig` merges lists, but this one has to replace the default.
+// `mergeConfig` merges lists, but these have to replace the default. Files that share nothing need no other set-up.
+config.test = { ...config.test, setupFiles: ['test/support/no-preload.ts'] };
 if (chosen.length > 0) {
   config.test = {
     ...config.test,

@@ -2,11 +2,14 @@ import * as oauth from 'oauth4webapi';
 import { expect, test } from 'vitest';
 import { seal } from '../../src/session/iron-seal.js';
 import { codeChallenge, codeVerifierOf } from '../../src/routes/pkce.js';
+import type { Config } from '../../src/config/index.js';
 import {
+  isJson,
   isSecretOf,
   isSame,
   newTransaction,
   openTransaction,
+  returnRules,
   sealTransaction,
 } from '../../src/routes/sign-in-transaction.js';
 import { fingerprint } from '../../src/http/cookies.js';
@@ -108,4 +111,64 @@ test('a secret fits its own transaction only, and is not in it', async () => {
   const opened = JSON.stringify(open(await sealTransaction(one.transaction, SEALS)));
   expect(opened).not.toContain(one.secret);
   expect(opened).not.toContain(codeVerifierOf(one.secret));
+});
+
+test('a transaction has no prototype, and holds what was given and when it was made', () => {
+  const { transaction, secret } = newTransaction({ returnTo: '/x', from: 'link' }, NOW);
+  expect(Object.getPrototypeOf(transaction)).toBeNull();
+  expect({ ...transaction }).toEqual({
+    returnTo: '/x',
+    from: 'link',
+    secretHash: expect.stringMatching(/^[\w-]{43}$/) as string,
+    issuedAt: NOW,
+  });
+  expect(transaction.secretHash).not.toBe(secret);
+});
+
+test('with a callback of its own, a sign-in returns to the origin of that callback, and not to the callback', () => {
+  const returnToRules = { origin: 'https://a.example', origins: ['https://c.example'], ownPaths: ['/login'] };
+  const config = { returnToRules } as unknown as Config;
+  expect(returnRules(config, undefined)).toBe(returnToRules);
+  expect(returnRules(config, 'https://b.example/other/callback?x=1')).toEqual({
+    origin: 'https://b.example',
+    origins: ['https://c.example'],
+    ownPaths: ['/login', '/other/callback'],
+  });
+});
+
+/** A list in a list, and so on. */
+function nested(depth: number): unknown {
+  let value: unknown = 1;
+  for (let level = 0; level < depth; level += 1) value = level % 2 === 0 ? [value] : { value };
+  return value;
+}
+
+test.each<[unknown, boolean]>([
+  [null, true],
+  ['', true],
+  [false, true],
+  [0, true],
+  [NaN, false],
+  [Infinity, false],
+  [undefined, false],
+  [1n, false],
+  [() => 1, false],
+  [Symbol('x'), false],
+  [[], true],
+  [[1, 'a', null], true],
+  [[1, NaN], false],
+  [[undefined], false],
+  [{}, true],
+  [{ a: { b: [1] } }, true],
+  [{ a: undefined }, true],
+  [{ a: NaN, b: 1 }, false],
+  [{ a: 1, b: NaN }, false],
+  [Object.assign(Object.create(null) as object, { a: 1 }), true],
+  [new Date(0), false],
+  [new Map(), false],
+  [Object.create({ a: 1 }), false],
+  [nested(32), true],
+  [nested(33), false],
+])('%o stays the same in JSON: %s', (value, expected) => {
+  expect(isJson(value)).toBe(expected);
 });

@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { AuthKitError } from '../../src/errors.js';
 import { createRefresh } from '../../src/session/refresh.js';
 import { toSession, type Session } from '../../src/session/sealed-session.js';
 import type { RefreshResult } from '../../src/session/refresh-at-workos.js';
@@ -60,6 +61,115 @@ test('refusals of one token for many organizations do not pile up', async () => 
   expect(calls).toEqual([]);
   await run(sessionOf('rt'), 'org_0');
   expect(calls).toEqual(['org_0']);
+});
+
+test('of the refusals of one token, those of the last 32 organizations are remembered', async () => {
+  const calls: (string | undefined)[] = [];
+  const renew = async (_: Session, organization: string | undefined): Promise<RefreshResult> => {
+    calls.push(organization);
+    return { kind: 'refused', error: { code: 'sso_required' } as never };
+  };
+  const { run } = createRefresh({ clientId: 'client_1', renew, now: () => 1000 });
+  for (let id = 0; id < 32; id += 1) await run(sessionOf('rt'), `org_${id}`);
+  calls.length = 0;
+  await run(sessionOf('rt'), 'org_0');
+  expect(calls).toEqual([]);
+  await run(sessionOf('rt'), 'org_32');
+  await run(sessionOf('rt'), 'org_1');
+  expect(calls).toEqual(['org_32']);
+  await run(sessionOf('rt'), 'org_0');
+  expect(calls).toEqual(['org_32', 'org_0']);
+});
+
+test('a sign-in replaces the newest session that came from a cookie, for an hour', async () => {
+  let clock = 1000;
+  const renew = ({ refreshToken }: Session): Promise<RefreshResult> =>
+    Promise.resolve({
+      kind: 'refreshed',
+      organization: '',
+      session: sessionOf(`${refreshToken}+`),
+      sealed: 's',
+    });
+  const { run, replace, isReplaced } = createRefresh({ clientId: 'client_1', renew, now: () => clock });
+  await run(sessionOf('rt'), undefined);
+  replace(sessionOf('rt'));
+  replace(sessionOf('alone'));
+  const replaced = () => ['rt', 'rt+', 'alone', 'other'].map((name) => isReplaced(sessionOf(name)));
+  expect(replaced()).toEqual([true, true, true, false]);
+  clock += 3_599_000;
+  expect(replaced()).toEqual([true, true, true, false]);
+  clock += 2000;
+  expect(replaced()).toEqual([false, false, false, false]);
+});
+
+test('a refresh that returns the same refresh token replaces no session', async () => {
+  const renew = (session: Session): Promise<RefreshResult> =>
+    Promise.resolve({ kind: 'refreshed', organization: '', session, sealed: 's' });
+  const { run, successorOf, isReplaced } = createRefresh({ clientId: 'client_1', renew, now: () => 1000 });
+  await run(sessionOf('rt'), undefined);
+  expect(isReplaced(sessionOf('rt'))).toBe(false);
+  expect(successorOf(sessionOf('rt'))).toBeUndefined();
+});
+
+test('sessions that replace each other in a circle do not keep a request busy', async () => {
+  const other: Record<string, string> = { a: 'b', b: 'a' };
+  const renew = ({ refreshToken }: Session): Promise<RefreshResult> =>
+    Promise.resolve({
+      kind: 'refreshed',
+      organization: '',
+      session: sessionOf(other[refreshToken]!),
+      sealed: 's',
+    });
+  const { run, successorOf } = createRefresh({ clientId: 'client_1', renew, now: () => 1000 });
+  await run(sessionOf('a'), undefined);
+  await run(sessionOf('b'), undefined);
+  expect(successorOf(sessionOf('a'))?.kind).toBe('refreshed');
+});
+
+test('the pause after a failed refresh ends by the monotonic clock if the system clock was set back', async () => {
+  let clock = 1_000_000;
+  const monotonic = vi.spyOn(performance, 'now').mockReturnValue(5000);
+  onTestFinished(() => {
+    monotonic.mockRestore();
+  });
+  const error = new AuthKitError('upstream_unavailable', 'down');
+  const renew = (): Promise<RefreshResult> => Promise.resolve({ kind: 'unavailable', error });
+  const { run, canRefreshAhead } = createRefresh({ clientId: 'client_1', renew, now: () => clock });
+  await run(sessionOf('rt'), undefined);
+  clock -= 3_600_000;
+  monotonic.mockReturnValue(14_999);
+  expect(canRefreshAhead(sessionOf('rt'))).toBe(false);
+  monotonic.mockReturnValue(15_000);
+  expect(canRefreshAhead(sessionOf('rt'))).toBe(true);
+});
+
+test('the size of a result grows with the seal and with the access token', async () => {
+  const keptOf = async (sealLength: number, tokenLength: number) => {
+    const calls: string[] = [];
+    const renew = ({ refreshToken }: Session): Promise<RefreshResult> => {
+      calls.push(refreshToken);
+      const session = { ...sessionOf(`${refreshToken}+`), accessToken: 'x'.repeat(tokenLength) };
+      return Promise.resolve({
+        kind: 'refreshed',
+        organization: '',
+        session,
+        sealed: 's'.repeat(sealLength),
+      });
+    };
+    const maxBytes = 409_600;
+    const { run } = createRefresh({ clientId: 'client_1', renew, now: () => 1000, maxBytes });
+    for (let user = 0; user < 300; user += 1) await run(sessionOf(`rt_${user}`), undefined);
+    // From the newest to the oldest, up to the first that WorkOS is asked for again.
+    for (let kept = 0; kept < 300; kept += 1) {
+      await run(sessionOf(`rt_${299 - kept}`), undefined);
+      if (calls.length > 300) return kept;
+    }
+    return 300;
+  };
+  // A result counts twice its seal, its token, and 512 bytes.
+  expect(await keptOf(1024, 1536)).toBe(100);
+  expect(await keptOf(3072, 1536)).toBe(50);
+  expect(await keptOf(1024, 5632)).toBe(50);
 });
 
 test('requests that share a refresh write the session to the store once', async () => {

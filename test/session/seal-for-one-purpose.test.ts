@@ -73,6 +73,7 @@ test.each<[string, unknown]>([
   ['no time', { ...GOOD, issuedAt: undefined }],
   ['a time that is text', { ...GOOD, issuedAt: String(NOW) }],
   ['a list', [GOOD]],
+  ['null', null],
 ])('an authentic payload with %s is not opened', async (_, payload) => {
   expect(openPayload(BOUND, binding, await seal(GOOD, PASSWORD))).toBeDefined();
   const sealed = await seal(JSON.parse(JSON.stringify(payload)) as object, PASSWORD);

@@ -1,6 +1,6 @@
 import { createCipheriv, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { open, seal } from '../../src/session/iron-seal.js';
+import { isSealed, open, seal } from '../../src/session/iron-seal.js';
 
 const PASSWORD = 'correct-horse-battery-staple-0123456789';
 const key = (salt: string) => pbkdf2Sync(PASSWORD, salt, 1, 32, 'sha1');
@@ -103,6 +103,18 @@ test('a seal of more than 16384 characters is not opened', async () => {
     true,
   );
   for (const one of seals) expect(open(one, [PASSWORD], 0) === undefined).toBe(one.length > 16_384);
+});
+
+test('isSealed() recognizes the form of a seal, whatever its password', async () => {
+  const sealed = made();
+  expect(isSealed(sealed)).toBe(true);
+  expect(isSealed(await seal({}, 'another-password-0123456789-abcdefgh'))).toBe(true);
+  for (const other of ['', 'Fe26.2*', sealed.slice(0, -2), made({ id: '2' }), made({ extra: '*x' })])
+    expect(isSealed(other)).toBe(false);
+  const ofLength = (length: number) => made({ ciphertext: () => 'x'.repeat(length - sealed.length + 22) });
+  expect(ofLength(16_384)).toHaveLength(16_384);
+  expect(isSealed(ofLength(16_384))).toBe(true);
+  expect(isSealed(ofLength(16_385))).toBe(false);
 });
 
 test('a character that only shares its last byte with the right one does not open a seal', () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Claims } from '../../src/workos/access-token.js';
 import { resolveConfig } from '../../src/config/index.js';
 import {
@@ -66,6 +66,63 @@ test('a cached session is returned until its token is due for refresh, and for t
   expect(memory.get(valueOf(2))).toBe(long);
   clock = 10 * MINUTE;
   expect(memory.get(valueOf(2))).toBeUndefined();
+});
+
+test('a clock that is set back does not keep a session in the cache for longer', () => {
+  let clock = MINUTE;
+  const memory = createSessionCache(MIB, () => clock);
+  const session = verified(1, 60 * MINUTE);
+  cacheTwice(memory, valueOf(1), session);
+  expect(memory.get(valueOf(1))).toBe(session);
+  clock -= 1;
+  expect(memory.get(valueOf(1))).toBeUndefined();
+});
+
+test('a session in a store is looked up again after half a second of real time', () => {
+  const monotonic = vi.spyOn(performance, 'now').mockReturnValue(1000);
+  onTestFinished(() => {
+    monotonic.mockRestore();
+  });
+  const memory = createSessionCache(MIB, () => 0);
+  const [stored, inCookie] = [verified(1, 60 * MINUTE), verified(2, 60 * MINUTE)];
+  for (let request = 0; request < 2; request += 1) {
+    memory.set(valueOf(1), stored, true);
+    memory.set(valueOf(2), inCookie, false);
+  }
+  monotonic.mockReturnValue(1499);
+  expect(memory.get(valueOf(1))).toBe(stored);
+  monotonic.mockReturnValue(1500);
+  expect(memory.get(valueOf(1))).toBeUndefined();
+  expect(memory.get(valueOf(2))).toBe(inCookie);
+});
+
+test('a first request is forgotten once 20,000 other sessions have sent one', () => {
+  const memory = createSessionCache(MIB, () => 0);
+  const session = verified(0, 60 * MINUTE);
+  const setAfterOthers = (others: number) => {
+    memory.set(valueOf(0), session, false);
+    for (let id = 1; id <= others; id += 1) memory.set(`${others} ${id}`.padStart(48), session, false);
+    memory.set(valueOf(0), session, false);
+    return memory.get(valueOf(0));
+  };
+  expect(setAfterOthers(20_000)).toBeUndefined();
+  memory.delete(valueOf(0));
+  expect(setAfterOthers(19_999)).toBe(session);
+});
+
+test('the size of an entry grows with the value and with the access token', () => {
+  const keptOf = (valueLength: number, tokenLength: number) => {
+    const memory = createSessionCache(MIB, () => 0);
+    const { session, ...rest } = verified(0, 60 * MINUTE);
+    const large = { ...rest, session: { ...session, accessToken: 'x'.repeat(tokenLength) } };
+    const values = Array.from({ length: 2100 }, (_, id) => valueOf(id).padEnd(valueLength, String(id)));
+    for (const value of values) cacheTwice(memory, value, large);
+    return values.filter((value) => memory.get(value) !== undefined).length;
+  };
+  // An entry counts its value, four times its token, and 512 bytes.
+  expect(keptOf(2560, 256)).toBe(MIB / 4096);
+  expect(keptOf(2560, 1280)).toBe(MIB / 8192);
+  expect(keptOf(6656, 256)).toBe(MIB / 8192);
 });
 
 test('the cache is limited in bytes, and the least recently used sessions are removed', () => {

@@ -16,14 +16,7 @@ import { ADA, json } from '../support/app.js';
 import { messagesOn } from '../support/events.js';
 import type { SSOConfig } from '../../src/config/sso.js';
 import type { Revocation, RevocationStatus } from '../../src/session/revocation.js';
-import { sealPayload } from '../../src/session/seal-for-one-purpose.js';
-import {
-  newSSOSession,
-  openSSOSession,
-  sealSSOSession,
-  type SSOProfile,
-  toUser,
-} from '../../src/session/sso-session.js';
+import { newSSOSession, sealSSOSession, type SSOProfile, toUser } from '../../src/session/sso-session.js';
 import { createSSOSessions } from '../../src/sso/authenticator.js';
 import { createSSOWorkOS, startSSO } from './support.js';
 
@@ -294,71 +287,6 @@ test('a sign-out at sso() ends every session in the request and returns the firs
   expect(ended).toEqual([one!.session.id, two!.session.id]);
   expect(await endSessions(['rubbish'])).toBeUndefined();
   expect(ended).toHaveLength(2);
-});
-
-test('a sealed SSO session is opened as it was, without the raw attributes of the profile', async () => {
-  const config = configAt(() => SECOND * 1000);
-  for (const data of [undefined, { plan: 'pro' }, null]) {
-    const raw = { ...PROFILE, rawAttributes: { large: true } } as never;
-    const session = newSSOSession(raw, data, SECOND * 1000 + 999, 3600);
-    expect(session).toEqual({
-      id: expect.stringMatching(/^sso_[0-9a-f-]{36}$/) as string,
-      profile: PROFILE,
-      signedInAt: SECOND,
-      expiresAt: SECOND + 3600,
-      ...(data === undefined ? {} : { data }),
-    });
-    expect('data' in session).toBe(data !== undefined);
-    const opened = openSSOSession(await sealSSOSession(session, config), config);
-    expect(opened).toStrictEqual(session);
-  }
-});
-
-test('a sealed SSO session that lacks a field is not opened', async () => {
-  const config = configAt(() => SECOND * 1000);
-  const purpose = { name: 'sso-session', isBoundToRedirectUri: false };
-  const good = { id: 'sso_1', profile: PROFILE, signedInAt: SECOND, expiresAt: SECOND + 3600 };
-  const open = async (data: object, name = purpose.name) =>
-    openSSOSession(await sealPayload({ ...purpose, name }, config, data), config);
-  expect(await open(good)).toEqual(good);
-  // It is valid at each redirect URI of the client.
-  const sealed = await sealPayload(purpose, config, good);
-  expect(openSSOSession(sealed, { ...config, redirectUri: 'https://app.example/other' })).toEqual(good);
-  expect(await open(good, 'session')).toBeUndefined();
-  for (const wrong of [
-    { id: 7 },
-    { id: undefined },
-    { profile: undefined },
-    { profile: 'prof_1' },
-    { profile: null },
-    { profile: {} },
-    { profile: { id: 7 } },
-    { signedInAt: String(SECOND) },
-    { signedInAt: undefined },
-    { expiresAt: String(SECOND + 3600) },
-    { expiresAt: undefined },
-  ])
-    expect(await open({ ...good, ...wrong }), JSON.stringify(wrong)).toBeUndefined();
-});
-
-test('a profile has the form of a user', () => {
-  const signedIn = new Date(SECOND * 1000).toISOString();
-  const common = {
-    object: 'user',
-    id: 'prof_1',
-    email: ADA,
-    emailVerified: false,
-    profilePictureUrl: null,
-    lastSignInAt: signedIn,
-    locale: null,
-    createdAt: signedIn,
-    updatedAt: signedIn,
-    externalId: 'idp_1',
-    metadata: {},
-  };
-  expect(toUser(PROFILE, SECOND)).toEqual({ ...common, name: null, firstName: null, lastName: null });
-  const names = { firstName: 'Ada', lastName: 'Lovelace', name: 'Ada Lovelace' };
-  expect(toUser({ ...PROFILE, ...names }, SECOND)).toEqual({ ...common, ...names });
 });
 
 test('onSuccess gets the profile as a user, the tokens and where the sign-in began', async () => {

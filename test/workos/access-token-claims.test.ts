@@ -48,6 +48,8 @@ describe('claims', () => {
     [{ sid: 7 }, { kind: 'invalid', reason: 'sid' }],
     [{ exp: undefined }, { kind: 'invalid', reason: 'exp' }],
     [{ exp: '1800000000' }, { kind: 'invalid', reason: 'exp' }],
+    [{ iat: '1700000000' }, { kind: 'invalid', reason: 'iat' }],
+    [{ iat: null }, { kind: 'invalid', reason: 'iat' }],
     [{ nbf: NOW + 61 }, { kind: 'invalid', reason: 'nbf' }],
     [{ nbf: '0' }, { kind: 'invalid', reason: 'nbf' }],
     [{ nbf: null }, { kind: 'invalid', reason: 'nbf' }],
@@ -93,17 +95,20 @@ describe('tokens for a protected resource', () => {
     expect(await verifyGrant(token)).toMatchObject(verdict);
   });
 
-  test.each<[object, object]>([
-    [{ nonce: 'n-0S6_WzA2Mj' }, {}],
-    [{ at_hash: '77QmUPtjPfzWtF2AnpK9RQ' }, {}],
-    [{ nonce: null }, {}],
-    [{}, { typ: 'id_token+jwt' }],
-    [{}, { typ: 'logout+jwt' }],
-    [{}, { typ: 'dpop+jwt' }],
-    [{}, { typ: 7 }],
-  ])('T49 %j with the header %j is not an access token (RFC 9068 section 4)', async (claims, header) => {
-    expect(await verifyGrant(sign({ ...grant, ...claims }, header))).toMatchObject({ kind: 'invalid' });
-  });
+  test.each<[object, object, reason: string]>([
+    [{ nonce: 'n-0S6_WzA2Mj' }, {}, 'an ID token'],
+    [{ at_hash: '77QmUPtjPfzWtF2AnpK9RQ' }, {}, 'an ID token'],
+    [{ nonce: null }, {}, 'an ID token'],
+    [{}, { typ: 'id_token+jwt' }, 'typ'],
+    [{}, { typ: 'logout+jwt' }, 'typ'],
+    [{}, { typ: 'dpop+jwt' }, 'typ'],
+    [{}, { typ: 7 }, 'typ'],
+  ])(
+    'T49 %j with the header %j is not an access token (RFC 9068 section 4)',
+    async (claims, header, reason) => {
+      expect(await verifyGrant(sign({ ...grant, ...claims }, header))).toEqual({ kind: 'invalid', reason });
+    },
+  );
 
   test.each(['JWT', 'at+jwt', 'AT+JWT', 'application/at+jwt'])('T49 the type %s is accepted', async (typ) => {
     expect(await verifyGrant(sign(grant, { typ }))).toMatchObject({ kind: 'valid' });
