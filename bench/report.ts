@@ -168,7 +168,7 @@ export function overview(versions: readonly VersionReport[], transport: Transpor
     return line ? (shareOf(line, transport)?.toFixed(2) ?? '') : '';
   };
   return table(
-    ['', ...columns.map(({ version, column }) => `${short(version.node)}: ${column}`)],
+    ['request', ...columns.map(({ version, column }) => `${short(version.node)}: ${column}`)],
     [...new Set(scenarios.map(({ name }) => name))].map((name) => [
       `\`${name}\`: ${scenarioOf(name).title}`,
       ...columns.map((column) => cell(name, column)),

@@ -92,7 +92,7 @@ function greeting({ firstName, email }: NonNullable<Auth['user']>): Html {
       <ul class="choices">
         ${choice('/account', 'Your account', 'Your name, your organization, and what you may do in it.')}
         ${choice('/billing', 'Billing', 'The invoices of your organization.')}
-        ${choice('/devices', 'Devices', 'Where you are signed in, and how to end that.')}
+        ${choice('/devices', 'Devices', 'Where you are signed in, and a button to sign out there.')}
         ${choice('/api/me', 'Your data as JSON', 'What the API of this application says about you.')}
       </ul>
     </section>`;
@@ -107,6 +107,9 @@ function list(rows: readonly (readonly [string, string])[]): Html {
   return html`<dl>${join(items)}</dl>`;
 }
 
+/** The names that users read instead of role slugs. */
+const ROLES: Readonly<Record<string, string>> = { admin: 'Administrator', member: 'Member' };
+
 /** The descriptions that users read instead of permission slugs. */
 const PERMISSIONS: Readonly<Record<string, string>> = {
   'billing:read': 'see invoices',
@@ -119,10 +122,10 @@ export function account(auth: SignedIn, organization: string | undefined): strin
     ['Name', name || 'Not set'],
     ['E-mail', auth.user.email],
     ['Organization', organization ?? 'None'],
-    ['Role', auth.role ?? 'None'],
+    ['Role', ROLES[auth.role ?? ''] ?? auth.role ?? 'None'],
     [
       'You may',
-      auth.permissions.map((slug) => PERMISSIONS[slug] ?? slug).join(', ') || 'Use the application',
+      auth.permissions.map((slug) => PERMISSIONS[slug] ?? slug).join(', ') || 'use the application',
     ],
   ] as const;
   const body = html`<h1>Your account</h1>

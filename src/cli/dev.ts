@@ -51,7 +51,10 @@ export async function runOnTestWorkOS(
     const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
     return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
   } catch (error) {
-    console.error(`${command} could not be started: ${(error as Error).message}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    console.error(
+      `${command} could not be started: ${code === 'ENOENT' ? 'there is no such command' : message}`,
+    );
     return 127;
   } finally {
     process.off('SIGINT', stop).off('SIGTERM', stop);
@@ -73,9 +76,9 @@ function announcement(workosUrl: string, redirectUri: string): string {
     ? `${origin}${pathname.slice(0, -'/callback'.length)}/login`
     : origin;
   return `
-  Test WorkOS at ${workosUrl}, without an account or a network. Sessions end with it.
+  The test WorkOS runs at ${workosUrl}. Its sessions end when this command ends.
 
-  Sign in at ${login}, without a password, as
+  When the app is running, sign in at ${login} as one of these users. No password is needed.
     Ada    ada@example.com    administrator of an organization
     Grace  grace@example.com  member of the same organization
     Alan   alan@example.com   without an organization

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, parseEnv } from 'node:util';
@@ -11,19 +11,21 @@ import { createCookiePassword, initialize } from './init.js';
 import { CHILD_COMMAND, checkModule, runInChild } from './load-options.js';
 
 const HELP = {
-  init: `authkit-express init [--env-file FILE] [--port PORT]
-      Writes the variables that are missing to FILE (.env if it is not given), with a new cookie
-      password. With a client id and an API key, it also registers the redirect URI with WorkOS.`,
+  init: `authkit-express init [FILE] [--port PORT]
+      Adds the variables that authkit() needs to FILE, by default .env, with a new cookie password.
+      Variables that are there already are not changed. If the client id and the API key are set,
+      the redirect URI is also registered with WorkOS. PORT is the port of the app, by default 3000.`,
   doctor: `authkit-express doctor [MODULE] [--env-file FILE] [--json]
-      Checks the configuration and explains what is wrong. MODULE is a file that exports as
-      \`options\` what the app passes to authkit(). Without it, only the environment is checked.
-      The exit status is 1 if there is a problem.`,
+      Checks the environment variables and calls WorkOS, and says what to do about each problem.
+      FILE is a file of variables, such as .env. MODULE is a JavaScript file that exports the
+      options of authkit() as \`options\`. The exit status is 1 if there is a problem.`,
   dev: `authkit-express dev [--port PORT] COMMAND [ARGUMENT …]
-      Runs a command against a test WorkOS on this machine, in which Ada, Grace and Alan can sign
-      in, without an account or a network. PORT is the port of the app, which it gets as the
-      variable PORT; the redirect URI is http://localhost:3000/callback if it is not set.`,
+      Runs a command, such as \`node app.mjs\`, with a test WorkOS on this machine. It needs no
+      account and no network. Three test users can sign in: Ada, Grace and Alan. The redirect URI is
+      WORKOS_REDIRECT_URI, or http://localhost:3000/callback if that is not set. --port sets the
+      variable PORT for the command, and the port of the redirect URI.`,
   secret: `authkit-express secret
-      Prints a new cookie password.`,
+      Prints a new cookie password, for WORKOS_COOKIE_PASSWORD.`,
   'postgres-schema': `authkit-express postgres-schema [TABLE]
       Prints the SQL that creates the table of postgresStore().`,
 } as const;
@@ -32,7 +34,15 @@ type Command = keyof typeof HELP;
 
 const COMMANDS = Object.keys(HELP) as Command[];
 
-const USAGE = `Usage:\n${COMMANDS.map((name) => `  ${HELP[name]}\n`).join('')}  authkit-express --version\n`;
+const USAGE = `Usage:\n${COMMANDS.map((name) => `  ${HELP[name]}\n`).join('')}  authkit-express --version
+      Prints the version of the package.
+  authkit-express COMMAND --help
+      Prints the help for one command.\n`;
+
+/** The help for one command. */
+function usageOf(command: Command): string {
+  return `Usage:\n  ${HELP[command]}\n`;
+}
 
 const LABELS: Readonly<Record<Finding['status'], string>> = {
   ok: 'ok      ',
@@ -54,7 +64,8 @@ async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
     return await run(args, env);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    console.error(`${error.message}\n\n${USAGE}`);
+    const [command = ''] = args;
+    console.error(`${error.message}\n\n${isCommand(command) ? usageOf(command) : USAGE}`);
     return 2;
   }
 }
@@ -65,24 +76,27 @@ async function run([command, ...rest]: readonly string[], env: NodeJS.ProcessEnv
     return 0;
   }
   if (command === undefined) throw new UsageError('a command is missing');
-  if (command === '--help' || command === '-h' || command === 'help') return print(USAGE);
+  if (isHelp(command) || command === 'help')
+    return print(isCommand(rest[0] ?? '') ? usageOf(rest[0] as Command) : USAGE);
   if (command === '--version' || command === '-v') return print(`${version()}\n`);
   if (command.startsWith('-'))
     throw new UsageError(`unknown flag "${command}": ${suggestionFor(command, ['--help', '--version'])}`);
   if (!isCommand(command))
     throw new UsageError(`unknown command "${command}": ${suggestionFor(command, COMMANDS)}`);
-  const first = rest[0];
-  if (first === '--help' || first === '-h') return print(`Usage:\n  ${HELP[command]}\n`);
+  // What follows the command of `dev` is passed to that command.
+  const own = command === 'dev' ? rest.slice(0, portArguments(rest) + 1) : rest;
+  if (own.some(isHelp)) return print(usageOf(command));
   return RUN[command](rest, env);
 }
 
 const RUN: Readonly<Record<Command, (args: string[], env: NodeJS.ProcessEnv) => number | Promise<number>>> = {
   async init(args, env) {
-    const { values } = parse(args, ['env-file', 'port'], 0);
+    // Not `--env-file`: Node reads that flag itself, and exits if the file does not exist yet.
+    const { values, positionals } = parse(args, ['port'], 1);
     const said = await initialize({
-      file: values['env-file'] ?? '.env',
+      file: positionals[0] ?? '.env',
       env,
-      port: portOf(values.port) ?? 3000,
+      port: portOf(values.port),
     });
     return print(`${said.join('\n')}\n`);
   },
@@ -94,8 +108,7 @@ const RUN: Readonly<Record<Command, (args: string[], env: NodeJS.ProcessEnv) => 
     return isFine ? 0 : 1;
   },
   dev(args, env) {
-    // Everything after the command is passed to it.
-    const flags = args[0]?.startsWith('--port') ? (args[0] === '--port' ? 2 : 1) : 0;
+    const flags = portArguments(args);
     const { values } = parse(args.slice(0, flags), ['port'], 0);
     const command = args.slice(args[flags] === '--' ? flags + 1 : flags);
     if (command[0]?.startsWith('-')) parse(command.slice(0, 1), ['port'], 0);
@@ -131,12 +144,33 @@ async function findingsOf(
       finding('configuration', 'problem', `The env file could not be read: ${(error as Error).message}.`),
     ];
   }
-  if (module === undefined) return runChecks({ options: {}, env: all, ...machine() });
+  if (module === undefined) {
+    const found = await runChecks({ options: {}, env: all, ...machine() });
+    return envFile === undefined ? [...found, ...unreadEnvFile(found)] : found;
+  }
   return checkModule(fileURLToPath(import.meta.url), module, all);
+}
+
+/** Names the `.env` of this folder if the configuration is invalid without it. */
+function unreadEnvFile(found: readonly Finding[]): Finding[] {
+  const isInvalid = found.some(({ check, status }) => check === 'configuration' && status === 'problem');
+  if (!isInvalid || !existsSync('.env')) return [];
+  const message = 'There is a .env file, which was not read. To check it, add --env-file .env.';
+  return [finding('configuration', 'warning', message)];
 }
 
 function machine() {
   return { nodeVersion: process.versions.node, folder: process.cwd() };
+}
+
+function isHelp(argument: string): boolean {
+  return argument === '--help' || argument === '-h';
+}
+
+/** How many arguments `--port 4000` or `--port=4000` at the beginning takes. */
+function portArguments([first = '']: readonly string[]): number {
+  if (!first.startsWith('--port')) return 0;
+  return first === '--port' ? 2 : 1;
 }
 
 function isCommand(name: string): name is Command {
@@ -193,7 +227,9 @@ function version(): string {
 function report(findings: readonly Finding[]): string {
   const count = (status: Finding['status']) => findings.filter((found) => found.status === status).length;
   const lines = findings.map(({ status, message }) => `  ${LABELS[status]} ${message}\n`);
-  return `${lines.join('')}\n${count('problem')} problem(s), ${count('warning')} warning(s)\n`;
+  const counted = (status: 'problem' | 'warning') =>
+    `${count(status)} ${count(status) === 1 ? status : `${status}s`}`;
+  return `${lines.join('')}\n${counted('problem')}, ${counted('warning')}\n`;
 }
 
 function print(text: string): number {

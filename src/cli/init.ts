@@ -11,8 +11,8 @@ export interface InitOptions {
   /** The file to write, such as `.env`. */
   file: string;
   env: NodeJS.ProcessEnv;
-  /** Port of the app on this machine. */
-  port: number;
+  /** Port of the app on this machine, by default 3000. */
+  port: number | undefined;
 }
 
 /** A random cookie password: 32 bytes in base64, 44 characters. */
@@ -32,7 +32,7 @@ export async function initialize({ file, env, port }: InitOptions): Promise<stri
   const values = {
     WORKOS_CLIENT_ID: env['WORKOS_CLIENT_ID'] ?? '',
     WORKOS_API_KEY: env['WORKOS_API_KEY'] ?? '',
-    WORKOS_REDIRECT_URI: env['WORKOS_REDIRECT_URI'] ?? `http://localhost:${port}/callback`,
+    WORKOS_REDIRECT_URI: env['WORKOS_REDIRECT_URI'] ?? `http://localhost:${port ?? 3000}/callback`,
     WORKOS_COOKIE_PASSWORD: env['WORKOS_COOKIE_PASSWORD'] ?? createCookiePassword(),
   };
   const missing = Object.entries(values).filter(([name]) => known[name] === undefined);
@@ -41,18 +41,23 @@ export async function initialize({ file, env, port }: InitOptions): Promise<stri
   // Only the owner may read the file, because it contains secrets.
   if (lines !== '') writeFileSync(file, before + separator + lines, { mode: 0o600 });
   const names = missing.map(([name]) => name).join(', ');
-  const said = [lines === '' ? `${file} has all variables already.` : `Added to ${file}: ${names}.`];
+  const said = [lines === '' ? `${file} already has all variables.` : `Added to ${file}: ${names}.`];
   if (!isIgnored(file)) said.push(`Add ${file} to .gitignore, because it holds secrets.`);
   // An empty variable counts as not set, as everywhere in this package.
   const set = Object.entries(known).filter(([, value]) => value.trim() !== '');
   const all = { ...values, ...Object.fromEntries(set) };
-  if (all.WORKOS_CLIENT_ID === '' || all.WORKOS_API_KEY === '') {
+  if (port !== undefined && !all.WORKOS_REDIRECT_URI.includes(`:${port}/`))
     said.push(
-      `Set WORKOS_CLIENT_ID and WORKOS_API_KEY in ${file}: the WorkOS dashboard has them under API Keys. Then run this again, ` +
-        `or add ${all.WORKOS_REDIRECT_URI} in the dashboard under Redirects.`,
+      `WORKOS_REDIRECT_URI is ${all.WORKOS_REDIRECT_URI}: change it yourself if the port has changed.`,
+    );
+  const empty = (['WORKOS_CLIENT_ID', 'WORKOS_API_KEY'] as const).filter((name) => all[name] === '');
+  if (empty.length > 0) {
+    said.push(
+      `Set ${empty.join(' and ')} in ${file}: the WorkOS dashboard shows them under API Keys. Then run this command ` +
+        `again, or add ${all.WORKOS_REDIRECT_URI} in the dashboard under Redirects.`,
     );
   } else said.push(await registerRedirectUri({ ...env, ...all }));
-  said.push(`Start the app with: node --env-file=${file} app.mjs`);
+  said.push(`Start the app, for example with: node --env-file=${file} app.mjs`);
   return said;
 }
 
@@ -88,7 +93,7 @@ async function registerRedirectUri(env: NodeJS.ProcessEnv): Promise<string> {
       headers: { Authorization: `Bearer ${apiKey}`, 'Content-Type': 'application/json' },
       body: JSON.stringify({ uri: redirectUri }),
     });
-    return `WorkOS accepts ${redirectUri} as a redirect URI now.`;
+    return `WorkOS now accepts ${redirectUri} as a redirect URI.`;
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error;
     if (error.status === 422 && String(error.body['message']).includes('already exists'))

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { Server } from 'node:net';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -29,6 +30,7 @@ export async function checkModule(
   module: string,
   env: NodeJS.ProcessEnv,
 ): Promise<Finding[]> {
+  if (!existsSync(resolve(module))) return moduleProblem(module, 'does not exist');
   // What the module prints goes to stderr, so stdout contains only the findings.
   const child = fork(script, [CHILD_COMMAND, module], { env, stdio: ['ignore', 2, 2, 'ipc'] });
   let limit: NodeJS.Timeout | undefined;

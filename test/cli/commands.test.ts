@@ -60,6 +60,36 @@ test('help and the version are printed', async () => {
   expect(version).toEqual({ status: 0, stdout: `${expected}\n`, stderr: '' });
 });
 
+describe('a mistake in the use of one command', () => {
+  test('is explained with the usage of that command only', async () => {
+    const { stderr } = await run(['secret', 'x']);
+    expect(stderr).toContain('authkit-express secret');
+    expect(stderr).not.toContain('authkit-express doctor');
+  });
+});
+
+test.each([
+  [['help', 'doctor']],
+  [['doctor', '--help']],
+  [['doctor', 'app.mjs', '--help']],
+  [['doctor', '--json', '-h']],
+])('%j prints the help for this command only', async (args) => {
+  const { status, stdout, stderr } = await run(args);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout).toContain('authkit-express doctor');
+  expect(stdout).not.toContain('authkit-express init');
+});
+
+test('dev prints its own help for --help before the command, and passes it on after the command', async () => {
+  const [own, passedOn] = await Promise.all([
+    run(['dev', '--port', '4000', '--help']),
+    run(['dev', process.execPath, '-p', 'process.argv.slice(1)', '--', '--help']),
+  ]);
+  expect(own).toMatchObject({ status: 0, stderr: '' });
+  expect(own.stdout).toContain('authkit-express dev');
+  expect(passedOn.stdout).toContain("'--help'");
+});
+
 test('postgres-schema prints the SQL of the table', async () => {
   expect(await run(['postgres-schema', 'app.sessions'])).toMatchObject({
     status: 0,
@@ -89,7 +119,7 @@ describe('doctor MODULE', () => {
   });
 
   test.each([
-    ['is missing', undefined, 'could not be loaded: Error'],
+    ['is missing', undefined, 'app.mjs does not exist'],
     ['throws', "throw new TypeError('no database');", 'could not be loaded: TypeError: no database'],
     ['throws something else', "throw 'text';", 'could not be loaded: text'],
     ['has a syntax error', 'export const = 1;', 'could not be loaded: SyntaxError'],
@@ -143,6 +173,17 @@ test('the environment takes precedence over an env file', async () => {
   expect(without.stdout).toContain('WORKOS_CLIENT_ID must begin with client_');
 });
 
+test('doctor names a .env file that it was not asked to read, if the configuration is invalid', async () => {
+  const folder = folderOf({ '.env': '' });
+  const [unread, complete, without] = await Promise.all([
+    run(['doctor'], {}, folder),
+    run(['doctor'], GOOD, folder),
+    run(['doctor'], {}, folderOf()),
+  ]);
+  expect(unread.stdout).toContain('There is a .env file, which was not read.');
+  for (const { stdout } of [complete, without]) expect(stdout).not.toContain('.env file');
+});
+
 test('an env file that is missing is named, and the command fails', async () => {
   const { status, stdout, stderr } = await run(['doctor', '--env-file', '/no/such/file'], GOOD);
   // Some versions of Node read `--env-file` themselves, wherever it is in the command, and name the file.
@@ -186,15 +227,15 @@ describe('dev', () => {
     const { status, stdout, stderr } = await run(['dev', process.execPath, ...print]);
     expect(status).toBe(0);
     expect(stdout).toBe('undefined http://localhost:3000/callback\n');
-    expect(stderr).toMatch(/Test WorkOS at http:\/\/127\.0\.0\.1:\d+/);
-    expect(stderr).toContain('Sign in at http://localhost:3000/login');
+    expect(stderr).toMatch(/The test WorkOS runs at http:\/\/127\.0\.0\.1:\d+/);
+    expect(stderr).toContain('sign in at http://localhost:3000/login');
     for (const name of ['ada', 'grace', 'alan']) expect(stderr).toContain(`${name}@example.com`);
   });
 
   test.each([[['--port', '4000']], [['--port=4000']]])('%j is the port of the app', async (flags) => {
     const { stdout, stderr } = await run(['dev', ...flags, process.execPath, ...print]);
     expect(stdout).toBe('4000 http://localhost:4000/callback\n');
-    expect(stderr).toContain('Sign in at http://localhost:4000/login');
+    expect(stderr).toContain('sign in at http://localhost:4000/login');
   });
 
   test('flags after the command are the command’s', async () => {
@@ -220,7 +261,7 @@ describe('dev', () => {
   test('a command that does not exist is named', async () => {
     const { status, stderr } = await run(['dev', 'no-such-command']);
     expect(status).toBe(127);
-    expect(stderr).toContain('no-such-command could not be started');
+    expect(stderr).toContain('no-such-command could not be started: there is no such command');
   });
 });
 
@@ -253,14 +294,38 @@ describe('init', () => {
     expect(first.stdout).not.toContain('.gitignore');
     const second = await run(['init'], {}, folder);
     expect(readFileSync(join(folder, '.env'), 'utf8')).toBe(after);
-    expect(second.stdout).toContain('has all variables already');
+    expect(second.stdout).toContain('.env already has all variables');
+  });
+
+  test('writes a file of another name that does not exist yet', async () => {
+    const folder = folderOf();
+    const { status, stdout } = await run(['init', '.env.local'], GOOD, folder);
+    expect(status).toBe(0);
+    expect(stdout).toContain('Added to .env.local');
+    expect(readFileSync(join(folder, '.env.local'), 'utf8')).toContain('WORKOS_COOKIE_PASSWORD=');
+  });
+
+  test('names only the variables that are left to set', async () => {
+    const folder = folderOf({ '.env': 'WORKOS_CLIENT_ID=client_1\n' });
+    const { stdout } = await run(['init'], {}, folder);
+    expect(stdout).toContain('Set WORKOS_API_KEY in .env');
+  });
+
+  test('says that --port does not change a redirect URI that is there', async () => {
+    const folder = folderOf({ '.env': 'WORKOS_REDIRECT_URI=http://localhost:3000/callback\n' });
+    const [other, same] = await Promise.all([
+      run(['init', '--port', '4000'], {}, folder),
+      run(['init', 'same.env', '--port', '4000'], {}, folder),
+    ]);
+    expect(other.stdout).toContain('WORKOS_REDIRECT_URI is http://localhost:3000/callback: change it');
+    expect(same.stdout).not.toContain('WORKOS_REDIRECT_URI is');
   });
 
   test('a variable that is empty in the file and set in the environment counts as set', async () => {
     const { env, calls } = await workosWith(201);
     const folder = folderOf({ '.env': 'WORKOS_CLIENT_ID=\nWORKOS_API_KEY=\n' });
     const { stdout } = await run(['init'], env, folder);
-    expect(stdout).toContain('WorkOS accepts http://localhost:3000/callback');
+    expect(stdout).toContain('WorkOS now accepts http://localhost:3000/callback');
     expect(calls[0]).toMatchObject({ authorization: `Bearer ${GOOD.WORKOS_API_KEY}` });
   });
 
@@ -269,7 +334,7 @@ describe('init', () => {
       'registers the redirect URI',
       201,
       { object: 'redirect_uri' },
-      'WorkOS accepts http://localhost:3000/callback',
+      'WorkOS now accepts http://localhost:3000/callback',
     ],
     [
       'says that it is registered',

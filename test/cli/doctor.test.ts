@@ -198,7 +198,7 @@ describe('npx authkit-express', () => {
       run(['doctor', '--json'], env),
     ]);
     expect(fine, fine.stderr).toMatchObject({ status: 0 });
-    expect(fine.stdout).toContain('0 problem(s), 0 warning(s)');
+    expect(fine.stdout).toContain('0 problems, 0 warnings');
     expect(broken).toMatchObject({ status: 1 });
     expect(JSON.parse(broken.stdout)).toMatchObject({ ok: false });
     expect(JSON.parse(json.stdout)).toMatchObject({ ok: true });

@@ -71,6 +71,28 @@ export const libraries = {
       app.use('/account', requireAuth(), createExpressMiddleware({ router, createContext })),
     );
   },
+  'Apollo Server': async (options) => {
+    const { ApolloServer } = await import('@apollo/server');
+    const { expressMiddleware } = await import('@as-integrations/express5');
+    const typeDefs = 'type Query { email: String }';
+    const resolvers = { Query: { email: (_root, _args, { email }) => email } };
+    const server = new ApolloServer({ typeDefs, resolvers, csrfPrevention: false });
+    await server.start();
+    const context = async ({ req }) => ({ email: signedIn(req).user.email });
+    const app = express().use(authkit(options), express.json());
+    return queried(
+      '/account?query={email}',
+      app.use('/account', requireAuth(), expressMiddleware(server, { context })),
+    );
+  },
+  '@vendia/serverless-express': async (options) => {
+    const app = express().use(authkit(options)).get('/account', requireAuth(), account);
+    const handler = (await load('@vendia/serverless-express'))({ app });
+    return async (req, res) => {
+      const { statusCode, headers, cookies = [], body } = await handler(eventOf(req), {});
+      res.writeHead(statusCode, { ...headers, 'set-cookie': cookies }).end(body);
+    };
+  },
   polka: async (options) => {
     const app = (await load('polka'))();
     app.use(authkit(options)).get('/account', requireAuth(), account);
@@ -106,6 +128,25 @@ async function withFastify(plugin, options) {
   app.get('/account', ({ raw }) => ({ email: signedIn(raw).user.email }));
   await app.ready();
   return app.routing;
+}
+
+/** How API Gateway describes a request to a function, in version 2.0. */
+function eventOf({ method, url, headers: { cookie, ...headers } }) {
+  const { pathname, search, searchParams } = new URL(url, 'http://localhost');
+  return {
+    version: '2.0',
+    routeKey: '$default',
+    rawPath: pathname,
+    rawQueryString: search.slice(1),
+    queryStringParameters: Object.fromEntries(searchParams),
+    cookies: cookie?.split('; '),
+    headers,
+    requestContext: {
+      http: { method, path: pathname, protocol: 'HTTP/1.1', sourceIp: '127.0.0.1', userAgent: 'test' },
+      stage: '$default',
+    },
+    isBase64Encoded: false,
+  };
 }
 
 /** An API that has another address for the account. */

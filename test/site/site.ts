@@ -127,13 +127,20 @@ describe('in Chromium', () => {
   }
   const forAxe = new Set([...routes().filter((route) => !isGenerated(route)), ...longestOfEachKind.values()]);
 
-  // Dark mode changes only the colors.
+  /** A few pages at a time, so that a slow machine does not exceed the time limit of a test. */
+  const inParts = <Name extends string>(name: Name, paths: readonly string[], rules: readonly string[]) =>
+    Array.from({ length: Math.ceil(paths.length / 20) }, (_, part) => {
+      const few = paths.slice(part * 20, (part + 1) * 20);
+      return { colorScheme: name, from: part * 20 + 1, to: part * 20 + few.length, paths: few, rules };
+    });
+
   test.each([
-    ['light', routes(), []],
-    ['dark', [...forAxe], ['color-contrast']],
-  ] as const)(
-    'every page opens without an error, and axe finds nothing: %s',
-    async (colorScheme, paths, rules) => {
+    ...inParts('light', routes(), []),
+    // Dark mode changes only the colors.
+    ...inParts('dark', [...forAxe], ['color-contrast']),
+  ])(
+    'pages $from to $to open without an error, and axe finds nothing: $colorScheme',
+    async ({ colorScheme, paths, rules }) => {
       const page = await open({ colorScheme });
       const problems = watch(page);
       const found: { route: string; problems: string[] }[] = [];
@@ -158,6 +165,15 @@ describe('in Chromium', () => {
     expect(found).toEqual({});
   });
 
+  test('on a phone, the start page begins just below the navigation', async () => {
+    const page = await open({ viewport: { width: 360, height: 740 } });
+    await page.goto(origin + BASE);
+    const navigation = await page.locator('.VPNav').boundingBox();
+    const heading = await page.getByRole('heading', { level: 1 }).first().boundingBox();
+    expect(heading!.y - navigation!.y - navigation!.height).toBeLessThan(60);
+    expect(navigation!.height).toBeLessThan(80);
+  });
+
   test('a search for session_lost leads to its section', async () => {
     const page = await open();
     await page.goto(origin + BASE);
@@ -170,6 +186,30 @@ describe('in Chromium', () => {
     await page.waitForURL(/troubleshooting#session_lost$/);
     expect(await page.getByRole('heading', { name: 'session_lost' }).isVisible()).toBe(true);
     expect(await axe(page)).toEqual([]);
+  });
+
+  test.each([
+    ['socket.io', 'recipes/websocket#socketio'],
+    ['single-page app on another origin', 'recipes/single-page-app#the-page-is-on-another-origin'],
+    ['test expired session', 'testing#an-expired-session'],
+    ['nginx', 'production#behind-nginx-or-another-proxy'],
+    ['own user row', 'users#'],
+    ['sign out everywhere', 'production#signing-out-everywhere'],
+    ['invalid_state', 'troubleshooting#invalid_state'],
+    ['which cookies are set', 'recipes/cookies#'],
+    ['rotate password', 'production#rotating-the-cookie-password-and-keys'],
+    ['move from authkit-nextjs', 'migration#from-authkit-nextjs'],
+    ['redirect loop', 'troubleshooting#'],
+  ])('a search for "%s" shows its answer first', async (words, answer) => {
+    const page = await open();
+    await page.goto(origin + BASE);
+    await page
+      .getByRole('button', { name: /search/i })
+      .first()
+      .click();
+    await page.getByRole('searchbox').fill(words);
+    const first = page.locator('.VPLocalSearchBox a.result').first();
+    await expect.poll(() => first.getAttribute('href'), { timeout: 20_000 }).toContain(BASE + answer);
   });
 
   // The questions at the top of the home page.
