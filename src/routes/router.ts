@@ -74,8 +74,9 @@ export function createAuthRouter(
 
 function createRoutes(config: Config, handlers: RouteHandlers, session: Middleware, guard: Middleware) {
   const router = Router();
-  const paths = (name: keyof Config['routes']) =>
+  const publicAndMounted = (name: keyof Config['routes']) =>
     [...new Set(Object.values(config.routes[name] ?? {}))] as string[];
+  const paths = (name: keyof Config['routes']) => publicAndMounted(name).map(exactly);
   const route = (name: RouteName, handler: Handler) => routeMiddleware(name, handler, config);
   router.get(paths('login'), route('login', handlers.login));
   router.get(paths('callback'), route('callback', handlers.callback));
@@ -86,9 +87,14 @@ function createRoutes(config: Config, handlers: RouteHandlers, session: Middlewa
   if (handlers.switchOrganization)
     router.post(paths('switchOrganization'), route('switchOrganization', handlers.switchOrganization));
   if (handlers.connect)
-    router.get(paths('connect').map(segmentBelow), session, guard, route('connect', handlers.connect));
+    router.get(
+      publicAndMounted('connect').map(segmentBelow),
+      session,
+      guard,
+      route('connect', handlers.connect),
+    );
   // Mounted last, because routes of this package and pages of the application may be below the login route.
-  router.get(paths('login').map(segmentBelow), route('login', forProviders(handlers.provider)));
+  router.get(publicAndMounted('login').map(segmentBelow), route('login', forProviders(handlers.provider)));
   return router;
 }
 
@@ -137,6 +143,14 @@ function createSessionMiddleware(authenticateRequest: AuthenticateRequest): Midd
 }
 
 /**
+ * Matches a path. As a string, the router would read it as a pattern, and the path of the redirect URI may contain any
+ * character, as in `/:team/callback`.
+ */
+function exactly(path: string): RegExp {
+  return new RegExp(`^${escapeRegExp(path)}/?$`, 'i');
+}
+
+/**
  * Matches one segment below a path. With `:name`, the router would decode the segment, and reject a malformed one
  * itself.
  */
@@ -144,9 +158,8 @@ function segmentBelow(path: string): RegExp {
   return new RegExp(`^${escapeRegExp(path)}/[^/]+/?$`, 'i');
 }
 
-/** Paths of routes consist of the characters `\w.~/-`. */
 function escapeRegExp(path: string): string {
-  return path.replace(/[.~]/g, '\\$&');
+  return path.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
 
 /** Used if there is no `next`, so that the request ends even if there is an error. */
