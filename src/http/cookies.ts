@@ -32,7 +32,11 @@ const MAX_COOKIE = 4096;
  */
 const MAX_CHUNKS = 3;
 
-/** How many combinations of chunks are tried if chunk names occur more than once. */
+/**
+ * How many combinations of chunks are tried if chunk names occur more than once: from the first chunks of each name, from
+ * the last ones, and then others. Each costs an HMAC, and hundreds of small chunks fit into one header.
+ */
+const MAX_ROWS = 32;
 const MAX_JOINED = 64;
 
 /**
@@ -293,7 +297,8 @@ function isChunk(name: string, key: string): boolean {
 /**
  * The sessions that chunks can be joined to. If names occur more than once, the first chunks of each name are joined,
  * then the second ones, and so on, and then the same from the end. This finds the session among any number of planted
- * chunks that are sent before or after it. Other combinations follow, up to a limit.
+ * chunks that are sent before or after it, and among a limited number on both sides. Other combinations follow, up to a
+ * limit.
  */
 function joined(name: string, found: readonly Pair[]): string[] {
   const all = Array.from({ length: MAX_CHUNKS }, (_, i) =>
@@ -302,7 +307,7 @@ function joined(name: string, found: readonly Pair[]): string[] {
   const gap = all.findIndex((values) => values.length === 0);
   const chunks = gap === -1 ? all : all.slice(0, gap);
   const values = new Set<string>();
-  const longest = Math.max(0, ...chunks.map(({ length }) => length));
+  const longest = Math.min(MAX_ROWS, Math.max(0, ...chunks.map(({ length }) => length)));
   const row = (index: (length: number) => number) => chunks.map((one) => one[index(one.length)] ?? '');
   for (let nth = 0; nth < longest; nth += 1)
     addPrefixes(
