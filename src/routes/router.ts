@@ -100,13 +100,14 @@ function createRoutes(config: Config, handlers: RouteHandlers, session: Middlewa
 
 /**
  * Matches every request target that could be a route, so that most requests do not pass through the router, which would
- * compare the path with each route. A target that is not a path, such as `http://host/login`, is left to the router.
+ * compare the path with each route. A target that is not a path, such as `http://host/login`, is left to the router, and
+ * so is one with a backslash, which the router may read as a slash.
  */
 function createPathFilter({ routes }: Config): RegExp {
   const paths = Object.values<Route | undefined>({ ...routes }).flatMap((route) =>
     route ? [route.mounted, route.public] : [],
   );
-  return new RegExp(`^(?:[^/]|(?:${paths.map(escapeRegExp).join('|')})(?![\\w.~-]))`, 'i');
+  return new RegExp(`^(?:[^/]|[^?]*\\\\|(?:${paths.map(escapeRegExp).join('|')})(?![\\w.~-]))`, 'i');
 }
 
 /** A path below the login route that is not the name of a provider belongs to the application. */
