@@ -18,9 +18,12 @@ export default defineConfig({
     // These have a configuration and a command of their own, `npm run test:infrastructure`.
     exclude: [...configDefaults.exclude, 'test/infrastructure/**'],
     reporters: ['default', new TallyReporter()],
-    setupFiles: ['test/support/leak-checks/setup.ts', 'test/support/no-preload.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // The files of a worker share its process, which has then loaded and compiled Node's modules and node_modules. The
+    // set-up gives each file its own copy of everything else.
+    isolate: false,
+    setupFiles: ['test/support/setup.ts'],
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // More than cores: tests wait for deadlines and sockets more than they compute.
     maxWorkers: 4,
   },

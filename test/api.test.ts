@@ -13,6 +13,14 @@ const ENTRIES = {
   'authkit-express/testing': 'src/testing/index.ts',
 };
 
+const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), (file) => ts.sys.readFile(file)) as {
+  config: object;
+};
+const paths = Object.values(ENTRIES).map((entry) => join(ROOT, entry));
+const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: paths }, ts.sys, ROOT);
+const program = ts.createProgram(paths, options);
+const checker = program.getTypeChecker();
+
 const printer = ts.createPrinter({ removeComments: true });
 
 /** A declaration as it is in the `.d.ts` file, without comments. */
@@ -36,14 +44,7 @@ function basesOf(declaration: ts.Declaration): ts.Identifier[] {
 }
 
 test.each(Object.entries(ENTRIES))('the public names of %s, with their types', async (name, entry) => {
-  const path = join(ROOT, entry);
-  const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), (file) => ts.sys.readFile(file)) as {
-    config: object;
-  };
-  const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [path] }, ts.sys, ROOT);
-  const program = ts.createProgram([path], options);
-  const checker = program.getTypeChecker();
-  const module = checker.getSymbolAtLocation(program.getSourceFile(path)!)!;
+  const module = checker.getSymbolAtLocation(program.getSourceFile(join(ROOT, entry))!)!;
   const original = (symbol: ts.Symbol) =>
     symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
   const symbols = new Set(checker.getExportsOfModule(module).map(original));

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { canParse } from '../can-parse.js';
 import type { FailedCondition } from '../events.js';
 import type { Next } from '../http/middleware.js';
 import type { AuthType, Principal } from './principal.js';
@@ -142,9 +143,7 @@ export function isAge(value: unknown): boolean {
 }
 
 function isOrigin(value: unknown): boolean {
-  return (
-    typeof value === 'string' && URL.canParse(value) && new URL(value).origin === value && value !== 'null'
-  );
+  return typeof value === 'string' && canParse(value) && new URL(value).origin === value && value !== 'null';
 }
 
 /** Keys that can never hold for principals of a type, because WorkOS has no such data about them. */

@@ -1,3 +1,4 @@
+import { canParse } from '../can-parse.js';
 import { isRecord, Problems } from '../config/problem-list.js';
 import { AuthKitError } from '../errors.js';
 import { type Handler, type Middleware, middleware, type Response } from '../http/middleware.js';
@@ -201,7 +202,7 @@ function metadataOf({ resource, authorizationServers, scopes, name }: ProtectedR
 
 /** An https URL (RFC 9728 section 1.2). http is accepted only for loopback hosts. */
 function address(value: unknown): URL | undefined {
-  if (typeof value !== 'string' || !/^https?:\/\/[^/\\\s"]/i.test(value) || !URL.canParse(value))
+  if (typeof value !== 'string' || !/^https?:\/\/[^/\\\s"]/i.test(value) || !canParse(value))
     return undefined;
   const url = new URL(value);
   const isLocal = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname);

@@ -1,6 +1,7 @@
 import spawn from 'cross-spawn';
 import { once } from 'node:events';
 import { constants } from 'node:os';
+import { canParse } from '../can-parse.js';
 import { createTestWorkOS } from '../testing/index.js';
 
 const DEFAULT_PORT = 3000;
@@ -59,7 +60,7 @@ export async function runOnTestWorkOS(
 function redirectUriOf(port: number | undefined, env: NodeJS.ProcessEnv): string {
   const given = env['WORKOS_REDIRECT_URI'];
   const url =
-    given && URL.canParse(given) ? new URL(given) : new URL(`http://localhost:${DEFAULT_PORT}/callback`);
+    given && canParse(given) ? new URL(given) : new URL(`http://localhost:${DEFAULT_PORT}/callback`);
   if (port !== undefined) url.port = String(port);
   return url.href;
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { canParse } from '../can-parse.js';
 import { isLoopback, refuseInsecureHttp } from './insecure-http.js';
 import { isRecord, type Problems, variable, withoutQuotes } from './problem-list.js';
 
@@ -210,14 +211,14 @@ export function readApi(
 function originOf({ hostname, https, port }: Omit<Api, 'origin'>): string | undefined {
   if (!/^(?:[\w.-]+|\[[\da-f:.]+\])$/i.test(hostname)) return undefined;
   const address = `${https ? 'https' : 'http'}://${hostname}${port === undefined ? '' : `:${port}`}`;
-  return URL.canParse(address) ? new URL(address).origin : undefined;
+  return canParse(address) ? new URL(address).origin : undefined;
 }
 
 /** The base URL of a `WorkOS` client that the application passes. */
 function baseUrlOf(workos: unknown, problems: Problems): URL | undefined {
   if (workos === undefined) return undefined;
   const base = isRecord(workos) ? workos['baseURL'] : undefined;
-  if (typeof base === 'string' && URL.canParse(base)) return new URL(base);
+  if (typeof base === 'string' && canParse(base)) return new URL(base);
   problems.add('workos must be a WorkOS client of @workos-inc/node, such as new WorkOS(apiKey)');
   return undefined;
 }

@@ -1,4 +1,5 @@
 import type { WorkOS } from '@workos-inc/node';
+import { canParse } from '../can-parse.js';
 import { AuthKitError } from '../errors.js';
 import type { CookieConfig } from '../http/cookies.js';
 import { type ReturnToRules, safeReturnTo } from '../http/return-to.js';
@@ -158,7 +159,7 @@ function readClaimToken(
     problems.add('claimToken must be the claim token of a WorkOS environment, as a string');
     return undefined;
   }
-  const hostname = URL.canParse(redirectUri) ? new URL(redirectUri).hostname : undefined;
+  const hostname = canParse(redirectUri) ? new URL(redirectUri).hostname : undefined;
   if (hostname === undefined || isLoopback(hostname)) return token;
   problems.add(
     `${value === undefined || value === null ? 'WORKOS_CLAIM_TOKEN' : 'claimToken'} is set, but redirectUri is at ` +
@@ -370,8 +371,7 @@ function readTimeout(value: unknown, problems: Problems): number {
 /** The application's client, if it calls the same WorkOS environment as this package. */
 function sameEnvironment(workos: WorkOS | undefined, apiKey: string, { origin }: Api): WorkOS | undefined {
   const { key, baseURL } = (workos ?? {}) as Partial<WorkOS>;
-  const isSame =
-    key === apiKey && URL.canParse(baseURL ?? '') && new URL(baseURL as string).origin === origin;
+  const isSame = key === apiKey && canParse(baseURL ?? '') && new URL(baseURL as string).origin === origin;
   return isSame ? workos : undefined;
 }
 
@@ -419,7 +419,7 @@ function isOrigin(value: unknown): value is string {
     typeof value === 'string' &&
     value !== 'null' &&
     !value.includes('*') &&
-    URL.canParse(value) &&
+    canParse(value) &&
     new URL(value).origin === value
   );
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { canParse } from '../can-parse.js';
 import { AuthKitError } from '../errors.js';
 import { publishError } from '../events.js';
 import { ownProperties } from '../own-properties.js';
@@ -147,7 +148,7 @@ const REVERSED_DOMAIN = /^[a-z][a-z\d+-]*(?:\.[a-z\d+-]+)+$/;
  */
 function clientUriProblem(uri: string, isHttpAllowed: boolean): string | undefined {
   const scheme = SCHEME.exec(uri)?.[1]?.toLowerCase();
-  if (scheme === undefined || /[\u0000-\u0020\u007f#\\]/.test(uri) || !URL.canParse(uri)) {
+  if (scheme === undefined || /[\u0000-\u0020\u007f#\\]/.test(uri) || !canParse(uri)) {
     return 'must be an absolute URL without a fragment, such as "com.example.app:/callback"';
   }
   const { hostname, username, password } = new URL(uri);

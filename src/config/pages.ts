@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { canParse } from '../can-parse.js';
 import { BUTTON_TEXTS, DEFAULT_TEXTS, type PageTexts } from '../http/page-texts.js';
 import { DEFAULT_THEME, type PageTheme, type RenderPage } from '../http/pages.js';
 import { ownProperties } from '../own-properties.js';
@@ -185,12 +186,11 @@ function readLogo(value: unknown, problems: Problems): string | undefined {
   if (typeof value === 'string') {
     if (DATA_IMAGE.test(value)) return value;
     const isPath = value.startsWith('/');
-    if (URL.canParse(value, 'https://a.invalid')) {
+    if (canParse(value, 'https://a.invalid')) {
       const url = new URL(value, 'https://a.invalid');
       // A path stays on this origin; `//example.com` would not.
       if (isPath && url.origin === 'https://a.invalid') return value;
-      if (!isPath && url.protocol === 'https:' && SOURCE.test(url.origin) && URL.canParse(value))
-        return url.href;
+      if (!isPath && url.protocol === 'https:' && SOURCE.test(url.origin) && canParse(value)) return url.href;
     }
   }
   problems.add("pages.logo must be a path such as '/logo.svg', an https URL, or a data: URL of an image");

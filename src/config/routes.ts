@@ -1,3 +1,4 @@
+import { canParse } from '../can-parse.js';
 import { ownProperties } from '../own-properties.js';
 import { refuseInsecureHttp } from './insecure-http.js';
 import type { AuthKitOptions } from './options.js';
@@ -36,7 +37,7 @@ const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/;
  */
 export function parseRedirectUri(value: string, isHttpAllowed: boolean, problems: Problems): URL | undefined {
   if (value === '') return undefined;
-  const url = /^https?:\/\/[^/\\]/i.test(value) && URL.canParse(value) ? new URL(value) : undefined;
+  const url = /^https?:\/\/[^/\\]/i.test(value) && canParse(value) ? new URL(value) : undefined;
   if (!url || /[?#]/.test(url.href) || url.username !== '' || url.password !== '') {
     problems.add('redirectUri must be an absolute http(s) URL without query, fragment or credentials');
     return undefined;

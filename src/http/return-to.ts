@@ -1,3 +1,4 @@
+import { canParse } from '../can-parse.js';
 /** In characters. The sealed transaction is part of two URLs, and Node limits all headers of a request to 16 KB. */
 const MAX_LENGTH = 4096;
 
@@ -44,7 +45,7 @@ export function safeReturnTo(value: unknown, rules: ReturnToRules): string | und
 }
 
 function parse(value: string, base: string): URL | undefined {
-  return URL.canParse(value, base) ? new URL(value, base) : undefined;
+  return canParse(value, base) ? new URL(value, base) : undefined;
 }
 
 /** Whether a path stays on this origin when it is parsed, and when the parsed path is parsed again. */

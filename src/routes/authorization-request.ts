@@ -1,3 +1,4 @@
+import { canParse } from '../can-parse.js';
 import { nextSignInOptions } from '../auth/login-url.js';
 import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
@@ -25,13 +26,16 @@ import {
 /** Maximum size of the application's own `state`, in bytes. */
 const MAX_STATE = 2048;
 
-/** Maximum size of a sealed transaction, in bytes. It is part of two URLs. */
+/**
+ * Maximum size of a sealed transaction, in bytes. It becomes part of two URLs: the authorization URL and the callback
+ * URL.
+ */
 const MAX_TRANSACTION = 7168;
 
-/** RFC 7636 section 4.2: a SHA-256 in base64url. */
+/** A PKCE challenge of the method S256: a SHA-256 hash in base64url (RFC 7636 section 4.2). */
 const CHALLENGE = /^[\w-]{43}$/;
 
-/** What one sign-in carries in its transaction. `attributes` have already been checked. */
+/** The values that one sign-in carries in its transaction. `attributes` have already been checked. */
 export type SignInFlow = Pick<
   SignInUrlOptions,
   'returnTo' | 'state' | 'redirectUri' | 'codeChallenge' | 'attributes'
@@ -58,9 +62,9 @@ export interface AuthorizationRequestDependencies<Options extends object> {
   cookies: Cookies;
   redirectLoop: { readonly isLooping: (req: Request, res: Response) => Promise<boolean> };
   parameters: ParameterSet<Options>;
-  /** The authorization URL for a query. */
+  /** Builds the authorization URL from its query parameters. */
   authorizationUrl: (query: URLSearchParams) => string;
-  /** AuthKit only. */
+  /** Set by `authkit()` only. Without it, no sign-in carries a claim nonce. */
   claimNonce?: ClaimNonce;
 }
 
@@ -93,7 +97,8 @@ export function createAuthorizationRequest<Options extends object>({
       client_id: config.clientId,
       redirect_uri: redirectUri,
       state,
-      // If a client began the sign-in, the verifier does not leave the client until it redeems its code.
+      // If a native or single-page client began the sign-in, this is the client's own challenge. The client keeps the
+      // verifier until it redeems its code.
       code_challenge: clientChallenge ?? codeChallenge(codeVerifierOf(secret)),
       code_challenge_method: 'S256',
       ...(nonce === undefined ? {} : { claim_nonce: nonce }),
@@ -103,8 +108,8 @@ export function createAuthorizationRequest<Options extends object>({
 }
 
 /**
- * The maximum age of the authentication. WorkOS accepts one from up to `max_age` seconds ago, and requires a new one
- * with `prompt=login`.
+ * The maximum age of the user's authentication, in seconds. With `max_age`, WorkOS accepts an authentication that is at
+ * most that old. With `prompt=login`, it requires a new one.
  */
 function freshness({ maxAge, prompt }: { maxAge?: number; prompt?: string }): Pick<Transaction, 'maxAge'> {
   if (prompt === 'login') return { maxAge: 0 };
@@ -130,7 +135,10 @@ function flowFields(flow: SignInFlow, config: Config): Fields {
   };
 }
 
-/** `Sec-Fetch-Site` of a sign-in that did not begin on another site. `none` is a typed address or a bookmark. */
+/**
+ * Values of `Sec-Fetch-Site` for a sign-in that did not begin on another site. `none` means a typed address or a
+ * bookmark.
+ */
 const HERE: readonly (string | undefined)[] = ['same-origin', 'same-site', 'none'];
 
 const HOST = /^[\w.:[\]-]{1,255}$/;
@@ -145,13 +153,13 @@ function requestFields(
   const isOther = host !== undefined && HOST.test(host) && host !== callbackHost(flow.redirectUri, config);
   const beganHere = flow.beganHere ?? (flow.from === 'app' || HERE.includes(header(req, 'sec-fetch-site')));
   return {
-    // Only the landing page after a sign-in with strict cookies needs it.
+    // Needed only by the landing page, which is shown after a sign-in if cookies are `SameSite=Strict`.
     ...(config.cookie.sameSite === 'strict' && beganHere ? { beganHere } : {}),
     ...(isOther ? { host } : {}),
   };
 }
 
-/** The host of the callback, as a browser sends it. */
+/** The host of the callback URL, as a browser sends it in the `Host` header. */
 function callbackHost(callback: string | undefined, { redirectUri }: Config): string {
   return new URL(callback ?? redirectUri).host;
 }
@@ -164,8 +172,9 @@ function ownReturnTo(asked: unknown, config: Config, callback: string | undefine
 }
 
 /**
- * Where a client's code is sent. It must match an entry exactly (RFC 9700 section 4.1.3): an attacker can begin a
- * sign-in with their own challenge, and could then redeem a code that leaks from any other page.
+ * The redirect URI to which a client's code is sent. It must match an entry of `clientRedirectUris` exactly (RFC 9700
+ * section 4.1.3). Otherwise, an attacker could begin a sign-in with their own challenge, have the code sent to a page
+ * that leaks it, and redeem it.
  */
 function clientReturnTo({ returnTo, codeChallenge }: SignInFlow, { routes, login }: Config): string {
   if (!routes.token)
@@ -186,9 +195,12 @@ function checkedState(state: unknown): unknown {
   throw new AuthKitError('invalid_request', `state must be JSON of at most ${MAX_STATE} bytes`);
 }
 
-/** Returned as it was written, because WorkOS compares it as text with the redirect URIs in its dashboard. */
+/**
+ * Checks a redirect URI and returns it unchanged, because WorkOS compares it as text with the redirect URIs in its
+ * dashboard.
+ */
 function checkedCallback(value: unknown, { allowInsecureHttp }: Config): string {
-  const isUrl = typeof value === 'string' && /^https?:\/\/[^/\\]/i.test(value) && URL.canParse(value);
+  const isUrl = typeof value === 'string' && /^https?:\/\/[^/\\]/i.test(value) && canParse(value);
   const url = isUrl ? new URL(value) : undefined;
   if (url?.protocol === 'http:' && !allowInsecureHttp && !isLoopback(url.hostname))
     throw new AuthKitError('invalid_request', 'redirectUri must be https at a host other than this machine');
@@ -198,10 +210,10 @@ function checkedCallback(value: unknown, { allowInsecureHttp }: Config): string 
 }
 
 /**
- * Seals a transaction so that the callback's URL and the browser's cookies stay below Node's header limit. If they
- * would exceed it, `returnTo` is dropped, but never the application's own `state`.
+ * Seals a transaction so that the callback URL and the browser's cookies together stay below Node's limit for request
+ * headers. If they would exceed it, `returnTo` is dropped, but the application's own `state` never is.
  *
- * @param room How much of the limit this browser's cookies leave, in bytes.
+ * @param room How many bytes of the limit this browser's cookies leave free.
  */
 async function sealToFit(
   transaction: Transaction,
@@ -226,10 +238,10 @@ function seal(transaction: Transaction, config: Config): Promise<string> {
 }
 
 /**
- * Retries a sign-in that WorkOS did not finish, at AuthKit. It retries only once, because more would be a redirect
- * loop.
+ * Creates a function that retries, at AuthKit, a sign-in that WorkOS did not finish. It retries only once, because more
+ * retries could be a redirect loop.
  *
- * @returns The authorization URL, or `undefined` if the sign-in ends here.
+ * @returns A function that resolves to the authorization URL, or to `undefined` if the sign-in is not retried.
  */
 export function createSignInRetry(signIn: StartSignIn<SignInOptions>) {
   return async (
@@ -245,7 +257,7 @@ export function createSignInRetry(signIn: StartSignIn<SignInOptions>) {
     try {
       return await signIn(req, res, options, sameFlow(transaction));
     } catch (problem) {
-      // The options that the application sets for all sign-ins may conflict with these.
+      // The options that the application sets for every sign-in may conflict with those of the retry.
       if (problem instanceof AuthKitError) return undefined;
       throw problem;
     }

@@ -17,10 +17,13 @@ import { codeVerifierOf } from './pkce.js';
 import { endsSilently } from './silent-sign-in.js';
 import { isSecretOf, openTransaction, returnRules, type Transaction } from './sign-in-transaction.js';
 
-/** RFC 6749 appendix A.11, without the space. WorkOS's codes have about 26 characters. */
+/**
+ * An authorization code: the characters of RFC 6749 appendix A.11, without the space. WorkOS's codes have about 26
+ * characters.
+ */
 const CODE = /^[\u0021-\u007e]{1,1024}$/;
 
-/** RFC 6749 appendix A.7 and A.8. */
+/** The `error` of an authorization response (RFC 6749 appendix A.7). */
 const ERROR = /^[\u0020-\u0021\u0023-\u005b\u005d-\u007e]{1,128}$/;
 
 export interface CallbackDependencies {
@@ -47,7 +50,7 @@ export interface CallbackDependencies {
   ) => Promise<string | undefined>;
 }
 
-/** A redirect instead of a session. */
+/** The result of a callback that redirects the browser and does not create a session. */
 export interface RedirectInstead {
   readonly location: string;
 }
@@ -80,7 +83,7 @@ function failSignIn(
   { config, respondWithError }: CallbackDependencies,
 ): ReturnType<RespondWithError> {
   publish('sign-in-failed', { clientId: config.clientId, code: error.code });
-  // For example, the message says why `onSuccess` rejected the sign-in.
+  // The event has only the code. The message may, for example, say why `onSuccess` rejected the sign-in.
   log('sign-in-failed', { message: error.message });
   return respondWithError(error, req, res, {}, returnTo);
 }
@@ -89,7 +92,7 @@ function failSignIn(
 interface OwnTransaction {
   readonly kind: 'ok';
   readonly transaction: Transaction;
-  /** From the transaction cookie. */
+  /** The secret from the transaction cookie. */
   readonly secret: string;
   readonly returnTo: string | undefined;
 }
@@ -97,7 +100,7 @@ interface OwnTransaction {
 interface InvalidTransaction {
   readonly kind: 'invalid';
   readonly reason: InvalidStateReason;
-  /** The host at which the sign-in began, if that is the reason. */
+  /** The host at which the sign-in began, if `reason` is `other_host`. */
   readonly host?: string | undefined;
   readonly returnTo?: string | undefined;
 }
@@ -123,14 +126,15 @@ function consumeTransaction(
   if (secret !== undefined) return { kind: 'ok', transaction, secret, returnTo };
   if (exchangeOnce.isSpent(state)) return { kind: 'invalid', reason: 'spent', returnTo };
   const { host } = transaction;
-  // If a proxy rewrites Host, the callback does not have the redirect URI's host either, so the hosts prove nothing.
+  // A proxy may rewrite `Host`. A difference between the hosts proves something only if this request has the host of
+  // the redirect URI.
   const callbackHost = new URL(transaction.callback ?? config.redirectUri).host;
   if (host !== undefined && req.headers.host === callbackHost)
     return { kind: 'invalid', reason: 'other_host', host, returnTo };
   return { kind: 'invalid', reason: 'no_cookie', returnTo };
 }
 
-/** Where a link on an error page leads after a new sign-in. */
+/** Where the user returns after signing in again through the link on an error page. */
 function linkTarget(
   { returnTo, callback, clientChallenge }: Transaction,
   config: Config,
@@ -139,8 +143,8 @@ function linkTarget(
 }
 
 /**
- * Handles the back button, a different browser, or a sign-in that took too long. It never starts a new sign-in by
- * itself, because that could be a redirect loop.
+ * Responds to a callback whose `state` is not valid: after the back button, in a different browser, or after a sign-in
+ * that took too long. It never starts a new sign-in by itself, because that could be a redirect loop.
  */
 async function refuseState(
   { reason, host, returnTo }: InvalidTransaction,
@@ -228,15 +232,15 @@ async function completeSignIn(
   return sendLandingPage(req, res, done.returnTo, beganHere === true, config);
 }
 
-/** Only an own property counts, so that a polluted `Object.prototype` cannot redirect a sign-in. */
+/** Checks for an own property, so that a polluted `Object.prototype` cannot redirect a sign-in. */
 function isRedirect(done: Completed | RedirectInstead): done is RedirectInstead {
   return Object.hasOwn(done, 'location');
 }
 
 /**
- * A browser does not send a `strict` cookie if another site is in the chain of redirects, so a page of this site ends
- * the chain. If the sign-in itself began at another site, the user has to click: otherwise a link there could open any
- * page of this site with the cookie.
+ * Sends a page that ends the chain of redirects, because a browser does not send a `SameSite=Strict` cookie if another
+ * site is in that chain. If the sign-in began on another site, the user has to click a link on the page. Otherwise, a
+ * link on the other site could open any page of this site with the cookie.
  */
 function sendLandingPage(
   req: Request,
@@ -252,7 +256,9 @@ function sendLandingPage(
   return sendPage(req, res, page, config);
 }
 
-/** A response whose `state` is empty or misspelt is malformed, not unsolicited. */
+/**
+ * Whether a parameter is an empty or misspelled `state`. A response that contains one is malformed, not unsolicited.
+ */
 function isMisspeltState([name, value]: [name: string, value: string]): boolean {
   return /^state\b/i.test(name) || /;state=/i.test(value);
 }
@@ -281,7 +287,10 @@ async function unsolicitedCallback(
   return redirect(res, login.public);
 }
 
-/** The code in a response of WorkOS, or the error that the response contains or is. */
+/**
+ * Returns the code in WorkOS's response. If the response is an error or is malformed, returns the error and does not
+ * throw it.
+ */
 function codeOrError(params: URLSearchParams, config: Config): string | AuthKitError {
   try {
     return codeOf(params, config);
@@ -291,7 +300,11 @@ function codeOrError(params: URLSearchParams, config: Config): string | AuthKitE
   }
 }
 
-/** @throws {AuthKitError} if the response is an error, comes from another issuer (RFC 9207), or is malformed. */
+/**
+ * Returns the code in WorkOS's response.
+ *
+ * @throws {AuthKitError} if the response is an error, comes from a different issuer (RFC 9207), or is malformed.
+ */
 function codeOf(params: URLSearchParams, config: Config): string {
   const error = single(params, 'error');
   if (error !== undefined) throw authorizationError(error, params);

@@ -101,7 +101,8 @@ export function createAcceptSignIn({
   verifyInTime,
   revocation,
 }: AcceptSignInDependencies): AcceptSignIn {
-  // A new user can sign in twice while a sign-in may take, and an administrator can change the role in between.
+  // Users whose first sign-in was accepted. A new user may sign in again within `signInLifetime`, and an administrator
+  // may have changed the role in between. The second sign-in must not overwrite that role.
   const signedInOnce = expiringMap<true>({
     max: MAX_STATES,
     ttl: config.signInLifetime * 1000 + CLOCK_SKEW,
@@ -124,7 +125,8 @@ export function createAcceptSignIn({
       ? await saveAttributes(confirmed, { attributes, from, startedAt }, deadline)
       : confirmed;
     const tokenMac = macOf(await verifyInTime(tokens.accessToken));
-    // A session that was signed out here before is signed in again. One that was ended since is not.
+    // If the session was signed out of this application before this sign-in, the user signs in to it again. If it was
+    // ended during this sign-in, it stays ended.
     if (!wasEnded && (await isEnded(tokens.accessToken)))
       throw new AuthKitError('unauthenticated', 'the session has ended during the sign-in');
     const session = toSession(tokens, {
@@ -139,7 +141,8 @@ export function createAcceptSignIn({
 
 /**
  * The earliest time at which the user can have authenticated, in seconds since the epoch. WorkOS accepts an
- * authentication from up to `max_age` seconds ago, so a link with a large `maxAge` does not prove a recent one.
+ * authentication from up to `max_age` seconds ago, so a link with a large `maxAge` does not prove a recent
+ * authentication.
  */
 function authenticatedAt({ maxAge }: SignInStart, { now }: Config): { authenticatedAt?: number } {
   return maxAge === undefined ? {} : { authenticatedAt: Math.floor(now() / 1000) - maxAge };
@@ -161,8 +164,8 @@ function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {
 export type VerifyInTime = (accessToken: string) => Promise<TokenVerification>;
 
 /**
- * The exchange may have taken a whole `timeout`, and the session still has to be stored, so this does not wait long for
- * the keys.
+ * Creates a verifier that waits for the signing keys for at most a quarter of `timeout`. The exchange may already have
+ * taken a whole `timeout`, and the session still has to be stored.
  */
 export function createVerifyInTime(verify: VerifyAccessToken, { timeout }: AuthKitConfig): VerifyInTime {
   return async (accessToken) =>
@@ -170,8 +173,8 @@ export function createVerifyInTime(verify: VerifyAccessToken, { timeout }: AuthK
 }
 
 /**
- * Accepts only a valid access token that belongs to this user. If the keys are unavailable, its signature is not
- * verified, because it came from WorkOS over TLS.
+ * Accepts only a valid access token that belongs to this user. If the signing keys are unavailable, the token is
+ * accepted without verifying its signature, because it came from WorkOS over TLS.
  */
 async function assertTokens(tokens: Tokens, verifyInTime: VerifyInTime): Promise<void> {
   const verification = await verifyInTime(tokens.accessToken);
@@ -183,7 +186,7 @@ async function assertTokens(tokens: Tokens, verifyInTime: VerifyInTime): Promise
   }
 }
 
-/** What `onSuccess` receives. WorkOS's response may contain more. */
+/** Builds what `onSuccess` receives. Other fields of WorkOS's response are left out. */
 function signInResult(
   tokens: Tokens,
   transaction: SignInStart,
@@ -213,18 +216,18 @@ function isFirst({ user }: Tokens, { issuedAt, restartOf = issuedAt }: SignInSta
   return user.lastSignInAt === null || Date.parse(user.createdAt) >= restartOf;
 }
 
-/** A double click or a reload of the callback gets the same result for this long, in milliseconds. */
+/** How long a repeated callback, such as after a double click or a reload, gets the same result, in milliseconds. */
 const SHARED = 10_000;
 
 const MAX_STATES = 10_000;
 
-/** 8 MiB: some 2000 sign-ins in ten seconds. */
+/** Memory limit for the shared results, in bytes: 8 MiB, enough for about 2000 sign-ins in ten seconds. */
 const MAX_RESULT_BYTES = 8_388_608;
 
-/** Size of a result without its texts, in bytes. */
+/** Size of a result without its strings, in bytes. */
 const EMPTY_RESULT_BYTES = 256;
 
-/** The value of the session cookie, and where to redirect. */
+/** The value of the session cookie, and where to redirect the browser. */
 export interface Completed {
   readonly sealed: string;
   readonly returnTo: string;
@@ -232,15 +235,15 @@ export interface Completed {
 
 export interface CallbackReply extends CodeReply {
   state: string;
-  /** From the transaction cookie. */
+  /** The secret from the transaction cookie. */
   secret: string;
 }
 
 /** Exchanges codes, once for each `state`. */
 export interface ExchangeOnce {
   /**
-   * Callbacks with the same state, secret and code share one exchange for ten seconds. Any other callback with that
-   * state is `spent`: a request with a different code did not finish this sign-in (RFC 9700 section 4.5).
+   * Callbacks with the same state, secret and code share one exchange for ten seconds. Any other callback with the same
+   * state gets `spent`. A different code could be an attempt to inject a code (RFC 9700 section 4.5).
    *
    * @returns `answered` if `onSuccess` sent the response to this request itself.
    * @throws {AuthKitError}
@@ -250,8 +253,8 @@ export interface ExchangeOnce {
    * Uses up a state whose code is not exchanged here: WorkOS has answered with an error, or a native client exchanges
    * the code.
    *
-   * @param answer What WorkOS has answered. The same answer may be repeated for ten seconds.
-   * @returns Whether this is the first callback with this state, or a repetition of it.
+   * @param answer WorkOS's answer: the query of the callback. The same answer may be repeated for ten seconds.
+   * @returns True for the first callback with this state, and for a repetition of it within ten seconds.
    */
   spend: (reply: Pick<CallbackReply, 'state' | 'secret'> & { answer: string }) => boolean;
   /** Whether this process has seen a callback with this state. */
@@ -261,11 +264,11 @@ export interface ExchangeOnce {
 interface Exchange {
   /** Hash of the secret and the code. */
   readonly proof: string;
-  /** While the exchange is in progress. */
+  /** The result of the exchange, while it is in progress. */
   pending: Promise<Completed | 'answered'> | undefined;
 }
 
-/** Limits of {@link createExchangeOnce}. */
+/** Options of {@link createExchangeOnce}. */
 export interface ExchangeOnceOptions extends Pick<Config, 'now' | 'signInLifetime'> {
   /** Memory limit for the results that are shared, in bytes. */
   maxBytes?: number;
@@ -274,19 +277,25 @@ export interface ExchangeOnceOptions extends Pick<Config, 'now' | 'signInLifetim
 interface SpentState {
   /** Hash of the secret and the answer. */
   readonly proof: string;
-  /** Milliseconds since the epoch. */
+  /** Until when the same answer may be repeated, in milliseconds since the epoch. */
   readonly repeatedUntil: number;
 }
 
-/** @param complete Exchanges the code at WorkOS. */
+/**
+ * Creates an {@link ExchangeOnce}, which remembers states in the memory of this process.
+ *
+ * @param complete Exchanges the code at WorkOS.
+ */
 export function createExchangeOnce(
   { now, signInLifetime, maxBytes = MAX_RESULT_BYTES }: ExchangeOnceOptions,
   complete: (reply: CallbackReply) => Promise<Completed | 'answered'>,
 ): ExchangeOnce {
   const ttl = signInLifetime * 1000 + CLOCK_SKEW;
-  // A state stays spent for as long as it can be used, and its session is needed only briefly.
+  // A state must stay spent for as long as it is valid. Its result is needed only briefly, so results have a separate
+  // map.
   const exchanges = expiringMap<Exchange>({ max: MAX_STATES, ttl, now });
-  // Separate, because error responses cost nothing, and many of them must not evict exchanges.
+  // States without an exchange have a separate map: error responses cost an attacker nothing, and many of them must not
+  // evict exchanges.
   const spent = expiringMap<SpentState>({ max: MAX_STATES, ttl, now });
   const results = expiringMap<Completed>({
     ttl: SHARED,

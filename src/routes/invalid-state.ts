@@ -3,17 +3,23 @@ import { AuthKitError } from '../errors.js';
 import { invalidStateText } from '../http/page-texts.js';
 
 /**
- * Why a callback does not belong to a sign-in of this browser. An `invalid_state` error has it in `details.reason`.
+ * The reason why a callback does not belong to a sign-in of this browser, as in `details.reason` of an `invalid_state`
+ * error.
  *
- * - `no_cookie`: the browser did not send the cookie of the sign-in.
- * - `other_host`: the browser did not send it because the sign-in began at a host other than the redirect URI's.
+ * - `no_cookie`: the browser did not send the transaction cookie of the sign-in.
+ * - `other_host`: the browser did not send the transaction cookie, because the sign-in began at a host other than the
+ *   redirect URI's.
  * - `seal`: `state` was not made by this application, or was changed.
  * - `expired`: the sign-in took longer than `signInLifetime`.
  * - `spent`: a callback with this `state` has been handled before.
  */
 export type InvalidStateReason = 'no_cookie' | 'other_host' | 'seal' | 'expired' | 'spent';
 
-/** @param host Where the sign-in began, for `other_host`. */
+/**
+ * Creates an `invalid_state` error.
+ *
+ * @param host The host at which the sign-in began, if `reason` is `other_host`.
+ */
 export function invalidState(reason: InvalidStateReason, config: Config, host = ''): AuthKitError {
   const publicMessage = invalidStateText(reason);
   return new AuthKitError('invalid_state', messageOf(reason, config, host), {

@@ -1,3 +1,4 @@
+import { canParse } from '../can-parse.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
 import { ownProperties } from '../own-properties.js';
@@ -37,8 +38,8 @@ export function createLinkAccount(dependencies: LinkAccountDependencies): Handle
 }
 
 /**
- * Whether the request is a click on a page of this application, or a typed address. A request without Fetch Metadata,
- * from an older browser, counts too.
+ * Whether the request is a click on a page of this application, or a typed address. Older browsers do not send Fetch
+ * Metadata, so a request without it counts too.
  */
 function isOwnNavigation(req: Request): boolean {
   const site = header(req, 'sec-fetch-site') ?? '';
@@ -46,7 +47,8 @@ function isOwnNavigation(req: Request): boolean {
 }
 
 /**
- * Asks the user to confirm, because another site could link to this route to connect an account that is not the user's.
+ * Sends a page that asks the user to confirm. Another site could link to this route to connect an account that does not
+ * belong to the user.
  */
 function sendConfirmation(
   req: Request,
@@ -89,7 +91,7 @@ async function linkUrl(
   if (result.kind === 'refused') throw unknownProvider(result.error);
   if (result.kind === 'unavailable') throw result.error;
   const { url } = result.value as { url: unknown };
-  if (typeof url === 'string' && /^https?:\/\//i.test(url) && URL.canParse(url)) return new URL(url).href;
+  if (typeof url === 'string' && /^https?:\/\//i.test(url) && canParse(url)) return new URL(url).href;
   throw unavailable('WorkOS sent no URL for linking the account');
 }
 

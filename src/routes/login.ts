@@ -1,3 +1,4 @@
+import { canParse } from '../can-parse.js';
 import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
 import type { SignInFor } from '../config/login.js';
@@ -19,7 +20,7 @@ export interface LoginDependencies<Options extends object> {
   attributes?: (params: URLSearchParams) => SignUpAttributes | undefined;
 }
 
-/** What is fixed for a route, whatever its query says. */
+/** Settings of a login route that its query cannot change. */
 export interface LoginRoute<Options extends object> {
   readonly fixed?: Options;
   /** Whether the last segment of the path names a provider. */
@@ -27,10 +28,10 @@ export interface LoginRoute<Options extends object> {
 }
 
 /**
- * `GET /login`, `/login/:provider` and `/signup`: redirects to WorkOS. `/login` is also for "initiate login URL" in the
- * WorkOS dashboard.
+ * Creates `GET /login`, `/login/:provider` and `/signup`, which redirect to WorkOS. `/login` can also be the "initiate
+ * login URL" in the WorkOS dashboard.
  *
- * A sign-in sets a cookie, so prefetches and scripts cannot start one.
+ * Starting a sign-in sets a cookie, so prefetches and requests from scripts are refused.
  */
 export function createLogin<Options extends object>(
   dependencies: LoginDependencies<Options>,
@@ -57,25 +58,25 @@ const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'
 
 /**
  * The same address with the redirect URI's name for this machine, if the browser uses a different name, such as
- * `127.0.0.1` for `localhost`. To a browser these are different sites, so the sign-in's cookie would not reach the
+ * `127.0.0.1` for `localhost`. To a browser, these are different hosts, so the transaction cookie would not reach the
  * callback.
  *
- * If the port differs, `Host` is not what the browser shows, so it is ignored. The origin of the result comes from the
- * configuration; `Host` is only compared with it.
+ * If the port differs, `Host` is not the host that the browser shows, so it is ignored. The origin of the result comes
+ * from the configuration; `Host` is only compared with it.
  */
 function loopbackLocation(req: Request, { redirectUri }: Config): string | undefined {
   const { host } = req.headers;
   const to = new URL(redirectUri);
   if (host === undefined || !LOOPBACK.has(to.hostname)) return undefined;
-  const from = URL.canParse(`${to.protocol}//${host}`) ? new URL(`${to.protocol}//${host}`) : undefined;
+  const from = canParse(`${to.protocol}//${host}`) ? new URL(`${to.protocol}//${host}`) : undefined;
   const isSameMachine = from !== undefined && LOOPBACK.has(from.hostname) && from.port === to.port;
   if (!isSameMachine || from.hostname === to.hostname || !target(req).startsWith('/')) return undefined;
   return to.origin + target(req);
 }
 
 /**
- * `/login/google?…` means `/login?provider=google&…`. `/login/workos` does not set a provider, for AuthKit or for a
- * connection in the query.
+ * Sets the provider that the path names: `/login/google?…` means `/login?provider=google&…`. `/login/workos` sets no
+ * provider, so that the sign-in goes to AuthKit or to a connection in the query.
  */
 function setProvider(params: URLSearchParams, name: string): void {
   const provider = providerNamed(name);
@@ -113,7 +114,7 @@ function signInFlowOf<Options extends object>(
   };
 }
 
-/** RFC 7636 section 4.3; `plain` is refused. */
+/** Refuses every challenge method other than `S256`, including `plain` (RFC 7636 section 4.3). */
 function checkMethod(params: URLSearchParams): void {
   const method = single(params, 'codeChallengeMethod', 'code_challenge_method');
   if (method !== undefined && method !== 'S256')

@@ -31,10 +31,10 @@ export interface EndedSession {
   readonly user: { readonly id: string; readonly organizationId: string | undefined } | undefined;
 }
 
-/** Ends every session in these cookie values, whether or not it has expired. Returns the first. */
+/** Ends every session in these cookie values, even expired ones, and returns the first. */
 export type EndSessions = (values: readonly string[]) => Promise<EndedSession | undefined>;
 
-/** {@link EndSessions} for `authkit()`, whose sealed cookie values contain the session ID. */
+/** Creates the {@link EndSessions} of `authkit()`, whose cookie values contain the session ID. */
 export function createEndSessions({ peek, end }: Pick<Sessions, 'peek' | 'end'>): EndSessions {
   return async (values) => {
     const found = await Promise.all(values.map((value) => peek([value])));
@@ -53,12 +53,12 @@ export interface EndSessionDependencies {
   cookies: Cookies;
   endSessions: EndSessions;
   authenticateRequest: AuthenticateRequest;
-  /** The URL that ends a session at WorkOS, if WorkOS keeps one. */
+  /** Returns the URL that ends a session at WorkOS, or `undefined` if WorkOS has no session. */
   logoutUrl: (sessionId: string, returnTo: string | undefined) => string | undefined;
 }
 
 /**
- * Ends a request's session in this application, and clears its cookies and those of pending sign-ins.
+ * Ends the session of a request in this application. Clears the session cookie and the cookies of pending sign-ins.
  *
  * @returns The absolute URL to send the browser to, so that the session ends at WorkOS too.
  */
@@ -87,7 +87,10 @@ export function createEndSession({
   };
 }
 
-/** The absolute URL to return to after the sign-out. If it is `undefined`, WorkOS uses the one in its dashboard. */
+/**
+ * The absolute URL to return to after the sign-out. If this is `undefined`, WorkOS uses the URL that is set in its
+ * dashboard.
+ */
 function returnUrl(
   requested: string | undefined,
   { returnToRules, postLogoutReturnTo, redirectUri }: Config,
@@ -137,11 +140,11 @@ export interface LogoutDependencies {
   config: Config;
   cookies: Cookies;
   endSession: EndSession;
-  /** Without it, access tokens are ignored. */
+  /** Ends the session that an access token belongs to. If this is not given, access tokens are ignored. */
   endBearerSession?: EndBearerSession;
 }
 
-/** `POST /logout`, and `GET` for a click on a link of this application. */
+/** Creates the logout route: `POST /logout`, and `GET /logout` for a click on a link of this application. */
 export function createLogout(dependencies: LogoutDependencies): Handler {
   const { config, cookies, endSession, endBearerSession } = dependencies;
   return async (req, res) => {
@@ -165,7 +168,7 @@ function hasSession(req: Request, cookies: Cookies): boolean {
 }
 
 /**
- * Decides whether a request may sign the user out at once, so that other sites cannot do it (CSRF).
+ * Decides whether a request may sign the user out at once, so that other sites cannot sign the user out (CSRF).
  *
  * @returns `allowed` for a POST from this application, and for a click on one of its links; `confirm` for every other
  * page load, which gets a page with a button; `prefetch` and `nothing` for requests that no user made.
@@ -244,7 +247,10 @@ async function redirectToLogout(
   return sendPage(req, res, { name: 'signingOut', refresh: logoutUrl, link, image }, config);
 }
 
-/** Sends a page with a button that signs out and then leads where the link would have led. */
+/**
+ * Sends a page with a button that signs the user out. Afterwards, the user comes to the page to which the link would
+ * have led.
+ */
 function sendConfirmation(
   req: Request,
   res: Response,
@@ -269,8 +275,8 @@ export interface SignOutOptions {
 }
 
 /**
- * `auth.signOut()`: ends the session of a request in the application's own handler, with the logout route's checks. A
- * request that fails them gets the response that the logout route would send.
+ * Creates `auth.signOut()`, which ends the session of a request in the application's own handler, with the logout
+ * route's checks. A request that fails them gets the response that the logout route would send.
  */
 export function createSignOut(config: Config, endSession: EndSession) {
   const respondWithError = createErrorResponder(config, 'logout');

@@ -14,13 +14,15 @@ export interface OnSuccessOutcome {
 }
 
 /**
- * Runs `onSuccess`, which rejects a sign-in by throwing an `AuthKitError` or returning `{ reject: reason }`. Any other
- * error is a fault in the application and not a verdict on the account, so it goes to Express's error handler.
+ * Runs `onSuccess`, which rejects a sign-in by throwing an `AuthKitError` or by returning `{ reject: reason }`. Any
+ * other error is a fault in the application and not a decision about the account, so it goes to Express's error
+ * handler.
  *
  * @param call Calls `onSuccess`, if there is one.
  * @returns `answered` if `onSuccess` has begun a response itself, in which case no session is created.
  * @throws {AuthKitError} The error that `onSuccess` threw, or `sign_in_rejected`.
- * @throws {TypeError} if `onSuccess` returned a boolean, a text, or a key by another name.
+ * @throws {TypeError} if `onSuccess` returned a boolean, a string, or an object with a misnamed key such as
+ * `redirectTo`.
  */
 export async function runOnSuccess(
   call: () => unknown,
@@ -46,7 +48,7 @@ export async function runOnSuccess(
   return { returnTo: wanted ?? config.returnTo, data: plain(result.data, config) };
 }
 
-/** Names by which other packages know what {@link OnSuccessResult} contains. */
+/** Names that other packages use for the fields of {@link OnSuccessResult}. */
 const OTHER_NAMES: Readonly<Record<string, keyof OnSuccessResult>> = {
   redirect: 'returnTo',
   redirectTo: 'returnTo',
@@ -58,8 +60,9 @@ const OTHER_NAMES: Readonly<Record<string, keyof OnSuccessResult>> = {
 };
 
 /**
- * Other objects are ignored, such as the row that an application has just saved. A boolean, a text or a misnamed key may
- * mean that the application wanted to reject the sign-in or to choose the page, so it is an error.
+ * Reads what `onSuccess` returned. An unrelated object, such as the row that an application has just saved, is ignored.
+ * A boolean, a string or a misnamed key is an error, because the application may have meant to reject the sign-in or to
+ * choose the page.
  *
  * @throws {TypeError}
  */
@@ -84,7 +87,10 @@ function problemOf(returned: unknown): string | undefined {
     : `an object with "${misnamed}", which is called ${OTHER_NAMES[misnamed] ?? ''} here`;
 }
 
-/** An empty reason rejects as well: only `undefined`, `null` and `false` do not. */
+/**
+ * Rejects the sign-in if there is a reason. An empty string is a reason too; only `undefined`, `null` and `false` are
+ * not.
+ */
 function rejectIfAsked(reason: unknown): void {
   if (reason === undefined || reason === null || reason === false) return;
   const text = typeof reason === 'string' && reason !== '' ? reason : 'onSuccess rejected this sign-in';

@@ -6,7 +6,7 @@ export function codeVerifierOf(secret: string): string {
   return createHmac('sha256', secret).update('authkit-express PKCE code verifier').digest('base64url');
 }
 
-/** RFC 7636 section 4.2, S256. */
+/** The S256 challenge for a verifier (RFC 7636 section 4.2). */
 export function codeChallenge(codeVerifier: string): string {
   return sha256(codeVerifier);
 }

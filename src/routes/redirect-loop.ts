@@ -10,11 +10,17 @@ import { openPayload, type PayloadPurpose, sealPayload } from '../session/seal-f
  * sign-in, and WorkOS, which still has a session, redirects straight back.
  */
 export interface RedirectLoopGuard {
-  /** Sets a cookie for ten seconds, along with the session cookie. The next requests should contain both. */
+  /**
+   * Sets a marker cookie for ten seconds, along with the session cookie. A browser that accepts cookies sends both
+   * back.
+   */
   markSignIn: (res: Response) => Promise<void>;
   /** Whether this browser was given a session a few seconds ago and is still signed out. */
   isLooping: (req: Request, res: Response) => Promise<boolean>;
-  /** Returns the error that ends the loop, and clears the marker, so the next sign-in counts as the first again. */
+  /**
+   * Returns the error that ends the loop, and clears the marker, so that the next sign-in counts as the first one
+   * again.
+   */
   toError: (req: Request, res: Response) => AuthKitError;
 }
 
@@ -62,8 +68,8 @@ function lossOf({ cookie: { name, domain, path, secure }, redirectUri }: Config)
 }
 
 /**
- * Sealed, so that a planted or old marker cannot block sign-ins for longer than its lifetime. The server that sealed it
- * may have a clock that is ahead or behind.
+ * The marker is sealed, so that a planted or old marker cannot block sign-ins for longer than its lifetime. The server
+ * that sealed it may have a clock that is ahead or behind.
  */
 const SIGN_IN_MARKER: PayloadPurpose = {
   name: 'sign-in-marker',

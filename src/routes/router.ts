@@ -13,7 +13,7 @@ import { startTimer } from '../http/response.js';
 
 /** A mounted instance: what `authkit()` and `sso()` have in common. */
 export interface AuthRouter extends Middleware {
-  /** Sets `req.auth` and `req.user`. The router does this too; doing it twice has no effect. */
+  /** Sets `req.auth` and `req.user`. The router does so too, and setting them twice has no effect. */
   readonly session: Middleware;
   /** The guard of this instance. */
   readonly requireAuth: RequireAuth;
@@ -24,16 +24,16 @@ export interface AuthRouter extends Middleware {
 /** The handlers of an instance. A route that the configuration leaves out is not mounted. */
 export interface RouteHandlers {
   readonly login: Handler;
-  /** `/login/:provider` */
+  /** Handles `GET /login/:provider`. */
   readonly provider: Handler;
   readonly callback: Handler;
   readonly logout: Handler;
   readonly signUp?: Handler;
-  /** `POST` */
+  /** Handles `POST` requests to the token route. */
   readonly token?: Handler;
-  /** `/connect/:slug`, behind the guard. */
+  /** Handles `GET /connect/:slug`, behind the guard. */
   readonly connect?: Handler;
-  /** `POST` */
+  /** Handles `POST` requests to the route that switches the organization. */
   readonly switchOrganization?: Handler;
 }
 
@@ -93,7 +93,8 @@ function createRoutes(config: Config, handlers: RouteHandlers, session: Middlewa
       guard,
       route('connect', handlers.connect),
     );
-  // Mounted last, because routes of this package and pages of the application may be below the login route.
+  // Mounted last, because other routes of this package and pages of the application may have paths below the login
+  // route.
   router.get(publicAndMounted('login').map(segmentBelow), route('login', forProviders(handlers.provider)));
   return router;
 }
@@ -115,13 +116,15 @@ function forProviders(handler: Handler): Handler {
   return (req, res) => (providerNamed(lastSegment(req)) === undefined ? 'next' : handler(req, res));
 }
 
-/** A route as a middleware. Its errors become responses and, if `serverTiming` is set, its duration is reported. */
+/**
+ * Creates the middleware of a route. Errors become responses and, if `serverTiming` is set, the duration is reported.
+ */
 function routeMiddleware(name: RouteName, handler: Handler, config: Config): Middleware {
   const answered = answerErrors(createErrorResponder(config, name), handler);
   return middleware(config.serverTiming ? withTimer(TIMERS[name] ?? name, answered) : answered);
 }
 
-/** Names in `Server-Timing` that differ from the name of the route. */
+/** Names in the `Server-Timing` header that differ from the route's name. */
 const TIMERS: Readonly<Partial<Record<RouteName, string>>> = {
   signUp: 'login',
   switchOrganization: 'switch',
@@ -152,8 +155,8 @@ function exactly(path: string): RegExp {
 }
 
 /**
- * Matches one segment below a path. With `:name`, the router would decode the segment, and reject a malformed one
- * itself.
+ * Matches one segment below a path. If the path were written with `:name`, the router would decode the segment, and
+ * reject a malformed one itself.
  */
 function segmentBelow(path: string): RegExp {
   return new RegExp(`^${escapeRegExp(path)}/[^/]+/?$`, 'i');
@@ -163,7 +166,7 @@ function escapeRegExp(path: string): string {
   return path.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
 
-/** Used if there is no `next`, so that the request ends even if there is an error. */
+/** Creates a `next` for a call without one, so that the request ends even if there is an error. */
 function endResponse(res: ServerResponse): Next {
   return () => {
     if (!res.headersSent) res.statusCode = 500;

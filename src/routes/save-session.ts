@@ -26,7 +26,7 @@ export type SaveSessionOptions = Pick<SignInUrlOptions, 'returnTo' | 'state' | '
 
 /** A session that `saveSession()` has created. */
 export interface SavedSession {
-  /** `req.auth` from now on. */
+  /** The new value of `req.auth`. */
   readonly auth: SessionAuth;
   /**
    * Where to redirect the user: the `returnTo` of `onSuccess`, of the options, or of the instance. It has been checked.
@@ -52,7 +52,10 @@ export interface SaveSessionDependencies {
   authenticateRequest: AuthenticateRequest;
 }
 
-/** `auth.saveSession()`: what the callback does after the code exchange, for an app that calls WorkOS itself. */
+/**
+ * Creates `auth.saveSession()`, which does what the callback does after the code exchange, for an app that calls WorkOS
+ * itself.
+ */
 export function createSaveSession(dependencies: SaveSessionDependencies): SaveSession {
   const { config, cookies, acceptSignIn, sessions, authenticator } = dependencies;
   return async (req, res, response, options = {}) => {
@@ -107,8 +110,9 @@ function isText(value: unknown): boolean {
 }
 
 /**
- * Another site must not sign a browser in to an account that it chooses (login CSRF, RFC 9700 section 4.7). Links may
- * lead here from anywhere, for example from an e-mail, so GET requests are not checked.
+ * Checks that the session cookie can be set, and that the request does not come from another site: another site must
+ * not sign a browser in to an account of its choice (login CSRF, RFC 9700 section 4.7). GET requests are not checked,
+ * because links may lead here from anywhere, for example from an e-mail.
  */
 function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKitConfig): void {
   if (!canSetCookie(req, res))
@@ -120,16 +124,17 @@ function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKi
 }
 
 /**
- * Whether a browser hides which page sent a form. `SameSite` does not help here, since a sign-in does not need a cookie. Without
- * Fetch Metadata (an old browser, or http) such a page can be one of another site, in a sandboxed frame for example.
+ * Whether the browser hides which page sent the form (`Origin: null`). Old browsers send no Fetch Metadata, and neither
+ * does any browser over http. The page may then belong to another site, for example in a sandboxed frame. `SameSite`
+ * does not help, because a sign-in does not need a cookie.
  */
 function isOfUnknownOrigin(req: IncomingMessage): boolean {
   return header(req, 'origin') === 'null' && !header(req, 'sec-fetch-site');
 }
 
 /**
- * The access token must be valid now, and its session must not have ended. The response comes from the application, so
- * it is not trusted while WorkOS's keys are unavailable.
+ * Checks that the access token is valid now and that its session has not ended. The response comes from the
+ * application, so it is not trusted while WorkOS's signing keys are unavailable.
  */
 async function assertCurrent(
   { accessToken, user }: Tokens,
@@ -151,14 +156,14 @@ function refused(problem: string): AuthKitError {
   return new AuthKitError('invalid_request', `${USAGE}: ${problem}`);
 }
 
-/** The equivalent of the transaction of a sign-in that the application's code began. */
+/** Builds the equivalent of a transaction, for a sign-in that the application's own code began. */
 function startOf({ returnTo, state, attributes }: SaveSessionOptions, config: AuthKitConfig): SignInStart {
   const checked = attributes && checkAttributes(attributes, config.signUp);
   const safe = returnTo === undefined ? undefined : safeReturnTo(returnTo, config.returnToRules);
   return ownProperties({
     from: 'app' as const,
     returnTo: safe ?? config.returnTo,
-    // If the user was created within the time that a sign-in may take, this is the first sign-in.
+    // A user who was created within the last `signInLifetime` seconds counts as signing in for the first time.
     issuedAt: config.now() - config.signInLifetime * 1000,
     ...(state === undefined ? {} : { state }),
     ...(checked === undefined ? {} : { attributes: checked }),

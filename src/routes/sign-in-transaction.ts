@@ -30,31 +30,39 @@ export interface Transaction {
   readonly attributes?: SignUpAttributes;
   /** Where WorkOS sends the browser back to, if not to the redirect URI of the instance. */
   readonly callback?: string;
-  /** PKCE challenge of the native or single-page client that will fetch the tokens; no session is created here. */
+  /**
+   * PKCE challenge of the native or single-page client that will fetch the tokens. If it is set, the callback creates
+   * no session.
+   */
   readonly clientChallenge?: string;
-  /** When the first attempt began, if WorkOS did not finish it and this is the second. There is no third. */
+  /**
+   * Set on a retry: when the first attempt, which WorkOS did not finish, began, in milliseconds since the epoch. A
+   * retry is not retried.
+   */
   readonly restartOf?: number;
   /** The maximum age of the authentication that was requested from WorkOS, in seconds; 0 for `prompt=login`. */
   readonly maxAge?: number;
   /**
-   * A sign-in with `prompt=none`, which may end without a session. `always`: the application makes every sign-in
-   * silent.
+   * Set for a sign-in with `prompt=none`, which may end without a session. `always` means that the application makes
+   * every sign-in silent.
    */
   readonly silent?: 'once' | 'always';
-  /** The browser signed in a few seconds ago, but did not send the session cookie back. */
+  /** Set if the browser signed in a few seconds ago but did not send the session cookie back. */
   readonly isRepeat?: true;
-  /** The sign-in began on a page of this site or in the application's code, not on another site. */
+  /** Set if the sign-in began on a page of this site or in the application's code, not on another site. */
   readonly beganHere?: true;
-  /** The host of the login request, if it is not that of the callback. */
+  /** The host of the login request, if it differs from the host of the callback. */
   readonly host?: string;
-  /** Milliseconds since the epoch. */
+  /** When the sign-in began, in milliseconds since the epoch. */
   readonly issuedAt: number;
 }
 
-/** The age is checked here and not by `openPayload`, because the `returnTo` of an expired transaction is still used. */
+/**
+ * Has no `lifetime`: `openTransaction` checks the age, because the `returnTo` of an expired transaction is still used.
+ */
 const TRANSACTION: PayloadPurpose = { name: 'transaction', isBoundToRedirectUri: true };
 
-/** A callback may reach a server whose clock is behind by this much, in milliseconds. */
+/** How far the clock of the server that receives the callback may be behind, in milliseconds. */
 export const CLOCK_SKEW = 120_000;
 
 /** Creates a transaction, as an object without a prototype, and the secret for the browser's transaction cookie. */
@@ -83,7 +91,7 @@ export type OpenedTransaction =
 
 const INVALID: OpenedTransaction = { kind: 'invalid' };
 
-/** What opening a transaction depends on. */
+/** The part of a `Config` that opening a transaction depends on. */
 export type TransactionRules = PayloadBinding & Pick<Config, 'signInLifetime'>;
 
 /** Opens a transaction of this instance. An expired one still contains its `returnTo`. */
@@ -97,7 +105,7 @@ export function openTransaction(sealed: string, rules: TransactionRules): Opened
   return { kind, transaction: payload as unknown as Transaction };
 }
 
-/** Compares in a time that does not depend on where two strings differ. */
+/** Compares two strings in a time that does not depend on where they differ. */
 export function isSame(a: string, b: string): boolean {
   return timingSafeEqual(Buffer.from(sha256(a)), Buffer.from(sha256(b)));
 }

@@ -15,11 +15,13 @@ const NAME = /^[\p{L}\p{N}\p{S} ,.'-]{1,32}$/u;
 /** A language and its subtags (RFC 5646 section 2.1). */
 const LOCALE = /^[a-z]{2,3}(?:-[a-z\d]{2,8}){0,3}$/i;
 
-/** WorkOS's limits for user metadata. */
+/** The number of metadata keys that WorkOS allows for a user. */
 const MAX_KEYS = 50;
 
+/** The longest metadata key that WorkOS allows, in characters. */
 const MAX_KEY_LENGTH = 40;
 
+/** The longest metadata value that WorkOS allows, in characters. */
 const MAX_VALUE_LENGTH = 600;
 
 const PARAMETERS = [
@@ -32,7 +34,7 @@ const PARAMETERS = [
 /**
  * Reads sign-up attributes from a query.
  *
- * @param allowed Names that the query may contain; others are ignored.
+ * @param allowed Names of the attributes to read; all others are ignored.
  * @throws {AuthKitError} `invalid_request`, without the value in its message.
  */
 export function parseAttributes(params: URLSearchParams, allowed: ReadonlySet<string>): SignUpAttributes {
@@ -80,7 +82,7 @@ export function checkAttributes(
   return given.length === 0 ? undefined : attributes;
 }
 
-/** What each attribute must be. */
+/** What each attribute must be, as stated in the error message. */
 const FORMS: Readonly<Record<keyof SignUpAttributes, string>> = {
   displayName: "1 to 32 letters, digits, symbols, spaces, or any of , . ' and -",
   locale: 'a language tag, such as "de-CH"',
@@ -125,15 +127,18 @@ export interface AttributesToSave {
 }
 
 /**
- * Saves the attributes of a first sign-in at WorkOS. If saving fails, this is logged and they are lost: the user is
- * signed in either way, and `onSuccess` has received the attributes. If saving takes too long for the deadline, it
- * continues after the response.
+ * Saves the attributes of a first sign-in at WorkOS. If that fails, the failure is logged and the attributes are not
+ * saved; the user is signed in either way, and `onSuccess` has received the attributes. If saving takes longer than the
+ * deadline allows, it continues after the response.
  *
  * @returns The tokens of the sign-in, or newer ones that contain the saved role.
  */
 export type SaveAttributes = (tokens: Tokens, saved: AttributesToSave, deadline: Deadline) => Promise<Tokens>;
 
-/** The part of `timeout` that is left for the keys and the store after the attributes have been saved. */
+/**
+ * The fraction of `timeout` that is reserved for the signing keys and the store, which are used after the attributes
+ * have been saved.
+ */
 const RESERVED_PART = 1 / 2;
 
 export function createSaveAttributes(
@@ -153,8 +158,9 @@ export function createSaveAttributes(
     );
     if (user === undefined || isRoleSaved === undefined)
       log('sign-in', { unsaved: 'attributes', late: true });
-    // The role is a claim, so only new tokens contain it. A refresh spends the old ones, so the sign-in has to wait for
-    // its result. If there is no time for that, the next refresh gets the role.
+    // The role is a claim of the access token, so only new tokens contain it. A refresh spends the old tokens, so the
+    // sign-in has to wait for the new ones. If there is no time for that, the session gets the role when it is next
+    // refreshed.
     const refreshed =
       isRoleSaved && left() >= timeout
         ? await workos.refresh(tokens.refreshToken, tokens.organizationId)
@@ -171,7 +177,10 @@ function tokensOf({ accessToken, refreshToken }: Tokens) {
   return { accessToken, refreshToken };
 }
 
-/** Anyone can write a link, so only the metadata keys that the application lists are taken from it. */
+/**
+ * Selects the metadata to save. Anyone can write a link, so only the keys that the application lists are taken from a
+ * link.
+ */
 function metadataToSave(
   metadata: SignUpAttributes['metadata'],
   from: AttributesToSave['from'],

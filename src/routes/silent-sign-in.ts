@@ -3,8 +3,8 @@ import { type AuthKitError, isUnfinished } from '../errors.js';
 import type { Transaction } from './sign-in-transaction.js';
 
 /**
- * The errors of `prompt=none` if WorkOS cannot sign the user in without showing a page (OpenID Connect Core section
- * 3.1.2.6).
+ * The errors with which WorkOS answers `prompt=none` if it cannot sign the user in without showing a page (OpenID
+ * Connect Core section 3.1.2.6).
  */
 const NEEDS_INTERACTION: readonly unknown[] = [
   'login_required',
@@ -14,10 +14,11 @@ const NEEDS_INTERACTION: readonly unknown[] = [
 ];
 
 /**
- * Whether a sign-in is silent: WorkOS answers at once, without showing a page (OpenID Connect Core section 3.1.2.1).
+ * Returns the `silent` field of a transaction. In a silent sign-in, WorkOS answers at once, without showing a page
+ * (OpenID Connect Core section 3.1.2.1).
  *
- * @param pinned The options that the application sets for every sign-in. With `prompt: 'none'`, a guard starts a silent
- * sign-in again.
+ * @param pinned The options that the application sets for every sign-in. If they contain `prompt: 'none'`, a sign-in
+ * that a guard starts is silent too.
  */
 export function silence(
   { prompt }: SignInOptions,
@@ -35,6 +36,7 @@ export function endsSilently(
   if (silent === undefined) return false;
   const needsInteraction =
     isUnfinished(code) || (code === 'authorization_failed' && NEEDS_INTERACTION.includes(details?.['error']));
-  // If every sign-in is silent, a guarded page would keep redirecting here.
+  // If every sign-in is silent, a guarded page would start the next one at once. A repeated sign-in is therefore an
+  // error.
   return needsInteraction && !(silent === 'always' && isRepeat === true);
 }

@@ -32,8 +32,8 @@ export type SwitchToOrganization = (
 ) => Promise<SessionAuth | undefined>;
 
 /**
- * `auth.switchToOrganization()`. If the organization requires its own sign-in, such as SSO, a page load or form is
- * redirected to it.
+ * Creates `auth.switchToOrganization()`. If the organization requires its own sign-in, such as SSO, a page load or a
+ * form submission is redirected to that sign-in. For a script's request (`fetch`), the error is thrown.
  */
 export function createSwitchToOrganization(dependencies: SwitchDependencies): SwitchToOrganization {
   const { refreshRequestSession, getSignInUrl } = dependencies;
@@ -51,8 +51,8 @@ export function createSwitchToOrganization(dependencies: SwitchDependencies): Sw
 }
 
 /**
- * Whether a sign-in to the organization can help after a failed switch. It can if WorkOS requires a further step,
- * unless the session is already in that organization, which would be a redirect loop.
+ * Whether a sign-in to the organization can help after a failed switch. It can if WorkOS requires a further step. If
+ * the session is already in that organization, a new sign-in could be a redirect loop.
  */
 async function canSignInTo(
   organizationId: string,
@@ -67,8 +67,9 @@ async function canSignInTo(
 }
 
 /**
- * `POST` with `organizationId` and `returnTo`, in the query or in a body that the application has parsed. A form is
- * redirected to `returnTo`, a script gets JSON.
+ * Creates the route that switches the organization. It handles `POST` requests with `organizationId` and `returnTo`, in
+ * the query or in a body that the application has parsed. A form submission is redirected to `returnTo`; a script's
+ * request gets JSON.
  */
 export function createSwitchRoute(
   dependencies: SwitchDependencies,
@@ -109,7 +110,8 @@ function parametersOf(req: Request, config: Config): SwitchParameters {
 }
 
 /**
- * One value from the query, else from a parsed body. The query takes precedence, because form fields cannot change it.
+ * Reads a parameter from the query or, if the query does not contain it, from a parsed body. The query takes
+ * precedence, because form fields cannot change it.
  */
 function parameter(req: Request, ...names: readonly string[]): string | undefined {
   const { body } = req as { body?: unknown };
@@ -120,7 +122,8 @@ function parameter(req: Request, ...names: readonly string[]): string | undefine
 }
 
 /**
- * Sends a page instead of a redirect, because `form-action 'self'`, which helmet sets, would block a form's redirect.
+ * Sends a page that leads to the sign-in. A form's redirect would be blocked by `form-action 'self'`, which helmet
+ * sets.
  */
 async function sendSignInPage(
   req: Request,
@@ -194,7 +197,7 @@ async function refreshSession(
   if (result.kind !== 'ended') return { result };
   const { error } = result;
   if (organizationId === undefined || error.code === 'unauthenticated') return { result, error };
-  // What another organization requires says nothing about the session in this one.
+  // The requirements of the other organization say nothing about the session in its current organization.
   return { error: error.code === 'organization_unavailable' ? organizationForbidden(error) : error };
 }
 

@@ -33,7 +33,7 @@ export interface TokenDependencies {
 
 type Fields = ReadonlyMap<string, string>;
 
-/** RFC 7636 section 4.1. */
+/** A PKCE verifier (RFC 7636 section 4.1). */
 const VERIFIER = /^[\w.~-]{43,128}$/;
 
 const ORGANIZATION = /^[\w-]{1,128}$/;
@@ -44,8 +44,8 @@ const MAX_CODES = 10_000;
 const MAX_BODY = 32_768;
 
 /**
- * `POST /token`: gives a native or single-page client tokens for a code and its verifier (RFC 6749 section 4.1.3,
- * RFC 7636 section 4.5), and new ones for a refresh token (RFC 6749 section 6). Cookies are not used.
+ * Creates `POST /token`, which gives a native or single-page client tokens for a code and its verifier (RFC 6749
+ * section 4.1.3, RFC 7636 section 4.5), and new tokens for a refresh token (RFC 6749 section 6). Cookies are not used.
  */
 export function createToken(dependencies: TokenDependencies): Handler {
   const { config } = dependencies;
@@ -76,8 +76,9 @@ function grantSession(
 }
 
 /**
- * Redeems codes. A code is spent by its first use, even if that fails. This process keeps a list of spent codes; across
- * processes, WorkOS accepts its own code only once.
+ * Creates the function that redeems codes. A code is spent on its first use, even if that use fails. This process
+ * remembers the spent codes. If a code is redeemed again in a different process, WorkOS refuses the code that is sealed
+ * in it.
  */
 function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencies): RedeemCode {
   const { now } = config;
@@ -90,13 +91,14 @@ function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencie
     spent.set(key, true);
     checkProof(fields, opened);
     try {
-      // WorkOS has the client's challenge, so it also requires the client's verifier.
+      // The sign-in began with the client's challenge, so WorkOS requires the client's verifier.
       const codeVerifier = fields.get('code_verifier') ?? '';
       const deadline = deadlineIn(requestTimeoutOf(config));
       const signedIn = await exchangeCode({ ...opened, codeVerifier, req, res, deadline });
       if (signedIn === 'answered') return signedIn;
       const { session } = signedIn;
-      // The user may have signed out of this application, but not of WorkOS, whose session then has the same ID.
+      // The user may have signed out of this application but not of WorkOS. The new session then has the ID of the
+      // ended one.
       const reopened = revocation.reopenSession(sessionIdentityOf(session));
       if (!(await withDeadline(deadline.left(), reopened)))
         throw unavailable('the store is unavailable, so the sign-in could not be finished: sign in again');
@@ -136,7 +138,7 @@ async function refreshClientSession(
   throw invalidGrant('the session has ended');
 }
 
-/** The response of RFC 6749 section 5.1, with the user and the organization added. */
+/** The token response of RFC 6749 section 5.1, with the user and the organization added. */
 async function tokenResponse(session: Session, config: AuthKitConfig): Promise<object> {
   const { accessToken, user, organizationId } = session;
   const { exp } = decodeUnverified(accessToken);
@@ -151,7 +153,10 @@ async function tokenResponse(session: Session, config: AuthKitConfig): Promise<o
   };
 }
 
-/** CORS for single-page clients on other origins. Credentials are not allowed, because no cookie is used. */
+/**
+ * Sets the CORS headers for single-page clients on other origins. Credentials are not allowed, because no cookie is
+ * used.
+ */
 function allowOrigin(req: Request, res: Response, { login }: AuthKitConfig): void {
   const origin = header(req, 'origin');
   if (origin === undefined || origin === 'null') return;
@@ -165,8 +170,8 @@ function invalidGrant(message: string, cause?: AuthKitError): AuthKitError {
 }
 
 /**
- * Lifetime of a client's code, in milliseconds. RFC 6749 section 4.1.2 recommends a short one; clients redeem it at
- * once.
+ * Lifetime of a client's code, in milliseconds. RFC 6749 section 4.1.2 recommends a short lifetime, and clients redeem
+ * their codes at once.
  */
 const CODE_LIFETIME = 60_000;
 
@@ -176,7 +181,7 @@ const CLIENT_CODE: PayloadPurpose = {
   lifetime: CODE_LIFETIME,
 };
 
-/** What a client's code contains: WorkOS's code, which is exchanged when the client redeems its own. */
+/** What a client's code contains: a WorkOS code, which is exchanged when the client redeems its own code. */
 export interface ClientCode {
   readonly code: string;
   readonly transaction: Transaction;
@@ -185,8 +190,8 @@ export interface ClientCode {
 /**
  * The redirect URI of a client, with a code or an error (RFC 6749 section 4.1.2).
  *
- * The client's code is a sealed WorkOS code, not sealed tokens. So it works only once, whichever process redeems it,
- * and no URL contains a token.
+ * The client's code is a sealed WorkOS code and contains no tokens. It therefore works only once, whichever process
+ * redeems it, and no URL contains a token.
  */
 export async function clientUrl(
   codeOrError: string | AuthKitError,

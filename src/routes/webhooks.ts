@@ -18,7 +18,7 @@ export interface WebhookEvent {
   /** The type of the event, such as `session.revoked`. */
   readonly event: string;
   readonly data: Readonly<Record<string, unknown>>;
-  /** ISO 8601. */
+  /** When the event was created, in ISO 8601. */
   readonly created_at: string;
 }
 
@@ -118,7 +118,7 @@ interface Delivery {
   readonly delivery: string;
 }
 
-/** Reads and verifies a delivery, or returns why it is refused, for example because WorkOS did not sign it. */
+/** Reads and verifies a delivery. If it is refused, for example because WorkOS did not sign it, returns the reason. */
 async function readDelivery(
   req: Request,
   secrets: readonly string[],
@@ -154,7 +154,10 @@ interface ApplyContext {
   readonly onEvent: WebhookOptions['onEvent'];
 }
 
-/** Applies an event to the sessions of this application and passes it to `onEvent`. If either fails, returns why. */
+/**
+ * Applies an event to the sessions of this application and passes it to `onEvent`. If one of the two fails, returns the
+ * reason and the error.
+ */
 async function applyEvent(
   event: WebhookEvent,
   { revocation, now, onEvent }: ApplyContext,
@@ -185,7 +188,7 @@ function revoke(
   now: number,
 ): Promise<boolean> {
   if (event === 'session.revoked') return revocation.endSession(id);
-  // A deleted user cannot sign in again, so tokens that WorkOS issues in the meantime are revoked too.
+  // A deleted user cannot sign in again, so tokens that WorkOS issues within the next day are revoked too.
   if (event === 'user.deleted') return revocation.endUser(id, now + ENDED_FOR);
   if (event === 'user.updated') return revocation.changeUser(id);
   if (event.startsWith('organization_membership.')) return revocation.changeUser(userId);
@@ -193,7 +196,8 @@ function revoke(
 }
 
 /**
- * Accepts each delivery only once, across all processes if there is a store, otherwise in this process.
+ * Creates the claims with which each delivery is accepted only once: across all processes if there is a store,
+ * otherwise in this process.
  *
  * @returns A function that claims a delivery. It returns a function that releases the claim, or `undefined` if the
  * delivery was claimed before.
@@ -212,7 +216,10 @@ function createDeliveryClaims({ store, config: { now } }: WebhookDependencies) {
   };
 }
 
-/** How far the time of a signature may be from now, in milliseconds: the tolerance of the WorkOS SDK. */
+/**
+ * How far the timestamp of a signature may be from the current time, in milliseconds. The WorkOS SDK has the same
+ * tolerance.
+ */
 const TOLERANCE = 180_000;
 
 /** A parsed `WorkOS-Signature` header: `t=<milliseconds>, v1=<hex>`. */
@@ -249,7 +256,7 @@ export function signPayload(timestamp: string, body: Buffer | string, secret: st
 }
 
 /**
- * How long a delivery must be remembered so that it is accepted only once, in milliseconds. A signature with a time in
- * the future is valid for up to twice the tolerance.
+ * How long a delivery must be remembered so that it is accepted only once, in milliseconds. A signature whose timestamp
+ * is in the future is valid for up to twice the tolerance.
  */
 const REPLAYABLE_FOR = TOLERANCE * 2;

@@ -42,7 +42,7 @@ interface Explained {
 interface Delivery {
   /** The value of the session cookie. */
   readonly sealed?: string;
-  /** The session in it, if it is not the session of the request. */
+  /** The session in `sealed`, if it is not the session of the request. */
   readonly sealedSession?: Session;
 }
 
@@ -53,20 +53,22 @@ export interface AuthenticatorDependencies {
   verifyByMac: VerifyByMac;
   refresh: Refresh;
   revocation: Revocation;
-  /** Size of the cache of verified sessions; 0 turns it off. */
+  /** Maximum size of the cache of verified sessions, in bytes; 0 turns the cache off. */
   memoryBytes: number;
-  /** Milliseconds since the epoch. */
+  /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
-  /** How long a request waits for new tokens while its own are still valid, in milliseconds. */
+  /** How long a request waits for new tokens while its current ones are still valid, in milliseconds. */
   softTimeout: number;
 }
 
 export interface Authenticator {
   /**
-   * Authenticates the values of a session cookie, the likeliest first. The first value with a signed-in session is
-   * used. Returns a promise only if it has to wait.
+   * Authenticates a request by the values of its session cookie. The first value with a signed-in session is used.
+   * Returns a promise only if it has to wait.
    *
-   * @param mayRefresh Whether a cookie can be set. If not, a session with an expired token is `anonymous`.
+   * @param values The cookie values, the likeliest first.
+   * @param mayRefresh Whether the response can still set a cookie. If it cannot, a session with an expired token is
+   * `anonymous`.
    */
   authenticate: (
     values: readonly string[],
@@ -83,7 +85,7 @@ export interface Authenticator {
 
 interface Dependencies extends AuthenticatorDependencies {
   cache: SessionCache;
-  /** Waits for new tokens while the session's own are still valid. */
+  /** Waits for new tokens while the session's current ones are still valid. */
   waitForTokens: OptionalWait;
 }
 
@@ -92,7 +94,7 @@ const NONE: Authentication = Object.freeze({ kind: 'anonymous', reason: 'none' }
 export function createAuthenticator(options: AuthenticatorDependencies): Authenticator {
   const { refresh, revocation, memoryBytes, now, softTimeout } = options;
   const cache = createSessionCache(memoryBytes, now);
-  // Shorter than the wait of the middleware, which would otherwise treat the request as signed out.
+  // Shorter than the time that the middleware waits. After that time, the middleware treats the request as signed out.
   const dependencies: Dependencies = {
     ...options,
     cache,
@@ -112,8 +114,8 @@ export function createAuthenticator(options: AuthenticatorDependencies): Authent
 }
 
 /**
- * Ranks the results of several values if none of them is signed in: `unavailable` keeps the cookie and comes first,
- * then `ended`, which clears it. The reasons of `anonymous` differ only in what they report.
+ * Ranks the results for several cookie values if none of them is signed in. `unavailable`, which keeps the cookie,
+ * comes first, and `ended`, which clears it, comes second. The reasons of `anonymous` differ only in what is reported.
  */
 function precedence(result: Authentication): number {
   if (result.kind === 'unavailable') return Object.hasOwn(result, 'sealed') ? 6 : 5;
@@ -125,7 +127,7 @@ function precedence(result: Authentication): number {
 interface CookieValue {
   readonly value: string;
   readonly cached: VerifiedSession | undefined;
-  /** `undefined` if the session is in the store, or if there is none. */
+  /** The session in the value; `undefined` if the session is in the store, or if there is none. */
   readonly session: Session | undefined;
 }
 
@@ -135,8 +137,8 @@ function openCookie(value: string, { cache, storage }: Dependencies): CookieValu
 }
 
 /**
- * The result for most requests: the session is in the cache, or its MAC shows that its token's signature was verified
- * before. `undefined` if there is something to wait for, and for every other result.
+ * Authenticates most requests without waiting: the session is in the cache, or its MAC shows that the signature of its
+ * token was verified before. Returns `undefined` if there is something to wait for, or if the session is not accepted.
  */
 function authenticateNow(cookie: CookieValue, dependencies: Dependencies): Authentication | undefined {
   const { revocation, storage, cache, now } = dependencies;
@@ -170,11 +172,11 @@ async function authenticateAll(
     if (next.result.kind === 'authenticated') return next.result;
     if (precedence(next.result) > precedence(found.result)) found = next;
   }
-  // Once, however many cookies of the name an attacker has planted.
+  // Published only once, however many cookies with this name an attacker has planted.
   return reported(found, dependencies);
 }
 
-/** The result for one value, and the session that it contained. */
+/** The result for one cookie value, and the session in that value. */
 interface Examined {
   readonly result: Authentication;
   readonly session?: Session;
@@ -201,7 +203,8 @@ async function authenticateValue(
 }
 
 /**
- * Restores a session whose newest state the store has lost, for example in a failover. This process may still have it.
+ * Restores a session whose newest state the store has lost, for example in a failover. This process may still have that
+ * state in memory.
  */
 async function restoreSession(
   outdated: Session,
@@ -270,7 +273,10 @@ async function verifySession(
   return acceptSession(value, verified, isChanged, mayRefresh, dependencies);
 }
 
-/** Accepts a valid session. It may be due for a refresh, or for a move to where sessions are stored now. */
+/**
+ * Accepts a valid session. Refreshes it if a refresh is due, and moves it if `mode` says that sessions are stored
+ * elsewhere.
+ */
 async function acceptSession(
   value: string,
   verified: VerifiedSession,
@@ -288,7 +294,7 @@ async function acceptSession(
   return sealed === undefined ? verified : { ...verified, sealed };
 }
 
-/** What a result itself delivers, whatever has been added to `Object.prototype`. */
+/** Reads only the own properties of a result, so that a polluted `Object.prototype` delivers nothing. */
 function deliveryOf(result: Delivery): Delivery {
   const { sealed, sealedSession } = ownProperties(result);
   return {
@@ -297,20 +303,23 @@ function deliveryOf(result: Delivery): Delivery {
   };
 }
 
-/** The token is still valid, so the request waits only briefly for a new one, and does not fail without it. */
+/**
+ * Refreshes a session whose token is still valid. The request waits only briefly for new tokens, and succeeds without
+ * them.
+ */
 async function refreshAhead(verified: VerifiedSession, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, waitForTokens } = dependencies;
   const { session } = verified;
   const result = await waitForTokens(renewSession(session, dependencies));
   if (result === undefined) refresh.backOff(session);
-  // Tokens that were rotated are delivered, although this request still uses the old ones.
+  // The response delivers the rotated tokens, although this request still uses the old ones.
   if (result?.kind === 'unavailable' && Object.hasOwn(result, 'sealed'))
     return { ...verified, sealedSession: session, ...deliveryOf(result) };
   return result === undefined || result.kind === 'unavailable' ? verified : result;
 }
 
 /**
- * Gets new tokens for a session whose own have expired or will expire soon. If another request has already refreshed
+ * Gets new tokens for a session whose tokens have expired or will expire soon. If another request has already refreshed
  * the session, a request with the old cookie gets the newest session that this process knows.
  */
 async function renewSession(session: Session, dependencies: Dependencies): Promise<Authentication> {
@@ -364,7 +373,9 @@ async function isRevoked(session: Session, { revocation }: Dependencies): Promis
   return (await revocation.status(sessionIdentityOf(session))) === 'revoked';
 }
 
-/** A refresh always names the organization, so that it never changes the organization by itself. */
+/**
+ * The organization of a session. Every refresh names it, so that a refresh never changes the organization by itself.
+ */
 function organizationOf(session: Session): string | undefined {
   const { org_id: organizationId } = decodeUnverified(session.accessToken);
   return typeof organizationId === 'string' ? organizationId : session.organizationId;

@@ -11,15 +11,15 @@ import type { RefreshedSession } from './refresh-at-workos.js';
 
 /** Where sessions are stored: in the cookie itself, or in the store with an ID in the cookie. */
 export interface SessionStorage {
-  /** Opens a cookie value of either kind. Returns a promise if the session is in the store. */
+  /** Opens a cookie value that contains a session or an ID. Returns a promise if the session is in the store. */
   open: (value: string) => Session | undefined | Promise<Session | NotStored>;
   /** Opens a cookie value that contains the session itself. Returns `undefined` if the session is in the store. */
   openSealed: (value: string) => Session | undefined;
-  /** Why a value could not be opened. */
+  /** Why a cookie value could not be opened. */
   problemOf: (value: string) => SessionProblem;
   /** Whether a session is in the store. */
   isInStore: (session: Session) => boolean;
-  /** Whether a session in the store is older than its cookie says. */
+  /** Whether a session in the store is older than the one that its cookie refers to. */
   isOutdated: (session: Session) => boolean;
   /** Replaces an outdated session in the store with a newer one, and returns the session to use. */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
@@ -41,7 +41,7 @@ export interface SessionStorage {
 export interface SessionStorageOptions {
   mode: 'cookie' | 'store';
   store: SignedStore | undefined;
-  /** The first password signs IDs, and all of them verify. */
+  /** The first password signs new IDs. A signature with any of the passwords is accepted. */
   passwords: readonly [string, ...string[]];
   /** Opens a session that came in a cookie. */
   open: (sealed: string) => Session | undefined;
@@ -58,7 +58,7 @@ export function createSessionStorage({ store, ...options }: SessionStorageOption
   return store ? withStore({ store, ...options }) : inCookies(options);
 }
 
-/** The storage if there is no store. */
+/** The storage of an instance without a store: every session is in its cookie. */
 function inCookies({
   open,
   seal,
@@ -109,7 +109,7 @@ function withStore(options: SessionStorageOptions & { store: SignedStore }): Ses
     async replace(before, next) {
       const id = stored.idOf(before) ?? ids.deriveFrom(before);
       const result = await stored.replace(id, before, next);
-      // If the store is unavailable, the new tokens travel in the cookie until it is back.
+      // If the store is unavailable, the cookie contains the new tokens until the store is available again.
       if (result === 'unavailable') return next.sealed;
       return result === 'not_found' ? undefined : ids.write(id, next.session);
     },

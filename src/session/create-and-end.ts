@@ -10,18 +10,21 @@ import { isNotStored, type StoreUnavailable } from './sessions-in-store.js';
 export interface Sessions {
   /**
    * Finds the session to sign out: the first one among the values of a cookie, even if it has expired or ended. If the
-   * store is unavailable, returns what the cookie itself says.
+   * store is unavailable, returns what the cookie value itself contains.
    */
   peek: (values: readonly string[]) => Promise<Session | StoreUnavailable | undefined>;
   /**
    * Stores the session of a sign-in and returns its cookie value. Ends the browser's earlier sessions, as a sign-out
-   * from this application does (OWASP ASVS 7.2.4). If the deadline passes, that continues after the response.
+   * from this application does (OWASP ASVS 7.2.4). If the deadline passes first, they are ended after the response.
    *
    * @param values The values of the session cookie that the browser sent with the sign-in.
    * @throws {AuthKitError} `upstream_unavailable` if the store is unavailable, or too slow for the deadline.
    */
   create: (session: Session, values: readonly string[], deadline: Deadline) => Promise<string>;
-  /** Ends a session: immediately in this process, and in the others by the time the promise is fulfilled. */
+  /**
+   * Ends a session: immediately in this process, and in the other processes at most half a second after the promise is
+   * fulfilled.
+   */
   end: (session: Session | StoreUnavailable) => Promise<void>;
 }
 
@@ -57,7 +60,8 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
   };
   const save = async (session: Session) => {
     const value = await storage.create(session);
-    // If the user signed out of this application but not of WorkOS, the new session has the ID of the ended one.
+    // The user may have signed out of this application but not of WorkOS. The new session then has the ID of the ended
+    // one.
     return (await revocation.reopenSession(sessionIdentityOf(session))) ? value : undefined;
   };
   return {

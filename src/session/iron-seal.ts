@@ -14,8 +14,8 @@ import { ownProperties } from '../own-properties.js';
  *
  *   Fe26.2*<password id>*<salt>*<iv>*<ciphertext>*<expiration>*<hmac salt>*<hmac>~2
  *
- * AES-256-CBC under PBKDF2-SHA1(password, salt, 1 round), then HMAC-SHA256 over everything before
- * `*<hmac salt>`. One round means that the entropy of the password is the only protection.
+ * The ciphertext is AES-256-CBC under PBKDF2-SHA1(password, salt, 1 round). The HMAC is HMAC-SHA256 over everything
+ * before `*<hmac salt>`. With one round of PBKDF2, the entropy of the password is the only protection.
  */
 const PREFIX = 'Fe26.2';
 
@@ -23,10 +23,13 @@ const VERSION_SUFFIX = '~2';
 
 const PASSWORD_ID = '1';
 
-/** Longer seals are refused before any cryptography. By default, Node accepts no Cookie header of this length. */
+/**
+ * The longest seal that is opened, in characters. A longer one is refused before any cryptography. By default, Node
+ * does not accept a Cookie header of this length.
+ */
 const MAX_SEAL_LENGTH = 16_384;
 
-/** Length of 16 bytes in base64url, in characters. */
+/** Length of an initialization vector (16 bytes) in base64url, in characters. */
 const IV_LENGTH = 22;
 
 /** Length of an AES-256 key and of an HMAC key, in bytes. */
@@ -41,7 +44,7 @@ const CLOCK_SKEW = 60_000;
 
 /** Seals `data` so that this package and every WorkOS SDK with the same password can open it. */
 export async function seal(data: object, password: string): Promise<string> {
-  // Loaded when it is needed, because most requests only open seals.
+  // Imported on demand, because most requests only open seals.
   const iron = await import('iron-webcrypto');
   const { encryption, integrity, ...others } = iron.defaults;
   // Without prototypes: a polluted Object.prototype must not choose the salt or the initialization vector.
@@ -59,12 +62,13 @@ export async function seal(data: object, password: string): Promise<string> {
  * Opens a seal with the first password that fits. Returns `undefined` if the value was not sealed with any of the
  * passwords, or has expired.
  *
- * Synchronous, with `node:crypto`: `iron-webcrypto` takes about 30 times as long for the same bytes, because of
- * promises and thread hops. It is used only to seal, and the tests check that both open the same seals.
+ * This function is synchronous and uses `node:crypto`. `iron-webcrypto` takes about 30 times as long for the same
+ * bytes, because of promises and thread hops. It is used only to seal; the tests check that both open the same seals.
  *
- * @param passwords Each is tried, because SDKs write the id `1` for every password.
- * @param now Milliseconds since the epoch, for seals that expire.
- * @param maxLength In characters. A seal that does not come from a client may be longer than a header.
+ * @param passwords Each password is tried, because the SDKs write the id `1` for every password.
+ * @param now The current time in milliseconds since the epoch, for seals that expire.
+ * @param maxLength The longest seal to open, in characters. A seal that does not come from a header may be longer than
+ * one that does.
  */
 export function open(
   sealed: string,
@@ -99,7 +103,10 @@ interface SealParts {
 
 type Fields = [string, string, string, string, string, string, string, string];
 
-/** The binary fields stay text until the seal is known to be authentic: its HMAC is over the text. */
+/**
+ * Splits a seal into its fields. The binary fields are not decoded until the seal is known to be authentic, because the
+ * HMAC covers the text.
+ */
 function parse(sealed: string): SealParts | undefined {
   if (!sealed.startsWith(`${PREFIX}*`) || !isAscii(sealed)) return undefined;
   if (!sealed.endsWith(VERSION_SUFFIX)) return undefined;
@@ -118,7 +125,10 @@ function isAscii(text: string): boolean {
   return Buffer.byteLength(text) === text.length;
 }
 
-/** Compares text, because base64url has several spellings for the same bytes and only one is accepted. */
+/**
+ * Checks the HMAC of a seal. It is compared as text, because base64url has several spellings for the same bytes, of
+ * which only one is accepted.
+ */
 function isAuthentic({ signed, hmacSalt, hmac }: SealParts, password: string): boolean {
   const key = deriveKey(password, hmacSalt);
   const expected = Buffer.from(createHmac('sha256', key).update(signed).digest('base64url'), 'latin1');
@@ -127,8 +137,8 @@ function isAuthentic({ signed, hmacSalt, hmac }: SealParts, password: string): b
 }
 
 /**
- * Never throws: an authentic seal was made with our password, but its content need not be JSON. An object is returned
- * without a prototype, so that a polluted `Object.prototype` adds no fields.
+ * Decrypts an authentic seal. Never throws: the seal was made with our password, but its content need not be JSON. An
+ * object is returned without a prototype, so that a polluted `Object.prototype` adds no fields.
  */
 function decrypt({ salt, iv, ciphertext }: SealParts, password: string): unknown {
   try {
@@ -143,8 +153,8 @@ function decrypt({ salt, iv, ciphertext }: SealParts, password: string): unknown
 }
 
 /**
- * The salt is used as text, as in iron. Returns a key object, because on Node 24 each HMAC and each cipher takes 9 µs
- * longer if it is given the key as bytes.
+ * Derives a key from a password. The salt is used as text, as in iron. The result is a key object, because on Node 24
+ * each HMAC and each cipher takes 9 µs longer if it is given the key as bytes.
  */
 function deriveKey(password: string, salt: string): KeyObject {
   return createSecretKey(pbkdf2Sync(password, salt, 1, KEY_LENGTH, 'sha1'));

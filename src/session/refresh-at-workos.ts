@@ -15,13 +15,13 @@ import { type Session, sessionIdOf, withTokens } from './sealed-session.js';
 /** A session with new tokens. */
 export interface RefreshedSession {
   readonly kind: 'refreshed';
-  /** The requested organization; empty for none. */
+  /** The ID of the requested organization; empty if none was requested. */
   readonly organization: string;
   readonly session: Session;
   readonly sealed: string;
 }
 
-/** The result of a refresh. Only `refused` means that the session has ended, or that WorkOS requires another step. */
+/** The result of a refresh. Only `refused` means that the session has ended, or that WorkOS requires a further step. */
 export type RefreshResult =
   | RefreshedSession
   | { readonly kind: 'refused'; readonly error: AuthKitError }
@@ -65,7 +65,7 @@ function expiryOf({ accessToken }: Session): number | undefined {
   return typeof exp === 'number' ? exp * 1000 : undefined;
 }
 
-/** Calls WorkOS, and accepts the answer only if it is about the same user. */
+/** Creates the function that refreshes tokens at WorkOS. It accepts an answer only if it is about the same user. */
 export function createTokenRefresh(options: TokenRefreshOptions): RefreshTokens {
   return async (session, organizationId) => {
     const result = await refreshTokens(session, organizationId, options);
@@ -95,9 +95,10 @@ async function refreshTokens(
 }
 
 /**
- * Why an answer is not accepted. A new `sid` is accepted, because WorkOS may open a new session; a different user is
- * not. Tokens are also accepted if they cannot be verified now, because the keys are unavailable or this server's clock
- * is ahead: the tokens came from WorkOS itself, the old ones are spent, and every request verifies them again.
+ * Returns why an answer is not accepted, or `undefined` if it is. An answer with a new `sid` is accepted, because
+ * WorkOS may open a new session. An answer about a different user is not. Tokens that cannot be verified now, because
+ * the keys are unavailable or this server's clock is ahead, are accepted too: they came from WorkOS itself, the old
+ * ones are spent, and every request verifies them again.
  */
 function problemOf(before: Session, next: Tokens, verification: TokenVerification): string | undefined {
   if (next.user.id !== before.user.id) return 'the session of another user';
@@ -112,7 +113,9 @@ const WARN_EVERY = 60_000;
 
 let warnedAt = -Infinity;
 
-/** Warns at most once a minute per process, by the monotonic clock, because the system clock is wrong. */
+/**
+ * Warns at most once a minute per process. The monotonic clock measures the minute, because the system clock is wrong.
+ */
 export function warnAboutClock(): void {
   if (performance.now() - warnedAt < WARN_EVERY) return;
   warnedAt = performance.now();
@@ -123,7 +126,10 @@ export function warnAboutClock(): void {
   );
 }
 
-/** `invalid_grant` for a refresh token means that the session has ended, whatever the description says. */
+/**
+ * Converts the error for `invalid_grant`. For a refresh token, this error means that the session has ended, whatever
+ * its description says.
+ */
 function toSessionEnded(error: AuthKitError): AuthKitError {
   return error.code === 'code_exchange_failed' ? sessionEnded(error).error : error;
 }
@@ -136,12 +142,12 @@ export function sessionEnded(cause?: AuthKitError): { kind: 'refused'; error: Au
   };
 }
 
-/** Whether the token itself was refused, and not only because one organization requires another step. */
+/** Whether WorkOS refused the refresh token itself. False if only an organization requires a further step. */
 export function isSessionEnded(result: RefreshResult): boolean {
   return result.kind === 'refused' && result.error.code === 'unauthenticated';
 }
 
-/** Reports refreshes to the hooks of the application and to the subscribers of its events. */
+/** Creates the callbacks that report refreshes to the hooks of the application and to the subscribers of its events. */
 export function createRefreshHooks({
   clientId,
   hooks,
@@ -173,7 +179,7 @@ export function createRefreshHooks({
   };
 }
 
-/** Why a refresh failed, and the status of WorkOS's answer. */
+/** Why a refresh failed, and the HTTP status of WorkOS's answer. */
 function causeOf(failure: Exclude<RefreshResult, RefreshedSession>): {
   reason: RefreshFailureReason;
   status: number | undefined;

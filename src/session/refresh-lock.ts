@@ -20,9 +20,13 @@ const LEASE = 2500;
 /** How often a process extends its lock, in milliseconds. */
 const EXTEND_EVERY = LEASE / 5;
 
-/** The first pause between two reads while a process waits for a result, in milliseconds. It doubles each time. */
+/**
+ * The first pause between two reads while a process waits for a result, in milliseconds. Each pause is twice as long as
+ * the one before it.
+ */
 const FIRST_PAUSE = 15;
 
+/** The longest pause between two reads, in milliseconds. */
 const LONGEST_PAUSE = 250;
 
 /** How long the other processes can see that a refresh failed, in milliseconds. */
@@ -32,13 +36,14 @@ const FAILURE_FOR = 2000;
 const REFUSED = 'refused';
 
 /**
- * How long after a refusal that could not be confirmed the next one is not believed either, in milliseconds. It covers
- * the requests of one page and a quick retry.
+ * After a refusal that could not be confirmed, further refusals of the same token are not believed for this many
+ * milliseconds. This covers the requests of one page and a quick retry.
  */
 const DOUBTED_FOR = 5000;
 
-/** How long such a refusal is remembered, in milliseconds, and how many are. */
+/** How long an unconfirmed refusal is remembered, in milliseconds. */
 const DOUBT_REMEMBERED_FOR = 3_600_000;
+/** How many unconfirmed refusals are remembered. */
 const MAX_DOUBTS = 10_000;
 
 export interface RefreshLockOptions {
@@ -84,13 +89,13 @@ export function withRefreshLock(refresh: RefreshTokens, options: RefreshLockOpti
   };
 }
 
-/** One refresh. */
+/** The context of one refresh. */
 interface RefreshContext extends RefreshLockOptions {
   readonly session: Session;
   readonly doubts: Doubts;
 }
 
-/** Notices if the process that holds the lock fails while this one waits. */
+/** Creates a watch that notices if the process that holds the lock fails while this one waits. */
 function createFailureWatch(id: string, store: SignedStore) {
   /** The failure that was stored before the wait, if any. */
   let known: string | undefined;
@@ -141,7 +146,7 @@ async function refreshHoldingLock(
   }
 }
 
-/** The result that another process got for the token. */
+/** Reads the result that another process has stored for the refresh token of a session. */
 async function readSharedResult({
   session,
   store,
@@ -164,8 +169,8 @@ async function readSharedResult({
  * process that was paused during its exchange may store its tokens late, after WorkOS has refused the spent token to
  * another process.
  *
- * @param isConclusive Whether a refusal means that the session has ended: this process held the lock, and the store had
- * no result of another process.
+ * @param isConclusive Whether a refusal means that the session has ended. It does if this process held the lock and the
+ * store had no result of another process.
  */
 async function shareResult(
   result: RefreshResult,
@@ -185,13 +190,14 @@ async function shareResult(
 }
 
 /**
- * Decides whether a session has ended after a refusal without the lock, or one that could not be stored. WorkOS may have
- * refused the token because another process has used it, and an outage of the store hides its result. So the result is
- * read again. If it cannot be found, the user stays signed in and the request gets 503: a retry may find the result, and
- * the browser may already have received its cookie from the other process, which clearing the cookie would undo.
+ * Decides whether a refusal means that the session has ended, if this process did not hold the lock or could not store
+ * the refusal. WorkOS may have refused the token because another process has used it, and an outage of the store may
+ * hide the result of that process. So the result is read again. If it is not found, the user stays signed in and the
+ * request gets 503: a retry may find the result. The browser may already have a new cookie from the other process,
+ * which must not be cleared.
  *
- * A session that has really ended must not get 503 until the store is available again, which may take hours. The user
- * could not sign in again. So a later refusal of the same token is believed.
+ * If the session has really ended, requests must not get 503 until the store is available again. That may take hours,
+ * during which the user could not sign in again. So a later refusal of the same token is believed.
  */
 async function confirmRefusal(refusal: RefreshResult, context: RefreshContext): Promise<RefreshResult> {
   const { session, doubts } = context;
@@ -211,7 +217,10 @@ async function confirmRefusal(refusal: RefreshResult, context: RefreshContext): 
 
 /** Refusals that could not be confirmed. */
 interface Doubts {
-  /** Whether the token was refused before, long enough ago. If not, this refusal is remembered. */
+  /**
+   * Whether an earlier refusal of the same token is long enough ago for this one to be believed. If there was no
+   * earlier refusal, this one is remembered.
+   */
   areOver: (id: string) => boolean;
 }
 

@@ -14,7 +14,7 @@ export interface RefreshOptions {
   /** Part of each key, so that two instances cannot get each other's results. */
   clientId: string;
   renew: RefreshTokens;
-  /** Milliseconds since the epoch. */
+  /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
   /** Memory limit for results, in bytes. */
   maxBytes?: number;
@@ -32,19 +32,20 @@ export interface Refresh {
   /** Whether to refresh a session before its token expires: false for ten seconds after a failed attempt. */
   canRefreshAhead: (session: Session) => boolean;
   /**
-   * Called if a refresh before expiry takes too long. The refresh continues, and the next requests do not wait for it.
+   * Called if a refresh before expiry takes too long. That refresh continues, and the next requests do not wait for it.
    */
   backOff: (session: Session) => void;
 }
 
 /**
- * After a refresh ahead of expiry fails, the old token is used for this long until the next attempt, in milliseconds.
+ * How long the old token is used after a refresh ahead of expiry has failed, in milliseconds. The next attempt is made
+ * after that time.
  */
 const BACKOFF = 10_000;
 
 const MAX_RECORDS = 10_000;
 
-/** 32 MiB: some 6000 results. */
+/** Memory limit for records, in bytes: 32 MiB, enough for about 6000 results. */
 const MAX_RECORD_BYTES = 33_554_432;
 
 /** Size of a record whose attempt has no result yet, in bytes. */
@@ -53,22 +54,25 @@ const EMPTY_RECORD_BYTES = 512;
 /** How many refusals, one for each organization, are remembered for one refresh token. */
 const MAX_REFUSALS = 32;
 
-/** Expired records hold whole sessions, so they are removed after this many new records. */
+/** Expired records are removed after this many new ones, because each of them may hold a whole session. */
 const PURGE_EVERY = 256;
 
 /**
  * How long a replaced session is remembered, in milliseconds, so that a slow response such as a long poll does not set
- * it.
+ * its cookie again.
  */
 const REPLACED_FOR = 3_600_000;
 
 const MAX_REPLACED = 50_000;
 
-/** How many successors are followed. WorkOS issues each refresh token once, so a longer chain is a mistake. */
+/**
+ * How many successors of a session are followed. WorkOS issues each refresh token only once, so a longer chain would be
+ * a mistake.
+ */
 const MAX_SUCCESSORS = 100;
 
 interface Attempt {
-  /** The requested organization; empty for none. */
+  /** The ID of the requested organization; empty if none was requested. */
   readonly organization: string;
   readonly result: Promise<RefreshResult>;
 }
@@ -78,17 +82,17 @@ interface RefreshRecord {
   /** The exchange that is under way, or that has spent the token. */
   attempt: Attempt | undefined;
   successor: RefreshedSession | undefined;
-  /** Refusals because an organization requires another step. The token can still be used. */
+  /** Refusals because an organization requires a further step, by organization ID. The token can still be used. */
   readonly refusals: Map<string, RefreshResult>;
   /** When a refresh ahead of expiry failed, by the system clock and by the monotonic clock. */
   failedAt: { readonly time: number; readonly monotonic: number } | undefined;
 }
 
 /**
- * Refreshes each session exactly once in a process. WorkOS rotates refresh tokens, so using one twice signs users out
- * (RFC 9700 section 4.14). For this reason, concurrent requests share an exchange, later requests with the old cookie
- * get its result, and a refused token is not sent again. A request for a different organization exchanges the
- * successor's token.
+ * Creates the refresh of an instance, which uses each refresh token only once in this process. WorkOS rotates refresh
+ * tokens, so using one twice signs users out (RFC 9700 section 4.14). For this reason, concurrent requests share an
+ * exchange, later requests with the old cookie get its result, and a refused token is not sent again. A request for a
+ * different organization uses the refresh token of the session's successor.
  */
 export function createRefresh(options: RefreshOptions): Refresh {
   const { now, renew } = options;
@@ -109,7 +113,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
     const result = await attempt.result;
     if (result.kind === 'refreshed')
       return result.organization === organization ? result : run(result.session, organizationId);
-    // A refusal or a failure for another organization says nothing about this one.
+    // A refusal or a failure for a different organization says nothing about this one.
     const isFinal = attempt.organization === organization || isSessionEnded(result);
     return isFinal ? result : run(session, organizationId);
   };
@@ -147,7 +151,10 @@ function failure(time: number): RefreshRecord['failedAt'] {
   return { time, monotonic: performance.now() };
 }
 
-/** What happened to recent refresh tokens. The keys are hashes, so they reveal no token. */
+/**
+ * Creates the records of what happened to recent refresh tokens. Their keys are hashes, so they do not reveal the
+ * tokens.
+ */
 function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: RefreshOptions) {
   const records = expiringMap<RefreshRecord>({
     max: MAX_RECORDS,
@@ -198,7 +205,9 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
   };
 }
 
-/** Size in bytes, based on measurements: the seal, and the session in it as an object. */
+/**
+ * The approximate size of a record in bytes, based on measurements. It counts the seal, and the session as an object.
+ */
 function sizeOf({ successor }: RefreshRecord): number {
   if (!successor) return EMPTY_RECORD_BYTES;
   const { session, sealed } = successor;

@@ -12,21 +12,24 @@ export type RevocationStatus = 'active' | 'changed' | 'revoked';
 export interface Revocation {
   /** The status of a session. If there is a store, it is asked at most twice a second for each session. */
   status: (identity: SessionIdentity) => Promise<RevocationStatus>;
-  /** The same without waiting; `undefined` if the store has to be asked. */
+  /** The status of a session, without waiting; `undefined` if the store has to be asked. */
   statusNow: (identity: SessionIdentity) => RevocationStatus | undefined;
   /** Whether this process knows that a session was ended. */
   isEndedHere: (identity: SessionIdentity) => boolean;
-  /** Ends a session. Returns false if the store is unavailable: the other processes then do not know about it. */
+  /**
+   * Ends a session. Resolves to false if the store is unavailable, in which case the other processes do not know that
+   * the session has ended.
+   */
   endSession: (sessionId: string) => Promise<boolean>;
   /**
-   * Accepts a new sign-in under the ID of an ended session. Tokens issued earlier, and other tokens of the same second,
-   * stay ended. Returns false if the store is unavailable.
+   * Accepts a new sign-in under the ID of an ended session. Tokens that were issued earlier, and other tokens from the
+   * same second, stay ended. Resolves to false if the store is unavailable.
    */
   reopenSession: (identity: SessionIdentity) => Promise<boolean>;
   /**
-   * Ends those sessions of a user whose tokens were issued before `before`, which is in milliseconds since the epoch.
-   * `iat` is in whole seconds, and a token of the same second may be that of a new sign-in, so it stays valid. To end it,
-   * end its session by its ID.
+   * Ends those sessions of a user whose tokens were issued before `before`, a time in milliseconds since the epoch. A
+   * token from the same second stays valid, because `iat` is in whole seconds and the token may belong to a new
+   * sign-in. To end it, end its session by its ID. Resolves to false if the store is unavailable.
    */
   endUser: (userId: string, before: number) => Promise<boolean>;
   /** Makes every session of a user refresh before it is used again. */
@@ -36,9 +39,9 @@ export interface Revocation {
 export interface RevocationOptions {
   clientId: string;
   store: SignedStore | undefined;
-  /** Milliseconds since the epoch. */
+  /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
-  /** How long an ended session is remembered, in milliseconds. Default: a day. */
+  /** How long an ended session is remembered, in milliseconds; default a day. */
   endedFor?: number;
 }
 
@@ -57,7 +60,7 @@ export const ENDED_FOR = 86_400_000;
  */
 const CHECKED_FOR = 500;
 
-/** How many ended sessions, and how many users whose sessions were ended, a process remembers. */
+/** How many ended sessions a process remembers, and also how many users whose sessions were ended. */
 const MAX_ENDED = 100_000;
 
 /**
@@ -67,7 +70,7 @@ const MAX_CHANGED = 10_000;
 
 const MAX_CHECKED = 100_000;
 
-/** Attempts to write a user's mark that other processes write at the same time. */
+/** How many times a process tries to write a user's mark if other processes change it at the same time. */
 const ATTEMPTS = 5;
 
 /** Which tokens of a session have ended: those issued before a time. */
@@ -130,19 +133,19 @@ export function createRevocation(options: RevocationOptions): Revocation {
 type LocalMarks = ReturnType<typeof createLocalMarks>;
 
 /**
- * What this process knows. Ended sessions and changed users are stored separately, so that many harmless changes cannot
- * make the process forget that a session was ended.
+ * Creates the marks that this process keeps in memory. Ended sessions and changed users are stored separately, so that
+ * many harmless changes cannot make the process forget that a session was ended.
  */
 function createLocalMarks(now: () => number, endedFor: number, isShared: boolean) {
   const ended = {
     ttl: endedFor,
     now,
     max: MAX_ENDED,
-    // If there is a store, this process can read forgotten entries from it again.
+    // If there is a store, this process can read an evicted entry from it again.
     ...(isShared ? {} : { onEvict: warnForgotten }),
   };
   const sessions = expiringMap<SessionMark>(ended);
-  /** Milliseconds since the epoch. */
+  /** When the sessions of each user were ended, in milliseconds since the epoch. */
   const endedUsers = expiringMap<number>(ended);
   const changedUsers = expiringMap<number>({ max: MAX_CHANGED, ttl: endedFor, now });
 
@@ -189,7 +192,10 @@ function warnForgotten(): void {
   );
 }
 
-/** Asks the store about a session, unless it was asked less than half a second ago. */
+/**
+ * Creates a function that asks the store about a session, unless the store was asked less than half a second ago. The
+ * function returns `undefined` if there is nothing to wait for.
+ */
 function createStoreCheck(store: SignedStore, local: LocalMarks) {
   const checks = expiringMap<{ until: number; pending: Promise<void> | undefined }>({
     max: MAX_CHECKED,
@@ -198,7 +204,7 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
   const askAboutSession = async (sessionId: string) => {
     const known = local.markOfSession(sessionId);
     const found = await store.get('ended', sessionId);
-    // What this process has written in the meantime is newer than the answer.
+    // What this process has written in the meantime is newer than the store's answer.
     const isNewer = !local.unsaved.has(sessionId) && local.markOfSession(sessionId) === known;
     if (found.kind === 'hit' && isNewer) local.endSession(sessionId, sessionMarkOf(found.text));
   };
@@ -233,7 +239,7 @@ function sessionTextOf({ before, except }: SessionMark): string {
   return `ended before ${before}${except === undefined ? '' : ` except ${except}`}`;
 }
 
-/** Any other text ends the session entirely. */
+/** Reads the store entry of an ended session. An entry of any other form ends the session entirely. */
 function sessionMarkOf(text: string): SessionMark {
   const match = /^ended before (\d{1,12})(?: except (.+))?$/.exec(text);
   return match ? { before: Number(match[1]), except: match[2] } : ENTIRELY;

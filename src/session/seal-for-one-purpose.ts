@@ -17,7 +17,7 @@ export interface PayloadPurpose {
 export interface PayloadBinding {
   readonly clientId: string;
   readonly redirectUri: string;
-  /** The first password seals, and all of them open. */
+  /** The first password seals. Values that were sealed with any of the passwords can be opened. */
   readonly cookiePasswords: readonly [string, ...string[]];
   readonly now: () => number;
 }
@@ -25,7 +25,9 @@ export interface PayloadBinding {
 /** A payload that was opened. Its data is authentic: an instance with the same password sealed it. */
 export type SealedPayload = Readonly<Record<string, unknown>>;
 
-/** A sign-in may begin on one server and end on another whose clock is behind by this much, in milliseconds. */
+/**
+ * The default `clockSkew`, in milliseconds. A sign-in may begin on one server and end on another whose clock is behind.
+ */
 const CLOCK_SKEW = 120_000;
 
 /** The fields of a payload that are not data. */
@@ -33,11 +35,11 @@ interface Envelope {
   readonly purpose: string;
   readonly clientId: string;
   readonly redirectUri?: string;
-  /** Milliseconds since the epoch. */
+  /** When the payload was sealed, in milliseconds since the epoch. */
   readonly issuedAt: number;
 }
 
-/** Seals data for one purpose and one instance. Values that JSON cannot hold are left out. */
+/** Seals data for one purpose and one instance. Values that JSON cannot represent are left out. */
 export function sealPayload(
   purpose: PayloadPurpose,
   { clientId, redirectUri, cookiePasswords, now }: PayloadBinding,
@@ -49,7 +51,7 @@ export function sealPayload(
     ...(purpose.isBoundToRedirectUri ? { redirectUri } : {}),
     issuedAt: now(),
   };
-  // iron seals plain data only, and a session may hold objects of the SDK.
+  // iron can only seal plain data, and a session may contain objects of the SDK.
   return seal(JSON.parse(JSON.stringify({ ...data, ...envelope })) as object, cookiePasswords[0]);
 }
 

@@ -9,9 +9,10 @@ import { isSealed, open, seal } from './iron-seal.js';
 const EXTENSION = 'authkitExpress';
 
 /**
- * The version of those fields. A release that adds fields increases it. Earlier releases then ignore the new fields,
- * but keep them when they refresh the session, so both releases can run side by side. Fields that must not be ignored
- * need a different `purpose`. `test/session/formats.test.ts` has sessions of each version.
+ * The version of the fields that only this package reads. A release that adds fields increases it. Earlier releases
+ * then ignore the new fields, but keep them when they refresh the session, so both releases can run side by side.
+ * Fields that must not be ignored need a different `purpose`. `test/session/formats.test.ts` has sessions of each
+ * version.
  */
 export const SESSION_VERSION = 1;
 
@@ -48,8 +49,8 @@ export interface SessionFields {
 }
 
 /**
- * Builds a session. Other fields of the answer are left out. Neither the session nor its extension has a prototype, so
- * that a polluted `Object.prototype` adds nothing to them.
+ * Builds a session from a WorkOS answer; other fields of the answer are left out. Neither the session nor its extension
+ * has a prototype, so that a polluted `Object.prototype` adds nothing to them.
  */
 export function toSession(fields: SessionFields, extension: SessionExtension): Session {
   const { accessToken, refreshToken, user, impersonator, authenticationMethod, organizationId } =
@@ -66,7 +67,8 @@ export function toSession(fields: SessionFields, extension: SessionExtension): S
 }
 
 /**
- * A session with new tokens. The impersonator and the authentication method stay as they were.
+ * Returns the session with new tokens. If the answer has no impersonator or authentication method, those of the session
+ * are kept.
  *
  * @param tokenMac MAC of the new access token, if its signature was verified.
  */
@@ -78,7 +80,7 @@ export function withTokens(session: Session, fields: SessionFields, tokenMac?: s
 
 export function sealSession({ extension, ...session }: Session, password: string): Promise<string> {
   const payload = { ...session, [EXTENSION]: { purpose: 'session', version: SESSION_VERSION, ...extension } };
-  // iron seals plain data only, and the SDK may return other objects.
+  // iron can only seal plain data, and the SDK may return other objects.
   const plain = JSON.parse(JSON.stringify(payload)) as object;
   return seal(plain, password);
 }
@@ -134,18 +136,18 @@ export function sessionIdOf(session: Session): string | undefined {
 export interface SessionIdentity {
   readonly sessionId: string | undefined;
   readonly userId: string;
-  /** When its access token was issued, in seconds since the epoch. */
+  /** When the session's access token was issued, in seconds since the epoch. */
   readonly issuedAt: number;
-  /** The `jti` of its access token. */
+  /** The `jti` of the session's access token. */
   readonly tokenId?: string | undefined;
 }
 
 const identities = new WeakMap<Session, SessionIdentity>();
 
 /**
- * The identity of a session. Its access token need not be verified, because the session comes from a seal.
+ * The identity of a session. The access token need not be verified, because the session comes from a seal.
  *
- * @param claims The claims of its access token, if they are known.
+ * @param claims The claims of the access token, if they are known.
  */
 export function sessionIdentityOf(
   session: Session,

@@ -15,7 +15,9 @@ export interface StoreUnavailable {
 /** `not_found`: the store has no session with this ID. */
 export type NotStored = { readonly kind: 'not_found' } | StoreUnavailable;
 
-/** A replica may not have a new entry yet, so a missing one is read again after this pause, in milliseconds. */
+/**
+ * A replica may not have a new entry yet. A missing entry is therefore read again after this pause, in milliseconds.
+ */
 const REPLICATION_PAUSE = 50;
 
 /** Sessions in the store, by their IDs. */
@@ -27,7 +29,10 @@ export interface StoredSessions {
   add: (id: string, session: Session) => Promise<'ok' | 'unavailable'>;
   /** Replaces a session with the refreshed one. */
   replace: (id: string, before: Session, next: RefreshedSession) => Promise<'ok' | NotStored['kind']>;
-  /** Whether a session that was found is older than its cookie says, because the store has lost a write. */
+  /**
+   * Whether a session that was found is older than the one that its cookie refers to, because the store has lost a
+   * write.
+   */
   isOutdated: (session: Session) => boolean;
   /** Replaces an outdated session in the store with a newer one, and returns the session to use. */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
@@ -64,7 +69,7 @@ export function createStoredSessions(options: StoredSessionsOptions): StoredSess
       const added = await store.add('session', id, await seal(session), lifetime);
       return added.kind === 'unavailable' ? added.kind : 'ok';
     },
-    /** Writes once per refresh, however many requests share it. */
+    /** Writes once per refresh, however many requests share that refresh. */
     replace(id, before, next) {
       const known = replaced.get(next) ?? new Map<string, ReturnType<StoredSessions['replace']>>();
       replaced.set(next, known);
@@ -78,7 +83,7 @@ export function createStoredSessions(options: StoredSessionsOptions): StoredSess
       if (!place) return outdated;
       const { id } = place;
       const written = await store.replace('session', id, place.entry, sealed, lifetime);
-      // Another process may have restored it.
+      // Another process may have restored the session.
       const entry = written.kind === 'changed' ? await store.get('session', id) : written;
       const current = written.kind === 'hit' ? session : entry.kind === 'hit' ? open(entry.text) : undefined;
       if (entry.kind !== 'hit' || !current) return outdated;
@@ -102,7 +107,7 @@ async function find(
   if (entry.kind === 'miss') return { kind: 'not_found' };
   const session = entry.kind === 'hit' ? open(entry.text) : undefined;
   if (entry.kind !== 'hit' || !session) {
-    // Another process, or this one with a different password, may be able to read it, so the user is not signed out.
+    // The entry may be readable with a password that this process does not have, so the user is not signed out.
     return { kind: 'unavailable', why: entry.kind === 'unavailable' ? 'store' : 'store_entry', reference };
   }
   const isOutdated = sessionIdentityOf(session).issuedAt < (reference.issuedAt ?? 0);
@@ -110,7 +115,7 @@ async function find(
   return session;
 }
 
-/** Reads an entry. If it is missing, reads it once more. */
+/** Reads an entry. If the entry is missing, reads it once more after a pause. */
 async function read(id: string, store: SignedStore): Promise<Found> {
   const entry = await store.get('session', id);
   if (entry.kind !== 'miss') return entry;
@@ -151,12 +156,12 @@ export interface SessionReference {
 export interface SessionIds {
   /** A new random ID of 256 bits. */
   create: () => string;
-  /** The ID of a session that is moved to the store: the same for all requests with the same cookie. */
+  /** Derives the ID of a session that is moved to the store. It is the same for all requests with the same cookie. */
   deriveFrom: (session: Session) => string;
   write: (id: string, session: Session) => string;
   /** Whether a value has the form of a cookie value with an ID, genuine or not. */
   hasForm: (value: string) => boolean;
-  /** Reads a genuine cookie value. Any other value gives `undefined`, without a call to the store. */
+  /** Reads a genuine cookie value. Returns `undefined` for any other value, without a call to the store. */
   read: (value: string) => SessionReference | undefined;
 }
 
@@ -164,7 +169,7 @@ const PREFIX = 's1';
 
 const MAX_LENGTH = 256;
 
-/** Length of the hash in a version, in characters. */
+/** Length of the hash in the version of a cookie value, in characters. */
 const HASH_LENGTH = 11;
 
 /** WorkOS session IDs have 34 characters. A much longer ID is left out of the cookie value. */
@@ -176,7 +181,7 @@ const MAX_SESSION_ID = 64;
  * keeps a process from using a cached session for a browser that has newer tokens, and shows when the store has lost
  * the newer tokens.
  *
- * @param passwords The first password signs, and all of them verify.
+ * @param passwords The first password signs. A signature with any of the passwords is accepted.
  */
 export function createSessionIds(passwords: readonly [string, ...string[]]): SessionIds {
   const keys = passwords.map((password) => deriveKey(password, 'session ids')) as [Buffer, ...Buffer[]];
@@ -199,7 +204,8 @@ export function createSessionIds(passwords: readonly [string, ...string[]]): Ses
       const [, id, version, encoded, mac, ...rest] = value.split('.') as [string, ...Partial<string[]>];
       if (!id || !version || encoded === undefined || !mac || rest.length > 0) return undefined;
       const given = Buffer.from(mac, 'base64url');
-      // Only the canonical form is accepted: otherwise the last character could be changed without effect.
+      // Only the canonical base64url form is accepted. Otherwise, the last character could be changed and the MAC would
+      // stay valid.
       if (given.length !== 32 || given.toString('base64url') !== mac) return undefined;
       const signed = `${PREFIX}.${id}.${version}.${encoded}`;
       if (!keys.some((key) => timingSafeEqual(macOf(key, signed), given))) return undefined;
@@ -209,7 +215,9 @@ export function createSessionIds(passwords: readonly [string, ...string[]]): Ses
   };
 }
 
-/** When the token was issued, in seconds since the epoch. */
+/**
+ * When the session's access token was issued, in seconds since the epoch, according to the version of a cookie value.
+ */
 function issuedAtOf(version: string): number | undefined {
   if (version.length <= HASH_LENGTH) return undefined;
   const time = parseInt(version, 36);

@@ -16,8 +16,9 @@ export type SSOProfile = Readonly<Omit<Profile<Record<string, unknown>>, 'rawAtt
 export interface SSOSession {
   readonly id: string;
   readonly profile: SSOProfile;
-  /** In seconds since the epoch, like `expiresAt`. */
+  /** When the user signed in, in seconds since the epoch. */
   readonly signedInAt: number;
+  /** When the session expires, in seconds since the epoch. */
   readonly expiresAt: number;
   /** What `onSuccess` returned as `data`. */
   readonly data?: unknown;
@@ -32,7 +33,13 @@ export interface VerifiedSSOSession {
 /** `sso()` does not accept sessions of `authkit()`, and `authkit()` does not accept sessions of `sso()`. */
 const SSO_SESSION: PayloadPurpose = { name: 'sso-session', isBoundToRedirectUri: false };
 
-/** @param lifetime In seconds. */
+/**
+ * Creates a session for a profile.
+ *
+ * @param data What `onSuccess` returned as `data`.
+ * @param now The current time, in milliseconds since the epoch.
+ * @param lifetime The lifetime of the session, in seconds.
+ */
 export function newSSOSession(
   { rawAttributes: _, ...profile }: Profile<Record<string, unknown>>,
   data: unknown,
@@ -69,7 +76,7 @@ export function openSSOSession(sealed: string, binding: PayloadBinding): SSOSess
  * Converts a profile to a WorkOS user. Its ID is the profile ID, because the SSO API has no users. `emailVerified` is
  * false, because WorkOS does not report it.
  *
- * @param signedInAt In seconds since the epoch.
+ * @param signedInAt When the user signed in, in seconds since the epoch.
  */
 export function toUser(profile: SSOProfile, signedInAt: number): User {
   const at = new Date(signedInAt * 1000).toISOString();

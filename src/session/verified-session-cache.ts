@@ -16,7 +16,7 @@ export interface VerifiedSession {
  * which takes more time and memory than verifying a session twice.
  */
 export interface SessionCache {
-  /** The session of a cookie value; `undefined` once it has to be verified again. */
+  /** Returns the session of a cookie value, or `undefined` if the session has to be verified again. */
   get: (value: string) => VerifiedSession | undefined;
   /** @param isInStore Whether the session is in a store, where another process may change it at any time. */
   set: (value: string, verified: VerifiedSession, isInStore: boolean) => void;
@@ -26,14 +26,21 @@ export interface SessionCache {
 interface Entry {
   readonly value: string;
   readonly verified: VerifiedSession;
-  /** Milliseconds since the epoch. */
+  /** When the entry was added, in milliseconds since the epoch. */
   readonly since: number;
+  /** When the entry expires, in milliseconds since the epoch. */
   readonly until: number;
-  /** Milliseconds of the monotonic clock. */
+  /**
+   * When the session has to be looked up in the store again, in milliseconds of the monotonic clock; `Infinity` if it
+   * is not in a store.
+   */
   readonly storeCheckedUntil: number;
 }
 
-/** A token is verified again after this long, in milliseconds. It limits how long a withdrawn key is still accepted. */
+/**
+ * A token is verified again after this long, in milliseconds. This limits how long a withdrawn signing key is still
+ * accepted.
+ */
 const VERIFIED_FOR = 600_000;
 
 /** A session in a store is looked up again after this long, in milliseconds of real time. */
@@ -46,15 +53,19 @@ const NO_CACHE: SessionCache = {
 };
 
 /**
- * Entries are keyed by this many characters from the end of a value. They are a MAC over the rest, and are quicker to
- * hash.
+ * Entries are keyed by this many characters from the end of a cookie value. They contain a MAC over the rest of the
+ * value, and are quicker to hash than the whole value.
  */
 const KEY_LENGTH = 48;
 
-/** For how many values it is remembered that they were seen. */
+/** How many cookie values are remembered as seen once. */
 const MAX_SEEN = 20_000;
 
-/** @param maxBytes 0 turns the cache off. */
+/**
+ * Creates a cache of verified sessions.
+ *
+ * @param maxBytes Maximum size of the cache, in bytes; 0 turns the cache off.
+ */
 export function createSessionCache(maxBytes: number, now: () => number): SessionCache {
   if (maxBytes === 0) return NO_CACHE;
   const entries = expiringMap<Entry>({ now, size: { max: maxBytes, of: sizeOf } });
@@ -91,7 +102,10 @@ export function createSessionCache(maxBytes: number, now: () => number): Session
   };
 }
 
-/** Size in bytes. The claims and the user count twice: as part of the value or of the access token, and as objects. */
+/**
+ * Size of an entry in bytes. The claims and the user count twice: as part of the value or of the access token, and as
+ * objects.
+ */
 function sizeOf({ value, verified }: Entry): number {
   return value.length + verified.session.accessToken.length * 4 + 512;
 }

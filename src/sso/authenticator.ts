@@ -9,7 +9,10 @@ import { openSSOSession, type SSOSession, type VerifiedSSOSession } from '../ses
 /** Maximum size of all cached sessions, in bytes. */
 const MAX_CACHE_BYTES = 8 * 1_048_576;
 
-/** Authenticates the session cookies of `sso()`, and ends their sessions. Neither calls WorkOS. */
+/**
+ * Creates the functions that authenticate the session cookies of `sso()` and end its sessions. Neither of them calls
+ * WorkOS.
+ */
 export function createSSOSessions(
   config: SSOConfig,
   revocation: Revocation,
@@ -64,12 +67,15 @@ function userOf({ profile }: SSOSession) {
   return { id: profile.id, organizationId: profile.organizationId };
 }
 
-/** An SSO session is revoked by its own ID. */
+/** The identity by which an SSO session is revoked. It contains the session's own ID, because WorkOS has no session. */
 function identityOf({ id, profile, signedInAt }: SSOSession): SessionIdentity {
   return { sessionId: id, userId: profile.id, issuedAt: signedInAt };
 }
 
-/** Opens cookie values. Opened sessions are cached by value, even expired ones, so most requests decrypt nothing. */
+/**
+ * Creates a function that opens cookie values. Opened sessions, even expired ones, are cached by value, so most
+ * requests need no decryption.
+ */
 function createSessionCache(config: SSOConfig) {
   const cache = expiringMap<VerifiedSSOSession>({
     now: config.now,

@@ -11,7 +11,7 @@ import type { Transaction } from '../routes/sign-in-transaction.js';
 import { newSSOSession, sealSSOSession, type SSOSession, toUser } from '../session/sso-session.js';
 import type { ProfileReply, WorkOSClient } from '../workos/api-client.js';
 
-/** How a sign-in began. */
+/** How a sign-in began: the parts of its transaction that the exchange needs. */
 export type SSOSignInStart = Pick<Transaction, 'returnTo' | 'callback' | 'state' | 'from'>;
 
 export interface SSOCallback {
@@ -58,7 +58,7 @@ function publishSignIn({ id, profile }: SSOSession, { clientId }: SSOConfig): vo
   });
 }
 
-/** What `onSuccess` receives. */
+/** Builds what `onSuccess` receives. */
 function signInResultOf(
   { profile, accessToken, oauthTokens }: ProfileReply,
   { state, from = 'link', returnTo }: SSOSignInStart,
@@ -87,9 +87,10 @@ export interface IdPInitiatedDependencies {
 }
 
 /**
- * Handles a sign-in that began at the identity provider. Its code was not requested by this application, so an attacker
- * may have sent it (login CSRF, RFC 9700 section 4.7). So a new sign-in starts with the configured connection, or else
- * with the code's. A user who is already signed in at the identity provider only sees a redirect.
+ * Creates the handler of sign-ins that began at the identity provider. This application did not request the code, so an
+ * attacker may have sent it (login CSRF, RFC 9700 section 4.7). Unless `acceptIdPInitiated` is set, the handler
+ * therefore starts a new sign-in, with the configured connection or else with the connection that the code came from. A
+ * user who is already signed in at the identity provider only sees a redirect.
  */
 export function createIdPInitiated({
   config,

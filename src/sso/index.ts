@@ -33,7 +33,9 @@ export type {
 
 /** A router for single sign-on with WorkOS's SSO API. It also sets `req.auth` and `req.user` on every other request. */
 export interface SSO extends AuthRouter, HasAppClient {
-  /** Ends the session in this application. WorkOS has no session to end. The logout route's checks apply. */
+  /**
+   * Ends the session of a request in this application; WorkOS has no session to end. The logout route's checks apply.
+   */
   signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
   /** Authenticates a request that has no response, such as a WebSocket upgrade. */
   authenticate: ReturnType<typeof createAuthenticate>;
@@ -66,7 +68,7 @@ export function sso(options: SSOOptions = {}): SSO {
   const softTimeout = softTimeoutOf(config);
   const workos = createWorkOSClient(config);
 
-  // Sessions: in a cookie. The store only holds those that were signed out.
+  // Sessions: each is in a cookie. The store only holds those that were signed out.
   const maxAge = Math.min(config.cookie.maxAge, sessionLifetime);
   const cookies = createCookies({ ...config.cookie, maxAge }, config.signInLifetime);
   const store = sharedStoreOf(config, softTimeout);
@@ -142,7 +144,7 @@ function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfi
   return store && createSignedStore({ store, clientId, passwords, deadline, warnsIfLost: true });
 }
 
-/** Checks that the sign-in names the organization, connection or provider to use. */
+/** Adds a check that the sign-in names the organization, connection or provider to use. */
 function withSelector(
   startSignIn: StartSignIn<SSOSignInOptions>,
   { signIn }: SSOConfig,
@@ -159,7 +161,7 @@ function withSelector(
   };
 }
 
-/** Ends this browser's earlier sessions after a sign-in, as a sign-out would (OWASP ASVS 7.2.4). */
+/** Makes an exchange also end this browser's earlier sessions, as a sign-out would (OWASP ASVS 7.2.4). */
 function endingEarlierSessions(
   exchangeProfile: ExchangeProfile,
   endSessionsOf: (req: IncomingMessage) => Promise<unknown>,

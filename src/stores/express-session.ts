@@ -23,23 +23,24 @@ interface Entry {
   value: string;
   /** Time to live, in milliseconds. */
   ttl: number;
-  /** When it expires by the clock of the process that wrote it, in milliseconds since the epoch. */
+  /** When the entry expires by the clock of the process that wrote it, in milliseconds since the epoch. */
   until: number;
 }
 
-/** How long a simultaneous write of another process takes to become visible, in milliseconds. */
+/** How long `add` waits for a simultaneous write of another process to become visible, in milliseconds. */
 const SETTLED = 25;
 
 /**
- * Entries that live no longer than this, in milliseconds, such as locks, do not depend on wall clocks, which differ
- * between machines. A process that sees such an entry measures its time to live by its own monotonic clock.
+ * The longest time to live of a short-lived entry, such as a lock, in milliseconds. Wall clocks differ between
+ * machines, so a process measures the time to live of such an entry by its own monotonic clock, from when it first sees
+ * the entry.
  */
 const SHORT = 60_000;
 
 /** How far the clocks of two machines may differ, in milliseconds. */
 const CLOCK_SKEW = 60_000;
 
-/** How many entries with a short time to live a process remembers having seen. */
+/** How many short-lived entries a process remembers having seen. */
 const MAX_SEEN = 10_000;
 
 /**
@@ -48,7 +49,7 @@ const MAX_SEEN = 10_000;
  * Such a store has no operation that sets a key only if it does not exist, so `add` and `replace` are atomic only
  * within a process. In rare cases, two processes do the same refresh, and WorkOS returns the same tokens to both.
  *
- * @throws {TypeError} if the value is not such a store.
+ * @throws {TypeError} if `store` is not a store of `express-session`.
  * @example
  * app.use(authkit({ store: expressStore(new PostgresStore({ pool })) }));
  */
@@ -77,7 +78,7 @@ export function expressStore(store: ExpressSessionStore, options: ExpressStoreOp
   });
 }
 
-/** Runs the operations on one key one after another. */
+/** Creates a function that runs the operations on each key one after another. */
 function createQueues() {
   const queues = new Map<string, Promise<unknown>>();
   return <T>(key: string, operation: () => Promise<T>): Promise<T> => {
@@ -125,8 +126,9 @@ function isEntry(value: unknown): value is Entry {
 }
 
 /**
- * @returns A function that says whether an entry has expired, and remembers when it first saw an entry with a short
- * time to live.
+ * Creates the check for expired entries.
+ *
+ * @returns A function that says whether an entry has expired. It remembers when it first saw a short-lived entry.
  */
 function createExpiry() {
   const seen = expiringMap<{ readonly entry: string; readonly at: number }>({
@@ -160,7 +162,9 @@ function entryOf(value: string, ttl: number): Entry {
   };
 }
 
-/** Stores take a callback. Some also return a promise, whose rejection must not stay unhandled. */
+/**
+ * Converts a call to a promise. Stores take a callback. Some also return a promise, whose rejection must be handled.
+ */
 function toPromise(call: (done: Done) => unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const done: Done = (error, value) => {

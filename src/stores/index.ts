@@ -1,30 +1,39 @@
 /**
- * Storage that the processes of an application share: strings under keys, each with a time to live in milliseconds.
+ * Storage that the processes of an application share. It maps each key to a string with a time to live.
  *
- * `redisStore`, `postgresStore` and `expressStore` create one; for another database, implement these five methods and
- * check them with `testStore` of `authkit-express/testing`. A method that rejects or takes too long means that the store
- * is unavailable for this call.
+ * `redisStore`, `postgresStore` and `expressStore` create a store. For a different database, implement these five
+ * methods and check them with `testStore` from `authkit-express/testing`. If a method rejects or takes too long, the
+ * store counts as unavailable for that call.
  */
 export interface Store {
-  /** Returns the value, or nothing if there is none or it has expired. */
+  /** Resolves to the value of a key, or to `null` or `undefined` if there is no value or it has expired. */
   get(key: string): Promise<string | null | undefined>;
-  /** Sets a value. `ttl` is in milliseconds and may have a fraction. */
+  /**
+   * Sets the value of a key, and replaces an existing value.
+   *
+   * @param ttl Time to live of the value, in milliseconds. It may have a fraction.
+   */
   set(key: string, value: string, ttl: number): Promise<unknown>;
   /**
-   * Sets a value if the key has none, and returns whether it did so. Has to be atomic, or a refresh may happen twice.
-   * Anything but `true` counts as `false`.
+   * Sets the value of a key that has none. Resolves to whether it did so; anything but `true` counts as `false`. This
+   * method must be atomic across processes. Otherwise, two processes may refresh the same session.
+   *
+   * @param ttl Time to live of the value, in milliseconds. It may have a fraction.
    */
   add(key: string, value: string, ttl: number): Promise<boolean>;
   /**
-   * Replaces a value that equals `expected`, or deletes it if `value` is `undefined`, and returns whether it did so. Has
-   * to be atomic. Anything but `true` counts as `false`.
+   * Replaces the value of a key if it equals `expected`, or deletes it if `value` is `undefined`. Resolves to whether
+   * it did so; anything but `true` counts as `false`. This method must be atomic across processes.
+   *
+   * @param ttl Time to live of the new value, in milliseconds. It may have a fraction, and is not used if `value` is
+   * `undefined`.
    */
   replace(key: string, expected: string, value: string | undefined, ttl: number): Promise<boolean>;
-  /** Deletes a value, if there is one. */
+  /** Deletes the value of a key, if it has one. */
   delete(key: string): Promise<unknown>;
 }
 
-/** The names of the methods of a store; the compiler checks that they are complete. */
+/** The method names of a store. The compiler checks that none is missing. */
 export const STORE_METHODS: Readonly<Record<keyof Store, true>> = {
   get: true,
   set: true,

@@ -21,14 +21,17 @@ const TABLE = 'authkit_store';
 
 const NAME = /^[a-z_][a-z\d_]{0,62}(?:\.[a-z_][a-z\d_]{0,62})?$/;
 
-/** Expired rows are deleted at most this often, in milliseconds. */
+/**
+ * The shortest time between two sweeps, in milliseconds. If a sweep did not delete all expired rows, the next one
+ * follows at once.
+ */
 const SWEEP_INTERVAL = 60_000;
 
-/** How many rows one sweep deletes, so that it does not delay other statements. */
+/** The largest number of rows that one sweep deletes, so that it does not delay other statements. */
 const SWEEP_ROWS = 1000;
 
 /**
- * The SQL that creates the table of `postgresStore`. Run it in a migration, or once by hand.
+ * Returns the SQL that creates the table of `postgresStore`. Run that SQL in a migration, or once by hand.
  *
  * @param table Name of the table, with or without a schema, default `authkit_store`.
  * @throws {TypeError} if the name contains anything but lower-case letters, digits and underscores, besides the dot
@@ -50,7 +53,7 @@ CREATE INDEX IF NOT EXISTS ${index} ON ${table} (expires_at);
  * Creates a store in PostgreSQL. All times come from the database's clock, so the clocks of the processes may differ.
  *
  * @param pool A `Pool` of `pg`. Its `error` events are handled, so that a lost connection does not end the process.
- * @throws {TypeError} if it is not a pool, or if the name of the table is invalid.
+ * @throws {TypeError} if `pool` is not a pool, or if the name of the table is invalid.
  * @example
  * const pool = new pg.Pool({ connectionString: 'postgres://localhost/app' });
  * app.use(authkit({ store: postgresStore(pool) }));
@@ -110,12 +113,16 @@ function statements(table: string) {
   };
 }
 
-/** Deletes expired rows after some of the writes, because a timer would keep the process alive. */
+/**
+ * Creates a function that is called after each write and deletes expired rows from time to time. There is no timer,
+ * because a store has no `close` method that could stop it: a timer would query the pool after the application has
+ * ended it.
+ */
 function createSweep(run: () => Promise<{ rowCount: number | null }>): () => void {
   let dueAt = 0;
   return () => {
     if (performance.now() < dueAt) return;
-    // Spread out, so that the processes of an application do not sweep at the same time.
+    // The interval is random, so that the processes of an application do not sweep at the same time.
     dueAt = performance.now() + SWEEP_INTERVAL * (1 + Math.random());
     run().then(
       ({ rowCount }) => {

@@ -20,7 +20,10 @@ export interface RedisStoreOptions {
   prefix?: string;
 }
 
-/** Compares, and then sets or deletes, in one step. It uses a single key, so that it runs on a cluster. */
+/**
+ * A Lua script that compares the value of a key, and then sets or deletes it, in one atomic step. It uses a single key,
+ * so it can run on a cluster.
+ */
 const REPLACE = `
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('del', KEYS[1]) else redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
@@ -29,7 +32,10 @@ return 1`;
 /** The four commands that a store needs. */
 interface Commands {
   get: (key: string) => Promise<unknown>;
-  /** With `onlyNew`, an existing key is not changed, and the reply is empty. */
+  /**
+   * Sets a value with a time to live of `ttl` milliseconds. With `onlyNew`, an existing key is not changed, and the
+   * reply is empty.
+   */
   set: (key: string, value: string, ttl: number, onlyNew: boolean) => Promise<unknown>;
   del: (key: string) => Promise<unknown>;
   eval: (script: string, key: string, args: string[]) => Promise<unknown>;
@@ -42,7 +48,7 @@ interface Commands {
  * @param client A connected client of node-redis 4 to 6 (`createClient`, `createCluster`, `createClientPool`,
  * `createSentinel`) or of ioredis 5 and 6. Its `error` events are handled, so that a lost connection does not end the
  * process.
- * @throws {TypeError} if it is not such a client.
+ * @throws {TypeError} if `client` is not such a client.
  * @example
  * const client = createClient({ url: 'rediss://cache.example.com' });
  * await client.connect();
@@ -64,7 +70,7 @@ export function redisStore(client: RedisClient, options: RedisStoreOptions = {})
   });
 }
 
-/** Tells the two clients apart: only ioredis has `defineCommand`. */
+/** Finds out which of the two packages the client comes from: only ioredis has `defineCommand`. */
 function commandsOf(client: RedisClient): Commands {
   const given: unknown = client;
   const has = (name: string) => typeof (given as Record<string, unknown> | null)?.[name] === 'function';
@@ -107,12 +113,12 @@ function ioredisCommands(client: Ioredis): Commands {
   };
 }
 
-/** Redis refuses a time to live that is not a positive whole number of milliseconds. */
+/** Rounds a time to live up. Redis refuses one that is not a positive whole number of milliseconds. */
 function whole(ttl: number): number {
   return Math.max(1, Math.ceil(ttl));
 }
 
-/** A client may be configured to return buffers. */
+/** Reads a reply as text. A client may be configured to return buffers. */
 function textOf(reply: unknown): string | undefined {
   return typeof reply === 'string' ? reply : Buffer.isBuffer(reply) ? reply.toString('utf8') : undefined;
 }
@@ -121,7 +127,7 @@ function isYes(reply: unknown): boolean {
   return reply === 1 || reply === '1' || textOf(reply) === 'OK';
 }
 
-/** Without a listener, an `error` event of node-redis ends the process. */
+/** Handles `error` events. Without a listener, an `error` event of node-redis ends the process. */
 function handleErrors(client: RedisClient): void {
   const emitter = client as { on?: (event: 'error', listener: (error: unknown) => void) => unknown };
   emitter.on?.('error', (error) => {
@@ -130,8 +136,8 @@ function handleErrors(client: RedisClient): void {
 }
 
 /**
- * By default, a sentinel client has one connection. In a burst of requests, calls then wait for each other and take too
- * long.
+ * Warns about a sentinel client with one connection, which is the default. In a burst of requests, the calls on one
+ * connection wait for each other and take too long.
  */
 function warnAboutSentinelPool(client: RedisClient): void {
   if (sentinelPoolSize(client) !== 1) return;
@@ -143,8 +149,9 @@ function warnAboutSentinelPool(client: RedisClient): void {
 }
 
 /**
- * The options of a sentinel client are private, but `duplicate()` of node-redis 6 passes them to the constructor of the
- * object that it is called on. With node-redis 5, the size is unknown.
+ * The number of connections of a sentinel client; `undefined` if it is unknown, as with node-redis 5. The options of
+ * the client are private, but `duplicate()` of node-redis 6 passes them to the constructor of the object that it is
+ * called on.
  */
 function sentinelPoolSize(client: unknown): number | undefined {
   const { acquire, duplicate, getSentinelNode, _self } = client as Record<string, unknown>;

@@ -3,7 +3,7 @@ import { type AuthKitEvents, publish } from '../events.js';
 import { sha256 } from '../sha256.js';
 import type { Store } from './index.js';
 
-/** What an entry is for. It is part of the key. */
+/** The purpose of an entry. It is part of the key. */
 export type EntryKind = 'session' | 'refresh' | 'failure' | 'ready' | 'lock' | 'ended' | 'user' | 'webhook';
 
 /** An entry that was found. `raw` is the signed text in the store, which `replace` compares. */
@@ -19,22 +19,32 @@ export type Unavailable = { readonly kind: 'unavailable' };
 
 /**
  * The result of a read. `unreadable` means that there is a value whose signature does not verify: it was altered or
- * moved, or was signed in a different version or with a password that this process does not know.
+ * moved, was signed by a version with a different format, or was signed with a password that this process does not
+ * know.
  */
 export type Found = Entry | { readonly kind: 'miss' } | { readonly kind: 'unreadable' } | Unavailable;
 
-/** A store with hashed keys and signed entries, which never rejects. */
+/** A store with hashed keys and signed entries. Its methods never reject. */
 export interface SignedStore {
   get: (kind: EntryKind, id: string) => Promise<Found>;
-  /** @param ttl Milliseconds. */
+  /** @param ttl Time to live of the entry, in milliseconds. */
   put: (kind: EntryKind, id: string, text: string, ttl: number) => Promise<Written>;
+  /**
+   * Adds an entry if there is none with this ID.
+   *
+   * @param ttl Time to live of the entry, in milliseconds.
+   */
   add: (
     kind: EntryKind,
     id: string,
     text: string,
     ttl: number,
   ) => Promise<Entry | { readonly kind: 'taken' } | Unavailable>;
-  /** Replaces the value if it is still `entry`. */
+  /**
+   * Replaces the value if it is still `entry`.
+   *
+   * @param ttl Time to live of the new value, in milliseconds.
+   */
   replace: (
     kind: EntryKind,
     id: string,
@@ -50,9 +60,9 @@ export interface SignedStore {
 export interface SignedStoreOptions {
   store: Store;
   clientId: string;
-  /** The first password signs, and all of them verify. */
+  /** The first password signs. A signature with any of the passwords is accepted. */
   passwords: readonly [string, ...string[]];
-  /** Limit for one call, in milliseconds. */
+  /** The longest time that a call waits for the store, in milliseconds. */
   deadline: number;
   /** Whether to emit a process warning in an outage of the store, because it would otherwise go unnoticed. */
   warnsIfLost?: boolean;
@@ -61,8 +71,8 @@ export interface SignedStoreOptions {
 const VERSION = '1';
 
 /**
- * Signs every entry together with its key. An attacker who only has access to the store cannot create an entry or
- * replace one user's entry with another's. Secrets are sealed before they are passed to this store.
+ * Creates a store that signs every entry together with its key. An attacker who only has access to the store cannot
+ * create an entry or replace one user's entry with another's. Secrets are sealed before they are passed to this store.
  */
 export function createSignedStore(options: SignedStoreOptions): SignedStore {
   const { store, clientId, passwords } = options;
@@ -112,7 +122,7 @@ function isTrue(value: unknown): boolean {
   return value === true;
 }
 
-/** Derives a key for one purpose from a cookie password, which is itself used for seals. */
+/** Derives a key for one purpose from a cookie password. The password itself is used for seals. */
 export function deriveKey(password: string, purpose: string): Buffer {
   return createHmac('sha256', password).update(`authkit-express ${purpose}`).digest();
 }
@@ -147,26 +157,30 @@ type StoreOperation = AuthKitEvents['authkit:store']['operation'];
 
 const UNAVAILABLE = Object.freeze({ kind: 'unavailable' });
 
-/** How long a store that did not reply in time is not called, in milliseconds. After that, one call tries it again. */
+/**
+ * How long the store is not called after it did not reply in time, in milliseconds. After that, one call tries it
+ * again.
+ */
 const PAUSE = 1000;
 
-/** The fraction of the deadline that other calls wait for the one that tries the store again. */
+/** The fraction of the deadline for which other calls wait while one call tries the store again. */
 const TRIAL_PART = 1 / 4;
 
+/** How many ticks make up the time of {@link createTimer}. */
 const TICKS = 4;
 
 /**
- * Limits the time of every call. While the store does not reply, only one call per pause waits for it until the
- * deadline. A call that rejects does not affect the next one.
+ * Creates the function that calls the store. It limits the time of every call. While the store does not reply, only one
+ * call per pause waits for it until the deadline. A call that rejects does not affect the next one.
  *
- * Calls that arrive during this trial wait for its result, but only briefly: a store that works again replies sooner.
- * If they failed at once, then all but one of the requests that arrive together after an outage would refresh their
- * sessions without the lock.
+ * Calls that arrive while one call tries the store again wait for its result, but only briefly: a store that works
+ * again replies sooner. If they failed at once, then all but one of the requests that arrive together after an outage
+ * would refresh their sessions without the lock.
  */
 function createCallStore(options: SignedStoreOptions): CallStore {
   const { deadline } = options;
   let silentSince: number | undefined;
-  /** Whether the call that tries the store again gets a reply soon. */
+  /** Resolves to whether the call that tries the store again gets a reply soon. */
   let trial: Promise<boolean> | undefined;
   const report = createReporter(options);
   const callOnce: CallStore = async (operation, call) => {
@@ -204,7 +218,7 @@ type Outcome<T> =
   | { readonly kind: 'timeout' }
   | { readonly kind: 'error'; readonly error: unknown };
 
-/** Publishes `authkit:store` if the outcome of an operation differs from its previous one. */
+/** Creates a function that publishes `authkit:store` if the outcome of an operation differs from the previous one. */
 function createReporter({ clientId, warnsIfLost }: SignedStoreOptions) {
   const last = new Map<StoreOperation, Outcome<unknown>['kind']>();
   return (operation: StoreOperation, outcome: Outcome<unknown>, duration: number): void => {
@@ -256,9 +270,9 @@ async function callWithin<T>(deadline: number, call: () => Promise<T>): Promise<
 }
 
 /**
- * Measures only the time in which this process handles events. A turn of the event loop that takes longer than a tick
- * counts as one tick, since the reply may have arrived during it: a busy process does not mean that the store is
- * unavailable.
+ * Creates a timer that counts only the time in which this process handles events. A turn of the event loop that takes
+ * longer than a tick counts as one tick, because the reply may have arrived during that turn. That a process is busy
+ * does not mean that the store is unavailable.
  */
 function createTimer(ms: number) {
   let timer: NodeJS.Timeout;

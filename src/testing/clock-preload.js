@@ -5,6 +5,8 @@
 import { openSync, readSync } from 'node:fs';
 
 /**
+ * Opens the file with the test WorkOS's clock.
+ *
  * @param {string} path
  * @returns {number | undefined} The file descriptor, or `undefined` if the test WorkOS has been closed.
  */
@@ -24,7 +26,8 @@ function open(path) {
  */
 function replaceDate(file) {
   const realNow = Date.now;
-  // The start of a clock that stands still, or NaN, followed by the milliseconds it has been advanced.
+  // Two numbers: the start of a clock that stands still, in milliseconds since the epoch (NaN if the clock follows real
+  // time), and the number of milliseconds by which the clock has been advanced.
   const content = new Float64Array([NaN, 0]);
   // Read on every call, because a request sent after `advance` must see the new time. A read takes about a microsecond.
   const now = () => {

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { canParse } from '../can-parse.js';
 
 /** The clock of a test WorkOS and of every application that uses its `options` or `env`. */
 export interface TestClock {
@@ -12,8 +13,10 @@ export interface TestClock {
 }
 
 /**
- * @param start In milliseconds since the epoch. Only `advance` moves the clock on from there. Without it, the clock
- * follows real time, so tokens also expire when you try an application by hand.
+ * Creates the clock of a test WorkOS.
+ *
+ * @param start The start time, in milliseconds since the epoch. Only `advance` moves the clock on from there. If it is
+ * not given, the clock follows real time, so tokens also expire when you try an application by hand.
  * @param onAdvance Called with the total number of milliseconds advanced so far.
  */
 export function createClock(start?: number, onAdvance?: (advanced: number) => void): TestClock {
@@ -41,9 +44,14 @@ export interface ClockFile {
   close: () => void;
 }
 
-/** @param start As for `createClock`. */
+/**
+ * Creates a {@link ClockFile}.
+ *
+ * @param start The start time, in milliseconds since the epoch, as for `createClock`.
+ */
 export function createClockFile(start?: number): ClockFile {
-  // Read by clock-preload.js. It is written in place in one short write, so no process reads half of it.
+  // The content of the file, which clock-preload.js reads. It is overwritten in one short write, so no process reads
+  // half of it.
   const content = new Float64Array([start ?? NaN, 0]);
   let folder: string | undefined;
   let isClosed = false;
@@ -78,10 +86,13 @@ export function createClockFile(start?: number): ClockFile {
 
 const PRELOAD = './clock-preload.js';
 
-/** A URL, because it has no spaces or quotation marks, which would have to be escaped in NODE_OPTIONS. */
+/**
+ * The URL of the module that a child process loads. Unlike a path, a URL has no spaces or quotation marks, which would
+ * have to be escaped in NODE_OPTIONS.
+ */
 function preloadUrl(): string {
   const from = import.meta.url;
-  const url = URL.canParse(PRELOAD, from) ? new URL(PRELOAD, from) : undefined;
+  const url = canParse(PRELOAD, from) ? new URL(PRELOAD, from) : undefined;
   if (url && existsSync(fileURLToPath(url))) return url.href;
   throw new Error(
     'workos.env: clock-preload.js, which a child process loads to follow workos.clock, is not beside the code of ' +
@@ -90,7 +101,7 @@ function preloadUrl(): string {
 }
 
 /**
- * The NODE_OPTIONS of this process plus `--import`, unless it is there already because `env` was copied into
+ * The NODE_OPTIONS of this process plus `--import`, unless that option is there already because `env` was copied into
  * `process.env`.
  */
 function withImport(url: string): string {

@@ -30,22 +30,25 @@ import { createTokenMacs } from '../workos/access-token-mac.js';
 import { createWebhookSigner } from './webhooks.js';
 
 export interface TestWorkOSOptions {
-  /** Default: Ada Lovelace, Grace Hopper and Alan Turing; none if there are `organizations`. */
+  /** The users. Default: Ada Lovelace, Grace Hopper and Alan Turing, or none if there are `organizations`. */
   users?: readonly TestUser[];
-  /** Default: Analytical Engines; none if there are `users`. */
+  /** The organizations. Default: Analytical Engines, or none if there are `users`. */
   organizations?: readonly TestOrganization[];
-  /** Default: any free port. */
+  /** The port of the server. Default: any free port. */
   port?: number;
   clientId?: string;
   apiKey?: string;
   cookiePassword?: string;
   /** The application's callback URL, used in `options`; default `http://localhost:3000/callback`. */
   redirectUri?: string;
-  /** Redirect URIs to accept, compared exactly; default: all loopback addresses, and https. */
+  /**
+   * The redirect URIs to accept, which are compared exactly. Default: any https URL, and any http URL at a loopback
+   * address.
+   */
   redirectUris?: readonly string[];
-  /** `iss` of access tokens; default `<url>/user_management/<clientId>`. */
+  /** The `iss` claim of access tokens; default `<url>/user_management/<clientId>`. */
   issuer?: string;
-  /** Slugs of the providers at which users can link accounts; default `github`. */
+  /** The slugs of the providers at which users can link accounts; default `github`. */
   pipes?: readonly string[];
   /** Where a logout without `return_to` redirects; default: the origin of the latest redirect URI. */
   homepage?: string;
@@ -56,7 +59,7 @@ export interface TestWorkOSOptions {
    * follows real time, and `advance` adds to that.
    */
   now?: number;
-  /** Lifetime of access tokens in seconds; default 300. */
+  /** Lifetime of access tokens, in seconds; default 300. */
   accessTokenLifetime?: number;
   /**
    * How long an exchanged refresh token returns the same tokens again, in seconds; default 30. 0 makes it strictly
@@ -67,7 +70,7 @@ export interface TestWorkOSOptions {
   keepsProcess?: boolean;
 }
 
-/** What `authkit()` needs to use the test WorkOS. */
+/** The options with which `authkit()` uses the test WorkOS. */
 export interface TestAuthKitOptions {
   clientId: string;
   apiKey: string;
@@ -98,11 +101,11 @@ export interface TestWorkOS extends Lifetimes {
    */
   readonly env: Readonly<Record<string, string>>;
   readonly clock: TestClock;
-  /** Every request so far, oldest first. */
+  /** Every request that the test WorkOS has received so far, oldest first. */
   readonly calls: readonly RecordedCall[];
-  /** The requests for one operation; `authenticate` matches every grant. */
+  /** Returns the requests for one operation; `authenticate` matches every grant. */
   callsTo: Calls['to'];
-  /** Every user. */
+  /** Returns every user. */
   users: () => readonly User[];
   /** Signs a user in without HTTP, and returns the `Cookie` header. */
   signIn: (options?: TestSignIn) => Promise<string>;
@@ -118,6 +121,7 @@ export interface TestWorkOS extends Lifetimes {
   accessToken: (options?: Omit<TestSignIn, 'cookieName'>) => Promise<string>;
   /** Creates an API key, `sk_…`, for `Authorization: Bearer`. */
   createApiKey: (key?: TestApiKey) => string;
+  /** Revokes an API key by its value, `sk_…`. */
   revokeApiKey: (value: string) => void;
   /** Issues an access token of AuthKit's OAuth server for a user or an M2M application. Its issuer is `url`. */
   oauthToken: (token?: TestOAuthToken) => Promise<string>;
@@ -129,16 +133,16 @@ export interface TestWorkOS extends Lifetimes {
   invite: (invitation: TestInvitation) => string;
   /** Returns the callback URL of a sign-in that starts at the identity provider: it contains a code and no state. */
   startAtIdentityProvider: (start: TestIdPStart) => string;
-  /** Slugs of the providers at which a user has linked an account through Pipes. */
+  /** Returns the slugs of the providers at which a user has linked an account through Pipes. */
   linkedBy: (idOrEmail: string) => readonly string[];
   /**
-   * The six-digit code last sent to a user, for magic auth, e-mail verification or a Radar challenge.
+   * Returns the six-digit code that was last sent to a user, for magic auth, e-mail verification or a Radar challenge.
    *
    * @throws {Error} If no code was sent.
    */
   emailCode: (idOrEmail: string) => string;
   /**
-   * The six-digit code that the user's authenticator app shows now.
+   * Returns the six-digit code that the user's authenticator app shows now.
    *
    * @throws {Error} If the user has no authentication factor.
    */
@@ -149,9 +153,9 @@ export interface TestWorkOS extends Lifetimes {
   recover: () => void;
   /** Makes authentications require a further step, until `restore` is called. */
   requireStep: (step: RequiredStep) => { restore: () => void };
-  /** Signs with a new key from now on. The old keys stay published unless `keepOld` is false. */
+  /** Signs tokens with a new key from now on. The old keys stay published unless `keepOld` is false. */
   rotateKeys: (options?: { keepOld?: boolean }) => Promise<void>;
-  /** Signs a JWT of the given claims with the current key. */
+  /** Signs a JWT with the given claims, using the current key. */
   signToken: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
   /** Ends a session. From then on, its refresh tokens get `invalid_grant`. */
   endSession: (sessionId: string) => void;
@@ -444,7 +448,7 @@ function checkStep(step: RequiredStep): void {
   throw new Error(`requireStep(): there is no step "${step.code}".${didYouMean(step.code, known)}`);
 }
 
-/** The same function, except that it throws if its options contain an unknown name. */
+/** Wraps a function so that it throws if its options contain an unknown name. */
 function checked<Arguments extends [object?], Result>(
   where: string,
   known: Names,

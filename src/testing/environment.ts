@@ -52,7 +52,7 @@ export interface Lifetimes {
 
 export interface EnvironmentDependencies {
   settings: Settings;
-  /** Read each time a token is issued or exchanged. */
+  /** The lifetimes. They are read each time a token is issued or exchanged. */
   lifetimes: Lifetimes;
   directory: Directory;
   clock: TestClock;
@@ -168,7 +168,7 @@ function createRouter(apiKey: string, routes: readonly Route[]): (request: TestR
       const isAllowed = !needsApiKey || request.authorization === `Bearer ${apiKey}`;
       return { operation, handle: () => (isAllowed ? route.handle(request, parameters) : apiError(401)) };
     }
-    // Clients probe these addresses. A 404 tells them that the metadata does not exist.
+    // Clients probe addresses below `/.well-known/`. A 404 tells them that the metadata does not exist.
     const isProbe = request.path.startsWith('/.well-known/');
     return { operation: 'other', handle: () => (isProbe ? apiError(404) : notImplemented(request)) };
   };

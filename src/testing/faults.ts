@@ -21,7 +21,7 @@ export interface RecordedCall {
   readonly body: Readonly<Record<string, unknown>> | undefined;
   /** When the request arrived, in milliseconds since the epoch, by the clock of the test WorkOS. */
   readonly at: number;
-  /** The response status; missing until there is a response. */
+  /** The response status; not set until there is a response. */
   status?: number;
 }
 
@@ -57,7 +57,7 @@ function checkOperation(where: string, operation: string): void {
 
 /** An endpoint of WorkOS's API. */
 export interface TestEndpoint {
-  /** Default: every method. */
+  /** The HTTP method. Default: every method. */
   method?: string;
   /** The path, without the query. A segment such as `:id` matches any value. */
   path: string;
@@ -74,20 +74,25 @@ export interface TestEndpoint {
 export interface Fault {
   /** An operation (`authenticate` matches every grant) or any endpoint of WorkOS. */
   on: Operation | TestEndpoint;
-  /** How many requests the fault applies to. Without it, all requests until `restore`. */
+  /** How many requests the fault applies to. Default: all requests until `restore` is called. */
   times?: number;
   /**
-   * WorkOS processes the request before it fails: a refresh token has rotated, for example, and only the response is
-   * lost.
+   * Whether WorkOS processes the request before it fails. For example, a refresh token has then rotated, and only the
+   * response is lost.
    */
   after?: boolean;
   /** The response status. Default: 200 if there is a `body`. */
   status?: number;
-  /** Headers added to the response; names in lower case. */
+  /** Headers to add to the response, with names in lower case. */
   headers?: Readonly<Record<string, string>>;
-  /** A string is sent unchanged, anything else as JSON. Default with `status`: a JSON error. */
+  /**
+   * The response body. A string is sent unchanged, and anything else as JSON. Default if there is a `status`: a JSON
+   * error.
+   */
   body?: unknown;
-  /** Changes WorkOS's response, such as the user or a token in it. Receives and returns parsed JSON. */
+  /**
+   * Changes WorkOS's response, such as the user or a token in it. It receives the parsed JSON and returns the new JSON.
+   */
   alter?: (body: Record<string, unknown>) => unknown;
   /** Delay before the response, in milliseconds. */
   delay?: number;
@@ -138,7 +143,11 @@ export interface Faults {
   ) => Promise<Delivery>;
 }
 
-/** @param signal Aborts pending delays. */
+/**
+ * Creates the faults of a test WorkOS.
+ *
+ * @param signal Aborts pending delays.
+ */
 export function createFaults(signal: AbortSignal): Faults {
   const faults = new Map<Fault, number>();
 

@@ -11,7 +11,7 @@ const MAX_BODY = 1_048_576;
 export interface TestServer {
   readonly port: number;
   readonly url: string;
-  /** Also ends every connection. It may be called twice. */
+  /** Closes the server and ends every connection. It may be called twice. */
   close: () => Promise<void>;
 }
 
@@ -65,7 +65,7 @@ async function respond(
   }
 }
 
-/** A mistake in a test, such as an `alter` that throws, is reported in the response. */
+/** Creates a handler that reports a mistake in a test, such as an `alter` that throws, in the response. */
 function failure(signal: AbortSignal) {
   return (error: unknown): Delivery => {
     if (signal.aborted) return { kind: 'reset' };
@@ -114,7 +114,8 @@ async function send(res: ServerResponse, delivery: ResponseDelivery, signal: Abo
   writeHead(res, response, body.length + (isTruncated ? 100 : 0));
   if (millisecondsPerByte !== undefined) await trickle(res, body, millisecondsPerByte, signal);
   if (isTruncated) {
-    // Destroyed only after the flush, because a response that breaks off differs from one that never arrives.
+    // The connection is destroyed only after the data was flushed, because a response that breaks off differs from one
+    // that never arrives.
     res.write(millisecondsPerByte === undefined ? body : '', () => res.destroy());
   } else {
     res.end(millisecondsPerByte === undefined ? body : undefined);

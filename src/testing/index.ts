@@ -29,7 +29,9 @@ export type { TestWebhook, TestWebhookOptions } from './webhooks.js';
 
 let shared: Promise<TestWorkOS> | undefined;
 
-/** The test WorkOS that this whole process shares, with the default users. It does not keep the process running. */
+/**
+ * Returns the test WorkOS that this whole process shares, with the default users. It does not keep the process running.
+ */
 export function defaultTestWorkOS(): Promise<TestWorkOS> {
   return (shared ??= createTestWorkOS({ keepsProcess: false }));
 }

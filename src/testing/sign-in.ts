@@ -9,21 +9,27 @@ import type { NewSession, Sessions, TokenPair } from './state/sessions.js';
 export interface TestSignIn {
   /** Id or e-mail address of a user, or an object to create one; default: the first user. */
   user?: string | TestUser;
-  /** Id or name; the user need not be a member. Default: the user's first organization; `null` for none. */
+  /**
+   * Id or name of the organization; the user need not be a member. Default: the user's first organization; `null` for
+   * none.
+   */
   organizationId?: string | null;
-  /** Replaces the membership's role. Permissions depend on the role, so name those as well. */
+  /** Replaces the role of the membership. Permissions depend on the role, so name the permissions as well. */
   role?: string;
   roles?: readonly string[];
   permissions?: readonly string[];
   entitlements?: readonly string[];
   featureFlags?: readonly string[];
-  /** The user who impersonates this one; `reason` is `null` by default. */
+  /** The administrator who impersonates the user; `reason` is `null` by default. */
   impersonator?: { email: string; reason?: string | null };
-  /** Default: `Password`, or `Impersonation` if there is an `impersonator`. */
+  /** How the user authenticated. Default: `Password`, or `Impersonation` if there is an `impersonator`. */
   authenticationMethod?: string;
-  /** Lifetime of the first access token in seconds; negative for an expired token. */
+  /** Lifetime of the first access token, in seconds; negative for an expired token. */
   expiresIn?: number;
-  /** Additional claims, also in later tokens. They can replace WorkOS's claims; `undefined` removes one. */
+  /**
+   * Additional claims, which later tokens of the session contain too. They can replace WorkOS's claims; `undefined`
+   * removes one.
+   */
   claims?: Readonly<Record<string, unknown>>;
   /** The `User-Agent` that is listed with the session; default: none. */
   userAgent?: string;
@@ -69,7 +75,7 @@ const MEMBERSHIP_OPTIONS: Readonly<Record<keyof TestMembership, true>> = {
   status: true,
 };
 
-/** Throws if a user has an unknown option. */
+/** Throws if a user has no e-mail address or an unknown option. */
 export function checkUser(where: string, user: TestUser): void {
   checkNames(where, user, USER_OPTIONS);
   if (typeof user.email !== 'string' || user.email === '') throw new Error(`${where} needs an \`email\`.`);
@@ -81,13 +87,13 @@ export interface SignInDependencies {
   directory: Directory;
   sessions: Sessions;
   cookiePassword: string;
-  /** The token MACs of the application that receives the cookie. */
+  /** Creates token MACs with the key of the application that receives the cookie. */
   macs: TokenMacs;
   putUser: (user: TestUser) => DirectoryUser;
   now: () => number;
 }
 
-/** Starts sessions without HTTP. They refresh and end like any other session. */
+/** Creates the functions that start sessions without HTTP. The sessions refresh and end like any other session. */
 export function createSignIn(dependencies: SignInDependencies) {
   const { directory, sessions, cookiePassword, macs, now } = dependencies;
   const start = async (where: string, options: TestSignIn) => {
@@ -109,7 +115,7 @@ export function createSignIn(dependencies: SignInDependencies) {
   };
 }
 
-/** A client that keeps cookies between requests to a server on this machine, such as supertest's `request.agent(app)`. */
+/** A client that keeps cookies between requests to a local server, such as supertest's `request.agent(app)`. */
 export interface CookieAgent {
   jar: { setCookie: (cookie: string, domain: string, path: string) => unknown };
 }
@@ -193,13 +199,16 @@ function keyIdOf(token: string): string {
 /** What a user does on the sign-in page. */
 export interface TestAuthorization {
   /**
-   * Id or e-mail address; default: the first user. With `prompt=none`, the default is no user, as without a session at
-   * WorkOS.
+   * Id or e-mail address of the user; default: the first user. With `prompt=none`, the default is no user, so the
+   * sign-in fails as if the browser had no session at WorkOS.
    */
   user?: string;
-  /** Default: the organization that the application requests, otherwise the user's first one; `null` for none. */
+  /**
+   * Id of the organization to sign in to. Default: the organization that the application requests, otherwise the user's
+   * first one; `null` for none.
+   */
   organizationId?: string | null;
-  /** Denies the sign-in. */
+  /** Whether the user denies the sign-in. */
   deny?: boolean;
   /** The browser's `User-Agent`. */
   userAgent?: string;

@@ -10,7 +10,10 @@ export interface TestStoreOptions {
   unavailable?: Store;
 }
 
-/** A time to live that outlasts a call and is short enough to wait for, in milliseconds. */
+/**
+ * A time to live that outlasts a call and is short enough to wait for, in milliseconds. It has a fraction, which every
+ * store must accept.
+ */
 const BRIEF = 400.5;
 
 const MINUTE = 60_000;
@@ -18,10 +21,10 @@ const MINUTE = 60_000;
 /** How long to wait until an expired value is no longer returned, in milliseconds. */
 const EXPIRY_LIMIT = 10_000;
 
-/** Number of concurrent calls that check whether a method is atomic. */
+/** The number of concurrent calls with which a method's atomicity is checked. */
 const CONCURRENT = 20;
 
-/** Length of the longest value that this package stores, a session with large tokens, in characters. */
+/** Length of the longest value that this package stores, in characters: a session with large tokens. */
 const LONGEST = 256 * 1024;
 
 type Check = (

@@ -9,11 +9,11 @@ export interface TestWebhook {
 }
 
 export interface TestWebhookOptions {
-  /** Default: the id of a new event. */
+  /** Id of the event. Default: a new id. */
   id?: string;
   /** The timestamp in the signature, in milliseconds since the epoch; default: now. */
   timestamp?: number;
-  /** Default `workos.webhookSecret`. */
+  /** The secret that signs the webhook; default `workos.webhookSecret`. */
   secret?: string;
 }
 
@@ -24,7 +24,8 @@ const WEBHOOK_OPTIONS: Readonly<Record<keyof TestWebhookOptions, true>> = {
 };
 
 /**
- * Makes webhook requests. They are signed independently of the code with which the application verifies them.
+ * Creates a function that makes signed webhook requests. It does not use the code with which the application verifies
+ * them.
  *
  * @see https://workos.com/docs/events/data-syncing/webhooks
  */

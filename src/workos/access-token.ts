@@ -3,10 +3,10 @@ import type * as Jose from 'jose/jws/compact/verify';
 import { createJWKS, type JWKS, type JWKSLookup } from './jwks.js';
 import type { TokenMacs } from './access-token-mac.js';
 
-/** In characters. No access token in a cookie or a store is longer. */
+/** The longest token that is read, in characters. No access token in a cookie or a store is longer. */
 const MAX_LENGTH = 262_144;
 
-/** A token is accepted this many seconds before its `nbf`, because clocks differ. */
+/** A token is accepted up to this many seconds before its `nbf`, because clocks differ. */
 const NOT_BEFORE_SKEW = 60;
 
 /**
@@ -25,14 +25,17 @@ export interface CustomClaims {}
 /** Claims of an access token whose signature was verified. The object has no prototype. */
 export interface TokenClaims extends CustomClaims {
   readonly iss: string;
-  /** The id of the user, or of the application for a machine. */
+  /** The id of the user or, for a machine, of the M2M application. */
   readonly sub: string;
   /** The id of the session. */
   readonly sid?: string;
-  /** In seconds since the epoch, like all times here. */
+  /** When the token expires, in seconds since the epoch. */
   readonly exp: number;
+  /** When the token was issued, in seconds since the epoch. */
   readonly iat?: number;
+  /** When the user authenticated, in seconds since the epoch. */
   readonly auth_time?: number;
+  /** The id of the organization. */
   readonly org_id?: string;
   readonly [claim: string]: unknown;
 }
@@ -46,9 +49,10 @@ export interface Claims extends TokenClaims {
  * What is known about an access token.
  *
  * - `valid`: `mac` replaces the signature check in the next verification of the same token. See {@link TokenMacs}.
- * - `expired`: only the token's time is wrong, or its key is no longer published. A refresh decides.
+ * - `expired`: the token has expired but is otherwise valid, or its key is no longer published. A refresh decides
+ *   whether the session continues.
  * - `unavailable`: the keys cannot be fetched now, so nothing is known about the token. With `isKeyUnknown`, there are
- *   keys, but this token's key may be newer; `retryAfter` is in seconds.
+ *   keys, but the key of this token may be newer. `retryAfter` is in seconds.
  */
 export type TokenVerification =
   | { readonly kind: 'valid'; readonly claims: Claims; readonly mac?: string }
@@ -68,15 +72,18 @@ export interface AccessTokenRules {
   audience?: readonly string[];
   now: () => number;
   keys: JWKS;
-  /** Default: the signature of a token is checked in every verification. */
+  /**
+   * The MACs that replace a repeated signature check. Default: the signature of a token is checked in every
+   * verification.
+   */
   macs?: TokenMacs;
 }
 
 /**
  * Verifies an access token. Never rejects.
  *
- * @param isTrusted Whether WorkOS has just sent the token, so that an unknown key is worth fetching the keys.
- * @param mac MAC from an earlier verification of the token. If it is not valid, the signature is checked.
+ * @param isTrusted Whether WorkOS has just sent the token. If so, an unknown key is worth fetching the key set again.
+ * @param mac The MAC from an earlier verification of the token. If it is not valid, the signature is checked.
  */
 export type VerifyAccessToken = (
   token: string,
@@ -107,7 +114,7 @@ export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
 
 /**
  * Verifies a token synchronously, by the MAC that an earlier verification returned. Returns `undefined` if the MAC is
- * not valid or the keys have to be fetched; {@link VerifyAccessToken} then decides.
+ * not valid or the keys have to be fetched. In that case, use {@link VerifyAccessToken}.
  */
 export type VerifyByMac = (token: string, mac: string | undefined) => TokenVerification | undefined;
 
@@ -126,7 +133,10 @@ interface ParsedToken {
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/** A valid MAC shows that this application has verified the signature before. Everything else is checked each time. */
+/**
+ * Whether the MAC of a token is valid, which shows that this application has verified the signature before. Everything
+ * else about the token is checked each time.
+ */
 function hasValidMac(
   { text, kid }: ParsedToken,
   mac: string | undefined,
@@ -151,9 +161,11 @@ async function verifyWithKey(
   return created === undefined ? verification : { ...verification, mac: created };
 }
 
-/** Whether one of the keys has signed the token (RFC 7515 section 5.2). A set may have two keys with the same id. */
+/**
+ * Whether one of the keys has signed the token (RFC 7515 section 5.2). A key set may contain two keys with the same id.
+ */
 async function isSigned(token: string, keys: readonly KeyObject[]): Promise<boolean> {
-  // Loaded on demand, because a process that only reads its own sessions does not need it.
+  // `jose` is imported on demand, because a process that only reads its own sessions does not need it.
   const { compactVerify } = await (jose ??= import('jose/jws/compact/verify'));
   for (const key of keys) {
     const verified = await compactVerify(token, key, { algorithms: ['RS256'] }).catch(() => undefined);
@@ -164,7 +176,9 @@ async function isSigned(token: string, keys: readonly KeyObject[]): Promise<bool
 
 let jose: Promise<typeof Jose> | undefined;
 
-/** A token is `expired` only if nothing else is wrong with it. */
+/**
+ * Verifies everything about a token except its signature. A token is `expired` only if nothing else is wrong with it.
+ */
 function verifyClaims({ typ, claims }: ParsedToken, rules: AccessTokenRules): TokenVerification {
   const { iss, sub, exp, nbf, iat } = claims;
   if (!isOneOf(rules.issuers, iss)) return invalid('issuer');
@@ -191,7 +205,8 @@ function sessionProblem({ sid, aud, client_id: client }: UnverifiedClaims, rules
 }
 
 /**
- * Accepted values of `typ`: those of RFC 9068 section 2.1, and those of servers that do not set it or predate RFC 9068.
+ * Accepted values of `typ`: those of RFC 9068 section 2.1, and those of servers that do not set `typ` or that predate
+ * RFC 9068.
  */
 const ACCESS_TOKEN_TYPES: readonly unknown[] = [undefined, 'at+jwt', 'application/at+jwt', 'jwt'];
 
@@ -205,7 +220,7 @@ function resourceProblem(typ: unknown, claims: UnverifiedClaims, audience: reado
   return sid === undefined || typeof sid === 'string' ? undefined : 'sid';
 }
 
-/** RFC 7519 section 4.1.3: one name, or a list that contains one of ours. */
+/** Whether `aud`, which is one name or a list of names (RFC 7519 section 4.1.3), contains an accepted audience. */
 function isForAudience(aud: unknown, audience: readonly string[]): boolean {
   return [aud].flat().some((name) => isOneOf(audience, name));
 }
@@ -231,7 +246,7 @@ function parse(token: string): ParsedToken | undefined {
 
 /**
  * Reads the claims of a token without any check. Use it only for tokens that this package has sealed, to find out which
- * session they belong to.
+ * session a token belongs to.
  *
  * @returns An object without a prototype, empty if the token is malformed.
  */
@@ -250,7 +265,7 @@ function decodeObject(part: string): Readonly<Record<string, unknown>> | undefin
   }
 }
 
-/** A polluted `Object.prototype` then adds no claims. */
+/** Copies an object to one without a prototype, so that a polluted `Object.prototype` adds no claims. */
 function withoutPrototype(value: object): Readonly<Record<string, unknown>> {
   return Object.assign(Object.create(null) as Record<string, unknown>, value);
 }
@@ -267,7 +282,7 @@ function invalid(reason: string): TokenVerification {
 
 export interface OAuthTokenRules {
   clientId: string;
-  /** Identifiers of the resource, one of which `aud` must contain. */
+  /** Identifiers of the resource. `aud` must contain one of them. */
   audience: readonly string[];
   /** Issuers whose tokens are accepted: addresses of OAuth servers, without a trailing slash. */
   servers: readonly string[];
@@ -276,7 +291,10 @@ export interface OAuthTokenRules {
   softTimeout: number;
 }
 
-/** Creates the verifier of access tokens for a protected resource (RFC 9068), with the keys of the issuing server. */
+/**
+ * Creates the verifier of access tokens for a protected resource (RFC 9068). It uses the keys of the server that issued
+ * the token.
+ */
 export function createOAuthTokenVerifier(rules: OAuthTokenRules): VerifyAccessToken {
   const { clientId, audience, servers, fetchKeys, now, softTimeout } = rules;
   const verifiers = new Map(

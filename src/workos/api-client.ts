@@ -20,7 +20,7 @@ export type Tokens = Pick<
   | 'oauthTokens'
 >;
 
-/** The result of a call to WorkOS. Only `refused` says something about the user; `unavailable` is temporary. */
+/** The result of a call to WorkOS. Only `refused` says something about the user. `unavailable` is temporary. */
 export type ApiResult<T> =
   | { readonly kind: 'ok'; readonly value: T }
   | { readonly kind: 'refused'; readonly error: AuthKitError }
@@ -31,8 +31,8 @@ export type ProfileReply = ProfileAndToken<Record<string, unknown>>;
 
 export interface WorkOSClient {
   /**
-   * Exchanges a code once. A code that may be spent is never sent again. Codes that WorkOS refuses count against a
-   * budget, because anyone can begin a sign-in and make up its code.
+   * Exchanges a code once. If the answer is lost, the code is not sent again, because it may be spent. Codes that
+   * WorkOS refuses count against a budget, because anyone can begin a sign-in and make up its code.
    */
   exchangeCode: (code: string, codeVerifier: string) => Promise<ApiResult<Tokens>>;
   /**
@@ -40,30 +40,33 @@ export interface WorkOSClient {
    * have sent the code, so the call counts against the budget for anonymous requests.
    */
   exchangeProfile: (code: string, codeVerifier: string | undefined) => Promise<ApiResult<ProfileReply>>;
-  /** Refreshes a session. A call is repeated if its answer was lost: WorkOS sends the same answer for 30 seconds. */
+  /**
+   * Refreshes a session. If the answer is lost, the call is repeated, because WorkOS returns the same tokens for 30
+   * seconds.
+   */
   refresh: (refreshToken: string, organizationId: string | undefined) => Promise<ApiResult<Tokens>>;
   /** Makes any other call. If WorkOS refuses it, the result is `refused` with `invalid_request`. */
   call: <T>(call: (workos: WorkOS) => Promise<T>) => Promise<ApiResult<T>>;
   /**
    * Makes a call that a request without a valid credential may cause, within the budget of the instance. Such calls
-   * have a limiter of their own: if WorkOS answers made-up credentials with 429, users can still sign in.
+   * have a separate limiter: if WorkOS answers made-up credentials with 429, users can still sign in.
    *
-   * @param isWelcome Whether the credential turned out to be valid, so that the call does not count.
-   * @param isKnown The credential was valid a moment ago, so the call does not count either.
+   * @param isWelcome Says whether the credential turned out to be valid. If so, the call does not count.
+   * @param isKnown Whether the credential was valid a moment ago. If so, the call does not count either.
    */
   callForAnonymous: <T>(
     call: (workos: WorkOS) => Promise<T>,
     isWelcome: (value: T) => boolean,
     isKnown: boolean,
   ) => Promise<ApiResult<T>>;
-  /** The JSON Web Keys of this client, unchecked. */
+  /** Fetches the JSON Web Keys of this client, unchecked. */
   fetchKeys: () => Promise<unknown>;
-  /** The same, as a response. Its `Date` is the time by WorkOS's clock. */
+  /** Fetches the JSON Web Keys of this client as a response. Its `Date` header is the time by WorkOS's clock. */
   fetchKeysResponse: () => Promise<Response>;
-  /** The JSON Web Keys of AuthKit's OAuth server. `issuer` is the AuthKit domain. */
+  /** Fetches the JSON Web Keys of AuthKit's OAuth server. `issuer` is the AuthKit domain. */
   fetchIssuerKeys: (issuer: string) => Promise<unknown>;
   /**
-   * The client for calls that the application makes itself.
+   * Returns the client for calls that the application makes itself.
    *
    * @throws {AuthKitError} `sdk_missing`
    */
@@ -92,7 +95,8 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
     const result = await budget.run(call, (answer) => answer.kind === 'ok' && isWelcome(answer.value));
     return result.kind === 'made' ? result.value : budgetExhausted();
   };
-  // The SDK reads every option that it knows, so its arguments have no prototype that could add some.
+  // The SDK reads every option that it knows. Its arguments have no prototype, so that a polluted `Object.prototype`
+  // cannot add options.
   const exchangeCode = createAuthenticateCall(signIn, isComplete, now);
   const exchangeProfile = createAuthenticateCall(signIn, isProfile, now);
   const exchangeUnsolicited = createAuthenticateCall(anonymous, isProfile, now);
@@ -140,8 +144,8 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
 type GetClient = () => Promise<WorkOS>;
 
 /**
- * One client of the SDK for each kind of call, since their requests have different rules. All but the anonymous one share
- * one limiter.
+ * Creates one client of the SDK for each kind of call, since the kinds have different rules. All clients but the
+ * anonymous one share one limiter.
  */
 function createClients(config: Config, sdk: SDK) {
   const { clientId, now, timeout, fetch } = config;
@@ -180,7 +184,7 @@ function createUrls(
   };
 }
 
-/** @param isWhole Whether a successful answer has everything that a session needs. */
+/** @param isWhole Says whether a successful answer has everything that a session needs. */
 function createAuthenticateCall<T>(client: GetClient, isWhole: (value: T) => boolean, now: () => number) {
   return async (call: (workos: WorkOS) => Promise<T>): Promise<ApiResult<T>> => {
     try {
@@ -209,8 +213,9 @@ function createApiCall(client: GetClient, now: () => number): WorkOSClient['call
 }
 
 /**
- * Whether WorkOS refused the code itself. An answer about the user, such as that a second factor is required, comes with
- * a genuine code. WorkOS may have other words for a malformed code, which then look like a mistake in the configuration.
+ * Whether WorkOS refused the code itself. An answer about the user, such as that a second factor is required, means
+ * that the code is genuine. An answer to a malformed code may look like a mistake in the configuration, so such an
+ * answer also counts as a refusal.
  */
 function isRefusedCode(result: ApiResult<unknown>): boolean {
   if (result.kind === 'ok') return false;
@@ -244,7 +249,10 @@ function isText(value: unknown): boolean {
   return typeof value === 'string' && value !== '';
 }
 
-/** Reads WorkOS's original answer, because the SDK's classes and messages do not keep its status and code. */
+/**
+ * Converts an error of the SDK to a result. It reads WorkOS's original answer, because the SDK's classes and messages
+ * do not keep the status and the code.
+ */
 function toFailure(error: unknown, now: number): Exclude<ApiResult<never>, { kind: 'ok' }> {
   // The SDK is missing or too old.
   if (error instanceof AuthKitError) return { kind: 'unavailable', error };

@@ -8,13 +8,13 @@ export interface CallBudget {
   /**
    * Makes a call, if the budget allows it.
    *
-   * @param isWelcome Whether the credential turned out to be valid. Such a call does not count.
+   * @param isWelcome Says whether the credential turned out to be valid. If so, the call does not count.
    */
   run: <T>(call: () => Promise<T>, isWelcome: (value: T) => boolean) => Promise<Budgeted<T>>;
 }
 
 interface BudgetLimits {
-  /** How many calls may be made in a burst, and how many of them may be in flight. */
+  /** How many calls may be made in a burst, and also how many may be in flight. */
   readonly burst: number;
   /** How many calls are added back to the budget each second. */
   readonly perSecond: number;
@@ -38,8 +38,8 @@ export function createAnonymousBudget({ now, softTimeout }: { now: Clock; softTi
 
 /**
  * Creates an instance's budget for codes that WorkOS refuses. Anyone can begin a sign-in and make up its code. WorkOS
- * counts all calls of an environment together, refreshes of signed-in users included (500 writes in ten seconds), so
- * this budget is half of that. Codes that WorkOS accepts do not count, and only wait in a flood.
+ * counts all calls of an environment together, including refreshes of signed-in users, and allows 500 writes in ten
+ * seconds. This budget is half of that. Codes that WorkOS accepts do not count; they only wait during a flood.
  *
  * @param timeout Limit for one call to WorkOS, in milliseconds.
  */
@@ -67,7 +67,7 @@ function createBudget({ burst, perSecond, maxWaiting, wait }: BudgetLimits, now:
     inFlight += 1;
     return true;
   };
-  /** Lets the requests that have waited longest continue, as far as the budget allows. */
+  /** Lets waiting requests continue as far as the budget allows, starting with the one that has waited longest. */
   const serve = () => {
     clearTimeout(timer);
     for (const start of waiting) {
@@ -90,7 +90,7 @@ function createBudget({ burst, perSecond, maxWaiting, wait }: BudgetLimits, now:
     timer ??= setTimeout(serve, 1000 / perSecond);
     const isStarted = await withDeadline(wait, started);
     if (isStarted) return true;
-    // A start at the same moment as the deadline counts.
+    // A call that was started at the moment of the deadline counts as started.
     return !waiting.delete(start);
   };
   return {

@@ -11,15 +11,15 @@ import { createLimiter } from './rate-limit-and-circuit-breaker.js';
  * AuthKit's page lets the developer claim the environment. Resolves to `undefined` if there is no nonce: a sign-in
  * never fails because of it.
  *
- * @param redirectUri Where the sign-in ends. Only one that ends on this machine gets a nonce, because anyone can begin a
- * sign-in at a public site.
+ * @param redirectUri The redirect URI of the sign-in. Only a sign-in that ends on this machine gets a nonce, because
+ * anyone can begin a sign-in at a public site.
  */
 export type ClaimNonce = (redirectUri: string) => Promise<string | undefined>;
 
 /** After a failure, sign-ins start without a nonce for this long, in milliseconds. */
 const PAUSE = 60_000;
 
-/** The nonce goes into a URL. */
+/** The form of a nonce. Only printable ASCII is accepted, because the nonce becomes part of a URL. */
 const NONCE = /^[\u0021-\u007e]{1,512}$/;
 
 export function createClaimNonce(config: Config, claimToken: string | undefined): ClaimNonce {
@@ -34,7 +34,7 @@ export function createClaimNonce(config: Config, claimToken: string | undefined)
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ client_id: clientId, claim_token: claimToken }),
   };
-  // Anyone can begin a sign-in.
+  // The calls have a budget, because anyone can begin a sign-in.
   const budget = createAnonymousBudget({ now, softTimeout: timeout });
   let pausedUntil = -Infinity;
   return async (redirectUri) => {

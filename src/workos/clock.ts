@@ -1,27 +1,43 @@
-/** Measures how far this server's clock differs from WorkOS's, by the `Date` of responses (RFC 9110 section 6.6.1). */
+/**
+ * Measures how far this server's clock differs from WorkOS's clock, using the `Date` header of WorkOS's responses (RFC
+ * 9110 section 6.6.1).
+ */
 export interface WorkOSClock {
-  /** Compares the clocks. `headers` are those of a response that has just arrived. */
+  /** Compares the clocks. `headers` are the headers of a response that has just arrived. */
   observe: (headers: Headers) => void;
-  /** How far the clock of this server is ahead, in milliseconds; `undefined` before the first response. */
+  /**
+   * How far this server's clock is ahead of WorkOS's clock, in milliseconds. Negative if it is behind; `undefined`
+   * before the first response.
+   */
   offset: () => number | undefined;
-  /** Whether the clock of this server has been set since the last response. */
+  /** Whether this server's clock has been set since the last response. */
   hasJumped: () => boolean;
 }
 
-/** If the clock drifts from the monotonic clock by more than this, in milliseconds, it has been set. */
+/**
+ * If this server's clock has drifted from the monotonic clock by more than this many milliseconds, it must have been
+ * set.
+ */
 const JUMP = 5000;
 
-/** Smaller differences, in milliseconds, are ignored: `Date` is in whole seconds, and a response takes some time. */
+/**
+ * Clock differences of up to this many milliseconds are ignored: the `Date` header only has a resolution of one second,
+ * and a response takes some time to arrive.
+ */
 const RESOLUTION = 2000;
 
-/** @param now Milliseconds since the epoch. */
+/**
+ * Creates a comparison of this server's clock with WorkOS's clock.
+ *
+ * @param now Returns the current time by this server's clock, in milliseconds since the epoch.
+ */
 export function createWorkOSClock(now: () => number): WorkOSClock {
   let observed: { readonly offset: number; readonly at: number; readonly monotonic: number } | undefined;
   return {
     observe(headers) {
       const date = Date.parse(headers.get('date') ?? '');
       if (Number.isNaN(date)) return;
-      // `Age` is how many seconds a response from a cache is old.
+      // The `Age` header of a response from a cache says how old the response is, in seconds.
       const age = /^\d{1,9}$/.exec(headers.get('age') ?? '')?.[0] ?? '0';
       const difference = now() - date - Number(age) * 1000;
       const offset = Math.abs(difference) <= RESOLUTION ? 0 : difference;

@@ -1,6 +1,6 @@
 /**
- * Decides what an error response of WorkOS means for the user. How long calls pause after 429 is decided in
- * `rate-limit-and-circuit-breaker.ts`.
+ * Decides what an error response from WorkOS means for the user. How long calls pause after a 429 response is decided
+ * in `rate-limit-and-circuit-breaker.ts`.
  */
 
 import { AuthKitError, type AuthKitErrorCode } from '../errors.js';
@@ -88,7 +88,7 @@ const ABOUT_USER: Readonly<Record<string, readonly [code: AuthKitErrorCode, mess
   expired_token: ['expired_token', 'the authorization of the device has expired'],
 };
 
-/** Errors that name a mistake of the operator, or a grant that this package does not use. */
+/** Errors that are caused by a mistake of the operator, or by a grant that this package does not use. */
 const MISCONFIGURED: readonly unknown[] = [
   'invalid_client',
   'unauthorized_client',
@@ -127,7 +127,9 @@ export function isMisconfigured(answer: UpstreamError): boolean {
   return MISCONFIGURED.includes(wordOf(answer.body));
 }
 
-/** Whether a 4xx answers the request itself. The body of any other status is not used. */
+/**
+ * Whether a status is a 4xx that is about the request itself. The body of a response with any other status is not used.
+ */
 function isRefusal(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }
@@ -136,7 +138,10 @@ function wordOf({ code, error }: Readonly<Record<string, unknown>>): unknown {
   return typeof code === 'string' ? code : error;
 }
 
-/** `invalid_organization_id`, `organization_not_authorized`, and a 404 about an organization, in all their forms. */
+/**
+ * Whether an error is about the organization: `invalid_organization_id`, `organization_not_authorized`, or a 404 about
+ * an organization, in all their forms.
+ */
 function isAboutOrganization({ status, body }: UpstreamError): boolean {
   const { code, error, message, error_description: description, entity_id: entity } = body;
   if (status === 401) return false;

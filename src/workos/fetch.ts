@@ -12,7 +12,10 @@ const MAX_BYTES = 1_048_576;
 /** Why a call to WorkOS failed. `circuit_open`: the call was not made. */
 export type UpstreamFailure = 'status' | 'network' | 'timeout' | 'malformed' | 'circuit_open';
 
-/** A call to WorkOS returned an error status, a malformed body or no answer. Contains nothing from the request. */
+/**
+ * The error of a call to WorkOS that returned an error status, a malformed body or no answer. It contains nothing from
+ * the request.
+ */
 export class UpstreamError extends Error {
   override readonly name = 'UpstreamError';
   /**
@@ -55,8 +58,8 @@ export interface FetchOptions {
   limiter: Limiter;
   priority: CallPriority;
   /**
-   * Whether to repeat a call once if its connection was lost before the answer. Only for calls that WorkOS answers the
-   * same way the second time.
+   * Whether to repeat a call once if its connection was lost before the answer arrived. Set it only for calls that
+   * WorkOS answers in the same way the second time.
    */
   repeatsLostCalls?: boolean;
   /** Replaces the global `fetch`. */
@@ -67,8 +70,8 @@ export interface FetchOptions {
  * Creates a `fetch` that passes through the limiter, has one deadline for head and body, limits the size of the body,
  * and does not follow redirects.
  *
- * @returns A function that resolves to a successful JSON response with its `Date` and `Age`, and otherwise rejects with
- * an {@link UpstreamError}.
+ * @returns A function that resolves to a successful JSON response with its `Date` and `Age` headers, and otherwise
+ * rejects with an {@link UpstreamError}.
  */
 export function createFetch({
   timeout,
@@ -77,7 +80,7 @@ export function createFetch({
   repeatsLostCalls,
   fetch: own,
 }: FetchOptions): Fetch {
-  // Looked up at each call: an app may replace the global function after start-up.
+  // The global function is looked up for each call, because an app may replace it after start-up.
   const send: Fetch = own ?? ((input, init) => fetch(input, init));
   return async (input, init) => {
     const deadline = AbortSignal.timeout(timeout);
@@ -159,7 +162,10 @@ async function untilAborted<T>(signal: AbortSignal, start: () => Promise<T>): Pr
   }
 }
 
-/** 401 and 403 count as `ok`: WorkOS works, even if it refused the request. */
+/**
+ * What an error says about the state of WorkOS. 401 and 403 count as `ok`: WorkOS works, even if it refused the
+ * request.
+ */
 function reportOf({ reason, status, retryAfter: seconds }: UpstreamError): CallReport {
   if (status === 429 || seconds !== undefined) return { kind: 'limited', retryAfter: seconds };
   const isAnswer = reason === 'status' && status !== undefined && status < 500 && status !== 408;
@@ -181,7 +187,7 @@ function isLost({ result }: Attempt): boolean {
   return false;
 }
 
-/** The limiter did not make the call. */
+/** Converts an error of the limiter, which did not make the call. */
 function toUpstreamError(error: unknown): UpstreamError {
   return error instanceof CircuitOpenError
     ? new UpstreamError('circuit_open', undefined, error.retryAfter, undefined, error)
@@ -200,7 +206,7 @@ async function readBounded(response: Response): Promise<string> {
   return new TextDecoder().decode(Buffer.concat(chunks));
 }
 
-/** An empty body is an empty object: some calls have no result. */
+/** Parses a body as JSON. An empty body becomes an empty object, because some calls have no result. */
 function parse(text: string): unknown {
   if (text === '') return {};
   try {
@@ -210,7 +216,10 @@ function parse(text: string): unknown {
   }
 }
 
-/** `Retry-After` in seconds (RFC 9110 section 10.2.3), given as seconds or as a date. Anything else is ignored. */
+/**
+ * Reads the `Retry-After` header, in seconds (RFC 9110 section 10.2.3). Its value may be a number of seconds or a date.
+ * Anything else is ignored.
+ */
 function retryAfter(headers: Headers): number | undefined {
   const value = headers.get('retry-after')?.trim() ?? '';
   if (/^\d{1,10}$/.test(value)) return Number(value);

@@ -7,64 +7,67 @@ import { UpstreamError } from './fetch.js';
 /** The keys are fetched again after this time, in milliseconds. */
 const MAX_AGE = 600_000;
 
-/** While the keys cannot be fetched, the old ones are used for this long (stale-if-error, RFC 5861), in milliseconds. */
+/** How long old keys are used while new ones cannot be fetched (stale-if-error, RFC 5861), in milliseconds. */
 const STALE_IF_ERROR = 86_400_000;
 
-/** The time between two attempts to fetch the keys while old ones are in use, in milliseconds. */
+/** The shortest time between two attempts to fetch the keys while old keys are in use, in milliseconds. */
 const RETRY = 10_000;
 
 /**
- * The time between two attempts of `load` while there are no keys, in milliseconds. Requests that need a key fetch at
- * once.
+ * The shortest time between two attempts of `load` while there are no keys, in milliseconds. A request that needs a key
+ * does not wait for this time.
  */
 const FIRST_RETRY = 1000;
 
 /**
- * The first and the longest pause after a fetch that did not find the requested key id, in milliseconds. The pause
- * doubles with each such fetch, so forged key ids cannot flood WorkOS.
+ * The first pause after a fetch that did not find the requested key id, in milliseconds. The pause doubles with each
+ * such fetch, so that forged key ids cannot flood WorkOS.
  */
 const FIRST_PAUSE = 30_000;
 
+/** The longest pause after a fetch that did not find the requested key id, in milliseconds. */
 const LONGEST_PAUSE = 60_000;
 
 /** How many key ids are remembered as missing. */
 const MAX_MISSING = 1000;
 
 /**
- * A request does not wait for a fetch of `load` that is older than this, in milliseconds: the process may have been
- * frozen.
+ * A request does not wait for a fetch that `load` began more than this many milliseconds ago, because the process may
+ * have been frozen since then.
  */
 const MAX_JOIN = 500;
 
+/** The shortest modulus of an RSA key that is accepted, in bits. */
 const MIN_MODULUS_BITS = 2048;
 
 /** The result of looking up a key id. */
 export type JWKSLookup =
   /**
-   * The set has keys with that id. `isFresh` is false for an old set that is used because no newer one can be fetched.
+   * The set has keys with that id. `isFresh` is false if the set is old and is used because no newer one can be
+   * fetched.
    */
   | { readonly kind: 'found'; readonly keys: readonly KeyObject[]; readonly isFresh: boolean }
-  /** The set was fetched to find the id, and does not have it. */
+  /** The set was fetched to find the id, but does not contain it. */
   | { readonly kind: 'missing' }
-  /** The set does not have the id, and cannot be fetched again yet. `retryAfter` is in seconds. */
+  /** The set does not contain the id, and cannot be fetched again yet. `retryAfter` is in seconds. */
   | { readonly kind: 'unknown'; readonly retryAfter: number }
   /** No usable key set is available. */
   | { readonly kind: 'unavailable' };
 
 export interface JWKS {
   /**
-   * Finds the keys with an id, and fetches the set if that is due. Never rejects.
+   * Finds the keys with an id. Fetches the set first, if that is due. Never rejects.
    *
-   * @param kid Without an id, a set's only key is found.
-   * @param isTrusted Whether WorkOS has just sent the token, so that an unknown id is always worth a fetch.
+   * @param kid The key id. Without an id, a key is found only if it is the only one in the set.
+   * @param isTrusted Whether WorkOS has just sent the token. If so, an unknown id is always worth a fetch.
    */
   find: (kid: string | undefined, isTrusted?: boolean) => Promise<JWKSLookup>;
-  /** Whether the set has a key with that id and is not old. */
+  /** Whether the set has a key with that id and is fresh. */
   hasFresh: (kid: string) => boolean;
   /**
-   * Fetches the set if there is none or a new one is due, and waits for it. Never rejects.
+   * Fetches the set if there is none or a newer one is due, and waits for the fetch. Never rejects.
    *
-   * @param isForced Whether to fetch the set even if it is new, unless a fetch was tried a moment ago.
+   * @param isForced Whether to fetch the set even if it is fresh. It is not fetched if a fetch was tried a moment ago.
    */
   load: (isForced?: boolean) => Promise<void>;
   /** How old the keys in use are, in milliseconds; `undefined` if there are none. */
@@ -77,7 +80,10 @@ export interface JWKSOptions {
   issuer?: string;
   fetchKeys: () => Promise<unknown>;
   now: () => number;
-  /** How long a request waits for newer keys while old ones could be used, in milliseconds. */
+  /**
+   * The time that the middleware waits for a session, in milliseconds. A request waits for newer keys for a quarter of
+   * it while the old ones could be used.
+   */
   softTimeout: number;
 }
 
@@ -176,7 +182,9 @@ type FetchOutcome =
       readonly age: number | undefined;
     };
 
-/** Publishes `authkit:keys` for the first keys, and whenever the key ids or the outcome change. */
+/**
+ * Creates a function that publishes `authkit:keys` for the first keys, and whenever the key ids or the outcome change.
+ */
 function createReporter({ clientId, issuer }: JWKSOptions) {
   let last: string | undefined;
   return (outcome: FetchOutcome): void => {
@@ -195,19 +203,19 @@ function createReporter({ clientId, issuer }: JWKSOptions) {
   };
 }
 
-/** Milliseconds since a time. If the clock was set back, everything is due. */
+/** Milliseconds since a time. If the clock was set back, this is `Infinity`, so that everything is due. */
 function since(time: number, now: () => number): number {
   return now() < time ? Infinity : now() - time;
 }
 
-/** The key ids that no fetch has found, and the pause until the next fetch for such an id. */
+/** Creates the record of the key ids that no fetch has found, and of the pause until the next fetch for such an id. */
 function createMisses(now: () => number) {
   const ids = expiringMap<true>({ max: MAX_MISSING, now });
   let pause = 0;
   let missedAt = -Infinity;
   return {
     has: (kid: string | undefined) => ids.has(kid ?? '') && since(missedAt, now) < pause,
-    /** Several requests can share a fetch. It lengthens the pause only once. */
+    /** Adds an id. Several requests can share a fetch, which lengthens the pause only once. */
     add(kid: string | undefined, fetchedAt: number): void {
       ids.set(kid ?? '', true);
       if (missedAt === fetchedAt) return;
@@ -258,8 +266,8 @@ function importKeys(jwks: unknown): KeySet {
 }
 
 /**
- * A key that verifies RS256, or `undefined`. `use`, `key_ops` and `alg` must allow it (RFC 7517 sections 4.2 to 4.4),
- * and only the public parts are read.
+ * Imports a key that can verify RS256. Returns `undefined` for any other key. `use`, `key_ops` and `alg` must allow
+ * this use (RFC 7517 sections 4.2 to 4.4). Only the public parts are read.
  */
 function toSigningKey(value: unknown): SigningKey | undefined {
   const jwk = (value ?? {}) as Readonly<Record<string, unknown>>;

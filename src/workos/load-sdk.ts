@@ -1,4 +1,4 @@
-// Renamed, because the banners that are common in ES module bundles declare the original names too.
+// The imports are renamed, because the banners that are common in ES module bundles declare the original names too.
 import { createRequire as createRequireFrom } from 'node:module';
 import { fileURLToPath as toPath } from 'node:url';
 import type { WorkOS } from '@workos-inc/node';
@@ -13,17 +13,20 @@ export interface SDKModule {
 
 /** The installed `@workos-inc/node`. */
 export interface SDK {
-  /** Imports the SDK. It is 4 MB in size, so it is imported only when the first call to WorkOS needs it. */
+  /** Imports the SDK. It has a size of 4 MB, so it is imported only when the first call to WorkOS needs it. */
   load: () => Promise<SDKModule>;
-  /** The same, synchronously. */
+  /** Loads the SDK synchronously. */
   loadNow: () => SDKModule;
-  /** The version, without loading the SDK. `missing` if it is not installed, `undefined` if it is part of a bundle. */
+  /**
+   * Returns the version without loading the SDK: `missing` if the SDK is not installed, `undefined` if it is part of a
+   * bundle.
+   */
   version: () => string | undefined;
 }
 
 /**
- * Joined at run time, because webpack would resolve a literal at build time, with different conditions than Node, and
- * fail.
+ * The name is joined at run time. webpack would resolve a literal at build time, with different conditions than Node,
+ * and fail.
  */
 const NAME = ['@workos-inc', 'node'].join('/');
 
@@ -46,7 +49,8 @@ export const installedSDK: SDK = {
 export function installedVersion(url: string): string | undefined {
   const sdk = readManifest('@workos-inc/node/package.json', url);
   if (sdk) return sdk.version;
-  // Relative to `dist` and to `src/workos`. A file outside this package is a bundle, which may contain the SDK.
+  // The paths are relative to `dist` and to `src/workos`. A file outside this package is a bundle, which may contain
+  // the SDK.
   const nearest = readManifest('../package.json', url) ?? readManifest('../../package.json', url);
   return nearest?.name === 'authkit-express' ? 'missing' : undefined;
 }
@@ -67,7 +71,10 @@ export function warnAboutSDK({ version }: SDK): void {
   process.emitWarning(message, { code: 'AUTHKIT_SDK_MISSING' });
 }
 
-/** The range of the peer dependency in package.json. A newer major version may work: {@link loadClient} checks it. */
+/**
+ * Whether a version is in the range of the peer dependency in package.json, or newer. A newer major version may work:
+ * {@link loadClient} checks it.
+ */
 function isSupported(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   return major > 10 || (major === 10 && minor >= 14);
@@ -87,7 +94,7 @@ export async function loadClient(config: Config, fetchFn: Fetch, load: SDK['load
   let client: WorkOS;
   try {
     const sdk = await load();
-    // Our deadline comes first: the timeout of the SDK hides what happened.
+    // The SDK's timeout is one second longer than ours, because an SDK timeout hides what happened.
     client = new sdk.WorkOS({ ...credentialsOf(config), timeout, maxRetries: 0, fetchFn });
   } catch (cause) {
     throw sdkMissing(NOT_FOUND, cause);
@@ -97,7 +104,7 @@ export async function loadClient(config: Config, fetchFn: Fetch, load: SDK['load
 }
 
 /**
- * The client that the application uses for its own calls, created when it is first read. Unlike the clients of this
+ * Creates the client that the application uses for its own calls, when it is first read. Unlike the clients of this
  * package, it throws the SDK's own exceptions and retries calls as the SDK does.
  *
  * @throws {AuthKitError} `sdk_missing`
@@ -137,7 +144,10 @@ export interface HasAppClient {
   readonly workos: WorkOS;
 }
 
-/** Not enumerable: copying or printing an instance neither loads the SDK nor shows the API key. */
+/**
+ * Adds the property `workos`. It is not enumerable, so that copying or printing an instance neither loads the SDK nor
+ * shows the API key.
+ */
 export function withAppClient<T extends object>(instance: T, appClient: () => WorkOS): T & HasAppClient {
   Object.defineProperty(instance, 'workos', { get: appClient });
   return instance as T & HasAppClient;

@@ -1,4 +1,7 @@
-/** In milliseconds. By then, the application is listening, and a script that only imports it has exited. */
+/**
+ * How long after start-up the keys are loaded, in milliseconds. By then, the application is listening, and a script
+ * that only imports it has exited.
+ */
 const START_DELAY = 50;
 
 /**

@@ -1,22 +1,23 @@
 /**
- * Decides when a call to WorkOS may be made: how many run at the same time, and how long to pause after 429 or repeated
- * failures. What an error response means for the user is decided in `error-answers.ts`.
+ * Decides when a call to WorkOS may be made: how many calls run at the same time, and how long to pause after a 429
+ * response or repeated failures. What an error response means for the user is decided in `error-answers.ts`.
  */
 
 import { publish } from '../events.js';
 
-/** Calls to WorkOS that may be in flight at the same time, for one instance. */
+/** The number of calls to WorkOS that may be in flight at the same time, for one instance. */
 const MAX_IN_FLIGHT = 50;
 
-/** At most this many of them may be background calls, so that a sign-in always finds a free slot. */
+/** The number of background calls that may be in flight, so that a sign-in always finds a free slot. */
 const MAX_BACKGROUND = 40;
 
 /** The circuit opens after this many failures in a row. */
 const FAILURE_THRESHOLD = 10;
 
-/** The first pause and the longest one, in milliseconds. Each failed probe doubles the pause. */
+/** The first pause, in milliseconds. Each failed probe doubles the pause. */
 const FIRST_PAUSE = 500;
 
+/** The longest pause after failures, in milliseconds. */
 const LONGEST_PAUSE = 5000;
 
 /** The longest `Retry-After` that is obeyed, in milliseconds. */
@@ -28,7 +29,7 @@ export type CallReport =
   | { readonly kind: 'ok' }
   /** WorkOS did not answer, or answered with a server error or a malformed body. */
   | { readonly kind: 'failed' }
-  /** WorkOS asked for a pause, with 429 or `Retry-After`. `retryAfter` is in seconds. */
+  /** WorkOS asked for a pause, with a 429 response or `Retry-After`. `retryAfter` is in seconds. */
   | { readonly kind: 'limited'; readonly retryAfter: number | undefined };
 
 /** Sign-in calls are made before all others. */
@@ -65,17 +66,17 @@ export type CircuitScope = 'main' | 'anonymous';
 
 export interface LimiterOptions {
   clientId: string;
-  /** Named in the events. Default `main`. */
+  /** The scope that events name. Default `main`. */
   scope?: CircuitScope;
-  /** Milliseconds since the epoch. */
+  /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
-  /** A number from 0 up to 1, for the jitter of the pauses. */
+  /** Returns a number from 0 up to 1, for the jitter of the pauses. */
   random?: () => number;
 }
 
 /**
- * Creates the limiter of an instance. Every call to WorkOS passes through it, so that a failing WorkOS gets fewer
- * calls.
+ * Creates the limiter of an instance. Every call to WorkOS passes through it, so that WorkOS gets fewer calls while it
+ * fails.
  */
 export function createLimiter(options: LimiterOptions): Limiter {
   const slots = createSlots();
@@ -93,7 +94,8 @@ export function createLimiter(options: LimiterOptions): Limiter {
         ({ report } = result);
         return result;
       } finally {
-        // Recorded before the slot is released, so that the slot does not go to a call that may no longer be made.
+        // The report is recorded before the slot is released, so that the slot does not go to a call that may no longer
+        // be made.
         circuit.record(report, isProbe);
         if (!isProbe) slots.release(priority);
       }
@@ -119,7 +121,10 @@ function createCircuitBreaker(
   let openedAt = 0;
   let openUntil = 0;
 
-  /** If the clock was set back, the pause ends, because its remaining time is unknown. */
+  /**
+   * The time left of the pause, in milliseconds. If the clock was set back, the pause ends, because its remaining time
+   * is unknown.
+   */
   const timeLeft = () => (now() < openedAt ? 0 : Math.max(0, openUntil - now()));
   const toError = () => new CircuitOpenError(isRateLimited ? timeLeft() / 1000 : undefined);
   const enter = (next: CircuitState, reason: 'failures' | 'rate_limit' | 'probe' | 'recovered') => {
@@ -133,7 +138,10 @@ function createCircuitBreaker(
     enter('open', isRateLimited ? 'rate_limit' : 'failures');
     onOpen(toError);
   };
-  /** Half of a pause is random, so that the processes of an app do not send their probes at the same moment. */
+  /**
+   * The next pause, in milliseconds. Half of it is random, so that the processes of an app do not send their probes at
+   * the same moment.
+   */
   const nextPause = (wasProbe: boolean) => {
     pause = wasProbe ? Math.min(pause * 2, LONGEST_PAUSE) : FIRST_PAUSE;
     return pause / 2 + (random() * pause) / 2;
@@ -180,7 +188,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** Counts the calls in flight, and queues the others. */
+/** Creates the slots, which count the calls in flight and queue the other calls. */
 function createSlots() {
   const queues: Record<CallPriority, Set<Waiting>> = { 'sign-in': new Set(), background: new Set() };
   const inFlight: Record<CallPriority, number> = { 'sign-in': 0, background: 0 };

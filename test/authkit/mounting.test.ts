@@ -1,3 +1,4 @@
+import { Agent } from 'node:http';
 import helmet from 'helmet';
 import cookieParser from 'cookie-parser';
 import { expect, test } from 'vitest';
@@ -9,8 +10,10 @@ test('P04 two hundred sign-ins and a thousand guarded requests leave no process 
   const before = process.listenerCount('warning');
   await Promise.all(Array.from({ length: 200 }, () => signIn(ADA, '/account', new Browser())));
   const headers = { ...FETCH, cookie: await cookie() };
+  const agent = new Agent({ keepAlive: true });
   for (let round = 0; round < 20; round += 1)
-    await Promise.all(Array.from({ length: 50 }, () => send(`${origin}/account`, { headers })));
+    await Promise.all(Array.from({ length: 50 }, () => send(`${origin}/account`, { headers, agent })));
+  agent.destroy();
   expect(process.listenerCount('warning')).toBe(before);
   expect(await browser.cookieNames(origin)).toEqual([]);
 }, 60_000);

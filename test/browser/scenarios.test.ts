@@ -106,10 +106,14 @@ async function createAppAtLocalhost({ authkit: options, before, routes }: Localh
   return { ...at, home: elsewhere(at.origin) };
 }
 
-/** Appends each request to `log` as `GET /path`, followed by the result of `detail`. */
+/**
+ * Appends each request to `log` as `GET /path`, followed by the result of `detail`. The icon is left out, because a
+ * browser requests it at a moment of its own choice.
+ */
 function logRequests(app: App, log: string[], detail: (req: IncomingMessage) => string = () => ''): void {
   app.use((req, _res, next) => {
-    log.push(`${req.method} ${req.url!.split('?')[0]!}${detail(req)}`);
+    const path = req.url!.split('?')[0]!;
+    if (path !== '/favicon.ico') log.push(`${req.method} ${path}${detail(req)}`);
     next();
   });
 }
@@ -211,12 +215,13 @@ for (const { name, missing, launch } of browsersToTest()) {
               },
             });
             const tab = await newTab();
-            const seen = () => expect.poll(() => log.slice(-2), SOON).toContain('POST /seen');
+            const seen = (path: string) =>
+              expect.poll(() => log.slice(-2), SOON).toEqual([`GET ${path}`, 'POST /seen']);
             await signIn(tab, `${origin}/first`);
-            await seen();
+            await seen('/first');
             await tab.click('//*[@id="on"]');
             await reaches(tab, `${origin}/second`);
-            await seen();
+            await seen('/second');
             await tab.click('//*[@id="out"]');
             await reaches(tab, `${origin}/open`);
             // The script has replaced the page that it was on.

@@ -14,9 +14,14 @@ const CHARACTERS = 'ABCDEFabcdef0123456789-_*.~';
 
 /** Returns text of the given length, made of seal characters, which differs for each `salt`. */
 function text(length: number, salt: number): string {
-  return Array.from({ length }, (_, index) => CHARACTERS[(index * 7 + salt * 13) % CHARACTERS.length]).join(
-    '',
+  const period = Array.from(
+    CHARACTERS,
+    (_, index) => CHARACTERS[(index * 7 + salt * 13) % CHARACTERS.length],
   );
+  return period
+    .join('')
+    .repeat(Math.ceil(length / CHARACTERS.length))
+    .slice(0, length);
 }
 
 /** One exchange with the browser that owns this jar. */

@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { describe, expect, test } from 'vitest';
 import { FRAMEWORKS, type App } from '../support/frameworks.js';
 import { Browser, NAVIGATION, send, type Ask, type Reply } from '../support/browser.js';
-import { ADA, createTestApp, type TestApp } from '../support/app.js';
+import { ADA, createFrozenTestApp, type TestApp } from '../support/app.js';
 
 const SESSION = /^wos-session(?:\.\d+)?$/;
 const ARRIVAL = 'wos-signed-in';
@@ -36,7 +36,7 @@ describe.each(FRAMEWORKS)('%s', (framework) => {
   test.each([['lax'], ['strict']] as const)(
     'B09 if the session cookie is not sent back (%s), the second sign-in ends in an error page',
     async (sameSite) => {
-      const at = await createTestApp(framework, { authkit: { cookie: { sameSite } } });
+      const at = await createFrozenTestApp(framework, { authkit: { cookie: { sameSite } } });
       const browser = new Forgetful();
       const failed: unknown[] = [];
       const listen = (message: unknown) => failed.push((message as { code: string }).code);
@@ -58,7 +58,7 @@ describe.each(FRAMEWORKS)('%s', (framework) => {
 });
 
 test('B09 with Secure cookies on http, the first callback already fails', async () => {
-  const at = await createTestApp('express5', {
+  const at = await createFrozenTestApp('express5', {
     authkit: { redirectUri: 'https://app.example.com/callback' },
   });
   const { location, setCookies } = await send(`${at.origin}/login`, { headers: NAVIGATION });
@@ -71,7 +71,7 @@ test('B09 with Secure cookies on http, the first callback already fails', async 
 
 test('B09 if another process cannot decrypt the session, the redirect loop ends with an error that says so', async () => {
   const errors: { code: string; message: string }[] = [];
-  const at = await createTestApp('express5', {
+  const at = await createFrozenTestApp('express5', {
     authkit: { onError: ({ error }) => void errors.push(error) },
     mount: (app, auth) => {
       garble(app);
@@ -98,7 +98,7 @@ const users = [{ email: ADA, memberships: [{ organizationId: 'org_1' }] }];
 
 describe('a user who signs in twice within seconds and has a session', () => {
   async function signedIn() {
-    const at = await createTestApp('express5', { workos: { organizations, users } });
+    const at = await createFrozenTestApp('express5', { workos: { organizations, users } });
     await circle(at, at.browser);
     return at;
   }
@@ -113,14 +113,14 @@ describe('a user who signs in twice within seconds and has a session', () => {
   });
 
   test('B09 two tabs: no error', async () => {
-    const { browser, origin, workos } = await createTestApp('express5');
+    const { browser, origin, workos } = await createFrozenTestApp('express5');
     const away = [await browser.go(`${origin}/login`), await browser.go(`${origin}/login`)];
     for (const { location } of away)
       expect((await browser.go(await workos.authorize(location!, { user: ADA }))).status).toBe(302);
   });
 
   test('B09 two tabs with SameSite=Strict: no error', async () => {
-    const { browser, origin, workos } = await createTestApp('express5', {
+    const { browser, origin, workos } = await createFrozenTestApp('express5', {
       authkit: { cookie: { sameSite: 'strict' } },
     });
     const away = [await browser.go(`${origin}/login`), await browser.go(`${origin}/login`)];
@@ -148,7 +148,7 @@ describe('a user who signs in twice within seconds and has a session', () => {
   });
 
   test('B09 a second sign-in eleven seconds later is not a redirect loop', async () => {
-    const at = await createTestApp('express5');
+    const at = await createFrozenTestApp('express5');
     const browser = new Forgetful();
     const first = await browser.go(`${at.origin}/login`);
     await browser.go(await at.workos.authorize(first.location!, { user: ADA }));
@@ -163,11 +163,11 @@ describe('a user who signs in twice within seconds and has a session', () => {
 });
 
 test('B09 a planted sign-in marker blocks a sign-in for at most ten seconds', async () => {
-  const at = await createTestApp('express5');
+  const at = await createFrozenTestApp('express5');
   const { browser, origin, workos } = at;
   await circle(at, browser);
   const planted = `${ARRIVAL}=${(await browser.cookie(origin, ARRIVAL))!}`;
-  const other = await createTestApp('express5');
+  const other = await createFrozenTestApp('express5');
   const complete = async (site: TestApp, cookie: string) => {
     const headers = { ...NAVIGATION, cookie };
     const { location, setCookies } = await send(`${site.origin}/login`, { headers });

@@ -135,7 +135,7 @@ describe.each(FRAMEWORKS)('refresh on %s', (framework) => {
     // Requests wait for a call that is still hanging. The first request after it succeeds.
     await vi.waitFor(async () => {
       expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: old } })).status).toBe(200);
-    });
+    }, 30_000);
     expect(served()).toBe(1);
   });
 

@@ -1,4 +1,4 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, expect, test, vi } from 'vitest';
 import { AuthKitError, unavailable } from '../../src/errors.js';
 import { withRefreshLock } from '../../src/session/refresh-lock.js';
 import { sha256 } from '../../src/sha256.js';
@@ -28,6 +28,10 @@ async function until(isTrue: () => boolean): Promise<void> {
     await wait(1);
   }
 }
+
+afterAll(() => {
+  vi.doUnmock('node:timers/promises');
+});
 
 afterEach(() => {
   pauses.asked.length = 0;

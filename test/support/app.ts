@@ -93,6 +93,10 @@ export async function createTestApp(framework: Framework, options: TestAppOption
   };
 }
 
+/** The same, on a clock that only `workos.clock.advance` moves. Budgets and pauses then do not depend on real time. */
+export const createFrozenTestApp: typeof createTestApp = (framework, options) =>
+  createTestApp(framework, { ...options, workos: { now: Date.now(), ...options?.workos } });
+
 async function start(
   framework: Framework,
   workos: TestWorkOS,

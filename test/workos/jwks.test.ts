@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { seal } from '../../src/session/iron-seal.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
-import { createTestApp } from '../support/app.js';
+import { createFrozenTestApp } from '../support/app.js';
 import { account, expectOutage } from '../support/outage.js';
 
 test('J01 without keys at a cold start, guarded routes get 503, public routes and sign-in work, and it recovers by itself', async () => {
-  const at = await createTestApp('express5');
+  const at = await createFrozenTestApp('express5');
   const cookie = await at.cookie();
   const down = at.workos.fail({ on: 'jwks', status: 500 });
   expectOutage(await account(at, cookie));
@@ -16,7 +16,7 @@ test('J01 without keys at a cold start, guarded routes get 503, public routes an
 });
 
 test('J02 keys are kept for a day while their server is unavailable, and not longer', async () => {
-  const at = await createTestApp('express5', { workos: { accessTokenLifetime: 200_000 } });
+  const at = await createFrozenTestApp('express5', { workos: { accessTokenLifetime: 200_000 } });
   const cookie = await at.cookie();
   expect((await account(at, cookie)).status).toBe(200);
   at.workos.fail({ on: 'jwks', status: 503 });
@@ -29,7 +29,7 @@ test('J02 keys are kept for a day while their server is unavailable, and not lon
 });
 
 test('J03 a new key causes one fetch of the keys, and its tokens are accepted at once', async () => {
-  const at = await createTestApp('express5');
+  const at = await createFrozenTestApp('express5');
   expect((await account(at, await at.cookie())).status).toBe(200);
   await at.workos.rotateKeys({ keepOld: true });
   const cookie = await at.cookie();
@@ -46,7 +46,7 @@ test('J03 a new key causes one fetch of the keys, and its tokens are accepted at
 });
 
 test('J04 sessions with tokens of a withdrawn key are refreshed without a sign-in', async () => {
-  const at = await createTestApp('express5', { workos: { accessTokenLifetime: 7200 } });
+  const at = await createFrozenTestApp('express5', { workos: { accessTokenLifetime: 7200 } });
   const cookie = await at.cookie();
   expect((await account(at, cookie)).status).toBe(200);
   await at.workos.rotateKeys({ keepOld: false });
@@ -58,7 +58,7 @@ test('J04 sessions with tokens of a withdrawn key are refreshed without a sign-i
 });
 
 test('J05 300 tokens with unknown keys cause at most one more fetch of the keys', async () => {
-  const at = await createTestApp('express5');
+  const at = await createFrozenTestApp('express5');
   expect((await account(at, await at.cookie())).status).toBe(200);
   at.workos.fail({ on: 'refresh', status: 400, body: { error: 'invalid_grant' } });
   const before = at.workos.callsTo('jwks').length;
@@ -75,7 +75,7 @@ test('J05 300 tokens with unknown keys cause at most one more fetch of the keys'
 });
 
 test('J06 a redirect, a page, an empty set, ten megabytes or other kinds of keys are treated as an outage', async () => {
-  const at = await createTestApp('express5');
+  const at = await createFrozenTestApp('express5');
   const cookie = await at.cookie();
   const bodies = [
     '',

@@ -7,7 +7,7 @@ import { resolveConfig } from '../../src/config/index.js';
 import { createWorkOSClient } from '../../src/workos/api-client.js';
 import { serve } from '../support/frameworks.js';
 import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
-import { ADA, whoami, createTestApp, type TestApp } from '../support/app.js';
+import { ADA, whoami, createFrozenTestApp, type TestApp } from '../support/app.js';
 import { messagesOn } from '../support/events.js';
 
 const LATER = 600_000;
@@ -25,7 +25,7 @@ async function expiredSessions(at: TestApp, count: number): Promise<string[]> {
 
 describe('19A WorkOS in trouble is left alone', () => {
   test('200 expired users and a WorkOS that answers 503: few calls, 503 at once, and one call each afterwards', async () => {
-    const at = await createTestApp('express5');
+    const at = await createFrozenTestApp('express5');
     const cookies = await expiredSessions(at, 200);
     const down = at.workos.fail({ on: 'refresh', status: 503 });
     for (let round = 0; round < 3; round += 1) {
@@ -45,7 +45,7 @@ describe('19A WorkOS in trouble is left alone', () => {
   });
 
   test('429 with Retry-After: 30 is one call in thirty seconds, whoever asks and for whatever', async () => {
-    const at = await createTestApp('express5');
+    const at = await createFrozenTestApp('express5');
     const cookies = await expiredSessions(at, 20);
     at.workos.fail({ on: 'refresh', status: 429, headers: { 'retry-after': '30' } });
     expect((await account(at, cookies[0]!)).headers['retry-after']).toBe('30');
@@ -70,7 +70,7 @@ describe('19A WorkOS in trouble is left alone', () => {
   });
 
   test('a hanging WorkOS gets at most 50 sockets, and then none', async () => {
-    const at = await createTestApp('express5', { proxied: true, authkit: { timeout: 300 } });
+    const at = await createFrozenTestApp('express5', { proxied: true, authkit: { timeout: 300 } });
     const cookies = await expiredSessions(at, 150);
     at.proxy!.set('hang');
     const before = at.proxy!.connections();
@@ -82,7 +82,7 @@ describe('19A WorkOS in trouble is left alone', () => {
   });
 
   test('keys that cannot be fetched are not asked for by every request', async () => {
-    const at = await createTestApp('express5');
+    const at = await createFrozenTestApp('express5');
     const cookie = await at.cookie();
     at.workos.fail({ on: 'jwks', status: 500 });
     for (let count = 0; count < 100; count += 1) expect((await account(at, cookie)).status).toBe(503);
@@ -93,7 +93,7 @@ describe('19A WorkOS in trouble is left alone', () => {
   });
 
   test('an answer is never asked for again at once, a lost connection once', async () => {
-    const at = await createTestApp('express5');
+    const at = await createFrozenTestApp('express5');
     const [cookie] = await expiredSessions(at, 1);
     const faults = [
       [{ status: 500 }, 1],
@@ -117,7 +117,7 @@ describe('19A WorkOS in trouble is left alone', () => {
 
   test('an open circuit is an event, and so is its end', async () => {
     const events = messagesOn('authkit:breaker');
-    const at = await createTestApp('express5');
+    const at = await createFrozenTestApp('express5');
     const cookies = await expiredSessions(at, 30);
     at.workos.fail({ on: 'refresh', status: 500 });
     for (const cookie of cookies) await account(at, cookie);
@@ -143,7 +143,7 @@ test.each([
   ['', '5'],
   [undefined, '5'],
 ])('R05 Retry-After %j of a 429 becomes %s', async (value, expected) => {
-  const at = await createTestApp('express5');
+  const at = await createFrozenTestApp('express5');
   const [cookie] = await expiredSessions(at, 1);
   const headers = value === undefined ? {} : { 'retry-after': value };
   at.workos.fail({ on: 'refresh', status: 429, headers, body: '<html>slow down</html>' });
@@ -154,7 +154,7 @@ test.each([
   ['in the past', -3_600_000, '1'],
   ['in a year', 31_536_000_000, '60'],
 ])('R05 Retry-After as a date %s', async (_, offset, expected) => {
-  const at = await createTestApp('express5');
+  const at = await createFrozenTestApp('express5');
   const [cookie] = await expiredSessions(at, 1);
   const date = new Date(Date.now() + offset).toUTCString();
   at.workos.fail({ on: 'refresh', status: 429, headers: { 'retry-after': date } });
@@ -162,7 +162,7 @@ test.each([
 });
 
 test('R05 Retry-After as a date counts from now', async () => {
-  const at = await createTestApp('express5');
+  const at = await createFrozenTestApp('express5');
   const [cookie] = await expiredSessions(at, 1);
   const date = new Date(Date.now() + 20_000).toUTCString();
   at.workos.fail({ on: 'refresh', status: 503, headers: { 'retry-after': date } });
@@ -178,7 +178,7 @@ test("R06 an operator's mistake is warned about once a minute, and again in the 
   };
   process.on('warning', listen);
   onTestFinished(() => void process.off('warning', listen));
-  const at = await createTestApp('express5');
+  const at = await createFrozenTestApp('express5');
   const cookie = await at.cookie();
   at.workos.clock.advance(10 * 86_400_000);
   at.workos.fail({ on: 'refresh', status: 401, body: { message: 'Unauthorized' } });
@@ -195,7 +195,7 @@ test("R06 an operator's mistake is warned about once a minute, and again in the 
 describe('16I the fetch of an app', () => {
   /** An application that calls WorkOS in its own way, with `fetch` or a WorkOS client. */
   async function withFetch(own: 'fetch' | 'workos') {
-    const at = await createTestApp('express5');
+    const at = await createFrozenTestApp('express5');
     const seen: string[] = [];
     const fetchFn: typeof fetch = (input, init) => {
       seen.push(new URL(input instanceof Request ? input.url : input).pathname);
@@ -239,7 +239,7 @@ describe('16I the fetch of an app', () => {
     ['answers nothing', () => Promise.resolve(undefined as unknown as Response)],
     ['never answers and ignores its signal', () => new Promise(() => undefined)],
   ])('one that %s is an outage', async (_, own) => {
-    const at = await createTestApp('express5', { authkit: { fetch: own, timeout: 200 } });
+    const at = await createFrozenTestApp('express5', { authkit: { fetch: own, timeout: 200 } });
     const cookie = await at.cookie();
     const reply = await account(at, cookie, NAVIGATION);
     expect({ status: reply.status, cookies: reply.setCookies }).toEqual({ status: 503, cookies: [] });

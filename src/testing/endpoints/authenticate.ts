@@ -37,7 +37,7 @@ interface Attempt {
   readonly userId: string;
   readonly organizationId: string | undefined;
   readonly authenticationMethod: string;
-  /** Seconds since the epoch. */
+  /** When the user authenticated, in seconds since the epoch. */
   readonly authTime: number;
   readonly userAgent: string | undefined;
   readonly ipAddress: string | undefined;
@@ -109,7 +109,7 @@ export function authenticateRoutes(dependencies: AuthenticateDependencies): Rout
 
 type Attempts = ReturnType<typeof createAttempts>;
 
-/** Finishes authentications, and keeps those that still require a step. */
+/** Creates the functions that finish authentications, and keeps those authentications that still require a step. */
 function createAttempts(dependencies: AuthenticateDependencies) {
   const { directory, sessions, invitations } = dependencies;
   const pending = new Map<string, Attempt>();
@@ -182,7 +182,7 @@ function nextStep(
     : undefined;
 }
 
-/** Creates what a step's response contains: a code that was sent, or a factor to challenge. */
+/** Creates the details in a step's response, such as the ID of a code that is sent or of a factor to challenge. */
 function detailsOf(
   step: StepCode,
   { user }: DirectoryUser,
@@ -269,7 +269,10 @@ function createRefreshGrant(
   };
 }
 
-/** A session ends with the membership, unless `signIn` named an organization to which the user did not belong. */
+/**
+ * Whether a session can be refreshed for an organization. The user must be a member of it, unless `signIn` started the
+ * session in an organization to which the user did not belong.
+ */
 function mayEnter(user: DirectoryUser, session: Session, organizationId: string | undefined): boolean {
   if (organizationId === undefined || isActiveMember(user, organizationId)) return true;
   return organizationId === session.organizationId && !session.isMember;

@@ -1,3 +1,4 @@
+import { canParse } from '../../can-parse.js';
 import { text } from './http.js';
 
 /** A checked authorization request. */
@@ -29,7 +30,10 @@ export interface RequestProblem {
 
 export interface RequestRules {
   clientId: string;
-  /** Redirect URIs to accept, compared exactly; without them, loopback addresses and https. */
+  /**
+   * The redirect URIs to accept, which are compared exactly. If `undefined`, any https URL and any http URL at a
+   * loopback address are accepted.
+   */
   redirectUris: readonly string[] | undefined;
 }
 
@@ -105,7 +109,7 @@ function problemOf(
 }
 
 function isAllowed(redirectUri: string | undefined, allowed: readonly string[] | undefined): boolean {
-  if (redirectUri === undefined || !URL.canParse(redirectUri)) return false;
+  if (redirectUri === undefined || !canParse(redirectUri)) return false;
   if (allowed) return allowed.includes(redirectUri);
   const { protocol, hostname, hash } = new URL(redirectUri);
   if (hash !== '') return false;
@@ -116,7 +120,7 @@ function isLoopback(hostname: string): boolean {
   return /^(?:(?:.+\.)?localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
-/** RFC 7636 section 4.3. The `plain` method is refused. */
+/** Checks the PKCE parameters (RFC 7636 section 4.3). The `plain` method is refused. */
 function pkceProblem(get: Get): string | undefined {
   const challenge = get('code_challenge');
   const method = get('code_challenge_method');

@@ -22,7 +22,7 @@ export interface AuthorizeDependencies {
   clientId: string;
   redirectUris: readonly string[] | undefined;
   directory: Directory;
-  /** One set for each endpoint: a code from one is invalid at the other. */
+  /** The codes of each endpoint. A code from one endpoint is invalid at the other. */
   codes: Readonly<Record<Endpoint, AuthorizationCodes>>;
   invitations: Invitations;
   now: () => number;
@@ -125,7 +125,10 @@ function signIn(
   return redirectBack(authorization, { code });
 }
 
-/** Only at the SSO API does an organization imply its connection. AuthKit lets the user choose how to sign in. */
+/**
+ * The connection of a sign-in. Only at the SSO API does an organization imply its connection; AuthKit lets the user
+ * choose how to sign in.
+ */
 function connectionOf(
   { endpoint, connectionId, organizationId }: AuthorizationRequest,
   directory: Directory,

@@ -197,7 +197,7 @@ const MAX_LIMIT = 100;
 /**
  * Returns one page of a list, as `limit`, `before`, `after` and `order` specify; newest first by default.
  *
- * @param items Oldest first.
+ * @param items All items of the list, oldest first.
  * @see https://workos.com/docs/reference/pagination
  */
 export function listPage<Item extends { readonly id: string }>(
@@ -226,7 +226,10 @@ export function listPage<Item extends { readonly id: string }>(
   });
 }
 
-/** If the cursor is unknown, the index is past the last item, so the page is empty. */
+/**
+ * The index of the item to which a cursor points. If the cursor is unknown, the index is past the last item, so the
+ * page is empty.
+ */
 function indexOf(items: readonly { readonly id: string }[], id: string): number {
   const index = items.findIndex((item) => item.id === id);
   return index === -1 ? items.length : index;

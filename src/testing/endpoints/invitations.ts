@@ -19,7 +19,7 @@ const MAX_DAYS = 30;
 /** An invitation to sign in, and to join an organization if it names one. */
 export interface TestInvitation {
   email: string;
-  /** Id or name of the organization; without it, the invitation is to the application only. */
+  /** Id or name of the organization. Without it, the user is only invited to the application. */
   organizationId?: string;
   /** Slug of the role in the organization, default `member`. */
   role?: string;
@@ -32,7 +32,7 @@ interface Invitation {
   readonly organizationId: string | undefined;
   readonly role: string | undefined;
   readonly inviterUserId: string | undefined;
-  /** Milliseconds since the epoch, like the times below. */
+  /** When the invitation was created, in milliseconds since the epoch. The times below have the same unit. */
   readonly createdAt: number;
   readonly expiresAt: number;
   acceptedAt?: number;

@@ -15,15 +15,18 @@ import {
 
 /** An access token of the OAuth server. */
 export interface TestOAuthToken {
-  /** Id or e-mail address; default: the first user. */
+  /** Id or e-mail address of the user; default: the first user. */
   user?: string | undefined;
   /** Client id (`client_…`) of an M2M application, instead of a user. */
   machine?: string;
-  /** `aud`: the resource that the token is for. Default: the client id, as for a client that does not name a resource. */
+  /**
+   * The `aud` claim: the resource that the token is for. Default: the client id, as for a client that does not name a
+   * resource.
+   */
   audience?: string | readonly string[] | undefined;
   organizationId?: string | undefined;
   scope?: string | undefined;
-  /** Lifetime in seconds; default 300. Negative for an expired token. */
+  /** Lifetime of the token, in seconds; default 300. A negative lifetime makes an expired token. */
   expiresIn?: number;
   /** Additional claims. They can replace the server's claims; `undefined` removes one. */
   claims?: Readonly<Record<string, unknown>>;
@@ -40,7 +43,7 @@ export interface OAuthDependencies {
   clientId: string;
   url: string;
   directory: Directory;
-  /** The OAuth server's own keys, which are not those of sessions. */
+  /** The OAuth server's own keys, which differ from the keys for sessions. */
   keys: SigningKeys;
   now: () => number;
 }
@@ -62,8 +65,8 @@ interface CodeGrant {
 }
 
 /**
- * AuthKit's OAuth server: metadata (RFC 8414), dynamic registration (RFC 7591), codes with PKCE, client credentials.
- * There is no consent page: the user in `login_hint`, or else the first user, counts as having consented.
+ * Creates AuthKit's OAuth server: metadata (RFC 8414), dynamic registration (RFC 7591), codes with PKCE, client
+ * credentials. There is no consent page: the user in `login_hint`, or else the first user, counts as having consented.
  */
 export function createOAuthServer(dependencies: OAuthDependencies): OAuthServer {
   const { url, directory, keys } = dependencies;

@@ -20,11 +20,11 @@ export type StepCode =
 /** Which authentications require a further step, and which step. */
 export interface RequiredStep {
   code: StepCode;
-  /** Id or e-mail address. Default: every user. */
+  /** Id or e-mail address of the user. Default: every user. */
   user?: string;
-  /** Id or name. Default: every organization, and sign-ins without one. */
+  /** Id or name of the organization. Default: every organization, and sign-ins without one. */
   organizationId?: string;
-  /** `code`: when signing in, with any grant; `refresh`: when refreshing. Default: both. */
+  /** When the step is required. `code`: when signing in, with any grant; `refresh`: when refreshing. Default: both. */
   on?: 'code' | 'refresh';
 }
 
@@ -37,7 +37,7 @@ export interface StepContext {
 }
 
 export interface RequiredSteps {
-  /** Requires the step until `restore`. */
+  /** Requires a step until `restore` is called. */
   require: (step: RequiredStep) => { restore: () => void };
   /** The first step that an authentication still has to take. */
   next: (user: DirectoryUser, context: StepContext) => StepCode | undefined;

@@ -1,3 +1,4 @@
+import { canParse } from '../../can-parse.js';
 import type { Directory } from '../state/users-and-organizations.js';
 import type { Sessions } from '../state/sessions.js';
 import { apiError, json, listPage, notFound, redirect, text, type Route } from './http.js';
@@ -43,7 +44,7 @@ export function sessionRoutes({ directory, sessions, homepage }: SessionsDepende
         const sessionId = text(query.get('session_id'));
         if (sessionId === undefined) return apiError(400, 'session_id is missing.', 'invalid_request');
         const returnTo = text(query.get('return_to')) ?? homepage();
-        if (!URL.canParse(returnTo) || !/^https?:$/.test(new URL(returnTo).protocol))
+        if (!canParse(returnTo) || !/^https?:$/.test(new URL(returnTo).protocol))
           return apiError(400, 'return_to must be an absolute URL.', 'invalid_request');
         // Redirects even if the session has already ended or never existed.
         sessions.end(sessionId);

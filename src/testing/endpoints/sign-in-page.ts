@@ -3,7 +3,10 @@ import type { Directory, DirectoryUser, Membership } from '../state/users-and-or
 import type { AuthorizationRequest } from './authorization-request.js';
 import { text, type Fields, type TestResponse } from './http.js';
 
-/** Inline, because the page does not load files. Every pair of colors has a contrast of at least 4.5. */
+/**
+ * The style sheet. It is inline, because the page does not load files. Text and background have a contrast ratio of at
+ * least 4.5 everywhere.
+ */
 const STYLE = `:root{color-scheme:light dark;--page:#f6f5fa;--card:#fff;--ink:#1d1b26;--soft:#5d5a6b;--line:#dfdce6;--accent:#5145cd;--on-accent:#fff;--hover:#f3f1fd;--note:#fdf3d8;--on-note:#5c4300}
 @media (prefers-color-scheme:dark){:root{--page:#121117;--card:#1c1a24;--ink:#eeecf6;--soft:#aaa6bb;--line:#373345;--accent:#a69cff;--on-accent:#15121f;--hover:#282437;--note:#3a2f12;--on-note:#f6dfa0}}
 *{box-sizing:border-box}
@@ -37,7 +40,10 @@ input{width:100%;font:inherit;padding:.6rem .75rem;border:1px solid var(--soft);
 @media (max-width:24rem){.card{padding:1.5rem 1.1rem 1rem}.ways button{width:100%}}
 @media (forced-colors:active){button,.face,.note{border:1px solid ButtonText}}`;
 
-/** No `form-action`: submitting a form redirects to the application, whose address the directive would have to list. */
+/**
+ * The Content Security Policy. It has no `form-action`: submitting a form redirects to the application, whose address
+ * that directive would have to list.
+ */
 const POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
@@ -45,7 +51,10 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** The page lists the users of the directory and the organizations that each of them can sign in to. */
+/**
+ * Creates the sign-in page, which lists the users of the directory and the organizations that each of them can sign in
+ * to.
+ */
 export function signInPage(request: AuthorizationRequest, directory: Directory): TestResponse {
   const organization =
     request.organizationId === undefined
@@ -66,7 +75,7 @@ export function signInPage(request: AuthorizationRequest, directory: Directory):
   ]);
 }
 
-/** The form that creates a user. */
+/** Creates the sign-up page, whose form creates a user. */
 export function signUpPage(
   request: AuthorizationRequest,
   { problem, fields = {} }: { problem?: string; fields?: Fields } = {},
@@ -84,7 +93,9 @@ export function signUpPage(
   ]);
 }
 
-/** An error shown here instead of being sent to the application, whose address is not trusted. */
+/**
+ * Creates the page for an error that is not sent to the application, because the application's address is not trusted.
+ */
 export function errorPage(description: string): TestResponse {
   return page(400, 'This sign-in cannot start', undefined, [note(description)]);
 }
@@ -119,7 +130,7 @@ function row({ user, memberships }: DirectoryUser, request: AuthorizationRequest
 ${form(request, [hiddenField('user', user.id), `<div class="ways">${buttons.join('')}</div>`])}</div></li>`;
 }
 
-/** The visually hidden text tells screen readers which user the button belongs to. */
+/** Creates a button. Its visually hidden text tells screen readers which user it belongs to. */
 function button(name: string, way: Membership | undefined, hasChoice: boolean, isFocused: boolean): string {
   const label = way?.organization.name ?? (hasChoice ? 'No organization' : 'Continue');
   const role = way ? ` <span class="soft small">${escape(way.role ?? 'member')}</span>` : '';
@@ -133,7 +144,7 @@ function footer(request: AuthorizationRequest, screen: 'sign-in' | 'sign-up', la
   return `<div class="end"><a class="small" href="${request.endpoint}?${escape(query.toString())}">${label}</a>${form(request, [deny])}</div>`;
 }
 
-/** The form carries the authorization request, so the server stores nothing. */
+/** Creates a form. It contains the authorization request, so the server stores nothing. */
 function form({ query, endpoint }: AuthorizationRequest, content: string[]): string {
   return `<form method="post" action="${endpoint}/choose">${hiddenField('request', query)}${content.join('\n')}</form>`;
 }

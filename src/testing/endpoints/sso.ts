@@ -143,9 +143,9 @@ function profileJson(
 
 /** A sign-in that starts at the identity provider. */
 export interface TestIdPStart {
-  /** Id or e-mail address. */
+  /** Id or e-mail address of the user. */
   user: string;
-  /** Id of a connection. */
+  /** Id of the connection to the identity provider. */
   connection: string;
   /** The callback URL; default: the one in `options`. */
   redirectUri?: string;
@@ -158,7 +158,10 @@ export interface IdPStartDependencies {
   now: () => number;
 }
 
-/** Makes the callback URL of a sign-in that starts at the identity provider. It contains a code and no state. */
+/**
+ * Creates the function that makes the callback URL of a sign-in that starts at the identity provider. The URL contains
+ * a code and no state.
+ */
 export function createIdPStart({ directory, codes, callback, now }: IdPStartDependencies) {
   return ({ user, connection, redirectUri = callback }: TestIdPStart): string => {
     const [known, found] = [directory.findUser(user), directory.findConnection(connection)];

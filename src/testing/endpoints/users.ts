@@ -125,7 +125,7 @@ function readChanges(body: Fields): UserChanges {
   };
 }
 
-/** A full name is split at its first space. */
+/** The first name in a full name, which is split at its first space. */
 function firstNameOf(name: unknown): { value: string | undefined } | undefined {
   return text(name) === undefined ? undefined : { value: text(name)?.split(' ')[0] };
 }
@@ -144,7 +144,7 @@ export function metadataOf(known: Readonly<Record<string, string>>, body: Fields
   return Object.fromEntries(kept);
 }
 
-/** WorkOS's limits: 50 keys of up to 40 characters, with values of up to 600. */
+/** Checks WorkOS's limits for metadata: 50 keys of up to 40 characters, with values of up to 600 characters. */
 export function metadataProblem({ metadata }: Fields): TestResponse | undefined {
   if (metadata === undefined || metadata === null) return undefined;
   const isValid =

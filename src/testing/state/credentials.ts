@@ -15,7 +15,7 @@ export interface OneTimeCode {
   readonly email: string;
   /** Six digits. */
   readonly code: string;
-  /** Milliseconds since the epoch. */
+  /** When the code was sent, in milliseconds since the epoch. `expiresAt` has the same unit. */
   readonly createdAt: number;
   readonly expiresAt: number;
   isUsed: boolean;
@@ -78,7 +78,7 @@ export interface Passwords {
   useReset: (token: string) => string | undefined;
 }
 
-/** Passwords are stored in plain text, because they only give access to a test. */
+/** Creates the passwords of users. They are stored in plain text, because they only give access to a test. */
 export function createPasswords(now: () => number): Passwords {
   const passwords = new Map<string, string | { isHash: true }>();
   const resets = new Map<string, PasswordReset>();
@@ -113,7 +113,7 @@ export interface AuthFactor {
   readonly userId: string;
   readonly issuer: string;
   readonly account: string;
-  /** In base 32. */
+  /** The shared secret, in base 32. */
   readonly secret: string;
   readonly createdAt: number;
 }
@@ -183,7 +183,7 @@ function totp(secret: string, at: number): string {
   return String((mac.readUInt32BE(offset) & 0x7f_ff_ff_ff) % 1_000_000).padStart(6, '0');
 }
 
-/** RFC 4648 section 6. */
+/** The base 32 alphabet (RFC 4648 section 6). */
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
 function base32(bytes: Uint8Array): string {

@@ -13,7 +13,10 @@ export interface Session {
    * session ends with the membership. `signIn` can name an organization to which the user does not belong.
    */
   isMember: boolean;
-  /** What `signIn` granted, which applies only in the organization it named. In any other, the membership decides. */
+  /**
+   * What `signIn` granted. It applies only in the organization that `signIn` named. In any other organization, the
+   * membership decides.
+   */
   readonly named: Grants & { organizationId: string | undefined };
   readonly impersonator: Impersonator | undefined;
   readonly authenticationMethod: string;
@@ -23,9 +26,9 @@ export interface Session {
   readonly ipAddress: string | undefined;
   /** Claims in addition to WorkOS's own. */
   readonly claims: Readonly<Record<string, unknown>>;
-  /** Milliseconds since the epoch. */
+  /** When the session started, in milliseconds since the epoch. */
   readonly createdAt: number;
-  /** Milliseconds since the epoch; `undefined` while the session is active. */
+  /** When the session ended, in milliseconds since the epoch; `undefined` while it is active. */
   endedAt: number | undefined;
 }
 
@@ -50,18 +53,23 @@ export type Refusal = 'unknown' | 'ended' | 'exchanged';
 
 interface RefreshToken {
   readonly session: Session;
-  /** Milliseconds since the epoch. */
+  /** When the token was first exchanged, in milliseconds since the epoch. */
   exchangedAt?: number;
   successor?: Promise<TokenPair>;
 }
 
 export interface Sessions {
-  /** @param lifetime Lifetime of the first access token in seconds, if it is not the usual one. */
+  /**
+   * Starts a session.
+   *
+   * @param lifetime Lifetime of the first access token, in seconds, if it is not the usual one.
+   */
   start: (session: NewSession, lifetime?: number) => Promise<TokenPair>;
   /** The session that a refresh token can refresh now, or why the token is refused. */
   check: (refreshToken: string) => Session | Refusal;
   /**
-   * Exchanges a refresh token that `check` has accepted. Repeating this within the replay window returns the same pair.
+   * Exchanges a refresh token that `check` has accepted. Repeating the exchange within the replay window returns the
+   * same pair.
    */
   rotate: (refreshToken: string, organizationId: string | undefined, isMember: boolean) => Promise<TokenPair>;
   find: (sessionId: string) => Session | undefined;
@@ -78,7 +86,7 @@ export interface SessionRules {
   issueAccessToken: (session: Session, lifetime?: number) => Promise<string>;
 }
 
-/** Sessions and their rotating refresh tokens (RFC 9700 section 4.14.2). */
+/** Creates the sessions of a test WorkOS, with rotating refresh tokens (RFC 9700 section 4.14.2). */
 export function createSessions({ now, replayWindow, issueAccessToken }: SessionRules): Sessions {
   const sessions = new Map<string, Session>();
   const refreshTokens = new Map<string, RefreshToken>();
@@ -140,9 +148,9 @@ function isReplayable({ exchangedAt }: RefreshToken, now: number, replayWindow: 
 export interface AccessTokenContext {
   issuer: string;
   clientId: string;
-  /** Seconds since the epoch. */
+  /** When the token is issued, in seconds since the epoch. */
   issuedAt: number;
-  /** In seconds; negative for a token that has already expired. */
+  /** Lifetime of the token, in seconds; negative for a token that has already expired. */
   lifetime: number;
 }
 

@@ -18,21 +18,24 @@ interface SigningKey {
 }
 
 export interface SigningKeys {
-  /** A JWT of these claims, signed with the current key. */
+  /** Signs a JWT with these claims, using the current key. */
   sign: (claims: JWTPayload) => Promise<string>;
   /** The JWKS that WorkOS publishes, with the current key first. */
   published: () => Promise<{ keys: JWK[] }>;
-  /** Signs with a new key from now on. The old keys stay published unless `keepOld` is false. */
+  /** Signs tokens with a new key from now on. The old keys stay published unless `keepOld` is false. */
   rotate: (options?: { keepOld?: boolean }) => Promise<void>;
 }
 
-/** Generating an RSA key takes about 100 ms, so every test WorkOS in a process starts with the same one. */
+/**
+ * The first key for each use. Generating an RSA key takes about 100 ms, so every test WorkOS in a process starts with
+ * the same keys.
+ */
 const shared = new Map<string, Promise<SigningKey>>();
 
 /**
- * 2048-bit RSA keys (RFC 7518 section 3.3), generated when first needed.
+ * Creates 2048-bit RSA keys (RFC 7518 section 3.3), which are generated when they are first needed.
  *
- * @param use What the keys sign. Sessions and the OAuth server have separate keys.
+ * @param use What the keys sign. The keys for sessions and those of the OAuth server are separate.
  */
 export function createSigningKeys(use: 'sessions' | 'oauth'): SigningKeys {
   let keys: Promise<SigningKey>[] | undefined;
@@ -78,7 +81,10 @@ async function generate(): Promise<SigningKey> {
   return { kid, privateKey, publicJwk };
 }
 
-/** A certificate in DER (RFC 5280 section 4.1) for `x5c` (RFC 7517 section 4.7). Node cannot create certificates. */
+/**
+ * A certificate in DER (RFC 5280 section 4.1) for `x5c` (RFC 7517 section 4.7). It is built here because Node cannot
+ * create certificates.
+ */
 function selfSignedCertificate(publicKey: KeyObject, privateKey: KeyObject): Buffer {
   // sha256WithRSAEncryption, 1.2.840.113549.1.1.11
   const algorithm = der(0x30, Buffer.from('06092a864886f70d01010b0500', 'hex'));

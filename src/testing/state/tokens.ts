@@ -10,7 +10,7 @@ export function newId(prefix: string): string {
   return format(prefix, randomBytes(LENGTH));
 }
 
-/** The same identifier for the same name in every process, so a restarted example still knows its users. */
+/** The identifier for a name. It is the same in every process, so a restarted example still knows its users. */
 export function idFor(prefix: string, name: string): string {
   return format(prefix, createHash('sha256').update(name.toLowerCase()).digest());
 }
@@ -25,7 +25,7 @@ function format(prefix: string, bytes: Uint8Array): string {
   return `${prefix}_01${ulid.join('').slice(2)}`;
 }
 
-/** RFC 6749 section 4.1.2 recommends at most ten minutes. */
+/** Lifetime of an authorization code, in milliseconds. RFC 6749 section 4.1.2 recommends at most ten minutes. */
 const LIFETIME = 600_000;
 
 /** The tokens of an OAuth provider, and which provider it is. */
@@ -57,7 +57,7 @@ export interface AuthorizationCodes {
   consume: (code: string) => Authorization | undefined;
 }
 
-/** Authorization codes, which are single-use and valid for ten minutes. */
+/** Creates the store of authorization codes, which are single-use and valid for ten minutes. */
 export function createAuthorizationCodes(now: () => number): AuthorizationCodes {
   const pending = new Map<string, { authorization: Authorization; expiresAt: number }>();
   return {
@@ -74,7 +74,7 @@ export function createAuthorizationCodes(now: () => number): AuthorizationCodes 
   };
 }
 
-/** Checks a PKCE verifier (RFC 7636 section 4.6). Without a challenge, none is needed. */
+/** Checks a PKCE verifier (RFC 7636 section 4.6). Without a challenge, no verifier is needed. */
 export function provesChallenge(challenge: string | undefined, verifier: string | undefined): boolean {
   if (challenge === undefined) return true;
   return verifier !== undefined && createHash('sha256').update(verifier).digest('base64url') === challenge;

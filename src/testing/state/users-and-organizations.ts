@@ -5,12 +5,12 @@ import { idFor, newId } from './tokens.js';
 export interface TestMembership {
   /** Id or name of the organization. */
   organizationId: string;
-  /** Slug of the role, default `member`. */
+  /** Slug of the role; default `member`. */
   role?: string;
   /** Slugs of all roles; default: only `role`. */
   roles?: readonly string[];
   permissions?: readonly string[];
-  /** Default `active`. */
+  /** Status of the membership; default `active`. */
   status?: MembershipStatus;
 }
 
@@ -18,12 +18,12 @@ export type MembershipStatus = 'active' | 'inactive' | 'pending';
 
 /** A user to create; everything but the e-mail address has a default. */
 export interface TestUser {
-  /** Default: derived from the address, so it is the same in every process. */
+  /** Id of the user. Default: derived from the e-mail address, so it is the same in every process. */
   id?: string;
   email: string;
-  /** Default true. */
+  /** Whether the e-mail address is verified; default true. */
   emailVerified?: boolean;
-  /** For the password grant; without it, the user has no password. */
+  /** Password for the password grant. Without it, the user has no password. */
   password?: string;
   firstName?: string;
   lastName?: string;
@@ -36,14 +36,14 @@ export interface TestUser {
 
 /** An SSO connection of an organization, to its own identity provider. */
 export interface TestConnection {
-  /** Default: derived from the organization's id, so it is the same in every process. */
+  /** Id of the connection. Default: derived from the organization's id, so it is the same in every process. */
   id?: string;
-  /** Default `GenericSAML`. */
+  /** Type of the connection; default `GenericSAML`. */
   type?: string;
 }
 
 export interface TestOrganization {
-  /** Default: derived from the name, so it is the same in every process. */
+  /** Id of the organization. Default: derived from the name, so it is the same in every process. */
   id?: string;
   name: string;
   externalId?: string;
@@ -52,7 +52,7 @@ export interface TestOrganization {
   domains?: readonly string[];
   entitlements?: readonly string[];
   featureFlags?: readonly string[];
-  /** Default: one connection. */
+  /** SSO connections of the organization. Default: one connection. */
   connections?: readonly TestConnection[];
 }
 
@@ -189,7 +189,11 @@ export interface DirectorySeed {
   organizations?: readonly TestOrganization[];
 }
 
-/** @param seed Default: three users and an organization. */
+/**
+ * Creates the directory of a test WorkOS.
+ *
+ * @param seed The users and organizations to start with. Default: three users and an organization.
+ */
 export function createDirectory(seed: DirectorySeed, now: () => number): Directory {
   const at = () => new Date(now()).toISOString();
   const organizations = createOrganizations(at);
@@ -299,7 +303,10 @@ function createMemberships(organizations: ReturnType<typeof createOrganizations>
   };
   const idOf = (userId: string, organizationId: string) => idFor('om', `${userId}/${organizationId}`);
 
-  /** As at WorkOS, permissions depend on the role. They are copied from another member with the same role. */
+  /**
+   * As at WorkOS, permissions depend on the role. A new membership gets the permissions of another member with the same
+   * role.
+   */
   const permissionsOf = (organizationId: string, role: string) => {
     const sameRole = memberships().filter((one) => rolesOf(one)[0] === role && one.permissions !== undefined);
     return (sameRole.find((one) => one.organizationId === organizationId) ?? sameRole[0])?.permissions;
@@ -467,7 +474,7 @@ export interface Grants {
 }
 
 /**
- * What the membership and the organization grant a user; values in `named` take precedence. As at WorkOS, permissions
+ * What the membership and the organization grant a user. Values in `named` take precedence. As at WorkOS, permissions
  * depend on the role: if a role is named, the session has only the permissions that are named with it.
  */
 export function grantsOf(

@@ -72,23 +72,45 @@ function harvest(body: string, fields: RegExp): void {
   for (const [, kind = '', value] of body.matchAll(fields)) secrets.add(kind, value);
 }
 
-/** Checks everything that is printed from now on, with all logs of the package enabled. */
+/** The checks of one test file. */
+interface Checks {
+  readonly record: typeof record;
+  readonly say: typeof say;
+  readonly report: (problem: string) => void;
+}
+
+/** Test files that run in the same process patch it once, and each has its own checks. */
+const watched = process as NodeJS.Process & { authkitLeakChecks?: Checks };
+
+/** Checks everything that is sent and printed from now on, with all logs of the package enabled. */
 export function watch(): void {
-  watchExchanges(record);
+  const isPatched = watched.authkitLeakChecks !== undefined;
+  watched.authkitLeakChecks = { record, say, report: (problem) => problems.add(problem) };
   debug.enable('authkit:*');
   debug.log = (...args: unknown[]) => {
     say('in the log', format(...args));
   };
-  process.on('warning', (warning) => {
-    say('in a warning', inspect(warning));
-    if (warning.name === 'MaxListenersExceededWarning') problems.add(inspect(warning));
+  if (!isPatched) patch(() => watched.authkitLeakChecks!);
+}
+
+function patch(current: () => Checks): void {
+  watchExchanges((exchange) => {
+    current().record(exchange);
   });
-  process.on('unhandledRejection', (reason) => problems.add(`unhandled rejection: ${inspect(reason)}`));
-  process.on('uncaughtException', (error) => problems.add(`uncaught exception: ${inspect(error)}`));
+  process.on('warning', (warning) => {
+    current().say('in a warning', inspect(warning));
+    if (warning.name === 'MaxListenersExceededWarning') current().report(inspect(warning));
+  });
+  process.on('unhandledRejection', (reason) => {
+    current().report(`unhandled rejection: ${inspect(reason)}`);
+  });
+  process.on('uncaughtException', (error) => {
+    current().report(`uncaught exception: ${inspect(error)}`);
+  });
   for (const stream of [process.stdout, process.stderr]) {
     const write = stream.write.bind(stream);
     stream.write = (chunk: string | Uint8Array, ...rest: []) => {
-      say('in the output', String(chunk));
+      current().say('in the output', String(chunk));
       return write(chunk, ...rest);
     };
   }

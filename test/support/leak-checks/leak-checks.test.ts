@@ -1,9 +1,9 @@
-import { createServer } from 'node:http';
+import { createServer, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { send } from '../browser.js';
-import { handedOut, look } from './index.js';
+import { handedOut, look, watch } from './index.js';
 import { Secrets } from './secrets.js';
 import { checkOwnCookie, parseSetCookie } from './set-cookie.js';
 
@@ -86,4 +86,21 @@ test.skipIf(isOff)('responses and values passed to the application are searched'
   expect(inspect(await look())).toBe('[]');
   server.closeAllConnections();
   server.close();
+});
+
+test.skipIf(isOff)('the checks of the next file in the same process replace those of this one', async () => {
+  const end = Reflect.get(ServerResponse.prototype, 'end');
+  const listeners = process.listenerCount('warning');
+  vi.resetModules();
+  const next = await import('./index.js');
+  next.watch();
+  process.emit('unhandledRejection', new Error('of the next file'), Promise.resolve());
+  expect(await look()).toEqual([]);
+  expect(await next.look()).toEqual([expect.stringContaining('of the next file')]);
+  expect(Reflect.get(ServerResponse.prototype, 'end')).toBe(end);
+  expect(process.listenerCount('warning')).toBe(listeners);
+  watch();
+  process.emit('unhandledRejection', new Error('of this file'), Promise.resolve());
+  expect(await next.look()).toEqual([]);
+  expect(await look()).toEqual([expect.stringContaining('of this file')]);
 });
