@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { ownProperties } from './own-properties.js';
 
 export interface ExpiringMapOptions<V extends object | number | true> {
   /** Maximum number of entries; the least recently used is evicted first. Default: no limit other than `size`. */
@@ -42,7 +43,7 @@ export function expiringMap<V extends object | number | true>(
     ...(ttl === undefined ? {} : { ttl }),
     ...limitOf(size ?? { max, of: () => 1 }),
   } as LRUCache.OptionsMaxLimit<string, V, unknown>;
-  return new LRUCache<string, V>({
+  return new OwnOptionsCache<V>({
     ...limits,
     // With a resolution of 0, lru-cache reads the given clock on every access, so tests can advance the clock.
     ttlResolution: 0,
@@ -53,6 +54,28 @@ export function expiringMap<V extends object | number | true>(
       },
     }),
   });
+}
+
+/** Passed to every call without options, since lru-cache would read them from a polluted `Object.prototype`. */
+const NO_OPTIONS = Object.freeze(Object.create(null) as Record<string, never>);
+
+/** Reads only own options: a polluted `Object.prototype.ttl` must not make a process forget that a session has ended. */
+class OwnOptionsCache<V extends object | number | true> extends LRUCache<string, V> {
+  constructor(options: LRUCache.Options<string, V, unknown>) {
+    super(ownProperties(options));
+  }
+
+  override get(key: string) {
+    return super.get(key, NO_OPTIONS);
+  }
+
+  override has(key: string) {
+    return super.has(key, NO_OPTIONS);
+  }
+
+  override set(key: string, value: V | undefined, options?: LRUCache.SetOptions<string, V, unknown>) {
+    return super.set(key, value, options ? ownProperties(options) : NO_OPTIONS);
+  }
 }
 
 /**

@@ -3,6 +3,7 @@ import type { AppUser, LoadUser } from '../config/options.js';
 import { withDeadline } from '../deadline.js';
 import { unavailable } from '../errors.js';
 import type { Request, Response } from '../http/middleware.js';
+import { responseStateOf } from '../http/response.js';
 import type { SignedIn } from './principal.js';
 
 declare module '../config/options.js' {
@@ -56,11 +57,21 @@ async function rowWithin(deadline: number, load: () => Promise<unknown>): Promis
 }
 
 /**
- * Sets `res.locals.user`, which templates read as `user`. Connect does not define `res.locals`, so it is created if
- * necessary.
+ * Defines `res.locals.user`, which templates read as `user`. Reading it marks the response as personal, as `req.user`
+ * does. Connect does not define `res.locals`, so it is created if necessary.
  */
 export function setLocalUser(res: Response, user: unknown): void {
   const response = res as { locals?: Record<string, unknown> };
   response.locals ??= Object.create(null) as Record<string, unknown>;
-  response.locals['user'] = user;
+  Object.defineProperty(response.locals, 'user', {
+    configurable: true,
+    enumerable: true,
+    get() {
+      responseStateOf(res).isPersonal = true;
+      return user;
+    },
+    set(this: object, value: unknown) {
+      Object.defineProperty(this, 'user', { value, configurable: true, enumerable: true, writable: true });
+    },
+  });
 }

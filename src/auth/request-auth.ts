@@ -266,11 +266,16 @@ export function selectSignedIn(list: readonly RequestAuth[]): RequestAuth | unde
   );
 }
 
+/** Marks the response as one that depends on the user, so that caches keep responses to different cookies apart. */
+export function markPersonal(list: readonly RequestAuth[]): void {
+  const [first] = list;
+  if (first) first.responseState.isPersonal = true;
+}
+
 /** Defines `req.auth` and `req.user`. Reading either marks the response as personal. */
 export const { expose, ensure: ensureRequestProperties } = defineRequestProperties((req) => {
   const list = nearest(req) ?? NONE;
-  const [first] = list;
-  if (first) first.responseState.isPersonal = true;
+  markPersonal(list);
   return selectSignedIn(list);
 });
 

@@ -31,6 +31,7 @@ import { type AuthType, isSessionType, type Principal, type SignedIn } from './p
 import {
   ensureRequestProperties,
   type Instance,
+  markPersonal,
   type RequestAuth,
   requestAuthsOf,
   selectSignedIn,
@@ -118,7 +119,9 @@ export function createRequireAuth(context: GuardContext): RequireAuth {
  * A route that accepts API keys or machines should check `req.auth.type`.
  */
 export function signedIn(req: IncomingMessage): SignedIn {
-  const auth = selectSignedIn(requestAuthsOf(req))?.auth();
+  const requestAuths = requestAuthsOf(req);
+  markPersonal(requestAuths);
+  const auth = selectSignedIn(requestAuths)?.auth();
   if (auth?.user) return auth;
   throw new AuthKitError(
     'unauthenticated',

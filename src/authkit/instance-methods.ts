@@ -1,7 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isAge } from '../auth/guard-options.js';
 import type { Auth, SessionAuth } from '../auth/principal.js';
-import { type AuthenticateRequest, createAuthenticate, requestAuthsOf } from '../auth/request-auth.js';
+import {
+  type AuthenticateRequest,
+  createAuthenticate,
+  markPersonal,
+  requestAuthsOf,
+} from '../auth/request-auth.js';
 import { isRecent } from '../auth/step-up.js';
 import type { AuthKitConfig } from '../config/index.js';
 import type { SignInOptions, SignInUrlOptions } from '../config/options.js';
@@ -149,12 +154,15 @@ export function createMethods(dependencies: MethodDependencies): Methods {
     },
     isRecent(req, maxAge) {
       if (!isAge(maxAge)) throw new TypeError('isRecent(req, maxAge): maxAge must be a number of seconds');
-      const requestAuth = requestAuthsOf(req).find(({ instance }) => instance.config === config);
+      const requestAuths = requestAuthsOf(req);
+      markPersonal(requestAuths);
+      const requestAuth = requestAuths.find(({ instance }) => instance.config === config);
       const auth = requestAuth?.auth();
       return requestAuth !== undefined && auth?.user ? isRecent(auth, requestAuth, maxAge) : false;
     },
     authenticate: async (req) => {
       if (!hasHeaders(req)) throw new TypeError('pass the request: authenticate(req)');
+      markPersonal(requestAuthsOf(req));
       return authenticate(req);
     },
   };
@@ -177,7 +185,9 @@ function hasHeaders(req: unknown): boolean {
  */
 export function createAuthOf(config: AuthKitConfig, { authenticate }: Pick<Methods, 'authenticate'>) {
   return async (req: IncomingMessage): Promise<Auth> => {
-    const requestAuth = requestAuthsOf(req).find(({ instance }) => instance.config === config);
+    const requestAuths = requestAuthsOf(req);
+    markPersonal(requestAuths);
+    const requestAuth = requestAuths.find(({ instance }) => instance.config === config);
     if (!requestAuth) return authenticate(req);
     await requestAuth.whenAuthenticated();
     return requestAuth.auth();

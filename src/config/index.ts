@@ -27,7 +27,7 @@ import {
 import type { AuthKitOptions, LoadUser, SignInOptions } from './options.js';
 import { type PagesFor, readPages } from './pages.js';
 import { isRecord, Problems, variable } from './problem-list.js';
-import { parseRedirectUri, parseRoutes, type RouteDefaults, type Routes } from './routes.js';
+import { parseRedirectUri, parseRoutes, type Route, type RouteDefaults, type Routes } from './routes.js';
 import { type Advice, AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
 
 /** How long a request waits for something optional, such as the session on a route without a guard, in milliseconds. */
@@ -443,20 +443,29 @@ function returnToRulesOf(
 ): ReturnToRules {
   const routed = Object.values(routes as unknown as Record<string, Routes['login']>)
     .filter((route) => route !== undefined)
-    .flatMap((route) => [route.public, route.mounted]);
+    .flatMap(pathsOf);
   // If the application has its own callback route, that path is included too, because its query contains a code.
   const callback = routes.callback || !redirect ? [] : [redirect.pathname];
   // Paths below the login route start sign-ins (`/login/google`), and paths below the connect route link accounts
   // (`/connect/github`). Public and mounted paths are both included, because a router that is mounted at the root
   // responds to both.
   const below = [routes.login, routes.connect].flatMap((route) =>
-    route ? [`${route.public}/`, `${route.mounted}/`] : [],
+    route ? pathsOf(route).map((path) => `${path}/`) : [],
   );
   return Object.freeze({
     origin: redirect?.origin ?? 'https://invalid.example',
     origins,
     ownPaths: [...new Set([...routed, ...callback, ...below])],
   });
+}
+
+/**
+ * The paths at which a browser can reach a route. The router responds at both paths of a route, so below a mount point
+ * of `/auth` it also responds at `/auth/auth/login`.
+ */
+function pathsOf({ public: path, mounted }: Route): string[] {
+  const prefix = path.slice(0, path.length - mounted.length);
+  return [path, mounted, prefix + path];
 }
 
 /**

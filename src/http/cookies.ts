@@ -35,7 +35,13 @@ const MAX_COOKIE = 4096;
  */
 const MAX_CHUNKS = 3;
 
-/** How many combinations of chunks are tried if a request contains several chunks with the same name. */
+/**
+ * How many rows of chunks are tried from each end if a request contains several chunks with the same name. Each row
+ * costs an HMAC, and hundreds of small chunks fit into one header.
+ */
+const MAX_ROWS = 32;
+
+/** How many other combinations of such chunks are tried. */
 const MAX_JOINED = 64;
 
 /**
@@ -316,7 +322,8 @@ function isChunk(name: string, key: string): boolean {
 /**
  * Joins chunks into every value that may be a session. If there are several chunks with the same name, the first chunks
  * of all names are joined, then the second ones, and so on. The same is then done from the end. This finds the session
- * among any number of planted chunks that are sent before or after it. Other combinations follow, up to a limit.
+ * among any number of planted chunks that are sent before or after it, and among a limited number on both sides. Other
+ * combinations follow, up to a limit.
  */
 function joined(name: string, found: readonly Pair[]): string[] {
   const all = Array.from({ length: MAX_CHUNKS }, (_, i) =>
@@ -325,7 +332,7 @@ function joined(name: string, found: readonly Pair[]): string[] {
   const gap = all.findIndex((values) => values.length === 0);
   const chunks = gap === -1 ? all : all.slice(0, gap);
   const values = new Set<string>();
-  const longest = Math.max(0, ...chunks.map(({ length }) => length));
+  const longest = Math.min(MAX_ROWS, Math.max(0, ...chunks.map(({ length }) => length)));
   const row = (index: (length: number) => number) => chunks.map((one) => one[index(one.length)] ?? '');
   for (let nth = 0; nth < longest; nth += 1)
     addPrefixes(

@@ -74,8 +74,9 @@ export function createAuthRouter(
 
 function createRoutes(config: Config, handlers: RouteHandlers, session: Middleware, guard: Middleware) {
   const router = Router();
-  const paths = (name: keyof Config['routes']) =>
+  const publicAndMounted = (name: keyof Config['routes']) =>
     [...new Set(Object.values(config.routes[name] ?? {}))] as string[];
+  const paths = (name: keyof Config['routes']) => publicAndMounted(name).map(exactly);
   const route = (name: RouteName, handler: Handler) => routeMiddleware(name, handler, config);
   router.get(paths('login'), route('login', handlers.login));
   router.get(paths('callback'), route('callback', handlers.callback));
@@ -86,22 +87,28 @@ function createRoutes(config: Config, handlers: RouteHandlers, session: Middlewa
   if (handlers.switchOrganization)
     router.post(paths('switchOrganization'), route('switchOrganization', handlers.switchOrganization));
   if (handlers.connect)
-    router.get(paths('connect').map(segmentBelow), session, guard, route('connect', handlers.connect));
+    router.get(
+      publicAndMounted('connect').map(segmentBelow),
+      session,
+      guard,
+      route('connect', handlers.connect),
+    );
   // Mounted last, because other routes of this package and pages of the application may have paths below the login
   // route.
-  router.get(paths('login').map(segmentBelow), route('login', forProviders(handlers.provider)));
+  router.get(publicAndMounted('login').map(segmentBelow), route('login', forProviders(handlers.provider)));
   return router;
 }
 
 /**
  * Matches every request target that could be a route, so that most requests do not pass through the router, which would
- * compare the path with each route. A target that is not a path, such as `http://host/login`, is left to the router.
+ * compare the path with each route. A target that is not a path, such as `http://host/login`, is left to the router, and
+ * so is one with a backslash, which the router may read as a slash.
  */
 function createPathFilter({ routes }: Config): RegExp {
   const paths = Object.values<Route | undefined>({ ...routes }).flatMap((route) =>
     route ? [route.mounted, route.public] : [],
   );
-  return new RegExp(`^(?:[^/]|(?:${paths.map(escapeRegExp).join('|')})(?![\\w.~-]))`, 'i');
+  return new RegExp(`^(?:[^/]|[^?]*\\\\|(?:${paths.map(escapeRegExp).join('|')})(?![\\w.~-]))`, 'i');
 }
 
 /** A path below the login route that is not the name of a provider belongs to the application. */
@@ -140,6 +147,14 @@ function createSessionMiddleware(authenticateRequest: AuthenticateRequest): Midd
 }
 
 /**
+ * Matches a path. As a string, the router would read it as a pattern, and the path of the redirect URI may contain any
+ * character, as in `/:team/callback`.
+ */
+function exactly(path: string): RegExp {
+  return new RegExp(`^${escapeRegExp(path)}/?$`, 'i');
+}
+
+/**
  * Matches one segment below a path. If the path were written with `:name`, the router would decode the segment, and
  * reject a malformed one itself.
  */
@@ -147,9 +162,8 @@ function segmentBelow(path: string): RegExp {
   return new RegExp(`^${escapeRegExp(path)}/[^/]+/?$`, 'i');
 }
 
-/** Escapes the path of a route, which contains only the characters `\w.~/-`. */
 function escapeRegExp(path: string): string {
-  return path.replace(/[.~]/g, '\\$&');
+  return path.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
 
 /** Creates a `next` for a call without one, so that the request ends even if there is an error. */

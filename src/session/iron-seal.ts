@@ -46,7 +46,15 @@ const CLOCK_SKEW = 60_000;
 export async function seal(data: object, password: string): Promise<string> {
   // Imported on demand, because most requests only open seals.
   const iron = await import('iron-webcrypto');
-  const sealed = await iron.seal(data, { id: PASSWORD_ID, secret: password }, { ...iron.defaults, ttl: 0 });
+  const { encryption, integrity, ...others } = iron.defaults;
+  // Without prototypes: a polluted Object.prototype must not choose the salt or the initialization vector.
+  const options = ownProperties({
+    ...others,
+    encryption: ownProperties(encryption),
+    integrity: ownProperties(integrity),
+    ttl: 0,
+  });
+  const sealed = await iron.seal(data, ownProperties({ id: PASSWORD_ID, secret: password }), options);
   return sealed + VERSION_SUFFIX;
 }
 

@@ -202,18 +202,13 @@ describe.each(FRAMEWORKS)('cookies on %s', (framework) => {
   for (const name of ['seals', 'seal-bitflips']) {
     test(`${name}: no user is signed in, and no cookie is cleared`, async (context) => {
       const before = at.served();
-      await tryAll(
-        context,
-        { corpus: name, on: framework },
-        corpus<SealRow>(name),
-        async ({ value }) => {
-          const answer = await at.raw('/protected', [`Cookie: wos-session=${value}`]);
-          // Node itself rejects headers that are invalid or too long.
-          expect(answer.slice(0, 60)).toMatch(/^HTTP\/1\.1 (?:400|401|431) /);
-          expect(answer).not.toMatch(/^set-cookie/im);
-          return undefined;
-        },
-      );
+      await tryAll(context, { corpus: name, on: framework }, corpus<SealRow>(name), async ({ value }) => {
+        const answer = await at.raw('/protected', [`Cookie: wos-session=${value}`]);
+        // Node itself rejects headers that are invalid or too long.
+        expect(answer.slice(0, 60)).toMatch(/^HTTP\/1\.1 (?:400|401|431) /);
+        expect(answer).not.toMatch(/^set-cookie/im);
+        return undefined;
+      });
       expect(at.served()).toBe(before);
     });
   }

@@ -300,12 +300,7 @@ describe.each(SETTINGS)('headers on %s, trust proxy %s', (framework, trustProxy)
   }
 
   test('headers', async (context) => {
-    await tryAll(
-      context,
-      { corpus: 'headers', on: framework },
-      corpus<HeaderRow>('headers'),
-      attempt,
-    );
+    await tryAll(context, { corpus: 'headers', on: framework }, corpus<HeaderRow>('headers'), attempt);
   });
 
   test('further rows of the same kinds', async (context) => {

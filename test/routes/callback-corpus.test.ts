@@ -229,13 +229,7 @@ describe.each(FRAMEWORKS)('callback queries on %s', (framework) => {
   // One at a time, because each row's exchanges are counted.
   for (const name of ['callback-queries', 'state-params']) {
     test(`${name}, as the corpus has them`, async (context) => {
-      await tryAll(
-        context,
-        { corpus: name, on: framework },
-        corpus<QueryRow>(name),
-        attempt,
-        1,
-      );
+      await tryAll(context, { corpus: name, on: framework }, corpus<QueryRow>(name), attempt, 1);
     });
   }
 

@@ -17,6 +17,24 @@ function statusOf(origin: string, target: string): Promise<number | undefined> {
 }
 
 test.each(FRAMEWORKS)(
+  'a target with a backslash reaches a route if the router reads it so, on %s',
+  async (framework) => {
+    const { origin } = await createTestApp(framework, {
+      callback: '/auth/callback',
+      routes: (app) => {
+        app.use((_req, res) => {
+          res.statusCode = 418;
+          res.end();
+        });
+      },
+    });
+    expect(await statusOf(origin, '/auth\\login#')).toBe(302);
+    expect(await statusOf(origin, '/auth\\login')).toBe(418);
+    expect(await statusOf(origin, '/a?/auth\\login#')).toBe(418);
+  },
+);
+
+test.each(FRAMEWORKS)(
   'every spelling of a route reaches it, and no other path does, on %s',
   async (framework) => {
     const { origin } = await createTestApp(framework, {

@@ -287,3 +287,28 @@ test('T47 a polluted Object.prototype selects no organization of sso()', async (
   );
   expect([reply.status, reply.location]).toEqual([400, undefined]);
 });
+
+test.each([{ ttl: 1 }, { start: 1 }, { size: 1e12 }, { sizeCalculation: () => 1e12 }])(
+  'T47 a polluted Object.prototype does not make a process forget that a session has ended: %o',
+  async (properties) => {
+    const { origin, cookie } = await createTestApp('express5');
+    const headers = { ...FETCH, cookie: await cookie({ user: ADA }) };
+    expect((await send(`${origin}/account`, { headers })).status).toBe(200);
+    await polluted(properties, () => send(`${origin}/logout`, { method: 'POST', headers }));
+    // Longer than the polluted lifetime of one millisecond.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect((await send(`${origin}/account`, { headers })).status).toBe(401);
+  },
+);
+
+test('T47 a polluted Object.prototype chooses neither the salt nor the initialization vector of a seal', async () => {
+  const { origin } = await createTestApp('express5');
+  const salt = '0'.repeat(64);
+  const { location } = await polluted({ salt, iv: Buffer.alloc(16) }, () =>
+    send(`${origin}/login`, { headers: NAVIGATION }),
+  );
+  const state = new URL(location!).searchParams.get('state')!;
+  expect(state).toMatch(/^Fe26\.2\*/);
+  expect(state).not.toContain(salt);
+  expect(state).not.toContain('*AAAAAAAAAAAAAAAAAAAAAA*');
+});

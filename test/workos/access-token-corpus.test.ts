@@ -93,19 +93,14 @@ describe.each(FRAMEWORKS)('access tokens inside a genuine seal on %s', (framewor
 
   test('jwts', async (context) => {
     let accepted = 0;
-    await tryAll(
-      context,
-      { corpus: 'jwts', on: framework },
-      corpus<TokenRow>('jwts'),
-      async (row) => {
-        if (row.token.length > MAX_TOKEN) return 0;
-        const isIn = (await ask(row.id, row.token || ' ')) === 200;
-        if (isIn) accepted += 1;
-        if (/^accept(?:$|-without)/.test(row.expect)) expect(isIn).toBe(true);
-        if (/^reject(?:$|-iff|-or-refresh)/.test(row.expect)) expect(isIn).toBe(false);
-        return 1;
-      },
-    );
+    await tryAll(context, { corpus: 'jwts', on: framework }, corpus<TokenRow>('jwts'), async (row) => {
+      if (row.token.length > MAX_TOKEN) return 0;
+      const isIn = (await ask(row.id, row.token || ' ')) === 200;
+      if (isIn) accepted += 1;
+      if (/^accept(?:$|-without)/.test(row.expect)) expect(isIn).toBe(true);
+      if (/^reject(?:$|-iff|-or-refresh)/.test(row.expect)) expect(isIn).toBe(false);
+      return 1;
+    });
     expect(site.served()).toBe(accepted);
     expect(accepted).toBeGreaterThan(0);
     // No URL from a token's `jku`, `x5u` or `iss` was requested.
