@@ -19,8 +19,8 @@ import { build } from 'esbuild';
 import { codeBlocks } from './code-blocks.mjs';
 
 /** Limits in bytes. A large change means that a dependency was added or bundled by mistake. */
-const MAX_PACKED = 650_000;
-const MAX_BUNDLE = 280_000;
+const MAX_PACKED = 680_000;
+const MAX_BUNDLE = 290_000;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'authkit-express-'));
