@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { AuthKitEvents } from 'authkit-express';
 import { FETCH, send } from './support/browser.js';
 import { mapStore } from './support/map-store.js';
-import { createTestApp, type TestApp, type TestAppOptions } from './support/app.js';
+import { createFrozenTestApp, type TestApp, type TestAppOptions } from './support/app.js';
 
 type Event = { [N in keyof AuthKitEvents]: [name: N, facts: AuthKitEvents[N]] }[keyof AuthKitEvents];
 
@@ -323,7 +323,7 @@ const TROUBLES: Record<string, Trouble> = {
 test.each(Object.entries(TROUBLES))('19E %s: there is an event', async (_, trouble) => {
   const map = new Map<string, string>();
   const store = mapStore(map);
-  const at = await createTestApp('express5', {
+  const at = await createFrozenTestApp('express5', {
     ...OPTIONS,
     authkit: { ...OPTIONS.authkit, ...trouble.options?.(store) },
   });
@@ -338,7 +338,7 @@ test.each(Object.entries(TROUBLES))('19E %s: there is an event', async (_, troub
 test('19E a state that lasts is one event, and so is its end', async () => {
   const store = mapStore();
   const { get } = store;
-  const at = await createTestApp('express5', { authkit: { store } });
+  const at = await createFrozenTestApp('express5', { authkit: { store } });
   const cookies = await Promise.all(
     [1, 2, 3].map((n) => at.cookie({ user: { email: `u${n}@example.com` } })),
   );
