@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -588,13 +588,16 @@ for (const { name, missing, launch } of browsersToTest()) {
   );
 }
 
-/** A proxy that drops cookies as large as the session cookie. */
+/**
+ * Drops cookies as large as the session cookie, as a proxy may do. The prototype's `setHeader` is called, because the
+ * package restores cookies that code in the same process removes.
+ */
 function drop(res: ServerResponse): void {
   const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => ServerResponse;
   res.writeHead = (...args: unknown[]) => {
     const lines = [res.getHeader('set-cookie') ?? []].flat().map(String);
     const kept = lines.filter((line) => !line.startsWith('wos-session='));
-    if (lines.length > 0) res.setHeader('Set-Cookie', kept);
+    if (lines.length > 0) ServerResponse.prototype.setHeader.call(res, 'Set-Cookie', kept);
     return writeHead(...args);
   };
 }
