@@ -300,7 +300,6 @@ export const SSO_ADVICE: Advice = {
       (name) => [name, 'it is an option of authkit(), not of sso()'],
     ),
   ),
-  store: 'it is an option of authkit(), not of sso()',
   session: 'it is an option of authkit(), not of sso()',
   organizationId: write("signIn: { organization: 'org_…' }"),
   organization: write("signIn: { organization: 'org_…' }"),
