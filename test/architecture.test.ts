@@ -26,7 +26,7 @@ const BESIDE: Readonly<Record<string, readonly string[]>> = {
   cli: ['config', 'workos', 'stores', 'testing'],
   // A leaf. The text of an error for users is that of its page.
   'errors.ts': ['http/page-texts.ts'],
-  testing: ['session/iron-seal.ts', 'workos/access-token-mac.ts', 'stores/index.ts'],
+  testing: ['session/iron-seal.ts', 'workos/verified-token-mac.ts', 'stores/index.ts'],
 };
 
 const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((file) =>

@@ -1,6 +1,6 @@
 import { after } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
-import type { Request } from '../http/middleware.js';
+import type { Request } from '../http/handler-to-middleware.js';
 import { header } from '../http/request.js';
 import {
   createOAuthTokenVerifier,

@@ -1,6 +1,6 @@
 import { AuthKitError, type AuthKitErrorCode } from '../errors.js';
 import { type FailedCondition, publish } from '../events.js';
-import { isRealError, type Outcome, type Request, type Response } from '../http/middleware.js';
+import { isRealError, type Outcome, type Request, type Response } from '../http/handler-to-middleware.js';
 import { isPageLoad, target } from '../http/request.js';
 import { redirect } from '../http/response.js';
 import type { CompiledGuardRule, Unauthenticated } from './guard-options.js';

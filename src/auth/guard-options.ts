@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { canParse } from '../can-parse.js';
 import type { FailedCondition } from '../events.js';
-import type { Next } from '../http/middleware.js';
+import type { Next } from '../http/handler-to-middleware.js';
 import type { AuthType, Principal } from './principal.js';
 import { compileConditions, itemsOf, ownEntriesOf, type Rule, RULE_KEYS } from './authorization-rule.js';
 

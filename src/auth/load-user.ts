@@ -2,7 +2,7 @@ import type { User as WorkOSUser } from '@workos-inc/node';
 import type { AppUser, LoadUser } from '../config/options.js';
 import { withDeadline } from '../deadline.js';
 import { unavailable } from '../errors.js';
-import type { Request, Response } from '../http/middleware.js';
+import type { Request, Response } from '../http/handler-to-middleware.js';
 import { responseStateOf } from '../http/response.js';
 import type { SignedIn } from './principal.js';
 

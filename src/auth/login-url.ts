@@ -4,7 +4,7 @@ import type { AuthKitError } from '../errors.js';
 import { isUnfinished } from '../errors.js';
 import { log } from '../events.js';
 import { headerRoom } from '../http/cookies.js';
-import type { Request } from '../http/middleware.js';
+import type { Request } from '../http/handler-to-middleware.js';
 import { isFromAnotherOrigin, query, target } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
 

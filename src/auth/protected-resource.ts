@@ -1,7 +1,7 @@
 import { canParse } from '../can-parse.js';
 import { isRecord, Problems } from '../config/problem-list.js';
 import { AuthKitError } from '../errors.js';
-import { type Handler, type Middleware, middleware, type Response } from '../http/middleware.js';
+import { type Handler, type Middleware, middleware, type Response } from '../http/handler-to-middleware.js';
 import { target } from '../http/request.js';
 import type { VerifyBearer } from './bearer-token.js';
 import type { Check, GuardRule } from './guard-options.js';

@@ -4,7 +4,7 @@ import { createOptionalWait, type Deadline, deadlineIn, withDeadline } from '../
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Cookies } from '../http/cookies.js';
 import type { RespondWithError } from '../http/error-response.js';
-import type { Request, Response } from '../http/middleware.js';
+import type { Request, Response } from '../http/handler-to-middleware.js';
 import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
 import { canSetCookie, type ResponseState, responseStateOf, startTimer } from '../http/response.js';
 import { perObjectState } from '../http/per-request-state.js';

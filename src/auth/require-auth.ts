@@ -8,7 +8,7 @@ import {
   type Outcome,
   type Request,
   type Response,
-} from '../http/middleware.js';
+} from '../http/handler-to-middleware.js';
 import { isCrossSite, isSafeMethod } from '../http/request.js';
 import { markGuarded } from '../http/response.js';
 import { type BearerResult, bearerTokenOf, type VerifyBearer } from './bearer-token.js';

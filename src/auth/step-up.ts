@@ -1,5 +1,5 @@
 import { AuthKitError } from '../errors.js';
-import type { Outcome, Request, Response } from '../http/middleware.js';
+import type { Outcome, Request, Response } from '../http/handler-to-middleware.js';
 import { isPageLoad } from '../http/request.js';
 import { redirect } from '../http/response.js';
 import { bearerChallenge, denyForbidden, publishDenied } from './deny.js';

@@ -7,7 +7,7 @@ import { after } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
-import { isRequest, type Middleware } from '../http/middleware.js';
+import { isRequest, type Middleware } from '../http/handler-to-middleware.js';
 import { createAuthorizationRequest, createSignInRetry } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
 import {
@@ -52,7 +52,7 @@ import { createWorkOSClock } from '../workos/clock.js';
 import { type HasAppClient, withAppClient } from '../workos/load-sdk.js';
 import { createJWKS } from '../workos/jwks.js';
 import { preloadKeys } from '../workos/preload-keys.js';
-import { createTokenMacs } from '../workos/access-token-mac.js';
+import { createTokenMacs } from '../workos/verified-token-mac.js';
 import { createAuthOf, createGetSignInUrl, createMethods, type Methods } from './instance-methods.js';
 import { type AuthRouter, createAuthRouter } from '../routes/router.js';
 import { createReady, type Readiness } from './readiness.js';

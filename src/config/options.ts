@@ -2,7 +2,7 @@ import type { Impersonator, OauthTokens, User, WorkOS } from '@workos-inc/node';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthKitError } from '../errors.js';
 import type { RouteName } from '../http/error-response.js';
-import type { Next } from '../http/middleware.js';
+import type { Next } from '../http/handler-to-middleware.js';
 import type { PagesOption } from './pages.js';
 import type { Store } from '../stores/index.js';
 

@@ -1,4 +1,4 @@
-import type { Request } from './middleware.js';
+import type { Request } from './handler-to-middleware.js';
 import { header, trimOWS } from './request.js';
 
 /** How large a body may be, in bytes, and how long reading it may take, in milliseconds. */

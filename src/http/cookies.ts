@@ -1,7 +1,7 @@
 import { type SetCookie, stringifySetCookie } from 'cookie';
 import { AuthKitError } from '../errors.js';
 import { ownProperties } from '../own-properties.js';
-import type { Request, Response } from './middleware.js';
+import type { Request, Response } from './handler-to-middleware.js';
 import { header, trimOWS } from './request.js';
 import { setCookie } from './response.js';
 

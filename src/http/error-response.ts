@@ -7,7 +7,7 @@ import {
   type Outcome,
   type Request,
   type Response,
-} from './middleware.js';
+} from './handler-to-middleware.js';
 import { type ButtonName, DEFAULT_TEXTS, pageNameOf } from './page-texts.js';
 import { type Page, type PageTheme, sendPage } from './pages.js';
 import { header, isNavigation, isScripted, isSpeculative, query, target } from './request.js';

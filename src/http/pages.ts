@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { ownProperties } from '../own-properties.js';
-import type { Request, Response } from './middleware.js';
+import type { Request, Response } from './handler-to-middleware.js';
 import { BUTTON_TEXTS, type ButtonName, type PageName, type PageTexts, textOf } from './page-texts.js';
 import { noStore } from './response.js';
 

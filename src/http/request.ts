@@ -1,5 +1,5 @@
 import { AuthKitError } from '../errors.js';
-import type { Request } from './middleware.js';
+import type { Request } from './handler-to-middleware.js';
 
 /** The request target as the client sent it, including a mount path that has been stripped. */
 export function target(req: Request): string {

@@ -1,6 +1,6 @@
 import onHeaders from 'on-headers';
 import { log } from '../events.js';
-import type { Request, Response } from './middleware.js';
+import type { Request, Response } from './handler-to-middleware.js';
 import { isNavigation, isWebSocketUpgrade, trimOWS } from './request.js';
 import { perObjectState } from './per-request-state.js';
 

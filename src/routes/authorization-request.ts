@@ -8,7 +8,7 @@ import type { SignInOptions, SignInUrlOptions } from '../config/options.js';
 import { AuthKitError } from '../errors.js';
 import { log } from '../events.js';
 import { type Cookies, headerRoom } from '../http/cookies.js';
-import type { Request, Response } from '../http/middleware.js';
+import type { Request, Response } from '../http/handler-to-middleware.js';
 import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
 import { ownProperties } from '../own-properties.js';

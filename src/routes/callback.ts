@@ -5,7 +5,7 @@ import { AuthKitError } from '../errors.js';
 import { log, publish } from '../events.js';
 import type { Cookies } from '../http/cookies.js';
 import type { RespondWithError } from '../http/error-response.js';
-import type { Handler, Request, Response } from '../http/middleware.js';
+import type { Handler, Request, Response } from '../http/handler-to-middleware.js';
 import { sendPage } from '../http/pages.js';
 import { isPageLoad, query, single } from '../http/request.js';
 import { noStore, redirect } from '../http/response.js';

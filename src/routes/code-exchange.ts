@@ -5,7 +5,7 @@ import { ownProperties } from '../own-properties.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
-import type { Request, Response } from '../http/middleware.js';
+import type { Request, Response } from '../http/handler-to-middleware.js';
 import type { Revocation } from '../session/revocation.js';
 import { type Session, sessionIdentityIn, sessionIdOf, toSession } from '../session/sealed-session.js';
 import { sha256 } from '../sha256.js';

@@ -4,7 +4,7 @@ import type { Config } from '../config/index.js';
 import { ownProperties } from '../own-properties.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { navigationOnly } from '../http/error-response.js';
-import type { Handler, Request, Response } from '../http/middleware.js';
+import type { Handler, Request, Response } from '../http/handler-to-middleware.js';
 import { sendPage } from '../http/pages.js';
 import { header, lastSegment, query, single } from '../http/request.js';
 import { redirect } from '../http/response.js';

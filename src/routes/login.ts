@@ -6,7 +6,7 @@ import type { SignUpAttributes } from '../config/options.js';
 import { AUTHKIT, providerNamed } from '../config/provider-names.js';
 import { AuthKitError } from '../errors.js';
 import { navigationOnly } from '../http/error-response.js';
-import type { Handler, Request } from '../http/middleware.js';
+import type { Handler, Request } from '../http/handler-to-middleware.js';
 import { lastSegment, query, single, target } from '../http/request.js';
 import { redirect } from '../http/response.js';
 import { ownProperties } from '../own-properties.js';

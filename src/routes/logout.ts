@@ -6,7 +6,7 @@ import { AuthKitError } from '../errors.js';
 import { publish } from '../events.js';
 import type { Cookies } from '../http/cookies.js';
 import { createErrorResponder, refusePrefetch } from '../http/error-response.js';
-import type { Handler, Request, Response } from '../http/middleware.js';
+import type { Handler, Request, Response } from '../http/handler-to-middleware.js';
 import { sendPage } from '../http/pages.js';
 import {
   header,

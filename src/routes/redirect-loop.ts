@@ -2,7 +2,7 @@ import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
 import { type Cookies, SIGN_IN_MARKER_LIFETIME } from '../http/cookies.js';
-import type { Request, Response } from '../http/middleware.js';
+import type { Request, Response } from '../http/handler-to-middleware.js';
 import { openPayload, type PayloadPurpose, sealPayload } from '../session/seal-for-one-purpose.js';
 
 /**

@@ -7,7 +7,7 @@ import type { Route } from '../config/routes.js';
 import { providerNamed } from '../config/provider-names.js';
 import { after } from '../deadline.js';
 import { answerErrors, createErrorResponder, type RouteName } from '../http/error-response.js';
-import { type Handler, type Middleware, middleware, type Next } from '../http/middleware.js';
+import { type Handler, type Middleware, middleware, type Next } from '../http/handler-to-middleware.js';
 import { lastSegment } from '../http/request.js';
 import { startTimer } from '../http/response.js';
 

@@ -7,7 +7,7 @@ import type { SignInUrlOptions } from '../config/options.js';
 import { withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished } from '../errors.js';
 import type { RespondWithError } from '../http/error-response.js';
-import type { Handler, Outcome, Request, Response } from '../http/middleware.js';
+import type { Handler, Outcome, Request, Response } from '../http/handler-to-middleware.js';
 import { sendPage } from '../http/pages.js';
 import { header, isCrossSite, isScripted, query, single, target } from '../http/request.js';
 import { json, redirect } from '../http/response.js';

@@ -5,7 +5,7 @@ import { deadlineIn, withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
 import { readFields } from '../http/body.js';
-import type { Handler, Request, Response } from '../http/middleware.js';
+import type { Handler, Request, Response } from '../http/handler-to-middleware.js';
 import { header } from '../http/request.js';
 import { json, vary } from '../http/response.js';
 import { ownProperties } from '../own-properties.js';

@@ -5,7 +5,7 @@ import { publish, type WebhookProblem } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
 import { rawBody } from '../http/body.js';
 import { answerErrors, type RespondWithError } from '../http/error-response.js';
-import { type Handler, type Middleware, middleware, type Request } from '../http/middleware.js';
+import { type Handler, type Middleware, middleware, type Request } from '../http/handler-to-middleware.js';
 import { header, trimOWS } from '../http/request.js';
 import { json } from '../http/response.js';
 import { ownProperties } from '../own-properties.js';

@@ -34,7 +34,7 @@ export interface SessionExtension {
   readonly authenticatedAt?: number;
   /** What `onSuccess` returned. */
   readonly data?: unknown;
-  /** Shows that the access token's signature was verified: see `workos/access-token-mac.ts`. */
+  /** Shows that the access token's signature was verified: see `workos/verified-token-mac.ts`. */
   readonly tokenMac?: string | undefined;
 }
 

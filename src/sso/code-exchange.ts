@@ -2,7 +2,7 @@ import { ownProperties } from '../own-properties.js';
 import type { SSOSignInOptions } from '../config/sso-options.js';
 import type { SSOConfig } from '../config/sso.js';
 import { publish } from '../events.js';
-import type { Request, Response } from '../http/middleware.js';
+import type { Request, Response } from '../http/handler-to-middleware.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
 import type { RedirectInstead } from '../routes/callback.js';
 import type { Completed } from '../routes/code-exchange.js';

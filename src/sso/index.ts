@@ -8,7 +8,7 @@ import { resolveSSOConfig, type SSOConfig } from '../config/sso.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
-import { isRequest } from '../http/middleware.js';
+import { isRequest } from '../http/handler-to-middleware.js';
 import { ownProperties } from '../own-properties.js';
 import { createAuthorizationRequest, type StartSignIn } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';

@@ -6,7 +6,7 @@ import type { TestInvitation } from './endpoints/invitations.js';
 import type { OAuthServer, TestOAuthToken } from './endpoints/oauth.js';
 import { STEP_MESSAGES, type RequiredStep } from './endpoints/required-steps.js';
 import { createIdPStart, type TestIdPStart } from './endpoints/sso.js';
-import { createEnvironment, type Environment, type Lifetimes, type Settings } from './environment.js';
+import { createEnvironment, type Environment, type Lifetimes, type Settings } from './workos-environment.js';
 import type { Calls, Fault, RecordedCall } from './faults.js';
 import { checkNames, didYouMean, type Names } from './options.js';
 import { listen } from './http-server.js';
@@ -26,7 +26,7 @@ import {
   type TestOrganization,
   type TestUser,
 } from './state/users-and-organizations.js';
-import { createTokenMacs } from '../workos/access-token-mac.js';
+import { createTokenMacs } from '../workos/verified-token-mac.js';
 import { createWebhookSigner } from './webhooks.js';
 
 export interface TestWorkOSOptions {

@@ -1,6 +1,6 @@
 import type { Impersonator, User } from '@workos-inc/node';
 import { seal } from '../session/iron-seal.js';
-import type { TokenMacs } from '../workos/access-token-mac.js';
+import type { TokenMacs } from '../workos/verified-token-mac.js';
 import { checkNames } from './options.js';
 import type { Directory, DirectoryUser, TestMembership, TestUser } from './state/users-and-organizations.js';
 import type { NewSession, Sessions, TokenPair } from './state/sessions.js';

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type * as Jose from 'jose/jws/compact/verify';
 import { createJWKS, type JWKS, type JWKSLookup } from './jwks.js';
-import type { TokenMacs } from './access-token-mac.js';
+import type { TokenMacs } from './verified-token-mac.js';
 
 /** The longest token that is read, in characters. No access token in a cookie or a store is longer. */
 const MAX_LENGTH = 262_144;

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { AuthKitError, type PageOptions, type PagesOption, type PageTexts } from 'authkit-express';
 import { ERROR_CODES } from '../../src/errors.js';
 import { createErrorResponder } from '../../src/http/error-response.js';
-import type { Request } from '../../src/http/middleware.js';
+import type { Request } from '../../src/http/handler-to-middleware.js';
 import { BUTTON_TEXTS, DEFAULT_TEXTS, type PageName } from '../../src/http/page-texts.js';
 import { type Page, sendPage, textColorOn } from '../../src/http/pages.js';
 import { readPages } from '../../src/config/pages.js';

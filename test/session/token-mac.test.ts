@@ -2,7 +2,7 @@ import { createHmac, generateKeyPairSync, hkdfSync, sign } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { open, seal } from '../../src/session/iron-seal.js';
 import { createSignedStore } from '../../src/stores/signed-store.js';
-import { createTokenMacs } from '../../src/workos/access-token-mac.js';
+import { createTokenMacs } from '../../src/workos/verified-token-mac.js';
 import { ADA, createTestApp, type TestApp } from '../support/app.js';
 import { FETCH, send, type Reply } from '../support/browser.js';
 import { mapStore } from '../support/map-store.js';

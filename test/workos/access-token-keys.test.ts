@@ -7,7 +7,7 @@ import {
   decodeUnverified,
   macOf,
 } from '../../src/workos/access-token.js';
-import type { TokenMacs } from '../../src/workos/access-token-mac.js';
+import type { TokenMacs } from '../../src/workos/verified-token-mac.js';
 import type { JWKS, JWKSLookup } from '../../src/workos/jwks.js';
 
 const NOW = 1_700_000_000;

@@ -7,7 +7,7 @@ import {
   type AccessTokenRules,
 } from '../../src/workos/access-token.js';
 import { createJWKS } from '../../src/workos/jwks.js';
-import { createTokenMacs } from '../../src/workos/access-token-mac.js';
+import { createTokenMacs } from '../../src/workos/verified-token-mac.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';
 
 const credentials = { apiKey: 'sk_live_of_this_application', clientId: 'client_1' };
