@@ -188,8 +188,8 @@ export interface TestWorkOS extends Lifetimes {
   /** The secret that `webhook` signs requests with. Pass it to `auth.webhooks({ secret })`. */
   readonly webhookSecret: string;
   /**
-   * Creates a signed webhook request from an event's name, such as `session.revoked`, and data. The request is not
-   * sent.
+   * Creates a signed webhook request from the name of an event, such as `session.revoked`, and the event's data. The
+   * request is not sent.
    */
   webhook: ReturnType<typeof createWebhookSigner>;
   /**
