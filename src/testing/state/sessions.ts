@@ -10,8 +10,8 @@ export interface Session {
   organizationId: string | undefined;
   /**
    * Whether the user was a member of the organization when the session started in it or switched to it. If so, the
-   * session can only be refreshed while the user is a member. It is false if `signIn` was called with an organization
-   * that the user does not belong to.
+   * session can be refreshed in that organization only while the user is a member. The value is false if `signIn` was
+   * called with an organization that the user does not belong to.
    */
   isMember: boolean;
   /**
