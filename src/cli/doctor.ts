@@ -12,7 +12,7 @@ export interface DoctorInput {
   options: AuthKitOptions;
   env: NodeJS.ProcessEnv;
   nodeVersion: string;
-  /** The application's folder. The versions of installed packages are looked up from this folder. */
+  /** The application's folder. Installed packages are looked up from this folder. */
   folder: string;
 }
 

@@ -84,7 +84,7 @@ async function run([command, ...rest]: readonly string[], env: NodeJS.ProcessEnv
     throw new UsageError(`unknown flag "${command}": ${suggestionFor(command, ['--help', '--version'])}`);
   if (!isCommand(command))
     throw new UsageError(`unknown command "${command}": ${suggestionFor(command, COMMANDS)}`);
-  // `dev` passes the arguments after the command to that command, so `--help` is only looked for before them.
+  // `dev` passes all arguments after COMMAND to that command, so `--help` is recognized only before COMMAND.
   const own = command === 'dev' ? rest.slice(0, portArguments(rest) + 1) : rest;
   if (own.some(isHelp)) return print(usageOf(command));
   return RUN[command](rest, env);
@@ -92,8 +92,8 @@ async function run([command, ...rest]: readonly string[], env: NodeJS.ProcessEnv
 
 const RUN: Readonly<Record<Command, (args: string[], env: NodeJS.ProcessEnv) => number | Promise<number>>> = {
   async init(args, env) {
-    // The file is a positional argument, because Node itself reads the flag `--env-file`, and exits if the file does
-    // not exist yet.
+    // The file is a positional argument and not the flag `--env-file`: Node reads that flag itself, and exits if the
+    // file does not exist yet.
     const { values, positionals } = parse(args, ['port'], 1);
     const said = await initialize({
       file: positionals[0] ?? '.env',
@@ -153,7 +153,9 @@ async function findingsOf(
   return checkModule(fileURLToPath(import.meta.url), module, all);
 }
 
-/** Warns that the `.env` file in the current folder was not read, if it exists and the configuration is invalid. */
+/**
+ * Returns a warning if the configuration is invalid and the current folder contains a `.env` file, which was not read.
+ */
 function unreadEnvFile(found: readonly Finding[]): Finding[] {
   const isInvalid = found.some(({ check, status }) => check === 'configuration' && status === 'problem');
   if (!isInvalid || !existsSync('.env')) return [];

@@ -22,10 +22,10 @@ export function createCookiePassword(): string {
 
 /**
  * Adds the variables that `authkit()` needs to an env file. Variables that the file already contains are not changed.
- * If the client id and the API key are set, in the file or in the environment, it also registers the redirect URI with
- * WorkOS.
+ * If the client id and the API key are set in the file or in the environment, this function also registers the redirect
+ * URI with WorkOS.
  *
- * @returns Messages for the user, which say what was done and what is left to do.
+ * @returns Messages that tell the user what was done and what is left to do.
  */
 export async function initialize({ file, env, port }: InitOptions): Promise<string[]> {
   const before = existsSync(file) ? readFileSync(file, 'utf8') : '';
@@ -39,7 +39,7 @@ export async function initialize({ file, env, port }: InitOptions): Promise<stri
   const missing = Object.entries(values).filter(([name]) => known[name] === undefined);
   const lines = missing.map(([name, value]) => `${name}=${value}\n`).join('');
   const separator = before === '' || before.endsWith('\n') ? '' : '\n';
-  // A new file can only be read by its owner, because it contains secrets.
+  // A new file is readable only by its owner, because it contains secrets.
   if (lines !== '') writeFileSync(file, before + separator + lines, { mode: 0o600 });
   const names = missing.map(([name]) => name).join(', ');
   const said = [lines === '' ? `${file} already has all variables.` : `Added to ${file}: ${names}.`];
@@ -72,7 +72,7 @@ function isIgnored(file: string): boolean {
 }
 
 /**
- * Registers the redirect URI with WorkOS, and returns a message for the user.
+ * Registers the redirect URI with WorkOS, and returns a message that tells the user the result.
  *
  * @see https://workos.com/docs/reference/authkit/redirect-uri
  */

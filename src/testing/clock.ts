@@ -36,8 +36,8 @@ export function createClock(start?: number, onAdvance?: (advanced: number) => vo
 /** A file that shares the clock with child processes. */
 export interface ClockFile {
   /**
-   * Writes the time to the file. Pass this function to `createClock` as `onAdvance`. When it returns, child processes
-   * read the new time.
+   * Writes the new time to the file. Pass this function to `createClock` as `onAdvance`. When it returns, child
+   * processes read the new time.
    */
   update: (advanced: number) => void;
   /**
@@ -77,7 +77,7 @@ export function createClockFile(start?: number): ClockFile {
       if (folder === undefined) {
         folder = mkdtempSync(join(tmpdir(), 'authkit-express-clock-'));
         writeFileSync(pathIn(folder), content);
-        // The test WorkOS that all code in a process shares is never closed, so the file is deleted when the process
+        // The test WorkOS that `defaultTestWorkOS` returns is never closed, so the file is deleted when the process
         // exits.
         process.once('exit', remove);
       }

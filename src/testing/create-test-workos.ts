@@ -45,8 +45,8 @@ export interface TestWorkOSOptions {
    */
   redirectUri?: string;
   /**
-   * The redirect URIs to accept. They must match exactly. Default: any https URL, and any http URL whose host is a
-   * loopback host.
+   * The redirect URIs to accept. They must match exactly. Default: any https URL, and any http URL with a loopback
+   * host, such as `localhost`.
    */
   redirectUris?: readonly string[];
   /** The `iss` claim of access tokens. Default: `<url>/user_management/<clientId>`. */
@@ -97,10 +97,10 @@ export interface TestWorkOS extends Lifetimes {
    * The settings in `options` as environment variables, plus the webhook secret. Use them for a child process, or for
    * an application that reads its configuration from environment variables.
    *
-   * In a Node child process, `Date.now()` and `new Date()` follow `clock`. For this, `NODE_OPTIONS` contains the
-   * options of this process and an additional one, which loads a module that replaces `Date`. Timers,
-   * `performance.now()` and `Temporal` are not affected. In this process, `Date` is not replaced: pass
-   * `now: workos.clock.now` to `authkit()` as well.
+   * In a Node child process, `Date.now()` and `new Date()` follow `clock`. To achieve this, `NODE_OPTIONS` contains the
+   * options of this process and an additional option, which loads a module that replaces `Date`. Timers,
+   * `performance.now()` and `Temporal` are not affected. In this process, `Date` is not replaced. An application in
+   * this process also needs the option `now: workos.clock.now`.
    *
    * @example
    * spawn('node', ['server.js'], { env: { ...process.env, ...workos.env } });
@@ -171,8 +171,8 @@ export interface TestWorkOS extends Lifetimes {
    */
   totpCode: (idOrEmail: string) => string;
   /**
-   * Makes requests fail, or replaces the responses to them. This ends when `restore` or `recover` is called, or after
-   * `times` requests.
+   * Makes requests fail, or replaces the responses to them. The fault ends when `restore` or `recover` is called, or
+   * after `times` requests.
    */
   fail: (fault: Fault) => { restore: () => void };
   /** Removes all faults. */

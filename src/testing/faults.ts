@@ -19,7 +19,7 @@ export interface RecordedCall {
   readonly query: Readonly<Record<string, string>>;
   /** The fields of the request body, including secrets, or `undefined` if the body was malformed. */
   readonly body: Readonly<Record<string, unknown>> | undefined;
-  /** When the request arrived, in milliseconds since the epoch. The time is that of the test WorkOS's clock. */
+  /** When the request arrived according to the test WorkOS's clock, in milliseconds since the epoch. */
   readonly at: number;
   /** The response status. It is not set before there is a response, or if a fault resets the connection or hangs. */
   status?: number;

@@ -1,5 +1,6 @@
 /**
- * A test WorkOS, which is a fake WorkOS that runs in the test process, and `testStore`, which checks a custom store.
+ * A fake WorkOS that runs in the test process, called the test WorkOS. This module also contains `testStore`, which
+ * checks a custom store.
  *
  * @module authkit-express/testing
  */

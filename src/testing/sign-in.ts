@@ -18,8 +18,8 @@ export interface TestSignIn {
    */
   organizationId?: string | null;
   /**
-   * The role, which replaces that of the membership. Permissions depend on the role, so the permissions of the
-   * membership do not apply either: set `permissions` as well.
+   * The user's role, instead of the role in the membership. If it is set, the permissions of the membership do not
+   * apply either, so set `permissions` as well.
    */
   role?: string;
   roles?: readonly string[];

@@ -5,7 +5,7 @@ import type { Store } from '../stores/index.js';
 export interface TestStoreOptions {
   /**
    * A second store of the same kind, whose connection does not work, such as one with a closed client. If it is given,
-   * `testStore` also checks that all its methods reject.
+   * `testStore` also checks that all methods of this store reject.
    */
   unavailable?: Store;
 }
@@ -187,7 +187,9 @@ const CHECKS: Readonly<Record<string, Check>> = {
   },
 };
 
-/** Compares strictly, because a store may resolve to a value that is not a boolean, whatever its types say. */
+/**
+ * Compares strictly, because a store may resolve to a value that is not a boolean, even if its types do not allow that.
+ */
 function isExactly(value: unknown, expected: boolean): boolean {
   return value === expected;
 }

@@ -55,13 +55,15 @@ export interface Lifetimes {
 
 export interface EnvironmentDependencies {
   settings: Settings;
-  /** The lifetimes. They are read each time a token is issued or exchanged, so changes take effect immediately. */
+  /**
+   * The environment reads these lifetimes each time a token is issued or exchanged, so changes take effect immediately.
+   */
   lifetimes: Lifetimes;
   directory: Directory;
   clock: TestClock;
   /** The URL of the server. */
   url: string;
-  /** Cancels pending delays when it is aborted. */
+  /** A signal that cancels pending delays when it is aborted. */
   signal: AbortSignal;
 }
 

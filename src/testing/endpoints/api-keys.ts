@@ -13,7 +13,7 @@ import {
 } from './http.js';
 
 export interface TestApiKey {
-  /** Id or name of the organization that the key is used in. Default: the first organization. */
+  /** Id or name of the organization that the key gives access to. Default: the first organization. */
   organizationId?: string;
   /** Id or e-mail address of the member who owns the key. By default, the organization owns the key. */
   user?: string;

@@ -47,8 +47,8 @@ interface Attempt {
   readonly oauthTokens: ProviderTokens | undefined;
   readonly invitationToken: string | undefined;
   /**
-   * Whether every step counts as completed except those that `requireStep` requires. This is the case for sign-ins on
-   * AuthKit's pages, which handle these steps, and for refreshes.
+   * Whether all steps count as completed, except those that `requireStep` requires. This is true for sign-ins on
+   * AuthKit's pages, because these pages handle the other steps, and for refreshes.
    */
   readonly isHosted: boolean;
   readonly done: ReadonlySet<StepCode>;
@@ -284,15 +284,15 @@ function createRefreshGrant(
 
 /**
  * Returns whether a session can be refreshed for an organization. The user must be an active member of the
- * organization. Exception for an organization in which `signIn` started the session although the user was not a member:
- * the session can still be refreshed there.
+ * organization. Exception for a session that `signIn` started in an organization that the user does not belong to: it
+ * can be refreshed for that organization.
  */
 function mayEnter(user: DirectoryUser, session: Session, organizationId: string | undefined): boolean {
   if (organizationId === undefined || isActiveMember(user, organizationId)) return true;
   return organizationId === session.organizationId && !session.isMember;
 }
 
-/** Creates the attempt that continues a refresh after a step that the refresh requires. */
+/** Creates an attempt from a refresh that requires a step. The attempt is finished after that step. */
 function attemptOf(session: Session, organizationId: string | undefined, now: number): Attempt {
   const { userId, authenticationMethod, userAgent, ipAddress } = session;
   const who = { userId, organizationId, authenticationMethod, userAgent, ipAddress };
@@ -307,7 +307,7 @@ function attemptOf(session: Session, organizationId: string | undefined, now: nu
   };
 }
 
-/** Creates the grants that an application uses to sign users in with forms of its own instead of AuthKit's pages. */
+/** Creates the grants for applications that sign users in with their own forms instead of AuthKit's pages. */
 function createDirectGrants(
   { directory, passwords, oneTimeCodes, now }: AuthenticateDependencies,
   { finish }: Attempts,
@@ -342,7 +342,7 @@ function createDirectGrants(
       const user = directory.findUser(text(fields['email']) ?? '')?.user;
       const checked = user ? oneTimeCodes.use('magic_auth', user.id, text(fields['code'])) : 'invalid';
       if (!user || checked !== 'ok') return oneTimeCodeError(checked);
-      // The code proves that the user can read messages to this e-mail address.
+      // The user has received the code by e-mail, so the address is verified.
       if (!user.emailVerified) directory.updateUser(user.id, { emailVerified: true });
       return start(fields, user.id, 'MagicAuth');
     },

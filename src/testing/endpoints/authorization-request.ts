@@ -38,7 +38,7 @@ export interface RequestRules {
   clientId: string;
   /**
    * The redirect URIs to accept. They must match exactly. If `undefined`, any https URL is accepted, and any http URL
-   * whose host is a loopback host.
+   * with a loopback host, such as `localhost`.
    */
   redirectUris: readonly string[] | undefined;
 }

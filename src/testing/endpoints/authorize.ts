@@ -76,7 +76,7 @@ function errorFor(
   const error = (code: string, description: string) => ({ error: code, error_description: description });
   if (invitationToken !== undefined && invitations.problem(invitationToken))
     return error('invitation_invalid', 'The invitation is unknown or no longer pending.');
-  // The test WorkOS does not keep browser sessions, so the user is never signed in yet.
+  // The test WorkOS does not keep browser sessions, so a user always has to sign in on the page.
   if (isSilent) return error('login_required', 'The user is not signed in, and prompt is none.');
   if (endpoint !== '/sso/authorize') return undefined;
   if (connectionId !== undefined && !directory.findConnection(connectionId))
@@ -164,8 +164,8 @@ function redirectBack(
 }
 
 /**
- * Returns the user who was chosen on the sign-in page, or creates the user who was entered on the sign-up page. If
- * neither is possible, returns a sentence that says why.
+ * Finds the user who was selected on the sign-in page, or creates a user from the fields of the sign-up page. If this
+ * fails, returns a sentence that describes the problem.
  */
 function chooseUser(fields: Fields, directory: Directory): DirectoryUser | string {
   const chosen = text(fields['user']);
@@ -182,8 +182,8 @@ function chooseUser(fields: Fields, directory: Directory): DirectoryUser | strin
 }
 
 /**
- * Returns the organization that was chosen on the page, or else the one that the application requested, or else the
- * user's first organization.
+ * Returns the id of the organization that was selected on the page, or else of the one that the application requested,
+ * or else of the user's first organization.
  */
 function chooseOrganization(
   fields: Fields,
@@ -224,7 +224,7 @@ function issueCode(
   });
 }
 
-/** Creates made-up tokens of an OAuth provider. They expire after an hour. */
+/** Creates random tokens that stand for those of an OAuth provider. They expire after one hour. */
 function providerTokens(provider: string, now: number, scopes: readonly string[]): ProviderTokens {
   const [accessToken, refreshToken] = [newSecret(), newSecret()];
   return { provider, accessToken, refreshToken, expiresAt: now + 3600, scopes: [...scopes] };

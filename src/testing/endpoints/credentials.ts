@@ -54,7 +54,7 @@ function magicAuthRoutes({ directory, oneTimeCodes, invitations }: CredentialsDe
         const problem = invitation === undefined ? undefined : invitations.problem(invitation, email);
         if (problem)
           return json(400, { error: 'invitation_invalid', error_description: problem.description });
-        // As at WorkOS, a code for an unknown e-mail address creates a user.
+        // As at WorkOS, a user is created if the e-mail address is unknown.
         const { user } = directory.findUser(email) ?? directory.createUser({ email });
         return json(201, codeJson(oneTimeCodes.send('magic_auth', user)));
       },

@@ -28,8 +28,8 @@ export interface TestResponse {
 
 /**
  * An operation of the WorkOS API. `code` is the authorization code grant, and `refresh` is the refresh token grant. A
- * request with any other grant type is recorded as `authenticate`. `other` is a request that the test WorkOS does not
- * implement.
+ * request with any other grant type is recorded as `authenticate`. `other` is any request that the test WorkOS does not
+ * support.
  */
 export type Operation =
   | 'authorize'
@@ -232,8 +232,8 @@ export function listPage<Item extends { readonly id: string }>(
 }
 
 /**
- * Returns the index of the item that a cursor points to, or the number of items if the cursor is unknown. An unknown
- * cursor in `after` therefore results in an empty page, and in `before` in the last page.
+ * Returns the index of the item that a cursor points to, or the number of items if the cursor is unknown. With an
+ * unknown `after` cursor, the page is therefore empty. With an unknown `before` cursor, it is the last page.
  */
 function indexOf(items: readonly { readonly id: string }[], id: string): number {
   const index = items.findIndex((item) => item.id === id);

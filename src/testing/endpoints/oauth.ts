@@ -22,8 +22,8 @@ export interface TestOAuthToken {
    */
   machine?: string;
   /**
-   * The `aud` claim, which names the resource that the token is for. Default: the application's client id, as in a
-   * token for a client that requests no resource.
+   * The `aud` claim, which names the resource that the token is for. Default: the application's client id, which is
+   * also the audience if a client requests no resource.
    */
   audience?: string | readonly string[] | undefined;
   organizationId?: string | undefined;

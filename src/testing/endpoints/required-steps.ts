@@ -17,7 +17,7 @@ export type StepCode =
   | 'sso_required'
   | 'organization_authentication_methods_required';
 
-/** A step that authentications require, and the authentications that require it. */
+/** A required step, and the authentications for which it is required. */
 export interface RequiredStep {
   code: StepCode;
   /** Id or e-mail address of the user. Default: every user. */
@@ -93,7 +93,7 @@ export interface StepDetails {
 }
 
 /**
- * Returns the body of the 403 response with which WorkOS asks for a step.
+ * Returns the body of the 403 response that WorkOS sends to ask for a step.
  *
  * @see https://workos.com/docs/reference/authkit/authentication-errors
  */

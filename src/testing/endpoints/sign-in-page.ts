@@ -5,7 +5,7 @@ import { text, type Fields, type TestResponse } from './http.js';
 
 /**
  * The style sheet of the pages. It is inline, so a page does not have to load another file. All text has a contrast
- * ratio of at least 4.5:1 to its background.
+ * ratio of at least 4.5:1 against its background.
  */
 const STYLE = `:root{color-scheme:light dark;--page:#f6f5fa;--card:#fff;--ink:#1d1b26;--soft:#5d5a6b;--line:#dfdce6;--accent:#5145cd;--on-accent:#fff;--hover:#f3f1fd;--note:#fdf3d8;--on-note:#5c4300}
 @media (prefers-color-scheme:dark){:root{--page:#121117;--card:#1c1a24;--ink:#eeecf6;--soft:#aaa6bb;--line:#373345;--accent:#a69cff;--on-accent:#15121f;--hover:#282437;--note:#3a2f12;--on-note:#f6dfa0}}

@@ -57,7 +57,7 @@ export function ssoRoutes({ clientId, apiKey, directory, codes, now }: SSODepend
       },
     },
     {
-      // This request contains the access token from `/sso/token` and not the API key.
+      // Requests to this endpoint contain the access token from `/sso/token` instead of the API key.
       on: 'GET /sso/profile',
       operation: 'profile',
       needsApiKey: false,

@@ -103,7 +103,7 @@ export function userRoutes({ directory, passwords, deleteUser }: UsersDependenci
   ];
 }
 
-/** Reads the changes to a user from a request body. In an optional field, `null` clears the field. */
+/** Reads the changes to a user from a request body. A value of `null` clears an optional field. */
 function readChanges(body: Fields): UserChanges {
   const optional = (name: string) =>
     body[name] === null

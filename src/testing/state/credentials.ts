@@ -172,7 +172,7 @@ export function createAuthFactors(now: () => number): AuthFactors {
       if (challenge.isUsed) return 'used';
       if (now() >= challenge.expiresAt) return 'expired';
       // The codes of the previous and of the next 30-second step are also accepted. RFC 6238 section 5.2 recommends
-      // that at most one step is allowed.
+      // allowing at most one step.
       const isRight =
         factor && [-1, 0, 1].some((steps) => totp(factor.secret, now() + steps * STEP) === code);
       challenge.isUsed = isRight === true;

@@ -3,7 +3,7 @@ import type { JWTPayload } from 'jose';
 import type { Grants } from './users-and-organizations.js';
 import { newId, newSecret } from './tokens.js';
 
-/** A session at WorkOS. All tokens of a session contain the same session id. */
+/** A session at WorkOS. Its id stays the same when its tokens are refreshed. */
 export interface Session {
   readonly id: string;
   readonly userId: string;
@@ -29,7 +29,7 @@ export interface Session {
   readonly claims: Readonly<Record<string, unknown>>;
   /** When the session started, in milliseconds since the epoch. */
   readonly createdAt: number;
-  /** When the session ended, in milliseconds since the epoch; `undefined` while it is active. */
+  /** When the session ended, in milliseconds since the epoch, or `undefined` while the session is active. */
   endedAt: number | undefined;
 }
 
@@ -63,7 +63,7 @@ export interface Sessions {
   /**
    * Starts a session.
    *
-   * @param lifetime Lifetime of the first access token, in seconds. Default: the lifetime of all other access tokens.
+   * @param lifetime Lifetime of the first access token, in seconds. Default: the usual lifetime of access tokens.
    */
   start: (session: NewSession, lifetime?: number) => Promise<TokenPair>;
   /**

@@ -5,14 +5,14 @@ import type { OauthTokens } from '@workos-inc/node';
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const LENGTH = 26;
 
-/** Creates a random identifier in the format of WorkOS, such as `session_01…`. */
+/** Creates a random identifier in the format that WorkOS uses, such as `session_01…`. */
 export function newId(prefix: string): string {
   return format(prefix, randomBytes(LENGTH));
 }
 
 /**
- * Returns the identifier that belongs to a name. It is the same in every process, so the users of an example have the
- * same identifiers after a restart.
+ * Derives an identifier from a name. The result is the same in every process, so the users of an example application
+ * keep their identifiers after a restart.
  */
 export function idFor(prefix: string, name: string): string {
   return format(prefix, createHash('sha256').update(name.toLowerCase()).digest());

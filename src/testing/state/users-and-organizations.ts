@@ -461,7 +461,7 @@ function withoutUndefined<Fields extends object>(fields: Fields): Fields {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Fields;
 }
 
-/** Returns the slugs of a member's roles, with the value of `role` first. */
+/** Returns the slugs of a member's roles. If `role` is set, it comes first. */
 export function rolesOf({ role, roles }: Pick<Membership, 'role' | 'roles'>): readonly string[] {
   if (roles === undefined || roles.length === 0) return [role ?? 'member'];
   return role === undefined ? roles : [role, ...roles.filter((slug) => slug !== role)];
