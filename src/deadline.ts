@@ -1,6 +1,6 @@
 /**
- * Waits for a promise for at most `ms` milliseconds. Resolves with the promise's value, or with `undefined` if the time
- * is up first. The timer is cleared afterwards, so it does not keep the process alive.
+ * Waits at most `ms` milliseconds for a promise. Resolves with the promise's value, or with `undefined` if the promise
+ * is still pending after that time. The timer is cleared afterwards, so it does not keep the process alive.
  */
 export function withDeadline<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
@@ -26,8 +26,8 @@ export interface Deadline {
   /** Returns the time until the deadline, in milliseconds. After the deadline, it is 0. */
   left: () => number;
   /**
-   * Waits for code of the application, such as its `onSuccess` function, and postpones the deadline by the time that
-   * the code takes.
+   * Waits for a promise of the application's code, such as the promise of `onSuccess`, and postpones the deadline by
+   * the duration of the wait.
    */
   exclude: <T>(promise: Promise<T>) => Promise<T>;
 }
@@ -96,8 +96,8 @@ export function createOptionalWait(ms: number): OptionalWait {
     );
     if (!isFull) return found?.value;
     if (!found) slowSince = performance.now();
-    // A result that arrives at once, such as a session that needs no refresh, does not prove that WorkOS and the store
-    // respond again.
+    // A result that arrives immediately, such as a session that needs no refresh, does not prove that WorkOS and the
+    // store respond again.
     else if (slowSince === startedAt) slowSince = performance.now() - startedAt > brief ? undefined : before;
     return found?.value;
   };

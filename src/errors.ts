@@ -83,8 +83,8 @@ export interface AuthKitErrorOptions {
   /** Response headers that belong to this error, such as `Retry-After`. */
   headers?: Record<string, string>;
   /**
-   * Further information about the error, for the application. It may contain secrets, so the property is not
-   * enumerable.
+   * Further information about the error, for the application. It may contain secrets, so the error's `details` property
+   * is not enumerable.
    */
   details?: Readonly<Record<string, unknown>>;
   /**
@@ -168,8 +168,8 @@ function challenge(status: number): Record<string, string> {
 }
 
 /**
- * Creates an `upstream_unavailable` error, for example for an outage of WorkOS. `retryAfter` says after how many
- * seconds the client can try again. It is 5 by default, and at most 60.
+ * Creates an `upstream_unavailable` error, for example for an outage of WorkOS. `retryAfter` is the number of seconds
+ * after which the client can try again. The default is 5, and the maximum is 60.
  */
 export function unavailable(message: string, options: { retryAfter?: number; cause?: unknown } = {}) {
   const own = Object.assign(Object.create(null) as typeof options, options);

@@ -128,7 +128,7 @@ export interface AuthKitEvents {
   /**
    * A session, or every session of a user, was ended before its access token expired. `sessionId` is `undefined` if all
    * sessions of the user were ended. `isShared` is false if the store was unavailable, so other processes do not know
-   * that the session has ended. If the app has no store, `isShared` is true.
+   * about it. If the app has no store, `isShared` is true.
    */
   'authkit:revoked': {
     clientId: string;
@@ -254,7 +254,7 @@ interface Who {
 }
 
 /**
- * Publishes an error to the channel `authkit:error`. The log contains only the error's name, because the message of an
+ * Publishes an error on the channel `authkit:error`. The log contains only the error's name, because the message of an
  * error from the application may contain secrets.
  *
  * @param message A message to log in addition to the name. Pass a message only if this package has created the error.

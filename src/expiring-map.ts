@@ -60,8 +60,8 @@ export function expiringMap<V extends object | number | true>(
 }
 
 /**
- * The options for calls that are made without options. They have no prototype, because lru-cache would read options
- * from a polluted `Object.prototype`.
+ * Passed to lru-cache if a call has no options. The object has no prototype, because lru-cache would read options from
+ * a polluted `Object.prototype`.
  */
 const NO_OPTIONS = Object.freeze(Object.create(null) as Record<string, never>);
 

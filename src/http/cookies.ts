@@ -94,8 +94,8 @@ export interface Cookies {
    */
   setSession: (req: Request, res: Response, sealed: string, isLive: () => boolean) => void;
   /**
-   * Clears the session cookie and the sign-in marker. If a session was ended on purpose, a sign-in that follows is not
-   * a sign of a redirect loop.
+   * Clears the session cookie and the sign-in marker. If a session was ended on purpose, the next sign-in does not
+   * indicate a redirect loop.
    */
   clearSession: (req: Request, res: Response) => void;
   signInMarkerValues: (req: Request) => readonly string[];
@@ -206,8 +206,8 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
       if (only !== undefined) return only;
       const found = present(req, isOurs);
       const whole = found.filter(([key]) => key === name).map(([, value]) => value);
-      // Both unsplit cookies and joined chunks are returned, because a planted cookie must not hide a session in the
-      // other form.
+      // Both unsplit cookies and joined chunks are returned, because a planted cookie of one form must not hide a
+      // session in the other form.
       return [...new Set([...whole, ...joined(name, found)])];
     },
     setSession(req, res, sealed, isLive) {
@@ -217,7 +217,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
         throw new AuthKitError('cookie_too_large', size);
       }
       const names = sessionNames(req);
-      // If chunks of an earlier session were left, they would be read as part of the new session.
+      // Chunks that an earlier session has left behind would be read as part of the new session.
       for (const key of names) expire(res, key);
       clearHostOnly(res, names, attributes);
       pieces.forEach((piece, i) => {
@@ -301,7 +301,7 @@ export function fingerprint(state: string): string {
   return hash.toString(16).padStart(8, '0');
 }
 
-/** Returns how many bytes further cookies and `state` can add to the cookies of this request. */
+/** Returns how many bytes are left for further cookies and for `state`, in addition to the cookies of this request. */
 export function headerRoom(req: Request): number {
   return MAX_COOKIE_HEADER - (header(req, 'cookie') ?? '').length;
 }

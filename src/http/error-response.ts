@@ -83,8 +83,8 @@ export function createErrorResponder(config: ErrorResponseConfig, route?: RouteN
 }
 
 /**
- * The page for an error. If the application has set a `publicMessage`, that text is shown unchanged. Otherwise, the
- * page shows the text for the error code in the language of the page.
+ * Returns the page for an error. If the application has set a `publicMessage`, that text is shown unchanged. Otherwise,
+ * the page shows the text for the error code in the language of the page.
  */
 function errorPage(error: AuthKitError): Page {
   const name = pageNameOf(error);

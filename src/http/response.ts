@@ -44,9 +44,9 @@ export function noStore(res: Response, body: string): 'sent' {
 }
 
 /**
- * Determines the headers that this package adds to a response. They are added when the head is written, because the
- * handler could still replace them before. For example, `setHeader('Set-Cookie', …)` drops cookies that were set
- * earlier, and `express.static` sets its own `Cache-Control`.
+ * The state that determines which headers this package adds to a response. They are added when the head is written,
+ * because the handler could still replace them before. For example, `setHeader('Set-Cookie', …)` drops cookies that
+ * were set earlier, and `express.static` sets its own `Cache-Control`.
  */
 export interface ResponseState {
   readonly res: Response;
@@ -284,9 +284,9 @@ function cookieName(line: string): string {
 /**
  * Returns the `Cache-Control` value for a guarded response.
  *
- * If the header already contains `no-store`, its value stays as it is. Otherwise, a page gets `no-store`, because
- * Firefox would show it from the back/forward cache after a sign-out. A page gets `no-cache` instead if the handler has
- * set `Cache-Control` to a value without `public`. All other responses get `no-cache`.
+ * If the header already contains `no-store`, its value stays as it is. Otherwise, a page gets `no-store`: without it,
+ * Firefox shows the page from its back/forward cache after a sign-out. A page gets `no-cache` instead if the handler
+ * has set `Cache-Control` to a value without `public`. All other responses get `no-cache`.
  */
 function cacheControlFor({ res, isGuardedPage, cacheControlBefore }: ResponseState): string {
   const current = cacheControlOf(res);

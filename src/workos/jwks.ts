@@ -35,7 +35,7 @@ const MAX_MISSING = 1000;
 
 /**
  * A request does not wait for a fetch that `load` began more than this many milliseconds ago, because the process may
- * have been frozen since then, as serverless platforms do.
+ * have been frozen since then. Serverless platforms freeze a process between requests.
  */
 const MAX_JOIN = 500;
 

@@ -63,7 +63,7 @@ function readManifest(path: string, url: string): { name: string; version: strin
   }
 }
 
-/** Warns at start-up if the SDK is missing or too old, so that the problem is noticed before the first sign-in. */
+/** Warns at start-up if the SDK is missing or too old, so the problem is noticed before the first sign-in. */
 export function warnAboutSDK({ version }: SDK): void {
   const installed = version();
   if (installed === undefined || isSupported(installed)) return;
@@ -132,8 +132,8 @@ function newAppClient(config: Config, loadNow: SDK['loadNow']): WorkOS {
 export interface HasAppClient {
   /**
    * A `WorkOS` client of `@workos-inc/node` for your own calls to WorkOS. It has the API key, client ID, API address,
-   * `fetch` and `timeout` of this instance, so in tests it calls the fake WorkOS. The client is created when this
-   * property is first read. If you passed the `workos` option, the property is that client.
+   * `fetch` and `timeout` of this instance, so in tests it calls the fake WorkOS of `authkit-express/testing`. The
+   * client is created when this property is first read. If you passed the `workos` option, the property is that client.
    *
    * @throws {AuthKitError} `sdk_missing` if `@workos-inc/node` cannot be loaded.
    * @example
