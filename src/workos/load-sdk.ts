@@ -132,7 +132,7 @@ function newAppClient(config: Config, loadNow: SDK['loadNow']): WorkOS {
 export interface HasAppClient {
   /**
    * A `WorkOS` client of `@workos-inc/node` for your own calls to WorkOS. It has the API key, client ID, API address,
-   * `fetch` and `timeout` of this instance, so in tests it calls the fake WorkOS of `authkit-express/testing`. The
+   * `fetch` and `timeout` of this instance, so in tests it calls the test WorkOS of `authkit-express/testing`. The
    * client is created when this property is first read. If you passed the `workos` option, the property is that client.
    *
    * @throws {AuthKitError} `sdk_missing` if `@workos-inc/node` cannot be loaded.
