@@ -223,7 +223,10 @@ export const domainHint = textParameter(
   "a domain name, such as 'example.com'",
 );
 
-/** The option `provider`. Its value is WorkOS's name of a provider or the short name. WorkOS's name is sent. */
+/**
+ * The option `provider`. It accepts a provider's short name or WorkOS's name. The authorization URL always contains
+ * WorkOS's name.
+ */
 export const provider: Parameter = {
   wire: 'provider',
   parse: providerNamed,
@@ -355,8 +358,8 @@ function isAuthKit(value: unknown): boolean {
 
 /**
  * Returns the conflicts between SSO sign-in options. WorkOS requires exactly one of organization, connection, provider
- * and domain. This function only reports if more than one of them is set. Whether any of them is set is checked when a
- * sign-in starts.
+ * and domain. This function only reports if more than one of them is set. A separate check reports if none is set when
+ * a sign-in starts.
  */
 function ssoConflictsOf({ organization, connection, provider, domain }: SSOSignInOptions): string[] {
   const selectors = [organization, connection, provider, domain].filter((value) => value !== undefined);

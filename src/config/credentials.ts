@@ -8,8 +8,8 @@ const MIN_BYTES = 32;
 const MIN_CHARACTERS = 10;
 
 /**
- * A value of visible ASCII characters. It is sent in a header, so any other character would cause an error, but not
- * before the first call to WorkOS.
+ * A value of visible ASCII characters. It is sent in a header. Without this check, any other character would cause an
+ * error only on the first call to WorkOS.
  */
 const WORD = /^[\u0021-\u007e]+$/;
 
@@ -164,7 +164,8 @@ function weaknessOf(password: unknown, api: Api): string | undefined {
     return `has fewer than ${MIN_BYTES} characters`;
   }
   if (new Set(password).size < MIN_CHARACTERS) return `has fewer than ${MIN_CHARACTERS} different characters`;
-  // A string consists of a repeated shorter string if two joined copies of it also contain it before the second copy.
+  // A string is a repeated shorter string if it is found in two joined copies of itself before the second copy begins.
+  // For example, `abab` is found in `abababab` at index 2.
   if ((password + password).indexOf(password, 1) < password.length) return 'is a shorter string repeated';
   if (PASSWORD_PLACEHOLDER.test(password)) return 'is still a placeholder';
   if (!isLoopback(api.hostname) && createHash('sha256').update(password).digest('hex') === TEST_PASSWORD) {

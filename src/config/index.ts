@@ -213,7 +213,7 @@ export interface Config {
   readonly issuers: readonly string[];
   /** Values of the `aud` claim that are accepted in session access tokens. */
   readonly audience: readonly string[];
-  /** The function to use instead of the global `fetch`, if it is set. */
+  /** The function to use instead of the global `fetch`; `undefined` to use the global one. */
   readonly fetch: typeof globalThis.fetch | undefined;
   /** How long one call to WorkOS may take, in milliseconds. */
   readonly timeout: number;

@@ -95,13 +95,13 @@ export interface SignInResult {
   /** The value that was passed as `state` when the sign-in started. */
   state: unknown;
   /**
-   * Where `state` comes from: `app` if it was set in code, or `link` if it comes from the query of `/login`, which
-   * anyone can write.
+   * Where `state` comes from: `app` if it was set in code, or `link` if it comes from the query of `/login`. Anyone can
+   * write such a query.
    */
   stateFrom: 'app' | 'link' | undefined;
   /** Attributes of the sign-up. If `signUp.defaultRole` is set, they always contain a role. */
   attributes: SignUpAttributes;
-  /** Where `attributes` come from, with the same values as `stateFrom`. */
+  /** Where `attributes` come from. The values have the same meaning as in `stateFrom`. */
   attributesFrom: 'app' | 'link' | undefined;
   /** Whether this is the user's first sign-in. */
   isFirstSignIn: boolean;
@@ -197,7 +197,7 @@ export interface AuthKitOptions {
     /** Name of the session cookie. Default `WORKOS_COOKIE_NAME`, or `wos-session`. */
     name?: string;
     /**
-     * Domain to which browsers send the cookie. Default `WORKOS_COOKIE_DOMAIN`. If neither is set, browsers send the
+     * Domain to which browsers send the cookie. Default `WORKOS_COOKIE_DOMAIN`. Without a domain, browsers send the
      * cookie only to the host of `redirectUri`.
      */
     domain?: string;
@@ -294,8 +294,8 @@ export interface AuthKitOptions {
     /** Role for a sign-up that does not request a role. It must be one of `roles`. Default none. */
     defaultRole?: string;
     /**
-     * Whether a user's first sign-in saves its attributes at WorkOS. The role is saved to an organization membership if
-     * this sign-in created one, and the other attributes are saved to the user. Default false.
+     * Whether the attributes of a user's first sign-in are saved at WorkOS. The role is saved to an organization
+     * membership if this sign-in created one, and the other attributes are saved to the user. Default false.
      */
     save?: boolean;
     /**
@@ -307,8 +307,8 @@ export interface AuthKitOptions {
   /** The store that all processes share: `redisStore()`, `postgresStore()` or `expressStore()`. Default none. */
   store?: Store;
   /**
-   * Where sessions are kept: in the `cookie`, or in the `store`. In a store, the cookie contains only an ID. Default
-   * `cookie`.
+   * Where sessions are kept: in the `cookie` or in the `store`. If sessions are in the store, the cookie contains only
+   * an ID. Default `cookie`.
    */
   session?: 'cookie' | 'store';
   /**

@@ -1,4 +1,4 @@
-/** The provider name of WorkOS's hosted sign-in page, from which users can go on to an OAuth provider. */
+/** The provider name of WorkOS's hosted sign-in page. Every other provider name stands for an OAuth provider. */
 export const AUTHKIT = 'authkit';
 
 /**

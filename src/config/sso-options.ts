@@ -71,8 +71,8 @@ export interface SSOSignInResult {
   /** The value that was passed as `state` when the sign-in started. */
   state: unknown;
   /**
-   * Where `state` comes from: `app` if it was set in code, or `link` if it comes from the query of the login route,
-   * which anyone can write.
+   * Where `state` comes from: `app` if it was set in code, or `link` if it comes from the query of the login route.
+   * Anyone can write such a query.
    */
   stateFrom: 'app' | 'link' | undefined;
   /** Whether this sign-in started at the identity provider instead of in this application. */
@@ -112,8 +112,8 @@ type Shared =
   | 'now';
 
 /**
- * Options of `sso()`. They have the same environment variables as the options of `authkit()`, except that `sso()` does
- * not read `WORKOS_COOKIE_NAME`.
+ * Options of `sso()`. The environment variables are the same as for `authkit()`, except that `sso()` does not read
+ * `WORKOS_COOKIE_NAME`.
  */
 export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
   /**

@@ -25,7 +25,7 @@ export interface SessionStorage {
   isOutdated: (session: Session) => boolean;
   /** Replaces an outdated session in the store with a newer version, and returns the session to use. */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
-  /** Whether a session is not stored where `mode` specifies. */
+  /** Whether a session must be moved, because it is not stored where `mode` specifies. */
   needsMigration: (session: Session) => boolean;
   /**
    * Moves a session to the storage that `mode` specifies, and returns the new cookie value. Returns `undefined` if the
@@ -63,7 +63,7 @@ export function createSessionStorage({ store, ...options }: SessionStorageOption
   return store ? withStore({ store, ...options }) : inCookies(options);
 }
 
-/** Creates the storage for an instance without a store. The cookie contains the complete session. */
+/** Creates the storage for an instance without a store, where the cookie contains the complete session. */
 function inCookies({
   open,
   seal,

@@ -15,8 +15,8 @@ export interface Sessions {
   peek: (values: readonly string[]) => Promise<Session | StoreUnavailable | undefined>;
   /**
    * Stores the session of a new sign-in and returns its cookie value. Also ends the browser's earlier sessions, in the
-   * same way as a sign-out from this application does (OWASP ASVS 7.2.4). If the deadline passes before they have
-   * ended, ending them continues after the response is sent.
+   * same way as a sign-out from this application does (OWASP ASVS 7.2.4). If ending them takes longer than the
+   * deadline, it continues after the response is sent.
    *
    * @param values The values of the session cookie that the browser sent with the sign-in.
    * @throws {AuthKitError} `upstream_unavailable` if the store is unavailable or does not reply before the deadline.

@@ -141,8 +141,8 @@ function isAuthentic({ signed, hmacSalt, hmac }: SealParts, password: string): b
 }
 
 /**
- * Decrypts a seal that has been authenticated. Returns `undefined` if its content is not valid JSON. An object is
- * returned without a prototype, so a polluted `Object.prototype` cannot add fields to it.
+ * Decrypts a seal that has been authenticated. Returns `undefined` if it cannot be decrypted, or if its content is not
+ * valid JSON. An object is returned without a prototype, so a polluted `Object.prototype` cannot add fields to it.
  */
 function decrypt({ salt, iv, ciphertext }: SealParts, password: string): unknown {
   try {

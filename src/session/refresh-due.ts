@@ -1,8 +1,8 @@
 import type { Claims } from '../workos/access-token.js';
 
 /**
- * How long before it expires a token is due for a refresh, in seconds. A token with a lifetime of less than five
- * minutes is due later, after four fifths of its lifetime.
+ * How early a token is refreshed, in seconds before it expires. Exception: a token with a lifetime of less than five
+ * minutes is refreshed after four fifths of its lifetime.
  */
 const AHEAD = 60;
 

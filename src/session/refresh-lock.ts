@@ -29,15 +29,18 @@ const FIRST_PAUSE = 15;
 /** The longest pause between two reads of the store, in milliseconds. */
 const LONGEST_PAUSE = 250;
 
-/** How long a failed refresh is recorded in the store, so other processes can see it, in milliseconds. */
+/**
+ * How long a failed refresh is recorded in the store, in milliseconds. Other processes can see the failure during this
+ * time.
+ */
 const FAILURE_FOR = 2000;
 
 /** The value that is stored instead of a sealed session if WorkOS refused the refresh token. */
 const REFUSED = 'refused';
 
 /**
- * How long further refusals of the same refresh token are also treated as unconfirmed, after the first refusal that
- * could not be confirmed, in milliseconds. This time covers the requests of one page and a quick retry.
+ * The time during which refusals of a refresh token are not accepted as final, in milliseconds. It starts with the
+ * first refusal that could not be confirmed, and covers the requests of one page and a quick retry.
  */
 const DOUBTED_FOR = 5000;
 
@@ -55,9 +58,9 @@ export interface RefreshLockOptions {
 }
 
 /**
- * Makes `refresh` run only once per session across processes. One process holds a lock and refreshes the session, and
- * the others wait for its result. If that process finds that WorkOS is unavailable, the waiting processes do not call
- * WorkOS either. The next request calls WorkOS again.
+ * Wraps `refresh` so that only one process refreshes a session. This process holds a lock, and the others wait for its
+ * result. If it finds that WorkOS is unavailable, the waiting processes do not call WorkOS either. The next request
+ * calls WorkOS again.
  *
  * If the store is unavailable, or if the lock is held for too long, a process refreshes the session without the lock.
  * This is safe for 30 seconds after the first refresh, because WorkOS returns the same tokens again during that time.

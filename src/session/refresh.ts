@@ -32,15 +32,15 @@ export interface Refresh {
   /** Whether a session may be refreshed before its token expires. False for ten seconds after a failed attempt. */
   canRefreshAhead: (session: Session) => boolean;
   /**
-   * Call this function if a refresh takes too long although the current token is still valid. The refresh continues,
-   * but the next requests do not wait for it.
+   * Call this function if a refresh takes too long while the current token is still valid. The refresh continues, but
+   * the next requests do not wait for it.
    */
   backOff: (session: Session) => void;
 }
 
 /**
- * The time between a failed early refresh and the next attempt, in milliseconds. During this time, the current token is
- * used. An early refresh is one that starts before the token expires.
+ * The time between a failed early refresh and the next attempt, in milliseconds. An early refresh is one that starts
+ * before the current token expires. The current token is used until the next attempt.
  */
 const BACKOFF = 10_000;
 
@@ -59,8 +59,8 @@ const EMPTY_RECORD_BYTES = 512;
 const MAX_REFUSALS = 32;
 
 /**
- * Expired records are removed each time this number of records has been added, because a record may contain a whole
- * session.
+ * The number of new records after which expired records are removed. This keeps memory use low, because each record may
+ * contain a whole session.
  */
 const PURGE_EVERY = 256;
 
@@ -146,7 +146,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
     },
     canRefreshAhead(session) {
       const failedAt = records.find(session)?.failedAt;
-      // It is enough if one of the clocks shows that the time has passed, because the system clock may be set back.
+      // The time has to pass on only one of the two clocks, because the system clock may be set back.
       return (
         !failedAt || now() - failedAt.time >= BACKOFF || performance.now() - failedAt.monotonic >= BACKOFF
       );

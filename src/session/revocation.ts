@@ -31,7 +31,7 @@ export interface Revocation {
    */
   reopenSession: (identity: SessionIdentity) => Promise<boolean>;
   /**
-   * Ends all sessions of a user whose tokens were issued before `before`, a time in milliseconds since the epoch. A
+   * Ends each session of a user if its token was issued before `before`, a time in milliseconds since the epoch. A
    * token that was issued in the same second as `before` remains valid, because `iat` is in whole seconds and the token
    * may belong to a new sign-in. To end the session of such a token, use `endSession`. Resolves to false if the store
    * is unavailable.
@@ -88,10 +88,10 @@ const MAX_CHECKED = 100_000;
 /** How many times a process tries to write a user's mark if other processes keep changing it. */
 const ATTEMPTS = 5;
 
-/** The revoked tokens of a session: those that were issued before a certain time. */
+/** Defines which tokens of a session are revoked: those that were issued before a certain time. */
 interface SessionMark {
   /**
-   * Tokens that were issued before this time are revoked, in seconds since the epoch. `Infinity` revokes all tokens.
+   * The time before which the revoked tokens were issued, in seconds since the epoch. `Infinity` revokes all tokens.
    */
   readonly before: number;
   /**
@@ -174,7 +174,7 @@ function createLocalMarks(now: () => number, endedFor: number, isShared: boolean
     return issuedAt === before && except !== undefined && tokenId !== except;
   };
   return {
-    /** IDs of the sessions that this process has ended or reopened without having recorded this in the store yet. */
+    /** IDs of sessions that this process has ended or reopened, if the store does not contain this change yet. */
     unsaved: expiringMap<true>(ended),
     isSessionEnded,
     markOfSession: (sessionId: string) => sessions.get(sessionId),

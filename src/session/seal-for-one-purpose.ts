@@ -17,7 +17,7 @@ export interface PayloadPurpose {
   readonly isBoundToRedirectUri: boolean;
   /** How long the value is valid, in milliseconds. By default, the age of the value is not checked. */
   readonly lifetime?: number;
-  /** How far ahead the clock of the server that sealed the value may be, in milliseconds. Default two minutes. */
+  /** How far ahead the sealing server's clock may be, in milliseconds. Default two minutes. */
   readonly clockSkew?: number;
 }
 
@@ -60,7 +60,7 @@ export function sealPayload(
     ...(purpose.isBoundToRedirectUri ? { redirectUri } : {}),
     issuedAt: now(),
   };
-  // iron can only seal plain data, and a session may contain other objects, which come from the WorkOS SDK.
+  // iron can only seal plain data. A session may contain other objects, which come from the WorkOS SDK.
   return seal(JSON.parse(JSON.stringify({ ...data, ...envelope })) as object, cookiePasswords[0]);
 }
 

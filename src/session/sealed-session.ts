@@ -5,9 +5,7 @@ import { ownProperties } from '../own-properties.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import { isSealed, open, seal } from './iron-seal.js';
 
-/**
- * The key of the object that contains the fields that only this package reads. Other WorkOS SDKs ignore this object.
- */
+/** The key of the object with the fields that only this package reads. Other WorkOS SDKs ignore this object. */
 const EXTENSION = 'authkitExpress';
 
 /**
@@ -45,7 +43,7 @@ export interface SessionExtension {
   readonly tokenMac?: string | undefined;
 }
 
-/** The fields of a response from WorkOS from which a session is built. */
+/** The fields of a WorkOS response that a session is built from. */
 export interface SessionFields {
   accessToken: string;
   refreshToken: string;
@@ -74,8 +72,8 @@ export function toSession(fields: SessionFields, extension: SessionExtension): S
 }
 
 /**
- * Returns a copy of a session with new tokens. If the response from WorkOS contains no impersonator or no
- * authentication method, the copy keeps that of the session.
+ * Returns a copy of a session with new tokens. If the WorkOS response has no impersonator, the copy keeps the session's
+ * impersonator. The same applies to the authentication method.
  *
  * @param tokenMac The MAC of the new access token, if its signature was verified.
  */
@@ -87,7 +85,7 @@ export function withTokens(session: Session, fields: SessionFields, tokenMac?: s
 
 export function sealSession({ extension, ...session }: Session, password: string): Promise<string> {
   const payload = { ...session, [EXTENSION]: { purpose: 'session', version: SESSION_VERSION, ...extension } };
-  // iron can only seal plain data, and the SDK may return other objects.
+  // iron can only seal plain data. The SDK may return other objects.
   const plain = JSON.parse(JSON.stringify(payload)) as object;
   return seal(plain, password);
 }

@@ -6,8 +6,8 @@ import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.j
 import type { RefreshedSession } from './refresh-at-workos.js';
 
 /**
- * The result if the store is unavailable, or if the session's entry cannot be read now. Only the content of the cookie
- * is known.
+ * The result if the store is unavailable, or if this process cannot read the session's entry now. Only the content of
+ * the cookie is known.
  */
 export interface StoreUnavailable {
   readonly kind: 'unavailable';
@@ -28,8 +28,8 @@ const REPLICATION_PAUSE = 50;
 export interface StoredSessions {
   find: (reference: SessionReference) => Promise<Session | NotStored>;
   /**
-   * Returns the ID of a session that was found in the store or replaced a session there; `undefined` for other
-   * sessions.
+   * Returns the ID under which a session is stored. The ID is known if the session was found in the store or has
+   * replaced a session in it.
    */
   idOf: (session: Session) => string | undefined;
   /** Adds a session under a new ID. */
