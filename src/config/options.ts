@@ -244,8 +244,8 @@ export interface AuthKitOptions {
    */
   workos?: WorkOS;
   /**
-   * Replaces the global `fetch` for every call to WorkOS, for example to use an outgoing proxy. Default: the `fetchFn` of
-   * `workos`, or the global `fetch`.
+   * Replaces the global `fetch` for every call to WorkOS, for example to use an outgoing proxy. Default: the `fetchFn`
+   * of `workos`. If it is not set, the global `fetch` is used.
    */
   fetch?: typeof globalThis.fetch;
   /** How long one call to WorkOS may take, in milliseconds, from 50 to 60000. Default 5000. */
@@ -273,8 +273,8 @@ export interface AuthKitOptions {
   /** How long a sign-in may take, in seconds, from 60 to 86400. Default 600. */
   signInLifetime?: number;
   /**
-   * Query parameters that the login route reads in addition to `returnTo` and `maxAge`, which it always reads. Default
-   * all.
+   * Query parameters that the login route reads in addition to `returnTo` and `maxAge`, which it always reads. Default:
+   * all parameters that it supports.
    */
   loginParams?: readonly string[];
   /**
@@ -339,8 +339,8 @@ export interface AuthKitOptions {
   /** Runs after a session could not be refreshed, because WorkOS refused the refresh or is unavailable. */
   onSessionRefreshError?: (context: { error: AuthKitError; sessionId: string | undefined }) => unknown;
   /**
-   * Whether responses get a `Server-Timing` header that shows how long authenticating the session and this package's
-   * routes took. Use it only for development, because anyone can read the header. Default false.
+   * Whether responses get a `Server-Timing` header that shows how long session authentication and this package's routes
+   * took. Use it only for development, because anyone can read the header. Default false.
    */
   serverTiming?: boolean;
   /**

@@ -146,7 +146,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
     },
     canRefreshAhead(session) {
       const failedAt = records.find(session)?.failedAt;
-      // The time has to pass on only one of the two clocks, because the system clock may be set back.
+      // It is enough that the time has passed on one of the two clocks, because the system clock may be set back.
       return (
         !failedAt || now() - failedAt.time >= BACKOFF || performance.now() - failedAt.monotonic >= BACKOFF
       );

@@ -30,7 +30,7 @@ interface Entry {
   until: number;
 }
 
-/** How long `add` waits, in milliseconds, until a simultaneous write by another process is visible. */
+/** How long `add` waits for a simultaneous write by another process to become visible, in milliseconds. */
 const SETTLED = 25;
 
 /**
@@ -117,7 +117,8 @@ function createEntries(store: ExpressSessionStore, prefix: string) {
     set: async (key: string, value: string, ttl: number) => {
       const entry = entryOf(value, ttl);
       await toPromise((done) => methods.set(prefix + key, entry, done));
-      // This call records when this process first saw the entry, so its age is measured from now on.
+      // This call records when the process first saw the entry. From now on, the entry's age is measured with the
+      // monotonic clock.
       isExpired(key, entry);
     },
     delete: (key: string) => toPromise((done) => methods.destroy(prefix + key, done)),

@@ -167,8 +167,8 @@ type StoreOperation = AuthKitEvents['authkit:store']['operation'];
 const UNAVAILABLE = Object.freeze({ kind: 'unavailable' });
 
 /**
- * How long the store is not called after it did not reply in time, in milliseconds. After this pause, one call tries
- * the store again.
+ * How long the store is not called after a call has timed out, in milliseconds. After this pause, one call tries the
+ * store again.
  */
 const PAUSE = 1000;
 
@@ -179,18 +179,18 @@ const TRIAL_PART = 1 / 4;
 const TICKS = 4;
 
 /**
- * Creates the function that calls the store. Every call has a time limit. After the store did not reply in time, only
- * one call per pause tries the store again, and waits for it until the deadline. A call that rejects does not affect
- * the next one.
+ * Creates the function that calls the store. Every call has a time limit. After a call has timed out, only one call per
+ * {@link PAUSE} tries the store again and waits until the deadline. The other calls fail without waiting for the store.
+ * A call that rejects does not affect the next one.
  *
- * Calls that arrive during such a try wait for its result, but only briefly, because a store that works again replies
- * quickly. If these calls failed at once, most of the requests that arrive together after an outage would refresh their
- * sessions without the lock.
+ * Exception: calls that arrive while one call tries the store again wait briefly for its result, because a store that
+ * works again replies quickly. If they failed immediately, most of the requests that arrive together after an outage
+ * would refresh their sessions without the lock.
  */
 function createCallStore(options: SignedStoreOptions): CallStore {
   const { deadline } = options;
   let silentSince: number | undefined;
-  /** Set while one call tries the store again. Resolves to whether that call gets a reply soon. */
+  /** Set while one call tries the store again. Resolves to whether that call gets a reply quickly. */
   let trial: Promise<boolean> | undefined;
   const report = createReporter(options);
   const callOnce: CallStore = async (operation, call) => {
