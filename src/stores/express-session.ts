@@ -117,8 +117,7 @@ function createEntries(store: ExpressSessionStore, prefix: string) {
     set: async (key: string, value: string, ttl: number) => {
       const entry = entryOf(value, ttl);
       await toPromise((done) => methods.set(prefix + key, entry, done));
-      // This call records when the process first saw the entry. From now on, the entry's age is measured with the
-      // monotonic clock.
+      // If the entry is short-lived, this call records when the process first saw it. Its age is measured from now on.
       isExpired(key, entry);
     },
     delete: (key: string) => toPromise((done) => methods.destroy(prefix + key, done)),
