@@ -28,7 +28,7 @@ export type Unauthenticated = (req: IncomingMessage, res: ServerResponse, next: 
 export interface GuardRule<A extends AuthType = 'session'> extends Omit<Rule, 'organization'> {
   /**
    * The organization that the principal must be in. `true` accepts any organization. A string accepts only the
-   * organization with this ID. A function receives the request and returns the ID of the required organization. If it
+   * organization with that ID. A function receives the request and returns the ID of the required organization. If it
    * returns `undefined`, the request is denied.
    */
   organization?: true | string | ((req: IncomingMessage) => string | undefined);
@@ -49,8 +49,9 @@ export interface GuardRule<A extends AuthType = 'session'> extends Omit<Rule, 'o
   unauthenticated?: 'redirect' | 'respond' | Unauthenticated;
   /**
    * Whether a request with a session cookie and an unsafe method, such as POST, must come from the application's own
-   * origin. A list of origins allows these origins as well. The default is `false`. The cookie attribute `SameSite=Lax`
-   * already protects against unsafe requests from other sites, but not from other hosts of the same registrable domain.
+   * origin. A list additionally allows requests from the origins in that list. The default is `false`. The cookie
+   * attribute `SameSite=Lax` already protects against unsafe requests from other sites, but not from other hosts of the
+   * same registrable domain.
    */
   sameOrigin?: boolean | readonly string[];
   check?: Check<A>;
@@ -215,7 +216,7 @@ function compileTest({
 }
 
 /**
- * Returns the name of a function for use in events. The function's `name` may not be a string, because a class can
+ * Returns the name of a function for use in events. The function's `name` is not always a string, because a class can
  * define a static property called `name`.
  */
 function nameOf(given: ((...args: never) => unknown) | undefined): string {

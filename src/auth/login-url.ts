@@ -25,10 +25,10 @@ export function loginUrl(
 }
 
 /**
- * Returns the page that the user returns to after a sign-in. This is normally the requested page. If users cannot be
- * sent back to the requested page (such as `/connect/:slug`), it is the page in the request's `returnTo` parameter.
- * Returns `undefined` if the method is not GET or HEAD, if users cannot be sent to either page, or if the page's
- * address would not fit in the headers of the next request.
+ * Returns the page that the user returns to after a sign-in. This is normally the requested page. For a page that users
+ * cannot be sent back to (such as `/connect/:slug`), it is the page that the request's `returnTo` parameter names.
+ * Returns `undefined` if the method is not GET or HEAD, if users cannot be sent to either of these pages, or if the
+ * page's address would not fit in the headers of the next request.
  */
 function returnPath(req: Request, rules: Config['returnToRules']): string | undefined {
   if (req.method !== 'GET' && req.method !== 'HEAD') return undefined;
@@ -93,8 +93,8 @@ export function nextSignInOptions(error: AuthKitError, organizationId?: string):
 }
 
 /**
- * Like {@link nextSignInOptions}, but for a session that ended with `error`, and in the form of query parameters for
- * the login route. If the error names neither a connection nor an organization, the parameters contain the session's
+ * Like {@link nextSignInOptions}, but for a session that ended with `error`. Returns query parameters for the login
+ * route. If the error names neither a connection nor an organization, the parameters contain the session's
  * organization, so the user returns to it.
  */
 export function nextLoginParameters(

@@ -23,10 +23,10 @@ export interface ProtectedResource extends Middleware {
   /** The URL of the metadata. The guards send it as `resource_metadata` in the `WWW-Authenticate` header. */
   readonly metadataUrl: string;
   /**
-   * Creates a guard, which accepts only access tokens that one of the authorization servers issued for this resource.
-   * By default, `accepts` is `['bearer']`, which accepts tokens that were issued to users. Add `machine` to accept
-   * tokens from the client credentials grant. Add `apiKey` to accept WorkOS API keys as well as access tokens. Session
-   * cookies are ignored.
+   * Creates a guard for the resource's routes. The guard accepts access tokens that one of the authorization servers
+   * issued for this resource. By default, `accepts` is `['bearer']`, which means tokens that were issued to users. Add
+   * `machine` to also accept tokens from the client credentials grant, and `apiKey` to also accept WorkOS API keys.
+   * Session cookies are ignored.
    *
    * @throws {TypeError} if the rule is invalid or can never be met.
    */
@@ -196,8 +196,8 @@ function resolveResource(options: ProtectedResourceOptions): ResourceConfig {
   return Object.freeze({
     resource: url,
     metadata: metadataOf(own),
-    // The URL is accepted both as given and in normalized form. For example, `https://api.example.com` and
-    // `https://api.example.com/` are equivalent (RFC 3986 section 6.2.3).
+    // The `aud` of a token may be the resource's URL as given or in normalized form. For example,
+    // `https://api.example.com` and `https://api.example.com/` are equivalent (RFC 3986 section 6.2.3).
     audience: [...new Set([own.resource, url.href, ...others])],
     authorizationServers: servers.map((server) => server.replace(/\/$/, '')),
     scope: own.scopes?.join(' '),
@@ -216,8 +216,8 @@ function metadataOf({ resource, authorizationServers, scopes, name }: ProtectedR
 }
 
 /**
- * Parses a URL. Returns `undefined` if the URL contains a fragment or credentials, or does not use https (RFC 9728
- * section 1.2). Loopback hosts may also use http.
+ * Parses a URL. Returns `undefined` if the value is not a URL, contains a fragment or credentials, or does not use
+ * https (RFC 9728 section 1.2). URLs of loopback hosts may also use http.
  */
 function address(value: unknown): URL | undefined {
   if (typeof value !== 'string' || !/^https?:\/\/[^/\\\s"]/i.test(value) || !canParse(value))

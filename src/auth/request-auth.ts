@@ -18,7 +18,7 @@ import { loginUrl, nextLoginParameters } from './login-url.js';
 import { type Auth, type Principal, signedOut, toSessionAuth, toSSOAuth } from './principal.js';
 import { defineRequestProperties } from './request-properties.js';
 
-/** The result of authenticating a request's session cookie, with either `authkit()` or `sso()`. */
+/** The result of authenticating a request's session cookie at an `authkit()` or `sso()` instance. */
 export type SessionResult = Authentication | VerifiedSSOSession;
 
 /** Authenticates the session cookies of an instance. */
@@ -35,8 +35,8 @@ export interface SessionAuthenticator {
     mayRefresh: () => boolean,
   ) => SessionResult | Promise<SessionResult>;
   /**
-   * Returns false if this process has ended the session. The response calls this function immediately before it sets
-   * the session cookie.
+   * Returns false if this process has ended the session. This function is called immediately before the session cookie
+   * is added to the response.
    */
   isLive?: (session: Session) => boolean;
 }
@@ -66,7 +66,7 @@ export class RequestAuth {
   private loaded: LoadedUser | undefined = undefined;
   private ofResponse: ResponseState | undefined = undefined;
   private readonly waiting: Promise<void> | undefined = undefined;
-  /** The request's deadline. It limits every wait except for waits on application code. */
+  /** The request's deadline. It limits how long the request waits for anything except application code. */
   readonly deadline: Deadline;
   /** The verifier that accepted this request's bearer token. `undefined` if no token was accepted at this instance. */
   verifiedBy: VerifyBearer | undefined = undefined;
@@ -105,8 +105,8 @@ export class RequestAuth {
   }
 
   /**
-   * Returns the URL of the login route. Its parameters are this page as `returnTo`, and those for any step that WorkOS
-   * requires before the session can continue.
+   * Returns the URL of the login route. Its parameters are `returnTo`, which names this page, and the parameters for
+   * any step that WorkOS requires before the session can continue.
    */
   loginUrl(): string {
     return loginUrl(this.req, this.instance.config, this.loginParameters());
@@ -158,8 +158,8 @@ export class RequestAuth {
   }
 
   /**
-   * Loads the application's user with the `loadUser` option, only once if the user stays the same. Returns `undefined`
-   * if the option is not set, or if no user is signed in.
+   * Loads the application's user with the `loadUser` option. The same user is loaded only once per request. Returns
+   * `undefined` if the option is not set, or if no user is signed in.
    */
   loadUser(): Promise<void> | undefined {
     const { config } = this.instance;
@@ -177,7 +177,7 @@ export class RequestAuth {
     return this.loaded.done;
   }
 
-  /** Whether a WorkOS user is signed in for whom `loadUser` found no user in the application. */
+  /** Whether a WorkOS user is signed in, but `loadUser` found no matching user in the application. */
   hasUnknownUser(): boolean {
     const { user } = this.auth();
     return user !== null && this.user() === undefined;
@@ -306,7 +306,10 @@ function nearest(req: object): readonly RequestAuth[] | undefined {
   return undefined;
 }
 
-/** Authenticates a request, only once per instance. Returns a promise only if the result is not known immediately. */
+/**
+ * Authenticates a request at one instance. Further calls for the same request return the same state. Returns a promise
+ * only if the result is not known immediately.
+ */
 export type AuthenticateRequest = (req: Request, res: Response) => RequestAuth | Promise<RequestAuth>;
 
 export function createAuthenticateRequest(instance: Instance): AuthenticateRequest {

@@ -54,9 +54,9 @@ export function defineRequestProperties(read: Read): RequestProperties {
 }
 
 /**
- * Finds `express.request`, the prototype that the requests of all Express apps inherit from. Each app has another
- * prototype between its requests and `express.request`, which is recognizable by its `app` property. Node's prototypes
- * have a `constructor` property. They are not used, because code outside Express shares them.
+ * Finds `express.request`, the prototype that the requests of all Express apps inherit from. Between the requests of an
+ * app and `express.request` is the prototype of that app, which has an `app` property. Prototypes with a `constructor`
+ * property belong to Node. They are not used, because code outside Express shares them.
  */
 function requestOfExpress(prototype: object): object | undefined {
   let found: object | undefined;

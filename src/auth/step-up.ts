@@ -8,15 +8,15 @@ import { isSessionType, type SignedIn } from './principal.js';
 import type { RequestAuth } from './request-auth.js';
 
 /**
- * A sign-in within this many seconds counts as a new sign-in. If even a new sign-in does not meet `maxAge`, the guard
- * denies the request: redirecting the user to sign-in again would cause a redirect loop.
+ * A sign-in that is at most this many seconds old counts as a new sign-in. If even a new sign-in does not meet
+ * `maxAge`, the guard denies the request: redirecting the user to sign-in again would cause a redirect loop.
  */
 const JUST_SIGNED_IN = 10;
 
 /**
  * Whether the user authenticated within the last `maxAge` seconds. The time of the authentication is the `auth_time`
- * claim. If the claim is missing, it is the earliest time that is possible given the `maxAge` of the sign-in. If both
- * are missing, the result is false.
+ * claim. If the claim is missing, the earliest time that the `maxAge` of the sign-in allows is used. If the sign-in had
+ * no `maxAge` either, the result is false.
  */
 export function isRecent(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
   const at = claimedAt(auth) ?? freshSignInAt(requestAuth);

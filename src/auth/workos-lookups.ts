@@ -29,16 +29,13 @@ const KEY_STALE_IF_ERROR = 300_000 - KEY_MAX_AGE;
 /** The maximum number of entries in each cache. */
 const MAX_ENTRIES = 10_000;
 
-/**
- * How long an outdated result is used without asking WorkOS again, after WorkOS was found to be unavailable, in
- * milliseconds.
- */
+/** How long an outdated result is used before WorkOS is asked again, if WorkOS was unavailable, in milliseconds. */
 const RETRY = 10_000;
 
 export interface WorkOSLookups {
   /** Looks up a user by ID. */
   users: CachedLookup<User>;
-  /** Looks up an API key by its value. The value itself is not cached, only its hash. */
+  /** Looks up an API key by its value. Only a hash of the value is cached. */
   apiKeys: CachedLookup<ApiKey>;
 }
 

@@ -35,9 +35,9 @@ export interface Methods {
   /** Like `getSignInUrl`, but for AuthKit's sign-up page. */
   getSignUpUrl: (req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions) => Promise<string>;
   /**
-   * Ends the session in this application and redirects the browser to WorkOS. WorkOS then ends the session at WorkOS
-   * and redirects the browser to `returnTo`. This method makes the same checks as the logout route, so another site
-   * cannot sign a user out.
+   * Ends the session in this application and redirects the browser to WorkOS. WorkOS then ends its session too, and
+   * redirects the browser to `returnTo`. This method makes the same checks as the logout route, so another site cannot
+   * sign a user out.
    */
   signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
   /**

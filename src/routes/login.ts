@@ -16,7 +16,9 @@ export interface LoginDependencies<Options extends object> {
   config: Config & { readonly signIn: SignInFor<Options> };
   parameters: ParameterSet<Options>;
   signIn: StartSignIn<Options>;
-  /** Reads the sign-up attributes from the query of a link. It is set if the instance supports sign-up. */
+  /**
+   * Reads the sign-up attributes from the query of a link. This function is set only if the instance supports sign-up.
+   */
   attributes?: (params: URLSearchParams) => SignUpAttributes | undefined;
 }
 

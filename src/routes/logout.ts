@@ -27,7 +27,7 @@ import { isNotStored } from '../session/sessions-in-store.js';
 /** A session that has just been ended. */
 export interface EndedSession {
   readonly sessionId: string | undefined;
-  /** The session's user. `undefined` if the store was unavailable, so only the session ID is known. */
+  /** The session's user, or `undefined` if only the session ID is known because the store was unavailable. */
   readonly user: { readonly id: string; readonly organizationId: string | undefined } | undefined;
 }
 
@@ -207,7 +207,7 @@ function isLinkOfThisOrigin(req: Request): boolean {
 /** The query parameter in the URL of the hidden image, which is on the page that is shown after a sign-out. */
 const CLEAR_PAGES = 'forget';
 
-/** Whether a page of this application requests the hidden image, and the browser has no session. */
+/** Whether this is a request for the hidden image, from a page of this application in a browser that has no session. */
 function isClearPages(req: Request, cookies: Cookies): boolean {
   return (
     req.method === 'GET' &&

@@ -54,8 +54,8 @@ export interface SaveSessionDependencies {
 }
 
 /**
- * Creates `auth.saveSession()`, for apps that call WorkOS directly to authenticate users. It does the same as the
- * callback route after the code exchange.
+ * Creates `auth.saveSession()`, for apps that call WorkOS directly to authenticate users. It performs the same steps as
+ * the callback route does after the code exchange.
  */
 export function createSaveSession(dependencies: SaveSessionDependencies): SaveSession {
   const { config, cookies, acceptSignIn, sessions, authenticator } = dependencies;

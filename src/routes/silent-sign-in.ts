@@ -29,8 +29,8 @@ export function silence(
 }
 
 /**
- * Whether an error only means that a silent sign-in found no session. In this case, the user sees no error and
- * continues signed out.
+ * Whether an error only means that a silent sign-in could not be completed without interaction. In this case, the user
+ * sees no error and continues signed out.
  */
 export function endsSilently(
   { code, details }: AuthKitError,

@@ -78,8 +78,8 @@ function grantSession(
 
 /**
  * Creates the function that redeems codes. A code is spent on its first use, even if that use fails. Each process
- * remembers the codes that were spent in it. If a code is redeemed again in a different process, WorkOS refuses the
- * WorkOS code that is sealed in that code.
+ * remembers the codes that were spent in it. If a code is redeemed again in a different process, WorkOS refuses to
+ * exchange the WorkOS code that is sealed in it.
  */
 function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencies): RedeemCode {
   const { now } = config;
