@@ -64,8 +64,8 @@ export interface BearerVerifiers {
   /** Verifies API keys and the access tokens that WorkOS issues for sessions. */
   forSessions: VerifyBearer;
   /**
-   * Creates a verifier for API keys and for OAuth access tokens. An access token must come from one of the given
-   * authorization servers and must be intended for the given audience.
+   * Creates a verifier for API keys and for OAuth access tokens. An access token must have been issued by one of the
+   * given authorization servers for the given audience.
    */
   forResource: (audience: readonly string[], authorizationServers: readonly string[]) => VerifyBearer;
 }

@@ -170,7 +170,11 @@ export function createMethods(dependencies: MethodDependencies): Methods {
   };
 }
 
-/** @throws {TypeError} if the request and its response are not the first arguments. */
+/**
+ * Checks that the request and its response are the first arguments.
+ *
+ * @throws {TypeError} if they are not.
+ */
 function assertRequest(req: unknown, res: unknown, usage: string): void {
   const { setHeader } = Object(res) as { setHeader?: unknown };
   if (hasHeaders(req) && typeof setHeader === 'function') return;

@@ -61,7 +61,7 @@ const PART = 0.75;
  */
 const TOLERANCE = 60_000;
 
-/** How long the entry that the check of the store writes stays in the store, in milliseconds. */
+/** The lifetime of the entry that the store check writes, in milliseconds. */
 const ENTRY_FOR = 60_000;
 
 /**
@@ -107,7 +107,7 @@ function checkClock(clock: WorkOSClock): Readiness['checks']['clock'] {
   };
 }
 
-/** Creates the check of the store, which writes an entry for this process and reads it back. */
+/** Creates the store check, which writes an entry for this process and reads it back. */
 function createStoreCheck(store: SignedStore | undefined, timeout: number) {
   const id = randomUUID();
   const check = async (signed: SignedStore): Promise<ReadinessCheck> => {

@@ -47,7 +47,7 @@ export type SignInFlow = Pick<
  * Starts a sign-in: sets a transaction cookie and returns the authorization URL, whose `state` is the sealed
  * transaction.
  *
- * @throws {AuthKitError} `invalid_request` or `invalid_provider`, if WorkOS would refuse an option, or if the
+ * @throws {AuthKitError} `invalid_request` or `invalid_provider` if WorkOS would refuse an option, or if the
  * transaction would be too long.
  */
 export type StartSignIn<Options extends object> = (
@@ -213,9 +213,9 @@ function checkedCallback(value: unknown, { allowInsecureHttp }: Config): string 
 }
 
 /**
- * Seals a transaction in such a way that the callback URL and the browser's cookies together stay below Node's limit
- * for request headers. If they would exceed this limit, the requested `returnTo` is dropped. The application's `state`
- * is never dropped.
+ * Seals a transaction, and ensures that the callback URL and the browser's cookies together stay below Node's limit for
+ * request headers. If they would exceed this limit, the requested `returnTo` is dropped. The application's `state` is
+ * never dropped.
  *
  * @param room The number of bytes that are left within this limit, given the browser's cookies.
  */

@@ -179,7 +179,7 @@ interface SignInCallback extends OwnTransaction {
   readonly params: URLSearchParams;
 }
 
-/** Handles the response from WorkOS, a code or an error, for a sign-in that this browser began. */
+/** Handles the callback of a sign-in that this browser began. Its query contains a code or an error from WorkOS. */
 async function handleResponse(
   callback: SignInCallback,
   req: Request,

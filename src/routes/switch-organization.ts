@@ -99,6 +99,8 @@ interface SwitchParameters {
 }
 
 /**
+ * Reads and validates the parameters of the switch route.
+ *
  * @throws {AuthKitError} `forbidden` if another site sent the request; `invalid_request` if the organization ID is
  * missing or invalid.
  */

@@ -104,7 +104,11 @@ const REFUSALS: Readonly<Record<WebhookRefusal, string>> = {
   replayed: 'this delivery has been received before',
 };
 
-/** @throws {AuthKitError} `config_invalid` if there is no secret, or if a secret is too short. */
+/**
+ * Validates the webhook secrets and returns them as a list.
+ *
+ * @throws {AuthKitError} `config_invalid` if there is no secret, or if a secret is too short.
+ */
 function checkSecrets(secret: unknown): readonly string[] {
   const secrets = [secret].flat();
   if (secrets.length > 0 && secrets.every((one) => typeof one === 'string' && one.length >= 8))
@@ -204,8 +208,8 @@ function revoke(
 }
 
 /**
- * Creates a function that claims deliveries, so each delivery is accepted only once. With a store, this applies to all
- * processes together. Without a store, it applies to this process alone.
+ * Creates a function that claims deliveries, so each delivery is accepted only once. With a store, a delivery is
+ * accepted once across all processes. Without a store, it is accepted once in each process.
  *
  * @returns A function that claims a delivery. Its promise resolves to a function that releases the claim, or to
  * `undefined` if the delivery was claimed before.
@@ -236,7 +240,11 @@ export interface Signature {
   readonly macs: readonly string[];
 }
 
-/** @see https://workos.com/docs/events/data-syncing/webhooks */
+/**
+ * Parses a `WorkOS-Signature` header. Returns `undefined` if the header is missing or malformed.
+ *
+ * @see https://workos.com/docs/events/data-syncing/webhooks
+ */
 function parseSignature(header: string | undefined): Signature | undefined {
   const parts = (header ?? '')
     .slice(0, 1024)

@@ -16,7 +16,7 @@ export type SSOSignInStart = Pick<Transaction, 'returnTo' | 'callback' | 'state'
 
 export interface SSOCallback {
   code: string;
-  /** `undefined` for a sign-in that began at the identity provider. */
+  /** The PKCE verifier. `undefined` for a sign-in that began at the identity provider. */
   codeVerifier: string | undefined;
   start: SSOSignInStart;
   req: Request;
