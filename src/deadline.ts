@@ -19,33 +19,31 @@ export function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promi
 }
 
 /** The time by which a request must be answered. It is set once, when the request arrives. */
-export interface Deadline {
+export class Deadline {
+  /** The time of the deadline, in milliseconds by the monotonic clock. */
+  private end: number;
+
+  /** @param ms The time until the deadline, in milliseconds. */
+  constructor(ms: number) {
+    this.end = performance.now() + ms;
+  }
+
   /** The time left, in milliseconds; 0 after the deadline. */
-  left: () => number;
+  left(): number {
+    return Math.max(0, this.end - performance.now());
+  }
+
   /**
    * Waits for the application's own code, such as `onSuccess`, and postpones the deadline by the time that this takes.
    */
-  exclude: <T>(promise: Promise<T>) => Promise<T>;
-}
-
-/**
- * Creates a deadline.
- *
- * @param ms The time until the deadline, in milliseconds. It is measured with the monotonic clock.
- */
-export function deadlineIn(ms: number): Deadline {
-  let end = performance.now() + ms;
-  return {
-    left: () => Math.max(0, end - performance.now()),
-    async exclude(promise) {
-      const startedAt = performance.now();
-      try {
-        return await promise;
-      } finally {
-        end += performance.now() - startedAt;
-      }
-    },
-  };
+  async exclude<T>(promise: Promise<T>): Promise<T> {
+    const startedAt = performance.now();
+    try {
+      return await promise;
+    } finally {
+      this.end += performance.now() - startedAt;
+    }
+  }
 }
 
 /** The interval at which one request waits the full time again after a full wait has timed out, in milliseconds. */

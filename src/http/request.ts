@@ -96,8 +96,9 @@ function isOWS(character: string | undefined): boolean {
 
 /** Whether `Accept` names a type and does not exclude it with `q=0` (RFC 9110 section 12.4.2). */
 function accepts(req: Request, type: string): boolean {
-  const ranges = (header(req, 'accept') ?? '').toLowerCase().split(',');
-  return ranges.some((range) => {
+  const accept = (header(req, 'accept') ?? '').toLowerCase();
+  if (!accept.includes(type)) return false;
+  return accept.split(',').some((range) => {
     const [name = '', ...parameters] = range.split(';').map(trimOWS);
     return name === type && !parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter));
   });

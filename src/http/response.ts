@@ -2,7 +2,7 @@ import onHeaders from 'on-headers';
 import { log } from '../events.js';
 import type { Request, Response } from './handler-to-middleware.js';
 import { isNavigation, isWebSocketUpgrade, trimOWS } from './request.js';
-import { perObjectState } from './per-request-state.js';
+import { perObjectState } from '../per-object-state.js';
 
 /** Adds `field` to the `Vary` header and keeps the fields that are already in it. */
 export function vary(res: Response, field: string): void {
@@ -36,8 +36,7 @@ export function json(res: Response, status: number, body: object): 'sent' {
 /** Ends a response that no cache may store, whatever headers other middleware sets. */
 export function noStore(res: Response, body: string): 'sent' {
   responseStateOf(res).isNoStore = true;
-  removeTargetedFields(res);
-  removeHeader(res, 'Expires');
+  removeFields(res, OTHER_CACHING);
   res.setHeader('Cache-Control', 'private, no-store');
   res.end(body);
   return 'sent';
@@ -89,7 +88,7 @@ interface PendingCookie {
   readonly position: Position;
 }
 
-const responseStates = perObjectState<ResponseState>('authkit-express.responseState');
+const responseStates = perObjectState<ResponseState>();
 
 /**
  * Adds or replaces one cookie of this package.
@@ -154,7 +153,11 @@ function createResponseState(res: Response): ResponseState {
 }
 
 function hasHead(res: Partial<Response>): boolean {
-  return [res.writeHead, res.setHeader, res.getHeader].every((method) => typeof method === 'function');
+  return (
+    typeof res.writeHead === 'function' &&
+    typeof res.setHeader === 'function' &&
+    typeof res.getHeader === 'function'
+  );
 }
 
 /**
@@ -201,9 +204,9 @@ function addCookiesAndCaching(state: ResponseState): boolean {
   const hasCookies = cookies !== undefined && addCookies(res, cookies);
   const dependsOnUser = hasCookies || isPersonal || isGuarded;
   if (!dependsOnUser && !isNoStore) return false;
-  removeTargetedFields(res);
-  if (hasCookies || isNoStore || isGuarded) {
-    removeHeader(res, 'Expires');
+  const isUncached = hasCookies || isNoStore || isGuarded;
+  removeFields(res, isUncached ? OTHER_CACHING : TARGETED);
+  if (isUncached) {
     res.setHeader('Cache-Control', hasCookies || isNoStore ? 'private, no-store' : cacheControlFor(state));
   }
   if (dependsOnUser) vary(res, 'Cookie');
@@ -302,8 +305,12 @@ function hasDirective(value: string | undefined, name: string): boolean {
 /** The names of targeted cache-control fields (RFC 9213 section 2.1), and of similar fields that some CDNs use. */
 const TARGETED = /-cache-control$|(?:^|-)(?:surrogate-control|edge-control|x-accel-expires)$/i;
 
-/** The names of targeted fields that are removed from a response that cannot list its headers. */
+/** The names of all fields other than `Cache-Control` that let a cache store a response. */
+const OTHER_CACHING = new RegExp(`^expires$|${TARGETED.source}`, 'i');
+
+/** The names that are tried if a response cannot list its headers. */
 const KNOWN = [
+  'expires',
   'surrogate-control',
   'edge-control',
   'x-accel-expires',
@@ -315,17 +322,13 @@ const KNOWN = [
 ];
 
 /**
- * Removes targeted fields. A cache that obeys a targeted field, such as `CDN-Cache-Control`, ignores `Cache-Control`
- * (RFC 9213).
+ * Removes all fields whose names match. A cache that obeys a targeted field, such as `CDN-Cache-Control`, ignores
+ * `Cache-Control` (RFC 9213).
  */
-function removeTargetedFields(res: Response): void {
-  const { getHeaderNames } = res as Partial<Response>;
-  const names = typeof getHeaderNames === 'function' ? getHeaderNames.call(res) : KNOWN;
-  for (const name of names) {
-    if (TARGETED.test(name)) removeHeader(res, name);
+function removeFields(res: Partial<Response>, names: RegExp): void {
+  const { getHeaderNames, removeHeader } = res;
+  if (typeof removeHeader !== 'function') return;
+  for (const name of typeof getHeaderNames === 'function' ? getHeaderNames.call(res) : KNOWN) {
+    if (names.test(name)) removeHeader.call(res, name);
   }
-}
-
-function removeHeader(res: Partial<Response>, name: string): void {
-  if (typeof res.removeHeader === 'function') res.removeHeader(name);
 }

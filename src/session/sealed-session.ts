@@ -2,6 +2,7 @@ import type { Impersonator, User } from '@workos-inc/node';
 import { isRecord } from '../config/problem-list.js';
 import type { SessionProblem } from '../events.js';
 import { ownProperties } from '../own-properties.js';
+import { perObjectState } from '../per-object-state.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import { isSealed, open, seal } from './iron-seal.js';
 
@@ -142,7 +143,7 @@ export interface SessionIdentity {
   readonly tokenId?: string | undefined;
 }
 
-const identities = new WeakMap<Session, SessionIdentity>();
+const identities = perObjectState<SessionIdentity>();
 
 /**
  * The identity of a session. The access token need not be verified, because the session comes from a seal.

@@ -78,7 +78,8 @@ export function createSessionCache(maxBytes: number, now: () => number): Session
       const time = now();
       // A clock that was set back must not make an entry live longer.
       if (time >= entry.until || time < entry.since) return undefined;
-      return performance.now() < entry.storeCheckedUntil ? entry.verified : undefined;
+      const { verified, storeCheckedUntil } = entry;
+      return storeCheckedUntil === Infinity || performance.now() < storeCheckedUntil ? verified : undefined;
     },
     set(value, verified, isInStore) {
       const key = value.slice(-KEY_LENGTH);

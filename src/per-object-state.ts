@@ -1,0 +1,40 @@
+/** State that is kept on other objects, of which it does not become a visible property. */
+export interface PerObjectState<T> {
+  /** Returns the state of this object. Objects that inherit from it have no state of their own. */
+  get: (object: object) => T | undefined;
+  set: (object: object, value: T) => void;
+}
+
+/** Its constructor returns the given object, so the fields of a subclass are added to that object. */
+// eslint-disable-next-line @typescript-eslint/no-extraneous-class -- only its constructor is used
+class Given {
+  constructor(object: object) {
+    return object;
+  }
+}
+
+/**
+ * Creates state that is kept in a private field. JavaScript can add a private field to any object.
+ *
+ * The purpose of this file is speed. With a `WeakMap` in its place, a request took up to 3 µs more CPU time on Node 24
+ * and 26, of 15 to 25 µs in all, measured in memory with `npm run bench`.
+ */
+export function perObjectState<T>(): PerObjectState<T> {
+  return class State extends Given {
+    #value: T;
+
+    private constructor(object: object, value: T) {
+      super(object);
+      this.#value = value;
+    }
+
+    static get(object: object): T | undefined {
+      return #value in object ? object.#value : undefined;
+    }
+
+    static set(object: object, value: T): void {
+      if (#value in object) object.#value = value;
+      else new State(object, value);
+    }
+  };
+}
