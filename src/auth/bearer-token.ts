@@ -1,7 +1,7 @@
 import { after } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Request } from '../http/handler-to-middleware.js';
-import { header, trimOWS } from '../http/request.js';
+import { header } from '../http/request.js';
 import {
   createOAuthTokenVerifier,
   type TokenClaims,
@@ -14,10 +14,10 @@ import { rememberValidTokens, type VerifyTokenWithCache } from './verified-token
 import { createWorkOSLookups, type WorkOSLookups } from './workos-lookups.js';
 
 /**
- * The scheme in an `Authorization` header with a bearer token (RFC 6750 section 2.1). It is not case-sensitive (RFC 9110
+ * An `Authorization` header with a bearer token (RFC 6750 section 2.1). The scheme is not case-sensitive (RFC 9110
  * section 11.1).
  */
-const SCHEME = /^bearer(?: +|$)/i;
+const BEARER = /^bearer(?: +([\w.~+/-]+=*) *)?$/i;
 
 /**
  * The longest `Authorization` header that is accepted, in characters. By default, Node does not accept more than this
@@ -49,14 +49,14 @@ export type VerifyBearer = (
  * Reads the bearer token from the `Authorization` header. Other schemes are ignored: `Basic`, for example, may be meant
  * for a proxy in front of the app.
  *
- * @returns `undefined` if there is no bearer token, or an empty string if it is empty or too long. Its characters are
- * not checked: a token with others than RFC 6750 allows is refused when it is verified.
+ * @returns `undefined` if there is no bearer token, or an empty string if it is malformed.
  */
 export function bearerTokenOf(req: Request): string | undefined {
   const authorization = header(req, 'authorization');
-  const scheme = authorization === undefined ? null : SCHEME.exec(authorization);
-  if (!authorization || !scheme) return undefined;
-  return authorization.length > MAX_LENGTH ? '' : trimOWS(authorization.slice(scheme[0].length));
+  if (authorization === undefined) return undefined;
+  const match = authorization.length > MAX_LENGTH ? null : BEARER.exec(authorization);
+  if (match) return match[1] ?? '';
+  return /^bearer(?: |$)/i.test(authorization) ? '' : undefined;
 }
 
 /** The bearer token verifiers of an instance. */
