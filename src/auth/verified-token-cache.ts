@@ -13,12 +13,12 @@ interface RememberedToken {
 }
 
 /**
- * How long a verified token is cached, in milliseconds. Afterwards it is verified again, so tokens signed with a
- * withdrawn key do not stay accepted.
+ * How long a verified token is cached, in milliseconds. After that, the token is verified again, because its signing
+ * key may have been withdrawn.
  */
 const VERIFIED_FOR = 600_000;
 
-/** Maximum size of all cached tokens, in bytes. */
+/** The maximum total size of all cache entries, in bytes. */
 const MAX_BYTES = 8 * 1_048_576;
 
 /** The estimated memory that a token and its claims use, in bytes per character of the token. */
@@ -38,11 +38,11 @@ export type VerifyTokenWithCache = (token: string) => TokenVerification | Promis
 
 /**
  * Adds a cache of valid tokens to a verifier. A client sends the same access token with every request, and verifying an
- * RSA signature takes longer than the rest of the guard.
+ * RSA signature takes longer than everything else that the guard does.
  *
  * A token is cached until it expires, but for at most ten minutes. Only valid tokens are cached, so forged tokens cannot
- * evict them. Whether the token's session has been revoked is not cached: the caller checks it on every
- * request.
+ * evict valid ones. The cache does not record whether a token's session has been revoked: the caller checks this on
+ * every request.
  */
 export function rememberValidTokens(verify: VerifyAccessToken, now: () => number): VerifyTokenWithCache {
   const valid = expiringMap<RememberedToken>({ now, size: { max: MAX_BYTES, of: ({ bytes }) => bytes } });
@@ -61,7 +61,7 @@ export function rememberValidTokens(verify: VerifyAccessToken, now: () => number
     // A forged token may end with the same characters as a valid one.
     if (remembered?.token !== token) return verifyAndRemember(token);
     const time = now();
-    // Setting the clock back must not make a cached result valid for longer.
+    // If the system clock is set back, the cached result must not stay valid for longer.
     return time >= remembered.since && time < remembered.until
       ? remembered.verification
       : verifyAndRemember(token);
