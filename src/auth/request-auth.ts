@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { type Config, requestTimeoutOf } from '../config/index.js';
-import { createOptionalWait, type Deadline, deadlineIn, withDeadline } from '../deadline.js';
+import { createOptionalWait, Deadline, withDeadline } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Cookies } from '../http/cookies.js';
 import type { RespondWithError } from '../http/error-response.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
 import { canSetCookie, type ResponseState, responseStateOf, startTimer } from '../http/response.js';
-import { perObjectState } from '../http/per-request-state.js';
+import { perObjectState } from '../per-object-state.js';
 import { ownProperties } from '../own-properties.js';
 import type { Authentication } from '../session/authenticate.js';
 import type { Session } from '../session/sealed-session.js';
@@ -77,7 +77,7 @@ export class RequestAuth {
     private readonly res: Response,
     pending: SessionResult | Promise<SessionResult>,
   ) {
-    this.deadline = deadlineIn(requestTimeoutOf(instance.config));
+    this.deadline = new Deadline(requestTimeoutOf(instance.config));
     if (pending instanceof Promise) this.waiting = this.wait(pending);
     else this.setAuthentication(pending);
   }
@@ -247,7 +247,7 @@ export function timedOut() {
  * The authentication state of each request at the instances that it has passed through, in mount order. Guards read
  * this state, and never `req.auth` or `req.user`, because the application can replace those properties.
  */
-const requestAuths = perObjectState<RequestAuth[]>('authkit-express.requestAuths');
+const requestAuths = perObjectState<RequestAuth[]>();
 
 const NONE: readonly RequestAuth[] = [];
 

@@ -24,16 +24,16 @@ import { createSessionCache, type SessionCache, type VerifiedSession } from './v
  */
 export type Authentication =
   | (VerifiedSession & Delivery)
-  | ({ readonly kind: 'anonymous'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' } & Explained)
+  | ({ readonly kind: 'anonymous'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' } & Problem)
   | ({
       readonly kind: 'ended';
       readonly error: AuthKitError;
       readonly organizationId?: string | undefined;
-    } & Explained)
-  | ({ readonly kind: 'unavailable'; readonly error: AuthKitError } & Delivery & Explained);
+    } & Problem)
+  | ({ readonly kind: 'unavailable'; readonly error: AuthKitError } & Delivery & Problem);
 
 /** Why a session was not accepted, as published in the event `authkit:session`. */
-interface Explained {
+interface Problem {
   readonly why?: SessionProblem;
   readonly detail?: string;
 }
@@ -174,7 +174,7 @@ async function authenticateAll(
   mayRefresh: () => boolean,
   dependencies: Dependencies,
 ): Promise<Authentication> {
-  let found: Examined = { result: NONE };
+  let found: ValueResult = { result: NONE };
   for (const value of values) {
     const cookie = value === first.value ? first : openCookie(value, dependencies);
     const next = await authenticateValue(cookie, mayRefresh, dependencies);
@@ -182,11 +182,11 @@ async function authenticateAll(
     if (precedence(next.result) > precedence(found.result)) found = next;
   }
   // A request publishes only one event, even if an attacker has planted many cookies with this name.
-  return reported(found, dependencies);
+  return publishProblem(found, dependencies);
 }
 
 /** The result for one cookie value, and the session that was found for it. */
-interface Examined {
+interface ValueResult {
   readonly result: Authentication;
   readonly session?: Session;
 }
@@ -195,7 +195,7 @@ async function authenticateValue(
   { value, cached, session: sealed }: CookieValue,
   mayRefresh: () => boolean,
   dependencies: Dependencies,
-): Promise<Examined> {
+): Promise<ValueResult> {
   const { storage } = dependencies;
   const session = sealed ?? (await storage.open(value));
   if (!session) return { result: anonymous('invalid', storage.problemOf(value)) };
@@ -233,8 +233,8 @@ async function restoreSession(
 }
 
 /** Publishes why the session of a request was not accepted, and returns the result. */
-function reported(examined: Examined, { clientId }: Dependencies): Authentication {
-  const { result, session } = ownProperties(examined);
+function publishProblem(found: ValueResult, { clientId }: Dependencies): Authentication {
+  const { result, session } = ownProperties(found);
   if (result.kind === 'authenticated' || result.why === undefined) return result;
   const { userId, sessionId } = session ? sessionIdentityOf(session) : {};
   publish('session', {
