@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { AuthKitError } from 'authkit-express';
 import { SITE } from '../scripts/links.mjs';
 import { ERROR_CODES } from '../src/errors.js';
+import { bundle } from './support/bundle.js';
 import { blocksOf, pages, ROOT, type Block } from './support/documentation.js';
 
 // Inside the repository, so that imports resolve as they do here.
@@ -61,8 +62,9 @@ describe.each(runnable.filter(isOf('vitest')).map(({ at, file }) => [at, file] a
   },
 );
 
-test.each(runnable.filter(isOf('node:test')))('$at passes under node:test', async ({ file }) => {
-  await promisify(execFile)(process.execPath, ['--import', 'tsx', '--test', file], { cwd: ROOT });
+test.each(runnable.filter(isOf('node:test')))('$at passes under node:test', async ({ at, file }) => {
+  const program = await bundle(`documentation-${at.replace(/\W+/g, '-')}`, { entryPoints: [file] });
+  await promisify(execFile)(process.execPath, ['--test', program], { cwd: ROOT });
 });
 
 test.each(runnable.filter((block) => !isOf('vitest')(block) && !isOf('node:test')(block)))(
