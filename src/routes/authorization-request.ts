@@ -40,7 +40,7 @@ export type SignInFlow = Pick<
   SignInUrlOptions,
   'returnTo' | 'state' | 'redirectUri' | 'codeChallenge' | 'attributes'
 > &
-  Pick<Transaction, 'restartOf' | 'beganHere'> &
+  Pick<Transaction, 'restartOf' | 'beganHere' | 'identityProvider'> &
   Required<Pick<Transaction, 'from'>>;
 
 /**
@@ -120,6 +120,7 @@ type Fields = Omit<Transaction, 'secretHash' | 'issuedAt'>;
 
 function flowFields(flow: SignInFlow, config: Config): Fields {
   const { from, state, attributes, redirectUri, codeChallenge: clientChallenge, restartOf } = flow;
+  const { identityProvider } = flow;
   const callback = redirectUri === undefined ? undefined : checkedCallback(redirectUri, config);
   return {
     from,
@@ -132,6 +133,7 @@ function flowFields(flow: SignInFlow, config: Config): Fields {
     ...(callback === undefined ? {} : { callback }),
     ...(clientChallenge === undefined ? {} : { clientChallenge }),
     ...(restartOf === undefined ? {} : { restartOf }),
+    ...(identityProvider === undefined ? {} : { identityProvider }),
   };
 }
 
