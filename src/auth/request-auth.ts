@@ -291,6 +291,9 @@ function nearest(req: object): readonly RequestAuth[] | undefined {
   return undefined;
 }
 
+/** The most values that a browser sends for one session: all its chunks, and the same without the last ones. */
+const MAX_VALUES = 3;
+
 /** Authenticates a request, once per instance. Returns a promise only if the request has to wait. */
 export type AuthenticateRequest = (req: Request, res: Response) => RequestAuth | Promise<RequestAuth>;
 
@@ -309,9 +312,11 @@ export function createAuthenticateRequest(instance: Instance): AuthenticateReque
     else stop?.();
     const requestAuth = new RequestAuth(instance, req, res, pending);
     if (list.push(requestAuth) === 1) expose(req);
-    return pending instanceof Promise
-      ? waitForSession(requestAuth.whenAuthenticated() as Promise<SessionResult>).then(() => requestAuth)
-      : requestAuth;
+    if (!(pending instanceof Promise)) return requestAuth;
+    const waiting = requestAuth.whenAuthenticated() as Promise<SessionResult>;
+    // Planted cookies can make one request slow, which must not shorten the wait of the other requests.
+    const waited = values.length > MAX_VALUES ? withDeadline(softTimeout, waiting) : waitForSession(waiting);
+    return waited.then(() => requestAuth);
   };
 }
 

@@ -125,7 +125,10 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
    * signed out is refused by every process, even after a restart. Default none.
    */
   store?: Store;
-  /** Parameters of every sign-in, or a function that returns them for a request. A link cannot override them. */
+  /**
+   * Parameters of every sign-in, or a function that returns them for a request. A link cannot override them, and the
+   * profile has to come from the `organization`, `connection` or `provider` that they name.
+   */
   signIn?: SSOSignInOptions | ((req: IncomingMessage) => SSOSignInOptions | Promise<SSOSignInOptions>);
   /** How long a session lasts, in seconds. Default 8 hours. WorkOS does not end it earlier. */
   sessionLifetime?: number;

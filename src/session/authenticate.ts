@@ -129,11 +129,13 @@ interface CookieValue {
   readonly cached: VerifiedSession | undefined;
   /** The session in the value; `undefined` if the session is in the store, or if there is none. */
   readonly session: Session | undefined;
+  /** What `storage.open` has returned, if it has been called. */
+  readonly opening: ReturnType<SessionStorage['open']>;
 }
 
 function openCookie(value: string, { cache, storage }: Dependencies): CookieValue {
   const cached = cache.get(value);
-  return { value, cached, session: cached?.session ?? storage.openSealed(value) };
+  return { value, cached, session: cached?.session ?? storage.openSealed(value), opening: undefined };
 }
 
 /**
@@ -165,15 +167,24 @@ async function authenticateAll(
   mayRefresh: () => boolean,
   dependencies: Dependencies,
 ): Promise<Authentication> {
-  let found: Examined = { result: NONE };
-  for (const value of values) {
-    const cookie = value === first.value ? first : openCookie(value, dependencies);
+  let found = await authenticateValue(first, mayRefresh, dependencies);
+  if (found.result.kind === 'authenticated') return found.result;
+  for (const cookie of values.slice(1).map((value) => startOpening(value, dependencies))) {
     const next = await authenticateValue(cookie, mayRefresh, dependencies);
     if (next.result.kind === 'authenticated') return next.result;
     if (precedence(next.result) > precedence(found.result)) found = next;
   }
   // Published only once, however many cookies with this name an attacker has planted.
   return reported(found, dependencies);
+}
+
+/**
+ * Opens a cookie value without waiting for the store. All values are opened at the same time, because the store is read
+ * twice for each ID that it does not have, and an attacker can plant many of them.
+ */
+function startOpening(value: string, dependencies: Dependencies): CookieValue {
+  const cookie = openCookie(value, dependencies);
+  return cookie.session ? cookie : { ...cookie, opening: dependencies.storage.open(value) };
 }
 
 /** The result for one cookie value, and the session in that value. */
@@ -183,12 +194,12 @@ interface Examined {
 }
 
 async function authenticateValue(
-  { value, cached, session: sealed }: CookieValue,
+  { value, cached, session: sealed, opening }: CookieValue,
   mayRefresh: () => boolean,
   dependencies: Dependencies,
 ): Promise<Examined> {
   const { storage } = dependencies;
-  const session = sealed ?? (await storage.open(value));
+  const session = sealed ?? (await (opening ?? storage.open(value)));
   if (!session) return { result: anonymous('invalid', storage.problemOf(value)) };
   if (isNotStored(session)) {
     const result =
