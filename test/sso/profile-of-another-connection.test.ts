@@ -34,7 +34,7 @@ async function createApp(options: SSOOptions, framework: Framework = 'express5')
   };
   return {
     /** Signs in, after the user has changed the authorization URL. */
-    async signIn(query: string, change: Readonly<Record<string, string>>, user: string) {
+    signIn: async (query: string, change: Readonly<Record<string, string>>, user: string) => {
       const url = new URL((await browser.go(`${origin}/sso/login?${query}`)).location!);
       if (Object.keys(change).length > 0)
         for (const name of ['organization', 'connection', 'provider']) url.searchParams.delete(name);
