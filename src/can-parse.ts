@@ -1,6 +1,6 @@
 /**
- * Whether `new URL` accepts an address. In Node 20, `URL.canParse` rejects some valid addresses that contain letters such
- * as `é`, once it has been called so often that V8 has optimized the call.
+ * Whether `new URL` accepts an address. `URL.canParse` is not used because of a bug in Node 20: once V8 has optimized
+ * the call, it rejects some valid addresses that contain letters such as `é`.
  */
 export function canParse(address: string, base?: string | URL): boolean {
   try {

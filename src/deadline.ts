@@ -1,6 +1,6 @@
 /**
- * Resolves with the promise's value, or with `undefined` if that takes longer than `ms` milliseconds. Leaves no timer
- * behind.
+ * Waits at most `ms` milliseconds for a promise. Resolves with the promise's value, or with `undefined` if the promise
+ * is still pending after that time. The timer is cleared afterwards, so it does not keep the process alive.
  */
 export function withDeadline<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
@@ -11,58 +11,67 @@ export function withDeadline<T>(ms: number, promise: Promise<T>): Promise<T | un
 }
 
 /**
- * Passes a value to `next`: immediately if it is not a promise, otherwise once it resolves. A request that has nothing
- * to wait for is therefore handled synchronously.
+ * Calls `next` with a value. If the value is a promise, `next` is called once the promise has resolved. If it is not,
+ * `next` is called synchronously, so a request that does not have to wait is handled synchronously.
  */
 export function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
   return value instanceof Promise ? value.then(next) : next(value);
 }
 
-/** The time by which a request must be answered. It is set once, when the request arrives. */
-export interface Deadline {
-  /** The time left, in milliseconds; 0 after the deadline. */
-  left: () => number;
+/**
+ * The time by which the response to a request must be sent. It is set when the request arrives, and only `exclude`
+ * postpones it.
+ */
+export class Deadline {
+  /** In milliseconds of the monotonic clock. */
+  private end: number;
+
+  /** @param ms The time until the deadline, in milliseconds. */
+  constructor(ms: number) {
+    this.end = performance.now() + ms;
+  }
+
+  /** Returns the time until the deadline, in milliseconds. After the deadline, it is 0. */
+  left(): number {
+    return Math.max(0, this.end - performance.now());
+  }
+
   /**
-   * Waits for the application's own code, such as `onSuccess`, and postpones the deadline by the time that this takes.
+   * Waits for a promise of the application's code, such as the promise of `onSuccess`, and postpones the deadline by
+   * the duration of the wait.
    */
-  exclude: <T>(promise: Promise<T>) => Promise<T>;
+  async exclude<T>(promise: Promise<T>): Promise<T> {
+    const startedAt = performance.now();
+    try {
+      return await promise;
+    } finally {
+      this.end += performance.now() - startedAt;
+    }
+  }
 }
 
 /**
- * Creates a deadline.
- *
- * @param ms The time until the deadline, in milliseconds. It is measured with the monotonic clock.
+ * The retry interval, in milliseconds. After a full wait has timed out, only one request per interval waits the full
+ * time again.
  */
-export function deadlineIn(ms: number): Deadline {
-  let end = performance.now() + ms;
-  return {
-    left: () => Math.max(0, end - performance.now()),
-    async exclude(promise) {
-      const startedAt = performance.now();
-      try {
-        return await promise;
-      } finally {
-        end += performance.now() - startedAt;
-      }
-    },
-  };
-}
-
-/** The interval at which one request waits the full time again after a full wait has timed out, in milliseconds. */
 const TRY_EVERY = 5000;
 
 /**
- * After a full wait has timed out, the other requests wait only this fraction of the full time. A working store
- * responds sooner than that.
+ * The fraction of the full time that all other requests wait after a full wait has timed out. A working store responds
+ * within that time.
  */
 const BRIEF_PART = 1 / 20;
 
-/** Waits for something that a request can do without. Resolves with `undefined` if it takes too long. */
+/**
+ * Waits for an operation whose result a request can do without. Resolves with `undefined` if the operation takes too
+ * long.
+ */
 export type OptionalWait = <T>(promise: Promise<T>) => Promise<T | undefined>;
 
 /**
- * Limits how long requests wait for something that they can do without. After a wait has timed out, requests wait only
- * briefly. Every five seconds one request waits the full time again, until one succeeds.
+ * Creates a function that limits how long requests wait for a result that they can do without. After a wait has timed
+ * out, requests wait only briefly. Every five seconds, one request waits the full time again, until such a wait
+ * succeeds.
  *
  * @param ms The longest wait, in milliseconds.
  */
@@ -70,7 +79,7 @@ export function createOptionalWait(ms: number): OptionalWait {
   const brief = ms * BRIEF_PART;
   /**
    * When a full wait last timed out, or when the current retry began, in milliseconds by the monotonic clock.
-   * `undefined` if the last full wait succeeded.
+   * `undefined` before the first timeout, and after a full wait has succeeded.
    */
   let slowSince: number | undefined;
   return async (promise) => {
@@ -85,7 +94,8 @@ export function createOptionalWait(ms: number): OptionalWait {
     );
     if (!isFull) return found?.value;
     if (!found) slowSince = performance.now();
-    // An immediate result, such as a session that needs no refresh, does not show that WorkOS and the store respond.
+    // A result that arrives immediately, such as a session that needs no refresh, does not prove that WorkOS and the
+    // store respond again.
     else if (slowSince === startedAt) slowSince = performance.now() - startedAt > brief ? undefined : before;
     return found?.value;
   };

@@ -1,12 +1,12 @@
 import { ERROR_TEXTS } from './http/page-texts.js';
 
 /**
- * The documentation page that has a section for each error code. It is part of the site that package.json names as
- * `homepage`.
+ * The URL of the documentation page that has a section for each error code. The page is part of the site that is the
+ * `homepage` in package.json.
  */
 const TROUBLESHOOTING = 'https://authkit-express.github.io/authkit-express/troubleshooting';
 
-/** The HTTP status of the response for each error code. The texts that users see are in `http/page-texts.ts`. */
+/** The HTTP response status for each error code. The texts that users see are in `http/page-texts.ts`. */
 const STATUSES = {
   config_invalid: 500,
   not_mounted: 500,
@@ -57,7 +57,7 @@ const STATUSES = {
   upstream_unavailable: 503,
 } as const satisfies Record<keyof typeof ERROR_TEXTS, number>;
 
-/** Identifies what went wrong, in `error.code` and in JSON responses. */
+/** Identifies what went wrong. This is the `code` property of an error, and the `error` field of a JSON response. */
 export type AuthKitErrorCode = keyof typeof STATUSES;
 
 export const ERROR_CODES = Object.keys(STATUSES) as readonly AuthKitErrorCode[];
@@ -83,18 +83,21 @@ export interface AuthKitErrorOptions {
   /** Response headers that belong to this error, such as `Retry-After`. */
   headers?: Record<string, string>;
   /**
-   * Further information about the error, for the application. It may contain secrets, so the property is not
-   * enumerable.
+   * Further information about the error, for the application. It may contain secrets, so the error's `details` property
+   * is not enumerable.
    */
   details?: Readonly<Record<string, unknown>>;
-  /** The `error_description` that was received (RFC 6749 section 4.1.2.1). It is untrusted text. */
+  /**
+   * The `error_description` that WorkOS or the identity provider sent (RFC 6749 section 4.1.2.1). It is untrusted text.
+   */
   description?: string;
-  /** Text for the user, instead of the default text for the code. */
+  /** The text that is shown to the user instead of the default text for the error code. */
   publicMessage?: string;
 }
 
 /**
- * The error class of this package. Express's default error handler reads `status`, `statusCode` and `headers`.
+ * The error class of this package. Express's default error handler uses the properties `status`, `statusCode` and
+ * `headers`.
  *
  * @example
  * app.use((error, req, res, next) => {
@@ -105,21 +108,21 @@ export interface AuthKitErrorOptions {
 export class AuthKitError extends Error {
   override readonly name = 'AuthKitError';
   readonly code: AuthKitErrorCode;
-  /** HTTP status of the response. */
+  /** The HTTP status of the response. */
   readonly status: number;
-  /** The same as `status`, under the name that http-errors uses. */
+  /** The same value as `status`. Errors of the http-errors package have both properties too. */
   readonly statusCode: number;
-  /** Text in plain words that can be shown to the user. `message` is for developers. */
+  /** A text that can be shown to the user. The text in `message` is for developers. */
   readonly publicMessage: string;
   /** Response headers that belong to this error. */
   readonly headers: Readonly<Record<string, string>>;
   /** Whether the same request may succeed if it is retried a little later. */
   readonly retryable: boolean;
-  /** URL of the documentation for this code. */
+  /** The URL of the documentation for this error code. */
   readonly docs: string;
   /**
-   * Further information: fields of WorkOS's response, or the `problems` of an invalid configuration. The property is
-   * not enumerable, because it may contain a `pending_authentication_token`.
+   * Further information about the error, such as fields of WorkOS's response, or the `problems` in an invalid
+   * configuration. The property is not enumerable, because it may contain a `pending_authentication_token`.
    */
   declare readonly details: Readonly<Record<string, unknown>> | undefined;
   /**
@@ -165,8 +168,8 @@ function challenge(status: number): Record<string, string> {
 }
 
 /**
- * Creates the error that is reported during an outage, for example of WorkOS. `retryAfter` is in seconds. It is 5 by
- * default, and at most 60.
+ * Creates an `upstream_unavailable` error, for example for an outage of WorkOS. `retryAfter` is the number of seconds
+ * after which the client can try again. The default is 5, and the maximum is 60.
  */
 export function unavailable(message: string, options: { retryAfter?: number; cause?: unknown } = {}) {
   const own = Object.assign(Object.create(null) as typeof options, options);

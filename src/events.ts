@@ -3,7 +3,7 @@ import { channel } from 'node:diagnostics_channel';
 import type { AuthKitErrorCode } from './errors.js';
 
 /**
- * The messages that an instance publishes through `node:diagnostics_channel`, by channel name. They contain ids, but no
+ * The messages that an instance publishes through `node:diagnostics_channel`, by channel name. They contain IDs, but no
  * tokens, cookies, e-mail addresses or query strings.
  *
  * @example
@@ -16,13 +16,13 @@ import type { AuthKitErrorCode } from './errors.js';
 export interface AuthKitEvents {
   /** A user signed in, and `onSuccess` did not reject the sign-in. */
   'authkit:sign-in': Who & { authenticationMethod: string | undefined; isImpersonated: boolean };
-  /** The callback responded with an error. */
+  /** A sign-in failed: the callback route responded with an error. */
   'authkit:sign-in-failed': { clientId: string; code: AuthKitErrorCode };
-  /** A session was refreshed. Published once per refresh, however many requests waited for it. */
+  /** A session was refreshed. The message is published once per refresh, however many requests waited for it. */
   'authkit:refresh': Who;
   /**
    * A refresh failed. `refused`: the session has ended, or WorkOS requires a further step from the user. `unavailable`:
-   * WorkOS gave no usable answer, so the session is kept. `status` is the HTTP status of WorkOS's response, if there
+   * WorkOS sent no usable response, so the session is kept. `status` is the HTTP status of WorkOS's response, if there
    * was one.
    */
   'authkit:refresh-failed': Who & {
@@ -42,16 +42,16 @@ export interface AuthKitEvents {
     path: string;
     /**
      * The condition of the guard's rule that the request does not meet, such as `{ role: 'admin' }`. `undefined` if the
-     * request was denied before its rule was tested, for example because no user is signed in.
+     * request was denied before the rule was checked, for example because no user is signed in.
      */
     rule: FailedCondition | undefined;
   };
   /**
-   * The application's `onSuccess` or `signIn` function threw an error or returned an invalid value. An `AuthKitError`
-   * from `onSuccess` is not published here, because it is how an application rejects a sign-in.
+   * The application's `onSuccess` or `signIn` function threw an error or returned an invalid value. No message is
+   * published if `onSuccess` throws an `AuthKitError`, because that is how an application rejects a sign-in.
    */
   'authkit:error': { clientId: string; source: 'onSuccess' | 'signIn'; error: unknown };
-  /** One call to WorkOS. `duration` is in milliseconds. `status` is `undefined` if there was no response. */
+  /** WorkOS was called. `duration` is in milliseconds. `status` is `undefined` if there was no response. */
   'authkit:upstream': {
     method: string;
     path: string;
@@ -60,14 +60,14 @@ export interface AuthKitEvents {
     duration: number;
   };
   /**
-   * The circuit breaker around calls to WorkOS changed state. `open`: calls fail at once for `pause` milliseconds.
+   * The circuit breaker around calls to WorkOS changed state. `open`: calls fail immediately, for `pause` milliseconds.
    * `half-open`: one call is made as a probe. `closed`: WorkOS responds again.
    */
   'authkit:breaker': {
     clientId: string;
     /**
-     * `anonymous`: calls on behalf of requests without a valid credential, for example with a made-up API key. `main`:
-     * all other calls.
+     * `anonymous`: calls for requests without a valid credential, such as a request with a made-up API key. `main`: all
+     * other calls.
      */
     scope: 'main' | 'anonymous';
     state: 'closed' | 'open' | 'half-open';
@@ -75,8 +75,8 @@ export interface AuthKitEvents {
     pause: number;
   };
   /**
-   * The outcome of a store operation differs from the previous outcome of the same operation. The first outcome is only
-   * published if it is not `ok`. `duration` is in milliseconds. `code` is the error's code or name.
+   * The outcome of a store operation differs from the previous outcome of the same operation. The first outcome is
+   * published only if it is not `ok`. `duration` is in milliseconds. `code` is the `code` or the `name` of the error.
    */
   'authkit:store': {
     clientId: string;
@@ -86,9 +86,9 @@ export interface AuthKitEvents {
     code: string | undefined;
   };
   /**
-   * WorkOS's signing keys were fetched for the first time or have changed, or the outcome of fetching them has changed.
-   * `count` is the number of keys in use, and `age` is their age in milliseconds. `issuer` is the OAuth server of a
-   * protected resource, or `undefined` for the keys that verify sessions.
+   * Signing keys were fetched for the first time or have changed, or the outcome of fetching them has changed. `count`
+   * is the number of keys in use. `age` is the time since these keys were fetched, in milliseconds. `issuer` is the
+   * OAuth server of a protected resource, or `undefined` for the keys that verify sessions.
    */
   'authkit:keys': {
     clientId: string;
@@ -100,22 +100,23 @@ export interface AuthKitEvents {
     age: number | undefined;
   };
   /**
-   * A session cookie was not accepted, or the session in the store is older than the cookie. Published on every request
-   * with that cookie. The ids are `undefined` if they could not be read from the cookie.
+   * A session cookie was not accepted, or the session in the store is older than the cookie. The message is published
+   * for every request with that cookie. `userId` and `sessionId` are `undefined` if they cannot be read from the
+   * cookie.
    */
   'authkit:session': {
     clientId: string;
     reason: 'invalid' | 'expired' | 'ended' | 'unavailable' | 'outdated';
     why: SessionProblem;
-    /** If `why` is `token`: the claim or part of the token that is invalid, such as `issuer` or `signature`. */
+    /** The part of the token that is invalid, such as `issuer` or `signature`. `undefined` unless `why` is `token`. */
     detail: string | undefined;
     userId: string | undefined;
     sessionId: string | undefined;
   };
   /**
-   * A webhook was received. `refused`: it is not genuine, or was received before. `failed`: it is genuine, but
-   * processing it failed, so WorkOS will send it again. `event` and `eventId` are `undefined` for a webhook that is not
-   * genuine.
+   * A webhook was received. `refused`: the webhook is not genuine, or was received before. `failed`: the webhook is
+   * genuine, but could not be processed, so WorkOS will send it again. `event` and `eventId` are `undefined` for a
+   * webhook that is not genuine.
    */
   'authkit:webhook': {
     clientId: string;
@@ -125,9 +126,9 @@ export interface AuthKitEvents {
     eventId: string | undefined;
   };
   /**
-   * A session, or every session of a user, was ended before its access token expired. If `sessionId` is `undefined`,
-   * all sessions of the user were ended. `isShared` is false if the other processes do not know about it, because the
-   * store was unavailable. Without a store, it is true.
+   * A session, or every session of a user, was ended before its access token expired. `sessionId` is `undefined` if all
+   * sessions of the user were ended. `isShared` is false if the store was unavailable, so other processes do not know
+   * about it. If the app has no store, `isShared` is true.
    */
   'authkit:revoked': {
     clientId: string;
@@ -138,8 +139,8 @@ export interface AuthKitEvents {
 }
 
 /**
- * The condition of a guard's rule that a request did not meet, with the required value. A function is shown by its
- * name, or as `anonymous`.
+ * The condition of a guard's rule that a request did not meet, with the required value. If the required value is a
+ * function, the condition contains the name of the function, or `anonymous`.
  */
 export interface FailedCondition {
   readonly role?: RequiredValues;
@@ -163,14 +164,15 @@ type RequiredValues = string | readonly string[] | { readonly any: readonly stri
  *
  * - `session_ended`: WorkOS no longer accepts the refresh token.
  * - `next_step`: WorkOS requires another step from the user first, such as a second factor. `code` says which.
- * - `refused`: WorkOS refused for a different reason, for example because the user has left the organization. `code`
- *   says why.
- * - `status`: WorkOS answered with an error status; 429 is a rate limit.
+ * - `refused`: WorkOS refused the refresh for a different reason, for example because the user has left the
+ *   organization. `code` says why.
+ * - `status`: WorkOS responded with an error status, such as 429 for a rate limit.
  * - `network`, `timeout`, `malformed`: WorkOS could not be reached, did not respond in time, or did not send JSON.
- * - `circuit_open`: WorkOS was not called, because it failed a moment ago or asked this app to slow down.
- * - `misconfigured`: WorkOS refused the app, because the API key or the client id is wrong.
+ * - `circuit_open`: WorkOS was not called, because recent calls failed or WorkOS asked this app to slow down.
+ * - `misconfigured`: WorkOS refused the refresh because of the app's configuration, such as a wrong API key or client
+ *   ID.
  * - `answer`: WorkOS's response is incomplete, is for a different user, or contains an invalid token.
- * - `internal`: anything else, such as an SDK that cannot be loaded.
+ * - `internal`: the refresh failed for any other reason, for example because the SDK cannot be loaded.
  */
 export type RefreshFailureReason =
   | 'session_ended'
@@ -192,17 +194,22 @@ export type KeysFailureReason =
 /**
  * Why a session was not accepted.
  *
- * - `format`: the cookie value does not have the format of the WorkOS SDKs.
+ * - `format`: the cookie value does not have the format of the WorkOS SDKs' session cookies.
  * - `password`: the cookie value has the right format, but none of the cookie passwords decrypts it. The cookie may be
  *   forged.
- * - `content`: the cookie value was sealed with a cookie password, but is not a session or has expired.
- * - `token`: the access token is invalid. `subject`: it belongs to a different user.
- * - `token_expired`: the access token has expired, and no response could set a cookie with a new one.
- * - `not_in_store`: the session is not in the store. `revoked`: the session was ended.
+ * - `content`: one of the cookie passwords decrypts the cookie value, but the content is not a session or has expired.
+ * - `token`: the access token is invalid.
+ * - `subject`: the access token belongs to a different user.
+ * - `token_expired`: the access token has expired. The session was not refreshed, because the response could not set a
+ *   cookie with a new token.
+ * - `not_in_store`: the session is not in the store.
+ * - `revoked`: the session has been ended.
  * - `refused`: WorkOS refused to refresh the session.
- * - `store`: the store is unavailable. `store_entry`: the entry in the store cannot be read.
- * - `keys`: the signing keys are unavailable. `workos`: WorkOS is unavailable.
- * - `clock`: this server's clock is ahead, so even new tokens look expired.
+ * - `store`: the store is unavailable.
+ * - `store_entry`: the entry in the store cannot be read.
+ * - `keys`: the signing keys are unavailable.
+ * - `workos`: WorkOS is unavailable.
+ * - `clock`: this server's clock is fast, so even new tokens look expired.
  * - `store_older`: the store holds an older version of the session than the cookie refers to, for example after a
  *   failover.
  */
@@ -226,15 +233,19 @@ export type SessionProblem =
 /**
  * Why a webhook was refused or failed.
  *
- * - `header`: the request has no usable `WorkOS-Signature` header. `body`: the body could not be read.
- * - `signature`: the secret is wrong, or the body was changed. `too_old`: its timestamp is more than three minutes in
- *   the past or in the future. `no_event`: the body contains no event. `replayed`: the delivery was received before.
- * - `store`: the store is unavailable. `handler`: `onEvent` failed.
+ * - `header`: the request has no usable `WorkOS-Signature` header.
+ * - `body`: the body could not be read.
+ * - `signature`: the signature does not match, because the secret is wrong or the body was changed.
+ * - `too_old`: the timestamp of the signature is more than three minutes in the past or in the future.
+ * - `no_event`: the body contains no event.
+ * - `replayed`: the same delivery was received before.
+ * - `store`: the store is unavailable.
+ * - `handler`: `onEvent` threw an error.
  */
 export type WebhookProblem =
   'header' | 'body' | 'signature' | 'too_old' | 'no_event' | 'replayed' | 'store' | 'handler';
 
-/** The session that an event is about, and the WorkOS client id of the instance. */
+/** The session that an event is about, and the WorkOS client ID of the instance. */
 interface Who {
   clientId: string;
   userId: string;
@@ -243,10 +254,10 @@ interface Who {
 }
 
 /**
- * Publishes an error to the channel `authkit:error`. Only the error's name is logged, because an error of the
- * application may contain secrets.
+ * Publishes an error on the channel `authkit:error`. The log contains only the error's name, because the message of an
+ * error from the application may contain secrets.
  *
- * @param message A message to log as well. Pass it only if this package has created the error.
+ * @param message A message to log in addition to the name. Pass a message only if this package has created the error.
  */
 export function publishError(facts: AuthKitEvents['authkit:error'], message?: string): void {
   const { clientId, source, error } = facts;
@@ -256,7 +267,7 @@ export function publishError(facts: AuthKitEvents['authkit:error'], message?: st
 
 type Name = keyof AuthKitEvents extends `authkit:${infer Short}` ? Short : never;
 
-/** Publishes a message to the channel `authkit:<name>`, and logs it under `DEBUG=authkit:*`. */
+/** Publishes a message on the channel `authkit:<name>`, and logs the message if `DEBUG` selects that name. */
 export function publish<N extends Exclude<Name, 'error'>>(
   name: N,
   facts: AuthKitEvents[`authkit:${N}`],
@@ -285,8 +296,8 @@ const CHANNELS = {
 } satisfies Record<Name, unknown>;
 
 /**
- * The part of the package that a log line is about, such as `session`, which `DEBUG=authkit:session` selects. The area
- * of an event is the event's name.
+ * The part of the package that a log line is about. For example, `DEBUG=authkit:session` selects the area `session`.
+ * Each event is logged in the area that has the event's name.
  */
 type Area =
   | 'login'
@@ -310,8 +321,8 @@ type Area =
 const loggers = new Map<Area, debug.Debugger>();
 
 /**
- * Logs `facts`, which must not contain secrets, if `DEBUG` selects `authkit:<area>`. They are written as JSON with
- * escaped control characters, so untrusted text stays on one line.
+ * Logs `facts` if `DEBUG` selects `authkit:<area>`. The facts must not contain secrets. They are written as JSON, and
+ * every character outside printable ASCII is escaped, so untrusted text cannot start a new line.
  */
 export function log(area: Area, facts: object): void {
   let logger = loggers.get(area);

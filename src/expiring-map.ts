@@ -2,25 +2,28 @@ import { LRUCache } from 'lru-cache';
 import { ownProperties } from './own-properties.js';
 
 export interface ExpiringMapOptions<V extends object | number | true> {
-  /** Maximum number of entries; the least recently used is evicted first. Default: no limit other than `size`. */
+  /**
+   * The maximum number of entries. If the map is full, the least recently used entry is evicted. Default: the number of
+   * entries is not limited.
+   */
   max?: number;
   /**
-   * How long an entry is kept, in milliseconds, unless `set` receives a different lifetime. Default: entries do not
-   * expire.
+   * How long an entry is kept, in milliseconds. A `ttl` that is passed to `set` takes precedence. Default: entries do
+   * not expire.
    */
   ttl?: number;
-  /** The current time in milliseconds, since the epoch or from a monotonic clock. */
+  /** Returns the current time in milliseconds, either since the epoch or by a monotonic clock. */
   now: () => number;
   /**
-   * A limit on the total size of all entries, in the unit that `of` returns. An entry that is larger than `size.max` is
-   * not stored.
+   * Limits the total size of all entries to `max`. `of` returns the size of one entry, in the same unit. An entry that
+   * is larger than `max` is not stored.
    */
   size?: { max: number; of: (value: V, key: string) => number };
   /** Called with the key of each entry that is evicted before it expires. */
   onEvict?: (key: string) => void;
 }
 
-/** A map with string keys whose entries expire. All caches in this package use it. */
+/** A map with string keys and with entries that expire. All caches in this package use it. */
 export type ExpiringMap<V extends object | number | true> = Pick<
   LRUCache<string, V>,
   'get' | 'has' | 'delete' | 'clear' | 'size' | 'calculatedSize' | 'purgeStale'
@@ -56,10 +59,16 @@ export function expiringMap<V extends object | number | true>(
   });
 }
 
-/** Passed to every call without options, since lru-cache would read them from a polluted `Object.prototype`. */
+/**
+ * Passed to lru-cache if a call has no options. The object has no prototype, because lru-cache would read options from
+ * a polluted `Object.prototype`.
+ */
 const NO_OPTIONS = Object.freeze(Object.create(null) as Record<string, never>);
 
-/** Reads only own options: a polluted `Object.prototype.ttl` must not make a process forget that a session has ended. */
+/**
+ * A cache that ignores inherited options. A polluted `Object.prototype.ttl` must not make a process forget that a
+ * session has ended.
+ */
 class OwnOptionsCache<V extends object | number | true> extends LRUCache<string, V> {
   constructor(options: LRUCache.Options<string, V, unknown>) {
     super(ownProperties(options));
@@ -79,8 +88,9 @@ class OwnOptionsCache<V extends object | number | true> extends LRUCache<string,
 }
 
 /**
- * The options of lru-cache that limit the total size. To limit the number of entries, each entry gets a size of 1: with
- * its `max` option, lru-cache would allocate memory for all entries up front, 400 KB for 10,000 entries.
+ * Returns the lru-cache options that limit the total size. If only the number of entries is limited, each entry gets a
+ * size of 1. lru-cache's `max` option is avoided in that case, because it allocates memory for all entries up front:
+ * 400 KB for 10,000 entries.
  */
 function limitOf<V>({ max, of }: { max: number | undefined; of: (value: V, key: string) => number }) {
   return max === undefined ? {} : { maxSize: max, sizeCalculation: of };

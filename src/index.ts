@@ -1,5 +1,5 @@
 /**
- * Sign-in, guards and sessions.
+ * Sign-in, sessions and guards for Express and Connect apps that use WorkOS AuthKit.
  *
  * @module authkit-express
  */
@@ -66,36 +66,36 @@ export type {
 } from './config/options.js';
 
 /* eslint-disable @typescript-eslint/ban-ts-comment, @typescript-eslint/no-duplicate-type-constituents, @typescript-eslint/consistent-type-imports, @typescript-eslint/no-empty-object-type, @typescript-eslint/no-redundant-type-constituents -- the packages are optional, and TypeScript has no other way to refer to their types */
-/** @ts-ignore -- resolves only if that package, which also declares `req.auth`, is installed */
+/** @ts-ignore -- resolves only if express-oauth2-jwt-bearer, which also declares `req.auth`, is installed */
 type OtherAuth = import('express-oauth2-jwt-bearer').AuthResult;
 // This interface has no fields unless express-oauth2-jwt-bearer is installed.
 interface OtherAuthFields extends OtherAuth {}
 
-/** @ts-ignore -- the same for Clerk: `@clerk/express/env` declares `req.auth` as a function */
+/** @ts-ignore -- resolves only if @clerk/express is installed; its `env` module declares `req.auth` as a function */
 type Clerk = typeof import('@clerk/express');
 interface ClerkExports extends Clerk {}
 type ClerkAuth = (...options: never[]) => object;
 
-/** The types of `req.auth` that other installed packages declare. */
+/** The types that other installed packages declare for `req.auth`. */
 type ForeignAuth =
   | (keyof OtherAuthFields extends never ? never : OtherAuth)
   | (keyof ClerkExports extends never ? never : ClerkAuth);
 
 interface WithAuth {
-  /** How the request is authenticated. The property is set by `authkit()` or `sso()`. */
+  /** Whether and how the request is authenticated. `authkit()` or `sso()` sets this property. */
   auth: Auth;
 }
 /**
- * If one of these packages is installed, `req.auth` can also have the type that the package declares. `signedIn(req)`
- * always returns the type of authkit-express.
+ * Declares `req.auth` if express-oauth2-jwt-bearer or @clerk/express is installed: `req.auth` can then also have the
+ * type that the other package declares. `signedIn(req)` always returns the type of authkit-express.
  */
 interface WithForeignAuth {
   auth?: Auth | ForeignAuth;
 }
 /* eslint-enable @typescript-eslint/ban-ts-comment, @typescript-eslint/no-duplicate-type-constituents, @typescript-eslint/consistent-type-imports, @typescript-eslint/no-empty-object-type, @typescript-eslint/no-redundant-type-constituents */
 /**
- * The base interface that declares `req.auth`. A property of `Express.Request` itself would clash with the `auth`
- * property that another package declares.
+ * The interface from which `Express.Request` inherits `req.auth`. If `Express.Request` itself declared the property,
+ * the declaration would clash with that of another package.
  */
 type RequestAuthProperty = [ForeignAuth] extends [never] ? WithAuth : WithForeignAuth;
 

@@ -19,6 +19,7 @@ const LEAVES = [
   'deadline.ts',
   'expiring-map.ts',
   'own-properties.ts',
+  'per-object-state.ts',
   'sha256.ts',
 ];
 /** Folders and files that are not in the list, with what they may import from it. */

@@ -8,12 +8,12 @@ const app = express();
 const auth = authkit();
 app.use(auth);
 
-/** A check for a guard: whether the user has a permission for the document in the path. */
+/** Returns a guard's check: whether the user has the permission for the document in the request's path. */
 function mayDocument(permissionSlug: string) {
   return async ({ user, organizationId }: SignedIn, req: IncomingMessage): Promise<boolean> => {
     if (organizationId === undefined) return false;
     const { userManagement, authorization } = auth.workos;
-    // The check needs the user's membership in the session's organization.
+    // WorkOS FGA checks a membership, so find the user's membership in the session's organization.
     const { data } = await userManagement.listOrganizationMemberships({ userId: user.id, organizationId });
     const membership = data.find(({ status }) => status === 'active');
     if (!membership) return false;

@@ -57,7 +57,7 @@ app.use((req, res) => {
   res.status(404).send(pages.notFound(req.auth));
 });
 
-/** Organization names by id. A session contains only the id, so each name is fetched once. */
+/** Organization names by ID. A session contains only the ID, so each name is fetched from WorkOS once. */
 const names = new Map<string, string>();
 
 async function nameOf(id: string | undefined): Promise<string | undefined> {

@@ -13,7 +13,7 @@ export function createApp(output?: Writable): Express {
       {
         redact: ['req.headers.cookie', 'req.headers.authorization', 'req.headers.referer'],
         serializers: {
-          // A query can contain the code of a sign-in. Response headers can contain its state and the new session.
+          // The query can contain an authorization code. Response headers can contain a state or a session cookie.
           req: ({ method, url, headers }: { method: string; url: string; headers: object }) => ({
             method,
             path: url.split('?')[0],

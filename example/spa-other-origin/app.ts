@@ -8,13 +8,13 @@ import { authkit, requireAuth, signedIn } from 'authkit-express';
 const { SPA_ORIGIN = 'http://localhost:5173' } = process.env;
 
 const app = express();
-app.use(cors({ origin: SPA_ORIGIN, credentials: true })); // Before authkit(), so its responses have the headers too.
+app.use(cors({ origin: SPA_ORIGIN, credentials: true })); // Before authkit(), whose responses need the headers too.
 app.use(
   authkit({
-    returnTo: SPA_ORIGIN, // The page after a sign-in without a returnTo.
+    returnTo: SPA_ORIGIN, // Where users go after a sign-in without a returnTo.
     postLogoutReturnTo: SPA_ORIGIN,
-    returnToOrigins: [SPA_ORIGIN], // A sign-in may return to the pages of this origin.
-    trustedOrigins: [SPA_ORIGIN], // Its pages may sign out and open WebSockets.
+    returnToOrigins: [SPA_ORIGIN], // A returnTo may lead to this origin.
+    trustedOrigins: [SPA_ORIGIN], // Pages of this origin may sign out and open WebSockets.
   }),
 );
 

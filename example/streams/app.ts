@@ -11,7 +11,11 @@ const app = express();
 const auth = authkit();
 app.use(auth);
 
-/** Calls `end` when a request's session has ended or its access token has expired. Returns a function that stops it. */
+/**
+ * Calls `end` when a request's session has ended or its access token has expired.
+ *
+ * @returns A function that stops the checks.
+ */
 function watchSession(req: IncomingMessage, end: () => void): () => void {
   const timer = setInterval(() => {
     void auth.authenticate(req).then((result) => {

@@ -4,29 +4,29 @@ import { closestName } from '../config/suggestions.js';
 import type { FailedCondition } from '../events.js';
 
 /**
- * The values that a condition requires: one value, a list of which all are required, or `{ any: [...] }`, of which one
- * is enough. Values must match exactly: prefixes and wildcards are not supported.
+ * The values that a condition requires. A string is one required value. A list requires all of its values, and `{ any:
+ * [...] }` requires at least one of them. Values must match exactly: prefixes and wildcards are not supported.
  */
 export type OneOrMore = string | readonly string[] | { readonly any: readonly string[] };
 
-/** Conditions that an authenticated principal must meet. If there are several, all of them must be met. */
+/** The conditions of a rule. An authenticated principal must meet all of them. */
 export interface Rule {
-  /** Slug of a role that the principal must have in its organization. */
+  /** The roles that the principal must have in its organization, by slug. */
   role?: OneOrMore;
-  /** Slug of a permission that the principal must have, such as `billing:read`. */
+  /** The permissions that the principal must have, by slug, such as `billing:read`. */
   permission?: OneOrMore;
   /**
    * The organization that the principal must be in. `true` accepts any organization. A string accepts only the
-   * organization with this ID, `org_…`.
+   * organization with that ID (`org_…`).
    */
   organization?: true | string;
   entitlement?: OneOrMore;
   featureFlag?: OneOrMore;
-  /** `false` refuses sessions in which a member of your WorkOS team impersonates the user. */
+  /** `false` refuses sessions in which a member of your WorkOS team is impersonating the user. */
   impersonation?: boolean;
 }
 
-/** The properties of a principal that rules test. All of them come from WorkOS. */
+/** The data about a principal that rules are tested against. All of it comes from WorkOS. */
 export interface Subject {
   readonly organizationId: string | undefined;
   readonly role: string | undefined;
@@ -52,10 +52,10 @@ const TESTS: Readonly<Record<keyof Rule, (wanted: unknown) => Test>> = {
 export const RULE_KEYS = Object.keys(TESTS);
 
 /**
- * Checks a rule once and returns the function that applies it.
+ * Validates a rule and returns a function that tests a principal against it.
  *
- * @throws {TypeError} if the rule has an unknown key or an invalid value. Without this check, a rule with a mistake
- * might require nothing and let in every signed-in user.
+ * @throws {TypeError} if the rule has an unknown key or an invalid value. Without this validation, a rule with a
+ * mistake might require nothing and let in every signed-in user.
  */
 export function compileRule(rule: unknown): Test {
   const conditions = compileConditions(rule, RULE_KEYS);
@@ -70,10 +70,10 @@ export interface Condition {
 }
 
 /**
- * Checks a rule once and returns its conditions.
+ * Validates a rule and returns its conditions.
  *
- * @param known The valid keys, which the error for an unknown key lists.
- * @throws {TypeError} as `compileRule` does.
+ * @param known The valid keys. The error message for an unknown key lists them.
+ * @throws {TypeError} for the same reasons as `compileRule`.
  */
 export function compileConditions(rule: unknown, known: readonly string[]): Condition[] {
   return Object.entries(ownEntriesOf(rule)).map(([key, wanted]) => {
@@ -83,18 +83,18 @@ export function compileConditions(rule: unknown, known: readonly string[]): Cond
   });
 }
 
-/** Copies a required value, because the application may change its list later. */
+/** Copies the value that a condition requires, because the application may modify its list later. */
 function copyOf(wanted: unknown): unknown {
   if (isAny(wanted)) return Object.freeze({ any: Object.freeze(itemsOf(wanted.any)) });
   return Object.freeze(itemsOf(wanted)) ?? wanted;
 }
 
 /**
- * Copies a rule to an object without a prototype. A rule must be a plain object, and its keys must be enumerable
- * strings. Anything else, such as a promise, a `Map`, a class instance or a `Proxy`, could look like a rule that
- * requires nothing.
+ * Copies a rule to an object without a prototype. A rule must be a plain object with enumerable string keys. Anything
+ * else, such as a promise, a `Map`, a class instance or a `Proxy`, could look like a rule without conditions.
  *
- * @throws {TypeError} if the rule is not such an object.
+ * @throws {TypeError} if the rule is not a plain object, if a key is a symbol or not enumerable, or if a value is
+ * `undefined`.
  */
 export function ownEntriesOf(rule: unknown): Record<string, unknown> {
   if (rule === undefined) {
@@ -129,7 +129,9 @@ function hintOf(rule: unknown): string {
   return `, as in requireAuth({ ${likelyRule(rule)} })`;
 }
 
-/** The rule that was probably meant by `requireAuth('admin')`, `requireAuth('billing:read')` and the like. */
+/**
+ * Guesses which rule the developer meant with a call such as `requireAuth('admin')` or `requireAuth('billing:read')`.
+ */
 function likelyRule(rule: unknown): string {
   const values = typeof rule === 'string' ? [rule] : itemsOf(rule);
   const isOneWord = (value: unknown) => typeof value === 'string' && /^[\w.:-]{1,64}$/.test(value);
@@ -156,7 +158,7 @@ function unknownKey(key: string, known: readonly string[]): TypeError {
 function has(wanted: unknown, key: string, held: (subject: Subject) => readonly string[]): Test {
   const any = isAny(wanted) ? wanted.any : undefined;
   const given: unknown = any ?? (typeof wanted === 'string' ? [wanted] : wanted);
-  // A copy: the guard does not change if the application changes its list later.
+  // The list is copied, so the guard does not change if the application modifies its list later.
   const values: readonly unknown[] | undefined = itemsOf(given);
   if (!isTexts(values))
     throw new TypeError(`rule "${key}" must be a string, a list of strings, or { any: [...] }`);
@@ -183,10 +185,11 @@ function isAny(value: unknown): value is { any: unknown } {
 }
 
 /**
- * Copies the items of an array, including holes. Each item is read once, by index, so the items that are checked are
- * also the ones that are used. A custom iterator could return different items each time.
+ * Copies the items of an array. Holes become `undefined`. Each item is read exactly once, so the items that are checked
+ * are also the items that are used. Items are read by index, because a custom iterator could return different items
+ * each time.
  *
- * @returns `undefined` for anything else, such as a `Proxy`, whose items can change with each read.
+ * @returns The copy, or `undefined` if `list` is not an array or is a `Proxy`, whose items can change with each read.
  */
 export function itemsOf(list: unknown): unknown[] | undefined {
   if (!Array.isArray(list) || types.isProxy(list)) return undefined;
@@ -194,8 +197,8 @@ export function itemsOf(list: unknown): unknown[] | undefined {
 }
 
 /**
- * Whether this is a list of non-empty strings. The list must not be empty, because every user would meet a condition
- * without values.
+ * Whether `values` is a non-empty list of non-empty strings. An empty list is not valid, because every user would meet
+ * a condition that requires no values.
  */
 function isTexts(values: readonly unknown[] | undefined): values is readonly string[] {
   return (

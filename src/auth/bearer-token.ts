@@ -14,22 +14,23 @@ import { rememberValidTokens, type VerifyTokenWithCache } from './verified-token
 import { createWorkOSLookups, type WorkOSLookups } from './workos-lookups.js';
 
 /**
- * An `Authorization` header with a bearer token (RFC 6750 section 2.1). The scheme is not case-sensitive (RFC 9110
- * section 11.1).
+ * Matches an `Authorization` header with the `Bearer` scheme and captures its token (RFC 6750 section 2.1). Schemes are
+ * case-insensitive (RFC 9110 section 11.1).
  */
 const BEARER = /^bearer(?: +([\w.~+/-]+=*) *)?$/i;
 
 /**
- * The longest `Authorization` header that is accepted, in characters. By default, Node does not accept more than this
- * for all headers together.
+ * The maximum length of an accepted `Authorization` header, in characters. It equals Node's default limit for the total
+ * size of all request headers.
  */
 const MAX_LENGTH = 16_384;
 
-/** The format of a WorkOS API key. Other values are refused without a call to WorkOS. */
+/** The format of a WorkOS API key. Values in any other format are refused without a call to WorkOS. */
 const API_KEY = /^sk_[\w-]{6,253}$/;
 
 /**
- * The result of verifying a bearer token. `unavailable` means that the token could not be verified: it may be valid.
+ * The result of verifying a bearer token. `unavailable` means that the token could not be checked at this time, so it
+ * may or may not be valid.
  */
 export type BearerResult =
   | { readonly kind: 'ok'; readonly principal: Principal }
@@ -37,8 +38,8 @@ export type BearerResult =
   | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
 /**
- * Authenticates a bearer token as one of the types that a guard accepts. Returns a promise only if the result is not
- * known immediately. The promise never rejects.
+ * Verifies a bearer token, which must be one of the credential types in `accepts`. Returns a promise only if the result
+ * is not known immediately. The promise never rejects.
  */
 export type VerifyBearer = (
   token: string,
@@ -46,24 +47,27 @@ export type VerifyBearer = (
 ) => BearerResult | Promise<BearerResult>;
 
 /**
- * Reads the bearer token from the `Authorization` header. Other schemes are ignored: `Basic`, for example, may be meant
- * for a proxy in front of the app.
+ * Reads the bearer token from the `Authorization` header. Other schemes are ignored. For example, `Basic` may be
+ * intended for a proxy in front of the app.
  *
- * @returns `undefined` if there is no bearer token, or an empty string if it is malformed.
+ * @returns The token. `undefined` if the request has no `Authorization` header with the `Bearer` scheme. An empty
+ * string if the token is malformed or the header is too long.
  */
 export function bearerTokenOf(req: Request): string | undefined {
   const authorization = header(req, 'authorization');
-  if (authorization === undefined || !/^bearer(?: |$)/i.test(authorization)) return undefined;
-  return authorization.length > MAX_LENGTH ? '' : (BEARER.exec(authorization)?.[1] ?? '');
+  if (authorization === undefined) return undefined;
+  const match = authorization.length > MAX_LENGTH ? null : BEARER.exec(authorization);
+  if (match) return match[1] ?? '';
+  return /^bearer(?: |$)/i.test(authorization) ? '' : undefined;
 }
 
 /** The bearer token verifiers of an instance. */
 export interface BearerVerifiers {
-  /** Verifies API keys and the access tokens of sessions. */
+  /** Verifies API keys and the access tokens that WorkOS issues for sessions. */
   forSessions: VerifyBearer;
   /**
-   * Creates a verifier for API keys, and for access tokens that one of the given OAuth servers issued for the given
-   * audience.
+   * Creates a verifier for API keys and for OAuth access tokens. An access token must have been issued by one of the
+   * given authorization servers for the given audience.
    */
   forResource: (audience: readonly string[], authorizationServers: readonly string[]) => VerifyBearer;
 }
@@ -78,7 +82,7 @@ export interface BearerVerifiersDependencies {
   softTimeout: number;
 }
 
-/** Creates the verifiers of an instance, which share one cache of users and API keys. */
+/** Creates the bearer token verifiers of an instance. All verifiers share the same cached users and API keys. */
 export function createBearerVerifiers(dependencies: BearerVerifiersDependencies): BearerVerifiers {
   const { clientId, verify, workos, isLive, now, softTimeout } = dependencies;
   const lookups = createWorkOSLookups({ workos, now, softTimeout });
@@ -105,8 +109,8 @@ interface VerifyBearerDependencies extends WorkOSLookups {
 }
 
 /**
- * Creates a verifier. It recognizes access tokens by their dots: an access token is a JWT, and an API key contains no
- * dots.
+ * Creates a function that verifies bearer tokens. Any token that contains a dot is verified as an access token, because
+ * access tokens are JWTs and API keys contain no dots.
  */
 function createVerifyBearer(dependencies: VerifyBearerDependencies): VerifyBearer {
   const { verify, apiKeys } = dependencies;
@@ -155,8 +159,8 @@ function keysUnavailable({
 }
 
 /**
- * Whether the token belongs to a machine. The subject (`sub`) of a token from the client credentials grant is the
- * application itself.
+ * Whether the token belongs to a machine. In a token from the client credentials grant, the subject (`sub`) is the
+ * client ID of the application itself.
  */
 function isMachine({ sub }: TokenClaims): boolean {
   return sub.startsWith('client_');

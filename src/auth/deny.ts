@@ -9,8 +9,8 @@ import { isSessionType, type Principal } from './principal.js';
 import type { RequestAuth, SessionResult } from './request-auth.js';
 
 /**
- * Responds to a request that is not authenticated. By default, a page load is redirected to sign-in, and any other
- * request gets 401 with `loginUrl`.
+ * Responds to a request that is not authenticated. By default, a page load is redirected to sign-in. Any other request
+ * receives a 401 response that contains `loginUrl`.
  */
 export async function denyUnauthenticated(
   req: Request,
@@ -27,7 +27,7 @@ export async function denyUnauthenticated(
   if (typeof unauthenticated === 'function') return callUnauthenticated(unauthenticated, req, res, error);
   const isRedirected = unauthenticated === undefined ? isPageLoad(req) : unauthenticated === 'redirect';
   if (isRedirected && config.routes.login) {
-    // With 303, the browser follows the redirect with GET, whatever the method of this request is.
+    // After a 303 response, the browser follows the redirect with GET, whatever the method of the original request was.
     return redirect(res, requestAuth.loginUrl(), isRead(req) ? 302 : 303);
   }
   return respondWithError(error, req, res, loginUrlForScript(req, config, requestAuth.loginParameters()));
@@ -38,8 +38,8 @@ function isRead({ method }: Request): boolean {
 }
 
 /**
- * Calls the application's `unauthenticated` function. If the function calls `next` without an error, this package's
- * error is passed on instead, so the request stays denied.
+ * Calls the application's `unauthenticated` function. If the function calls `next` without an error, `next` receives
+ * the `unauthenticated` error instead, so the request is still denied.
  */
 function callUnauthenticated(
   respond: Unauthenticated,
@@ -55,7 +55,9 @@ function callUnauthenticated(
   });
 }
 
-/** Responds to a request whose credential cannot be verified now, because WorkOS is unavailable. */
+/**
+ * Responds to a request whose credential cannot be verified at this time, for example because WorkOS is unavailable.
+ */
 export function denyUnavailable(
   req: Request,
   res: Response,
@@ -66,7 +68,7 @@ export function denyUnavailable(
   return requestAuth.instance.respondWithError(error, req, res);
 }
 
-/** Responds to a request whose token is not accepted, or that lacks a required token (RFC 6750 section 3.1). */
+/** Responds to a request that lacks a required token, or whose token is not accepted (RFC 6750 section 3.1). */
 export function denyToken(
   req: Request,
   res: Response,
@@ -89,8 +91,8 @@ interface Denial {
 }
 
 /**
- * Responds with 403 to a request that does not meet the rule. It is not redirected to sign-in, because a new sign-in
- * would not change that.
+ * Responds with 403 to a request that does not meet the guard's rule. The request is not redirected to sign-in, because
+ * signing in again would not change the result.
  */
 export function denyForbidden(
   req: Request,
@@ -106,7 +108,7 @@ export function denyForbidden(
   return requestAuth.instance.respondWithError(new AuthKitError('forbidden', message, { headers }), req, res);
 }
 
-/** Responds with 403 if `loadUser` found no user of the application for the WorkOS user. */
+/** Responds with 403 because `loadUser` found no user in the application for the signed-in WorkOS user. */
 export function denyUnknownUser(req: Request, res: Response, requestAuth: RequestAuth): Promise<Outcome> {
   publishDenied(req, requestAuth, 'unknown_user');
   const error = new AuthKitError('unknown_user', 'this application has no account for the signed-in user');
@@ -131,19 +133,22 @@ export function publishDenied(
   });
 }
 
-/** Parameters of `WWW-Authenticate`: RFC 6750 section 3, RFC 9470 section 3 and RFC 9728 section 5.1. */
+/**
+ * The parameters of a `Bearer` challenge in the `WWW-Authenticate` header, as defined in RFC 6750 section 3, RFC 9470
+ * section 3 and RFC 9728 section 5.1.
+ */
 export interface Challenge {
   error?: 'invalid_token' | 'insufficient_scope' | 'insufficient_user_authentication';
   error_description?: string;
-  /** Maximum time since the user last authenticated, in seconds. */
+  /** The maximum time that may have passed since the user last authenticated, in seconds. */
   max_age?: number;
   scope?: string;
   resource_metadata?: string;
 }
 
 /**
- * Builds the `WWW-Authenticate` header for the `Bearer` scheme. All values are constants or come from the
- * configuration, so they need no escaping.
+ * Builds a `WWW-Authenticate` header for the `Bearer` scheme. The parameter values are not escaped, because all of them
+ * are constants or come from the configuration.
  */
 export function bearerChallenge(challenge: Challenge): Readonly<Record<'WWW-Authenticate', string>> {
   const params = Object.entries(challenge)

@@ -6,9 +6,9 @@ import type { AuthType, Principal } from './principal.js';
 import { compileConditions, itemsOf, ownEntriesOf, type Rule, RULE_KEYS } from './authorization-rule.js';
 
 /**
- * A function that decides whether a request may pass, for conditions that a rule cannot express. The request passes
- * only if the function returns `true`, or a promise that resolves to `true`. If the guard accepts sessions, `auth` can
- * also be a session of `sso()`.
+ * A function that decides whether a request may pass. Use it for conditions that a rule cannot express. The request
+ * passes only if the function returns `true`, or a promise that resolves to `true`. If the guard accepts `session`,
+ * `auth` can also be a user who is signed in through `sso()`.
  */
 export type Check<A extends AuthType = 'session'> = (
   auth: Extract<Principal, { type: A | ('session' extends A ? 'sso' : never) }>,
@@ -16,70 +16,81 @@ export type Check<A extends AuthType = 'session'> = (
 ) => boolean | Promise<boolean>;
 
 /**
- * A function that responds to an unauthenticated request instead of the guard. Like a middleware, it sends a response
- * or calls `next` with an error.
+ * A function that responds to unauthenticated requests in place of the guard. Like any middleware, it either sends a
+ * response or calls `next` with an error.
  */
 export type Unauthenticated = (req: IncomingMessage, res: ServerResponse, next: Next) => unknown;
 
-/** The conditions that a guard tests, and how it responds. If there are several conditions, all of them must be met. */
+/**
+ * The options of a guard: the credentials that it accepts, the conditions that it tests and its response to
+ * unauthenticated requests. A request passes only if it meets all conditions.
+ */
 export interface GuardRule<A extends AuthType = 'session'> extends Omit<Rule, 'organization'> {
   /**
    * The organization that the principal must be in. `true` accepts any organization. A string accepts only the
-   * organization with this ID. A function returns the required ID for the request.
+   * organization with that ID. A function receives the request and returns the ID of the required organization. If it
+   * returns `undefined`, the request is denied.
    */
   organization?: true | string | ((req: IncomingMessage) => string | undefined);
-  /** Maximum time since the user last authenticated, in seconds. */
+  /** The maximum time that may have passed since the user last authenticated, in seconds. */
   maxAge?: number;
   /**
-   * The credentials that the guard accepts. Default `['session']`. `session` is a browser's session cookie. `bearer` is
-   * an access token and `apiKey` is an API key, both in the `Authorization: Bearer` header. If a request has a token, a
-   * guard that accepts tokens ignores its cookies. A guard that accepts only sessions ignores the `Authorization`
-   * header.
+   * The types of credentials that the guard accepts. The default is `['session']`, or `['bearer']` for the guard of a
+   * protected resource. `session` is a session cookie. `bearer` is an access token and `apiKey` is an API key, both
+   * sent in the `Authorization: Bearer` header. If a request has both a bearer token and a session cookie, a guard that
+   * accepts tokens ignores the cookie. A guard that accepts only sessions ignores the `Authorization` header.
    */
   accepts?: readonly A[];
   /**
-   * What to do with an unauthenticated request: `redirect` to sign-in, `respond` with 401, or call a function that
-   * responds. By default, page loads are redirected and other requests get 401.
+   * How the guard responds to an unauthenticated request. `redirect` redirects it to sign-in, `respond` sends a 401
+   * response, and a function sends its own response. By default, page loads are redirected, and all other requests
+   * receive a 401 response.
    */
   unauthenticated?: 'redirect' | 'respond' | Unauthenticated;
   /**
-   * Whether a request with a session cookie and an unsafe method, such as POST, must come from this origin or from one
-   * of the listed origins. Default `false`. `SameSite=Lax` already blocks such requests from other sites, but not from
-   * other hosts of the same registrable domain.
+   * Whether a request with a session cookie and an unsafe method, such as POST, must come from the application's own
+   * origin. A list additionally allows requests from the origins in that list. The default is `false`. The cookie
+   * attribute `SameSite=Lax` already protects against unsafe requests from other sites, but not from other hosts of the
+   * same registrable domain.
    */
   sameOrigin?: boolean | readonly string[];
   check?: Check<A>;
 }
 
-/** Tests whether a principal meets the conditions of a guard. If not, the result is the first condition that failed. */
+/**
+ * Tests whether a principal meets all conditions of a guard. Returns `holds` if it does, and otherwise the first
+ * condition that the principal does not meet.
+ */
 export type Test = (
   principal: Principal,
   req: IncomingMessage,
 ) => 'holds' | FailedCondition | Promise<'holds' | FailedCondition>;
 
-/** A {@link GuardRule} that has been checked. */
+/** A {@link GuardRule} after validation. */
 export interface CompiledGuardRule {
   readonly accepts: ReadonlySet<AuthType>;
   readonly test: Test;
   readonly maxAge: number | undefined;
-  /** Trusted origins besides this one, or `undefined` if requests from every origin are accepted. */
+  /**
+   * Origins that are trusted in addition to the application's own origin, or `undefined` if all origins are accepted.
+   */
   readonly sameOrigin: readonly string[] | undefined;
   readonly unauthenticated: 'redirect' | 'respond' | Unauthenticated | undefined;
 }
 
-/** The credentials that a kind of guard supports, and those that it accepts by default. */
+/** The credential types that a kind of guard supports, and the types that it accepts by default. */
 export interface AcceptedTypes {
   readonly supported: readonly AuthType[];
   readonly defaults: readonly AuthType[];
 }
 
-/** Keys of a guard's rule that `has()` does not accept. */
+/** Keys that are valid in a guard's rule, but not in a rule for `has()`. */
 const GUARD_KEYS = ['maxAge', 'check', 'accepts', 'sameOrigin', 'unauthenticated'];
 
 /**
- * Checks a rule once, when the guard is created.
+ * Validates the rule of a guard when the guard is created.
  *
- * @throws {TypeError} when the route is defined, if the rule is not a plain object or a function, has an unknown key,
+ * @throws {TypeError} if the rule is neither a plain object nor a function, has an unknown key or an invalid value,
  * contradicts itself, or can never be met.
  */
 export function compileGuardRule(given: unknown, { supported, defaults }: AcceptedTypes): CompiledGuardRule {
@@ -92,7 +103,7 @@ export function compileGuardRule(given: unknown, { supported, defaults }: Accept
   checkGuardKeys(rule);
   checkSense(rule, accepts);
   return {
-    // A guard that accepts `session` also accepts the session cookies of `sso()`.
+    // A guard that accepts `session` also accepts session cookies that were set by `sso()`.
     accepts: new Set(accepts.includes('session') ? [...accepts, 'sso'] : accepts),
     test: compileTest({ organization, check, others }),
     maxAge,
@@ -102,8 +113,8 @@ export function compileGuardRule(given: unknown, { supported, defaults }: Accept
 }
 
 /**
- * Replaces the lists in a rule with copies, which both the checks and the guard read. A list that cannot be copied is
- * replaced with `null`, which the checks refuse.
+ * Replaces the lists in a rule with copies, so the guard uses exactly the lists that are validated. A list that cannot
+ * be copied safely is replaced with `null`, which fails validation.
  */
 function copyLists(rule: object): void {
   const lists = rule as Record<'accepts' | 'sameOrigin', unknown>;
@@ -155,13 +166,16 @@ function isOrigin(value: unknown): boolean {
   return typeof value === 'string' && canParse(value) && new URL(value).origin === value && value !== 'null';
 }
 
-/** Conditions that principals of a type can never meet, because WorkOS has no such data about them. */
+/**
+ * For each credential type, the conditions that its principals can never meet, because WorkOS has no such data about
+ * them.
+ */
 const NEVER: Readonly<Partial<Record<AuthType, readonly string[]>>> = {
   apiKey: ['role', 'entitlement', 'featureFlag', 'impersonation', 'maxAge'],
   machine: ['impersonation', 'maxAge'],
 };
 
-/** Refuses a condition that no accepted principal can meet, or that is never tested. */
+/** Throws if no accepted principal can meet a condition, or if an option would never have an effect. */
 function checkSense(rule: GuardRule<AuthType>, accepts: readonly AuthType[]): void {
   const impossible = Object.keys(rule).find((key) => accepts.every((type) => NEVER[type]?.includes(key)));
   if (impossible !== undefined)
@@ -194,7 +208,7 @@ function compileTest({
     for (const { holds, shown } of conditions) if (!holds(principal)) return shown;
     if (organizationOf && !isMember(principal, organizationOf(req))) return failedOrganization;
     if (!check) return 'holds';
-    // Only `true` lets a request pass. An error object, for example, does not.
+    // Only `true` lets a request pass. Other truthy values, such as an error object, do not.
     const toResult = (value: unknown) => (value === true ? 'holds' : failedCheck);
     const result: unknown = check(principal, req);
     return isThenable(result) ? Promise.resolve(result).then(toResult) : toResult(result);
@@ -202,8 +216,8 @@ function compileTest({
 }
 
 /**
- * The name of a function, for events. It may be something other than a string: a class can have a static property
- * `name`.
+ * Returns the name of a function for use in events. The function's `name` is not always a string, because a class can
+ * define a static property called `name`.
  */
 function nameOf(given: ((...args: never) => unknown) | undefined): string {
   const name: unknown = given?.name;

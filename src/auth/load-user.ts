@@ -8,29 +8,34 @@ import type { SignedIn } from './principal.js';
 
 declare module '../config/options.js' {
   interface LoadUserContext {
-    /** `req.auth` of the request. */
+    /** The value of `req.auth` for this request. */
     auth: SignedIn;
   }
 }
 
-/** Type of `req.user`: `AppUser` if the application has added fields to it, otherwise the WorkOS user. */
+/**
+ * The type of `req.user`: `AppUser` if the application has added fields to that interface, otherwise the WorkOS user.
+ */
 export type RequestUser = keyof AppUser extends never ? WorkOSUser : AppUser;
 
-/** The application's user for one WorkOS user. */
+/** The application's user that belongs to a WorkOS user. */
 export interface LoadedUser {
-  /** Id of the WorkOS user. */
+  /** The ID of the WorkOS user. */
   readonly userId: string;
-  /** The result of `loadUser`. It is `undefined` while the user is loading, and if the application has no such user. */
+  /**
+   * The result of `loadUser`. It is `undefined` until the user has been loaded, and also if the application has no
+   * matching user.
+   */
   row: unknown;
-  /** Rejects if `loadUser` throws. */
+  /** Resolves when `loadUser` has finished. Rejects if `loadUser` throws, rejects or takes too long. */
   readonly done: Promise<void>;
 }
 
 /**
- * Starts `loadUser` and puts its result in `res.locals.user`.
+ * Starts loading the application's user with `loadUser`. The loaded user is also stored in `res.locals.user`.
  *
- * @param deadline How long `loadUser` may take, in milliseconds, so a database that does not respond cannot block
- * requests forever.
+ * @param deadline The maximum time that `loadUser` may take, in milliseconds. Without this limit, a database that does
+ * not respond would block the request forever.
  */
 export function startLoadingUser(
   loadUser: LoadUser,
@@ -52,13 +57,14 @@ async function rowWithin(deadline: number, load: () => Promise<unknown>): Promis
     load().then((row) => ({ row })),
   );
   if (!found) throw unavailable(`loadUser did not return within ${deadline} ms`);
-  // passport's deserializeUser returns `false` for a user that does not exist.
+  // `loadUser` may return `false` for a user that does not exist, as passport's `deserializeUser` does.
   return found.row === null || found.row === false ? undefined : found.row;
 }
 
 /**
- * Defines `res.locals.user`, which templates read as `user`. Reading it marks the response as personal, as `req.user`
- * does. Connect does not define `res.locals`, so it is created if necessary.
+ * Defines `res.locals.user`, which templates read as `user`. Reading `res.locals.user` marks the response as
+ * user-specific, as reading `req.user` does. Connect does not define `res.locals`, so this function creates the object
+ * if it does not exist.
  */
 export function setLocalUser(res: Response, user: unknown): void {
   const response = res as { locals?: Record<string, unknown> };

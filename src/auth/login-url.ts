@@ -11,7 +11,8 @@ import { safeReturnTo } from '../http/return-to.js';
 type LoginParameters = Readonly<Record<string, string>>;
 
 /**
- * Returns the URL of the login route, with the requested page as `returnTo` if a redirect can lead back to that page.
+ * Returns the URL of the login route, or the `returnTo` option if there is no login route. The URL's `returnTo`
+ * parameter is the page that the user returns to after the sign-in, if there is one.
  */
 export function loginUrl(
   req: Request,
@@ -24,9 +25,10 @@ export function loginUrl(
 }
 
 /**
- * The page to return to after a sign-in: the requested page or, if users cannot be sent back to it (such as
- * `/connect/:slug`), its `returnTo` parameter. `undefined` if the method is not GET or HEAD, or if the address would be
- * too long for the headers of the next request.
+ * Returns the page that the user returns to after a sign-in. This is normally the requested page. For a page that users
+ * cannot be sent back to (such as `/connect/:slug`), it is the page that the request's `returnTo` parameter names.
+ * Returns `undefined` if the method is not GET or HEAD, if users cannot be sent to either of these pages, or if the
+ * page's address would not fit in the headers of the next request.
  */
 function returnPath(req: Request, rules: Config['returnToRules']): string | undefined {
   if (req.method !== 'GET' && req.method !== 'HEAD') return undefined;
@@ -38,8 +40,9 @@ function returnPath(req: Request, rules: Config['returnToRules']): string | unde
 }
 
 /**
- * The `loginUrl` of a JSON response. It has the same parameters as a page's redirect, except for `returnTo`, because a
- * script knows which page it runs on. It is absolute if the script's page has a different origin.
+ * Returns the `loginUrl` property of a JSON response. The URL has the same parameters as the redirect of a page load,
+ * except for `returnTo`: a script knows which page it runs on, and can add that parameter itself. The URL is absolute
+ * if the script's page has a different origin.
  */
 export function loginUrlForScript(
   req: Request,
@@ -58,9 +61,9 @@ function withQuery(path: string, parameters: LoginParameters): string {
 }
 
 /**
- * Returns options for a new sign-in in which the user can complete the step that WorkOS requires. They contain the
- * organization or connection that the error names. Returns `undefined` if AuthKit cannot help, and only the application
- * can continue with the error's `details`.
+ * Returns options for a new sign-in in which the user can complete the step that WorkOS requires. The options contain
+ * the organization or the connection that the error names. Returns `undefined` if a new sign-in would not help, for
+ * example if the application itself has to complete the step with the error's `details`.
  *
  * @param organizationId The requested organization, if any.
  * @see https://workos.com/docs/reference/authkit/authentication-errors
@@ -79,7 +82,7 @@ export function nextSignInOptions(error: AuthKitError, organizationId?: string):
       const ids = texts(Array.isArray(organizations) ? organizations.map(idOf) : []);
       if (ids.length === 0) return undefined;
       const wanted = ids.length === 1 ? ids[0] : ids.find((id) => id === organizationId);
-      // If there are several organizations, the user chooses one in AuthKit.
+      // If the user has several organizations and none of them was requested, the user chooses one in AuthKit.
       return wanted === undefined ? hint : { organizationId: wanted };
     }
     case 'email_verification_required':
@@ -90,8 +93,9 @@ export function nextSignInOptions(error: AuthKitError, organizationId?: string):
 }
 
 /**
- * Like {@link nextSignInOptions}, but for a session that ended with this error. The result is parameters of the login
- * route. Whatever step WorkOS requires, the user returns to the session's organization.
+ * Like {@link nextSignInOptions}, but for a session that ended with `error`. Returns query parameters for the login
+ * route. If the error names neither a connection nor an organization, the parameters contain the session's
+ * organization, so the user returns to it.
  */
 export function nextLoginParameters(
   error: AuthKitError,
@@ -107,7 +111,10 @@ export function nextLoginParameters(
   };
 }
 
-/** Returns `undefined` for an empty object, because a sign-in without options would end in the same error. */
+/**
+ * Returns the options, or `undefined` if there are none, because a sign-in without options would fail with the same
+ * error.
+ */
 function unlessEmpty(options: SignInOptions): SignInOptions | undefined {
   return Object.keys(options).length === 0 ? undefined : options;
 }

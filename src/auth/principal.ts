@@ -1,14 +1,18 @@
 import type { ApiKey, Impersonator, User } from '@workos-inc/node';
+import { perObjectState } from '../per-object-state.js';
 import type { Session } from '../session/sealed-session.js';
 import { type SSOProfile, type SSOSession, toUser } from '../session/sso-session.js';
 import type { VerifiedSession } from '../session/verified-session-cache.js';
 import type { Claims, TokenClaims } from '../workos/access-token.js';
 import { compileRule, type Rule, type Subject } from './authorization-rule.js';
 
-/** Fields that every authenticated principal has, whether it is a user, an API key or a machine. Read-only. */
+/**
+ * Fields that every authenticated principal has, whether it is a user, an API key or a machine. All fields are
+ * read-only.
+ */
 interface AuthBase extends Subject {
   /**
-   * Returns whether this principal meets the rule. A guard with the same rule would decide the same way.
+   * Returns whether this principal meets the rule. A guard with the same rule makes the same decision.
    *
    * @throws {TypeError} if the rule has an unknown key or an invalid value.
    */
@@ -17,7 +21,10 @@ interface AuthBase extends Subject {
 
 interface UserAuth extends AuthBase {
   readonly user: Readonly<User>;
-  /** How the user signed in, such as `Password` or `SSO`. This is only known for session cookies. */
+  /**
+   * How the user signed in, such as `Password` or `SSO`. It is `undefined` for bearer tokens, which do not contain this
+   * information.
+   */
   readonly authenticationMethod: string | undefined;
   /**
    * The access token, which you can send to your own services. The property is not enumerable, so printing the object
@@ -26,7 +33,7 @@ interface UserAuth extends AuthBase {
   readonly accessToken: string;
 }
 
-/** A user with a session cookie. All requests with the same cookie share this object. */
+/** A user who is signed in with a session cookie. All requests with the same cookie share one object. */
 export interface SessionAuth extends UserAuth {
   readonly type: 'session';
   /** The session ID, which is the `sid` claim of the access token. */
@@ -38,12 +45,12 @@ export interface SessionAuth extends UserAuth {
 }
 
 /**
- * A user with a session cookie of `sso()`. The SSO API issues no tokens, so there are no claims, no access token and no
- * session ID.
+ * A user who is signed in with a session cookie that `sso()` set. The SSO API issues no tokens, so there are no claims,
+ * no access token and no session ID.
  */
 export interface SSOAuth extends AuthBase {
   readonly type: 'sso';
-  /** The `profile`, converted to a WorkOS user. */
+  /** The data of `profile`, in the format of a WorkOS user. */
   readonly user: Readonly<User>;
   /** The user's profile from the identity provider. */
   readonly profile: SSOProfile;
@@ -52,33 +59,33 @@ export interface SSOAuth extends AuthBase {
   readonly data: unknown;
 }
 
-/** A user whose client sent an access token, such as a mobile app, a single-page app or an MCP client. */
+/** A user whose client, such as a mobile app, a single-page app or an MCP client, sent an access token. */
 export interface BearerAuth extends UserAuth {
   readonly type: 'bearer';
-  /** The session ID, which is the `sid` claim of the access token, if it has one. */
+  /** The session ID, which is the `sid` claim of the access token. It is `undefined` if the token has no such claim. */
   readonly sessionId: string | undefined;
   readonly claims: TokenClaims;
-  /** The scopes that the OAuth server granted. */
+  /** The scopes that the OAuth server granted to the client. */
   readonly scopes: readonly string[];
   readonly data: undefined;
 }
 
-/** A WorkOS API key of an organization or of one of its members. `user` is `null`. */
+/** A WorkOS API key that belongs to an organization or to one of its members. `user` is `null` in both cases. */
 export interface ApiKeyAuth extends AuthBase {
   readonly type: 'apiKey';
   readonly user: null;
-  /** The API key's ID, name and owner. The secret value is not included. */
+  /** The API key's data, such as its ID, name and owner. The secret value is not included. */
   readonly apiKey: Readonly<ApiKey>;
 }
 
 /**
- * A machine with a token from the OAuth client credentials grant. Only a guard of a `protectedResource()` accepts
- * machines.
+ * A machine that sent an access token from the OAuth client credentials grant. Only the guards of a protected resource
+ * (`protectedResource()`) accept machines.
  */
 export interface MachineAuth extends AuthBase {
   readonly type: 'machine';
   readonly user: null;
-  /** Client id of the machine-to-machine application, `client_…`. */
+  /** The client ID of the machine-to-machine application (`client_…`). */
   readonly clientId: string;
   readonly claims: TokenClaims;
   readonly scopes: readonly string[];
@@ -86,50 +93,50 @@ export interface MachineAuth extends AuthBase {
   readonly accessToken: string;
 }
 
-/** `req.auth` if a user is signed in. */
+/** The type of `req.auth` if a user is signed in. */
 export type SignedIn = SessionAuth | SSOAuth | BearerAuth;
 
 /** An authenticated user, API key or machine. */
 export type Principal = SignedIn | ApiKeyAuth | MachineAuth;
 
-/** The kind of credential that authenticated a request: `type` of `req.auth`. */
+/** The type of the credential that authenticated a request. It is the value of `req.auth.type`. */
 export type AuthType = Principal['type'];
 
-/** Whether a credential is a session cookie, of `authkit()` or of `sso()`. */
+/** Whether the credential is a session cookie, set by either `authkit()` or `sso()`. */
 export function isSessionType(type: AuthType): type is 'session' | 'sso' {
   return type === 'session' || type === 'sso';
 }
 
-/** The request is not authenticated. */
+/** The value of `req.auth` if the request is not authenticated. */
 export interface SignedOut {
   readonly type: null;
   readonly user: null;
   /**
-   * Why the request is not authenticated. `unavailable`: the session could not be verified in time, because WorkOS, its
-   * keys or the store is unavailable.
+   * Why the request is not authenticated. `unavailable` means that the session could not be verified in time, because
+   * WorkOS, its signing keys or the store is unavailable.
    */
   readonly reason: 'none' | 'expired' | 'ended' | 'invalid' | 'unavailable';
-  /** URL of the login route, with parameters that bring the user back to this page after the sign-in. */
+  /** The URL of the login route. Its parameters bring the user back to this page after the sign-in. */
   readonly loginUrl: string;
   has: (rule: Rule) => false;
 }
 
-/** How a request is authenticated. Check `type` to find out which of these it is. */
+/** The type of `req.auth`. Check the `type` property to find out how the request is authenticated, if at all. */
 export type Auth = Principal | SignedOut;
 
 export function signedOut(reason: SignedOut['reason'], loginUrl: string): SignedOut {
   const auth = { type: null, user: null, reason, loginUrl };
   const has = (rule: Rule) => {
-    // A misspelt rule must also throw if the request is signed out.
+    // A misspelt rule must throw even if the request is not authenticated.
     compileRule(rule);
     return false;
   };
   return Object.freeze(Object.defineProperty(auth, 'has', { value: has })) as unknown as SignedOut;
 }
 
-const sessionAuths = new WeakMap<VerifiedSession, SessionAuth>();
+const sessionAuths = perObjectState<SessionAuth>();
 
-/** The `req.auth` of a verified session: the same object for every request with the same session. */
+/** Returns the `req.auth` of a verified session. Every request with the same session gets the same object. */
 export function toSessionAuth(verified: VerifiedSession): SessionAuth {
   let auth = sessionAuths.get(verified);
   if (!auth) sessionAuths.set(verified, (auth = build(verified.session, verified.claims)));
@@ -137,8 +144,8 @@ export function toSessionAuth(verified: VerifiedSession): SessionAuth {
 }
 
 /**
- * Builds the object as one literal, because on Node 20, objects that are built with a spread and then extended do not
- * share a hidden class.
+ * Builds the `req.auth` of a session. All fields are in one object literal, because on Node 20, objects that are built
+ * with a spread and then extended do not share a hidden class.
  */
 function build(
   { user, impersonator, authenticationMethod, accessToken, extension }: Session,
@@ -163,9 +170,9 @@ function build(
   return finish<SessionAuth>(fields, subject, accessToken);
 }
 
-const ssoAuths = new WeakMap<SSOSession, SSOAuth>();
+const ssoAuths = perObjectState<SSOAuth>();
 
-/** The `req.auth` of an SSO session: the same object for every request with the same session. */
+/** Returns the `req.auth` of an SSO session. Every request with the same session gets the same object. */
 export function toSSOAuth(session: SSOSession): SSOAuth {
   let auth = ssoAuths.get(session);
   if (!auth) ssoAuths.set(session, (auth = buildSSOAuth(session)));
@@ -173,7 +180,7 @@ export function toSSOAuth(session: SSOSession): SSOAuth {
 }
 
 function buildSSOAuth({ profile, signedInAt, data }: SSOSession): SSOAuth {
-  // Only own properties count, as in `subjectOf`.
+  // Only own properties are read, as in `subjectOf`.
   const { organizationId, role, roles } = Object.assign(Object.create(null), profile) as SSOProfile;
   const subject: Subject = {
     organizationId: text(organizationId),
@@ -189,9 +196,11 @@ function buildSSOAuth({ profile, signedInAt, data }: SSOSession): SSOAuth {
   return finish<SSOAuth>({ ...identity, ...subject }, subject);
 }
 
-const bearerAuths = new WeakMap<TokenClaims, BearerAuth>();
+const bearerAuths = perObjectState<BearerAuth>();
 
-/** The `req.auth` of a user's access token: the same object for as long as the claims and the user are cached. */
+/**
+ * Returns the `req.auth` of a user's access token: the same object for as long as the claims and the user are cached.
+ */
 export function toBearerAuth(user: User, claims: TokenClaims, accessToken: string): BearerAuth {
   const known = bearerAuths.get(claims);
   if (known?.user === user && known.accessToken === accessToken) return known;
@@ -207,23 +216,26 @@ function buildBearerAuth(user: User, claims: TokenClaims, accessToken: string): 
   return finish<BearerAuth>({ ...fields, ...unknown, scopes: scopesOf(claims) }, subject, accessToken);
 }
 
-/** The `req.auth` of a machine's access token. */
+/** Builds the `req.auth` of a machine's access token. */
 export function toMachineAuth(claims: TokenClaims, accessToken: string): MachineAuth {
   const subject = subjectOf(claims);
   const fields = { type: 'machine', user: null, clientId: claims.sub, ...subject, claims } as const;
   return finish<MachineAuth>({ ...fields, scopes: scopesOf(claims) }, subject, accessToken);
 }
 
-const apiKeyAuths = new WeakMap<ApiKey, ApiKeyAuth>();
+const apiKeyAuths = perObjectState<ApiKeyAuth>();
 
-/** The `req.auth` of an API key: the same object for as long as WorkOS's response is cached. */
+/** Returns the `req.auth` of an API key: the same object for as long as the response from WorkOS is cached. */
 export function toApiKeyAuth(key: ApiKey): ApiKeyAuth {
   let auth = apiKeyAuths.get(key);
   if (!auth) apiKeyAuths.set(key, (auth = buildApiKeyAuth(key)));
   return auth;
 }
 
-/** An API key acts in its owner's organization and has its own permissions. It has no roles. */
+/**
+ * Builds the `req.auth` of an API key. The key's organization is the one that owns the key or, if a user owns the key,
+ * that user's organization. An API key has permissions but no roles.
+ */
 function buildApiKeyAuth(key: ApiKey): ApiKeyAuth {
   const { owner, permissions } = key;
   const subject: Subject = {
@@ -238,7 +250,7 @@ function buildApiKeyAuth(key: ApiKey): ApiKeyAuth {
   return finish<ApiKeyAuth>({ type: 'apiKey', user: null, ...subject, apiKey: key }, subject);
 }
 
-/** Adds `has` and the access token as non-enumerable properties. */
+/** Completes a principal: adds `has` and the access token as non-enumerable properties, and freezes the object. */
 function finish<T extends Principal>(
   fields: Omit<T, 'has' | 'accessToken'>,
   subject: Subject,
@@ -250,8 +262,8 @@ function finish<T extends Principal>(
 }
 
 /**
- * Reads the properties that rules test from the claims of an access token. Only own properties count, so a polluted
- * `Object.prototype` cannot add a role or a permission.
+ * Reads the data that rules are tested against from the claims of an access token. Only own properties of the claims
+ * are read, so a polluted `Object.prototype` cannot add a role or a permission.
  */
 function subjectOf(claims: TokenClaims, impersonator = actorOf(claims)): Subject {
   return {
@@ -270,17 +282,17 @@ function claim(claims: TokenClaims, name: string): unknown {
 }
 
 /**
- * The `act` claim: the party that acts for the subject (RFC 8693 section 4.1). WorkOS sets it to the e-mail address of
- * your team member.
+ * Reads the impersonator from the `act` claim, which names the party that acts for the subject (RFC 8693 section 4.1).
+ * WorkOS sets its `sub` to the e-mail address of your team member.
  */
 function actorOf(claims: TokenClaims): Impersonator | undefined {
   const act = claim(claims, 'act') as { sub?: unknown } | null | undefined;
   if (act === undefined) return undefined;
-  // A session that has an actor counts as impersonated, even if the actor has no name.
+  // A session with an `act` claim counts as impersonated, even if the claim contains no e-mail address.
   return { email: text(act?.sub) ?? '', reason: null };
 }
 
-/** The scopes in the `scope` claim (RFC 6749 section 3.3). */
+/** Returns the scopes in the `scope` claim (RFC 6749 section 3.3). */
 function scopesOf(claims: TokenClaims): readonly string[] {
   return (text(claim(claims, 'scope')) ?? '').split(' ').filter((scope) => scope !== '');
 }
@@ -291,7 +303,7 @@ function text(value: unknown): string | undefined {
 
 const NONE: readonly string[] = Object.freeze([]);
 
-/** The strings of a claim that should be a list of strings. */
+/** Returns the strings in a claim that should be a list of strings. Items of any other type are left out. */
 function texts(values: unknown): readonly string[] {
   if (!Array.isArray(values)) return NONE;
   const isText = (value: unknown) => typeof value === 'string';
@@ -299,8 +311,8 @@ function texts(values: unknown): readonly string[] {
 }
 
 /**
- * Freezes an object and all objects in it. Use this only for values that were parsed from JSON: they have no cycles,
- * and no other code shares them.
+ * Freezes an object and all objects nested in it. Use this only for values that were parsed from JSON, which have no
+ * cycles and are not shared with other code.
  */
 function deepFreeze<T extends object>(value: T): T {
   Object.freeze(value);

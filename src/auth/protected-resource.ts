@@ -9,22 +9,26 @@ import type { AuthType } from './principal.js';
 import { type Instance, requestAuthsOf } from './request-auth.js';
 import { createRequireAuth, type GuardContext } from './require-auth.js';
 
-/** The path that the metadata's path begins with (RFC 9728 section 3). */
+/** The well-known prefix of the path of the metadata (RFC 9728 section 3). */
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';
 
 /** Credential types that a guard of a protected resource may accept. */
 type AcceptedAtResource = Exclude<AuthType, 'session' | 'sso'>;
 
-/** A middleware that serves the metadata of a protected resource. Its `requireAuth` guards the resource's routes. */
+/**
+ * A middleware that serves the metadata of a protected resource. Its `requireAuth` method creates guards for the
+ * resource's routes.
+ */
 export interface ProtectedResource extends Middleware {
-  /** URL of the metadata. The `WWW-Authenticate` header contains it as `resource_metadata`. */
+  /** The URL of the metadata. The guards send it as `resource_metadata` in the `WWW-Authenticate` header. */
   readonly metadataUrl: string;
   /**
-   * Lets a request pass only with an access token that one of the authorization servers issued for this resource. By
-   * default, `accepts` is `['bearer']`, for tokens that were issued to users. It can also contain `machine`, for tokens
-   * from the client credentials grant, and `apiKey`, for WorkOS API keys. Session cookies are ignored.
+   * Creates a guard for the resource's routes. The guard accepts access tokens that one of the authorization servers
+   * issued for this resource. By default, `accepts` is `['bearer']`, which means tokens that were issued to users. Add
+   * `machine` to also accept tokens from the client credentials grant, and `apiKey` to also accept WorkOS API keys.
+   * Session cookies are ignored.
    *
-   * @throws {TypeError} when the route is defined, if the rule is invalid or can never be met.
+   * @throws {TypeError} if the rule is invalid or can never be met.
    */
   requireAuth: RequireResourceAuth;
 }
@@ -35,9 +39,9 @@ interface RequireResourceAuth {
 }
 
 /**
- * Makes part of the application an OAuth 2.0 protected resource (RFC 9728), such as an MCP server. Its metadata tells
- * clients where to get a token, and its guard accepts tokens that AuthKit's OAuth server issued for this resource.
- * Mount it at the root, after `authkit()`.
+ * Makes part of the application an OAuth 2.0 protected resource (RFC 9728), such as an MCP server. The metadata tells
+ * clients where to get a token, and guards accept the tokens that AuthKit's OAuth server issued for this resource.
+ * Mount the middleware at the root of the app, after `authkit()`.
  *
  * @throws {AuthKitError} `config_invalid`. The message lists every problem in the options and how to fix it.
  * @see https://workos.com/docs/authkit/mcp
@@ -53,7 +57,7 @@ export function protectedResource(options: ProtectedResourceOptions): ProtectedR
   const config = resolveResource(options);
   const { origin, pathname, search } = config.resource;
   // The well-known path is inserted between the host and the path of the resource. If the resource's path is only a
-  // slash, it is omitted (RFC 9728 section 3.1).
+  // slash, that slash is omitted (RFC 9728 section 3.1).
   const path = `${WELL_KNOWN}${pathname === '/' ? '' : pathname}${search}`;
   const metadataUrl = origin + path;
   return Object.assign(middleware(createDocument(config, path, search !== '')), {
@@ -62,9 +66,7 @@ export function protectedResource(options: ProtectedResourceOptions): ProtectedR
   });
 }
 
-/**
- * Creates the handler that serves the metadata. The metadata is public, so browser clients may read it from any origin.
- */
+/** Creates the handler that serves the metadata. The metadata is public, so scripts on any origin may read it. */
 function createDocument({ metadata }: ResourceConfig, path: string, hasQuery: boolean): Handler {
   const body = JSON.stringify(metadata);
   return (req, res) => {
@@ -89,7 +91,7 @@ function preflight(res: Response): 'sent' {
 }
 
 /**
- * Creates the context of the resource's guards. Each instance verifies tokens with its own keys, in a verifier that is
+ * Creates the context of the resource's guards. Each `authkit()` instance has a separate token verifier, which is
  * created on the first request.
  */
 function resourceContext(
@@ -115,25 +117,28 @@ function resourceContext(
 
 /** Options of `protectedResource()`. */
 export interface ProtectedResourceOptions {
-  /** URL of the resource as its clients know it, such as `https://api.example.com/mcp`. */
+  /** The URL that clients use for the resource, such as `https://api.example.com/mcp`. */
   resource: string;
-  /** OAuth servers whose tokens are accepted: AuthKit domains, such as `https://….authkit.app`. */
+  /**
+   * The URLs of the OAuth servers whose tokens are accepted. These are AuthKit domains, such as
+   * `https://….authkit.app`.
+   */
   authorizationServers: readonly string[];
-  /** Scopes that clients may request. */
+  /** The scopes that clients may request. */
   scopes?: readonly string[];
   /**
-   * `aud` values that are accepted in addition to `resource`. For example, if a client did not name a resource, the
-   * `aud` of its token is your client ID.
+   * Values of the `aud` claim that are accepted in addition to `resource`. For example, pass your client ID to accept
+   * the tokens of clients that did not name a resource when they requested the token.
    */
   audience?: string | readonly string[];
-  /** Name that clients show to users. */
+  /** The name of the resource, which clients can show to users. */
   name?: string;
 }
 
 /** {@link ProtectedResourceOptions} after validation. */
 export interface ResourceConfig {
   readonly resource: URL;
-  /** The metadata, with the field names of RFC 9728. */
+  /** The metadata document, with the field names from RFC 9728. */
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly audience: readonly string[];
   /** The URLs of the OAuth servers, without a trailing slash. */
@@ -149,11 +154,11 @@ const OPTIONS: Readonly<Record<keyof ProtectedResourceOptions, true>> = {
   name: true,
 };
 
-/** A scope: `scope-token` in RFC 6749 section 3.3. */
+/** Matches one scope (`scope-token` in RFC 6749 section 3.3). */
 const SCOPE = /^[!#-[\]-~]+$/;
 
 /**
- * Checks the options.
+ * Validates the options and returns the resulting configuration.
  *
  * @throws {AuthKitError} `config_invalid`. The message lists every problem and how to fix it.
  */
@@ -191,6 +196,7 @@ function resolveResource(options: ProtectedResourceOptions): ResourceConfig {
   return Object.freeze({
     resource: url,
     metadata: metadataOf(own),
+    // The `aud` of a token may be the resource's URL as given or in normalized form. For example,
     // `https://api.example.com` and `https://api.example.com/` are equivalent (RFC 3986 section 6.2.3).
     audience: [...new Set([own.resource, url.href, ...others])],
     authorizationServers: servers.map((server) => server.replace(/\/$/, '')),
@@ -198,7 +204,7 @@ function resolveResource(options: ProtectedResourceOptions): ResourceConfig {
   });
 }
 
-/** The metadata document (RFC 9728 section 2). */
+/** Builds the metadata document (RFC 9728 section 2). */
 function metadataOf({ resource, authorizationServers, scopes, name }: ProtectedResourceOptions) {
   return {
     resource,
@@ -209,7 +215,10 @@ function metadataOf({ resource, authorizationServers, scopes, name }: ProtectedR
   };
 }
 
-/** Parses a URL, which must use https (RFC 9728 section 1.2). http is accepted only for loopback hosts. */
+/**
+ * Parses a URL. Returns `undefined` if the value is not a URL, contains a fragment or credentials, or does not use
+ * https (RFC 9728 section 1.2). URLs of loopback hosts may also use http.
+ */
 function address(value: unknown): URL | undefined {
   if (typeof value !== 'string' || !/^https?:\/\/[^/\\\s"]/i.test(value) || !canParse(value))
     return undefined;
@@ -219,7 +228,7 @@ function address(value: unknown): URL | undefined {
   return isPlain && (url.protocol === 'https:' || isLocal) ? url : undefined;
 }
 
-/** The list if all its items are non-empty strings, otherwise an empty list. */
+/** Returns the list if all its items are non-empty strings, otherwise an empty list. */
 function texts(value: unknown): readonly string[] {
   const isList = Array.isArray(value) && value.every((one) => typeof one === 'string' && one !== '');
   return isList ? (value as string[]) : [];

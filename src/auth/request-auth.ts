@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { type Config, requestTimeoutOf } from '../config/index.js';
-import { createOptionalWait, type Deadline, deadlineIn, withDeadline } from '../deadline.js';
+import { createOptionalWait, Deadline, withDeadline } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Cookies } from '../http/cookies.js';
 import type { RespondWithError } from '../http/error-response.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
 import { canSetCookie, type ResponseState, responseStateOf, startTimer } from '../http/response.js';
-import { perObjectState } from '../http/per-request-state.js';
+import { perObjectState } from '../per-object-state.js';
 import { ownProperties } from '../own-properties.js';
 import type { Authentication } from '../session/authenticate.js';
 import type { Session } from '../session/sealed-session.js';
@@ -18,30 +18,33 @@ import { loginUrl, nextLoginParameters } from './login-url.js';
 import { type Auth, type Principal, signedOut, toSessionAuth, toSSOAuth } from './principal.js';
 import { defineRequestProperties } from './request-properties.js';
 
-/** The result of authenticating a request's session cookie, by `authkit()` or `sso()`. */
+/** The result of authenticating a request's session cookie at an `authkit()` or `sso()` instance. */
 export type SessionResult = Authentication | VerifiedSSOSession;
 
 /** Authenticates the session cookies of an instance. */
 export interface SessionAuthenticator {
   /**
-   * Authenticates a request's session cookies. Returns a promise only if the result is not known immediately.
+   * Authenticates a request by its session cookies. Returns a promise only if the result is not known immediately.
    *
-   * @param values Every cookie value that may be the session.
-   * @param mayRefresh Returns whether the response can still set a cookie. If it cannot, a session with an expired
-   * access token is `anonymous`.
+   * @param values The values of all cookies that may contain the session.
+   * @param mayRefresh Returns whether the response can still set a cookie. If it cannot, the session is not refreshed:
+   * if its access token has expired, the result is `anonymous`.
    */
   authenticate: (
     values: readonly string[],
     mayRefresh: () => boolean,
   ) => SessionResult | Promise<SessionResult>;
   /**
-   * Returns whether this process still accepts a session whose cookie it is about to set. False once the process has
-   * ended that session.
+   * Returns false if this process has ended the session. This function is called immediately before the session cookie
+   * is added to the response.
    */
   isLive?: (session: Session) => boolean;
 }
 
-/** The parts of an `authkit()` or `sso()` instance that a request needs. Instances are compared by identity. */
+/**
+ * The parts of an `authkit()` or `sso()` instance that are needed to handle a request. Instances are compared by
+ * identity.
+ */
 export interface Instance {
   config: Config;
   cookies: Cookies;
@@ -49,13 +52,13 @@ export interface Instance {
   respondWithError: RespondWithError;
   bearerVerifiers: BearerVerifiers;
   /**
-   * How long the session middleware waits for a session, in milliseconds. It is short, because the route may not need a
-   * session.
+   * How long the session middleware waits for a session to be verified, in milliseconds. This time is short, because
+   * the route may not need a session.
    */
   softTimeout: number;
 }
 
-/** How one request is authenticated at one instance. */
+/** The authentication state of one request at one instance. */
 export class RequestAuth {
   private result: SessionResult | undefined = undefined;
   private current: Auth | undefined = undefined;
@@ -63,10 +66,12 @@ export class RequestAuth {
   private loaded: LoadedUser | undefined = undefined;
   private ofResponse: ResponseState | undefined = undefined;
   private readonly waiting: Promise<void> | undefined = undefined;
-  /** The request's deadline. It limits every wait except those for the application's own code. */
+  /** The request's deadline. It limits how long the request waits for anything except application code. */
   readonly deadline: Deadline;
-  /** The verifier that accepted this request's bearer token, if a guard accepted it at this instance. */
+  /** The verifier that accepted this request's bearer token. `undefined` if no token was accepted at this instance. */
   verifiedBy: VerifyBearer | undefined = undefined;
+  /** Whether this is the instance at which a guard last accepted a session of this request. */
+  isAcceptedSession = false;
 
   constructor(
     readonly instance: Instance,
@@ -74,14 +79,14 @@ export class RequestAuth {
     private readonly res: Response,
     pending: SessionResult | Promise<SessionResult>,
   ) {
-    this.deadline = deadlineIn(requestTimeoutOf(instance.config));
+    this.deadline = new Deadline(requestTimeoutOf(instance.config));
     if (pending instanceof Promise) this.waiting = this.wait(pending);
     else this.setAuthentication(pending);
   }
 
   private async wait(pending: Promise<SessionResult>): Promise<void> {
     const result = await pending;
-    // A result that was set in the meantime, for example by a sign-out, is newer than the cookie.
+    // A result that was set in the meantime, for example by a sign-out, is newer than the result for the cookie.
     if (!this.result) this.setAuthentication(result);
   }
 
@@ -89,12 +94,12 @@ export class RequestAuth {
     return (this.ofResponse ??= responseStateOf(this.res));
   }
 
-  /** `req.auth`. */
+  /** Returns the value of `req.auth`. */
   auth(): Auth {
     return this.bearer ?? (this.current ??= toAuth(this.result, () => this.loginUrl()));
   }
 
-  /** `req.user`: the result of `loadUser` if that option is set, otherwise the WorkOS user. */
+  /** Returns the value of `req.user`: the result of `loadUser` if that option is set, otherwise the WorkOS user. */
   user(): unknown {
     const { user } = this.auth();
     if (user === null) return undefined;
@@ -102,49 +107,61 @@ export class RequestAuth {
   }
 
   /**
-   * The URL of the login route, with this page as `returnTo` and with the parameters for any step that WorkOS requires.
+   * Returns the URL of the login route. Its parameters are `returnTo`, which names this page, and the parameters for
+   * any step that WorkOS requires before the session can continue.
    */
   loginUrl(): string {
     return loginUrl(this.req, this.instance.config, this.loginParameters());
   }
 
-  /** The login route parameters for the step, if any, that WorkOS requires before the session can continue. */
+  /**
+   * Returns the login route's parameters for the step that WorkOS requires before the session can continue. If WorkOS
+   * does not require a step, the result is empty.
+   */
   loginParameters(): Record<string, string> {
     const { result } = this;
     return result?.kind === 'ended' ? nextLoginParameters(result.error, result.organizationId) : {};
   }
 
-  /** The session, if the request is authenticated with a session cookie. */
+  /** Returns the session if the request is authenticated with the session cookie of an `authkit()` instance. */
   session(): Session | undefined {
     return this.result?.kind === 'authenticated' && !this.bearer ? this.result.session : undefined;
   }
 
-  /** The SSO session, if the request is authenticated with one. */
+  /** Returns the SSO session if the request is authenticated with the session cookie of an `sso()` instance. */
   ssoSession(): SSOSession | undefined {
     return this.result?.kind === 'sso' && !this.bearer ? this.result.session : undefined;
   }
 
-  /** The result of authenticating the session cookie, or `unavailable` once the request's deadline has passed. */
+  /**
+   * Returns the result of authenticating the session cookie, or `unavailable` if the result is not known by the
+   * request's deadline.
+   */
   whenAuthenticated(): SessionResult | Promise<SessionResult> {
     if (this.result) return this.result;
     const waiting = this.waiting as Promise<void>;
     return withDeadline(this.deadline.left(), waiting).then(() => this.result ?? timedOut());
   }
 
-  /** Replaces the request's session, and sets or clears its cookie on the response. */
+  /**
+   * Replaces the result of authenticating the session cookie, and sets or clears that cookie on the response
+   * accordingly.
+   */
   setAuthentication(next: SessionResult): void {
     this.result = setSessionCookie(this.req, this.res, next, this.instance);
     this.current = undefined;
   }
 
-  /** Authenticates the request as the principal of a bearer token. From then on, the cookie is ignored. */
+  /**
+   * Makes the principal of a bearer token the principal of this request. From then on, the session cookie is ignored.
+   */
   setBearer(principal: Principal): void {
     this.bearer = principal;
   }
 
   /**
-   * Runs the `loadUser` option, once per user. Returns `undefined` if the option is not set, or if no user is signed
-   * in.
+   * Loads the application's user with the `loadUser` option. The same user is loaded only once per request. Returns
+   * `undefined` if the option is not set, or if no user is signed in.
    */
   loadUser(): Promise<void> | undefined {
     const { config } = this.instance;
@@ -162,7 +179,7 @@ export class RequestAuth {
     return this.loaded.done;
   }
 
-  /** Whether `loadUser` found no user for the signed-in WorkOS user. */
+  /** Whether a WorkOS user is signed in, but `loadUser` found no matching user in the application. */
   hasUnknownUser(): boolean {
     const { user } = this.auth();
     return user !== null && this.user() === undefined;
@@ -174,8 +191,8 @@ export class RequestAuth {
 }
 
 /**
- * Sets or clears the session cookie, depending on the result. If a session is too large for cookies, the result becomes
- * `unavailable` with that error: the session is not dropped silently.
+ * Sets or clears the session cookie if `result` requires it, and returns `result`. If the session is too large for
+ * cookies, returns `unavailable` with the error `cookie_too_large` instead, so the session is not dropped silently.
  */
 function setSessionCookie(
   req: Request,
@@ -184,7 +201,7 @@ function setSessionCookie(
   { cookies, authenticator }: Instance,
 ): SessionResult {
   if (result.kind === 'sso' || result.kind === 'anonymous') return result;
-  // Only an own property counts, so a polluted `Object.prototype` cannot supply a cookie.
+  // Only an own `sealed` property counts, so a polluted `Object.prototype` cannot supply a cookie.
   if (result.kind !== 'ended' && !Object.hasOwn(result, 'sealed')) return result;
   if (!canSetCookie(req, res)) return result;
   if (result.kind === 'ended') {
@@ -203,7 +220,7 @@ function setSessionCookie(
 }
 
 /**
- * Converts a result to `req.auth`.
+ * Converts the result of authenticating a session cookie to the value of `req.auth`.
  *
  * @param url Returns the URL of the login route. It is called only if the request is not authenticated.
  */
@@ -229,10 +246,10 @@ export function timedOut() {
 }
 
 /**
- * How each request is authenticated at the instances that it has passed through, in mount order. Guards read this and
- * never `req.auth` or `req.user`, because the application can replace those.
+ * The authentication state of each request at the instances that it has passed through, in mount order. Guards read
+ * this state, and never `req.auth` or `req.user`, because the application can replace those properties.
  */
-const requestAuths = perObjectState<RequestAuth[]>('authkit-express.requestAuths');
+const requestAuths = perObjectState<RequestAuth[]>();
 
 const NONE: readonly RequestAuth[] = [];
 
@@ -240,7 +257,7 @@ export function requestAuthsOf(req: IncomingMessage): readonly RequestAuth[] {
   return requestAuths.get(req) ?? NONE;
 }
 
-/** Authenticates the request at all instances as the principal that a guard accepted at one of them. */
+/** Makes a principal that a guard accepted at one instance the principal of the request at all instances. */
 export function setBearerAuth(
   req: IncomingMessage,
   principal: Principal,
@@ -253,26 +270,33 @@ export function setBearerAuth(
   acceptedAt.verifiedBy = verifiedBy;
 }
 
+/** Makes the session that a guard accepted at one instance the one that `req.auth` shows. */
+export function setAcceptedSession(req: IncomingMessage, accepted: RequestAuth): void {
+  for (const requestAuth of requestAuthsOf(req)) requestAuth.isAcceptedSession = requestAuth === accepted;
+}
+
 /**
- * Selects the instance that accepted a bearer token, or else the first at which the request is authenticated, or else
- * the first.
+ * Selects the request's state at one instance. Prefers the instance that accepted a bearer token, then the instance at
+ * which a guard accepted the session, so that a handler sees the user that the guard has checked. Otherwise selects the
+ * first instance at which the request is authenticated, or the first instance.
  */
 export function selectSignedIn(list: readonly RequestAuth[]): RequestAuth | undefined {
   if (list.length === 1) return list[0];
   return (
     list.find((requestAuth) => requestAuth.verifiedBy !== undefined) ??
+    list.find((requestAuth) => requestAuth.isAcceptedSession) ??
     list.find((requestAuth) => requestAuth.auth().type !== null) ??
     list[0]
   );
 }
 
-/** Marks the response as one that depends on the user, so that caches keep responses to different cookies apart. */
+/** Marks the response as user-specific, so caches do not reuse it for requests with different cookies. */
 export function markPersonal(list: readonly RequestAuth[]): void {
   const [first] = list;
   if (first) first.responseState.isPersonal = true;
 }
 
-/** Defines `req.auth` and `req.user`. Reading either marks the response as personal. */
+/** Functions that define `req.auth` and `req.user`. Reading either property marks the response as user-specific. */
 export const { expose, ensure: ensureRequestProperties } = defineRequestProperties((req) => {
   const list = nearest(req) ?? NONE;
   markPersonal(list);
@@ -280,8 +304,8 @@ export const { expose, ensure: ensureRequestProperties } = defineRequestProperti
 });
 
 /**
- * Finds the state of a request. The prototype chain is searched too, because some code wraps a request with
- * `Object.create`.
+ * Finds the authentication state of a request. The request's prototype chain is searched too, because some code wraps
+ * requests with `Object.create`.
  */
 function nearest(req: object): readonly RequestAuth[] | undefined {
   for (let object: object | null = req; object; object = Object.getPrototypeOf(object) as object | null) {
@@ -294,7 +318,10 @@ function nearest(req: object): readonly RequestAuth[] | undefined {
 /** The most values that a browser sends for one session: all its chunks, and the same without the last ones. */
 const MAX_VALUES = 3;
 
-/** Authenticates a request, once per instance. Returns a promise only if the request has to wait. */
+/**
+ * Authenticates a request at one instance. Further calls for the same request return the same state. Returns a promise
+ * only if the result is not known immediately.
+ */
 export type AuthenticateRequest = (req: Request, res: Response) => RequestAuth | Promise<RequestAuth>;
 
 export function createAuthenticateRequest(instance: Instance): AuthenticateRequest {
@@ -321,8 +348,8 @@ export function createAuthenticateRequest(instance: Instance): AuthenticateReque
 }
 
 /**
- * Returns the session cookies, or none if a page of a different origin opens a WebSocket. Browsers may send cookies
- * with such a handshake too.
+ * Returns the values of the session cookies, or none if a page on a different origin opens a WebSocket. Browsers may
+ * send cookies with a cross-origin handshake too.
  */
 function sessionValues(
   req: Request,

@@ -2,9 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import type { Auth } from './principal.js';
 
 export interface RequestProperties {
-  /** Defines both properties, replacing what another middleware has set. */
+  /** Defines `req.auth` and `req.user`, and replaces any values that other middleware has set. */
   expose: (req: IncomingMessage) => void;
-  /** Defines both properties if the request lost them when it was passed to an app from a different copy of Express. */
+  /**
+   * Defines `req.auth` and `req.user` again if the request lost them when it was passed to an app that uses a different
+   * copy of Express.
+   */
   ensure: (req: IncomingMessage) => void;
 }
 
@@ -17,13 +20,14 @@ export interface RequestValues {
 type Read = (req: object) => RequestValues | undefined;
 
 /**
- * Creates the functions that define `req.auth` and `req.user`. The properties are accessors, so they reflect a refresh
- * during the request. Guards do not read them, because another middleware may replace them.
+ * Creates the functions that define `req.auth` and `req.user`. The properties are accessors, so their values change if
+ * the session is refreshed during the request. Guards do not read these properties, because other middleware may
+ * replace them.
  *
- * The purpose of this file is speed. All requests share one pair of accessors on `express.request`, the prototype of
- * every Express request. If each request had its own properties, it would also have its own hidden class, and
- * everything that reads the request later would be slower. The prototype of a single app is not used, because Express
- * replaces it when the request is passed to a different app.
+ * This file exists for speed. All requests share one pair of accessors, defined on `express.request`, from which every
+ * Express request inherits. If the accessors were defined on each request instead, each request would have a separate
+ * hidden class, and all code that reads the request later would be slower. The accessors are not defined on the request
+ * prototype of a single app, because Express replaces that prototype when it passes the request to a different app.
  */
 export function defineRequestProperties(read: Read): RequestProperties {
   const auth = accessor('auth', read, (values) => values.auth());
@@ -44,15 +48,15 @@ export function defineRequestProperties(read: Read): RequestProperties {
   return {
     expose,
     ensure(req) {
-      if (!prepared.has(Object.getPrototypeOf(req) as object) && !('auth' in req)) expose(req);
+      if (!('auth' in req)) expose(req);
     },
   };
 }
 
 /**
- * Finds `express.request`, the prototype that the requests of all Express apps inherit from. Each app has its own
- * prototype in between, which is recognizable by its property `app`. Node's own prototypes have a property
- * `constructor` and are not used, because other code shares them.
+ * Finds `express.request`, the prototype that the requests of all Express apps inherit from. Between the requests of an
+ * app and `express.request` is the prototype of that app, which has an `app` property. Prototypes with a `constructor`
+ * property belong to Node. They are not used, because code outside Express shares them.
  */
 function requestOfExpress(prototype: object): object | undefined {
   let found: object | undefined;
@@ -75,7 +79,8 @@ function accessor(
         configurable: true,
         enumerable,
         get(this: object): unknown {
-          // Requests that this copy of the package has not seen keep the earlier value.
+          // For a request that this copy of the package has not seen, the accessor returns the value that was defined
+          // earlier.
           const values = read(this);
           return values ? pick(values) : other?.get?.call(this);
         },
@@ -84,7 +89,7 @@ function accessor(
         },
       });
     } catch {
-      // Guards and `signedIn()` do not need the property, so the request continues.
+      // The property cannot be defined. Guards and `signedIn()` do not need it, so the request continues.
       if (!hasWarned) warnNotDefined(name);
       hasWarned = true;
     }

@@ -35,14 +35,15 @@ import {
   type RequestAuth,
   requestAuthsOf,
   selectSignedIn,
+  setAcceptedSession,
   setBearerAuth,
   timedOut,
 } from './request-auth.js';
 import { stepUp } from './step-up.js';
 
 /**
- * Credential types that a guard of `authkit()` may accept. A guard that accepts `session` also accepts the sessions of
- * `sso()`.
+ * Credential types that a guard of `authkit()` may accept. A guard that accepts `session` also accepts sessions that
+ * `sso()` created.
  */
 export type Accepted = Exclude<AuthType, 'machine' | 'sso'>;
 
@@ -52,14 +53,17 @@ export interface RequireAuth {
   (...request: Parameters<Middleware>): undefined;
 }
 
-/** What a guard needs to know about the instances that it covers: either one instance, or all of them. */
+/**
+ * What a guard needs to know about the instances that it covers. A guard covers either one instance or all instances.
+ */
 export interface GuardContext extends AcceptedTypes {
   /**
-   * Returns how a request is authenticated at these instances. A guard reads this and never `req.auth` or `req.user`.
+   * Returns the authentication state of a request at these instances. A guard reads this state, and never `req.auth` or
+   * `req.user`.
    */
   readonly find: (req: IncomingMessage) => readonly RequestAuth[];
   readonly bearerVerifierOf: (instance: Instance) => VerifyBearer;
-  /** Parameters that the `WWW-Authenticate` header contains in every response. */
+  /** Parameters that the guard adds to its `WWW-Authenticate` headers. */
   readonly challenge: Challenge;
 }
 
@@ -74,11 +78,12 @@ export function guardContext(find: GuardContext['find']): GuardContext {
 }
 
 /**
- * Lets a request pass only if it is authenticated and meets the rule. The README has a table of the responses to other
- * requests. If several instances are mounted, the guard uses the first at which the request is authenticated.
+ * Creates a guard, which lets a request pass only if the request is authenticated and meets the rule. The README has a
+ * table of the responses to all other requests. If several instances are mounted, the guard uses the first instance at
+ * which the request is authenticated.
  *
- * @throws {TypeError} when the route is defined, if the rule is not a plain object or a function, has an unknown key,
- * or can never be met.
+ * @throws {TypeError} if the rule is neither a plain object nor a function, has an unknown key or an invalid value, or
+ * can never be met.
  * @example
  * app.get('/billing', requireAuth({ permission: 'billing:read' }), billing);
  */
@@ -92,11 +97,12 @@ export function requireAuth(...args: unknown[]): Middleware | undefined {
 
 const requireAuthAtAll = createRequireAuth(guardContext(requestAuthsOf));
 
-/** Creates the `requireAuth` of one instance, or of all instances. */
+/** Creates the `requireAuth` function of one instance, or the one that covers all instances. */
 export function createRequireAuth(context: GuardContext): RequireAuth {
   const withoutRule = createGuard({}, context);
   const requireAuth = (...args: unknown[]): Middleware | undefined => {
-    // Used without parentheses, as in `app.get(path, requireAuth, handler)`, it is called with a request.
+    // If `requireAuth` is used without parentheses, as in `app.get(path, requireAuth, handler)`, Express calls it with
+    // the request.
     if (args.some(isRequest)) {
       withoutRule(...(args as Parameters<Middleware>));
       return undefined;
@@ -115,8 +121,8 @@ export function createRequireAuth(context: GuardContext): RequireAuth {
  * Returns `req.auth` of a guarded request, typed as a signed-in user. TypeScript cannot infer this type, because a
  * guard and the handler after it are separate functions.
  *
- * @throws {AuthKitError} `unauthenticated` if the request is not authenticated, or was sent by an API key or a machine.
- * A route that accepts API keys or machines should check `req.auth.type`.
+ * @throws {AuthKitError} `unauthenticated` if the request is not authenticated, or was authenticated with an API key or
+ * as a machine. In a route that accepts API keys or machines, check `req.auth.type` first.
  */
 export function signedIn(req: IncomingMessage): SignedIn {
   const requestAuths = requestAuthsOf(req);
@@ -134,7 +140,7 @@ export function signedIn(req: IncomingMessage): SignedIn {
 /**
  * Creates a guard.
  *
- * @throws {TypeError} when the route is defined, if the rule is invalid or can never be met.
+ * @throws {TypeError} if the rule is invalid or can never be met.
  */
 function createGuard(rule: unknown, context: GuardContext): Middleware {
   const compiled = compileGuardRule(rule, context);
@@ -149,9 +155,9 @@ function createGuard(rule: unknown, context: GuardContext): Middleware {
     if (!first) return { error: notMounted() };
     markGuarded(first.responseState, req);
     ensureRequestProperties(req);
-    // If a guard accepts tokens and the request has one, only the token counts: the client chose to send it, whereas
-    // browsers send cookies automatically. A guard that accepts only sessions ignores `Authorization`, because gateways
-    // and proxies set it for their own use.
+    // If a guard accepts tokens and the request has one, the guard ignores the session cookie: the client chose to send
+    // the token, whereas browsers send cookies automatically. A guard that accepts only sessions ignores the
+    // `Authorization` header, because gateways and proxies may set it for other purposes.
     const token = takesToken ? bearerTokenOf(req) : undefined;
     if (token !== undefined) return guardToken(req, res, requestAuths, token);
     if (!takesSession) return denyToken(req, res, first, compiled, context.challenge);
@@ -187,11 +193,12 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
         rule: { sameOrigin: sameOrigin.length === 0 ? true : sameOrigin },
       });
     }
+    setAcceptedSession(req, requestAuth);
     return applyRule(req, res, requestAuth, auth, rule, context);
   };
   /**
-   * Waits for the session before it denies the request. A session that was not verified within the soft timeout may be
-   * verified by now.
+   * Denies the request, unless the session turns out to be valid. A session that was not verified within the soft
+   * timeout can still be verified before the request's deadline.
    */
   const denyUnlessAuthenticated: Guard = async (req, res, requestAuths) => {
     const requestAuth = selectSignedIn(requestAuths) as RequestAuth;
@@ -212,8 +219,8 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
 }
 
 /**
- * Whether this guard accepts the principal. An earlier guard may have accepted a token that this one does not accept,
- * or that it verifies differently.
+ * Whether this guard accepts the principal. An earlier guard may have accepted a token that this guard does not accept
+ * or verifies differently.
  */
 function isAccepted(
   { type }: Principal,
@@ -245,7 +252,8 @@ function createTokenGuard(rule: CompiledGuardRule, context: GuardContext): Guard
       });
     };
     const deny = () => {
-      // If one instance cannot verify the token now, a refusal by the other instances is not final.
+      // If one instance cannot verify the token at this time, the token may be valid there, even if all other instances
+      // refuse it.
       if (failed) return denyUnavailable(req, res, failed.requestAuth, failed.error);
       const challenge = { error: 'invalid_token', error_description: reason as string } as const;
       const [first] = requestAuths as readonly [RequestAuth];
@@ -255,7 +263,7 @@ function createTokenGuard(rule: CompiledGuardRule, context: GuardContext): Guard
   };
 }
 
-/** The result, or `unavailable` if the request's deadline passes before it is known. */
+/** Returns the result, or `unavailable` if the result is not known by the request's deadline. */
 function withinDeadline(
   pending: BearerResult | Promise<BearerResult>,
   { deadline }: RequestAuth,
@@ -264,7 +272,7 @@ function withinDeadline(
   return withDeadline(deadline.left(), pending).then((result) => result ?? timedOut());
 }
 
-/** Loads the application's user, because a `check` may read `req.user`, and then tests the rule. */
+/** Tests the rule. The application's user is loaded first, because a `check` function may read `req.user`. */
 function applyRule(
   req: Request,
   res: Response,

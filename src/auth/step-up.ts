@@ -8,31 +8,33 @@ import { isSessionType, type SignedIn } from './principal.js';
 import type { RequestAuth } from './request-auth.js';
 
 /**
- * If the user signed in within this many seconds and that is not recent enough, a new sign-in would not help and would
- * cause a redirect loop.
+ * A sign-in that is at most this many seconds old counts as a new sign-in. If even a new sign-in does not meet
+ * `maxAge`, the guard denies the request: redirecting the user to sign-in again would cause a redirect loop.
  */
 const JUST_SIGNED_IN = 10;
 
 /**
- * Whether the user authenticated within the last `maxAge` seconds. The time comes from the `auth_time` claim. Without
- * that claim, it comes from the sign-in, if the sign-in itself had a maximum age. If neither is known, the result is
- * false.
+ * Whether the user authenticated within the last `maxAge` seconds. The time of the authentication is the `auth_time`
+ * claim. If the claim is missing, the earliest time that the `maxAge` of the sign-in allows is used. If the sign-in had
+ * no `maxAge` either, the result is false.
  */
 export function isRecent(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
   const at = claimedAt(auth) ?? freshSignInAt(requestAuth);
-  // The current time is rounded down to whole seconds, as in the claim.
+  // The current time is rounded down, because `auth_time` is in whole seconds.
   return typeof at === 'number' && Math.floor(requestAuth.instance.config.now() / 1000) - at <= maxAge;
 }
 
-/** The `auth_time` claim, in seconds since the epoch. SSO sessions have none, because the SSO API issues no tokens. */
+/**
+ * The `auth_time` claim, in seconds since the epoch. SSO sessions have no claims, because the SSO API issues no tokens.
+ */
 function claimedAt(auth: SignedIn): unknown {
   if (auth.type === 'sso') return undefined;
   return Object.hasOwn(auth.claims, 'auth_time') ? auth.claims.auth_time : undefined;
 }
 
 /**
- * The earliest time at which the user can have authenticated, in seconds since the epoch. `undefined` if the sign-in
- * had no maximum age.
+ * Returns the earliest time at which the user can have authenticated, in seconds since the epoch. It follows from the
+ * time of the sign-in and its `maxAge`, and is `undefined` if the sign-in had no `maxAge`.
  */
 function freshSignInAt(requestAuth: RequestAuth): number | undefined {
   return requestAuth.session()?.extension.authenticatedAt;

@@ -5,52 +5,52 @@ import { expiringMap } from '../expiring-map.js';
 import { sha256 } from '../sha256.js';
 import type { ApiResult, WorkOSClient } from '../workos/api-client.js';
 
-/** How long a user is cached, in milliseconds. This is the default lifetime of an access token. */
+/** How long a user is cached, in milliseconds. The value is the default lifetime of an access token. */
 const USER_MAX_AGE = 300_000;
 
 /**
- * How much longer a user is cached while WorkOS is unavailable, in milliseconds. A possibly outdated name is better
- * than an app that is also unavailable.
+ * How long after `USER_MAX_AGE` a cached user can still be used while WorkOS is unavailable, in milliseconds. It is
+ * better to use possibly outdated user data than to let the app fail too.
  */
 const USER_STALE_IF_ERROR = 86_400_000;
 
 /**
- * How long WorkOS's answer about an API key is cached, in milliseconds. Until then, a revoked key can still be
- * accepted, and a key that was refused is refused again.
+ * How long the response from WorkOS about an API key is cached, in milliseconds. During this time, a key that has been
+ * revoked can still be accepted, and a key that was refused is refused again.
  */
 const KEY_MAX_AGE = 30_000;
 
 /**
- * How much longer a valid API key is accepted while WorkOS is unavailable or limits the app's calls, in milliseconds.
- * Together with `KEY_MAX_AGE`, this is five minutes.
+ * How long after `KEY_MAX_AGE` a valid API key is still accepted while WorkOS is unavailable or rate-limits the app, in
+ * milliseconds. The two times add up to five minutes.
  */
 const KEY_STALE_IF_ERROR = 300_000 - KEY_MAX_AGE;
 
-/** Maximum number of entries per cache. */
+/** The maximum number of entries in each cache. */
 const MAX_ENTRIES = 10_000;
 
-/** The interval between two calls to WorkOS while it is unavailable and an old response is used, in milliseconds. */
+/** How long an outdated result is used before WorkOS is asked again, if WorkOS was unavailable, in milliseconds. */
 const RETRY = 10_000;
 
 export interface WorkOSLookups {
-  /** Looks up a user by id. */
+  /** Looks up a user by ID. */
   users: CachedLookup<User>;
-  /** Looks up an API key by its value, of which only a hash is cached. */
+  /** Looks up an API key by its value. Only a hash of the value is cached. */
   apiKeys: CachedLookup<ApiKey>;
 }
 
 export interface WorkOSLookupsDependencies {
   workos: Pick<WorkOSClient, 'call' | 'callForAnonymous'>;
   now: () => number;
-  /** How long a request waits for a newer answer if it could use an old one, in milliseconds. */
+  /** How long a request waits for a new result if an older result can still be used, in milliseconds. */
   softTimeout: number;
 }
 
-/** Creates the cached lookups of users and API keys for bearer tokens. */
+/** Creates the cached lookups of users and API keys that are needed to verify bearer tokens. */
 export function createWorkOSLookups({ workos, now, softTimeout }: WorkOSLookupsDependencies): WorkOSLookups {
   return {
     users: createCachedLookup({
-      // User ids come from verified tokens and are not secret.
+      // User IDs come from verified tokens and are not secret, so they do not have to be hashed.
       nameOf: (id) => id,
       ask: async (id) => withId(await workos.call(({ userManagement }) => userManagement.getUser(id))),
       maxAge: USER_MAX_AGE,
@@ -72,7 +72,7 @@ export function createWorkOSLookups({ workos, now, softTimeout }: WorkOSLookupsD
 /**
  * Asks WorkOS whether an API key is valid.
  *
- * @param isKnown Whether the key was valid when WorkOS was last asked, and that answer can still be used.
+ * @param isKnown Whether WorkOS confirmed the key earlier and that result can still be used.
  */
 async function validateApiKey(
   value: string,
@@ -89,7 +89,7 @@ async function validateApiKey(
   return { kind: 'refused', error: new AuthKitError('unauthenticated', 'WorkOS does not know the API key') };
 }
 
-/** Refuses a successful response that does not contain the ID of the user or API key. */
+/** Turns a successful result into `unavailable` if it does not contain the ID of the user or API key. */
 function withId<T extends { id: string }>(answer: ApiResult<T>): ApiResult<T> {
   if (answer.kind !== 'ok') return answer;
   const { id } = answer.value as { id?: unknown };
@@ -98,19 +98,19 @@ function withId<T extends { id: string }>(answer: ApiResult<T>): ApiResult<T> {
 }
 
 export interface CachedLookupOptions<T> {
-  /** Returns the name under which the result for a key is cached. It is a hash if the key itself is secret. */
+  /** Returns the cache key for a user ID or API key. The cache key of a secret value is its hash. */
   nameOf: (key: string) => string;
   /**
-   * Asks WorkOS for the value of a key.
+   * Asks WorkOS for the user or API key that is identified by `key`.
    *
    * @param isKnown Whether an older `ok` result can still be used.
    */
   ask: (key: string, isKnown: boolean) => Promise<ApiResult<T>>;
   /** How long `ok` and `refused` results are cached, in milliseconds. */
   maxAge: number;
-  /** How much longer an `ok` result is used while WorkOS is unavailable, in milliseconds. */
+  /** How long after `maxAge` an `ok` result can still be used while WorkOS is unavailable, in milliseconds. */
   staleIfError: number;
-  /** How long a request waits for a newer answer if it could use an old one, in milliseconds. */
+  /** How long a request waits for a new result if an older result can still be used, in milliseconds. */
   softTimeout: number;
   now: () => number;
 }
@@ -126,11 +126,11 @@ interface KnownValue<T> {
 
 /**
  * Looks up a user or an API key at WorkOS. Concurrent lookups with the same key share one call. Returns a promise only
- * if the result is not cached. The promise never rejects.
+ * if no current result is cached. The promise never rejects.
  */
 export type CachedLookup<T> = (key: string) => ApiResult<T> | Promise<ApiResult<T>>;
 
-/** Creates a lookup with a cache. Refusals have a separate cache, so made-up keys cannot evict valid ones. */
+/** Creates a lookup with a cache. Refused keys have a separate cache, so they cannot evict valid keys. */
 function createCachedLookup<T>(options: CachedLookupOptions<T>): CachedLookup<T> {
   const { nameOf, ask, maxAge, staleIfError, softTimeout, now } = options;
   const known = expiringMap<KnownValue<T>>({ max: MAX_ENTRIES, now });

@@ -59,23 +59,25 @@ import { createReady, type Readiness } from './readiness.js';
 import { createManagement, type Management } from './session-management.js';
 
 /**
- * A router with the routes for sign-in, callback and sign-out. It also sets `req.auth` and `req.user` on all other
- * requests.
+ * The router that `authkit()` returns. It handles the routes for sign-in, callback and sign-out, and sets `req.auth`
+ * and `req.user` on all other requests.
  */
 export interface AuthKit extends AuthRouter, Methods, Management, HasAppClient {
   /**
-   * Creates a middleware that receives WorkOS's webhooks. It works before or after a body parser. When WorkOS has ended
-   * a session or changed a user, the change takes effect in this process and, with a store, in every process.
+   * Creates a middleware that receives webhooks from WorkOS. It can be mounted before or after a body parser. When
+   * WorkOS reports that a session has ended or that a user has changed, the change takes effect in this process. With a
+   * store, it takes effect in all processes.
    *
-   * @throws {AuthKitError} `config_invalid` when the route is defined, if no webhook secret is set.
+   * @throws {AuthKitError} `config_invalid` if no webhook secret is set.
    * @example
    * app.post('/webhooks/workos', auth.webhooks());
    */
   webhooks: (options?: WebhookOptions) => Middleware;
   /**
    * Checks whether this process can serve signed-in users. It can if the signing keys are loaded, the store returns
-   * what was written to it, and the clock agrees with WorkOS's. The promise resolves within a second and never rejects.
-   * An outage of WorkOS is reported, but does not make the process unready.
+   * data that was written to it, and the server's clock agrees with the clock of WorkOS. The promise resolves within a
+   * second and never rejects. The result also reports an outage of WorkOS, but an outage does not make the process
+   * unready.
    *
    * @example
    * app.get('/readyz', async (req, res) => {
@@ -87,8 +89,8 @@ export interface AuthKit extends AuthRouter, Methods, Management, HasAppClient {
 }
 
 /**
- * Mounts WorkOS AuthKit: the routes `GET /login`, `GET /callback` and `POST /logout`, and sessions for all other
- * requests.
+ * Creates a router that adds WorkOS AuthKit to an app. It handles the routes `GET /login`, `GET /callback` and `POST
+ * /logout`, and authenticates all other requests by their session.
  *
  * @throws {AuthKitError} `config_invalid`. The message lists every problem in the options and the environment, and how
  * to fix it.
@@ -104,7 +106,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const { audience: sessionAudience } = config;
   const softTimeout = softTimeoutOf(config);
 
-  // WorkOS: its API, and the keys that verify its access tokens.
+  // WorkOS: the API client, and the keys that verify access tokens.
   const workos = createWorkOSClient(config);
   const clock = createWorkOSClock(now);
   const fetchKeys = async () => {
@@ -138,8 +140,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     seal,
     ...createRefreshHooks(config),
   });
-  // How long a request waits for the lock, in milliseconds. A request that has waited this long without getting the
-  // lock still has time to refresh on its own.
+  // How long a request waits for the refresh lock, in milliseconds. A request that does not get the lock within this
+  // time still has enough time to refresh the session without it.
   const waitForLock = timeout * 1.25;
   const refreshTokens = store
     ? withRefreshLock(refreshLocally, { store, open: openStored, now, waitForLock })
@@ -189,7 +191,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     softTimeout,
   });
 
-  // Sign-in: to AuthKit, and back with a code.
+  // Sign-in: the redirect to AuthKit, and the callback with a code.
   const redirectLoop = createRedirectLoopGuard({ config, cookies, authenticateRequest });
   const startSignIn = createAuthorizationRequest({
     config,
@@ -302,8 +304,8 @@ function withoutParentheses(): AuthKitError {
   );
 }
 
-// Makes `app.use(authkit)`, with the parentheses missing, fail at start-up and not on the first request. It works
-// because Express and Connect read the property `handle` of every function that they mount, to find out whether it is
+// Makes `app.use(authkit)`, where the parentheses are missing, fail at start-up instead of on the first request.
+// Express and Connect read the `handle` property of every function that they mount, to find out whether the function is
 // an app.
 Object.defineProperty(authkit, 'handle', {
   get: () => {

@@ -22,8 +22,8 @@ import type { Authenticator } from '../session/authenticate.js';
 /** The methods of an instance that the application's handlers call. */
 export interface Methods {
   /**
-   * Returns the URL of AuthKit's sign-in page. It also sets a transaction cookie on `res`, so the URL works only in
-   * this browser.
+   * Returns the URL of AuthKit's sign-in page. This method also sets a transaction cookie on `res`, so the URL works
+   * only in the browser that receives the response.
    *
    * @throws {AuthKitError} `invalid_request` or `invalid_provider` if an option is invalid.
    * @example
@@ -35,17 +35,18 @@ export interface Methods {
   /** Like `getSignInUrl`, but for AuthKit's sign-up page. */
   getSignUpUrl: (req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions) => Promise<string>;
   /**
-   * Ends the session in this application and redirects the browser to WorkOS. WorkOS ends its own session and redirects
-   * the browser to `returnTo`. The checks of the logout route apply here too, so another site cannot sign a user out.
+   * Ends the session in this application and redirects the browser to WorkOS. WorkOS then ends its session too, and
+   * redirects the browser to `returnTo`. This method makes the same checks as the logout route, so another site cannot
+   * sign a user out.
    */
   signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
   /**
-   * Signs the user in after your own code has authenticated them with the WorkOS SDK, for example with a password, a
-   * magic code, an e-mail verification or a second factor. It does everything that the callback does: it verifies the
-   * token, calls `onSuccess`, saves the attributes of a first sign-in, ends this browser's earlier session and sets the
-   * session cookie. Afterwards `req.auth` is the new session.
+   * Signs the user in after your code has authenticated the user with the WorkOS SDK, for example with a password, a
+   * magic code, an e-mail verification or a second factor. This method does everything that the callback route does
+   * after the code exchange: it verifies the token, calls `onSuccess`, saves the attributes of a first sign-in, ends
+   * this browser's earlier session and sets the session cookie. Afterwards, `req.auth` contains the new session.
    *
-   * If `onSuccess` has sent a response itself, the user is not signed in and the result is `undefined`.
+   * If `onSuccess` has sent the response, the user is not signed in, and the result is `undefined`.
    *
    * @param authenticationResponse The result of an `authenticateWith…` call of the SDK.
    * @throws {TypeError} if `authenticationResponse` is anything else, or if the response has already been sent.
@@ -75,13 +76,13 @@ export interface Methods {
     options?: { organizationId?: string },
   ) => Promise<SessionAuth>;
   /**
-   * Switches the session to a different organization by getting new tokens from WorkOS. If that organization requires
-   * its own sign-in, the browser is redirected to that sign-in. In that case, the response has been sent, and the
-   * result is `undefined`. If a script (`fetch`) sent the request, an error is thrown instead, and the script has to
-   * open `/login?organizationId=…` itself.
+   * Switches the session to a different organization by getting new tokens from WorkOS. If that organization requires a
+   * separate sign-in, such as SSO, the browser is redirected to that sign-in. In that case, the response has been sent,
+   * and the result is `undefined`. If a script (`fetch`) sent the request, an error is thrown instead, and the script
+   * has to open `/login?organizationId=…` itself.
    *
    * @throws {AuthKitError} `forbidden` if the user has no access to the organization, in which case the session does
-   * not change. The other errors are those of `refreshSession`.
+   * not change. All other errors are the same as for `refreshSession`.
    */
   switchToOrganization: (
     req: IncomingMessage,
@@ -90,15 +91,16 @@ export interface Methods {
   ) => Promise<SessionAuth | undefined>;
   /**
    * Returns whether the user of this request has authenticated within the last `maxAge` seconds. A guard with the same
-   * `maxAge` would decide the same way. The result is false for signed-out requests, API keys and machines.
+   * `maxAge` makes the same decision. The result is `false` if the request is not authenticated, or was sent by an API
+   * key or a machine.
    *
-   * @throws {TypeError} if `maxAge` is not a number of seconds.
+   * @throws {TypeError} if `maxAge` is not a finite number, or is negative.
    */
   isRecent: (req: IncomingMessage, maxAge: number) => boolean;
   /**
-   * Authenticates a request that has no response, such as a WebSocket upgrade. The result is signed out if the `Origin`
-   * header names a foreign origin. It is also signed out if the access token has expired, because a refreshed session
-   * could not be stored in a cookie.
+   * Authenticates a request that has no response, such as a WebSocket upgrade. The result is `SignedOut` if the
+   * `Origin` header names an origin that is neither the application's own nor trusted. The result is also `SignedOut`
+   * if the access token has expired, because a refreshed session could not be stored in a cookie.
    */
   authenticate: (req: IncomingMessage) => Promise<Auth>;
 }
@@ -168,7 +170,11 @@ export function createMethods(dependencies: MethodDependencies): Methods {
   };
 }
 
-/** @throws {TypeError} if the request and its response are not the first arguments. */
+/**
+ * Checks that the request and its response are the first arguments.
+ *
+ * @throws {TypeError} if they are not.
+ */
 function assertRequest(req: unknown, res: unknown, usage: string): void {
   const { setHeader } = Object(res) as { setHeader?: unknown };
   if (hasHeaders(req) && typeof setHeader === 'function') return;

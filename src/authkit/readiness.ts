@@ -9,31 +9,34 @@ import type { WorkOSClock } from '../workos/clock.js';
 /** The result of one check. */
 export interface ReadinessCheck {
   readonly ok: boolean;
-  /** What is wrong and what to do, if the check failed. */
+  /** If the check failed, the problem and how to fix it. */
   readonly problem?: string;
 }
 
-/** Whether a process can serve signed-in users. It contains no secrets and can be sent as JSON. */
+/**
+ * The result of `auth.ready()`, which says whether this process can serve signed-in users. It contains no secrets and
+ * can be sent as JSON.
+ */
 export interface Readiness {
-  /** Whether all checks are ok. */
+  /** Whether all checks have passed. */
   readonly ready: boolean;
   readonly checks: {
     /**
      * Whether the signing keys are loaded. `age` is the time since they were fetched, in milliseconds. While WorkOS is
-     * unavailable, the keys are used for up to a day.
+     * unavailable, loaded keys are used for up to a day.
      */
     readonly keys: ReadinessCheck & { readonly age?: number };
-    /** Whether the store returns what was written to it. Always ok without a store. */
+    /** Whether the store returns data that was written to it. Without a store, this check always passes. */
     readonly store: ReadinessCheck;
     /**
-     * Whether this server's clock agrees with WorkOS's. `offset`, if known, is how far this server's clock is ahead, in
-     * milliseconds. It is negative if the clock is behind.
+     * Whether this server's clock agrees with the clock of WorkOS. `offset` is how far this server's clock is ahead, in
+     * milliseconds. It is negative if this server's clock is behind, and missing if the difference is not known.
      */
     readonly clock: ReadinessCheck & { readonly offset?: number };
   };
   /**
-   * The circuit breaker's state, which does not affect `ready`. `open`: WorkOS is not called for now, because calls
-   * failed or WorkOS asked this app to slow down.
+   * The state of the circuit breaker, which does not affect `ready`. `open` means that the package currently does not
+   * call WorkOS, because calls have failed or WorkOS has asked this app to slow down.
    */
   readonly workos: { readonly circuit: CircuitState };
 }
@@ -46,13 +49,19 @@ export interface ReadinessDependencies {
   softTimeout: number;
 }
 
-/** The fraction of the soft timeout that a check may take, so a probe with a one-second limit gets a response. */
+/**
+ * The fraction of the soft timeout that a check may take. It leaves enough time to respond to a probe that waits for
+ * one second.
+ */
 const PART = 0.75;
 
-/** If the clocks differ by more than this, in milliseconds, tokens and data sealed by other servers may be refused. */
+/**
+ * The maximum accepted difference between the clocks, in milliseconds. If they differ by more, this server may refuse
+ * valid tokens, and data that other servers have sealed.
+ */
 const TOLERANCE = 60_000;
 
-/** How long the entry that the check writes stays in the store, in milliseconds. */
+/** The lifetime of the entry that the store check writes, in milliseconds. */
 const ENTRY_FOR = 60_000;
 
 /**
@@ -98,7 +107,7 @@ function checkClock(clock: WorkOSClock): Readiness['checks']['clock'] {
   };
 }
 
-/** Creates a check that writes an entry for this process and reads it back. */
+/** Creates the store check, which writes an entry for this process and reads it back. */
 function createStoreCheck(store: SignedStore | undefined, timeout: number) {
   const id = randomUUID();
   const check = async (signed: SignedStore): Promise<ReadinessCheck> => {

@@ -9,18 +9,18 @@ import type { ApiResult, WorkOSClient } from '../workos/api-client.js';
 /** A user's session at WorkOS. */
 export interface ActiveSession {
   readonly id: string;
-  /** Whether this is the session of the request. */
+  /** Whether the request was sent with this session. */
   readonly isCurrent: boolean;
-  /** When the session began, in ISO 8601. */
+  /** The time at which the session began, in ISO 8601 format. */
   readonly createdAt: string;
-  /** When the session expires, in ISO 8601. */
+  /** The time at which the session expires, in ISO 8601 format. */
   readonly expiresAt: string;
   readonly userAgent: string | null;
   readonly ipAddress: string | null;
   readonly organizationId: string | undefined;
-  /** How the user signed in, as WorkOS names it, such as `password` or `sso`. */
+  /** WorkOS's name for the method with which the user signed in, such as `password` or `sso`. */
   readonly authMethod: string;
-  /** Your team member who is impersonating the user, if any. */
+  /** The member of your WorkOS team who is impersonating the user, if any. */
   readonly impersonator: { readonly email: string; readonly reason: string | null } | undefined;
 }
 
@@ -28,7 +28,7 @@ export interface ActiveSession {
 export interface Management {
   /**
    * Returns the active sessions that the user of this request has at WorkOS. Before you end a session whose ID comes
-   * from a form, check that the ID is in this list: it could be that of a different user's session.
+   * from a form, check that the ID is in this list: it could be the ID of a different user's session.
    *
    * @throws {AuthKitError} `unauthenticated` if the request has no session of `authkit()`; `upstream_unavailable` if
    * WorkOS is unavailable.
@@ -47,14 +47,16 @@ export interface Management {
    * store, it ends in every other process within half a second.
    *
    * @param sessionId The session ID, `session_…`, which is the `sid` claim of the session's access tokens.
-   * @throws {AuthKitError} `upstream_unavailable` if WorkOS or the store is unavailable. Call the method again.
+   * @throws {AuthKitError} `upstream_unavailable` if WorkOS or the store is unavailable. In that case, call the method
+   * again.
    */
   revokeSession: (sessionId: string) => Promise<void>;
   /**
-   * Ends every session of a user, as `revokeSession` ends one session. The user can sign in again.
+   * Ends every session of a user, in the same way as `revokeSession`. The user can sign in again afterwards.
    *
    * @param userId The user ID, `user_…`.
-   * @throws {AuthKitError} `upstream_unavailable` if WorkOS or the store is unavailable. Call the method again.
+   * @throws {AuthKitError} `upstream_unavailable` if WorkOS or the store is unavailable. In that case, call the method
+   * again.
    */
   revokeUserSessions: (userId: string) => Promise<void>;
 }
@@ -72,7 +74,7 @@ type Users = WorkOS['userManagement'];
 
 const PAGE_SIZE = 100;
 
-/** The maximum number of pages to read, in case the list never ends. */
+/** The maximum number of pages of sessions to read, in case the list never ends. */
 const MAX_PAGES = 10;
 
 export function createManagement(dependencies: ManagementDependencies): Management {
@@ -87,7 +89,7 @@ export function createManagement(dependencies: ManagementDependencies): Manageme
   };
   const revoke = async (sessionId: string) => {
     const isShared = await revocation.endSession(sessionId);
-    // If WorkOS refuses to end a session, the session has already ended.
+    // If WorkOS refuses this call, the session has already ended, so the refusal is not an error.
     const revoked = await workos.call(({ userManagement }) => userManagement.revokeSession({ sessionId }));
     valueOr(undefined, revoked);
     if (!isShared) throw notShared();
@@ -110,8 +112,8 @@ export function createManagement(dependencies: ManagementDependencies): Manageme
       if (typeof userId !== 'string' || userId === '')
         throw new AuthKitError('invalid_request', 'revokeUserSessions(userId) needs the ID of a user');
       const isShared = await revocation.endUser(userId, now());
-      // The sessions are also ended by their IDs. `endUser` does not affect tokens that were issued in the current
-      // second, because they may come from a new sign-in.
+      // `endUser` does not affect tokens that were issued in the current second, because they may come from a new
+      // sign-in. Therefore, the sessions are also ended by their IDs.
       await Promise.all((await list(userId)).map(({ id }) => revoke(id)));
       if (!isShared) throw notShared();
     },
@@ -126,7 +128,10 @@ function notShared(): AuthKitError {
   return unavailable('the store is unavailable, so the other processes have not been told');
 }
 
-/** The value of a result, or `otherwise` if WorkOS refused, for example because it does not know the ID. */
+/**
+ * Returns the value of a result, or `otherwise` if WorkOS refused the call, for example because it does not know the
+ * ID. Throws if WorkOS is unavailable.
+ */
 function valueOr<T>(otherwise: T, result: ApiResult<T>): T {
   if (result.kind === 'unavailable') throw result.error;
   return result.kind === 'ok' ? result.value : otherwise;

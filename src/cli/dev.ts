@@ -7,16 +7,16 @@ import { createTestWorkOS } from '../testing/index.js';
 const DEFAULT_PORT = 3000;
 
 export interface DevOptions {
-  /** Port of the app. It is passed on as `PORT`, and is the port of the redirect URI. */
+  /** Port of the app. It is passed to the command as `PORT`, and replaces the port of the redirect URI. */
   port: number | undefined;
   env: NodeJS.ProcessEnv;
 }
 
 /**
- * Runs a command with environment variables that point to a test WorkOS. The test WorkOS and its sessions end with the
- * command.
+ * Starts a test WorkOS, and runs a command with environment variables that point to it. When the command exits, the
+ * test WorkOS is closed, and its sessions are lost.
  *
- * @returns The exit status of the command.
+ * @returns The exit status of the command, or 127 if the command could not be started.
  */
 export async function runOnTestWorkOS(
   [command = '', ...args]: readonly string[],
@@ -43,8 +43,8 @@ export async function runOnTestWorkOS(
       ...(port === undefined ? {} : { PORT: String(port) }),
     },
   });
-  // A terminal sends signals to both processes. Other signals reach only this process, which passes them on to the
-  // command.
+  // When the user presses Ctrl+C, the terminal sends the signal to both processes. A signal from another process
+  // reaches only this process, so it is passed on to the command.
   const stop = (signal: NodeJS.Signals) => child.kill(signal);
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {

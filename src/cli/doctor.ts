@@ -8,15 +8,18 @@ import { createWorkOSClient, type WorkOSClient } from '../workos/api-client.js';
 import { UpstreamError } from '../workos/fetch.js';
 
 export interface DoctorInput {
-  /** Options that the application passes to `authkit()`. */
+  /** The options that the application passes to `authkit()`. */
   options: AuthKitOptions;
   env: NodeJS.ProcessEnv;
   nodeVersion: string;
-  /** The application's folder, from which its packages are resolved. */
+  /** The application's folder. Installed packages are looked up from this folder. */
   folder: string;
 }
 
-/** Checks everything that can be checked before the first user signs in. It calls WorkOS, but changes nothing there. */
+/**
+ * Runs all checks that are possible before the first user signs in. The checks call WorkOS but do not change any data
+ * there.
+ */
 export async function runChecks(input: DoctorInput): Promise<Finding[]> {
   const before = [checkNode(input.nodeVersion), ...checkPackages(input.folder)];
   let config;
@@ -105,7 +108,7 @@ function checkCookie(
 
 /**
  * Reports which hosts receive the session cookie. The most common cause of redirect loops is a page on a host that does
- * not receive it.
+ * not receive the cookie.
  */
 function cookieHosts(domain: string | undefined, hostname: string): Finding {
   const message =
@@ -119,7 +122,7 @@ function cookieHosts(domain: string | undefined, hostname: string): Finding {
 export interface Finding {
   readonly check:
     'node' | 'packages' | 'configuration' | 'addresses' | 'cookie' | 'keys' | 'clock' | 'credentials';
-  /** `problem` means that sign-ins will fail, and `warning` that something needs attention. */
+  /** `problem` means that sign-ins will fail. `warning` means that something needs attention. */
   readonly status: 'ok' | 'warning' | 'problem' | 'skipped';
   /** What was found and, if necessary, what to do. It contains no secrets. */
   readonly message: string;
@@ -163,8 +166,8 @@ function checkPackages(folder: string): Finding[] {
 }
 
 /**
- * The version of an installed package. Its package.json is read from the file system, because the package may not
- * export it.
+ * Returns the version of an installed package, or `undefined` if the package is not installed. Its package.json is read
+ * as a file and not imported, because the package may not export it.
  */
 function versionOf(name: string, folder: string): string | undefined {
   const folders = createRequire(join(folder, 'index.js')).resolve.paths(name) ?? [];
@@ -179,10 +182,12 @@ function isAtLeast(version: string, major: number, minor: number): boolean {
   return has > major || (has === major && with_ >= minor);
 }
 
-/** A clock difference of up to this many seconds has no effect. */
+/** A clock difference of up to this many seconds is not reported as a warning or problem. */
 const TOLERABLE_SKEW = 5;
 
-/** If the clocks differ by more than this many seconds, tokens are refused. */
+/**
+ * A clock difference of more than this many seconds is reported as a problem, because valid tokens are then refused.
+ */
 const DANGEROUS_SKEW = 30;
 
 async function checkKeysAndClock({ now, api }: Config, workos: WorkOSClient): Promise<Finding[]> {
@@ -220,7 +225,10 @@ function checkClock(here: number, there: number): Finding[] {
   return [finding('clock', size > DANGEROUS_SKEW ? 'problem' : 'warning', message)];
 }
 
-/** Sends a refresh token that cannot exist. If WorkOS refuses the token rather than the API key, the key is valid. */
+/**
+ * Checks the API key by sending a refresh token that cannot exist. If WorkOS refuses the refresh token and not the API
+ * key, the API key is valid.
+ */
 async function checkCredentials(workos: WorkOSClient): Promise<Finding> {
   const result = await workos.refresh('authkit-express-doctor', undefined);
   if (result.kind !== 'unavailable')

@@ -39,7 +39,7 @@ const USAGE = `Usage:\n${COMMANDS.map((name) => `  ${HELP[name]}\n`).join('')}  
   authkit-express COMMAND --help
       Prints the help for one command.\n`;
 
-/** The help for one command. */
+/** Returns the help text of one command. */
 function usageOf(command: Command): string {
   return `Usage:\n  ${HELP[command]}\n`;
 }
@@ -51,13 +51,14 @@ const LABELS: Readonly<Record<Finding['status'], string>> = {
   skipped: 'skipped ',
 };
 
-/** A mistake in the command line. The message says what to write instead. */
+/** A mistake in the command-line arguments. The message says what is wrong with them. */
 class UsageError extends Error {}
 
 /**
  * Runs the CLI.
  *
- * @returns The exit status: 0 for success, 1 if a problem was found, 2 for a mistake in the command line.
+ * @returns The exit status: 0 for success, 1 if `doctor` found a problem, 2 for a mistake in the arguments. `dev`
+ * returns the exit status of the command that it runs.
  */
 async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   try {
@@ -83,7 +84,7 @@ async function run([command, ...rest]: readonly string[], env: NodeJS.ProcessEnv
     throw new UsageError(`unknown flag "${command}": ${suggestionFor(command, ['--help', '--version'])}`);
   if (!isCommand(command))
     throw new UsageError(`unknown command "${command}": ${suggestionFor(command, COMMANDS)}`);
-  // What follows the command of `dev` is passed to that command.
+  // `dev` passes all arguments after COMMAND to that command, so `--help` is recognized only before COMMAND.
   const own = command === 'dev' ? rest.slice(0, portArguments(rest) + 1) : rest;
   if (own.some(isHelp)) return print(usageOf(command));
   return RUN[command](rest, env);
@@ -91,7 +92,8 @@ async function run([command, ...rest]: readonly string[], env: NodeJS.ProcessEnv
 
 const RUN: Readonly<Record<Command, (args: string[], env: NodeJS.ProcessEnv) => number | Promise<number>>> = {
   async init(args, env) {
-    // Not `--env-file`: Node reads that flag itself, and exits if the file does not exist yet.
+    // The file is a positional argument and not the flag `--env-file`: Node reads that flag itself, and exits if the
+    // file does not exist yet.
     const { values, positionals } = parse(args, ['port'], 1);
     const said = await initialize({
       file: positionals[0] ?? '.env',
@@ -137,7 +139,7 @@ async function findingsOf(
 ): Promise<Finding[]> {
   let all = env;
   try {
-    // As with `node --env-file`, the environment takes precedence.
+    // As with `node --env-file`, environment variables take precedence over the file.
     if (envFile !== undefined) all = { ...parseEnv(readFileSync(envFile, 'utf8')), ...env };
   } catch (error) {
     return [
@@ -151,7 +153,9 @@ async function findingsOf(
   return checkModule(fileURLToPath(import.meta.url), module, all);
 }
 
-/** Names the `.env` of this folder if the configuration is invalid without it. */
+/**
+ * Returns a warning if the configuration is invalid and the current folder contains a `.env` file, which was not read.
+ */
 function unreadEnvFile(found: readonly Finding[]): Finding[] {
   const isInvalid = found.some(({ check, status }) => check === 'configuration' && status === 'problem');
   if (!isInvalid || !existsSync('.env')) return [];
@@ -167,7 +171,10 @@ function isHelp(argument: string): boolean {
   return argument === '--help' || argument === '-h';
 }
 
-/** How many arguments `--port 4000` or `--port=4000` at the beginning takes. */
+/**
+ * Returns how many of the arguments belong to a `--port` flag at the beginning: 2 for `--port 4000`, 1 for
+ * `--port=4000`.
+ */
 function portArguments([first = '']: readonly string[]): number {
   if (!first.startsWith('--port')) return 0;
   return first === '--port' ? 2 : 1;
@@ -179,7 +186,7 @@ function isCommand(name: string): name is Command {
 
 type Flag = 'env-file' | 'port' | 'json';
 
-/** Parses the arguments of one command, and throws a `UsageError` that names a mistake. */
+/** Parses the arguments of one command. If they contain a mistake, throws a `UsageError` that names the mistake. */
 function parse(args: readonly string[], flags: readonly Flag[], maxPositionals: number) {
   const { tokens } = parseArgs({ args: [...args], strict: false, allowPositionals: true, tokens: true });
   for (const token of tokens) {
@@ -213,7 +220,7 @@ function portOf(text: string | undefined): number | undefined {
 
 function version(): string {
   const require = createRequire(import.meta.url);
-  // The first path is for the bundle in dist/, the second for src/cli/.
+  // The first path is correct for the bundle in dist/, the second for the source code in src/cli/.
   for (const path of ['../package.json', '../../package.json']) {
     try {
       return (require(path) as { version: string }).version;

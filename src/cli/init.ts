@@ -11,20 +11,21 @@ export interface InitOptions {
   /** The file to write, such as `.env`. */
   file: string;
   env: NodeJS.ProcessEnv;
-  /** Port of the app on this machine, by default 3000. */
+  /** Port of the app on this machine. Default: 3000. */
   port: number | undefined;
 }
 
-/** A random cookie password: 32 bytes in base64, 44 characters. */
+/** Creates a cookie password: 32 random bytes in base64, which are 44 characters. */
 export function createCookiePassword(): string {
   return randomBytes(32).toString('base64');
 }
 
 /**
- * Adds the `authkit()` variables that an env file lacks, and never changes existing ones. If the file or the
- * environment has a client id and an API key, it also registers the redirect URI with WorkOS.
+ * Adds the variables that `authkit()` needs to an env file. Variables that the file already contains are not changed.
+ * If the client id and the API key are set in the file or in the environment, this function also registers the redirect
+ * URI with WorkOS.
  *
- * @returns What was done and what is left to do, one sentence each.
+ * @returns Messages that tell the user what was done and what is left to do.
  */
 export async function initialize({ file, env, port }: InitOptions): Promise<string[]> {
   const before = existsSync(file) ? readFileSync(file, 'utf8') : '';
@@ -38,7 +39,7 @@ export async function initialize({ file, env, port }: InitOptions): Promise<stri
   const missing = Object.entries(values).filter(([name]) => known[name] === undefined);
   const lines = missing.map(([name, value]) => `${name}=${value}\n`).join('');
   const separator = before === '' || before.endsWith('\n') ? '' : '\n';
-  // Only the owner may read the file, because it contains secrets.
+  // A new file is readable only by its owner, because it contains secrets.
   if (lines !== '') writeFileSync(file, before + separator + lines, { mode: 0o600 });
   const names = missing.map(([name]) => name).join(', ');
   const said = [lines === '' ? `${file} already has all variables.` : `Added to ${file}: ${names}.`];
@@ -71,7 +72,7 @@ function isIgnored(file: string): boolean {
 }
 
 /**
- * Registers the redirect URI with WorkOS.
+ * Registers the redirect URI with WorkOS, and returns a message that tells the user the result.
  *
  * @see https://workos.com/docs/reference/authkit/redirect-uri
  */

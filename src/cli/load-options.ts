@@ -10,10 +10,10 @@ import { type DoctorInput, type Finding, finding, runChecks } from './doctor.js'
 /** How long a module may take to load, in milliseconds. */
 const LOAD_LIMIT = 10_000;
 
-/** How long the checks, which call WorkOS, may take, in milliseconds. */
+/** How long the checks may take, in milliseconds. This includes the calls to WorkOS. */
 const CHECK_LIMIT = 60_000;
 
-/** The argument with which the CLI starts itself as a child process, to load a module. */
+/** An internal command. The CLI uses it to start itself as a child process that loads a module. */
 export const CHILD_COMMAND = 'doctor:module';
 
 type Message = { readonly kind: 'loaded' } | { readonly kind: 'findings'; readonly findings: Finding[] };
@@ -22,8 +22,8 @@ type Message = { readonly kind: 'loaded' } | { readonly kind: 'findings'; readon
  * Checks the options that a module exports. The module is loaded in a child process that cannot listen on ports and is
  * killed afterwards, so a module that starts an app does no harm.
  *
- * @param script Path of the CLI itself.
- * @param env The environment variables of the child process, which the checks use too.
+ * @param script Path of the CLI's own script, which the child process runs.
+ * @param env The environment variables of the child process. The checks use these variables too.
  */
 export async function checkModule(
   script: string,
@@ -31,7 +31,7 @@ export async function checkModule(
   env: NodeJS.ProcessEnv,
 ): Promise<Finding[]> {
   if (!existsSync(resolve(module))) return moduleProblem(module, 'does not exist');
-  // What the module prints goes to stderr, so stdout contains only the findings.
+  // The output of the module is sent to stderr, so stdout contains only the findings.
   const child = fork(script, [CHILD_COMMAND, module], { env, stdio: ['ignore', 2, 2, 'ipc'] });
   let limit: NodeJS.Timeout | undefined;
   try {
@@ -70,14 +70,18 @@ export async function checkModule(
   }
 }
 
-/** Runs in the child process: loads the module, checks its options, and sends the findings. */
+/**
+ * Runs in the child process: loads the module, checks the options that it exports, and sends the findings to the parent
+ * process.
+ */
 export async function runInChild(module: string, input: Omit<DoctorInput, 'options'>): Promise<void> {
   const send = (message: Message) => process.send?.(message);
-  // Servers do not listen in this process, so loading a module that starts an app does not occupy a port.
+  // `listen` does nothing in this process, so a module that starts an app does not occupy a port.
   Server.prototype.listen = function listen(this: Server) {
     return this;
   };
-  // An app that could not start may throw later. The doctor only checks the options, so those errors are ignored.
+  // An app may throw errors later because its server does not listen. They are ignored, because only the options are
+  // checked.
   process.on('uncaughtException', () => undefined);
   process.on('unhandledRejection', () => undefined);
   const loaded = await loadOptions(module);

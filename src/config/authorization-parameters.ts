@@ -6,29 +6,31 @@ import { AUTHKIT, providerNamed } from './provider-names.js';
 import type { SSOSignInOptions } from './sso-options.js';
 import { type Advice, SIGN_IN_ADVICE, SSO_SIGN_IN_ADVICE, suggestionFor } from './suggestions.js';
 
-/** How one option of a sign-in is read from a query, checked, and written to the authorization URL. */
+/** How a single sign-in option is read from a query, checked, and written to the authorization URL. */
 export interface Parameter {
-  /** The name in WorkOS's authorization URL. */
+  /** The name of the parameter in WorkOS's authorization URL. */
   readonly wire: string;
-  /** Further names that a query may use for it, besides the name of the option and `wire`. */
+  /** Additional names that a query may use for the option, besides the option's name and `wire`. */
   readonly names?: readonly string[];
   /**
-   * Reads a value from a query; `undefined` if it is malformed. Without `parse`, the option can only be set in code.
+   * Converts the text from a query to a value. Returns `undefined` if the text is malformed. Without `parse`, the
+   * option can only be set in code.
    */
   readonly parse?: (text: string) => unknown;
-  /** Whether a query may repeat the parameter. Its values are then joined with spaces. */
+  /** Whether a query may contain the parameter more than once. The values are then joined with spaces. */
   readonly mayRepeat?: true;
   /** Returns whether a value has a form that WorkOS accepts. */
   readonly valid: (value: unknown) => boolean;
   /** Describes what `valid` accepts, as the text that follows "must be" in error messages. */
   readonly form: string;
   /**
-   * Returns the names and values to send. By default, the value, or each item of a list, is sent under the name `wire`.
+   * Returns the names and values to send. By default, the value is sent under the name `wire`. If the value is a list,
+   * each of its items is sent under this name.
    */
   readonly write?: (value: unknown) => readonly (readonly [name: string, value: string])[];
 }
 
-/** What is wrong with an option or with a combination of options. */
+/** A problem with an option or with a combination of options. */
 interface Problem {
   readonly name?: string;
   readonly text: string;
@@ -38,41 +40,48 @@ interface Problem {
 export interface ParameterSet<Options extends object> {
   /** Names of the options that a query may contain. */
   readonly names: readonly string[];
-  /** Aliases of options, with the primary name of each. */
+  /** Maps each alias of an option to the option's primary name. */
   readonly aliases: Readonly<Record<string, string>>;
-  /** Replaces aliases with primary names. An option that is given under both names keeps both. */
+  /**
+   * Replaces aliases with primary names. If an option is set under both names, both remain, so `problemsOf` can report
+   * them.
+   */
   canonical: (options: Options) => Options;
   /** Returns the problems with options that were set in code, one sentence each. */
   problemsOf: (options: object) => string[];
   /**
    * Reads options from a query, in camelCase or WorkOS's snake_case.
    *
-   * @param pinned Options that the application has set, which the query cannot override.
-   * @param taken Names of the options that the query may set; others are ignored.
-   * @throws {AuthKitError} `invalid_request` or `invalid_provider`. The message contains nothing from the query.
+   * @param pinned Options that the application has set. The query cannot override them.
+   * @param taken Names of the options that the query may set. The query's other parameters are ignored.
+   * @throws {AuthKitError} `invalid_request` or `invalid_provider`. The error message contains no text from the query.
    */
   parse: (params: URLSearchParams, pinned: Options, taken: ReadonlySet<string>) => Options;
   /**
-   * Adds the pinned options, which take precedence over the requested ones.
+   * Combines the requested options with the pinned options, which take precedence.
    *
    * @throws {AuthKitError} `invalid_request` or `invalid_provider` if the combined options conflict or are invalid.
    */
   withPinned: (requested: Options, pinned: Options) => Options;
-  /** Returns the query of the authorization URL. */
+  /** Returns the query parameters of the authorization URL. */
   query: (options: Options, protocol: Readonly<Record<string, string>>) => URLSearchParams;
 }
 
 interface ParameterSetRules<Options extends object, Alias extends string> {
   /** Returns the conflicts between options that exclude each other, one sentence each. */
   readonly conflictsOf: (options: Options) => string[];
-  /** Advice for option names that are written by mistake. */
+  /** Advice for names that are often written by mistake instead of an option's name. */
   readonly advice: Advice;
-  /** Parameters that are sent unless an option changes them. */
+  /** Returns the parameters that are sent unless an option changes them. */
   readonly defaults?: (options: Options) => Readonly<Record<string, string>>;
   readonly aliases: Readonly<Record<Alias, Exclude<keyof Options & string, Alias>>>;
 }
 
-/** @param rows The options in the order in which they are sent. The compiler checks that they are complete. */
+/**
+ * Creates the set of parameters for one authorization endpoint.
+ *
+ * @param rows The options in the order in which they are sent. The compiler checks that none is missing.
+ */
 function parameterSet<Options extends object, Alias extends keyof Options & string = never>(
   rows: Readonly<Record<Exclude<keyof Options & string, Alias>, Parameter>>,
   { conflictsOf, advice, defaults = () => ({}), aliases }: ParameterSetRules<Options, Alias>,
@@ -150,7 +159,7 @@ function parse(rows: readonly [string, Parameter][], params: URLSearchParams): V
   return requested;
 }
 
-/** All values of a parameter, joined with spaces; `undefined` if all are empty. */
+/** Returns all values of a parameter, joined with spaces, or `undefined` if every value is empty. */
 function joined(params: URLSearchParams, ...names: readonly string[]): string | undefined {
   const values = [...new Set(names)].flatMap((name) => params.getAll(name)).filter((value) => value !== '');
   return values.length === 0 ? undefined : values.join(' ');
@@ -168,7 +177,7 @@ function refusal({ name, text }: Problem): AuthKitError {
   return new AuthKitError(name === 'provider' ? 'invalid_provider' : 'invalid_request', text);
 }
 
-/** A WorkOS id. */
+/** The ID of a WorkOS object, such as `org_123`. */
 const ID = /^[\w-]{1,128}$/;
 
 const ONE_LINE = /^[^\u0000-\u001f\u007f]{1,320}$/;
@@ -214,7 +223,10 @@ export const domainHint = textParameter(
   "a domain name, such as 'example.com'",
 );
 
-/** Accepts WorkOS's name or the short name, and sends WorkOS's name. */
+/**
+ * The option `provider`. It accepts a provider's short name or WorkOS's name. The authorization URL always contains
+ * WorkOS's name.
+ */
 export const provider: Parameter = {
   wire: 'provider',
   parse: providerNamed,
@@ -234,8 +246,8 @@ export const providerScopes: Parameter = {
 };
 
 /**
- * Can only be set in code, not by a link, because the parameters are passed to the provider unchanged. They are sent in
- * the form that the WorkOS SDK uses, such as `provider_query_params[hd]`.
+ * The option `providerQueryParams`. It can only be set in code, not by a link, because its parameters are passed to the
+ * provider unchanged. They are sent in the format that the WorkOS SDK uses, such as `provider_query_params[hd]`.
  */
 export const providerQueryParams: Parameter = {
   wire: 'provider_query_params',
@@ -296,8 +308,8 @@ export const authKitParameters = parameterSet<SignInOptions>(
 );
 
 /**
- * WorkOS accepts a provider or a connection, but not both. It accepts an organization or a screen hint only if the
- * provider is AuthKit.
+ * Returns the conflicts between sign-in options. WorkOS accepts a provider or a connection, but not both. It accepts an
+ * organization or a screen hint only if the provider is AuthKit.
  */
 function conflictsOf({ connectionId, provider, organizationId, screenHint }: SignInOptions): string[] {
   const conflicts = [];
@@ -345,8 +357,9 @@ function isAuthKit(value: unknown): boolean {
 }
 
 /**
- * WorkOS requires exactly one of organization, connection, provider and domain. This function reports if there are
- * several. Whether there is at least one is checked when a sign-in starts.
+ * Returns the conflicts between SSO sign-in options. WorkOS requires exactly one of organization, connection, provider
+ * and domain. This function only reports if more than one of them is set. A separate check reports if none is set when
+ * a sign-in starts.
  */
 function ssoConflictsOf({ organization, connection, provider, domain }: SSOSignInOptions): string[] {
   const selectors = [organization, connection, provider, domain].filter((value) => value !== undefined);

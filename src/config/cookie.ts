@@ -5,7 +5,7 @@ import { ownProperties } from '../own-properties.js';
 import type { Route, Routes } from './routes.js';
 import { COOKIE_ADVICE } from './suggestions.js';
 
-/** The longest time that browsers keep a cookie, in seconds: 400 days (RFC 6265bis section 5.5). */
+/** The maximum time that browsers keep a cookie, in seconds: 400 days (RFC 6265bis section 5.5). */
 export const MAX_COOKIE_AGE = 34_560_000;
 
 /** A cookie name: `token` in RFC 6265 section 4.1.1. */
@@ -26,19 +26,22 @@ const KEYS = {
 } as const;
 
 /**
- * The `maxAge` of a cookie that the browser discards when it closes. The cookie then has no `Max-Age`, but its session
- * is still kept in a store for a limited time.
+ * The value of the `maxAge` option for a cookie that the browser discards when it closes. Such a cookie has no
+ * `Max-Age` attribute. If the session is in a store, it is still kept there for a limited time.
  */
 const BROWSER_SESSION = 'session';
 
-/** The addresses that the cookie attributes have to match. */
+/** The URL and the paths that the cookie attributes must match. */
 interface Addresses {
   /** The redirect URI, or `undefined` if it is invalid. */
   readonly redirect: URL | undefined;
   readonly routes: Routes;
 }
 
-/** Reads and checks the cookie options. It refuses a cookie that browsers would silently discard. */
+/**
+ * Reads and checks the cookie options. A combination of options is refused if browsers would silently discard the
+ * cookie.
+ */
 export function cookie(
   value: unknown,
   env: NodeJS.ProcessEnv,
@@ -50,8 +53,8 @@ export function cookie(
   if (!isRecord(given)) problems.add(`cookie must be an object: { ${Object.keys(KEYS).join(', ')} }`);
   const options = ownProperties(isRecord(given) ? given : {});
   problems.unknownKeys('cookie option', options, KEYS, COOKIE_ADVICE);
-  // `null` does not select the default, because in express-session, `maxAge: null` means a cookie that ends with the
-  // browser.
+  // `null` does not select the default but is reported as a problem. In express-session, `maxAge: null` means a cookie
+  // that the browser discards when it closes.
   const option = <T>(name: keyof typeof KEYS, otherwise: () => T) =>
     (options[name] === undefined ? otherwise() : options[name]) as T;
   const sameSite = () =>

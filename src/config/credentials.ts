@@ -8,16 +8,19 @@ const MIN_BYTES = 32;
 const MIN_CHARACTERS = 10;
 
 /**
- * Visible ASCII characters only, because the value is sent in a header. Other characters would cause no error at
- * start-up, but only on the first call to WorkOS.
+ * A value of visible ASCII characters. It is sent in a header. Without this check, any other character would cause an
+ * error only on the first call to WorkOS.
  */
 const WORD = /^[\u0021-\u007e]+$/;
 
-/** Any visible characters, because a URL may have a host name in any script. */
+/**
+ * A value without spaces and control characters. Letters of any script are allowed, because a host name may contain
+ * them.
+ */
 const ADDRESS = /^[^\u0000-\u0020\u007f]+$/;
 
 interface Value {
-  /** The value, or an empty string if there is a problem. */
+  /** The value, or an empty string if the value is missing or invalid. */
   readonly text: string;
   /** The option or the environment variable that the value comes from. */
   readonly source: string;
@@ -25,12 +28,12 @@ interface Value {
 
 type RequiredOption = 'clientId' | 'apiKey' | 'redirectUri';
 
-/** Returns the environment variable of an option, such as `WORKOS_CLIENT_ID` for `clientId`. */
+/** Returns the name of an option's environment variable, such as `WORKOS_CLIENT_ID` for `clientId`. */
 function variableOf(option: string): string {
   return `WORKOS_${option.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
-/** Reads an option that has no default. */
+/** Reads a required option, or its environment variable if the option is not set. */
 function readRequired(
   option: RequiredOption,
   value: unknown,
@@ -53,7 +56,10 @@ function readRequired(
   return { text: '', source };
 }
 
-/** Names a variable that was probably meant, such as `NEXT_PUBLIC_WORKOS_REDIRECT_URI` or `WORKOS_CLIENTID`. */
+/**
+ * Returns a hint that names a variable that was probably meant, such as `NEXT_PUBLIC_WORKOS_REDIRECT_URI` or
+ * `WORKOS_CLIENTID`.
+ */
 function similarVariable(name: string, env: NodeJS.ProcessEnv): string {
   const plain = (text: string) => text.toUpperCase().replace(/[^A-Z\d]/g, '');
   const wanted = plain(name);
@@ -70,14 +76,14 @@ export function readRedirectUri(value: unknown, env: NodeJS.ProcessEnv, problems
 const COPY = 'copy it from the WorkOS dashboard, under API Keys';
 
 /**
- * Placeholders that follow the prefix in documentation and templates. The patterns are narrow, so they do not match
- * real keys, which are random.
+ * Placeholders that documentation and templates show after the prefix of a client ID or an API key. The patterns are
+ * narrow, so they do not match real keys, which are random.
  */
 const PLACEHOLDER =
   /^(?:x{3,}|\.{3,}|…|\*{3,}|<.*>|\[.*\]|\{.*\}|your[-_ ].*|my[-_ ].*|example(?:[-_].*)?|placeholder|change[-_ ]?me|replace[-_ ]?me|todo|(?:0?123456789\d*)|abc123)$/i;
 
 /**
- * Reads the client id and the API key, and detects placeholders and swapped values by their prefixes, without a call to
+ * Reads the client ID and the API key. Detects placeholders, wrong prefixes and swapped values without a call to
  * WorkOS.
  */
 export function readCredentials(
@@ -90,7 +96,7 @@ export function readCredentials(
   if (clientId.text.startsWith('sk_') && apiKey.text.startsWith('client_')) {
     problems.add('clientId and apiKey are exchanged: client ids begin with client_, and API keys with sk_');
   } else {
-    // Client ids of older WorkOS environments begin with project_.
+    // The client IDs of older WorkOS environments begin with `project_`.
     checkPrefix(clientId, ['client_', 'project_'], problems);
     checkPrefix(apiKey, ['sk_'], problems);
   }
@@ -111,14 +117,16 @@ function checkPrefix(
 
 const MAKE_ONE = 'Create one with: npx authkit-express secret';
 
-/** SHA-256 of the public password that the test WorkOS of `authkit-express/testing` uses. */
+/**
+ * SHA-256 hash of the cookie password that the test WorkOS of `authkit-express/testing` uses. That password is public.
+ */
 const TEST_PASSWORD = '72e70cd29c41b9d1244da41f71845a99c20051184ddb97c6d99fec8379ee363a';
 
 /**
- * Reads the cookie passwords. The first one encrypts sessions, and all of them decrypt sessions.
+ * Reads the cookie passwords. The first one is used to encrypt, and all of them are used to decrypt.
  *
- * @param api The address of the WorkOS API. The password of the test WorkOS is public, so it is accepted only if this
- * is a loopback address.
+ * @param api The address of the WorkOS API. The public password of the test WorkOS is accepted only if this is a
+ * loopback address.
  */
 export function readCookiePasswords(
   value: unknown,
@@ -147,8 +155,8 @@ const PASSWORD_PLACEHOLDER =
   /^<.*>$|^your[-_ ]|at[-_ ]least[-_ ]32|32[-_ ]char|change[-_ ]?me|replace[-_ ]?me/i;
 
 /**
- * Returns what makes a password too easy to guess, if anything. iron-webcrypto derives the key from it with a single
- * iteration, so the password itself has to be strong.
+ * Returns why a password is too weak, or `undefined` if it is strong enough. iron-webcrypto derives keys from the
+ * password with a single iteration, so the password itself must be hard to guess.
  */
 function weaknessOf(password: unknown, api: Api): string | undefined {
   if (typeof password !== 'string') return 'must be a string';
@@ -156,7 +164,8 @@ function weaknessOf(password: unknown, api: Api): string | undefined {
     return `has fewer than ${MIN_BYTES} characters`;
   }
   if (new Set(password).size < MIN_CHARACTERS) return `has fewer than ${MIN_CHARACTERS} different characters`;
-  // A string repeats a shorter one if two copies of it, put together, also contain it before the second copy begins.
+  // A string is a repeated shorter string if it is found in two joined copies of itself before the second copy begins.
+  // For example, `abab` is found in `abababab` at index 2.
   if ((password + password).indexOf(password, 1) < password.length) return 'is a shorter string repeated';
   if (PASSWORD_PLACEHOLDER.test(password)) return 'is still a placeholder';
   if (!isLoopback(api.hostname) && createHash('sha256').update(password).digest('hex') === TEST_PASSWORD) {
@@ -165,7 +174,7 @@ function weaknessOf(password: unknown, api: Api): string | undefined {
   return undefined;
 }
 
-/** Address of the WorkOS API. */
+/** The address of the WorkOS API. */
 export interface Api {
   readonly hostname: string;
   readonly https: boolean;
@@ -196,7 +205,8 @@ export function readApi(
   if (typeof https !== 'boolean') problems.add('apiHttps must be true or false');
   const isPort = typeof port === 'number' && Number.isInteger(port) && port > 0 && port < 65_536;
   if (port !== undefined && !isPort) problems.add('apiPort must be a port number, from 1 to 65535');
-  // Defaults replace invalid values, so the other checks can continue. The configuration is refused anyway.
+  // Invalid values are replaced with defaults, so the other checks can continue. The configuration is refused in any
+  // case.
   const found = {
     hostname: typeof hostname === 'string' ? hostname : '',
     https: https !== false,
@@ -213,14 +223,17 @@ export function readApi(
   return Object.freeze({ ...found, origin: origin ?? 'https://api.workos.com' });
 }
 
-/** The origin in the form that the `iss` claim uses: in lower case, and without the default port. */
+/**
+ * Returns the API origin in the format of the `iss` claim: in lower case, and without the default port. Returns
+ * `undefined` if the host name is invalid.
+ */
 function originOf({ hostname, https, port }: Omit<Api, 'origin'>): string | undefined {
   if (!/^(?:[\w.-]+|\[[\da-f:.]+\])$/i.test(hostname)) return undefined;
   const address = `${https ? 'https' : 'http'}://${hostname}${port === undefined ? '' : `:${port}`}`;
   return canParse(address) ? new URL(address).origin : undefined;
 }
 
-/** The base URL of the `WorkOS` client that the application has passed. */
+/** Returns the base URL of the `WorkOS` client that the application has passed. */
 function baseUrlOf(workos: unknown, problems: Problems): URL | undefined {
   if (workos === undefined) return undefined;
   const base = isRecord(workos) ? workos['baseURL'] : undefined;
@@ -236,15 +249,18 @@ function flag(value: string | undefined): unknown {
   return lower === 'false' || lower === '0' ? false : value;
 }
 
-/** Reads a number from the environment. Any other text is returned unchanged, and the option's check refuses it. */
+/**
+ * Converts the value of an environment variable to a number. Text that is not a number is returned unchanged, and the
+ * check of the option refuses it.
+ */
 export function number(value: string | undefined): unknown {
   if (value === undefined || value === '') return undefined;
   return /^\d{1,12}$/.test(value) ? Number(value) : value;
 }
 
 /**
- * Reads the accepted values of the `iss` claim. WorkOS is known to use the API origin, with or without a trailing
- * slash, and a separate issuer for each client.
+ * Reads the accepted values of the `iss` claim. By default, these are the formats that WorkOS normally uses: the API
+ * origin, with or without a trailing slash, and a URL that ends in the client ID.
  */
 export function readIssuers(
   value: unknown,

@@ -30,14 +30,17 @@ import { isRecord, Problems, variable } from './problem-list.js';
 import { parseRedirectUri, parseRoutes, type Route, type RouteDefaults, type Routes } from './routes.js';
 import { type Advice, AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
 
-/** How long a request waits for something optional, such as the session on a route without a guard, in milliseconds. */
+/**
+ * Returns how long a request waits for an optional result, in milliseconds. For example, the session is optional on a
+ * route without a guard.
+ */
 export function softTimeoutOf({ timeout }: Pick<Config, 'timeout'>): number {
   return Math.min(1000, timeout / 5);
 }
 
 /**
- * How long a request may wait for WorkOS and the store, in milliseconds. The application's own code, such as `loadUser`
- * and `onSuccess`, does not count.
+ * Returns how long a request may wait for WorkOS and the store, in milliseconds. Time spent in the application's own
+ * code, such as in `loadUser` and `onSuccess`, does not count.
  */
 export function requestTimeoutOf({ timeout }: Pick<Config, 'timeout'>): number {
   return timeout * 2;
@@ -48,12 +51,12 @@ type Hooks = Pick<
   'onSuccess' | 'onError' | 'onSessionRefreshSuccess' | 'onSessionRefreshError'
 >;
 
-/** The options of `authkit()` and the environment, after validation and with defaults. */
+/** The configuration of `authkit()`: its options and environment variables after validation, with defaults. */
 export interface AuthKitConfig extends Config {
   readonly signIn: SignInFor<SignInOptions>;
   readonly signUp: SignUpRules;
   readonly storage: StoreConfig;
-  /** Maximum size of the cache of verified sessions, in bytes. 0 turns the cache off. */
+  /** Maximum size of the verified-session cache, in bytes. 0 disables the cache. */
   readonly memoryBytes: number;
   /** The value of `WORKOS_WEBHOOK_SECRET`. */
   readonly webhookSecret: string | undefined;
@@ -120,13 +123,13 @@ const DEFAULTS: InstanceDefaults<SignInOptions> = {
 const MEMORY_BYTES = 16 * 1_048_576;
 
 /**
- * The minimum size of the cache, in bytes. In a smaller cache, most sessions would be evicted before their next
+ * The minimum size of the verified-session cache, in bytes. A smaller cache would evict most sessions before their next
  * request.
  */
 const LEAST_BYTES = 1_048_576;
 
 /**
- * Reads and checks the options of `authkit()` and the environment.
+ * Reads and checks the options of `authkit()` and the environment variables.
  *
  * @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message.
  */
@@ -150,8 +153,8 @@ export function resolveConfig(given: AuthKitOptions, env: NodeJS.ProcessEnv): Au
 }
 
 /**
- * Reads the claim token, which is for development only: with it, anyone who can start a sign-in can claim the
- * environment.
+ * Reads the claim token. It is only for development, because anyone who starts a sign-in could use it to claim the
+ * environment. It is refused if `redirectUri` is not on this machine.
  */
 function readClaimToken(
   value: unknown,
@@ -192,35 +195,35 @@ function readMemoryBytes(value: unknown, problems: Problems): number {
 }
 
 /**
- * The configuration that `authkit()` and `sso()` have in common. Other code reads it and never the options or the
- * environment.
+ * The configuration that `authkit()` and `sso()` have in common. All other code reads this configuration, and never the
+ * options or the environment variables.
  */
 export interface Config {
   readonly clientId: string;
   readonly apiKey: string;
   readonly redirectUri: string;
-  /** Whether http is accepted on hosts other than this machine. */
+  /** Whether http is accepted for hosts other than this machine. */
   readonly allowInsecureHttp: boolean;
-  /** The first password encrypts cookies, and all of them decrypt cookies. */
+  /** The first password is used to encrypt cookies, and all of them are used to decrypt cookies. */
   readonly cookiePasswords: readonly [string, ...string[]];
   readonly cookie: CookieConfig;
   readonly api: Api;
-  /** The application's own WorkOS client, if it has this API key and address. */
+  /** The application's own WorkOS client, if it uses the same API key and API origin as this configuration. */
   readonly workos: WorkOS | undefined;
   readonly issuers: readonly string[];
-  /** Values of the `aud` claim that are accepted in the access tokens of sessions. */
+  /** Values of the `aud` claim that are accepted in session access tokens. */
   readonly audience: readonly string[];
-  /** Replaces the global `fetch`, if it is set. */
+  /** The function to use instead of the global `fetch`; `undefined` to use the global one. */
   readonly fetch: typeof globalThis.fetch | undefined;
   /** How long one call to WorkOS may take, in milliseconds. */
   readonly timeout: number;
   readonly routes: Routes;
-  /** Where users are sent after a sign-in without a `returnTo`. The value has been checked. */
+  /** Where users are sent after a sign-in without a `returnTo`. This value has been validated. */
   readonly returnTo: string;
-  /** Where users are sent after a sign-out without a `returnTo`. The value has been checked. */
+  /** Where users are sent after a sign-out without a `returnTo`. This value has been validated. */
   readonly postLogoutReturnTo: string | undefined;
   readonly returnToRules: ReturnToRules;
-  /** Origins besides that of `redirectUri` whose pages may use the user's session cookie. */
+  /** Origins, other than the origin of `redirectUri`, whose pages may use the user's session cookie. */
   readonly trustedOrigins: readonly string[];
   readonly loadUser: LoadUser | undefined;
   readonly login: LoginRules;
@@ -230,7 +233,7 @@ export interface Config {
   /** The look, language and texts of this package's pages. */
   readonly pages: PagesFor;
   readonly serverTiming: boolean;
-  /** The clock: milliseconds since the epoch. */
+  /** Returns the current time, in milliseconds since the epoch. */
   readonly now: () => number;
 }
 
@@ -263,7 +266,7 @@ export function resolveCommon<SignIn extends object>(
   const routes = parseRoutes(options.routes, defaults.routes, redirect, problems);
   const origins = readOrigins('returnToOrigins', options.returnToOrigins, problems);
   const rules = returnToRulesOf(redirect, origins ?? [], routes);
-  /** Whether all origins are valid, so the URLs of pages can be checked against them. */
+  /** Whether all origins are valid, so page URLs can be checked against them. */
   const areOriginsValid = redirect !== undefined && origins !== undefined;
   const cookieOptions = isRecord(options.cookie) ? ownProperties(options.cookie) : options.cookie;
   const { onError, loadUser, now, fetch } = options;
@@ -271,7 +274,7 @@ export function resolveCommon<SignIn extends object>(
   return {
     clientId,
     apiKey,
-    // Unchanged, because WorkOS compares it as text with the redirect URI in its dashboard.
+    // The redirect URI is not normalized, because WorkOS compares it as text with the redirect URIs in its dashboard.
     redirectUri,
     allowInsecureHttp: isHttpAllowed,
     cookiePasswords: readCookiePasswords(options.cookiePassword, env, api, problems),
@@ -305,9 +308,9 @@ export function resolveCommon<SignIn extends object>(
 }
 
 /**
- * Throws an error that lists the problems, if there are any.
+ * Throws an error that lists all problems, if there are any.
  *
- * @param isUnconfigured Whether the application has set no option and no environment variable at all.
+ * @param isUnconfigured Whether the application has set no option and none of the required environment variables.
  * @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message.
  */
 export function throwProblems(problems: readonly string[], isUnconfigured = false): void {
@@ -334,7 +337,7 @@ export function isNothingSet(options: object, env: NodeJS.ProcessEnv): boolean {
 /**
  * Copies the options of `authkit()` or `sso()`, and checks their names.
  *
- * @returns The copy, and the list of problems, which contains any unknown options.
+ * @returns The copy of the options, and a list of problems that reports each unknown option.
  * @throws {AuthKitError} `config_invalid` if the options are not an object.
  */
 export function readOptions<Options extends object>(
@@ -362,8 +365,8 @@ export function checkFunctions(given: Readonly<Record<string, unknown>>, problem
 const MAX_TIMEOUT = 60_000;
 
 /**
- * The smallest timeout, in milliseconds. WorkOS cannot respond faster over the internet, so a smaller number was
- * probably meant in seconds.
+ * The minimum timeout, in milliseconds. A smaller number was probably meant in seconds, because WorkOS cannot respond
+ * faster over the internet.
  */
 const LEAST_TIMEOUT = 50;
 
@@ -380,14 +383,14 @@ function readTimeout(value: unknown, problems: Problems): number {
   return value as number;
 }
 
-/** The application's client, if it calls the same WorkOS environment as this package. */
+/** Returns the application's WorkOS client if it uses the same API key and API origin as this package. */
 function sameEnvironment(workos: WorkOS | undefined, apiKey: string, { origin }: Api): WorkOS | undefined {
   const { key, baseURL } = (workos ?? {}) as Partial<WorkOS>;
   const isSame = key === apiKey && canParse(baseURL ?? '') && new URL(baseURL as string).origin === origin;
   return isSame ? workos : undefined;
 }
 
-/** The `fetchFn` of the app's WorkOS client. */
+/** Returns the `fetchFn` option of the application's WorkOS client, if it is set. */
 function fetchOf(workos: unknown): Config['fetch'] {
   const given = isRecord(workos) && isRecord(workos['options']) ? workos['options']['fetchFn'] : undefined;
   return typeof given === 'function' ? (given as Config['fetch']) : undefined;
@@ -402,7 +405,7 @@ function readAudience(value: unknown, clientId: string, problems: Problems): rea
 }
 
 /**
- * Reads how long a sign-in may take, in seconds. The default of ten minutes is enough for a second factor. A user who
+ * Reads the option `signInLifetime`, in seconds. The default of ten minutes is enough for a second factor. A user who
  * has to wait for an e-mail may need more time.
  */
 function readSignInLifetime(value: unknown, problems: Problems): number {
@@ -417,7 +420,7 @@ function readServerTiming(value: unknown, problems: Problems): boolean {
   return value === true;
 }
 
-/** @returns The origins, or `undefined` if there is a problem. */
+/** Reads a list of origins. Returns `undefined` if the list is invalid. */
 function readOrigins(name: string, value: unknown, problems: Problems): readonly string[] | undefined {
   const origins = value ?? [];
   if (Array.isArray(origins) && origins.every(isOrigin)) return Object.freeze([...origins]);
@@ -425,7 +428,10 @@ function readOrigins(name: string, value: unknown, problems: Problems): readonly
   return undefined;
 }
 
-/** An origin as browsers send it (RFC 6454 section 6.2): scheme, host and a port that is not the default. */
+/**
+ * Whether a value is an origin in the format that browsers send (RFC 6454 section 6.2): scheme, host, and the port if
+ * it is not the default.
+ */
 function isOrigin(value: unknown): value is string {
   return (
     typeof value === 'string' &&
@@ -444,11 +450,12 @@ function returnToRulesOf(
   const routed = Object.values(routes as unknown as Record<string, Routes['login']>)
     .filter((route) => route !== undefined)
     .flatMap(pathsOf);
-  // If the application has its own callback route, that path is included too, because its query contains a code.
+  // If the application has its own callback route, the path of that route is included too, because its query contains
+  // an authorization code.
   const callback = routes.callback || !redirect ? [] : [redirect.pathname];
   // Paths below the login route start sign-ins (`/login/google`), and paths below the connect route link accounts
-  // (`/connect/github`). Public and mounted paths are both included, because a router that is mounted at the root
-  // responds to both.
+  // (`/connect/github`). Both the public and the mounted paths are included, because a router that is mounted at the
+  // root responds at both.
   const below = [routes.login, routes.connect].flatMap((route) =>
     route ? pathsOf(route).map((path) => `${path}/`) : [],
   );
@@ -460,8 +467,8 @@ function returnToRulesOf(
 }
 
 /**
- * The paths at which a browser can reach a route. The router responds at both paths of a route, so below a mount point
- * of `/auth` it also responds at `/auth/auth/login`.
+ * Returns the paths at which a browser can reach a route. The router responds at the public path and at the mounted
+ * path of each route. A router that is mounted at `/auth` therefore also responds at `/auth/auth/login`.
  */
 function pathsOf({ public: path, mounted }: Route): string[] {
   const prefix = path.slice(0, path.length - mounted.length);
@@ -469,7 +476,7 @@ function pathsOf({ public: path, mounted }: Route): string[] {
 }
 
 /**
- * Reads the path or URL of a page.
+ * Reads an option that contains the path or URL of a page.
  *
  * @param areOriginsValid If false, a URL is not checked, because the invalid origins have already been reported.
  */
@@ -488,7 +495,7 @@ function readPage(
   return safe;
 }
 
-/** The store that processes share, and where sessions are kept. */
+/** The store that all processes share, and the place where sessions are kept. */
 export interface StoreConfig {
   readonly store: Store | undefined;
   readonly mode: 'cookie' | 'store';

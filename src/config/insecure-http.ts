@@ -2,7 +2,9 @@ import type { Problems } from './problem-list.js';
 
 const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
-/** Whether a host name, in the form that `URL` returns, always means this machine (RFC 6761 section 6.3, RFC 6890). */
+/**
+ * Whether a host name, in the form that `URL` returns, always refers to this machine (RFC 6761 section 6.3, RFC 6890).
+ */
 export function isLoopback(hostname: string): boolean {
   return LOOPBACK.test(hostname.toLowerCase());
 }
@@ -13,7 +15,10 @@ export function readAllowInsecureHttp(value: unknown, problems: Problems): boole
   return value === true;
 }
 
-/** Refuses http to any other machine, because the network could read and change what is sent (RFC 9700 section 2.6). */
+/**
+ * Reports the use of http to any other machine, unless it is allowed. An attacker on the network could read and change
+ * the unencrypted data (RFC 9700 section 2.6).
+ */
 export function refuseInsecureHttp(
   { option, sends, hostname }: { option: string; sends: string; hostname: string },
   isAllowed: boolean,

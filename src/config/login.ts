@@ -12,11 +12,11 @@ import { SIGN_UP_ADVICE, suggestionFor } from './suggestions.js';
 
 /** What a link to the login route may request. */
 export interface LoginRules {
-  /** Names of the query parameters that are read; others are ignored. */
+  /** Names of the query parameters that are read. All others are ignored. */
   readonly params: ReadonlySet<string>;
-  /** Providers that a link may select, by WorkOS's names. */
+  /** WorkOS's names of the providers that a link may select. */
   readonly providers: ReadonlySet<string>;
-  /** Exact URLs that codes for `POST /token` may be sent to. */
+  /** Exact URLs to which authorization codes for `POST /token` may be sent. */
   readonly clientRedirectUris: readonly string[];
 }
 
@@ -28,20 +28,21 @@ export interface SignUpRules {
   readonly metadata: readonly string[];
 }
 
-/** Parameters that guards add to the URL of the login route, so they cannot be turned off. */
+/** Query parameters that the login route always reads, because guards add them to its URL. */
 const ALWAYS = ['returnTo', 'maxAge'] as const;
 
-/** Parameters that are not sent to WorkOS, because this package handles them itself. */
+/** Query parameters of the login route that are not sent to WorkOS, because this package handles them itself. */
 const LOCAL = ['returnTo', 'state', 'codeChallenge', 'displayName', 'locale', 'metadata', 'role'] as const;
 
-/** A role slug. */
+/** The slug of a role. */
 const SLUG = /^[\w-]{1,64}$/;
 
-/** The sign-in options of an instance, for one request. */
+/** Returns the sign-in options that the application has set for a request. */
 export type SignInFor<Options> = (req: IncomingMessage) => Promise<Options>;
 
 /**
- * Reads the `signIn` option: sign-in options that no query can override, as an object or as a function of the request.
+ * Reads the `signIn` option, which is an object of sign-in options or a function of the request. A query cannot
+ * override these sign-in options.
  */
 export function readSignIn<Options extends object>(
   value: unknown,
@@ -63,8 +64,8 @@ export function readSignIn<Options extends object>(
 type SignInFunction = (req: IncomingMessage) => unknown;
 
 /**
- * Calls the application's `signIn` function once per request. If it throws an error or returns invalid options, that is
- * published as `authkit:error`.
+ * Wraps the application's `signIn` function, so it is called only once per request. If the function throws an error or
+ * returns invalid options, the error is published as `authkit:error`.
  */
 function ofRequest<Options extends object>(
   signIn: SignInFunction,
@@ -144,13 +145,13 @@ const SCHEME = /^([a-z][a-z\d+.-]*):/i;
 const REVERSED_DOMAIN = /^[a-z][a-z\d+-]*(?:\.[a-z\d+-]+)+$/;
 
 /**
- * Returns what is wrong with a redirect URI that receives the authorization codes of a native or single-page client, if
- * anything.
+ * Returns what is wrong with the redirect URI of a native or single-page client, or `undefined` if it is valid.
+ * Authorization codes are sent to this URI.
  *
- * Any app can register a custom scheme, but different apps do not choose the same reversed domain name by accident (RFC
- * 8252 section 7.1). Requiring such a name also excludes `intent:`, `mailto:`, `javascript:` and all other schemes that
- * browsers and operating systems handle themselves. With http, only this machine is accepted (RFC 8252 section 7.3),
- * unless `allowInsecureHttp` is set.
+ * A custom scheme must be a reversed domain name. Any app can register any scheme, but different apps do not choose the
+ * same domain name by accident (RFC 8252 section 7.1). This rule also excludes `intent:`, `mailto:`, `javascript:` and
+ * all other schemes that browsers and operating systems handle themselves. An http URL must be on this machine (RFC
+ * 8252 section 7.3), unless `allowInsecureHttp` is set.
  */
 function clientUriProblem(uri: string, isHttpAllowed: boolean): string | undefined {
   const scheme = SCHEME.exec(uri)?.[1]?.toLowerCase();

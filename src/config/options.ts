@@ -21,12 +21,15 @@ export interface SignInOptions {
   loginHint?: string;
   /** Domain that is filled in on the sign-in page of Microsoft OAuth or of a Google SAML connection. */
   domainHint?: string;
-  /** Screen that AuthKit shows first. It can only be used with `provider: 'authkit'`. */
+  /** Screen that AuthKit shows first. Can only be used with `provider: 'authkit'`. */
   screenHint?: 'sign-in' | 'sign-up';
   prompt?: 'login' | 'consent' | 'none' | 'select_account';
   /** Token of the WorkOS invitation that the user accepts. */
   invitationToken?: string;
-  /** Maximum time since the user last authenticated, in seconds (OpenID Connect `max_age`). */
+  /**
+   * Maximum time since the user last authenticated, in seconds (OpenID Connect `max_age`). After a longer time, the
+   * user must authenticate again.
+   */
   maxAge?: number;
   /** Additional OAuth scopes to request from the provider. */
   providerScopes?: readonly string[];
@@ -42,7 +45,7 @@ export interface SignInOptions {
   claimNonce?: string;
 }
 
-/** Attributes that a user signs up with. `onSuccess` receives them, and `signUp.save` saves them at WorkOS. */
+/** Attributes of a user who signs up. `onSuccess` receives them. If `signUp.save` is set, they are saved at WorkOS. */
 export interface SignUpAttributes {
   /** The user's name: 1 to 32 letters, digits, symbols, spaces, or any of `,.'-`. */
   displayName?: string;
@@ -53,11 +56,11 @@ export interface SignUpAttributes {
    * characters.
    */
   metadata?: Readonly<Record<string, unknown>>;
-  /** Slug of a role, which must be one of `signUp.roles`. */
+  /** Slug of a role. It must be one of `signUp.roles`. */
   role?: string;
 }
 
-/** Options of a single sign-in: {@link SignInOptions}, and where the user is sent afterwards. */
+/** Options of a single sign-in: {@link SignInOptions}, and options that this package handles itself. */
 export interface SignInUrlOptions extends SignInOptions {
   /**
    * Where the user is sent after the sign-in: a path of this application, or a URL whose origin is in
@@ -72,14 +75,14 @@ export interface SignInUrlOptions extends SignInOptions {
   redirectUri?: string;
   attributes?: SignUpAttributes;
   /**
-   * The S256 code challenge of a native or single-page client, 43 characters (RFC 7636 section 4.2). If it is set, no
-   * session is created. Instead, the browser is redirected to `returnTo`, which must be one of `clientRedirectUris`,
-   * with a code that the client exchanges at `POST /token`.
+   * The S256 code challenge of a native or single-page client, 43 characters long (RFC 7636 section 4.2). If it is set,
+   * no session is created. Instead, the browser is redirected to `returnTo` with an authorization code, which the
+   * client exchanges at `POST /token`. In this case, `returnTo` must be one of `clientRedirectUris`.
    */
   codeChallenge?: string;
 }
 
-/** The sign-in that `onSuccess` receives. */
+/** The result of a sign-in, which is passed to `onSuccess`. */
 export interface SignInResult {
   user: User;
   organizationId: string | undefined;
@@ -91,13 +94,16 @@ export interface SignInResult {
   oauthTokens: OauthTokens | undefined;
   /** The value that was passed as `state` when the sign-in started. */
   state: unknown;
-  /** `app` if `state` was set in code, or `link` if it comes from the query of `/login`, which anyone can write. */
+  /**
+   * Where `state` comes from: `app` if it was set in code, or `link` if it comes from the query of `/login`. Anyone can
+   * write such a query.
+   */
   stateFrom: 'app' | 'link' | undefined;
   /** Attributes of the sign-up. If `signUp.defaultRole` is set, they always contain a role. */
   attributes: SignUpAttributes;
-  /** Where `attributes` come from, with the same values as `stateFrom`. */
+  /** Where `attributes` come from. The values have the same meaning as in `stateFrom`. */
   attributesFrom: 'app' | 'link' | undefined;
-  /** Whether this is the first sign-in of the user. */
+  /** Whether this is the user's first sign-in. */
   isFirstSignIn: boolean;
   returnTo: string;
   req: IncomingMessage;
@@ -114,8 +120,8 @@ export interface OnSuccessResult {
    */
   reject?: string | undefined;
   /**
-   * A JSON value that is stored in the session and available as `req.auth.data`. Keep it small, because it is part of
-   * the cookie.
+   * A JSON value that is stored in the session and available as `req.auth.data`. Keep it small, because by default the
+   * session is stored in a cookie.
    */
   data?: unknown;
 }
@@ -128,7 +134,7 @@ export interface ErrorContext {
   req: IncomingMessage;
   res: ServerResponse;
   next: Next;
-  /** The route of this package that reports the error, or `undefined` for a guard. */
+  /** The route of this package in which the error occurred, or `undefined` if it occurred in a guard. */
   route: RouteName | undefined;
 }
 
@@ -141,7 +147,7 @@ export interface SessionRefreshResult {
 }
 
 /**
- * Type of `req.user` with the `loadUser` option. Declare its fields once, in any file of the application.
+ * The type of `req.user` if the `loadUser` option is set. Declare its fields once, in any file of the application.
  *
  * @example
  * declare module 'authkit-express' {
@@ -156,7 +162,7 @@ export interface AppUser {}
 
 type LoadedRow = (keyof AppUser extends never ? object : AppUser) | null | undefined;
 
-/** The signed-in user for whom `loadUser` runs. `auth` is declared in `auth/load-user.ts`. */
+/** The argument of `loadUser`. Its `auth` property is declared in `auth/load-user.ts`. */
 export interface LoadUserContext {
   /** The WorkOS user. */
   user: Readonly<User>;
@@ -170,7 +176,7 @@ export type LoadUser = (context: LoadUserContext) => LoadedRow | Promise<LoadedR
  * environment variables.
  */
 export interface AuthKitOptions {
-  /** Client id of the WorkOS environment, `client_…`. Default `WORKOS_CLIENT_ID`. */
+  /** Client ID of the WorkOS environment, `client_…`. Default `WORKOS_CLIENT_ID`. */
   clientId?: string;
   /** API key of the WorkOS environment, `sk_…`. Default `WORKOS_API_KEY`. */
   apiKey?: string;
@@ -183,26 +189,30 @@ export interface AuthKitOptions {
    */
   allowInsecureHttp?: boolean;
   /**
-   * Password of at least 32 characters that encrypts sessions. If there are several, the first one encrypts and all of
-   * them decrypt. Default `WORKOS_COOKIE_PASSWORD`.
+   * Password of at least 32 characters that encrypts sessions. If there are several passwords, the first one is used to
+   * encrypt, and all of them are used to decrypt. Default `WORKOS_COOKIE_PASSWORD`.
    */
   cookiePassword?: string | readonly string[];
   cookie?: {
     /** Name of the session cookie. Default `WORKOS_COOKIE_NAME`, or `wos-session`. */
     name?: string;
-    /** Domain that receives the cookie. Default `WORKOS_COOKIE_DOMAIN`, or only the host of `redirectUri`. */
+    /**
+     * Domain to which browsers send the cookie. Default `WORKOS_COOKIE_DOMAIN`. Without a domain, browsers send the
+     * cookie only to the host of `redirectUri`.
+     */
     domain?: string;
     /** `SameSite` attribute. Default `WORKOS_COOKIE_SAMESITE`, or `lax`. */
     sameSite?: 'lax' | 'strict' | 'none';
-    /** Path below which browsers send the session cookie. All routes must be below it. Default `/`. */
+    /** Path below which browsers send the session cookie. All routes of this package must be below it. Default `/`. */
     path?: string;
     /**
-     * Whether an embedded page has a separate cookie for each top-level site (CHIPS). Requires https. Default false.
+     * Whether browsers keep a separate cookie for each top-level site that embeds the application (CHIPS). Requires
+     * https. Default false.
      */
     partitioned?: boolean;
     /**
-     * How long browsers keep the cookie, in seconds, or `session` for a cookie that ends with the browser. Default
-     * `WORKOS_COOKIE_MAX_AGE`, or 400 days.
+     * How long browsers keep the cookie, in seconds, or `session` for a cookie that browsers discard when they close.
+     * Default `WORKOS_COOKIE_MAX_AGE`, or 400 days.
      */
     maxAge?: number | 'session';
   };
@@ -214,13 +224,13 @@ export interface AuthKitOptions {
   apiPort?: number;
   /**
    * Claim token of a WorkOS environment that `npx workos` created and that has no owner yet. With the token, AuthKit's
-   * sign-in page lets the developer claim the environment. It is only for development, so `redirectUri` must be on this
-   * machine. Default `WORKOS_CLAIM_TOKEN`.
+   * sign-in page lets the developer claim the environment. The token is only for development, so `redirectUri` must be
+   * on this machine. Default `WORKOS_CLAIM_TOKEN`.
    */
   claimToken?: string;
   /**
-   * Values of the `iss` claim that are accepted in access tokens. Default `WORKOS_ISSUER`, or the forms that WorkOS is
-   * known to use.
+   * Values of the `iss` claim that are accepted in access tokens. Default `WORKOS_ISSUER`, or the formats that WorkOS
+   * normally uses.
    */
   issuer?: string | readonly string[];
   /**
@@ -234,8 +244,8 @@ export interface AuthKitOptions {
    */
   workos?: WorkOS;
   /**
-   * Replaces the global `fetch` for every call to WorkOS, for example to use an outgoing proxy. Default: the `fetchFn` of
-   * `workos`, or the global `fetch`.
+   * Replaces the global `fetch` for every call to WorkOS, for example to use an outgoing proxy. Default: the `fetchFn`
+   * of `workos`. If it is not set, the global `fetch` is used.
    */
   fetch?: typeof globalThis.fetch;
   /** How long one call to WorkOS may take, in milliseconds, from 50 to 60000. Default 5000. */
@@ -250,104 +260,117 @@ export interface AuthKitOptions {
   postLogoutReturnTo?: string;
   /**
    * Other origins that a `returnTo` may point to, such as `https://docs.example.com`. Default none. This option gives
-   * the pages of these origins no other rights: see `trustedOrigins`.
+   * the pages of these origins no further permissions. To let them use the session cookie, set `trustedOrigins`.
    */
   returnToOrigins?: readonly string[];
   /**
    * Other origins whose pages may use the user's session cookie to open WebSockets, sign out and switch organizations.
-   * Pages of the origin of `redirectUri` can always do this. Default none.
+   * Pages on the origin of `redirectUri` can always do this. Default none.
    */
   trustedOrigins?: readonly string[];
-  /** Parameters of every sign-in, or a function that returns them for a request. A link cannot override them. */
+  /** Options for every sign-in, or a function that returns them for a request. A link cannot override these options. */
   signIn?: SignInOptions | ((req: IncomingMessage) => SignInOptions | Promise<SignInOptions>);
   /** How long a sign-in may take, in seconds, from 60 to 86400. Default 600. */
   signInLifetime?: number;
-  /** Query parameters that the login route reads, besides `returnTo` and `maxAge`. Default all. */
+  /**
+   * Query parameters that the login route reads in addition to `returnTo` and `maxAge`, which it always reads. Default:
+   * all parameters that it supports.
+   */
   loginParams?: readonly string[];
   /**
-   * OAuth providers that a link to the login route may select, by their short names or WorkOS's names. Default: all
+   * OAuth providers that a link to the login route may select, by their short names or by WorkOS's names. Default: all
    * providers that WorkOS lists.
    */
   providers?: readonly string[];
   /**
-   * Exact URLs of native and single-page clients that may receive codes for `POST /token`. Each must use https, http on
-   * this machine, or a scheme that is a reversed domain name, such as `com.example.app:/callback`. Default none.
+   * Exact URLs of native and single-page clients that may receive authorization codes for `POST /token`. Each URL must
+   * use https, http on this machine, or a scheme that is a reversed domain name, such as `com.example.app:/callback`.
+   * Default none.
    */
   clientRedirectUris?: readonly string[];
   signUp?: {
     /** Slugs of the roles that a link may request for a sign-up or for an invited member. Default none. */
     roles?: readonly string[];
-    /** Role of a sign-up that does not request one. It must be one of `roles`. Default none. */
+    /** Role for a sign-up that does not request a role. It must be one of `roles`. Default none. */
     defaultRole?: string;
     /**
-     * Whether the attributes of a first sign-in are saved to the WorkOS user, and the role to an organization
-     * membership that this sign-in created. Default false.
+     * Whether the attributes of a user's first sign-in are saved at WorkOS. The role is saved to an organization
+     * membership if this sign-in created one, and the other attributes are saved to the user. Default false.
      */
     save?: boolean;
     /**
-     * Keys of `metadata` that `save` accepts from a link. Metadata that was set in code is saved completely. Default
-     * none.
+     * Keys of `metadata` that are saved if they come from a link. Metadata that was set in code is saved completely.
+     * Default none.
      */
     metadata?: readonly string[];
   };
   /** The store that all processes share: `redisStore()`, `postgresStore()` or `expressStore()`. Default none. */
   store?: Store;
-  /** Where sessions are kept: in the `cookie`, or in the `store` with only an ID in the cookie. Default `cookie`. */
+  /**
+   * Where sessions are kept: in the `cookie` or in the `store`. If sessions are in the store, the cookie contains only
+   * an ID. Default `cookie`.
+   */
   session?: 'cookie' | 'store';
   /**
    * Runs after WorkOS has confirmed a sign-in and before the session is created. `{ reject: reason }` or an
-   * `AuthKitError` rejects the sign-in. Any other error goes to the Express error handler. In both cases, no session is
-   * created.
+   * `AuthKitError` rejects the sign-in. Any other error is passed to the Express error handler. In both cases, no
+   * session is created.
    */
   onSuccess?: (result: SignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
   /**
-   * Loads the application's own user. The result is `req.user` and `res.locals.user`; `req.auth.user` stays the WorkOS
-   * user. Runs once for each request of a signed-in user. `null` means that the application has no such user: guards
-   * respond with 403 `unknown_user`. An exception is passed to the error handler.
+   * Loads the application's own record of the signed-in user. The result becomes `req.user` and `res.locals.user`,
+   * while `req.auth.user` remains the WorkOS user. Runs once for each request of a signed-in user. If it returns
+   * `null`, the application has no such user, and guards respond with 403 `unknown_user`. If it throws an error, the
+   * error is passed to the Express error handler.
    */
   loadUser?: LoadUser;
   /**
-   * Responds to an error of a route or guard of this package. If it neither responds nor calls `next`, the default
-   * response is sent.
+   * Customizes the response to an error in one of this package's routes or guards. If the function neither responds nor
+   * calls `next`, the default response is sent.
    */
   onError?: (context: ErrorContext) => unknown;
   /**
-   * The look, language and texts of this package's pages, or a function that returns them for a request. Default:
-   * English, without a name or a logo.
+   * The look, language and texts of this package's pages, or a function that returns them for a request. By default,
+   * the pages are in English and have no name or logo.
    */
   pages?: PagesOption;
   /** Runs after a session has been refreshed. */
   onSessionRefreshSuccess?: (result: SessionRefreshResult) => unknown;
-  /** Runs after a refresh has failed, because WorkOS refused it or is unavailable. */
+  /** Runs after a session could not be refreshed, because WorkOS refused the refresh or is unavailable. */
   onSessionRefreshError?: (context: { error: AuthKitError; sessionId: string | undefined }) => unknown;
   /**
-   * Whether responses have a `Server-Timing` header with the time that the session and this package's routes took. Use
-   * it only for development, because anyone can read the header. Default false.
+   * Whether responses get a `Server-Timing` header that shows how long session authentication and this package's routes
+   * took. Use it only for development, because anyone can read the header. Default false.
    */
   serverTiming?: boolean;
-  /** Maximum size of the cache of verified sessions in each process, in bytes. Default 16 MiB; `false` turns it off. */
+  /**
+   * Maximum size of the verified-session cache in each process, in bytes. Default 16 MiB. `false` disables the cache.
+   */
   sessionMemory?: false | { maxBytes?: number };
-  /** The clock, in milliseconds since the epoch, for tests. Default `Date.now`. */
+  /** Returns the current time, in milliseconds since the epoch. Only for tests. Default `Date.now`. */
   now?: () => number;
 }
 
 /** Paths of the routes below the mount point. `false` leaves a route out. */
 export interface RouteOptions {
   /**
-   * Starts a sign-in. This also adds the route `GET <path>/:provider`, which starts a sign-in with that provider.
-   * `false` disables both. Default `/login`.
+   * Starts a sign-in. Also adds the route `GET <path>/:provider`, which starts a sign-in with that provider. `false`
+   * disables both routes. Default `/login`.
    */
   login?: string | false;
   /** Finishes a sign-in. Default `/callback`. */
   callback?: string | false;
-  /** Signs out, with `POST`. Default `/logout`. */
+  /** Signs the user out, with `POST`. Default `/logout`. */
   logout?: string | false;
-  /** Starts a sign-in at the sign-up screen, such as `/signup`. Default none. */
+  /** Starts a sign-in on the sign-up screen. A common path is `/signup`. Default none. */
   signUp?: string | false;
-  /** Returns tokens to native and single-page clients, with `POST`, such as `/token`. Default none. */
+  /** Returns tokens to native and single-page clients, with `POST`. A common path is `/token`. Default none. */
   token?: string | false;
-  /** Links an account with WorkOS Pipes, `GET /connect/:slug`. Default none. */
+  /** Links an account with WorkOS Pipes, at `GET <path>/:slug`. A common path is `/connect`. Default none. */
   connect?: string | false;
-  /** Switches the organization, with `POST` from this origin or one of `trustedOrigins`. Default none. */
+  /**
+   * Switches the user's organization, with `POST` from this origin or one of `trustedOrigins`. A common path is
+   * `/switch`. Default none.
+   */
   switchOrganization?: string | false;
 }

@@ -11,7 +11,7 @@ import { type Advice } from './suggestions.js';
  * redirects.
  */
 export interface PageOptions {
-  /** The name of your application. It is shown above each page and in its `<title>`. */
+  /** The name of your application, which is shown above each page and in its `<title>`. */
   title?: string;
   /** An image above each page: a path of your application (`/logo.svg`), an https URL, or a `data:` URL. */
   logo?: string;
@@ -19,12 +19,12 @@ export interface PageOptions {
   color?: string;
   /** The language of `texts`, as a tag such as `de` or `pt-BR` (BCP 47). Default `en`. */
   lang?: string;
-  /** Titles and texts by page name, and button labels. Texts that are not set are in English. */
+  /** Titles and texts by page name, and button labels. Any text that is not set is in English. */
   texts?: PageTexts;
   /**
    * Renders a page in the layout of your application, and returns the complete HTML document. `page.head` and
-   * `page.body` are HTML in which all values are escaped. If `render` throws an error, it goes to the Express error
-   * handler.
+   * `page.body` are HTML in which all values are escaped. If `render` throws an error, the error is passed to the
+   * Express error handler.
    *
    * @example
    * render: ({ lang, head, body }) =>
@@ -37,7 +37,7 @@ export interface PageOptions {
 export type PagesOption =
   PageOptions | ((req: IncomingMessage) => PageOptions | undefined | Promise<PageOptions | undefined>);
 
-/** The theme of the pages for a request. */
+/** Returns the theme of the pages for a request. */
 export type PagesFor = (req: IncomingMessage) => PageTheme | Promise<PageTheme>;
 
 /** The name of every option. The compiler checks that none is missing. */
@@ -79,16 +79,17 @@ const BUTTON_NAMES: Readonly<Record<string, true>> = Object.fromEntries(
   Object.keys(BUTTON_TEXTS).map((name) => [name, true]),
 );
 
-/** The longest name of an application, in characters. */
+/** The maximum length of `title`, in characters. */
 const MAX_TITLE = 100;
 
-/** The longest text of a page, in characters. */
+/** The maximum length of each text and button label, in characters. */
 const MAX_TEXT = 1000;
 
 /**
- * Checks page options. If the option is an object, every problem is reported at start-up. If it is a function, its
- * result may come from data, such as a tenant's name or a request header, and such data must not make a page fail: a
- * text that is too long is shortened, and an invalid language, logo or color is left out with a warning.
+ * Reads and checks the `pages` option. If the option is an object, every problem is reported at start-up. If it is a
+ * function, its result may contain variable data, such as a tenant's name or the value of a request header. Such data
+ * must not make a page fail. For this reason, a text that is too long is shortened, and an invalid language, logo or
+ * color is left out with a warning.
  */
 export function readPages(value: unknown, problems: Problems): PagesFor {
   if (typeof value !== 'function') {
@@ -119,7 +120,7 @@ function warnOnce(problem: string): void {
 /**
  * Reads page options.
  *
- * @param ofValues Receives the problems with the language, the logo and the color.
+ * @param ofValues The list to which problems with the language, the logo and the color are added.
  */
 function readTheme(value: unknown, problems: Problems, ofValues = problems): PageTheme {
   if (value === undefined) return DEFAULT_THEME;
@@ -145,7 +146,7 @@ function readTheme(value: unknown, problems: Problems, ofValues = problems): Pag
   return Object.freeze(ownProperties(theme));
 }
 
-/** Leaves out empty texts, and shortens those that are too long. */
+/** Removes empty texts, and shortens texts that are too long. */
 function withTextsThatFit(options: unknown): unknown {
   if (!isRecord(options)) return options;
   const { title, texts } = ownProperties(options);
@@ -187,8 +188,8 @@ function readLang(value: unknown, problems: Problems): string {
 const DATA_IMAGE = /^data:image\/[a-z+.-]{1,32}[;,]/;
 
 /**
- * An origin that can be used as a source in a `Content-Security-Policy`. This excludes host names with `;` or `,`,
- * which URLs allow but which would end the source.
+ * An origin that can be used as a source in a `Content-Security-Policy` header. Host names with `;` or `,` are not
+ * allowed: they are valid in a URL, but these characters would end the source.
  */
 const SOURCE = /^https:\/\/[\w.:[\]-]+$/;
 

@@ -9,7 +9,8 @@ export class Problems {
   }
 
   /**
-   * Reports options that do not exist: a misspelt option would otherwise silently do nothing.
+   * Reports each property of `value` that is not in `known`. Otherwise, a misspelled option would have no effect and
+   * cause no error.
    *
    * @param kind What the names are called in the message, such as `cookie option`.
    * @param advice Advice for names that other SDKs use.
@@ -33,7 +34,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The value of an environment variable. A variable with an empty value counts as not set. */
+/** Returns the trimmed value of an environment variable. A variable with an empty value counts as not set. */
 export function variable(env: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = Object.hasOwn(env, name) ? env[name]?.trim() : undefined;
   return value === '' ? undefined : value;
@@ -42,10 +43,10 @@ export function variable(env: NodeJS.ProcessEnv, name: string): string | undefin
 const QUOTES = /^(?:"[^]*"|'[^]*'|`[^]*`|“[^]*”|‘[^]*’)$/;
 
 /**
- * Reports a value that includes the quotes around it. Docker's `--env-file` and some dashboards keep such quotes.
+ * Reports a value that is enclosed in quotes. Docker's `--env-file` and some dashboards do not remove such quotes.
  *
  * @param source The option or the variable that holds the value.
- * @returns The value without quotes, so the other checks can continue.
+ * @returns The value without the quotes, so the other checks can continue.
  */
 export function withoutQuotes(source: string, value: string, problems: Problems): string {
   if (!QUOTES.test(value)) return value;

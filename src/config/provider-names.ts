@@ -1,8 +1,8 @@
-/** WorkOS's hosted sign-in, as opposed to an OAuth provider behind it. */
+/** The provider name of WorkOS's hosted sign-in page. Every other provider name stands for an OAuth provider. */
 export const AUTHKIT = 'authkit';
 
 /**
- * The OAuth providers that WorkOS supports, by WorkOS's names. The last three are not in WorkOS's OpenAPI description
+ * WorkOS's names of the OAuth providers that it supports. The last three names are not in WorkOS's OpenAPI description
  * yet.
  */
 export const PROVIDERS = [
@@ -25,8 +25,8 @@ export const PROVIDERS = [
 ] as const;
 
 /**
- * The form of WorkOS's provider names. Any name of this form is accepted, so applications can use a provider that is
- * newer than this list.
+ * The format of WorkOS's provider names. Any name in this format is accepted, so applications can use a provider that
+ * is newer than {@link PROVIDERS}.
  */
 const OWN_NAME = /^[A-Z][A-Za-z]{0,40}OAuth$/;
 
@@ -45,7 +45,10 @@ export function shortName(provider: string): string {
   return provider.replace(/OAuth$/, '').toLowerCase();
 }
 
-/** WorkOS's name for a provider, given that name or the short one; `undefined` if there is no such provider. */
+/**
+ * Returns WorkOS's name of a provider, given that name or the short name. Returns `undefined` if there is no such
+ * provider.
+ */
 export function providerNamed(name: string): string | undefined {
   return BY_NAME.get(name) ?? (OWN_NAME.test(name) ? name : undefined);
 }

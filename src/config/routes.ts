@@ -27,14 +27,14 @@ export interface Route {
 /** The default paths of an instance's routes. `false` means that the route is off unless an option sets its path. */
 export type RouteDefaults = Readonly<Record<keyof Routes, string | false>>;
 
-/** A path of literal segments, so Express never interprets it as a pattern. */
+/** A path that consists of literal segments, so Express never interprets it as a pattern. */
 const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/;
 
 /**
- * Checks the form of the redirect URI. Its path is checked together with the routes.
+ * Parses and checks the redirect URI. `parseRoutes` checks later whether its path matches the callback route.
  *
- * @returns `undefined` if it is missing or invalid. Other options are then not compared with it, so one mistake is
- * reported only once.
+ * @returns The URL, or `undefined` if the redirect URI is missing or invalid. In that case, other options are not
+ * compared with it, so one mistake is reported only once.
  */
 export function parseRedirectUri(value: string, isHttpAllowed: boolean, problems: Problems): URL | undefined {
   if (value === '') return undefined;
@@ -89,7 +89,10 @@ function isPath(path: unknown): path is string {
   return typeof path === 'string' && PATH.test(path);
 }
 
-/** The methods that each route answers. `GET below` means every path one level below, such as `/connect/:slug`. */
+/**
+ * The HTTP methods to which each route responds. `GET below` means `GET` for every path one level below the route, such
+ * as `/connect/:slug`.
+ */
 const METHODS: Readonly<Record<keyof Routes, readonly string[]>> = {
   login: ['GET'],
   callback: ['GET'],
@@ -100,7 +103,7 @@ const METHODS: Readonly<Record<keyof Routes, readonly string[]>> = {
   switchOrganization: ['POST'],
 };
 
-/** Reports two routes at the same path, because only one of them would ever respond. */
+/** Reports two routes with the same method and path, because only one of them would ever respond. */
 function checkCollisions(routes: Routes, problems: Problems): void {
   const taken = new Map<string, keyof Routes>();
   for (const name of Object.keys(METHODS) as (keyof Routes)[]) {
@@ -121,7 +124,8 @@ function checkCollisions(routes: Routes, problems: Problems): void {
 }
 
 /**
- * Reports a route below the login route that has the name of a provider, because `/login/google` signs in with Google.
+ * Reports a route whose path is the login route followed by the name of a provider. Such a path already starts a
+ * sign-in: `/login/google` signs in with Google.
  */
 function checkProviderPath(name: keyof Routes, route: Route, { login }: Routes, problems: Problems): void {
   if (!login || name === 'login' || !METHODS[name].includes('GET')) return;

@@ -10,11 +10,11 @@ import type { AuthKitOptions, OnSuccessResult } from './options.js';
 export interface SSOSignInOptions {
   /** Organization whose SSO connection is used, `org_…`. */
   organization?: string;
-  /** The same as `organization`, under the name that AuthKit sign-ins use. */
+  /** An alias of `organization`: the name that AuthKit sign-ins use. */
   organizationId?: string;
   /** SSO connection to use, `conn_…`. */
   connection?: string;
-  /** The same as `connection`. */
+  /** An alias of `connection`: the name that AuthKit sign-ins use. */
   connectionId?: string;
   /** The name of an OAuth provider: its short name, such as `google`, or WorkOS's name, such as `GoogleOAuth`. */
   provider?: string;
@@ -41,7 +41,7 @@ export interface SSOSignInOptions {
   providerQueryParams?: Readonly<Record<string, string | number | boolean>>;
 }
 
-/** Options of a single sign-in: {@link SSOSignInOptions}, and where the user is sent afterwards. */
+/** Options of a single sign-in: {@link SSOSignInOptions}, and options that this package handles itself. */
 export interface SSOSignInUrlOptions extends SSOSignInOptions {
   /**
    * Where the user is sent after the sign-in: a path of this application, or a URL whose origin is in
@@ -56,25 +56,26 @@ export interface SSOSignInUrlOptions extends SSOSignInOptions {
   redirectUri?: string;
 }
 
-/** The sign-in that `onSuccess` receives. */
+/** The result of a sign-in, which is passed to `onSuccess`. */
 export interface SSOSignInResult {
-  /** The profile from WorkOS. The session keeps it without `rawAttributes`. */
+  /** The profile from WorkOS. The session contains it without `rawAttributes`. */
   profile: Profile<Record<string, unknown>>;
-  /** The profile in the form of a WorkOS user. It becomes `req.user`. */
+  /** The profile, converted to the format of a WorkOS user. It becomes `req.auth.user`. */
   user: User;
   organizationId: string | undefined;
   connectionId: string;
-  /** Token for WorkOS's profile endpoint. It is short-lived, and the session does not keep it. */
+  /** Access token for WorkOS's profile endpoint. It is short-lived and is not stored in the session. */
   accessToken: string;
   /** Tokens of the OAuth provider, if WorkOS is configured to return them. */
   oauthTokens: OauthTokens | undefined;
   /** The value that was passed as `state` when the sign-in started. */
   state: unknown;
   /**
-   * `app` if `state` was set in code, or `link` if it comes from the query of the login route, which anyone can write.
+   * Where `state` comes from: `app` if it was set in code, or `link` if it comes from the query of the login route.
+   * Anyone can write such a query.
    */
   stateFrom: 'app' | 'link' | undefined;
-  /** Whether this sign-in started at the identity provider, and not in this application. */
+  /** Whether this sign-in started at the identity provider instead of in this application. */
   isIdPInitiated: boolean;
   returnTo: string;
   req: IncomingMessage;
@@ -111,8 +112,8 @@ type Shared =
   | 'now';
 
 /**
- * Options of `sso()`. Their environment variables are those of `authkit()`, except that `WORKOS_COOKIE_NAME` is not
- * read.
+ * Options of `sso()`. The environment variables are the same as for `authkit()`, except that `sso()` does not read
+ * `WORKOS_COOKIE_NAME`.
  */
 export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
   /**
@@ -121,29 +122,29 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
    */
   routes?: { login?: string | false; callback?: string | false; logout?: string | false };
   /**
-   * The store that the application's processes share, such as `redisStore(client)`. With a store, a session that was
-   * signed out is refused by every process, even after a restart. Default none.
+   * The store that the application's processes share, such as `redisStore(client)`. With a store, every process refuses
+   * a session that was signed out, even after a restart. Default none.
    */
   store?: Store;
   /**
-   * Parameters of every sign-in, or a function that returns them for a request. A link cannot override them, and the
-   * profile has to come from the `organization`, `connection` or `provider` that they name.
+   * Options for every sign-in, or a function that returns them for a request. A link cannot override these options, and
+   * the profile has to come from the `organization`, `connection` or `provider` that they name.
    */
   signIn?: SSOSignInOptions | ((req: IncomingMessage) => SSOSignInOptions | Promise<SSOSignInOptions>);
-  /** How long a session lasts, in seconds. Default 8 hours. WorkOS does not end it earlier. */
+  /** How long a session lasts, in seconds. Default 28800 (8 hours). WorkOS does not end the session earlier. */
   sessionLifetime?: number;
   /**
-   * Whether sign-ins that started at the identity provider are accepted directly. Default false: such a sign-in is
-   * started again from this application, which takes an additional redirect.
+   * Whether sign-ins that started at the identity provider are accepted directly. If not, such a sign-in is started
+   * again from this application, which takes an additional redirect. Default false.
    *
-   * If this option is true, an attacker can sign a user in to the attacker's account with a link (login CSRF, RFC 9700
-   * section 4.7).
+   * If this option is true, an attacker can use a link to sign a user in to the attacker's account (login CSRF, RFC
+   * 9700 section 4.7).
    */
   acceptIdPInitiated?: boolean;
   /**
    * Runs after WorkOS has confirmed a sign-in and before the session is created. `{ reject: reason }` or an
-   * `AuthKitError` rejects the sign-in. Any other error goes to the Express error handler. In both cases, no session is
-   * created.
+   * `AuthKitError` rejects the sign-in. Any other error is passed to the Express error handler. In both cases, no
+   * session is created.
    */
   onSuccess?: (result: SSOSignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
 }

@@ -15,13 +15,13 @@ import type { SignInFor } from './login.js';
 import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
 import { SSO_ADVICE } from './suggestions.js';
 
-/** The options of `sso()` and the environment, after validation and with defaults. */
+/** The configuration of `sso()`: its options and environment variables after validation, with defaults. */
 export interface SSOConfig extends Config {
   readonly signIn: SignInFor<SSOSignInOptions>;
   /** How long a session lasts, in seconds. */
   readonly sessionLifetime: number;
   readonly acceptIdPInitiated: boolean;
-  /** The store in which the processes record the sessions that were signed out. */
+  /** The shared store, in which the processes record sessions that were signed out. */
   readonly store: Store | undefined;
   readonly hooks: Readonly<Pick<SSOOptions, 'onSuccess' | 'onError'>>;
 }
@@ -70,16 +70,19 @@ const DEFAULTS: InstanceDefaults<SSOSignInOptions> = {
     connect: false,
     switchOrganization: false,
   },
-  // WORKOS_COOKIE_NAME names the cookie of `authkit()`, which may run in the same process.
+  // `WORKOS_COOKIE_NAME` is not read, because it names the cookie of `authkit()`, which may run in the same process.
   cookieName: () => 'wos-sso-session',
   parameters: ssoParameters,
 };
 
-/** The default lifetime of a session, in seconds: a working day of 8 hours. WorkOS does not end the session earlier. */
+/**
+ * The default lifetime of a session, in seconds: 8 hours, the length of a working day. WorkOS does not end the session
+ * earlier.
+ */
 const LIFETIME = 28_800;
 
 /**
- * Reads and checks the options of `sso()` and the environment.
+ * Reads and checks the options of `sso()` and the environment variables.
  *
  * @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message.
  */

@@ -1,12 +1,12 @@
-/** Advice by unknown name. Each text completes a message such as `unknown option "name": …`. */
+/** Maps unknown names to advice. Each text completes a message such as `unknown option "name": …`. */
 export type Advice = Readonly<Record<string, string>>;
 
 /**
  * Suggests what to write instead of an unknown name: the closest known name, or this package's name for an option of
  * another SDK.
  *
- * @param advice Advice for names of other SDKs, which are not misspellings.
- * @param otherwise The clause to return if no known name is close, and there are too many known names to list.
+ * @param advice Advice for names that other SDKs use.
+ * @param otherwise The clause to return if no known name is similar and there are too many known names to list.
  * @returns A clause such as `did you mean cookiePassword?`.
  */
 export function suggestionFor(
@@ -26,25 +26,28 @@ export function suggestionFor(
   return known.length <= MAX_LISTED ? `there are ${known.join(', ')}` : otherwise;
 }
 
-/** The maximum number of known names that a message lists. In a longer list, the right one is hard to find. */
+/** The maximum number of known names that a message lists. In a longer list, the right name would be hard to find. */
 const MAX_LISTED = 11;
 
-/** The length above which a name cannot be a misspelling of one of this package's names, in characters. */
+/** The maximum length of a misspelled name, in characters. No suggestion is made for a longer name. */
 const MAX_LENGTH = 64;
 
-/** Normalizes a name, so that `client_id`, `clientID` and `clientId` are equal. */
+/** Normalizes a name, so `client_id`, `clientID` and `clientId` become equal. */
 function normalize(name: string): string {
   return name.toLowerCase().replace(/[^a-z\d]/g, '');
 }
 
-/** The known name that a misspelt one most likely means. */
+/**
+ * Returns the candidate that a misspelled name most likely means. Returns `undefined` if no candidate is similar
+ * enough.
+ */
 export function closestName(name: string, candidates: readonly string[]): string | undefined {
   if (name.length > MAX_LENGTH) return undefined;
   const allowed = name.length < 6 ? 1 : name.length < 10 ? 2 : 3;
   let best: { candidate: string; distance: number } | undefined;
   for (const candidate of candidates) {
     const distance = editDistance(normalize(name), normalize(candidate));
-    // Three changes to a four-letter name make a different name.
+    // Short names allow fewer changes: a four-letter name with three changes is a different name.
     const isClose = distance <= allowed && distance * 2 < candidate.length;
     if (isClose && (best === undefined || distance < best.distance)) best = { candidate, distance };
   }
@@ -52,7 +55,8 @@ export function closestName(name: string, candidates: readonly string[]): string
 }
 
 /**
- * The optimal string alignment distance: the number of insertions, deletions, substitutions, and swapped neighbours.
+ * Returns the optimal string alignment distance of two strings: the minimum number of insertions, deletions,
+ * substitutions, and swaps of adjacent characters that turn one into the other.
  */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
@@ -84,9 +88,9 @@ const NOT_OIDC = 'it is not needed, since WorkOS is the only identity provider';
 const write = (text: string) => `write ${text}`;
 
 /**
- * Advice for options of authkit-nextjs, authkit-remix, authkit-react-router and authkit-session, of
- * express-openid-connect, express-session, passport, Auth.js and Clerk, and for this package's own options at the wrong
- * level of nesting.
+ * Advice for the option names of authkit-nextjs, authkit-remix, authkit-react-router, authkit-session,
+ * express-openid-connect, express-session, passport, Auth.js and Clerk, and for this package's own option names at the
+ * wrong nesting level.
  */
 export const OPTION_ADVICE: Advice = {
   // authkit-nextjs, authkit-remix, authkit-react-router, authkit-session
@@ -146,7 +150,7 @@ export const OPTION_ADVICE: Advice = {
   absoluteDuration: AT_WORKOS,
   sessionLifetime: AT_WORKOS,
   sessionTimeout: AT_WORKOS,
-  // express-session, passport, Auth.js, Clerk, and other names of the same things
+  // express-session, passport, Auth.js, Clerk, and other common names for the same options
   resave: 'it is not needed',
   saveUninitialized: 'it is not needed',
   sessionSecret: write('cookiePassword'),
@@ -194,7 +198,7 @@ export const OPTION_ADVICE: Advice = {
   apiURL: write('apiHostname'),
   hostname: write('apiHostname'),
   https: write('apiHttps'),
-  // Our own names at the wrong level
+  // This package's own option names at the wrong nesting level
   name: write("cookie: { name: '…' }"),
   domain: write("cookie: { domain: '…' }, or apiHostname for the address of WorkOS"),
   sameSite: write("cookie: { sameSite: 'lax' }"),
@@ -291,7 +295,10 @@ export const SESSION_MEMORY_ADVICE: Advice = {
   ttl: 'it is not needed, since sessions are remembered until their access token expires',
 };
 
-/** Advice for options of `authkit()` that `sso()` does not have, or that have a different form. */
+/**
+ * The advice for `sso()`. It also covers options of `authkit()` that `sso()` does not have, or that have a different
+ * format in `sso()`.
+ */
 export const SSO_ADVICE: Advice = {
   ...OPTION_ADVICE,
   sessionLifetime: write('sessionLifetime'),

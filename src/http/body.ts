@@ -1,7 +1,7 @@
 import type { Request } from './handler-to-middleware.js';
 import { header, trimOWS } from './request.js';
 
-/** How large a body may be, in bytes, and how long reading it may take, in milliseconds. */
+/** The limits for reading a request body: its maximum size in bytes, and the maximum time in milliseconds. */
 export interface BodyLimits {
   readonly maxBytes: number;
   readonly timeout: number;
@@ -11,10 +11,12 @@ export interface BodyLimits {
 type ParsedRequest = Request & { rawBody?: unknown; body?: unknown };
 
 /**
- * Returns the exact bytes of a request body, whether or not a body parser has run. They come from `req.rawBody`, from
- * `req.body` if that is text or a buffer, or else from the unread request. `express.json()` does not keep the bytes, so
- * its object is serialized again. The result has the original bytes if the sender wrote JSON without spaces, as WorkOS
- * does. Otherwise, a signature of the body does not match.
+ * Returns the bytes of a request body, whether or not a body parser has run. They come from `req.rawBody`, from
+ * `req.body` if it is a string or a buffer, or from the request if it has not been read yet.
+ *
+ * `express.json()` does not keep the bytes, so the object in `req.body` is serialized again. This results in the
+ * original bytes if the sender wrote JSON without spaces, as WorkOS does. If the sender wrote spaces, a signature of
+ * the body does not match.
  *
  * @returns `undefined` if the body is too large, was cut off, or did not arrive in time.
  */
@@ -27,8 +29,8 @@ export async function rawBody(req: ParsedRequest, limits: BodyLimits): Promise<B
 }
 
 /**
- * Reads the fields of a form (RFC 6749 appendix B) or of a JSON object of strings, whether or not a body parser has
- * run.
+ * Reads the fields of a form (RFC 6749 appendix B), or of a JSON object with only string values, whether or not a body
+ * parser has run.
  *
  * @returns The fields, or `undefined` if the body is neither a form nor such an object.
  */
@@ -49,7 +51,7 @@ function toBytes(value: unknown): Buffer | undefined {
   return Buffer.isBuffer(value) ? value : typeof value === 'string' ? Buffer.from(value) : undefined;
 }
 
-/** Returns the fields of a form, or `undefined` if a parameter is repeated (RFC 6749 section 3.2). */
+/** Returns the fields of a form, or `undefined` if a field is repeated (RFC 6749 section 3.2). */
 function formFields(text: string): ReadonlyMap<string, string> | undefined {
   const pairs = [...new URLSearchParams(text)];
   const fields = new Map(pairs);
@@ -74,7 +76,7 @@ function stringFields(value: object): ReadonlyMap<string, string> | undefined {
 
 /**
  * Reads a body until it ends, the connection closes, or the time is up. A body that is too large is read to its end and
- * discarded: if the connection were closed instead, the client would not receive a response.
+ * discarded. If the connection were closed instead, the client would not receive a response.
  */
 function readBody(req: Request, { maxBytes, timeout }: BodyLimits): Promise<Buffer | undefined> {
   return new Promise((resolve) => {

@@ -8,91 +8,105 @@ import { setCookie } from './response.js';
 export interface CookieConfig {
   readonly name: string;
   readonly domain: string | undefined;
-  /** Path of the session cookie. The other cookies have the path `/`, which the `__Host-` prefix requires. */
+  /** The path of the session cookie. All other cookies have the path `/`, which the `__Host-` prefix requires. */
   readonly path: string;
   readonly sameSite: 'lax' | 'strict' | 'none';
   readonly partitioned: boolean;
   /** How long a session is kept, in seconds. */
   readonly maxAge: number;
-  /** Whether the session cookie has no `Max-Age`, so the browser discards it when it closes. */
+  /**
+   * Whether the session cookie is sent without `Max-Age`. If so, a browser discards the cookie when the browser is
+   * closed.
+   */
   readonly endsWithBrowser: boolean;
   /** Whether the redirect URI uses https. */
   readonly secure: boolean;
 }
 
-/** How long a browser keeps the sign-in marker, in milliseconds. One round of a redirect loop takes a second or two. */
+/**
+ * How long a browser keeps the sign-in marker, in milliseconds. The marker detects redirect loops, and one round of
+ * such a loop takes a second or two.
+ */
 export const SIGN_IN_MARKER_LIFETIME = 10_000;
 
 /**
- * The size of the largest cookie that every browser stores, including its name and attributes, in bytes (RFC 6265
- * section 6.1).
+ * The maximum size of a cookie in bytes, including its name and attributes. Every browser stores cookies of up to this
+ * size (RFC 6265 section 6.1).
  */
 const MAX_COOKIE = 4096;
 
 /**
- * The maximum number of cookies that a session is split into. Three chunks are 12 KB. Node refuses a request whose
- * headers are longer than 16 KB, and most proxies have a lower limit.
+ * The maximum number of cookies into which a session is split. Three chunks are 12 KB. Node refuses requests with more
+ * than 16 KB of headers, and most proxies have a lower limit.
  */
 const MAX_CHUNKS = 3;
 
 /**
- * How many rows of chunks are tried from each end if a request contains several chunks with the same name. Each row
- * costs an HMAC, and hundreds of small chunks fit into one header.
+ * The maximum number of rows that are tried from each end if a request contains several chunks with the same name.
+ * {@link joined} describes the rows. The number is limited, because each row costs an HMAC and hundreds of small chunks
+ * fit into one header.
  */
 const MAX_ROWS = 32;
 
-/** How many other combinations of such chunks are tried. */
+/** The maximum number of combinations of chunks that are tried after the rows. */
 const MAX_JOINED = 64;
 
 /**
- * The limit for all cookies and the `state` of a callback together, in bytes: the 16 KB of headers that Node accepts,
- * less 2 KB for the request line and the other headers. Above 16 KB, Node answers every request with 431.
+ * The limit for all cookies and the `state` of a callback together, in bytes. Node accepts 16 KB of headers and
+ * responds to larger requests with 431. Of these 16 KB, 2 KB are reserved for the request line and the other headers.
  */
 const MAX_COOKIE_HEADER = 14_336;
 
-/** How many sign-ins may be open in one browser at a time, for example in several tabs. */
+/**
+ * The maximum number of sign-ins that can be in progress in one browser at the same time, for example in several tabs.
+ */
 const MAX_TRANSACTIONS = 5;
 
 /**
- * How many cookies of one kind a response clears. A browser only sends more of them if an attacker has planted cookies.
+ * The maximum number of cookies of one kind that a response clears. A browser only sends more than that if an attacker
+ * has planted cookies.
  */
 const MAX_CLEARED = 16;
 
 const TRANSACTION = 'wos-auth-verifier-';
 
 /**
- * The name of the sign-in marker. It does not begin with the name of the session cookie, because that name is searched
- * for in the whole `Cookie` header.
+ * The name of the sign-in marker. It does not begin with the name of the session cookie, because {@link onlyValue}
+ * searches the whole `Cookie` header for that name.
  */
 const SIGN_IN_MARKER = 'wos-signed-in';
 
-/** The secret of a sign-in: 32 bytes in base64url. */
+/** Matches the secret of a sign-in: 32 bytes in base64url. */
 const SECRET = /^[\w-]{43}$/;
 
-/** The only place that knows the names and attributes of the cookies of this package. */
+/** Reads and writes the cookies of this package. Only this file knows their names and attributes. */
 export interface Cookies {
-  /** Every value that may be the session, in the order of the header. */
+  /**
+   * Returns every value that may be the session: first unsplit cookies in the order of the header, then values that are
+   * joined from chunks.
+   */
   sessionValues: (req: Request) => readonly string[];
   /**
    * Sets the session cookie, in chunks if necessary. The cookie is added when the response head is written, and only if
-   * `isLive` returns true then.
+   * `isLive` returns true at that time.
    *
-   * @throws {AuthKitError} `cookie_too_large`
+   * @throws {AuthKitError} `cookie_too_large` if the session does not fit into three cookies.
    */
   setSession: (req: Request, res: Response, sealed: string, isLive: () => boolean) => void;
   /**
-   * Clears the session cookie and the sign-in marker. If a session was ended on purpose, a new sign-in is not a
-   * redirect loop.
+   * Clears the session cookie and the sign-in marker. If a session was ended on purpose, the next sign-in does not
+   * indicate a redirect loop.
    */
   clearSession: (req: Request, res: Response) => void;
   signInMarkerValues: (req: Request) => readonly string[];
   setSignInMarker: (res: Response, sealed: string) => void;
   clearSignInMarker: (req: Request, res: Response) => void;
   /**
-   * The secrets that the browser sent for this `state`. There is more than one only if an attacker has planted cookies.
+   * Returns the secrets that the browser sent for this `state`. There is more than one secret only if an attacker has
+   * planted cookies.
    */
   transactionValues: (req: Request, state: string) => readonly string[];
-  /** Sets the cookie of a sign-in, and clears the oldest sign-in cookies if there are too many. */
+  /** Sets the transaction cookie of a sign-in. If there are too many transaction cookies, clears the oldest ones. */
   setTransaction: (req: Request, res: Response, state: string, secret: string) => void;
   clearTransaction: (res: Response, state: string) => void;
   clearTransactions: (req: Request, res: Response) => void;
@@ -103,7 +117,7 @@ type Attributes = NonNullable<Parameters<typeof stringifySetCookie>[2]>;
 /**
  * Creates the functions that read and write this package's cookies.
  *
- * @param signInLifetime How long a browser keeps the cookie of a sign-in, in seconds.
+ * @param signInLifetime How long a browser keeps the transaction cookie of a sign-in, in seconds.
  */
 export function createCookies(config: CookieConfig, signInLifetime: number): Cookies {
   const { domain, sameSite, secure, partitioned } = config;
@@ -115,10 +129,12 @@ export function createCookies(config: CookieConfig, signInLifetime: number): Coo
     ...(partitioned ? { partitioned } : {}),
   };
   const prefix = namePrefix(config);
-  // Never `strict`: browsers do not send `strict` cookies to the callback, because it is a cross-site navigation.
+  // Never `strict`: WorkOS redirects to the callback, and browsers do not send `strict` cookies with such a cross-site
+  // navigation.
   const lax = sameSite === 'none' ? 'none' : 'lax';
   const session = sessionCookie(config, { ...shared, path: config.path, sameSite });
-  // The marker has the `SameSite` attribute of the session, so browsers send both cookies with the same requests.
+  // The marker has the same `SameSite` attribute as the session cookie, so browsers send both cookies with the same
+  // requests.
   const marker = { ...shared, sameSite, maxAge: SIGN_IN_MARKER_LIFETIME / 1000 };
   const signInMarker = signInMarkerCookie(prefix + SIGN_IN_MARKER, marker);
   const transaction = { ...shared, sameSite: lax, maxAge: signInLifetime } as const;
@@ -134,9 +150,9 @@ export function createCookies(config: CookieConfig, signInLifetime: number): Coo
 }
 
 /**
- * The name prefix of the cookies other than the session cookie. `__Host-` prevents other hosts of the domain from
- * setting such a cookie (RFC 6265bis section 4.1.3). The session cookie has no prefix by default, because the other
- * WorkOS SDKs look for it under its plain name.
+ * Returns the name prefix of all cookies except the session cookie. `__Host-` prevents other hosts of the same domain
+ * from setting the cookie (RFC 6265bis section 4.1.3). The session cookie has no prefix by default, because other
+ * WorkOS SDKs look for it by its plain name.
  */
 function namePrefix({ secure, domain }: CookieConfig): string {
   if (!secure) return '';
@@ -162,8 +178,8 @@ function setCookieLine(name: string, value: string, attributes: Attributes): str
 }
 
 /**
- * The `Set-Cookie` value that deletes a cookie. It contains `Expires` as well as `Max-Age`, because some clients, such
- * as supertest's cookie jar, do not support `Max-Age`.
+ * Returns the `Set-Cookie` value that deletes a cookie. It contains `Expires` as well as `Max-Age`, because some
+ * clients, such as supertest's cookie jar, do not support `Max-Age`.
  */
 function expiredLine(name: string, attributes: Attributes): string {
   return setCookieLine(name, '', { ...attributes, maxAge: 0, expires: new Date(0) });
@@ -179,7 +195,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
   const expire = (res: Response, key: string) => {
     setCookie(res, key, () => expiredLine(key, attributes), 'last');
   };
-  // The names are sorted by index, so the chunks that a session can have come first.
+  // The names are sorted by index, so the chunks that a session can consist of come first and are not cut off.
   const sessionNames = (req: Request) =>
     namesOf(present(req, isOurs))
       .sort((a, b) => a.length - b.length || (a < b ? -1 : 1))
@@ -190,7 +206,8 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
       if (only !== undefined) return only;
       const found = present(req, isOurs);
       const whole = found.filter(([key]) => key === name).map(([, value]) => value);
-      // Both forms are returned, because a planted cookie of one form must not hide a session in the other form.
+      // Both unsplit cookies and joined chunks are returned, because a planted cookie of one form must not hide a
+      // session in the other form.
       return [...new Set([...whole, ...joined(name, found)])];
     },
     setSession(req, res, sealed, isLive) {
@@ -200,7 +217,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
         throw new AuthKitError('cookie_too_large', size);
       }
       const names = sessionNames(req);
-      // Leftover chunks of an earlier session would be read as part of this one.
+      // Chunks that an earlier session has left behind would be read as part of the new session.
       for (const key of names) expire(res, key);
       clearHostOnly(res, names, attributes);
       pieces.forEach((piece, i) => {
@@ -217,8 +234,9 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
 }
 
 /**
- * Clears host-only cookies. If the application has set `cookie.domain` only recently, a browser may still have a
- * host-only cookie from before. The browser sends both cookies, and the server cannot tell them apart.
+ * Clears the host-only cookies with these names. If the application has set `cookie.domain` only recently, a browser
+ * may still have a host-only cookie from before. The browser then sends this cookie as well as the one with a domain,
+ * and the server cannot tell them apart.
  */
 function clearHostOnly(res: Response, names: readonly string[], attributes: Attributes): void {
   const { domain, ...hostOnly } = ownProperties(attributes);
@@ -273,9 +291,9 @@ function transactionCookies(prefix: string, attributes: Attributes): Transaction
 }
 
 /**
- * Returns the 8 hex digits in the name of a transaction cookie: the FNV-1a-32 hash of `state`. Several sign-ins can be
- * open at a time, each with its own cookie. Security does not depend on the hash: if two states have the same hash, the
- * secret in the cookie does not match.
+ * Returns the 8 hex digits in the name of a transaction cookie: the FNV-1a-32 hash of `state`. The name is different
+ * for each sign-in, so several sign-ins can be in progress at the same time. Security does not depend on the hash: if
+ * two states have the same hash, the secret in the cookie matches only one of them.
  */
 export function fingerprint(state: string): string {
   let hash = 0x811c9dc5;
@@ -283,14 +301,14 @@ export function fingerprint(state: string): string {
   return hash.toString(16).padStart(8, '0');
 }
 
-/** How many bytes are left for further cookies and for `state` in the headers, given the cookies of this request. */
+/** Returns how many bytes are left for further cookies and for `state`, in addition to the cookies of this request. */
 export function headerRoom(req: Request): number {
   return MAX_COOKIE_HEADER - (header(req, 'cookie') ?? '').length;
 }
 
 /**
- * Returns the names of the oldest transaction cookies, which have to be cleared to make room for a new one. Browsers
- * send the oldest cookies first (RFC 6265 section 5.4).
+ * Returns the names of the transaction cookies that have to be cleared to make room for a new one. These are the oldest
+ * cookies, which browsers send first (RFC 6265 section 5.4).
  *
  * @param room How many bytes are left in the header; negative if the cookies are already too long.
  */
@@ -320,10 +338,13 @@ function isChunk(name: string, key: string): boolean {
 }
 
 /**
- * Joins chunks into every value that may be a session. If there are several chunks with the same name, the first chunks
- * of all names are joined, then the second ones, and so on. The same is then done from the end. This finds the session
- * among any number of planted chunks that are sent before or after it, and among a limited number on both sides. Other
- * combinations follow, up to a limit.
+ * Joins chunks into the values that may be a session. If there are several chunks with the same name, they are joined
+ * in rows: the first row consists of the first chunk of each name, the second row of the second chunks, and so on. Rows
+ * that are counted from the end follow, and then other combinations up to a limit.
+ *
+ * If an attacker has planted chunks, this finds the session if the browser sends all planted chunks before the
+ * session's own, or all of them after. If there are planted chunks on both sides, the session is found only if they are
+ * few.
  */
 function joined(name: string, found: readonly Pair[]): string[] {
   const all = Array.from({ length: MAX_CHUNKS }, (_, i) =>
@@ -349,8 +370,8 @@ function joined(name: string, found: readonly Pair[]): string[] {
 }
 
 /**
- * Adds all chunks, joined, and then the same chunks without the last one, without the last two, and so on. The last
- * chunks may be left over from a longer session.
+ * Adds the value that all chunks together form, then the value without the last chunk, then the value without the last
+ * two, and so on. The last chunks may be left over from an earlier, longer session.
  */
 function addPrefixes(chunks: readonly string[], values: Set<string>): void {
   for (let count = chunks.length; count > 0; count -= 1) values.add(chunks.slice(0, count).join(''));
@@ -370,8 +391,9 @@ function split(text: string, size: number): string[] {
 }
 
 /**
- * Parses a `Cookie` header into pairs, in order. The `cookie` package keeps only the first value of each name, but the
- * real cookie may be the second one. The order also shows which transaction is the oldest.
+ * Parses a `Cookie` header into pairs of name and value, in the order of the header. The `cookie` package is not used,
+ * because it keeps only the first value of each name, and the genuine cookie may be the second one. The order is needed
+ * because it shows which transaction is the oldest.
  */
 export function pairs(header: string | undefined): Pair[] {
   const found: Pair[] = [];
@@ -385,11 +407,11 @@ export function pairs(header: string | undefined): Pair[] {
 const NONE: readonly string[] = [];
 
 /**
- * Finds the values of a cookie without parsing the header. This works in the usual case, in which the name does not
- * occur in the header, or occurs once, as the name of a cookie. Parsing the whole header would take longer than all
- * other work for a request with a cached session.
+ * Finds the value of a cookie without parsing the whole header, which would take longer than all other work for a
+ * request with a cached session. This works in the two usual cases: the name does not occur in the header, or it occurs
+ * once, as the name of a cookie.
  *
- * @returns `undefined` if the header has to be parsed.
+ * @returns A list of at most one value, or `undefined` if the header has to be parsed.
  */
 function onlyValue(header: string | undefined, name: string): readonly string[] | undefined {
   if (header === undefined) return NONE;
@@ -399,6 +421,6 @@ function onlyValue(header: string | undefined, name: string): readonly string[] 
   if (header[equals] !== '=' || (start > 0 && !header.startsWith('; ', start - 2))) return undefined;
   const end = header.indexOf(';', equals);
   if (end === -1) return [trimOWS(header.slice(equals + 1))];
-  // A second cookie of this name can begin after this one, but not inside its value.
+  // Only the part after this cookie is searched for a second one, because a cookie cannot begin inside a value.
   return header.includes(name, end) ? undefined : [trimOWS(header.slice(equals + 1, end))];
 }

@@ -18,29 +18,31 @@ import { type ReturnToRules, safeReturnTo } from './return-to.js';
 export type RouteName =
   'login' | 'callback' | 'logout' | 'signUp' | 'token' | 'connect' | 'switchOrganization' | 'webhooks';
 
-/** What a JSON response contains besides the error. */
+/** Fields that a JSON error response contains in addition to the error itself. */
 export interface ErrorFields {
   /**
-   * The URL at which the user can sign in. The link on an error page leads to the same URL, with the page to return to
-   * as `returnTo`.
+   * The URL at which the user can sign in. The link on an error page leads to the same URL, with a `returnTo` parameter
+   * for the page that the user wanted.
    */
   loginUrl?: string;
 }
 
 /**
- * Responds to a request with an error: through the application's `onError` if it has one, otherwise with JSON or a
- * page.
+ * Sends an error response. If the application has an `onError` function, that function is called first. If it does not
+ * respond, the response is JSON or a page.
  */
 export type RespondWithError = (
   error: AuthKitError,
   req: Request,
   res: Response,
   fields?: ErrorFields,
-  /** Where the user returns after a sign-in through the link on the error page, if that URL is safe. */
+  /**
+   * The URL to which the user returns after signing in through the link on the error page. An unsafe URL is ignored.
+   */
   returnTo?: string,
 ) => Promise<Outcome>;
 
-/** The part of the configuration that error responses depend on. */
+/** The part of the configuration that determines error responses. */
 export interface ErrorResponseConfig {
   readonly hooks: { readonly onError?: OnError };
   readonly routes: { readonly login: { readonly public: string } | undefined };
@@ -61,7 +63,7 @@ type OnError = (context: {
 /**
  * Creates the function that responds to the errors of a route or of guards.
  *
- * @param route The route, or `undefined` for guards.
+ * @param route The name of the route, or `undefined` for guards.
  */
 export function createErrorResponder(config: ErrorResponseConfig, route?: RouteName): RespondWithError {
   const { onError } = config.hooks;
@@ -81,8 +83,8 @@ export function createErrorResponder(config: ErrorResponseConfig, route?: RouteN
 }
 
 /**
- * The page for an error. If the application has set a `publicMessage`, that text is shown unchanged. Otherwise, the
- * page shows the text for the error code in the language of the page.
+ * Returns the page for an error. If the application has set a `publicMessage`, that text is shown unchanged. Otherwise,
+ * the page shows the text for the error code in the language of the page.
  */
 function errorPage(error: AuthKitError): Page {
   const name = pageNameOf(error);
@@ -91,8 +93,8 @@ function errorPage(error: AuthKitError): Page {
 }
 
 /**
- * Whether RFC 6749 section 5.2 defines the response to an error. `onError` cannot change these responses of the token
- * route.
+ * Whether an error occurred in the token route and RFC 6749 section 5.2 defines the response to it. `onError` is not
+ * called for such an error.
  */
 function isOAuthError({ code }: AuthKitError, route: RouteName | undefined): boolean {
   return route === 'token' && ['invalid_request', 'invalid_grant', 'unsupported_grant_type'].includes(code);
@@ -101,7 +103,8 @@ function isOAuthError({ code }: AuthKitError, route: RouteName | undefined): boo
 /**
  * Calls `onError`.
  *
- * @returns The outcome if `onError` responded or called `next`, or else `undefined`, so the default response is sent.
+ * @returns The outcome if `onError` responded, called `next` or threw an error. Otherwise `undefined`, and the caller
+ * sends the default response.
  */
 async function callOnError(
   onError: OnError,
@@ -122,14 +125,17 @@ async function callOnError(
   return res.headersSent || res.writableEnded ? 'sent' : passed;
 }
 
-/** The link on an error page: to sign-in or, for a signed-in user who would end up here again, to the start page. */
+/**
+ * Returns the link on an error page. It leads to sign-in. If the user would get the same error after signing in again,
+ * the link leads to the start page instead.
+ */
 function linkOf(
   { code }: AuthKitError,
   back: string | undefined,
   { routes, redirectUri, returnTo, returnToRules }: ErrorResponseConfig,
   { loginUrl = routes.login?.public }: ErrorFields,
 ): { href: string; label: ButtonName } | undefined {
-  // The URL is absolute, so a user who opened the application under a different host name reaches the right one.
+  // The URL is absolute, so a user who opened the application under a different host name is taken to the right host.
   if (code === 'forbidden' || code === 'unknown_user')
     return { href: new URL(returnTo, redirectUri).href, label: 'start' };
   if (loginUrl === undefined) return undefined;
@@ -140,19 +146,19 @@ function linkOf(
 }
 
 /**
- * The page to return to after a sign-in. For a route, it is the `returnTo` query parameter. For a guard, it is the
- * requested page.
+ * Returns the URL of the page to which the user returns after signing in. For a route, it is the `returnTo` query
+ * parameter. For a guard, it is the requested page.
  */
 function pageOf(req: Request, route: RouteName | undefined): string | undefined {
   if (route === 'callback' || route === 'logout') return undefined;
   if (route !== undefined) return query(req).get('returnTo') ?? undefined;
-  // The target of a form cannot be opened as a page, so the user returns to the page with the form.
+  // The URL to which a form is submitted cannot be opened as a page, so the user returns to the page with the form.
   return req.method === 'GET' || req.method === 'HEAD' ? target(req) : header(req, 'referer');
 }
 
 /**
- * Wraps a route: an `AuthKitError` that it throws becomes its response. Every other error goes to the application's
- * error handler.
+ * Wraps the handler of a route. If the handler throws an `AuthKitError`, an error response is sent. Every other error
+ * goes to the application's error handler.
  */
 export function answerErrors(respondWithError: RespondWithError, handler: Handler): Handler {
   return async (req, res) => {
@@ -166,8 +172,8 @@ export function answerErrors(respondWithError: RespondWithError, handler: Handle
 }
 
 /**
- * Wraps a route that redirects a user. The route runs for page loads, and for requests whose headers do not say what
- * sent them. It does not run for HEAD requests, prefetches and requests from scripts.
+ * Wraps the handler of a route that redirects a user. The handler runs for page loads, and for requests whose headers
+ * do not show what sent them. It does not run for HEAD requests, prefetches or requests from scripts.
  */
 export function navigationOnly(handler: (req: Request, res: Response) => Promise<'sent'>): Handler {
   return (req, res) => {
@@ -179,7 +185,7 @@ export function navigationOnly(handler: (req: Request, res: Response) => Promise
 }
 
 /**
- * Responds to a prefetch with 503. A browser does not show a failed prefetch. It sends the request again when the user
+ * Responds to a prefetch with 503. A browser discards a failed prefetch and sends the request again when the user
  * clicks the link.
  */
 export function refusePrefetch(res: Response): 'sent' {

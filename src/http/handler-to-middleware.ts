@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
- * A request of `node:http`, with the `originalUrl` property that Express, Connect and `router` add when they strip a
- * mount path.
+ * A request of `node:http`. Express, Connect and the `router` package add the `originalUrl` property, because they
+ * remove the mount path from `url`.
  */
 export interface Request extends IncomingMessage {
   originalUrl?: string;
@@ -12,19 +12,19 @@ export type Response = ServerResponse;
 
 export type Next = (error?: unknown) => void;
 
-/** A middleware of Express 4, Express 5, Connect 3 and `router`. */
+/** Middleware for Express 4, Express 5, Connect 3 and the `router` package. */
 export type Middleware = (req: IncomingMessage, res: ServerResponse, next: Next) => void;
 
-/** How a handler ended: it sent the response, it let the request continue, or it passed an error on. */
+/** The outcome of a handler: it has sent the response, it lets the request continue, or it passes on an error. */
 export type Outcome = 'sent' | 'next' | { readonly error: unknown };
 
 export type Handler = (req: Request, res: Response) => Outcome | Promise<Outcome>;
 
 /**
- * Turns a {@link Handler} into a middleware. This is the only place that calls `next`.
+ * Turns a {@link Handler} into middleware. This file is the only place that calls `next`.
  *
- * On Express 4 and Connect an unhandled rejection ends the process, so every promise is handled here. If a handler
- * returns synchronously, `next` is called synchronously.
+ * Express 4 and Connect do not handle the promise that a handler returns, and an unhandled rejection ends the process.
+ * Every promise is therefore handled here. If a handler returns synchronously, `next` is called synchronously.
  */
 export function middleware(handler: Handler): Middleware {
   return function authkitMiddleware(req, res, next) {
@@ -65,22 +65,22 @@ function fail(error: unknown, next: Next): void {
 
 /**
  * Whether every framework treats `next(value)` as an error. If the value is falsy, `'route'` or `'router'`, a router
- * continues as if there were no error. A guard that passed on such a value would therefore let the request through.
+ * continues as if there were no error. A guard that passed on such a value would let the request through.
  */
 export function isRealError(value: unknown): boolean {
   return Boolean(value) && value !== 'route' && value !== 'router';
 }
 
 /**
- * Whether a value is a request. It is recognized by its properties and not with `instanceof`: importing a value from
- * `node:http` would make Node load the whole module, including WebSocket, which takes as long on Node 22 as loading the
- * rest of this package.
+ * Whether a value is a request. The value's properties are checked instead of `instanceof`, which would need an import
+ * from `node:http`. Node would then load the whole module, including WebSocket. On Node 22, that takes as long as
+ * loading the rest of this package.
  */
 export function isRequest(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'httpVersion' in value && 'rawHeaders' in value;
 }
 
-/** The mistake in how a middleware was called, if there is one. */
+/** Returns an error if a middleware was called with the wrong arguments, otherwise `undefined`. */
 function wrongArguments(req: unknown, res: unknown, next: unknown): TypeError | undefined {
   if (isRequest(res)) {
     return new TypeError(
@@ -97,10 +97,10 @@ function wrongArguments(req: unknown, res: unknown, next: unknown): TypeError | 
 }
 
 /**
- * Reports a wrong call without throwing: in an async handler on Express 4 or Connect, or in plain `node:http`, an
- * exception would end the process.
+ * Reports that a middleware was called with the wrong arguments. The error is not thrown, because an exception would
+ * end the process in plain `node:http`, and in an async handler on Express 4 or Connect.
  *
- * @returns `undefined` if there is a `next`, or else a promise that is never settled, so code after `await
+ * @returns `undefined` if there is a `next`. Otherwise a promise that never settles, so code after `await
  * requireAuth()(req, res)` does not run.
  */
 function rejectCall(error: TypeError, req: unknown, res: unknown, next: unknown): unknown {
@@ -109,7 +109,7 @@ function rejectCall(error: TypeError, req: unknown, res: unknown, next: unknown)
     (next as Next)(error);
     return undefined;
   }
-  // Express keeps the current `next` on the request.
+  // Express stores the current `next` function on the request.
   const { next: current } = (req ?? {}) as { next?: unknown };
   if (typeof current === 'function') (current as Next)(error);
   else {
@@ -120,8 +120,8 @@ function rejectCall(error: TypeError, req: unknown, res: unknown, next: unknown)
 }
 
 /**
- * Closes a WebSocket. Without this, express-ws would ignore the error unless an error handler responds, and the socket
- * would stay open silently.
+ * Closes a WebSocket and warns about the wrong call. express-ws ignores the error unless an error handler responds, so
+ * the socket would otherwise stay open and the mistake would go unnoticed.
  */
 function refuseWebSocket({ message }: TypeError, socket: unknown): void {
   process.emitWarning(message, { code: 'AUTHKIT_WRONG_CALL' });

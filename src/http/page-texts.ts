@@ -29,7 +29,7 @@ const EXPIRED_SIGN_IN = {
   text: 'It took too long, or has already been finished. Please sign in again.',
 };
 
-/** The texts of the page for each error code. The HTTP status of each code is in `errors.ts`. */
+/** The page texts for each error code. The HTTP status of each code is in `errors.ts`. */
 export const ERROR_TEXTS = {
   config_invalid: { title: 'Something went wrong', text: 'Please try again later.' },
   not_mounted: { title: 'Something went wrong', text: 'Please try again later.' },
@@ -175,7 +175,7 @@ export const ERROR_TEXTS = {
   },
 } satisfies Record<string, PageText>;
 
-/** The texts of pages for an `invalid_state` error whose reason shows what the user can do. */
+/** The page texts for `invalid_state` errors with a known reason. Such a text tells the user what to do. */
 const INVALID_STATE_TEXTS = {
   invalid_state_no_cookie: {
     title: ERROR_TEXTS.invalid_state.title,
@@ -193,7 +193,7 @@ const INVALID_STATE_TEXTS = {
   },
 } satisfies Record<string, PageText>;
 
-/** The texts of routes' pages other than error pages. */
+/** The texts of the pages that routes send, other than error pages. */
 const ROUTE_TEXTS = {
   signedIn: { title: 'You are signed in', text: 'You are being taken back to the application.' },
   continueSignIn: { title: 'You are signed in', text: 'Choose Continue to go on to the application.' },
@@ -216,35 +216,41 @@ export const BUTTON_TEXTS = {
 
 export type ButtonName = keyof typeof BUTTON_TEXTS;
 
-/** The name of a page of this package: an error code, or the name of a route's page. */
+/**
+ * The name of a page that this package sends. It is an error code such as `forbidden`, an error code with a reason such
+ * as `invalid_state_expired`, or the name of a route's page such as `signOut`.
+ */
 export type PageName = keyof typeof ERROR_TEXTS | keyof typeof INVALID_STATE_TEXTS | keyof typeof ROUTE_TEXTS;
 
-/** The texts of pages in the language of the application. Texts that are not set are in English. */
+/** Page texts in the language of the application. Texts that are not set are in English. */
 export type PageTexts = { readonly [Name in PageName]?: Partial<PageText> } & {
   /** Labels of links and buttons. */
   readonly buttons?: { readonly [Name in ButtonName]?: string };
 };
 
-/** The English text of every page. */
+/** The English texts of every page. */
 export const DEFAULT_TEXTS: Readonly<Record<PageName, PageText>> = {
   ...ERROR_TEXTS,
   ...INVALID_STATE_TEXTS,
   ...ROUTE_TEXTS,
 };
 
-/** The text of the page for an `invalid_state` error, if its reason shows what the user can do. */
+/**
+ * Returns the page text for an `invalid_state` error with this reason, or `undefined` if the reason has no specific
+ * text.
+ */
 export function invalidStateText(reason: string): string | undefined {
   const name = `invalid_state_${reason}`;
   return isInvalidStateName(name) ? INVALID_STATE_TEXTS[name].text : undefined;
 }
 
-/** The properties of an `AuthKitError` that its page depends on. */
+/** The properties of an `AuthKitError` that determine its page. */
 interface ErrorOfPage {
   readonly code: keyof typeof ERROR_TEXTS;
   readonly details: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** The page that shows an error. */
+/** Returns the name of the page that shows an error. */
 export function pageNameOf({ code, details }: ErrorOfPage): PageName {
   if (code !== 'invalid_state') return code;
   const name = `invalid_state_${String(details?.['reason'])}`;
@@ -252,9 +258,9 @@ export function pageNameOf({ code, details }: ErrorOfPage): PageName {
 }
 
 /**
- * The title and text of a page: the application's, or else the English ones. If the application has a text for
- * `invalid_state` but none for a specific reason, its text for `invalid_state` is used, so the page is never in a
- * different language.
+ * Returns the title and text of a page. Texts that the application has set take precedence over the English ones. If
+ * the application has set a text for `invalid_state` but none for a specific reason, its text for `invalid_state` is
+ * used, so the page does not switch to English.
  */
 export function textOf(name: PageName, texts: PageTexts): PageText {
   const general = isInvalidStateName(name) ? texts.invalid_state : undefined;

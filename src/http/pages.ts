@@ -6,71 +6,72 @@ import { noStore } from './response.js';
 
 /** The look, language and texts of an application's pages. */
 export interface PageTheme {
-  /** A language tag (BCP 47). */
+  /** The language of the pages, as a BCP 47 tag. */
   readonly lang: string;
   /** The name of the application. */
   readonly title?: string | undefined;
-  /** A path of this application, an https URL, or a `data:` URL of an image. */
+  /** The URL of the logo: a path of this application, an https URL, or a `data:` URL. */
   readonly logo?: string | undefined;
-  /** Color of the button, `#rrggbb`. */
+  /** The color of the button, in the form `#rrggbb`. */
   readonly color?: string | undefined;
   readonly texts: PageTexts;
   readonly render?: RenderPage | undefined;
 }
 
 /**
- * The theme without any options. Like every theme, it has no prototype, so a polluted `Object.prototype` cannot add a
- * color, a logo or texts.
+ * The theme of an application that sets no page options. Like every theme, it has no prototype, so a polluted
+ * `Object.prototype` cannot add a color, a logo or texts.
  */
 export const DEFAULT_THEME: PageTheme = Object.freeze(
   ownProperties({ lang: 'en', texts: Object.freeze(ownProperties({})) }),
 );
 
-/** A page that `render` puts into the layout of the application. */
+/** The content of a page, which `render` puts into the application's layout. */
 export interface PageContent {
   /** The name of the page: an error code, or the name of a route's page, such as `signOut`. */
   readonly name: PageName;
-  /** HTTP status of the response. */
+  /** The HTTP status of the response. */
   readonly status: number;
   readonly lang: string;
-  /** Plain text, not escaped. */
+  /** The title as plain text, which is not escaped. */
   readonly title: string;
-  /** Plain text, not escaped. */
+  /** The main text as plain text, which is not escaped. */
   readonly text: string;
-  /** HTML for `<head>`: charset, viewport, title, and a redirect on pages that continue by themselves. */
+  /** HTML for `<head>`: charset, viewport and title. Pages that redirect automatically also contain the redirect. */
   readonly head: string;
-  /** HTML for `<body>`: heading, text, and a link or a form with a button. */
+  /** HTML for `<body>`: the heading, the text, and a link or a form with a button. */
   readonly body: string;
   /**
-   * A nonce that allows `<style nonce="…">` elements. It has no effect if the application has set a
-   * `Content-Security-Policy` itself.
+   * The nonce that allows `<style nonce="…">` elements on this page. It has no effect if the application has set its
+   * own `Content-Security-Policy` header.
    */
   readonly nonce: string;
 }
 
 export type RenderPage = (page: PageContent, req: Request, res: Response) => string | Promise<string>;
 
-/** What a page consists of besides its title and text. */
+/** Describes a page to send. The page's title and default text are determined by `name`. */
 export interface Page {
   readonly name: PageName;
-  /** HTTP status of the response. Default 200. */
+  /** The HTTP status of the response. Default: 200. */
   readonly status?: number;
   /** Replaces the default text for `name`. */
   readonly text?: string | undefined;
-  /** URL that the page redirects to immediately. */
+  /** The URL to which the page redirects immediately. */
   readonly refresh?: string | undefined;
   readonly link?: { readonly href: string; readonly label: ButtonName } | undefined;
-  /** A hidden image of this application that is fetched before the page redirects. */
+  /** The URL of a hidden image of this application, which the browser fetches before the page redirects. */
   readonly image?: string | undefined;
-  /** A form that posts to `action`. */
+  /** A button that submits an empty form to `action` with the POST method. */
   readonly button?: { readonly action: string; readonly label: ButtonName } | undefined;
 }
 
 /**
- * Sends a small self-contained page. All values in it are escaped, and none of its text comes from a query.
+ * Sends a small self-contained page. All values in the page are escaped, and none of its text comes from a query
+ * string.
  *
- * @param config Its function `pages` returns the theme for a request. If `pages` or the theme's `render` throws an
- * error, it goes to the application's error handler.
+ * @param config Its `pages` function returns the theme for a request. An error that `pages` or the theme's `render`
+ * throws goes to the application's error handler.
  */
 export async function sendPage(
   req: Request,
@@ -116,14 +117,14 @@ async function render(page: Page, theme: PageTheme, req: Request, res: Response)
   const content = { name: page.name, status: page.status ?? 200, lang, ...shown, head, body, nonce };
   const html: unknown = await theme.render(content, req, res);
   if (typeof html !== 'string') throw new TypeError('pages.render must return a string of HTML');
-  // If the application has set a policy, for example with helmet, the page keeps that policy.
+  // If the application has set a policy, for example with helmet, that policy applies to the page.
   if (res.hasHeader('content-security-policy')) return { html, policy: undefined };
   return { html, policy: policyOf(`'self' 'nonce-${nonce}'`, ["'self'", 'data:'], "; font-src 'self'") };
 }
 
 /**
- * Builds a `Content-Security-Policy`. It allows no scripts, no frames, and nothing from other origins except the logo.
- * Forms can only be sent to this application.
+ * Builds the `Content-Security-Policy` of a page. It does not allow scripts, frames, or content from other origins
+ * except the logo. Forms can only be submitted to this application.
  */
 function policyOf(style: string, images: readonly string[], more = ''): string {
   const directives = [
@@ -137,7 +138,7 @@ function policyOf(style: string, images: readonly string[], more = ''): string {
   return directives.join('; ') + more;
 }
 
-/** The source of the logo for `img-src`. */
+/** Returns the `img-src` source that allows the logo. */
 function sourceOf(logo: string | undefined): string[] {
   if (logo === undefined) return [];
   if (logo.startsWith('data:')) return ['data:'];
@@ -194,7 +195,7 @@ function bodyOf(
     .join('\n');
 }
 
-/** Languages that are written from right to left in their usual script. */
+/** The languages whose usual script is written from right to left. */
 const RIGHT_TO_LEFT = new Set([
   'ar',
   'arc',
@@ -228,7 +229,7 @@ a,button{display:inline-block;font:inherit;font-weight:600;line-height:1.3;paddi
 :focus-visible{outline:3px solid var(--ink);outline-offset:2px}
 @media (forced-colors:active){a,button{border-color:ButtonText}}`;
 
-/** The CSS of a page. Without a color, the button has the color of the text. */
+/** Returns the CSS of a page. If the theme has no color, the button has the same color as the text. */
 function styleOf({ color }: PageTheme): string {
   const accent = color === undefined ? '' : `--accent:${color};--on-accent:${textColorOn(color)}`;
   return `:root{color-scheme:light dark;--page:#f6f5fa;--card:#fff;--ink:#1c1b29;--soft:#5d5b73;--line:#e2e0ec;${accent || '--accent:#1c1b29;--on-accent:#fff'}}
@@ -236,10 +237,13 @@ function styleOf({ color }: PageTheme): string {
 ${STYLE}`;
 }
 
-/** Black or white, whichever is easier to read on a color: one of the two always has a contrast of more than 4.5. */
+/**
+ * Returns black or white, whichever is easier to read on the given color. One of the two always has a contrast ratio of
+ * more than 4.5:1.
+ */
 export function textColorOn(color: string): '#000' | '#fff' {
   const channels = [1, 3, 5].map((start) => Number.parseInt(color.slice(start, start + 2), 16) / 255);
-  // Relative luminance, WCAG 2.2.
+  // The relative luminance of the color, as defined in WCAG 2.2.
   const [red = 0, green = 0, blue = 0] = channels.map((value) =>
     value <= 0.040_45 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4,
   );

@@ -1,13 +1,16 @@
 import { AuthKitError } from '../errors.js';
 import type { Request } from './handler-to-middleware.js';
 
-/** The request target as the client sent it, including a mount path that has been stripped. */
+/**
+ * Returns the request target as the client sent it, including the mount path that a router has removed from `req.url`.
+ */
 export function target(req: Request): string {
   return req.originalUrl ?? req.url ?? '/';
 }
 
 /**
- * The query of the request. It is parsed here because `req.query` differs between frameworks and may contain objects.
+ * Returns the query parameters of the request. `req.query` is not used, because it differs between frameworks and may
+ * contain objects.
  */
 export function query(req: Request): URLSearchParams {
   const url = target(req);
@@ -15,13 +18,16 @@ export function query(req: Request): URLSearchParams {
   return new URLSearchParams(start === -1 ? '' : url.slice(start + 1).split('#', 1)[0]);
 }
 
-/** The last segment of the path. */
+/** Returns the last segment of the request's path. */
 export function lastSegment(req: Request): string {
   const [path = ''] = target(req).split(/[?#]/, 1);
   return path.replace(/\/$/, '').split('/').at(-1) ?? '';
 }
 
-/** A header by its lower-case name. Only own properties count, so a polluted `Object.prototype` cannot add a header. */
+/**
+ * Returns the value of a header. `name` is in lower case. Only own properties count, so a polluted `Object.prototype`
+ * cannot add a header.
+ */
 export function header({ headers }: Request, name: string): string | undefined {
   const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
   return Array.isArray(value) ? value.join(', ') : value;
@@ -30,8 +36,8 @@ export function header({ headers }: Request, name: string): string | undefined {
 /**
  * Whether a browser will show the response as a page.
  *
- * If the request has Fetch Metadata headers, they decide. Older browsers do not send them, but list `text/html` in
- * `Accept`.
+ * Fetch Metadata headers decide, if the request has them. Older browsers do not send these headers, but they list
+ * `text/html` in `Accept`.
  */
 export function isNavigation(req: Request): boolean {
   const mode = header(req, 'sec-fetch-mode');
@@ -39,14 +45,14 @@ export function isNavigation(req: Request): boolean {
   return !isXHR(req) && accepts(req, 'text/html');
 }
 
-/** A page load: a navigation that can be redirected without losing a request body. */
+/** Whether the request is a page load: a navigation that can be redirected without losing a request body. */
 export function isPageLoad(req: Request): boolean {
   return (req.method === 'GET' || req.method === 'HEAD') && isNavigation(req);
 }
 
 /**
- * Whether the headers show that a script sent the request. For curl, supertest and forms in older browsers, whose
- * headers do not show what sent the request, the result is false.
+ * Whether the headers show that a script sent the request. The headers of some clients, such as curl, supertest and
+ * forms in older browsers, do not show what sent the request. For these clients, the result is false.
  */
 export function isScripted(req: Request): boolean {
   const mode = header(req, 'sec-fetch-mode');
@@ -68,7 +74,7 @@ export function isSpeculative(req: Request): boolean {
   return ['sec-purpose', 'purpose', 'x-moz'].some((name) => header(req, name) !== undefined);
 }
 
-/** Whether this is the handshake of a WebSocket (RFC 6455 section 4.2.1). */
+/** Whether the request is a WebSocket handshake (RFC 6455 section 4.2.1). */
 export function isWebSocketUpgrade(req: Request): boolean {
   const upgrade = header(req, 'upgrade');
   if (upgrade === undefined) return false;
@@ -79,8 +85,8 @@ export function isWebSocketUpgrade(req: Request): boolean {
  * Removes optional whitespace around a value: SP and HTAB only (RFC 9110 section 5.6.3).
  *
  * `String.prototype.trim` also removes other characters, such as U+00A0. Node decodes headers as latin1, so `trim`
- * would remove a byte A0 before a cookie's name. The rest of the name could then begin with a prefix, such as
- * `__Host-`, whose rules no browser has checked.
+ * would remove the byte 0xA0 from the start of a cookie's name. The remaining name could then begin with a prefix such
+ * as `__Host-`, although no browser has checked the rules for that prefix.
  */
 export function trimOWS(text: string): string {
   let start = 0;
@@ -94,17 +100,19 @@ function isOWS(character: string | undefined): boolean {
   return character === ' ' || character === '\t';
 }
 
-/** Whether `Accept` names a type and does not exclude it with `q=0` (RFC 9110 section 12.4.2). */
+/** Whether the `Accept` header lists a media type and does not exclude it with `q=0` (RFC 9110 section 12.4.2). */
 function accepts(req: Request, type: string): boolean {
-  const ranges = (header(req, 'accept') ?? '').toLowerCase().split(',');
-  return ranges.some((range) => {
+  const accept = (header(req, 'accept') ?? '').toLowerCase();
+  if (!accept.includes(type)) return false;
+  return accept.split(',').some((range) => {
     const [name = '', ...parameters] = range.split(';').map(trimOWS);
     return name === type && !parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter));
   });
 }
 
 /**
- * Returns the value of a parameter that may have any of several names.
+ * Returns the value of a parameter that can have several names. The result is `undefined` if the parameter is missing
+ * or empty.
  *
  * @throws {AuthKitError} `invalid_request` if the parameter is repeated (RFC 6749 section 3.1).
  */
@@ -114,7 +122,7 @@ export function single(params: URLSearchParams, ...names: readonly string[]): st
   return values[0] === '' ? undefined : values[0];
 }
 
-/** The part of the configuration that says which origins may use the session cookie. */
+/** The part of the configuration that determines from which origins the session cookie is accepted. */
 export interface OriginConfig {
   readonly returnToRules: { readonly origin: string };
   readonly trustedOrigins: readonly string[];
@@ -122,11 +130,11 @@ export interface OriginConfig {
 }
 
 /**
- * Whether the headers show that another site sent this request. A foreign `Origin` is enough, whatever `Sec-Fetch-Site`
- * says. If `Origin` is not foreign, `Sec-Fetch-Site` decides. A client that sends neither header is not a current
- * browser, and another site cannot make it send a cookie.
+ * Whether the headers show that another site sent this request. If `Origin` is a trusted origin, the result is false.
+ * If it is any other foreign origin, the result is true. In all other cases, `Sec-Fetch-Site` decides. A client that
+ * sends neither header is not a current browser, so other sites cannot make it send a cookie.
  *
- * @param trusted Other origins that may send the request.
+ * @param trusted Foreign origins that may send the request.
  */
 export function isCrossSite(
   req: Request,
@@ -136,8 +144,8 @@ export function isCrossSite(
   const site = header(req, 'sec-fetch-site') ?? '';
   const origin = header(req, 'origin');
   if (origin === 'null' && site === '') {
-    // With `Referrer-Policy: no-referrer`, a form sends `Origin: null` even to its own origin. Requests from other
-    // sites do not have the session cookie, unless it is `SameSite=None`.
+    // A form on a page with `Referrer-Policy: no-referrer` sends `Origin: null` even to its own origin. A request from
+    // another site does not contain the session cookie, unless the cookie is `SameSite=None`.
     return cookie.sameSite === 'none';
   }
   if (origin !== undefined && origin !== 'null') {
@@ -148,8 +156,9 @@ export function isCrossSite(
 }
 
 /**
- * Whether a page of another origin opens this WebSocket. Browsers send `Origin` with every WebSocket handshake, and
- * they may send the cookie whatever the origin is. The origin of a sandboxed frame is `null`.
+ * Whether a page of a foreign origin that is not trusted opens this WebSocket. Browsers send `Origin` with every
+ * WebSocket handshake, and they may send the session cookie whatever the origin is. The `Origin` of a sandboxed frame
+ * is `null`.
  */
 export function isForeignWebSocket(req: Request, { returnToRules, trustedOrigins }: OriginConfig): boolean {
   const origin = header(req, 'origin');
@@ -157,8 +166,8 @@ export function isForeignWebSocket(req: Request, { returnToRules, trustedOrigins
 }
 
 /**
- * Whether the page that sent this request has a different origin. On such a page, a path in the response would lead to
- * the wrong host.
+ * Whether the page that sent this request has a different origin than the application. On such a page, a path from the
+ * response would be resolved against the wrong host.
  */
 export function isFromAnotherOrigin(
   req: Request,
@@ -168,7 +177,7 @@ export function isFromAnotherOrigin(
   return origin !== undefined && origin !== returnToRules.origin;
 }
 
-/** Whether the method is safe (RFC 9110 section 9.2.1). Other sites may send requests with safe methods. */
+/** Whether the method is safe (RFC 9110 section 9.2.1). Requests with a safe method are accepted from other sites. */
 export function isSafeMethod({ method }: Request): boolean {
   return method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
 }

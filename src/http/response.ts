@@ -2,9 +2,9 @@ import onHeaders from 'on-headers';
 import { log } from '../events.js';
 import type { Request, Response } from './handler-to-middleware.js';
 import { isNavigation, isWebSocketUpgrade, trimOWS } from './request.js';
-import { perObjectState } from './per-request-state.js';
+import { perObjectState } from '../per-object-state.js';
 
-/** Adds `field` to the `Vary` header and keeps the fields that are already in it. */
+/** Adds `field` to the `Vary` header. Fields that are already in the header are kept. */
 export function vary(res: Response, field: string): void {
   const present = res.getHeader('vary');
   if (present === undefined) {
@@ -18,8 +18,8 @@ export function vary(res: Response, field: string): void {
 }
 
 /**
- * Sends a redirect that caches do not store. The status must be 302 or 303, because with 307 the browser would send the
- * request body to the new location.
+ * Sends a redirect that caches must not store. The status is 302 or 303: with 307, the browser would send the request
+ * body to the new location.
  */
 export function redirect(res: Response, location: string, status: 302 | 303 = 302): 'sent' {
   res.statusCode = status;
@@ -33,46 +33,54 @@ export function json(res: Response, status: number, body: object): 'sent' {
   return noStore(res, JSON.stringify(body));
 }
 
-/** Ends a response that no cache may store, whatever headers other middleware sets. */
+/** Ends the response and forbids every cache to store it, whatever headers other middleware sets. */
 export function noStore(res: Response, body: string): 'sent' {
   responseStateOf(res).isNoStore = true;
-  removeTargetedFields(res);
-  removeHeader(res, 'Expires');
+  removeFields(res, OTHER_CACHING);
   res.setHeader('Cache-Control', 'private, no-store');
   res.end(body);
   return 'sent';
 }
 
 /**
- * The headers that a response must have, whatever its handler does. They are added when the head is written, because a
- * handler could replace them until then: `setHeader('Set-Cookie', …)` drops the cookies that were set before, and
- * `express.static` writes its own `Cache-Control`.
+ * The state that determines which headers this package adds to a response. They are added when the head is written,
+ * because the handler could still replace them before. For example, `setHeader('Set-Cookie', …)` drops cookies that
+ * were set earlier, and `express.static` sets its own `Cache-Control`.
  */
 export interface ResponseState {
   readonly res: Response;
-  /** The cookies to set, by name. If two cookies with the same name are set, the key also contains the scope. */
+  /**
+   * The cookies to set, by ID. The ID is the name of the cookie. If a host-only cookie with the same name is cleared as
+   * well, its ID is the name with a suffix.
+   */
   cookies: Map<string, PendingCookie> | undefined;
   /**
-   * Functions that return a duration in milliseconds, by the name of the timer. They are called when the head is
-   * written.
+   * Functions that return the duration of a timer in milliseconds, by the name of the timer. They are called when the
+   * head is written.
    */
   timings: Map<string, () => number> | undefined;
-  /** This package sends the response itself, so no cache may store it. */
+  /** Whether this package sends the response itself. If so, no cache may store the response. */
   isNoStore: boolean;
-  /** The response depends on the user, so caches must keep the responses to different cookies apart. */
+  /** Whether the response depends on the user. If so, caches must keep the responses to different cookies apart. */
   isPersonal: boolean;
   /**
-   * The request has reached a guard, so shared caches must not store the response, and private caches must revalidate
-   * it.
+   * Whether the request has reached a guard. If so, shared caches must not store the response, and private caches must
+   * revalidate it.
    */
   isGuarded: boolean;
-  /** The guarded request is a navigation, so browsers must not show the page again after a sign-out. */
+  /**
+   * Whether the guarded request is a navigation. If so, browsers must not show the stored page again after a sign-out.
+   */
   isGuardedPage: boolean;
   /**
-   * The `Cache-Control` header as it was before the guard ran. If the value is different later, the handler has set it.
+   * The value of the `Cache-Control` header before the guard ran. If the header has a different value later, the
+   * handler has set it.
    */
   cacheControlBefore: string | undefined;
-  /** Whether earlier middleware replaced `writeHead`, and so may change headers after this package. */
+  /**
+   * Whether earlier middleware has replaced `writeHead`. Such middleware can change headers after this package has
+   * added its headers.
+   */
   readonly hasInnerWriteHead: boolean;
 }
 
@@ -82,22 +90,22 @@ const POSITIONS: readonly Position[] = ['first', 'middle', 'last'];
 
 interface PendingCookie {
   /**
-   * Returns the complete `Set-Cookie` value, or `undefined` if the session has ended in the meantime. Called when the
-   * head is written.
+   * Returns the complete `Set-Cookie` value, or `undefined` if the session has ended in the meantime. This function is
+   * called when the head is written.
    */
   readonly line: () => string | undefined;
   readonly position: Position;
 }
 
-const responseStates = perObjectState<ResponseState>('authkit-express.responseState');
+const responseStates = perObjectState<ResponseState>();
 
 /**
- * Adds or replaces one cookie of this package.
+ * Adds a cookie of this package to the response, or replaces the cookie that was added with the same `id`.
  *
  * @param line Returns the complete `Set-Cookie` value. It is called when the head is written.
- * @param position The position among all `Set-Cookie` headers. Some platforms keep only one of them. Most of these keep
- * the last, so the session cookie is `last`. Others keep the first, so the marker that detects the loss of the session
- * is `first`.
+ * @param position The position among this package's `Set-Cookie` headers. Some platforms keep only one `Set-Cookie`
+ * header of a response. Most of them keep the last one, so the session cookie is `last`. The others keep the first one,
+ * so the sign-in marker, which detects that the session cookie was lost, is `first`.
  */
 export function setCookie(
   res: Response,
@@ -111,8 +119,8 @@ export function setCookie(
 }
 
 /**
- * Starts a timer that the `Server-Timing` header (W3C) reports. If the timer has not been stopped when the head is
- * written, the time until then is reported. If a name is used twice, the first timer is reported.
+ * Starts a timer for the `Server-Timing` header (W3C). If the timer is still running when the head is written, the
+ * header contains the time until then. If two timers have the same name, the header contains only the first one.
  *
  * @returns A function that stops the timer.
  */
@@ -144,7 +152,8 @@ function createResponseState(res: Response): ResponseState {
     cacheControlBefore: undefined,
     hasInnerWriteHead: Object.hasOwn(res, 'writeHead'),
   };
-  // An object without `writeHead`, such as the `{}` that is passed for a WebSocket upgrade, has no head.
+  // An object without `writeHead`, such as the `{}` that an application passes for a WebSocket upgrade, cannot have
+  // headers.
   if (hasHead(res)) {
     onHeaders(res, () => {
       addHeaders(state);
@@ -154,14 +163,18 @@ function createResponseState(res: Response): ResponseState {
 }
 
 function hasHead(res: Partial<Response>): boolean {
-  return [res.writeHead, res.setHeader, res.getHeader].every((method) => typeof method === 'function');
+  return (
+    typeof res.writeHead === 'function' &&
+    typeof res.setHeader === 'function' &&
+    typeof res.getHeader === 'function'
+  );
 }
 
 /**
  * Whether a cookie that is set now reaches the client. If it does not, sessions must not be refreshed: a refresh token
  * can be used only once, and the new one would be lost.
  *
- * An accepted WebSocket upgrade is answered by the WebSocket library and not by a response object: `ws` ignores the
+ * The response to an accepted WebSocket upgrade is sent by the WebSocket library, without `res`: `ws` ignores the
  * response that express-ws or an application creates, and socket.io joins several cookies into one header.
  */
 export function canSetCookie(req: Request, res: Response): boolean {
@@ -170,7 +183,7 @@ export function canSetCookie(req: Request, res: Response): boolean {
 }
 
 /**
- * Marks a response as guarded. This is called when a guard starts, before it is known whether the guard accepts the
+ * Marks a response as guarded. This function is called when a guard starts, before the guard accepts or denies the
  * request.
  */
 export function markGuarded(state: ResponseState, req: Request): void {
@@ -181,8 +194,8 @@ export function markGuarded(state: ResponseState, req: Request): void {
 }
 
 /**
- * Adds the headers that the state requires. Exceptions are only logged: the application has called `writeHead`, so an
- * exception would surface in the application's code.
+ * Adds the headers that the state requires. Exceptions are logged and not thrown, because they would surface in the
+ * code of the application that called `writeHead`.
  */
 function addHeaders(state: ResponseState): void {
   try {
@@ -195,28 +208,29 @@ function addHeaders(state: ResponseState): void {
   }
 }
 
-/** @returns Whether the response has cookies of this package, or rules for caches. */
+/** @returns Whether cookies or caching headers were added. */
 function addCookiesAndCaching(state: ResponseState): boolean {
   const { res, cookies, isNoStore, isPersonal, isGuarded } = state;
   const hasCookies = cookies !== undefined && addCookies(res, cookies);
   const dependsOnUser = hasCookies || isPersonal || isGuarded;
   if (!dependsOnUser && !isNoStore) return false;
-  removeTargetedFields(res);
-  if (hasCookies || isNoStore || isGuarded) {
-    removeHeader(res, 'Expires');
+  const isUncached = hasCookies || isNoStore || isGuarded;
+  removeFields(res, isUncached ? OTHER_CACHING : TARGETED);
+  if (isUncached) {
     res.setHeader('Cache-Control', hasCookies || isNoStore ? 'private, no-store' : cacheControlFor(state));
   }
   if (dependsOnUser) vary(res, 'Cookie');
   return true;
 }
 
-/** The methods that change headers. Node's `setHeaders` and `writeHead` call them too. */
+/** The methods that change headers. Node's `setHeaders` and `writeHead` call these methods too. */
 const SETTERS = ['setHeader', 'appendHeader', 'removeHeader'] as const;
 
 /**
- * Keeps other middleware from changing cookies and caching headers while `writeHead` continues. Each middleware that
- * uses `on-headers` replaces `writeHead`, and the last replacement runs first, so middleware that was mounted before
- * this package runs after it. That middleware must not make the response public or drop a refreshed session.
+ * Prevents other middleware from changing cookies and caching headers while `writeHead` continues. Middleware that uses
+ * `on-headers` replaces `writeHead`, and the last replacement runs first. Middleware that was mounted before this
+ * package can therefore change headers after it. Such middleware must not make the response public or drop the cookie
+ * of a refreshed session.
  */
 function keepCookiesAndCaching(state: ResponseState): void {
   const { res } = state;
@@ -265,7 +279,7 @@ function addServerTiming(res: Response, timings: NonNullable<ResponseState['timi
   res.setHeader('Server-Timing', [...others, ...ours]);
 }
 
-/** @returns Whether there is a cookie to set. */
+/** @returns Whether a cookie was added. */
 function addCookies(res: Response, cookies: NonNullable<ResponseState['cookies']>): boolean {
   const pending = [...cookies.values()].sort(
     (a, b) => POSITIONS.indexOf(a.position) - POSITIONS.indexOf(b.position),
@@ -283,10 +297,11 @@ function cookieName(line: string): string {
 }
 
 /**
- * `Cache-Control` of a guarded response.
+ * Returns the `Cache-Control` value for a guarded response.
  *
- * A page is `no-store`, because Firefox would otherwise show it from its back/forward cache after a sign-out. If the
- * handler sets `Cache-Control` itself, the page is `no-cache` instead, unless the handler asks for `public`.
+ * If the header already contains `no-store`, its value stays as it is. Otherwise, a page gets `no-store`: without it,
+ * Firefox shows the page from its back/forward cache after a sign-out. A page gets `no-cache` instead if the handler
+ * has set `Cache-Control` to a value without `public`. All other responses get `no-cache`.
  */
 function cacheControlFor({ res, isGuardedPage, cacheControlBefore }: ResponseState): string {
   const current = cacheControlOf(res);
@@ -311,11 +326,17 @@ function hasDirective(value: string | undefined, name: string): boolean {
   );
 }
 
-/** The names of targeted cache-control fields (RFC 9213 section 2.1), and of similar fields that some CDNs use. */
+/**
+ * Matches the names of targeted cache-control fields (RFC 9213 section 2.1), and of similar fields that some CDNs use.
+ */
 const TARGETED = /-cache-control$|(?:^|-)(?:surrogate-control|edge-control|x-accel-expires)$/i;
 
-/** The names of targeted fields that are removed from a response that cannot list its headers. */
+/** Matches the names of all fields other than `Cache-Control` that let a cache store a response. */
+const OTHER_CACHING = new RegExp(`^expires$|${TARGETED.source}`, 'i');
+
+/** The fields that are removed if the response object cannot list its headers. */
 const KNOWN = [
+  'expires',
   'surrogate-control',
   'edge-control',
   'x-accel-expires',
@@ -327,17 +348,13 @@ const KNOWN = [
 ];
 
 /**
- * Removes targeted fields. A cache that obeys a targeted field, such as `CDN-Cache-Control`, ignores `Cache-Control`
- * (RFC 9213).
+ * Removes the fields whose names match, such as `CDN-Cache-Control`: a cache that obeys a targeted field ignores
+ * `Cache-Control` (RFC 9213).
  */
-function removeTargetedFields(res: Response): void {
-  const { getHeaderNames } = res as Partial<Response>;
-  const names = typeof getHeaderNames === 'function' ? getHeaderNames.call(res) : KNOWN;
-  for (const name of names) {
-    if (TARGETED.test(name)) removeHeader(res, name);
+function removeFields(res: Partial<Response>, names: RegExp): void {
+  const { getHeaderNames, removeHeader } = res;
+  if (typeof removeHeader !== 'function') return;
+  for (const name of typeof getHeaderNames === 'function' ? getHeaderNames.call(res) : KNOWN) {
+    if (names.test(name)) removeHeader.call(res, name);
   }
-}
-
-function removeHeader(res: Partial<Response>, name: string): void {
-  if (typeof res.removeHeader === 'function') res.removeHeader(name);
 }

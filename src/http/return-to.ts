@@ -1,34 +1,35 @@
 import { canParse } from '../can-parse.js';
 
 /**
- * The maximum length of a `returnTo`, in characters. It becomes part of the sealed transaction, which is in two URLs,
- * and Node limits all headers of a request to 16 KB.
+ * The maximum length of a `returnTo`, in characters. A `returnTo` becomes part of the sealed transaction, and two URLs
+ * contain that transaction. Node limits the URL and the headers of a request to 16 KB in total.
  */
 const MAX_LENGTH = 4096;
 
-/** A path, or an absolute http(s) URL, in a form that all parsers read the same way. */
+/** Matches a path or an absolute http(s) URL, in a form that all URL parsers read the same way. */
 const UNAMBIGUOUS = /^(?:\/(?![/\\])|https?:\/\/[^/\\])/i;
 
 /**
- * Characters that URL parsers change: they drop control characters, and turn backslashes before the query and the
- * fragment into slashes.
+ * Matches characters that URL parsers change. Parsers drop control characters. They also turn backslashes before the
+ * query and the fragment into slashes.
  */
 const HOSTILE = /[\u0000-\u001f\u007f]|^[^?#]*\\/;
 
 /**
- * A path that would be parsed as a host name followed by a path. It is refused even if the host is the application's
- * own, because the rest would be parsed as a path again.
+ * Matches two slashes or backslashes at the start of a path, which URL parsers read as the start of a host name. Such a
+ * path is refused even if the host is the application's own, because the part after the host name would be parsed as a
+ * path again.
  */
 const DOUBLED = /^[/\\]{2}/;
 
 export interface ReturnToRules {
   /** The application's own origin. A safe URL of this origin is returned as a path. */
   origin: string;
-  /** Other origins that are allowed. */
+  /** Other origins to which a user may return. */
   origins: readonly string[];
   /**
-   * Paths of this package's routes: returning to one would cause a loop or sign the user out. A path that ends in a
-   * slash covers everything below it.
+   * The paths of this package's routes. They are refused, because returning to one would cause a redirect loop or sign
+   * the user out. A path that ends in a slash stands for all paths below it.
    */
   ownPaths: readonly string[];
 }
@@ -37,9 +38,9 @@ export interface ReturnToRules {
  * Turns an untrusted `returnTo` into the exact string for the `Location` header, or returns `undefined` if the URL
  * leaves the application (RFC 9700 section 4.11).
  *
- * What is checked is the returned string, not the input. A URL is safe if it stays on its origin as it is, after a
- * proxy has decoded its path once, and after its path has been parsed again. Checking a safe value again returns the
- * same value.
+ * The returned string is checked, not the input. A URL is safe if it leads to the same origin in each of three cases:
+ * unchanged, after a proxy has decoded its path once, and after its path has been parsed again. If the function is
+ * called with a value that it has returned, it returns the same value.
  */
 export function safeReturnTo(value: unknown, rules: ReturnToRules): string | undefined {
   if (typeof value !== 'string' || value.length > MAX_LENGTH) return undefined;
@@ -57,7 +58,7 @@ function parse(value: string, base: string): URL | undefined {
   return canParse(value, base) ? new URL(value, base) : undefined;
 }
 
-/** Whether a path stays on this origin when it is parsed, and when the parsed path is parsed again. */
+/** Whether a path stays on the origin of `url`, both when it is parsed and when the parsed path is parsed again. */
 function staysOn(url: URL, path: string | undefined): boolean {
   const again = path === undefined || DOUBLED.test(path) ? undefined : parse(path, url.origin);
   return again?.origin === url.origin && !DOUBLED.test(again.pathname);
@@ -72,8 +73,9 @@ function decoded(path: string): string | undefined {
 }
 
 /**
- * Whether a path leads to a route of this package. Routers ignore case and a trailing slash, and a proxy in front of
- * the app may decode a path, resolve its dot segments and merge slashes, so this function does the same.
+ * Whether a path leads to a route of this package. Routers ignore case and a trailing slash. A proxy in front of the
+ * app may decode a path, resolve its dot segments and merge repeated slashes. This function does all of that before it
+ * compares the paths.
  */
 function isOwnPath(path: string, { origin, ownPaths }: ReturnToRules): boolean {
   const normalized = normalize(resolved(path, origin));

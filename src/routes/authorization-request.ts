@@ -23,19 +23,19 @@ import {
   type Transaction,
 } from './sign-in-transaction.js';
 
-/** Maximum size of the application's own `state`, in bytes. */
+/** The maximum size of the `state` that the application passes, in bytes. */
 const MAX_STATE = 2048;
 
 /**
- * Maximum size of a sealed transaction, in bytes. It becomes part of two URLs: the authorization URL and the callback
- * URL.
+ * The maximum size of a sealed transaction, in bytes. The transaction becomes part of two URLs: the authorization URL
+ * and the callback URL.
  */
 const MAX_TRANSACTION = 7168;
 
-/** A PKCE challenge of the method S256: a SHA-256 hash in base64url (RFC 7636 section 4.2). */
+/** Matches a PKCE challenge of the method S256, which is a SHA-256 hash in base64url (RFC 7636 section 4.2). */
 const CHALLENGE = /^[\w-]{43}$/;
 
-/** The values that one sign-in carries in its transaction. `attributes` have already been checked. */
+/** The values that are stored in the transaction of a sign-in. `attributes` have already been validated. */
 export type SignInFlow = Pick<
   SignInUrlOptions,
   'returnTo' | 'state' | 'redirectUri' | 'codeChallenge' | 'attributes'
@@ -47,8 +47,8 @@ export type SignInFlow = Pick<
  * Starts a sign-in: sets a transaction cookie and returns the authorization URL, whose `state` is the sealed
  * transaction.
  *
- * @throws {AuthKitError} `invalid_request` or `invalid_provider`, if WorkOS would refuse an option or the transaction
- * would be too long.
+ * @throws {AuthKitError} `invalid_request` or `invalid_provider` if WorkOS would refuse an option, or if the
+ * transaction would be too long.
  */
 export type StartSignIn<Options extends object> = (
   req: Request,
@@ -64,7 +64,10 @@ export interface AuthorizationRequestDependencies<Options extends object> {
   parameters: ParameterSet<Options>;
   /** Builds the authorization URL from its query parameters. */
   authorizationUrl: (query: URLSearchParams) => string;
-  /** Set by `authkit()` only. Without it, no sign-in carries a claim nonce. */
+  /**
+   * Returns the claim nonce for a sign-in. Only `authkit()` sets this function. Without it, no claim nonce is added to
+   * authorization URLs.
+   */
   claimNonce?: ClaimNonce;
 }
 
@@ -97,8 +100,8 @@ export function createAuthorizationRequest<Options extends object>({
       client_id: config.clientId,
       redirect_uri: redirectUri,
       state,
-      // If a native or single-page client began the sign-in, this is the client's own challenge. The client keeps the
-      // verifier until it redeems its code.
+      // If a native or single-page client began the sign-in, this is the challenge that the client sent. The client
+      // keeps the verifier until it redeems its code.
       code_challenge: clientChallenge ?? codeChallenge(codeVerifierOf(secret)),
       code_challenge_method: 'S256',
       ...(nonce === undefined ? {} : { claim_nonce: nonce }),
@@ -108,8 +111,8 @@ export function createAuthorizationRequest<Options extends object>({
 }
 
 /**
- * The maximum age of the user's authentication, in seconds. With `max_age`, WorkOS accepts an authentication that is at
- * most that old. With `prompt=login`, it requires a new one.
+ * Returns the maximum age of an authentication that WorkOS accepts for this sign-in, in seconds. This is the `max_age`
+ * of the sign-in. With `prompt=login`, WorkOS requires a new authentication, so the maximum age is 0.
  */
 function freshness({ maxAge, prompt }: { maxAge?: number; prompt?: string }): Pick<Transaction, 'maxAge'> {
   if (prompt === 'login') return { maxAge: 0 };
@@ -138,14 +141,14 @@ function flowFields(flow: SignInFlow, config: Config): Fields {
 }
 
 /**
- * Values of `Sec-Fetch-Site` for a sign-in that did not begin on another site. `none` means a typed address or a
- * bookmark.
+ * The values of `Sec-Fetch-Site` that show that a sign-in did not begin on another site. Browsers send `none` for a
+ * typed address or a bookmark.
  */
 const HERE: readonly (string | undefined)[] = ['same-origin', 'same-site', 'none'];
 
 const HOST = /^[\w.:[\]-]{1,255}$/;
 
-/** What the callback needs to know about the request that began the sign-in. */
+/** Returns what the callback needs to know about the request that began the sign-in. */
 function requestFields(
   req: Request,
   flow: SignInFlow,
@@ -155,13 +158,13 @@ function requestFields(
   const isOther = host !== undefined && HOST.test(host) && host !== callbackHost(flow.redirectUri, config);
   const beganHere = flow.beganHere ?? (flow.from === 'app' || HERE.includes(header(req, 'sec-fetch-site')));
   return {
-    // Needed only by the landing page, which is shown after a sign-in if cookies are `SameSite=Strict`.
+    // Needed only for the landing page, which is shown after a sign-in if the session cookie is `SameSite=Strict`.
     ...(config.cookie.sameSite === 'strict' && beganHere ? { beganHere } : {}),
     ...(isOther ? { host } : {}),
   };
 }
 
-/** The host of the callback URL, as a browser sends it in the `Host` header. */
+/** Returns the host of the callback URL, in the form that browsers send in the `Host` header. */
 function callbackHost(callback: string | undefined, { redirectUri }: Config): string {
   return new URL(callback ?? redirectUri).host;
 }
@@ -174,9 +177,9 @@ function ownReturnTo(asked: unknown, config: Config, callback: string | undefine
 }
 
 /**
- * The redirect URI to which a client's code is sent. It must match an entry of `clientRedirectUris` exactly (RFC 9700
- * section 4.1.3). Otherwise, an attacker could begin a sign-in with their own challenge, have the code sent to a page
- * that leaks it, and redeem it.
+ * Returns the redirect URI to which the code for a native or single-page client is sent. The URI must match an entry of
+ * `clientRedirectUris` exactly (RFC 9700 section 4.1.3). Otherwise, an attacker could begin a sign-in with their own
+ * challenge, have the code sent to a page that leaks it, and redeem it.
  */
 function clientReturnTo({ returnTo, codeChallenge }: SignInFlow, { routes, login }: Config): string {
   if (!routes.token)
@@ -198,8 +201,8 @@ function checkedState(state: unknown): unknown {
 }
 
 /**
- * Checks a redirect URI and returns it unchanged, because WorkOS compares it as text with the redirect URIs in its
- * dashboard.
+ * Validates a redirect URI and returns it unchanged, because WorkOS compares the exact text with the redirect URIs in
+ * the WorkOS dashboard.
  */
 function checkedCallback(value: unknown, { allowInsecureHttp }: Config): string {
   const isUrl = typeof value === 'string' && /^https?:\/\/[^/\\]/i.test(value) && canParse(value);
@@ -212,10 +215,11 @@ function checkedCallback(value: unknown, { allowInsecureHttp }: Config): string 
 }
 
 /**
- * Seals a transaction so that the callback URL and the browser's cookies together stay below Node's limit for request
- * headers. If they would exceed it, `returnTo` is dropped, but the application's own `state` never is.
+ * Seals a transaction, and ensures that the callback URL and the browser's cookies together stay below Node's limit for
+ * request headers. If they would exceed this limit, the requested `returnTo` is dropped. The application's `state` is
+ * never dropped.
  *
- * @param room How many bytes of the limit this browser's cookies leave free.
+ * @param room The number of bytes that are left within this limit, given the browser's cookies.
  */
 async function sealToFit(
   transaction: Transaction,
@@ -225,7 +229,7 @@ async function sealToFit(
   const sealed = await seal(transaction, config);
   if (sealed.length <= Math.min(MAX_TRANSACTION, room))
     return ownProperties({ ...transaction, state: sealed });
-  // A client's returnTo is its redirect URI, which cannot be dropped.
+  // For a native or single-page client, `returnTo` is the client's redirect URI, which cannot be dropped.
   const isOwn = transaction.clientChallenge === undefined;
   const shorter = isOwn ? await seal({ ...transaction, returnTo: config.returnTo }, config) : sealed;
   if (shorter.length < sealed.length)
@@ -240,8 +244,8 @@ function seal(transaction: Transaction, config: Config): Promise<string> {
 }
 
 /**
- * Creates a function that retries, at AuthKit, a sign-in that WorkOS did not finish. It retries only once, because more
- * retries could be a redirect loop.
+ * Creates a function that retries a sign-in that WorkOS did not finish, by sending the user to AuthKit. A sign-in is
+ * retried only once, because further retries could cause a redirect loop.
  *
  * @returns A function that resolves to the authorization URL, or to `undefined` if the sign-in is not retried.
  */
@@ -259,7 +263,7 @@ export function createSignInRetry(signIn: StartSignIn<SignInOptions>) {
     try {
       return await signIn(req, res, options, sameFlow(transaction));
     } catch (problem) {
-      // The options that the application sets for every sign-in may conflict with those of the retry.
+      // The options that the application sets for every sign-in may conflict with the options of the retry.
       if (problem instanceof AuthKitError) return undefined;
       throw problem;
     }

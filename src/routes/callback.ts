@@ -1,6 +1,6 @@
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import { type Config, requestTimeoutOf } from '../config/index.js';
-import { deadlineIn } from '../deadline.js';
+import { Deadline } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import { log, publish } from '../events.js';
 import type { Cookies } from '../http/cookies.js';
@@ -18,12 +18,12 @@ import { endsSilently } from './silent-sign-in.js';
 import { isSecretOf, openTransaction, returnRules, type Transaction } from './sign-in-transaction.js';
 
 /**
- * An authorization code: the characters of RFC 6749 appendix A.11, without the space. WorkOS's codes have about 26
- * characters.
+ * Matches an authorization code. It allows the characters of RFC 6749 appendix A.11, except for the space. Codes from
+ * WorkOS have about 26 characters.
  */
 const CODE = /^[\u0021-\u007e]{1,1024}$/;
 
-/** The `error` of an authorization response (RFC 6749 appendix A.7). */
+/** Matches the `error` parameter of an authorization response (RFC 6749 appendix A.7). */
 const ERROR = /^[\u0020-\u0021\u0023-\u005b\u005d-\u007e]{1,128}$/;
 
 export interface CallbackDependencies {
@@ -33,15 +33,23 @@ export interface CallbackDependencies {
   exchangeOnce: ExchangeOnce;
   respondWithError: RespondWithError;
   redirectLoop: Pick<RedirectLoopGuard, 'markSignIn' | 'toError'>;
-  /** Handles a code without `state`. By default the browser is sent to the login route, and the code is not used. */
+  /**
+   * Handles a callback that has a code but no `state`. If this function is not set, the browser is redirected to the
+   * login route, and the code is not used.
+   */
   unsolicited?: (
     code: string,
     req: Request,
     res: Response,
   ) => Promise<Completed | RedirectInstead | 'answered'>;
-  /** Returns the redirect URI of a native or single-page client, with a code for the client or an error. */
+  /**
+   * Returns the redirect URI of a native or single-page client, with a code for the client or an error in its query.
+   */
   clientUrl?: (codeOrError: string | AuthKitError, transaction: Transaction) => Promise<string>;
-  /** Returns the authorization URL that retries a sign-in that WorkOS did not finish, if a retry can help. */
+  /**
+   * Returns the authorization URL for retrying a sign-in that WorkOS did not finish, or `undefined` if a retry would
+   * not help.
+   */
   retrySignIn?: (
     error: AuthKitError,
     transaction: Transaction,
@@ -50,12 +58,15 @@ export interface CallbackDependencies {
   ) => Promise<string | undefined>;
 }
 
-/** The result of a callback that redirects the browser and does not create a session. */
+/** The result of a callback that redirects the browser without creating a session. */
 export interface RedirectInstead {
   readonly location: string;
 }
 
-/** `GET /callback`: WorkOS sends the browser back with a code or an error. The response is a redirect or a page. */
+/**
+ * Creates the handler of `GET /callback`, to which WorkOS redirects the browser with a code or an error. The response
+ * is a redirect or a page.
+ */
 export function createCallback(dependencies: CallbackDependencies): Handler {
   return async (req, res) => {
     if (req.method === 'HEAD') return noStore(res, '');
@@ -83,12 +94,13 @@ function failSignIn(
   { config, respondWithError }: CallbackDependencies,
 ): ReturnType<RespondWithError> {
   publish('sign-in-failed', { clientId: config.clientId, code: error.code });
-  // The event has only the code. The message may, for example, say why `onSuccess` rejected the sign-in.
+  // The event contains only the error code. The log also contains the message, which may say, for example, why
+  // `onSuccess` rejected the sign-in.
   log('sign-in-failed', { message: error.message });
   return respondWithError(error, req, res, {}, returnTo);
 }
 
-/** A sign-in that this browser began. */
+/** The transaction of a sign-in that this browser began. */
 interface OwnTransaction {
   readonly kind: 'ok';
   readonly transaction: Transaction;
@@ -106,8 +118,8 @@ interface InvalidTransaction {
 }
 
 /**
- * Opens the transaction in `state`, and finds the secret that proves that this browser began it. The transaction can be
- * used for only one callback, whatever the result.
+ * Opens the transaction in `state`, and finds the secret that proves that this browser began the sign-in. Clears the
+ * transaction cookie, so the transaction can be used for only one callback, whatever the result.
  */
 function consumeTransaction(
   state: string,
@@ -126,15 +138,15 @@ function consumeTransaction(
   if (secret !== undefined) return { kind: 'ok', transaction, secret, returnTo };
   if (exchangeOnce.isSpent(state)) return { kind: 'invalid', reason: 'spent', returnTo };
   const { host } = transaction;
-  // A proxy may rewrite `Host`. A difference between the hosts proves something only if this request has the host of
-  // the redirect URI.
+  // A proxy may rewrite the `Host` header. The sign-in is known to have begun at a different host only if the `Host` of
+  // this request is the host of the redirect URI.
   const callbackHost = new URL(transaction.callback ?? config.redirectUri).host;
   if (host !== undefined && req.headers.host === callbackHost)
     return { kind: 'invalid', reason: 'other_host', host, returnTo };
   return { kind: 'invalid', reason: 'no_cookie', returnTo };
 }
 
-/** Where the user returns after signing in again through the link on an error page. */
+/** Returns the page that the user is sent to after signing in again through the link on an error page. */
 function linkTarget(
   { returnTo, callback, clientChallenge }: Transaction,
   config: Config,
@@ -143,8 +155,9 @@ function linkTarget(
 }
 
 /**
- * Responds to a callback whose `state` is not valid: after the back button, in a different browser, or after a sign-in
- * that took too long. It never starts a new sign-in by itself, because that could be a redirect loop.
+ * Responds to a callback whose `state` is not valid, for example because the user pressed the back button, switched to
+ * a different browser, or took too long to sign in. A user who is signed in is redirected to the default page. A new
+ * sign-in is never started automatically, because that could cause a redirect loop.
  */
 async function refuseState(
   { reason, host, returnTo }: InvalidTransaction,
@@ -166,7 +179,7 @@ interface SignInCallback extends OwnTransaction {
   readonly params: URLSearchParams;
 }
 
-/** Handles the response to a sign-in that this browser began: a code, or an error. */
+/** Handles the callback of a sign-in that this browser began. Its query contains a code or an error from WorkOS. */
 async function handleResponse(
   callback: SignInCallback,
   req: Request,
@@ -187,7 +200,7 @@ async function handleResponse(
     if (clientUrl) return redirect(res, await clientUrl(code, transaction));
     if (transaction.isRepeat) throw redirectLoop.toError(req, res);
     const codeVerifier = codeVerifierOf(secret);
-    const deadline = deadlineIn(requestTimeoutOf(config));
+    const deadline = new Deadline(requestTimeoutOf(config));
     const reply = { state, secret, code, codeVerifier, transaction, req, res, deadline };
     const done = await exchangeOnce.exchange(reply);
     if (done === 'spent') return await refuseSpent();
@@ -205,7 +218,7 @@ async function handleResponse(
   }
 }
 
-/** Ends a silent sign-in that found no session at WorkOS. */
+/** Ends a silent sign-in that WorkOS could not complete without showing a page. The user continues signed out. */
 async function returnSignedOut(
   returnTo: string,
   { silent }: Transaction,
@@ -232,15 +245,16 @@ async function completeSignIn(
   return sendLandingPage(req, res, done.returnTo, beganHere === true, config);
 }
 
-/** Checks for an own property, so that a polluted `Object.prototype` cannot redirect a sign-in. */
+/** Checks for an own property, so a polluted `Object.prototype` cannot redirect a sign-in. */
 function isRedirect(done: Completed | RedirectInstead): done is RedirectInstead {
   return Object.hasOwn(done, 'location');
 }
 
 /**
  * Sends a page that ends the chain of redirects, because a browser does not send a `SameSite=Strict` cookie if another
- * site is in that chain. If the sign-in began on another site, the user has to click a link on the page. Otherwise, a
- * link on the other site could open any page of this site with the cookie.
+ * site is in that chain. If the sign-in began on this site, the page redirects automatically. If the sign-in began on
+ * another site, the user has to click a link on the page. Without this click, a link on the other site could open any
+ * page of this site with the cookie.
  */
 function sendLandingPage(
   req: Request,
@@ -257,15 +271,16 @@ function sendLandingPage(
 }
 
 /**
- * Whether a parameter is an empty or misspelled `state`. A response that contains one is malformed, not unsolicited.
+ * Whether a parameter is an empty or misspelt `state`. A callback that contains such a parameter is malformed, not
+ * unsolicited.
  */
 function isMisspeltState([name, value]: [name: string, value: string]): boolean {
   return /^state\b/i.test(name) || /;state=/i.test(value);
 }
 
 /**
- * Handles a code without `state`: impersonation from the dashboard, or an IdP-initiated sign-in. By default, it creates
- * no session, because an attacker may have sent the code.
+ * Handles a callback without `state`. WorkOS sends such a callback for an impersonation from the dashboard and for an
+ * IdP-initiated sign-in. By default, no session is created, because an attacker may have sent the code.
  */
 async function unsolicitedCallback(
   params: URLSearchParams,
@@ -287,10 +302,7 @@ async function unsolicitedCallback(
   return redirect(res, login.public);
 }
 
-/**
- * Returns the code in WorkOS's response. If the response is an error or is malformed, returns the error and does not
- * throw it.
- */
+/** Returns the code in the query of the callback, or the error that `codeOf` would throw. */
 function codeOrError(params: URLSearchParams, config: Config): string | AuthKitError {
   try {
     return codeOf(params, config);
@@ -301,9 +313,9 @@ function codeOrError(params: URLSearchParams, config: Config): string | AuthKitE
 }
 
 /**
- * Returns the code in WorkOS's response.
+ * Returns the code in the query of the callback.
  *
- * @throws {AuthKitError} if the response is an error, comes from a different issuer (RFC 9207), or is malformed.
+ * @throws {AuthKitError} if the query contains an error, names a different issuer (RFC 9207), or is malformed.
  */
 function codeOf(params: URLSearchParams, config: Config): string {
   const error = single(params, 'error');

@@ -26,22 +26,23 @@ export interface SignedInSession {
   readonly returnTo: string;
 }
 
-/** What an exchange needs from a callback, or from a native client's request. */
+/** The values that a code exchange needs. They come from a callback or from a client's request to the token route. */
 export interface CodeReply {
   code: string;
   codeVerifier: string;
   transaction: Transaction;
   req: Request;
   res: Response;
-  /** The request's deadline. It does not limit the application's own code, such as `onSuccess`. */
+  /** The request's deadline. It does not limit application code, such as `onSuccess`. */
   deadline: Deadline;
 }
 
 /**
- * Exchanges a code for tokens. It does not check whether a code has been exchanged before: {@link ExchangeOnce} does.
+ * Exchanges a code for tokens. This function does not check whether the code has been exchanged before: {@link
+ * ExchangeOnce} does that.
  *
- * @returns `answered` if `onSuccess` sent a response itself, in which case no session is created.
- * @throws {AuthKitError}
+ * @returns The session, or `answered` if `onSuccess` sent the response. In the latter case, no session is created.
+ * @throws {AuthKitError} if the exchange fails, or if `onSuccess` rejects the sign-in.
  */
 export type ExchangeCode = (reply: CodeReply) => Promise<SignedInSession | 'answered'>;
 
@@ -64,14 +65,14 @@ export function createCodeExchange({
   };
 }
 
-/** How a sign-in began: the parts of its transaction that are needed to accept it. */
+/** The parts of a sign-in's transaction that are needed to accept the sign-in. */
 export type SignInStart = Pick<
   Transaction,
   'returnTo' | 'callback' | 'state' | 'attributes' | 'from' | 'issuedAt' | 'restartOf' | 'maxAge'
 >;
 
 export interface ConfirmedSignIn {
-  /** Verified tokens. */
+  /** The tokens from WorkOS, which have been verified. */
   tokens: Tokens;
   transaction: SignInStart;
   req: Request;
@@ -80,11 +81,11 @@ export interface ConfirmedSignIn {
 }
 
 /**
- * Asks `onSuccess` whether the application accepts a sign-in that WorkOS has confirmed. If it is the user's first,
- * saves its attributes.
+ * Asks `onSuccess` whether the application accepts a sign-in that WorkOS has confirmed. If this is the user's first
+ * sign-in, also saves its sign-up attributes.
  *
- * @returns `answered` if `onSuccess` sent a response itself, in which case no session is created.
- * @throws {AuthKitError}
+ * @returns The session, or `answered` if `onSuccess` sent the response. In the latter case, no session is created.
+ * @throws {AuthKitError} if `onSuccess` rejects the sign-in, or if the session has ended during the sign-in.
  */
 export type AcceptSignIn = (signIn: ConfirmedSignIn) => Promise<SignedInSession | 'answered'>;
 
@@ -101,8 +102,9 @@ export function createAcceptSignIn({
   verifyInTime,
   revocation,
 }: AcceptSignInDependencies): AcceptSignIn {
-  // Users whose first sign-in was accepted. A new user may sign in again within `signInLifetime`, and an administrator
-  // may have changed the role in between. The second sign-in must not overwrite that role.
+  // The IDs of users whose first sign-in was accepted. If a new user signs in again within `signInLifetime`, that
+  // sign-in must not count as the first one, because it would overwrite a role that an administrator has assigned in
+  // the meantime.
   const signedInOnce = expiringMap<true>({
     max: MAX_STATES,
     ttl: config.signInLifetime * 1000 + CLOCK_SKEW,
@@ -125,8 +127,8 @@ export function createAcceptSignIn({
       ? await saveAttributes(confirmed, { attributes, from, startedAt }, deadline)
       : confirmed;
     const tokenMac = macOf(await verifyInTime(tokens.accessToken));
-    // If the session was signed out of this application before this sign-in, the user signs in to it again. If it was
-    // ended during this sign-in, it stays ended.
+    // The session may have been ended in this application, but not at WorkOS, before this sign-in. In that case, this
+    // sign-in starts it again. If the session was ended during this sign-in, it stays ended.
     if (!wasEnded && (await isEnded(tokens.accessToken)))
       throw new AuthKitError('unauthenticated', 'the session has ended during the sign-in');
     const session = toSession(tokens, {
@@ -140,9 +142,9 @@ export function createAcceptSignIn({
 }
 
 /**
- * The earliest time at which the user can have authenticated, in seconds since the epoch. WorkOS accepts an
- * authentication from up to `max_age` seconds ago, so a link with a large `maxAge` does not prove a recent
- * authentication.
+ * Returns the earliest time at which the user can have authenticated, in seconds since the epoch. WorkOS accepts an
+ * authentication from up to `max_age` seconds ago, so a sign-in with a large `maxAge` does not prove that the user
+ * authenticated recently.
  */
 function authenticatedAt({ maxAge }: SignInStart, { now }: Config): { authenticatedAt?: number } {
   return maxAge === undefined ? {} : { authenticatedAt: Math.floor(now() / 1000) - maxAge };
@@ -160,12 +162,12 @@ function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {
   });
 }
 
-/** Verifies a token that WorkOS has just sent. */
+/** Verifies an access token that WorkOS has just issued. */
 export type VerifyInTime = (accessToken: string) => Promise<TokenVerification>;
 
 /**
- * Creates a verifier that waits for the signing keys for at most a quarter of `timeout`. The exchange may already have
- * taken a whole `timeout`, and the session still has to be stored.
+ * Creates a verifier that waits for the signing keys for at most a quarter of `timeout`. This time is short, because
+ * the exchange may already have taken a whole `timeout`, and the session still has to be stored.
  */
 export function createVerifyInTime(verify: VerifyAccessToken, { timeout }: AuthKitConfig): VerifyInTime {
   return async (accessToken) =>
@@ -173,8 +175,8 @@ export function createVerifyInTime(verify: VerifyAccessToken, { timeout }: AuthK
 }
 
 /**
- * Accepts only a valid access token that belongs to this user. If the signing keys are unavailable, the token is
- * accepted without verifying its signature, because it came from WorkOS over TLS.
+ * Throws unless the access token is valid and belongs to the user in the same response. If the signing keys are
+ * unavailable, the token's signature is not verified. This is safe, because the token came from WorkOS over TLS.
  */
 async function assertTokens(tokens: Tokens, verifyInTime: VerifyInTime): Promise<void> {
   const verification = await verifyInTime(tokens.accessToken);
@@ -186,7 +188,10 @@ async function assertTokens(tokens: Tokens, verifyInTime: VerifyInTime): Promise
   }
 }
 
-/** Builds what `onSuccess` receives. Other fields of WorkOS's response are left out. */
+/**
+ * Builds the part of the argument for `onSuccess` that describes the sign-in. All other fields of the response from
+ * WorkOS are left out.
+ */
 function signInResult(
   tokens: Tokens,
   transaction: SignInStart,
@@ -211,23 +216,28 @@ function signInResult(
   };
 }
 
-/** Whether the user was created during this sign-in, or has no earlier sign-in according to WorkOS. */
+/** Whether the user was created during this sign-in, or has never signed in before according to WorkOS. */
 function isFirst({ user }: Tokens, { issuedAt, restartOf = issuedAt }: SignInStart): boolean {
   return user.lastSignInAt === null || Date.parse(user.createdAt) >= restartOf;
 }
 
-/** How long a repeated callback, such as after a double click or a reload, gets the same result, in milliseconds. */
+/**
+ * How long a repeated callback gets the result of the first one, in milliseconds. A double click or a reload, for
+ * example, repeats a callback.
+ */
 const SHARED = 10_000;
 
 const MAX_STATES = 10_000;
 
-/** Memory limit for the shared results, in bytes: 8 MiB, enough for about 2000 sign-ins in ten seconds. */
+/**
+ * The default memory limit for shared results, in bytes. 8 MiB is enough for about 2000 sign-ins within ten seconds.
+ */
 const MAX_RESULT_BYTES = 8_388_608;
 
-/** Size of a result without its strings, in bytes. */
+/** The estimated size of a result without its strings, in bytes. */
 const EMPTY_RESULT_BYTES = 256;
 
-/** The value of the session cookie, and where to redirect the browser. */
+/** The result of a completed sign-in: the value of the session cookie, and the page to redirect the browser to. */
 export interface Completed {
   readonly sealed: string;
   readonly returnTo: string;
@@ -239,63 +249,65 @@ export interface CallbackReply extends CodeReply {
   secret: string;
 }
 
-/** Exchanges codes, once for each `state`. */
+/** Exchanges authorization codes, at most one for each `state`. */
 export interface ExchangeOnce {
   /**
-   * Callbacks with the same state, secret and code share one exchange for ten seconds. Any other callback with the same
-   * state gets `spent`. A different code could be an attempt to inject a code (RFC 9700 section 4.5).
+   * Exchanges the code of a callback. Callbacks with the same state, secret and code share one exchange for ten
+   * seconds. For any other callback with the same state, the result is `spent`, because a different code could be an
+   * attempt to inject a code (RFC 9700 section 4.5).
    *
-   * @returns `answered` if `onSuccess` sent the response to this request itself.
-   * @throws {AuthKitError}
+   * @returns The completed sign-in, `spent`, or `answered` if `onSuccess` sent the response to this request.
+   * @throws {AuthKitError} if the exchange fails, or if `onSuccess` rejects the sign-in.
    */
   exchange: (reply: CallbackReply) => Promise<Completed | 'spent' | 'answered'>;
   /**
-   * Uses up a state whose code is not exchanged here: WorkOS has answered with an error, or a native client exchanges
-   * the code.
+   * Marks a state as spent without exchanging a code, for example because WorkOS responded with an error or because a
+   * native client will redeem the code.
    *
-   * @param answer WorkOS's answer: the query of the callback. The same answer may be repeated for ten seconds.
-   * @returns True for the first callback with this state, and for a repetition of it within ten seconds.
+   * @param answer The response from WorkOS, which is the query of the callback. The same response may be repeated for
+   * ten seconds.
+   * @returns True for the first callback with this state, and for a repeat of that callback within ten seconds.
    */
   spend: (reply: Pick<CallbackReply, 'state' | 'secret'> & { answer: string }) => boolean;
-  /** Whether this process has seen a callback with this state. */
+  /** Returns whether this process has handled a callback with this state. */
   isSpent: (state: string) => boolean;
 }
 
 interface Exchange {
-  /** Hash of the secret and the code. */
+  /** The hash of the transaction secret and the code. */
   readonly proof: string;
-  /** The result of the exchange, while it is in progress. */
+  /** A promise for the result while the exchange is in progress, otherwise `undefined`. */
   pending: Promise<Completed | 'answered'> | undefined;
 }
 
 /** Options of {@link createExchangeOnce}. */
 export interface ExchangeOnceOptions extends Pick<Config, 'now' | 'signInLifetime'> {
-  /** Memory limit for the results that are shared, in bytes. */
+  /** The memory limit for shared results, in bytes. */
   maxBytes?: number;
 }
 
 interface SpentState {
-  /** Hash of the secret and the answer. */
+  /** The hash of the transaction secret and the response from WorkOS. */
   readonly proof: string;
-  /** Until when the same answer may be repeated, in milliseconds since the epoch. */
+  /** The time until which the same response may be repeated, in milliseconds since the epoch. */
   readonly repeatedUntil: number;
 }
 
 /**
  * Creates an {@link ExchangeOnce}, which remembers states in the memory of this process.
  *
- * @param complete Exchanges the code at WorkOS.
+ * @param complete Exchanges the code at WorkOS and completes the sign-in.
  */
 export function createExchangeOnce(
   { now, signInLifetime, maxBytes = MAX_RESULT_BYTES }: ExchangeOnceOptions,
   complete: (reply: CallbackReply) => Promise<Completed | 'answered'>,
 ): ExchangeOnce {
   const ttl = signInLifetime * 1000 + CLOCK_SKEW;
-  // A state must stay spent for as long as it is valid. Its result is needed only briefly, so results have a separate
-  // map.
+  // An exchange must be remembered for as long as its state is valid. The result of the exchange is needed only for a
+  // short time, so results have a separate map.
   const exchanges = expiringMap<Exchange>({ max: MAX_STATES, ttl, now });
-  // States without an exchange have a separate map: error responses cost an attacker nothing, and many of them must not
-  // evict exchanges.
+  // States that were spent without an exchange have a separate map. An attacker can cause any number of error
+  // responses, and these must not evict exchanges.
   const spent = expiringMap<SpentState>({ max: MAX_STATES, ttl, now });
   const results = expiringMap<Completed>({
     ttl: SHARED,
@@ -325,7 +337,7 @@ export function createExchangeOnce(
       if (known) {
         if (!isSame(proof, known.proof)) return 'spent';
         const outcome = await (known.pending ?? results.get(key));
-        // onSuccess sent its response to the first request, not to this one.
+        // `answered` means that `onSuccess` responded to the first request. This request still needs a response.
         return outcome === undefined || outcome === 'answered' ? 'spent' : outcome;
       }
       const exchange: Exchange = { proof, pending: undefined };

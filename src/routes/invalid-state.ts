@@ -3,13 +3,13 @@ import { AuthKitError } from '../errors.js';
 import { invalidStateText } from '../http/page-texts.js';
 
 /**
- * The reason why a callback does not belong to a sign-in of this browser, as in `details.reason` of an `invalid_state`
- * error.
+ * The reason why a callback does not belong to a sign-in that this browser began. An `invalid_state` error contains it
+ * as `details.reason`.
  *
  * - `no_cookie`: the browser did not send the transaction cookie of the sign-in.
  * - `other_host`: the browser did not send the transaction cookie, because the sign-in began at a host other than the
- *   redirect URI's.
- * - `seal`: `state` was not made by this application, or was changed.
+ *   host of the redirect URI.
+ * - `seal`: `state` was not created by this application, or was modified.
  * - `expired`: the sign-in took longer than `signInLifetime`.
  * - `spent`: a callback with this `state` has been handled before.
  */

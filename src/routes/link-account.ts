@@ -20,8 +20,8 @@ export interface LinkAccountDependencies {
 const SLUG = /^[\w-]{1,64}$/;
 
 /**
- * `GET /connect/:slug`, behind a guard: links an external account to the signed-in user through WorkOS Pipes, and
- * returns to `returnTo`.
+ * Creates the handler of `GET /connect/:slug`, which must be behind a guard. It sends the user to WorkOS Pipes to link
+ * an external account. The user then returns to `returnTo`.
  *
  * @see https://workos.com/docs/reference/pipes/access-token/get-authorization-url
  */
@@ -38,8 +38,8 @@ export function createLinkAccount(dependencies: LinkAccountDependencies): Handle
 }
 
 /**
- * Whether the request is a click on a page of this application, or a typed address. Older browsers do not send Fetch
- * Metadata, so a request without it counts too.
+ * Whether the request comes from a page of this application or from a typed address. Older browsers do not send Fetch
+ * Metadata headers, so a request without these headers is accepted too.
  */
 function isOwnNavigation(req: Request): boolean {
   const site = header(req, 'sec-fetch-site') ?? '';
@@ -47,8 +47,8 @@ function isOwnNavigation(req: Request): boolean {
 }
 
 /**
- * Sends a page that asks the user to confirm. Another site could link to this route to connect an account that does not
- * belong to the user.
+ * Sends a page that asks the user to confirm that the account should be linked. Without confirmation, another site
+ * could send the user to this route to connect an account that does not belong to the user.
  */
 function sendConfirmation(
   req: Request,

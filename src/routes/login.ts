@@ -16,11 +16,13 @@ export interface LoginDependencies<Options extends object> {
   config: Config & { readonly signIn: SignInFor<Options> };
   parameters: ParameterSet<Options>;
   signIn: StartSignIn<Options>;
-  /** Reads the sign-up attributes of a link, if the instance supports sign-up. */
+  /**
+   * Reads the sign-up attributes from the query of a link. This function is set only if the instance supports sign-up.
+   */
   attributes?: (params: URLSearchParams) => SignUpAttributes | undefined;
 }
 
-/** Settings of a login route that its query cannot change. */
+/** Settings of a login route that the query of a request cannot change. */
 export interface LoginRoute<Options extends object> {
   readonly fixed?: Options;
   /** Whether the last segment of the path names a provider. */
@@ -28,8 +30,8 @@ export interface LoginRoute<Options extends object> {
 }
 
 /**
- * Creates `GET /login`, `/login/:provider` and `/signup`, which redirect to WorkOS. `/login` can also be the "initiate
- * login URL" in the WorkOS dashboard.
+ * Creates the handler of `GET /login`, `GET /login/:provider` or `GET /signup`, which redirects to WorkOS. The URL of
+ * `/login` can also be set as the "initiate login URL" in the WorkOS dashboard.
  *
  * Starting a sign-in sets a cookie, so prefetches and requests from scripts are refused.
  */
@@ -53,16 +55,16 @@ export function createLogin<Options extends object>(
   });
 }
 
-/** Names of this machine, in the form of `URL.hostname`. */
+/** The names of the local machine, as `URL.hostname` returns them. */
 const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /**
- * The same address with the redirect URI's name for this machine, if the browser uses a different name, such as
- * `127.0.0.1` for `localhost`. To a browser, these are different hosts, so the transaction cookie would not reach the
- * callback.
+ * Returns the URL of this request with the host name of the redirect URI, if the request uses a different name for the
+ * local machine, such as `127.0.0.1` instead of `localhost`. To a browser, these are different hosts, so it would not
+ * send the transaction cookie to the callback. Returns `undefined` if no redirect is needed.
  *
- * If the port differs, `Host` is not the host that the browser shows, so it is ignored. The origin of the result comes
- * from the configuration; `Host` is only compared with it.
+ * If the port in the `Host` header differs, that header does not contain the host that the browser uses, so it is
+ * ignored. The origin of the result always comes from the configuration. The `Host` header is only compared with it.
  */
 function loopbackLocation(req: Request, { redirectUri }: Config): string | undefined {
   const { host } = req.headers;
@@ -75,8 +77,8 @@ function loopbackLocation(req: Request, { redirectUri }: Config): string | undef
 }
 
 /**
- * Sets the provider that the path names: `/login/google?…` means `/login?provider=google&…`. `/login/workos` sets no
- * provider, so that the sign-in goes to AuthKit or to a connection in the query.
+ * Sets the provider that the path names: `/login/google?…` is equivalent to `/login?provider=google&…`. `/login/workos`
+ * sets no provider, so the sign-in goes to AuthKit or to the connection that the query names.
  */
 function setProvider(params: URLSearchParams, name: string): void {
   const provider = providerNamed(name);
@@ -100,7 +102,7 @@ function signInFlowOf<Options extends object>(
   const { params: taken } = config.login;
   const one = (name: string, ...names: string[]) =>
     taken.has(name) ? single(params, name, ...names) : undefined;
-  // Without a token route a client could not redeem a code, so a challenge in a link is ignored.
+  // Without a token route, a client could not redeem a code, so a challenge in a link is ignored.
   const codeChallenge = config.routes.token ? one('codeChallenge', 'code_challenge') : undefined;
   if (codeChallenge !== undefined) checkMethod(params);
   const [returnTo, state] = [one('returnTo', 'return_to', 'redirectTo'), one('state')];
@@ -114,7 +116,7 @@ function signInFlowOf<Options extends object>(
   };
 }
 
-/** Refuses every challenge method other than `S256`, including `plain` (RFC 7636 section 4.3). */
+/** Throws for any challenge method other than `S256`, such as `plain` (RFC 7636 section 4.3). */
 function checkMethod(params: URLSearchParams): void {
   const method = single(params, 'codeChallengeMethod', 'code_challenge_method');
   if (method !== undefined && method !== 'S256')

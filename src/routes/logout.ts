@@ -27,14 +27,17 @@ import { isNotStored } from '../session/sessions-in-store.js';
 /** A session that has just been ended. */
 export interface EndedSession {
   readonly sessionId: string | undefined;
-  /** `undefined` if the store was unavailable and only the session ID is known. */
+  /** The session's user, or `undefined` if only the session ID is known because the store was unavailable. */
   readonly user: { readonly id: string; readonly organizationId: string | undefined } | undefined;
 }
 
-/** Ends every session in these cookie values, even expired ones, and returns the first. */
+/**
+ * Ends the sessions in all given cookie values, including expired sessions. Returns the first session, or `undefined`
+ * if the values contain none.
+ */
 export type EndSessions = (values: readonly string[]) => Promise<EndedSession | undefined>;
 
-/** Creates the {@link EndSessions} of `authkit()`, whose cookie values contain the session ID. */
+/** Creates the {@link EndSessions} function of `authkit()`, whose session cookies contain the session ID. */
 export function createEndSessions({ peek, end }: Pick<Sessions, 'peek' | 'end'>): EndSessions {
   return async (values) => {
     const found = await Promise.all(values.map((value) => peek([value])));
@@ -53,14 +56,15 @@ export interface EndSessionDependencies {
   cookies: Cookies;
   endSessions: EndSessions;
   authenticateRequest: AuthenticateRequest;
-  /** Returns the URL that ends a session at WorkOS, or `undefined` if WorkOS has no session. */
+  /** Returns the URL that ends a session at WorkOS, or `undefined` if there is no session at WorkOS. */
   logoutUrl: (sessionId: string, returnTo: string | undefined) => string | undefined;
 }
 
 /**
- * Ends the session of a request in this application. Clears the session cookie and the cookies of pending sign-ins.
+ * Ends the session of a request in this application. Also clears the session cookie and the cookies of pending
+ * sign-ins.
  *
- * @returns The absolute URL to send the browser to, so that the session ends at WorkOS too.
+ * @returns The absolute URL to send the browser to. If there is a session at WorkOS, this URL ends it.
  */
 export type EndSession = (req: Request, res: Response, returnTo: string | undefined) => Promise<string>;
 
@@ -88,8 +92,8 @@ export function createEndSession({
 }
 
 /**
- * The absolute URL to return to after the sign-out. If this is `undefined`, WorkOS uses the URL that is set in its
- * dashboard.
+ * Returns the absolute URL of the page that the user is sent to after the sign-out. If it is `undefined`, WorkOS uses
+ * the URL that is set in the WorkOS dashboard.
  */
 function returnUrl(
   requested: string | undefined,
@@ -100,7 +104,7 @@ function returnUrl(
   return returnTo === undefined ? undefined : new URL(returnTo, redirectUri).href;
 }
 
-/** Ends the session that an access token belongs to. Returns the WorkOS URL that ends it in the browser. */
+/** Ends the session that an access token belongs to. Returns the WorkOS URL that ends the session in the browser. */
 export type EndBearerSession = (token: string, returnTo: string | undefined) => Promise<string>;
 
 export interface EndBearerSessionDependencies {
@@ -140,17 +144,19 @@ export interface LogoutDependencies {
   config: Config;
   cookies: Cookies;
   endSession: EndSession;
-  /** Ends the session that an access token belongs to. If this is not given, access tokens are ignored. */
+  /** Ends the session that an access token belongs to. If this function is not set, access tokens are ignored. */
   endBearerSession?: EndBearerSession;
 }
 
-/** Creates the logout route: `POST /logout`, and `GET /logout` for a click on a link of this application. */
+/**
+ * Creates the handler of the logout route: `POST /logout`, and `GET /logout` for clicks on links in this application.
+ */
 export function createLogout(dependencies: LogoutDependencies): Handler {
   const { config, cookies, endSession, endBearerSession } = dependencies;
   return async (req, res) => {
     const returnTo = single(query(req), 'returnTo', 'return_to');
     const token = bearerTokenOf(req);
-    // If there is a session cookie, the token is ignored, because gateways add their own tokens to browser requests.
+    // If there is a session cookie, the token is ignored, because a gateway may have added it to a browser's request.
     if (endBearerSession && token !== undefined && req.method === 'POST' && !hasSession(req, cookies)) {
       return json(res, 200, { logoutUrl: await endBearerSession(token, returnTo) });
     }
@@ -168,11 +174,13 @@ function hasSession(req: Request, cookies: Cookies): boolean {
 }
 
 /**
- * Decides whether a request may sign the user out at once, so that other sites cannot sign the user out (CSRF).
+ * Decides whether a request may sign the user out without asking for confirmation. This prevents other sites from
+ * signing the user out (CSRF).
  *
- * @returns `allowed` for a POST from this application, and for a click on one of its links; `confirm` for every other
- * page load, which gets a page with a button; `prefetch` and `nothing` for requests that no user made.
- * @throws {AuthKitError} `forbidden`
+ * @returns `allowed` for a POST request from this application, and for a click on a link in this application. `confirm`
+ * for any other page load, where the user has to confirm the sign-out. `prefetch` for a request that the browser made
+ * in advance, and `nothing` for a HEAD request.
+ * @throws {AuthKitError} `forbidden` for any other request.
  */
 function checkLogout(req: Request, config: Config): 'allowed' | 'confirm' | 'prefetch' | 'nothing' {
   if (req.method === 'HEAD') return 'nothing';
@@ -187,7 +195,7 @@ function checkLogout(req: Request, config: Config): 'allowed' | 'confirm' | 'pre
   throw new AuthKitError('forbidden', 'sign out with a POST request from this application');
 }
 
-/** Whether the request is a click on a link of a same-origin page, according to Fetch Metadata. */
+/** Whether the request comes from a link on a same-origin page, according to its Fetch Metadata headers. */
 function isLinkOfThisOrigin(req: Request): boolean {
   return (
     header(req, 'sec-fetch-site') === 'same-origin' &&
@@ -196,10 +204,10 @@ function isLinkOfThisOrigin(req: Request): boolean {
   );
 }
 
-/** Query parameter of the hidden image on the page after a sign-out. */
+/** The query parameter in the URL of the hidden image, which is on the page that is shown after a sign-out. */
 const CLEAR_PAGES = 'forget';
 
-/** Whether the request is for the hidden image, from a page of this application in a browser without a session. */
+/** Whether this is a request for the hidden image, from a page of this application in a browser that has no session. */
 function isClearPages(req: Request, cookies: Cookies): boolean {
   return (
     req.method === 'GET' &&
@@ -211,9 +219,10 @@ function isClearPages(req: Request, cookies: Cookies): boolean {
 }
 
 /**
- * Clears the pages of the user who was signed in, so that the back button does not show them (W3C Clear Site Data). A
- * page enters the back/forward cache when the next page is shown, so the response that ends the session comes too early
- * to clear the page that requested it. Instead, the next page requests this response as a hidden image.
+ * Makes the browser discard the pages of the user who has signed out, so the back button does not show them (W3C Clear
+ * Site Data). The response that ends the session comes too early for this: the page that requested the sign-out enters
+ * the back/forward cache only when the next page is shown. Therefore, the next page requests this response as a hidden
+ * image.
  */
 function clearPages(res: Response): 'sent' {
   res.statusCode = 204;
@@ -226,8 +235,9 @@ function setClearSiteData(res: Response): void {
 }
 
 /**
- * Sends the browser to the URL that ends the session at WorkOS. A form gets a page that redirects, because helmet's
- * `form-action 'self'` would block a redirect to WorkOS. A script gets the URL as JSON.
+ * Sends the browser to the URL that ends the session at WorkOS. The response to a form submission is a page that leads
+ * to this URL, because helmet's `form-action 'self'` policy would block a redirect to WorkOS. The response to a
+ * script's request contains the URL as JSON.
  */
 async function redirectToLogout(
   req: Request,
@@ -236,7 +246,7 @@ async function redirectToLogout(
   config: Config,
 ): Promise<'sent'> {
   if (isScripted(req)) {
-    // The script's page is still shown, so the script has to replace it.
+    // The page that runs the script stays open, so the script has to replace that page.
     setClearSiteData(res);
     return json(res, 200, { logoutUrl });
   }
@@ -247,10 +257,7 @@ async function redirectToLogout(
   return sendPage(req, res, { name: 'signingOut', refresh: logoutUrl, link, image }, config);
 }
 
-/**
- * Sends a page with a button that signs the user out. Afterwards, the user comes to the page to which the link would
- * have led.
- */
+/** Sends a page with a button that signs the user out. After the sign-out, the user is sent to `returnTo`. */
 function sendConfirmation(
   req: Request,
   res: Response,
@@ -265,18 +272,19 @@ function sendConfirmation(
 
 /** Options of `auth.signOut()`. */
 export interface SignOutOptions {
-  /** Where to go afterwards; default `postLogoutReturnTo`. */
+  /** The page that the user is sent to after the sign-out. The default is `postLogoutReturnTo`. */
   returnTo?: string;
   /**
-   * Signs out without the logout route's checks; default false. Set it only if the handler itself has checked that the
-   * request comes from the application, for example with a CSRF token.
+   * Whether to sign the user out without the checks that the logout route makes. The default is `false`. Set this
+   * option only if the handler itself has checked that the request comes from the application, for example with a CSRF
+   * token.
    */
   trusted?: boolean;
 }
 
 /**
- * Creates `auth.signOut()`, which ends the session of a request in the application's own handler, with the logout
- * route's checks. A request that fails them gets the response that the logout route would send.
+ * Creates `auth.signOut()`, which an application calls in a handler to end the session of a request. It makes the same
+ * checks as the logout route. A request that fails these checks gets the response that the logout route would send.
  */
 export function createSignOut(config: Config, endSession: EndSession) {
   const respondWithError = createErrorResponder(config, 'logout');
@@ -292,7 +300,8 @@ export function createSignOut(config: Config, endSession: EndSession) {
     } catch (error) {
       if (!(error instanceof AuthKitError)) throw error;
       const outcome = await respondWithError(error, req, res);
-      // `onError` has passed the error on, but there is no `next` to receive it.
+      // `onError` has passed the error to `next`, but `signOut()` has no `next`. The default error response is sent
+      // instead.
       if (outcome !== 'sent') await respondByDefault(error, req, res);
     }
   };

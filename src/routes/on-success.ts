@@ -7,19 +7,18 @@ import { safeReturnTo } from '../http/return-to.js';
 import { ownProperties } from '../own-properties.js';
 import { returnRules, type Transaction } from './sign-in-transaction.js';
 
-/** What `onSuccess` decided: where to redirect, and what to store in the session. */
+/** The outcome of `onSuccess`: the page to redirect to, and the data to store in the session. */
 export interface OnSuccessOutcome {
   readonly returnTo: string;
   readonly data: unknown;
 }
 
 /**
- * Runs `onSuccess`, which rejects a sign-in by throwing an `AuthKitError` or by returning `{ reject: reason }`. Any
- * other error is a fault in the application and not a decision about the account, so it goes to Express's error
- * handler.
+ * Runs `onSuccess`, which can reject a sign-in by throwing an `AuthKitError` or by returning `{ reject: reason }`. Any
+ * other error is a bug in the application, not a rejection, so it is passed on to Express's error handler.
  *
  * @param call Calls `onSuccess`, if there is one.
- * @returns `answered` if `onSuccess` has begun a response itself, in which case no session is created.
+ * @returns The outcome, or `answered` if `onSuccess` has begun a response. In the latter case, no session is created.
  * @throws {AuthKitError} The error that `onSuccess` threw, or `sign_in_rejected`.
  * @throws {TypeError} if `onSuccess` returned a boolean, a string, or an object with a misnamed key such as
  * `redirectTo`.
@@ -60,11 +59,11 @@ const OTHER_NAMES: Readonly<Record<string, keyof OnSuccessResult>> = {
 };
 
 /**
- * Reads what `onSuccess` returned. An unrelated object, such as the row that an application has just saved, is ignored.
- * A boolean, a string or a misnamed key is an error, because the application may have meant to reject the sign-in or to
- * choose the page.
+ * Reads the value that `onSuccess` returned. An unrelated object, such as a database row that the application has just
+ * saved, is ignored. A boolean, a string or a misnamed key is an error, because the application may have meant to
+ * reject the sign-in or to set `returnTo`.
  *
- * @throws {TypeError}
+ * @throws {TypeError} if `returned` is a boolean, a string, or an object with a misnamed key.
  */
 function resultOf(returned: unknown, { clientId }: Config): OnSuccessResult {
   const problem = problemOf(returned);
@@ -87,10 +86,7 @@ function problemOf(returned: unknown): string | undefined {
     : `an object with "${misnamed}", which is called ${OTHER_NAMES[misnamed] ?? ''} here`;
 }
 
-/**
- * Rejects the sign-in if there is a reason. An empty string is a reason too; only `undefined`, `null` and `false` are
- * not.
- */
+/** Rejects the sign-in unless `reason` is `undefined`, `null` or `false`. An empty string rejects the sign-in too. */
 function rejectIfAsked(reason: unknown): void {
   if (reason === undefined || reason === null || reason === false) return;
   const text = typeof reason === 'string' && reason !== '' ? reason : 'onSuccess rejected this sign-in';

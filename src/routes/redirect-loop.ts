@@ -11,15 +11,15 @@ import { openPayload, type PayloadPurpose, sealPayload } from '../session/seal-f
  */
 export interface RedirectLoopGuard {
   /**
-   * Sets a marker cookie for ten seconds, along with the session cookie. A browser that accepts cookies sends both
-   * back.
+   * Sets a marker cookie that lasts for ten seconds, usually together with the session cookie. If the browser sends
+   * back only the marker, it has lost the session cookie.
    */
   markSignIn: (res: Response) => Promise<void>;
-  /** Whether this browser was given a session a few seconds ago and is still signed out. */
+  /** Returns whether this browser signed in a few seconds ago but is still signed out. */
   isLooping: (req: Request, res: Response) => Promise<boolean>;
   /**
-   * Returns the error that ends the loop, and clears the marker, so that the next sign-in counts as the first one
-   * again.
+   * Returns the error that ends the loop. Also clears the marker cookie, so the next sign-in is not mistaken for a
+   * loop.
    */
   toError: (req: Request, res: Response) => AuthKitError;
 }
@@ -54,7 +54,10 @@ export function createRedirectLoopGuard({
   };
 }
 
-/** The message for the developer: how the cookie is configured, and what can prevent it from working. */
+/**
+ * Returns the error message for the developer. It says how the cookie is configured, and what can prevent it from
+ * working.
+ */
 function lossOf({ cookie: { name, domain, path, secure }, redirectUri }: Config): string {
   const { host } = new URL(redirectUri);
   const reach = domain === undefined ? `of ${host} alone` : `of ${domain} and its subdomains`;
@@ -68,8 +71,8 @@ function lossOf({ cookie: { name, domain, path, secure }, redirectUri }: Config)
 }
 
 /**
- * The marker is sealed, so that a planted or old marker cannot block sign-ins for longer than its lifetime. The server
- * that sealed it may have a clock that is ahead or behind.
+ * How the marker cookie is sealed. A planted marker cannot block sign-ins for long, because only a marker that this
+ * application sealed recently is valid. `clockSkew` allows for differences between the clocks of servers.
  */
 const SIGN_IN_MARKER: PayloadPurpose = {
   name: 'sign-in-marker',

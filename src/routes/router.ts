@@ -11,17 +11,17 @@ import { type Handler, type Middleware, middleware, type Next } from '../http/ha
 import { lastSegment } from '../http/request.js';
 import { startTimer } from '../http/response.js';
 
-/** A mounted instance: what `authkit()` and `sso()` have in common. */
+/** The properties that the routers of `authkit()` and `sso()` have in common. */
 export interface AuthRouter extends Middleware {
-  /** Sets `req.auth` and `req.user`. The router does so too, and setting them twice has no effect. */
+  /** The middleware that sets `req.auth` and `req.user`. The router does this too, and it is harmless to run both. */
   readonly session: Middleware;
-  /** The guard of this instance. */
+  /** Creates guards that consider only this instance. */
   readonly requireAuth: RequireAuth;
-  /** Handles the callback, for an application that defines its own callback route. */
+  /** Handles the callback in an application that defines the callback route itself. */
   readonly handleCallback: (req: IncomingMessage, res: ServerResponse, next?: Next) => void;
 }
 
-/** The handlers of an instance. A route that the configuration leaves out is not mounted. */
+/** The route handlers of an instance. Routes that the configuration disables are not mounted. */
 export interface RouteHandlers {
   readonly login: Handler;
   /** Handles `GET /login/:provider`. */
@@ -37,7 +37,10 @@ export interface RouteHandlers {
   readonly switchOrganization?: Handler;
 }
 
-/** Mounts the routes of an instance, and its session middleware for all other requests. */
+/**
+ * Creates the router of an instance. It handles the routes of the instance, and runs the session middleware on all
+ * other requests.
+ */
 export function createAuthRouter(
   config: Config,
   authenticateRequest: AuthenticateRequest,
@@ -93,16 +96,16 @@ function createRoutes(config: Config, handlers: RouteHandlers, session: Middlewa
       guard,
       route('connect', handlers.connect),
     );
-  // Mounted last, because other routes of this package and pages of the application may have paths below the login
-  // route.
+  // This route is mounted last, because other routes of this package and pages of the application may have paths below
+  // the login route.
   router.get(publicAndMounted('login').map(segmentBelow), route('login', forProviders(handlers.provider)));
   return router;
 }
 
 /**
- * Matches every request target that could be a route, so that most requests do not pass through the router, which would
- * compare the path with each route. A target that is not a path, such as `http://host/login`, is left to the router, and
- * so is one with a backslash, which the router may read as a slash.
+ * Creates a pattern that matches every request target that could be a route. All other requests skip the router, which
+ * would compare their path with each route. The pattern also matches a target that is not a path, such as
+ * `http://host/login`, and a target with a backslash, which the router may read as a slash.
  */
 function createPathFilter({ routes }: Config): RegExp {
   const paths = Object.values<Route | undefined>({ ...routes }).flatMap((route) =>
@@ -111,20 +114,24 @@ function createPathFilter({ routes }: Config): RegExp {
   return new RegExp(`^(?:[^/]|[^?]*\\\\|(?:${paths.map(escapeRegExp).join('|')})(?![\\w.~-]))`, 'i');
 }
 
-/** A path below the login route that is not the name of a provider belongs to the application. */
+/**
+ * Handles only paths that end in the name of a provider. Any other path below the login route belongs to the
+ * application.
+ */
 function forProviders(handler: Handler): Handler {
   return (req, res) => (providerNamed(lastSegment(req)) === undefined ? 'next' : handler(req, res));
 }
 
 /**
- * Creates the middleware of a route. Errors become responses and, if `serverTiming` is set, the duration is reported.
+ * Creates the middleware of a route. It turns errors into responses and, if `serverTiming` is set, reports the
+ * duration.
  */
 function routeMiddleware(name: RouteName, handler: Handler, config: Config): Middleware {
   const answered = answerErrors(createErrorResponder(config, name), handler);
   return middleware(config.serverTiming ? withTimer(TIMERS[name] ?? name, answered) : answered);
 }
 
-/** Names in the `Server-Timing` header that differ from the route's name. */
+/** The names in the `Server-Timing` header, for routes where this name differs from the name of the route. */
 const TIMERS: Readonly<Partial<Record<RouteName, string>>> = {
   signUp: 'login',
   switchOrganization: 'switch',
@@ -147,16 +154,16 @@ function createSessionMiddleware(authenticateRequest: AuthenticateRequest): Midd
 }
 
 /**
- * Matches a path. As a string, the router would read it as a pattern, and the path of the redirect URI may contain any
- * character, as in `/:team/callback`.
+ * Creates a pattern that matches exactly one path. The router would interpret special characters in a string, and the
+ * path of the redirect URI may contain them, as in `/:team/callback`.
  */
 function exactly(path: string): RegExp {
   return new RegExp(`^${escapeRegExp(path)}/?$`, 'i');
 }
 
 /**
- * Matches one segment below a path. If the path were written with `:name`, the router would decode the segment, and
- * reject a malformed one itself.
+ * Creates a pattern that matches any single segment below a path. With a path such as `/login/:name`, the router itself
+ * would decode the segment, and would reject a malformed segment.
  */
 function segmentBelow(path: string): RegExp {
   return new RegExp(`^${escapeRegExp(path)}/[^/]+/?$`, 'i');
@@ -166,7 +173,9 @@ function escapeRegExp(path: string): string {
   return path.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
 
-/** Creates a `next` for a call without one, so that the request ends even if there is an error. */
+/**
+ * Creates a `next` for callers that do not pass one. It ends the response, so the request does not hang after an error.
+ */
 function endResponse(res: ServerResponse): Next {
   return () => {
     if (!res.headersSent) res.statusCode = 500;

@@ -5,7 +5,7 @@ import type { AuthenticateRequest } from '../auth/request-auth.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
 import type { SignInUrlOptions } from '../config/options.js';
 import { isRecord } from '../config/problem-list.js';
-import { deadlineIn } from '../deadline.js';
+import { Deadline } from '../deadline.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { safeReturnTo } from '../http/return-to.js';
 import type { Cookies } from '../http/cookies.js';
@@ -21,7 +21,7 @@ import type { Tokens } from '../workos/api-client.js';
 import type { AcceptSignIn, SignInStart } from './code-exchange.js';
 import { checkAttributes } from './sign-up.js';
 
-/** Options of `saveSession()`. They mean the same as those of `getSignInUrl()`. */
+/** Options of `saveSession()`. They have the same meaning as the options of `getSignInUrl()`. */
 export type SaveSessionOptions = Pick<SignInUrlOptions, 'returnTo' | 'state' | 'attributes'>;
 
 /** A session that `saveSession()` has created. */
@@ -29,7 +29,8 @@ export interface SavedSession {
   /** The new value of `req.auth`. */
   readonly auth: SessionAuth;
   /**
-   * Where to redirect the user: the `returnTo` of `onSuccess`, of the options, or of the instance. It has been checked.
+   * The page to redirect the user to. It is the `returnTo` from the result of `onSuccess`, from the options, or from
+   * the configuration of the instance, in this order. It has been validated.
    */
   readonly returnTo: string;
 }
@@ -53,13 +54,13 @@ export interface SaveSessionDependencies {
 }
 
 /**
- * Creates `auth.saveSession()`, which does what the callback does after the code exchange, for an app that calls WorkOS
- * itself.
+ * Creates `auth.saveSession()`, for apps that call WorkOS directly to authenticate users. It performs the same steps as
+ * the callback route does after the code exchange.
  */
 export function createSaveSession(dependencies: SaveSessionDependencies): SaveSession {
   const { config, cookies, acceptSignIn, sessions, authenticator } = dependencies;
   return async (req, res, response, options = {}) => {
-    const deadline = deadlineIn(requestTimeoutOf(config));
+    const deadline = new Deadline(requestTimeoutOf(config));
     const tokens = tokensOf(response);
     assertRequest(req, res, config);
     await assertCurrent(tokens, dependencies);
@@ -75,9 +76,9 @@ export function createSaveSession(dependencies: SaveSessionDependencies): SaveSe
 const USAGE = 'saveSession(req, res, authenticationResponse)';
 
 /**
- * The tokens in WorkOS's response.
+ * Returns the tokens in the response from WorkOS.
  *
- * @throws {TypeError} that names what was passed by mistake.
+ * @throws {TypeError} if `response` is anything else. The message says what was passed by mistake.
  */
 function tokensOf(response: unknown): Tokens {
   const problem = problemOf(response);
@@ -110,9 +111,9 @@ function isText(value: unknown): boolean {
 }
 
 /**
- * Checks that the session cookie can be set, and that the request does not come from another site: another site must
- * not sign a browser in to an account of its choice (login CSRF, RFC 9700 section 4.7). GET requests are not checked,
- * because links may lead here from anywhere, for example from an e-mail.
+ * Checks that the session cookie can be set, and that the request does not come from another site. Another site must
+ * not be able to sign a browser in to an account of its choice (login CSRF, RFC 9700 section 4.7). GET requests may
+ * come from any site, because a link to this route can be anywhere, for example in an e-mail.
  */
 function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKitConfig): void {
   if (!canSetCookie(req, res))
@@ -124,17 +125,19 @@ function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKi
 }
 
 /**
- * Whether the browser hides which page sent the form (`Origin: null`). Old browsers send no Fetch Metadata, and neither
- * does any browser over http. The page may then belong to another site, for example in a sandboxed frame. `SameSite`
- * does not help, because a sign-in does not need a cookie.
+ * Whether it is unknown which page sent the request, because the `Origin` header is `null` and the `Sec-Fetch-Site`
+ * header is missing. Old browsers never send `Sec-Fetch-Site`, and current browsers do not send it over http. The
+ * request may come from another site, for example from a sandboxed frame. The cookie's `SameSite` attribute does not
+ * prevent this, because a sign-in does not need a cookie.
  */
 function isOfUnknownOrigin(req: IncomingMessage): boolean {
   return header(req, 'origin') === 'null' && !header(req, 'sec-fetch-site');
 }
 
 /**
- * Checks that the access token is valid now and that its session has not ended. The response comes from the
- * application, so it is not trusted while WorkOS's signing keys are unavailable.
+ * Checks that the access token is valid at this time and that its session has not ended. The token comes from the
+ * application and not directly from WorkOS. Therefore, it is not accepted while the signing keys of WorkOS are
+ * unavailable.
  */
 async function assertCurrent(
   { accessToken, user }: Tokens,
@@ -156,21 +159,21 @@ function refused(problem: string): AuthKitError {
   return new AuthKitError('invalid_request', `${USAGE}: ${problem}`);
 }
 
-/** Builds the equivalent of a transaction, for a sign-in that the application's own code began. */
+/** Builds the equivalent of a transaction for a sign-in that began in the application's code. */
 function startOf({ returnTo, state, attributes }: SaveSessionOptions, config: AuthKitConfig): SignInStart {
   const checked = attributes && checkAttributes(attributes, config.signUp);
   const safe = returnTo === undefined ? undefined : safeReturnTo(returnTo, config.returnToRules);
   return ownProperties({
     from: 'app' as const,
     returnTo: safe ?? config.returnTo,
-    // A user who was created within the last `signInLifetime` seconds counts as signing in for the first time.
+    // If the user was created within the last `signInLifetime` seconds, this counts as the user's first sign-in.
     issuedAt: config.now() - config.signInLifetime * 1000,
     ...(state === undefined ? {} : { state }),
     ...(checked === undefined ? {} : { attributes: checked }),
   });
 }
 
-/** Gives the request the new session. The response already has its cookie. */
+/** Makes the new session the session of the request. The session cookie has already been set on the response. */
 async function signInRequest(
   req: IncomingMessage,
   res: ServerResponse,

@@ -12,39 +12,41 @@ import {
 import { sha256 } from '../sha256.js';
 
 /**
- * One sign-in, from the login route to the callback.
+ * The data of one sign-in, which is kept from the login route until the callback.
  *
- * It is sealed in `state`, which is part of the authorization URL and the callback URL, and so ends up in logs and
- * browser histories. Therefore it contains only a hash of the secret in the browser's cookie. The secret is needed to
- * finish the sign-in, and the PKCE verifier is derived from it. Neither appears in a URL (RFC 9700 sections 2.1.1,
- * 4.7).
+ * The transaction is sealed in `state`. This parameter is part of the authorization URL and of the callback URL, so it
+ * appears in logs and browser histories. Therefore, the transaction contains only a hash of the secret in the browser's
+ * cookie. The secret is needed to finish the sign-in, and the PKCE verifier is derived from the secret. Neither the
+ * secret nor the verifier appears in a URL (RFC 9700 sections 2.1.1 and 4.7).
  */
 export interface Transaction {
-  /** SHA-256 of the secret in the cookie, in base64url. */
+  /** The SHA-256 hash of the secret in the transaction cookie, in base64url. */
   readonly secretHash: string;
   readonly returnTo: string;
-  /** Where `state` and `attributes` come from: the application, or a link that anyone can write. */
+  /** Where `state` and `attributes` come from: the application's code, or a link, which anyone can create. */
   readonly from?: 'app' | 'link';
-  /** The application's own JSON value. */
+  /** A JSON value that is passed through to `onSuccess`. */
   readonly state?: unknown;
   readonly attributes?: SignUpAttributes;
-  /** Where WorkOS sends the browser back to, if not to the redirect URI of the instance. */
+  /** The redirect URI of this sign-in, if it differs from the redirect URI of the instance. */
   readonly callback?: string;
   /**
-   * PKCE challenge of the native or single-page client that will fetch the tokens. If it is set, the callback creates
-   * no session.
+   * The PKCE challenge of the native or single-page client that will fetch the tokens. If it is set, the callback
+   * creates no session.
    */
   readonly clientChallenge?: string;
   /**
-   * Set on a retry: when the first attempt, which WorkOS did not finish, began, in milliseconds since the epoch. A
-   * retry is not retried.
+   * Set if this sign-in is a retry of one that WorkOS did not finish. It is the time at which the first attempt began,
+   * in milliseconds since the epoch. A retry is not retried.
    */
   readonly restartOf?: number;
-  /** The maximum age of the authentication that was requested from WorkOS, in seconds; 0 for `prompt=login`. */
+  /**
+   * The maximum age of an authentication that WorkOS accepts for this sign-in, in seconds. It is 0 for `prompt=login`.
+   */
   readonly maxAge?: number;
   /**
    * Set for a sign-in with `prompt=none`, which may end without a session. `always` means that the application makes
-   * every sign-in silent.
+   * every sign-in silent, and `once` that only this sign-in is silent.
    */
   readonly silent?: 'once' | 'always';
   /** Set if the browser signed in a few seconds ago but did not send the session cookie back. */
@@ -67,14 +69,18 @@ export interface IdentityProvider {
 }
 
 /**
- * Has no `lifetime`: `openTransaction` checks the age, because the `returnTo` of an expired transaction is still used.
+ * How transactions are sealed. There is no `lifetime`: `openTransaction` checks the age, because the `returnTo` of an
+ * expired transaction is still used.
  */
 const TRANSACTION: PayloadPurpose = { name: 'transaction', isBoundToRedirectUri: true };
 
-/** How far the clock of the server that receives the callback may be behind, in milliseconds. */
+/**
+ * How far the clock of the server that receives the callback may be behind the clock of the server that began the
+ * sign-in, in milliseconds.
+ */
 export const CLOCK_SKEW = 120_000;
 
-/** Creates a transaction, as an object without a prototype, and the secret for the browser's transaction cookie. */
+/** Creates a transaction and the secret for the browser's transaction cookie. The transaction has no prototype. */
 export function newTransaction(
   fields: Omit<Transaction, 'secretHash' | 'issuedAt'>,
   now: number,
@@ -83,7 +89,7 @@ export function newTransaction(
   return { transaction: ownProperties({ ...fields, secretHash: sha256(secret), issuedAt: now }), secret };
 }
 
-/** Whether this is the secret of a transaction. Compares in constant time. */
+/** Whether `secret` is the secret of the transaction. The comparison takes constant time. */
 export function isSecretOf(secret: string, { secretHash }: Transaction): boolean {
   return isSame(sha256(secret), secretHash);
 }
@@ -100,10 +106,13 @@ export type OpenedTransaction =
 
 const INVALID: OpenedTransaction = { kind: 'invalid' };
 
-/** The part of a `Config` that opening a transaction depends on. */
+/** The part of a `Config` that is needed to open a transaction. */
 export type TransactionRules = PayloadBinding & Pick<Config, 'signInLifetime'>;
 
-/** Opens a transaction of this instance. An expired one still contains its `returnTo`. */
+/**
+ * Opens a sealed transaction of this instance. An expired transaction is returned too, because its `returnTo` is still
+ * used.
+ */
 export function openTransaction(sealed: string, rules: TransactionRules): OpenedTransaction {
   const payload = openPayload(TRANSACTION, rules, sealed);
   if (typeof payload?.['secretHash'] !== 'string' || typeof payload['returnTo'] !== 'string') return INVALID;
@@ -120,8 +129,8 @@ export function isSame(a: string, b: string): boolean {
 }
 
 /**
- * Rules for `returnTo`. A path is relative to the origin that the browser returns to, which is that of `callback` if it
- * is set.
+ * Returns the rules for validating `returnTo`. A path is relative to the origin of `callback` or, if `callback` is
+ * `undefined`, to the origin of the instance's redirect URI.
  */
 export function returnRules({ returnToRules }: Config, callback: string | undefined): ReturnToRules {
   if (callback === undefined) return returnToRules;
@@ -138,6 +147,6 @@ export function isJson(value: unknown, depth = 0): boolean {
   const inside = (item: unknown) => isJson(item, depth + 1);
   if (Array.isArray(value)) return value.every(inside);
   const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
-  // JSON leaves out a key whose value is undefined.
+  // JSON leaves out keys whose value is `undefined`.
   return isPlain && Object.values(value).every((item) => item === undefined || inside(item));
 }

@@ -12,7 +12,7 @@ type SignUpRules = AuthKitConfig['signUp'];
 
 const NAME = /^[\p{L}\p{N}\p{S} ,.'-]{1,32}$/u;
 
-/** A language and its subtags (RFC 5646 section 2.1). */
+/** Matches a language tag, which consists of a language and optional subtags (RFC 5646 section 2.1). */
 const LOCALE = /^[a-z]{2,3}(?:-[a-z\d]{2,8}){0,3}$/i;
 
 /** The number of metadata keys that WorkOS allows for a user. */
@@ -34,8 +34,8 @@ const PARAMETERS = [
 /**
  * Reads sign-up attributes from a query.
  *
- * @param allowed Names of the attributes to read; all others are ignored.
- * @throws {AuthKitError} `invalid_request`, without the value in its message.
+ * @param allowed The names of the attributes to read. All other attributes are ignored.
+ * @throws {AuthKitError} `invalid_request` if `metadata` is not valid JSON. The message does not contain the value.
  */
 export function parseAttributes(params: URLSearchParams, allowed: ReadonlySet<string>): SignUpAttributes {
   const found: Record<string, unknown> = {};
@@ -59,10 +59,10 @@ function parseMetadata(json: string): unknown {
 }
 
 /**
- * Checks sign-up attributes.
+ * Validates sign-up attributes.
  *
- * @returns The attributes, or `undefined` if there are none.
- * @throws {AuthKitError} `invalid_request`
+ * @returns The attributes, or `undefined` if no attribute is set.
+ * @throws {AuthKitError} `invalid_request` if an attribute is unknown or has an invalid value.
  */
 export function checkAttributes(
   attributes: SignUpAttributes,
@@ -82,7 +82,7 @@ export function checkAttributes(
   return given.length === 0 ? undefined : attributes;
 }
 
-/** What each attribute must be, as stated in the error message. */
+/** Describes the valid values of each attribute, for error messages. */
 const FORMS: Readonly<Record<keyof SignUpAttributes, string>> = {
   displayName: "1 to 32 letters, digits, symbols, spaces, or any of , . ' and -",
   locale: 'a language tag, such as "de-CH"',
@@ -108,7 +108,7 @@ function isMetadata(value: unknown): boolean {
   );
 }
 
-/** WorkOS stores only strings, so other values are stored as JSON. */
+/** Converts metadata to strings, because WorkOS stores only strings. Values of any other type are converted to JSON. */
 function toStrings(metadata: Readonly<Record<string, unknown>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(metadata)
@@ -120,18 +120,18 @@ function toStrings(metadata: Readonly<Record<string, unknown>>): Record<string, 
 /** The attributes of a sign-in, and where they come from. */
 export interface AttributesToSave {
   readonly attributes: SignUpAttributes;
-  /** Whether they come from the application's code, or from a link, which anyone can write. */
+  /** Whether the attributes come from the application's code, or from a link, which anyone can create. */
   readonly from: 'app' | 'link' | undefined;
   /** When the sign-in began, in milliseconds since the epoch. */
   readonly startedAt: number;
 }
 
 /**
- * Saves the attributes of a first sign-in at WorkOS. If that fails, the failure is logged and the attributes are not
- * saved; the user is signed in either way, and `onSuccess` has received the attributes. If saving takes longer than the
- * deadline allows, it continues after the response.
+ * Saves the attributes of a first sign-in at WorkOS. If saving fails, the failure is logged, and the user is signed in
+ * anyway. In this case, `onSuccess` has received the attributes, but WorkOS does not store them. If saving takes longer
+ * than the deadline allows, it continues after the response has been sent.
  *
- * @returns The tokens of the sign-in, or newer ones that contain the saved role.
+ * @returns The tokens of the sign-in, or new tokens that contain the saved role.
  */
 export type SaveAttributes = (tokens: Tokens, saved: AttributesToSave, deadline: Deadline) => Promise<Tokens>;
 
@@ -158,9 +158,9 @@ export function createSaveAttributes(
     );
     if (user === undefined || isRoleSaved === undefined)
       log('sign-in', { unsaved: 'attributes', late: true });
-    // The role is a claim of the access token, so only new tokens contain it. A refresh spends the old tokens, so the
-    // sign-in has to wait for the new ones. If there is no time for that, the session gets the role when it is next
-    // refreshed.
+    // The role is a claim of the access token, so only new tokens contain it. A refresh invalidates the old refresh
+    // token, so the sign-in has to wait for the new tokens. If there is not enough time to wait, the session gets the
+    // role when it is next refreshed.
     const refreshed =
       isRoleSaved && left() >= timeout
         ? await workos.refresh(tokens.refreshToken, tokens.organizationId)
@@ -178,8 +178,8 @@ function tokensOf({ accessToken, refreshToken }: Tokens) {
 }
 
 /**
- * Selects the metadata to save. Anyone can write a link, so only the keys that the application lists are taken from a
- * link.
+ * Selects the metadata to save. Anyone can create a link, so only the keys that `signUp.metadata` lists are accepted
+ * from a link.
  */
 function metadataToSave(
   metadata: SignUpAttributes['metadata'],
@@ -208,12 +208,15 @@ async function saveUser(
   return saved.kind === 'ok' && saved.value.id === user.id ? saved.value : user;
 }
 
-/** The role that WorkOS gives a new membership if no administrator has chosen one. */
+/** The slug of the role that WorkOS assigns to a new membership if no administrator has chosen a role. */
 const DEFAULT_ROLE = 'member';
 
 /**
- * Saves a role to the membership that this sign-in created. A membership that already existed, is managed by a
- * directory, or has a role other than the default, was set up by an administrator and is left alone.
+ * Assigns a role to the organization membership that this sign-in created. Does not change a membership that already
+ * existed, is managed by a directory, or has a role other than the default role, because an administrator may have set
+ * it up.
+ *
+ * @returns Whether the role was saved.
  */
 async function saveRole(
   { user, organizationId }: Tokens,

@@ -3,8 +3,8 @@ import { type AuthKitError, isUnfinished } from '../errors.js';
 import type { Transaction } from './sign-in-transaction.js';
 
 /**
- * The errors with which WorkOS answers `prompt=none` if it cannot sign the user in without showing a page (OpenID
- * Connect Core section 3.1.2.6).
+ * The errors that WorkOS returns for `prompt=none` if it cannot sign the user in without showing a page (OpenID Connect
+ * Core section 3.1.2.6).
  */
 const NEEDS_INTERACTION: readonly unknown[] = [
   'login_required',
@@ -14,11 +14,11 @@ const NEEDS_INTERACTION: readonly unknown[] = [
 ];
 
 /**
- * Returns the `silent` field of a transaction. In a silent sign-in, WorkOS answers at once, without showing a page
- * (OpenID Connect Core section 3.1.2.1).
+ * Returns the `silent` field of a transaction. In a silent sign-in, WorkOS redirects the browser back immediately,
+ * without showing a page (OpenID Connect Core section 3.1.2.1).
  *
- * @param pinned The options that the application sets for every sign-in. If they contain `prompt: 'none'`, a sign-in
- * that a guard starts is silent too.
+ * @param pinned The options that the application sets for every sign-in. If they contain `prompt: 'none'`, the sign-ins
+ * that guards start are silent too.
  */
 export function silence(
   { prompt }: SignInOptions,
@@ -28,7 +28,10 @@ export function silence(
   return { silent: pinned.prompt === 'none' ? 'always' : 'once' };
 }
 
-/** Whether a silent sign-in ends without a session, which is not an error: the user continues signed out. */
+/**
+ * Whether an error only means that a silent sign-in could not be completed without interaction. In this case, the user
+ * sees no error and continues signed out.
+ */
 export function endsSilently(
   { code, details }: AuthKitError,
   { silent, isRepeat }: Pick<Transaction, 'silent' | 'isRepeat'>,
@@ -36,7 +39,7 @@ export function endsSilently(
   if (silent === undefined) return false;
   const needsInteraction =
     isUnfinished(code) || (code === 'authorization_failed' && NEEDS_INTERACTION.includes(details?.['error']));
-  // If every sign-in is silent, a guarded page would start the next one at once. A repeated sign-in is therefore an
-  // error.
+  // If every sign-in is silent, a guarded page would immediately start the next one, which causes a redirect loop. A
+  // repeated sign-in is therefore an error.
   return needsInteraction && !(silent === 'always' && isRepeat === true);
 }

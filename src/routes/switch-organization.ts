@@ -21,7 +21,7 @@ export interface SwitchDependencies {
   config: Config;
   authenticateRequest: AuthenticateRequest;
   refreshRequestSession: RefreshRequestSession;
-  /** `auth.getSignInUrl()`. */
+  /** The `auth.getSignInUrl()` function. */
   getSignInUrl: (req: IncomingMessage, res: ServerResponse, options: SignInUrlOptions) => Promise<string>;
 }
 
@@ -32,8 +32,9 @@ export type SwitchToOrganization = (
 ) => Promise<SessionAuth | undefined>;
 
 /**
- * Creates `auth.switchToOrganization()`. If the organization requires its own sign-in, such as SSO, a page load or a
- * form submission is redirected to that sign-in. For a script's request (`fetch`), the error is thrown.
+ * Creates `auth.switchToOrganization()`. If the organization requires a separate sign-in, such as SSO, a page load or a
+ * form submission is redirected to that sign-in. If a script (`fetch`) sent the request, the function throws the error
+ * instead.
  */
 export function createSwitchToOrganization(dependencies: SwitchDependencies): SwitchToOrganization {
   const { refreshRequestSession, getSignInUrl } = dependencies;
@@ -51,8 +52,8 @@ export function createSwitchToOrganization(dependencies: SwitchDependencies): Sw
 }
 
 /**
- * Whether a sign-in to the organization can help after a failed switch. It can if WorkOS requires a further step. If
- * the session is already in that organization, a new sign-in could be a redirect loop.
+ * Whether signing in to the organization can help after a failed switch. It can help if WorkOS requires a further step.
+ * It cannot help if the session is already in that organization: a new sign-in could then cause a redirect loop.
  */
 async function canSignInTo(
   organizationId: string,
@@ -67,9 +68,9 @@ async function canSignInTo(
 }
 
 /**
- * Creates the route that switches the organization. It handles `POST` requests with `organizationId` and `returnTo`, in
- * the query or in a body that the application has parsed. A form submission is redirected to `returnTo`; a script's
- * request gets JSON.
+ * Creates the handler of the `POST` route that switches the organization. It reads `organizationId` and `returnTo` from
+ * the query, or from a body that the application has parsed. A form submission is redirected to `returnTo`. A script's
+ * request gets a JSON response.
  */
 export function createSwitchRoute(
   dependencies: SwitchDependencies,
@@ -97,7 +98,12 @@ interface SwitchParameters {
   readonly returnTo: string;
 }
 
-/** @throws {AuthKitError} `forbidden` for a request from another site, `invalid_request` without an organization. */
+/**
+ * Reads and validates the parameters of the switch route.
+ *
+ * @throws {AuthKitError} `forbidden` if another site sent the request; `invalid_request` if the organization ID is
+ * missing or invalid.
+ */
 function parametersOf(req: Request, config: Config): SwitchParameters {
   const { returnTo, returnToRules } = config;
   if (isCrossSite(req, config))
@@ -122,8 +128,8 @@ function parameter(req: Request, ...names: readonly string[]): string | undefine
 }
 
 /**
- * Sends a page that leads to the sign-in. A form's redirect would be blocked by `form-action 'self'`, which helmet
- * sets.
+ * Sends a page that leads to the sign-in. After a form submission, helmet's `form-action 'self'` policy would block a
+ * redirect to the sign-in.
  */
 async function sendSignInPage(
   req: Request,
@@ -137,11 +143,12 @@ async function sendSignInPage(
 }
 
 /**
- * Refreshes the session of a request, for the same or a different organization. If WorkOS has rotated the tokens, the
- * new ones reach the browser even if the call fails afterwards.
+ * Refreshes the session of a request, for the same or a different organization. If WorkOS has issued new tokens, the
+ * browser receives them even if the call fails afterwards.
  *
- * @throws {AuthKitError} `unauthenticated`; `upstream_unavailable`; the code of the further step that WorkOS requires;
- * or `forbidden` if the user has no access to that organization.
+ * @throws {AuthKitError} `unauthenticated` if there is no session, or if it has ended; `forbidden` if the user has no
+ * access to the organization; `upstream_unavailable` if WorkOS or the store is unavailable. If WorkOS requires a
+ * further step from the user, the error's code names that step.
  */
 export type RefreshRequestSession = (
   req: IncomingMessage,
@@ -177,7 +184,10 @@ export function createRefreshRequestSession({
   };
 }
 
-/** The new state of the session, if it changes, and the error to throw, if there is one. */
+/**
+ * The outcome of a refresh: the new state of the session, if the state changes, and the error to throw, if there is
+ * one.
+ */
 interface RefreshOutcome {
   readonly result?: Authentication;
   readonly error?: AuthKitError;
@@ -197,11 +207,11 @@ async function refreshSession(
   if (result.kind !== 'ended') return { result };
   const { error } = result;
   if (organizationId === undefined || error.code === 'unauthenticated') return { result, error };
-  // The requirements of the other organization say nothing about the session in its current organization.
+  // The session stays active in its current organization, whatever the other organization requires.
   return { error: error.code === 'organization_unavailable' ? organizationForbidden(error) : error };
 }
 
-/** Whether WorkOS refused the organization, rather than the app's credentials or the user's sign-in. */
+/** Whether WorkOS refused the request because of the organization, not because of the app's credentials or the user. */
 function isAboutOrganization({ cause }: AuthKitError): boolean {
   if (!(cause instanceof UpstreamError) || isMisconfigured(cause)) return false;
   return cause.status !== undefined && [400, 403, 404, 422].includes(cause.status);

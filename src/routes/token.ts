@@ -1,7 +1,7 @@
 import { timedOut } from '../auth/request-auth.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
 import { isRecord } from '../config/problem-list.js';
-import { deadlineIn, withDeadline } from '../deadline.js';
+import { Deadline, withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
 import { readFields } from '../http/body.js';
@@ -33,19 +33,20 @@ export interface TokenDependencies {
 
 type Fields = ReadonlyMap<string, string>;
 
-/** A PKCE verifier (RFC 7636 section 4.1). */
+/** Matches a PKCE verifier (RFC 7636 section 4.1). */
 const VERIFIER = /^[\w.~-]{43,128}$/;
 
 const ORGANIZATION = /^[\w-]{1,128}$/;
 
 const MAX_CODES = 10_000;
 
-/** Maximum size of the body, in bytes: more than a form with a sealed session needs. */
+/** The maximum size of the request body, in bytes. A form that contains a sealed session is smaller. */
 const MAX_BODY = 32_768;
 
 /**
- * Creates `POST /token`, which gives a native or single-page client tokens for a code and its verifier (RFC 6749
- * section 4.1.3, RFC 7636 section 4.5), and new tokens for a refresh token (RFC 6749 section 6). Cookies are not used.
+ * Creates the handler of `POST /token`, the token endpoint for native and single-page clients. A client gets tokens for
+ * a code and its verifier (RFC 6749 section 4.1.3, RFC 7636 section 4.5), and new tokens for a refresh token (RFC 6749
+ * section 6). The endpoint does not use cookies.
  */
 export function createToken(dependencies: TokenDependencies): Handler {
   const { config } = dependencies;
@@ -76,9 +77,9 @@ function grantSession(
 }
 
 /**
- * Creates the function that redeems codes. A code is spent on its first use, even if that use fails. This process
- * remembers the spent codes. If a code is redeemed again in a different process, WorkOS refuses the code that is sealed
- * in it.
+ * Creates the function that redeems codes. A code is spent on its first use, even if that use fails. Each process
+ * remembers the codes that were spent in it. If a code is redeemed again in a different process, WorkOS refuses to
+ * exchange the WorkOS code that is sealed in it.
  */
 function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencies): RedeemCode {
   const { now } = config;
@@ -93,12 +94,12 @@ function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencie
     try {
       // The sign-in began with the client's challenge, so WorkOS requires the client's verifier.
       const codeVerifier = fields.get('code_verifier') ?? '';
-      const deadline = deadlineIn(requestTimeoutOf(config));
+      const deadline = new Deadline(requestTimeoutOf(config));
       const signedIn = await exchangeCode({ ...opened, codeVerifier, req, res, deadline });
       if (signedIn === 'answered') return signedIn;
       const { session } = signedIn;
-      // The user may have signed out of this application but not of WorkOS. The new session then has the ID of the
-      // ended one.
+      // The user may have signed out of this application but not of WorkOS. In that case, the new session has the same
+      // ID as the ended session, so the ID must no longer be revoked.
       const reopened = revocation.reopenSession(sessionIdentityOf(session));
       if (!(await withDeadline(deadline.left(), reopened)))
         throw unavailable('the store is unavailable, so the sign-in could not be finished: sign in again');
@@ -111,12 +112,12 @@ function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencie
   };
 }
 
-/** Checks that the client began the sign-in that the code belongs to (RFC 7636 section 4.6). */
+/** Checks that the client that sent the code also began the sign-in (RFC 7636 section 4.6). */
 function checkProof(fields: Fields, { transaction }: ClientCode): void {
   const verifier = fields.get('code_verifier') ?? '';
   if (!VERIFIER.test(verifier) || !isSame(codeChallenge(verifier), transaction.clientChallenge ?? ''))
     throw invalidGrant('code_verifier does not match the code challenge of the sign-in');
-  // RFC 6749 section 4.1.3: if the client names a redirect URI, it must be the one that the code was sent to.
+  // If the client sends a redirect URI, it must be the URI that the code was sent to (RFC 6749 section 4.1.3).
   if ((fields.get('redirect_uri') ?? transaction.returnTo) !== transaction.returnTo)
     throw invalidGrant('redirect_uri is not the one that the code was sent to');
 }
@@ -138,7 +139,7 @@ async function refreshClientSession(
   throw invalidGrant('the session has ended');
 }
 
-/** The token response of RFC 6749 section 5.1, with the user and the organization added. */
+/** Builds the token response (RFC 6749 section 5.1), with the user and the organization as additional fields. */
 async function tokenResponse(session: Session, config: AuthKitConfig): Promise<object> {
   const { accessToken, user, organizationId } = session;
   const { exp } = decodeUnverified(accessToken);
@@ -154,8 +155,8 @@ async function tokenResponse(session: Session, config: AuthKitConfig): Promise<o
 }
 
 /**
- * Sets the CORS headers for single-page clients on other origins. Credentials are not allowed, because no cookie is
- * used.
+ * Sets the CORS headers for single-page clients on other origins. Credentials are not allowed, because the endpoint
+ * does not use cookies.
  */
 function allowOrigin(req: Request, res: Response, { login }: AuthKitConfig): void {
   const origin = header(req, 'origin');
@@ -170,8 +171,8 @@ function invalidGrant(message: string, cause?: AuthKitError): AuthKitError {
 }
 
 /**
- * Lifetime of a client's code, in milliseconds. RFC 6749 section 4.1.2 recommends a short lifetime, and clients redeem
- * their codes at once.
+ * The lifetime of a client's code, in milliseconds. RFC 6749 section 4.1.2 recommends a short lifetime, and clients
+ * redeem their codes immediately.
  */
 const CODE_LIFETIME = 60_000;
 
@@ -181,17 +182,20 @@ const CLIENT_CODE: PayloadPurpose = {
   lifetime: CODE_LIFETIME,
 };
 
-/** What a client's code contains: a WorkOS code, which is exchanged when the client redeems its own code. */
+/**
+ * The data that is sealed in a client's code. It includes a WorkOS code, which is exchanged when the client redeems the
+ * client's code.
+ */
 export interface ClientCode {
   readonly code: string;
   readonly transaction: Transaction;
 }
 
 /**
- * The redirect URI of a client, with a code or an error (RFC 6749 section 4.1.2).
+ * Returns the redirect URI of a client, with a code or an error in its query (RFC 6749 section 4.1.2).
  *
- * The client's code is a sealed WorkOS code and contains no tokens. It therefore works only once, whichever process
- * redeems it, and no URL contains a token.
+ * The client's code is a sealed WorkOS code and contains no tokens. WorkOS accepts each of its codes only once, so the
+ * client's code also works only once, whichever process redeems it. No URL contains a token.
  */
 export async function clientUrl(
   codeOrError: string | AuthKitError,
@@ -209,7 +213,7 @@ export async function clientUrl(
   return url.href;
 }
 
-/** Opens a code that this instance issued less than a minute ago. Returns `undefined` for anything else. */
+/** Opens a code that this instance issued less than a minute ago. Returns `undefined` for any other value. */
 function openClientCode(sealed: string, binding: PayloadBinding): ClientCode | undefined {
   const payload = openPayload(CLIENT_CODE, binding, sealed);
   if (typeof payload?.['code'] !== 'string' || !isRecord(payload['transaction'])) return undefined;
@@ -220,8 +224,8 @@ function openClientCode(sealed: string, binding: PayloadBinding): ClientCode | u
 }
 
 /**
- * The refresh token of a native or single-page client is its session, sealed. Session cookies are not accepted as
- * refresh tokens, and refresh tokens are not accepted as session cookies.
+ * How the refresh tokens of native and single-page clients are sealed. A refresh token contains the client's session.
+ * Session cookies are not accepted as refresh tokens, and refresh tokens are not accepted as session cookies.
  */
 const CLIENT_SESSION: PayloadPurpose = { name: 'client-session', isBoundToRedirectUri: false };
 

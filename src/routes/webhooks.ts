@@ -12,24 +12,25 @@ import { ownProperties } from '../own-properties.js';
 import { ENDED_FOR, type Revocation } from '../session/revocation.js';
 import type { SignedStore } from '../stores/signed-store.js';
 
-/** An event as WorkOS sent it: the names in `data` are in snake_case. */
+/** An event as WorkOS sent it. The property names in `data` are in snake_case. */
 export interface WebhookEvent {
   readonly id: string;
   /** The type of the event, such as `session.revoked`. */
   readonly event: string;
   readonly data: Readonly<Record<string, unknown>>;
-  /** When the event was created, in ISO 8601. */
+  /** The time at which the event was created, in ISO 8601 format. */
   readonly created_at: string;
 }
 
 export interface WebhookOptions {
   /**
-   * The secret of the endpoint, from the WorkOS dashboard; default `WORKOS_WEBHOOK_SECRET`. While you rotate secrets,
-   * pass several: a webhook may be signed with any of them.
+   * The secret of the webhook endpoint, from the WorkOS dashboard. The default is the environment variable
+   * `WORKOS_WEBHOOK_SECRET`. While you rotate secrets, pass a list: webhooks may be signed with any secret in it.
    */
   secret?: string | readonly string[];
   /**
-   * Called with every genuine event after it has been applied to sessions. If it throws, WorkOS sends the event again.
+   * Called with every verified event, after the event has been applied to sessions. If this function throws, WorkOS
+   * sends the event again.
    */
   onEvent?: (event: WebhookEvent) => unknown;
 }
@@ -41,7 +42,7 @@ export interface WebhookDependencies {
   respondWithError: RespondWithError;
 }
 
-/** Maximum size of the body, in bytes: more than any WorkOS event needs. */
+/** The maximum size of the request body, in bytes. All WorkOS events are smaller. */
 const MAX_BODY = 1_048_576;
 
 /** Creates the middleware of a webhook route. */
@@ -73,7 +74,7 @@ export function createWebhooks(dependencies: WebhookDependencies): CreateWebhook
       if (!release) throw refuse('replayed', event);
       const failure = await applyEvent(event, { revocation, now: now(), onEvent });
       if (failure) {
-        // WorkOS will send the event again, and then it must not be refused as a repetition.
+        // WorkOS will send the event again, and that delivery must not be refused as a repeat.
         await release();
         report('failed', failure.reason, event);
         throw failure.error;
@@ -87,7 +88,10 @@ export function createWebhooks(dependencies: WebhookDependencies): CreateWebhook
 
 type WebhookRefusal = Exclude<WebhookProblem, 'store' | 'handler'>;
 
-/** A webhook that is too old gets the same message, so that the response tells a forger nothing. */
+/**
+ * Used both for an invalid signature and for a webhook that is too old, so an attacker cannot tell which of the two it
+ * was.
+ */
 const SIGNATURE =
   'the signature is not valid: the secret is wrong, the body was changed, or it is more than 3 minutes old';
 
@@ -100,7 +104,11 @@ const REFUSALS: Readonly<Record<WebhookRefusal, string>> = {
   replayed: 'this delivery has been received before',
 };
 
-/** @throws {AuthKitError} `config_invalid` */
+/**
+ * Validates the webhook secrets and returns them as a list.
+ *
+ * @throws {AuthKitError} `config_invalid` if there is no secret, or if a secret is too short.
+ */
 function checkSecrets(secret: unknown): readonly string[] {
   const secrets = [secret].flat();
   if (secrets.length > 0 && secrets.every((one) => typeof one === 'string' && one.length >= 8))
@@ -114,11 +122,14 @@ function checkSecrets(secret: unknown): readonly string[] {
 
 interface Delivery {
   readonly event: WebhookEvent;
-  /** Identifies this delivery of the event. */
+  /** A string that identifies this delivery of the event. */
   readonly delivery: string;
 }
 
-/** Reads and verifies a delivery. If it is refused, for example because WorkOS did not sign it, returns the reason. */
+/**
+ * Reads and verifies a delivery. If the delivery is refused, for example because WorkOS did not sign it, returns the
+ * reason.
+ */
 async function readDelivery(
   req: Request,
   secrets: readonly string[],
@@ -149,13 +160,13 @@ function parseEvent(body: Buffer): WebhookEvent | undefined {
 
 interface ApplyContext {
   readonly revocation: Revocation;
-  /** Milliseconds since the epoch. */
+  /** The current time, in milliseconds since the epoch. */
   readonly now: number;
   readonly onEvent: WebhookOptions['onEvent'];
 }
 
 /**
- * Applies an event to the sessions of this application and passes it to `onEvent`. If one of the two fails, returns the
+ * Applies an event to the sessions of this application and passes it to `onEvent`. If either step fails, returns the
  * reason and the error.
  */
 async function applyEvent(
@@ -188,7 +199,8 @@ function revoke(
   now: number,
 ): Promise<boolean> {
   if (event === 'session.revoked') return revocation.endSession(id);
-  // A deleted user cannot sign in again, so tokens that WorkOS issues within the next day are revoked too.
+  // Tokens that WorkOS issues to a deleted user within the next day are revoked too. This cannot affect a new sign-in,
+  // because a deleted user cannot sign in again.
   if (event === 'user.deleted') return revocation.endUser(id, now + ENDED_FOR);
   if (event === 'user.updated') return revocation.changeUser(id);
   if (event.startsWith('organization_membership.')) return revocation.changeUser(userId);
@@ -196,11 +208,11 @@ function revoke(
 }
 
 /**
- * Creates the claims with which each delivery is accepted only once: across all processes if there is a store,
- * otherwise in this process.
+ * Creates a function that claims deliveries, so each delivery is accepted only once. With a store, a delivery is
+ * accepted once across all processes. Without a store, it is accepted once in each process.
  *
- * @returns A function that claims a delivery. It returns a function that releases the claim, or `undefined` if the
- * delivery was claimed before.
+ * @returns A function that claims a delivery. Its promise resolves to a function that releases the claim, or to
+ * `undefined` if the delivery was claimed before.
  */
 function createDeliveryClaims({ store, config: { now } }: WebhookDependencies) {
   const claimed = expiringMap<true>({ max: 10_000, ttl: REPLAYABLE_FOR, now });
@@ -217,18 +229,22 @@ function createDeliveryClaims({ store, config: { now } }: WebhookDependencies) {
 }
 
 /**
- * How far the timestamp of a signature may be from the current time, in milliseconds. The WorkOS SDK has the same
+ * How far the timestamp of a signature may be from the current time, in milliseconds. The WorkOS SDK uses the same
  * tolerance.
  */
 const TOLERANCE = 180_000;
 
-/** A parsed `WorkOS-Signature` header: `t=<milliseconds>, v1=<hex>`. */
+/** A parsed `WorkOS-Signature` header, which has the format `t=<milliseconds>, v1=<hex>`. */
 export interface Signature {
   readonly timestamp: string;
   readonly macs: readonly string[];
 }
 
-/** @see https://workos.com/docs/events/data-syncing/webhooks */
+/**
+ * Parses a `WorkOS-Signature` header. Returns `undefined` if the header is missing or malformed.
+ *
+ * @see https://workos.com/docs/events/data-syncing/webhooks
+ */
 function parseSignature(header: string | undefined): Signature | undefined {
   const parts = (header ?? '')
     .slice(0, 1024)
@@ -242,7 +258,7 @@ function parseSignature(header: string | undefined): Signature | undefined {
   return { timestamp, macs };
 }
 
-/** Whether a body was signed with one of the secrets. */
+/** Whether the body was signed with one of the secrets. */
 function isSignedBy(secrets: readonly string[], { timestamp, macs }: Signature, body: Buffer): boolean {
   const expected = secrets.map((secret) => signPayload(timestamp, body, secret));
   return macs.some((mac) =>
@@ -250,13 +266,13 @@ function isSignedBy(secrets: readonly string[], { timestamp, macs }: Signature, 
   );
 }
 
-/** HMAC-SHA256 over `<timestamp>.<body>`, in hex. */
+/** Returns the HMAC-SHA256 of `<timestamp>.<body>`, in hex. */
 export function signPayload(timestamp: string, body: Buffer | string, secret: string): string {
   return createHmac('sha256', secret).update(`${timestamp}.`).update(body).digest('hex');
 }
 
 /**
- * How long a delivery must be remembered so that it is accepted only once, in milliseconds. A signature whose timestamp
- * is in the future is valid for up to twice the tolerance.
+ * How long a delivery must be remembered, in milliseconds, so it is accepted only once. If the timestamp of a signature
+ * is in the future, the signature is valid for up to twice the tolerance.
  */
 const REPLAYABLE_FOR = TOLERANCE * 2;

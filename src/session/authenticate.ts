@@ -13,14 +13,14 @@ import { isExpired, type RefreshedSession, warnAboutClock } from './refresh-at-w
 import { createSessionCache, type SessionCache, type VerifiedSession } from './verified-session-cache.js';
 
 /**
- * The result of authenticating the session cookie of a request.
+ * The result of authenticating a request by its session cookie.
  *
- * - `authenticated`: signed in. With `sealed`, the response sets a newer cookie.
- * - `anonymous`: signed out. The cookie stays, because another process may be able to read it, or the browser may have
- *   a newer one by now.
- * - `ended`: WorkOS refused the session, and the response clears the cookie.
- * - `unavailable`: WorkOS or the store is unavailable. The user stays signed in. With `sealed`, the session has new
- *   tokens that cannot be verified now, and the response sets its cookie.
+ * - `authenticated`: the user is signed in. If `sealed` is set, the response sets a newer session cookie.
+ * - `anonymous`: the request is treated as signed out. The response does not clear the cookie, because another process
+ *   may be able to read it, or the browser may have received a newer one in the meantime.
+ * - `ended`: WorkOS refused to refresh the session. The response clears the cookie.
+ * - `unavailable`: WorkOS or the store is unavailable. The user stays signed in. If `sealed` is set, the session has
+ *   new tokens that cannot be verified now, and the response sets the new session cookie.
  */
 export type Authentication =
   | (VerifiedSession & Delivery)
@@ -32,17 +32,17 @@ export type Authentication =
     } & Explained)
   | ({ readonly kind: 'unavailable'; readonly error: AuthKitError } & Delivery & Explained);
 
-/** Why a session was not accepted, for the event `authkit:session`. */
+/** Why a session was not accepted, as published in the event `authkit:session`. */
 interface Explained {
   readonly why?: SessionProblem;
   readonly detail?: string;
 }
 
-/** What the response delivers to the browser. */
+/** The session cookie that the response sets, if any. */
 interface Delivery {
-  /** The value of the session cookie. */
+  /** The new value of the session cookie. */
   readonly sealed?: string;
-  /** The session in `sealed`, if it is not the session of the request. */
+  /** The session that `sealed` contains or refers to, if it is not the session that the request uses. */
   readonly sealedSession?: Session;
 }
 
@@ -53,39 +53,42 @@ export interface AuthenticatorDependencies {
   verifyByMac: VerifyByMac;
   refresh: Refresh;
   revocation: Revocation;
-  /** Maximum size of the cache of verified sessions, in bytes; 0 turns the cache off. */
+  /** Maximum size of the verified-session cache, in bytes. 0 disables the cache. */
   memoryBytes: number;
   /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
-  /** How long a request waits for new tokens while its current ones are still valid, in milliseconds. */
+  /**
+   * How long a request waits for an optional result, in milliseconds. While its current tokens are still valid, it
+   * waits for new ones only half as long.
+   */
   softTimeout: number;
 }
 
 export interface Authenticator {
   /**
-   * Authenticates a request by the values of its session cookie. The first value with a signed-in session is used.
-   * Returns a promise only if it has to wait.
+   * Authenticates a request by its session cookie values. The first value with a signed-in session is used. Returns a
+   * promise only if the result requires waiting.
    *
-   * @param values The cookie values, the likeliest first.
-   * @param mayRefresh Whether the response can still set a cookie. If it cannot, a session with an expired token is
-   * `anonymous`.
+   * @param values The cookie values. The value that is most likely to be current comes first.
+   * @param mayRefresh Returns whether the response can still set a cookie. If it cannot, a session whose token has
+   * expired is `anonymous`.
    */
   authenticate: (
     values: readonly string[],
     mayRefresh: () => boolean,
   ) => Authentication | Promise<Authentication>;
-  /** Gets new tokens now, for the same organization or a different one. */
+  /** Refreshes a session immediately. If `organizationId` is `undefined`, the session keeps its organization. */
   refresh: (session: Session, organizationId: string | undefined) => Promise<Authentication>;
   /**
-   * Whether the session cookie may still be set. False if this process has ended or replaced the session in the
-   * meantime.
+   * Whether the cookie of a session may still be set. False if this process knows that the session has ended or has
+   * been replaced.
    */
   isLive: (session: Session) => boolean;
 }
 
 interface Dependencies extends AuthenticatorDependencies {
   cache: SessionCache;
-  /** Waits for new tokens while the session's current ones are still valid. */
+  /** Limits how long a request waits for new tokens while its current tokens are still valid. */
   waitForTokens: OptionalWait;
 }
 
@@ -94,7 +97,8 @@ const NONE: Authentication = Object.freeze({ kind: 'anonymous', reason: 'none' }
 export function createAuthenticator(options: AuthenticatorDependencies): Authenticator {
   const { refresh, revocation, memoryBytes, now, softTimeout } = options;
   const cache = createSessionCache(memoryBytes, now);
-  // Shorter than the time that the middleware waits. After that time, the middleware treats the request as signed out.
+  // This wait is shorter than the time that the middleware waits for the session. When that time is over, the
+  // middleware treats the request as signed out.
   const dependencies: Dependencies = {
     ...options,
     cache,
@@ -114,8 +118,9 @@ export function createAuthenticator(options: AuthenticatorDependencies): Authent
 }
 
 /**
- * Ranks the results for several cookie values if none of them is signed in. `unavailable`, which keeps the cookie,
- * comes first, and `ended`, which clears it, comes second. The reasons of `anonymous` differ only in what is reported.
+ * Returns the rank of a result. If a request has several cookie values and none of them is signed in, the result with
+ * the highest rank is used. `unavailable` keeps the cookie and ranks above `ended`, which clears it. The results of
+ * kind `anonymous` rank lowest, and their order only affects which reason is reported.
  */
 function precedence(result: Authentication): number {
   if (result.kind === 'unavailable') return Object.hasOwn(result, 'sealed') ? 6 : 5;
@@ -123,11 +128,14 @@ function precedence(result: Authentication): number {
   return result.kind === 'anonymous' ? ['none', 'invalid', 'expired', 'ended'].indexOf(result.reason) : 7;
 }
 
-/** A cookie value, with what is known about it without waiting. */
+/** A cookie value, and what is known about it without waiting. */
 interface CookieValue {
   readonly value: string;
   readonly cached: VerifiedSession | undefined;
-  /** The session in the value; `undefined` if the session is in the store, or if there is none. */
+  /**
+   * The cached session, or the session that the value contains. `undefined` if the session has to be read from the
+   * store, or if the value is invalid.
+   */
   readonly session: Session | undefined;
   /** What `storage.open` has returned, if it has been called. */
   readonly opening: ReturnType<SessionStorage['open']>;
@@ -139,8 +147,9 @@ function openCookie(value: string, { cache, storage }: Dependencies): CookieValu
 }
 
 /**
- * Authenticates most requests without waiting: the session is in the cache, or its MAC shows that the signature of its
- * token was verified before. Returns `undefined` if there is something to wait for, or if the session is not accepted.
+ * Authenticates a request without waiting. This works for most requests: the session is in the cache, or the MAC in the
+ * session shows that the signature of its access token was verified before. Returns `undefined` if the result requires
+ * waiting, or if the session is not accepted.
  */
 function authenticateNow(cookie: CookieValue, dependencies: Dependencies): Authentication | undefined {
   const { revocation, storage, cache, now } = dependencies;
@@ -174,7 +183,7 @@ async function authenticateAll(
     if (next.result.kind === 'authenticated') return next.result;
     if (precedence(next.result) > precedence(found.result)) found = next;
   }
-  // Published only once, however many cookies with this name an attacker has planted.
+  // A request publishes only one event, even if an attacker has planted many cookies with this name.
   return reported(found, dependencies);
 }
 
@@ -187,7 +196,7 @@ function startOpening(value: string, dependencies: Dependencies): CookieValue {
   return cookie.session ? cookie : { ...cookie, opening: dependencies.storage.open(value) };
 }
 
-/** The result for one cookie value, and the session in that value. */
+/** The result for one cookie value, and the session that was found for it. */
 interface Examined {
   readonly result: Authentication;
   readonly session?: Session;
@@ -214,8 +223,8 @@ async function authenticateValue(
 }
 
 /**
- * Restores a session whose newest state the store has lost, for example in a failover. This process may still have that
- * state in memory.
+ * Restores a session whose latest version the store has lost, for example in a failover, if this process still has that
+ * version in memory.
  */
 async function restoreSession(
   outdated: Session,
@@ -234,7 +243,7 @@ async function restoreSession(
   return newer ? storage.restore(outdated, newer) : outdated;
 }
 
-/** Publishes why the session of a request was not accepted. */
+/** Publishes why the session of a request was not accepted, and returns the result. */
 function reported(examined: Examined, { clientId }: Dependencies): Authentication {
   const { result, session } = ownProperties(examined);
   if (result.kind === 'authenticated' || result.why === undefined) return result;
@@ -275,7 +284,7 @@ async function verifySession(
   const verification = await dependencies.verify(session.accessToken, false, session.extension.tokenMac);
   if (verification.kind === 'unavailable' && !verification.isKeyUnknown)
     return unavailableAuthentication(NO_KEYS, 'keys');
-  // New tokens are signed with a published key, so a refresh also helps if the key is unknown.
+  // New tokens are signed with a published key, so a refresh also helps if the key of the current token is unknown.
   if (verification.kind === 'expired' || verification.kind === 'unavailable')
     return mayRefresh() ? renewSession(session, dependencies) : anonymous('expired', 'token_expired');
   if (verification.kind === 'invalid') return anonymous('invalid', 'token', verification.reason);
@@ -285,8 +294,8 @@ async function verifySession(
 }
 
 /**
- * Accepts a valid session. Refreshes it if a refresh is due, and moves it if `mode` says that sessions are stored
- * elsewhere.
+ * Accepts a valid session. Refreshes the session if a refresh is due, and moves it if it is not stored where `mode`
+ * specifies.
  */
 async function acceptSession(
   value: string,
@@ -305,7 +314,10 @@ async function acceptSession(
   return sealed === undefined ? verified : { ...verified, sealed };
 }
 
-/** Reads only the own properties of a result, so that a polluted `Object.prototype` delivers nothing. */
+/**
+ * Returns the `Delivery` fields of a result. Only own properties are read, so a polluted `Object.prototype` cannot add
+ * a cookie.
+ */
 function deliveryOf(result: Delivery): Delivery {
   const { sealed, sealedSession } = ownProperties(result);
   return {
@@ -315,15 +327,15 @@ function deliveryOf(result: Delivery): Delivery {
 }
 
 /**
- * Refreshes a session whose token is still valid. The request waits only briefly for new tokens, and succeeds without
- * them.
+ * Refreshes a session whose token is still valid. The request waits only briefly for new tokens. If they do not arrive
+ * in that time, the request uses the current token.
  */
 async function refreshAhead(verified: VerifiedSession, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, waitForTokens } = dependencies;
   const { session } = verified;
   const result = await waitForTokens(renewSession(session, dependencies));
   if (result === undefined) refresh.backOff(session);
-  // The response delivers the rotated tokens, although this request still uses the old ones.
+  // The response sets the cookie with the new tokens, although this request still uses the old ones.
   if (result?.kind === 'unavailable' && Object.hasOwn(result, 'sealed'))
     return { ...verified, sealedSession: session, ...deliveryOf(result) };
   return result === undefined || result.kind === 'unavailable' ? verified : result;
@@ -331,7 +343,7 @@ async function refreshAhead(verified: VerifiedSession, dependencies: Dependencie
 
 /**
  * Gets new tokens for a session whose tokens have expired or will expire soon. If another request has already refreshed
- * the session, a request with the old cookie gets the newest session that this process knows.
+ * the session, a request with the old cookie uses the latest session that this process knows.
  */
 async function renewSession(session: Session, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, now } = dependencies;
@@ -355,7 +367,10 @@ async function refreshSession(
   return acceptRefreshed(session, result, dependencies);
 }
 
-/** Stores a session with new tokens. They are delivered even if they cannot be verified now: the old ones are spent. */
+/**
+ * Stores a session with new tokens. The browser gets the new tokens even if they cannot be verified now, because the
+ * old refresh token has been used and is no longer valid.
+ */
 async function acceptRefreshed(
   before: Session,
   refreshed: RefreshedSession,
@@ -385,7 +400,8 @@ async function isRevoked(session: Session, { revocation }: Dependencies): Promis
 }
 
 /**
- * The organization of a session. Every refresh names it, so that a refresh never changes the organization by itself.
+ * Returns the organization of a session. Every refresh request names the organization, so a refresh never changes it
+ * unintentionally.
  */
 function organizationOf(session: Session): string | undefined {
   const { org_id: organizationId } = decodeUnverified(session.accessToken);

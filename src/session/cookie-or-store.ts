@@ -9,46 +9,51 @@ import {
 } from './sessions-in-store.js';
 import type { RefreshedSession } from './refresh-at-workos.js';
 
-/** Where sessions are stored: in the cookie itself, or in the store with an ID in the cookie. */
+/**
+ * The storage of sessions. A session is either in the cookie itself, or in the store with only its ID in the cookie.
+ */
 export interface SessionStorage {
   /** Opens a cookie value that contains a session or an ID. Returns a promise if the session is in the store. */
   open: (value: string) => Session | undefined | Promise<Session | NotStored>;
-  /** Opens a cookie value that contains the session itself. Returns `undefined` if the session is in the store. */
+  /** Opens a cookie value that contains the session itself. Returns `undefined` for any other value. */
   openSealed: (value: string) => Session | undefined;
-  /** Why a cookie value could not be opened. */
+  /** Returns why a cookie value could not be opened. */
   problemOf: (value: string) => SessionProblem;
   /** Whether a session is in the store. */
   isInStore: (session: Session) => boolean;
-  /** Whether a session in the store is older than the one that its cookie refers to. */
+  /** Whether a session from the store is older than the version that its cookie refers to. */
   isOutdated: (session: Session) => boolean;
-  /** Replaces an outdated session in the store with a newer one, and returns the session to use. */
+  /** Replaces an outdated session in the store with a newer version, and returns the session to use. */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
-  /** Whether a session is stored in a different place than `mode` says. */
+  /** Whether a session must be moved, because it is not stored where `mode` specifies. */
   needsMigration: (session: Session) => boolean;
-  /** Moves a session to where `mode` says, and returns its cookie value; `undefined` if the store is unavailable. */
+  /**
+   * Moves a session to the storage that `mode` specifies, and returns the new cookie value. Returns `undefined` if the
+   * store is unavailable.
+   */
   migrate: (session: Session) => Promise<string | undefined>;
   /**
-   * Replaces a session with the refreshed one and returns the cookie value; `undefined` if the store has lost the
-   * session.
+   * Replaces a session with its refreshed version, and returns the new cookie value. Returns `undefined` if the session
+   * is no longer in the store.
    */
   replace: (before: Session, next: RefreshedSession) => Promise<string | undefined>;
-  /** Stores a new session and returns its cookie value; `undefined` if the store is unavailable. */
+  /** Stores a new session and returns its cookie value. Returns `undefined` if the store is unavailable. */
   create: (session: Session) => Promise<string | undefined>;
-  /** Deletes a session from the store, if it is there. */
+  /** Deletes a session if it is in the store. */
   delete: (session: Session | StoreUnavailable) => Promise<unknown>;
 }
 
 export interface SessionStorageOptions {
   mode: 'cookie' | 'store';
   store: SignedStore | undefined;
-  /** The first password signs new IDs. A signature with any of the passwords is accepted. */
+  /** The first password is used to sign new IDs, and all of them are used to verify IDs. */
   passwords: readonly [string, ...string[]];
-  /** Opens a session that came in a cookie. */
+  /** Opens a session from a cookie. */
   open: (sealed: string) => Session | undefined;
-  /** Opens a session from the store, where it may have any size. */
+  /** Opens a session from the store. Unlike a session from a cookie, it may have any size. */
   openStored: (sealed: string) => Session | undefined;
   seal: (session: Session) => Promise<string>;
-  /** Why a cookie value could not be opened. */
+  /** Returns why a cookie value could not be opened. */
   problemOf: (sealed: string) => SessionProblem;
   /** How long an unused session stays in the store, in milliseconds. */
   lifetime: number;
@@ -58,7 +63,7 @@ export function createSessionStorage({ store, ...options }: SessionStorageOption
   return store ? withStore({ store, ...options }) : inCookies(options);
 }
 
-/** The storage of an instance without a store: every session is in its cookie. */
+/** Creates the storage for an instance without a store, where the cookie contains the complete session. */
 function inCookies({
   open,
   seal,

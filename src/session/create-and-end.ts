@@ -6,24 +6,25 @@ import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.j
 import type { SessionStorage } from './cookie-or-store.js';
 import { isNotStored, type StoreUnavailable } from './sessions-in-store.js';
 
-/** Creates sessions at a sign-in, and ends them at a sign-out. */
+/** Creates a session when a user signs in, and ends it when the user signs out. */
 export interface Sessions {
   /**
-   * Finds the session to sign out: the first one among the values of a cookie, even if it has expired or ended. If the
-   * store is unavailable, returns what the cookie value itself contains.
+   * Finds the session to sign out: the first session among the cookie values, even if it has expired or ended. If the
+   * store is unavailable, returns only the data in the cookie value.
    */
   peek: (values: readonly string[]) => Promise<Session | StoreUnavailable | undefined>;
   /**
-   * Stores the session of a sign-in and returns its cookie value. Ends the browser's earlier sessions, as a sign-out
-   * from this application does (OWASP ASVS 7.2.4). If the deadline passes first, they are ended after the response.
+   * Stores the session of a new sign-in and returns its cookie value. Also ends the browser's earlier sessions, in the
+   * same way as a sign-out from this application does (OWASP ASVS 7.2.4). If ending them takes longer than the
+   * deadline, it continues after the response is sent.
    *
    * @param values The values of the session cookie that the browser sent with the sign-in.
-   * @throws {AuthKitError} `upstream_unavailable` if the store is unavailable, or too slow for the deadline.
+   * @throws {AuthKitError} `upstream_unavailable` if the store is unavailable or does not reply before the deadline.
    */
   create: (session: Session, values: readonly string[], deadline: Deadline) => Promise<string>;
   /**
-   * Ends a session: immediately in this process, and in the other processes at most half a second after the promise is
-   * fulfilled.
+   * Ends a session. The session ends immediately in this process. In the other processes, it ends at most half a second
+   * after the promise is fulfilled.
    */
   end: (session: Session | StoreUnavailable) => Promise<void>;
 }
@@ -47,10 +48,11 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
     await Promise.all([...ending.map((id) => revocation.endSession(id)), storage.delete(session)]);
   };
   /**
-   * Ends an earlier session of the browser. If it belongs to the same WorkOS session, only deletes it from the store.
+   * Ends an earlier session of the browser. If the new session belongs to the same WorkOS session, the earlier one is
+   * only deleted from the store.
    */
   const replace = async (earlier: Session | StoreUnavailable, session: Session) => {
-    // A response that is still in progress must not set the earlier session again.
+    // A response that is still in progress must not set the cookie of the earlier session again.
     if (!isNotStored(earlier) && earlier.refreshToken !== session.refreshToken) refresh.replace(earlier);
     await end(earlier, sessionIdOf(session));
   };
@@ -60,8 +62,8 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
   };
   const save = async (session: Session) => {
     const value = await storage.create(session);
-    // The user may have signed out of this application but not of WorkOS. The new session then has the ID of the ended
-    // one.
+    // The user may have signed out of this application but not of WorkOS. In that case, the new session has the same ID
+    // as the ended one.
     return (await revocation.reopenSession(sessionIdentityOf(session))) ? value : undefined;
   };
   return {
@@ -83,7 +85,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
   };
 }
 
-/** The WorkOS session ID, even if the session itself is in a store that is unavailable. */
+/** Returns the WorkOS session ID. It is known even if the session is in a store that is unavailable. */
 export function sessionIdIn(session: Session | StoreUnavailable): string | undefined {
   return isNotStored(session) ? session.reference.sessionId : sessionIdOf(session);
 }

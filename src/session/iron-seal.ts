@@ -10,12 +10,14 @@ import { isRecord } from '../config/problem-list.js';
 import { ownProperties } from '../own-properties.js';
 
 /**
- * The format is iron's `Fe26.2` with the version suffix of iron-session, as every WorkOS SDK writes it:
+ * The beginning of every seal. The format of a seal is iron's `Fe26.2` with the version suffix of iron-session. All
+ * WorkOS SDKs use this format:
  *
  *   Fe26.2*<password id>*<salt>*<iv>*<ciphertext>*<expiration>*<hmac salt>*<hmac>~2
  *
- * The ciphertext is AES-256-CBC under PBKDF2-SHA1(password, salt, 1 round). The HMAC is HMAC-SHA256 over everything
- * before `*<hmac salt>`. With one round of PBKDF2, the entropy of the password is the only protection.
+ * The ciphertext is encrypted with AES-256-CBC. The HMAC is HMAC-SHA256 over everything before `*<hmac salt>`. Both
+ * keys are derived with PBKDF2-SHA1(password, salt, 1 round), each with its own salt. A single round of PBKDF2 does not
+ * slow down an attacker who guesses passwords, so the password itself must be strong.
  */
 const PREFIX = 'Fe26.2';
 
@@ -24,12 +26,12 @@ const VERSION_SUFFIX = '~2';
 const PASSWORD_ID = '1';
 
 /**
- * The longest seal that is opened, in characters. A longer one is refused before any cryptography. By default, Node
- * does not accept a Cookie header of this length.
+ * The maximum length of a seal that comes from a header, in characters. A longer seal is refused before any
+ * cryptography. By default, Node does not accept a `Cookie` header of this length.
  */
 const MAX_SEAL_LENGTH = 16_384;
 
-/** Length of an initialization vector (16 bytes) in base64url, in characters. */
+/** Length of a base64url-encoded initialization vector (16 bytes), in characters. */
 const IV_LENGTH = 22;
 
 /** Length of an AES-256 key and of an HMAC key, in bytes. */
@@ -39,15 +41,16 @@ const HEX_SALT = /^[0-9a-f]{64}$/;
 
 const MILLISECONDS = /^[1-9][0-9]{0,15}$/;
 
-/** The clock difference that iron allows, in milliseconds. */
+/** The clock difference that iron tolerates by default, in milliseconds. */
 const CLOCK_SKEW = 60_000;
 
-/** Seals `data` so that this package and every WorkOS SDK with the same password can open it. */
+/** Seals `data`. This package and every WorkOS SDK with the same password can open the seal. */
 export async function seal(data: object, password: string): Promise<string> {
   // Imported on demand, because most requests only open seals.
   const iron = await import('iron-webcrypto');
   const { encryption, integrity, ...others } = iron.defaults;
-  // Without prototypes: a polluted Object.prototype must not choose the salt or the initialization vector.
+  // The options have no prototype, because a polluted `Object.prototype` must not choose the salt or the initialization
+  // vector.
   const options = ownProperties({
     ...others,
     encryption: ownProperties(encryption),
@@ -59,16 +62,17 @@ export async function seal(data: object, password: string): Promise<string> {
 }
 
 /**
- * Opens a seal with the first password that fits. Returns `undefined` if the value was not sealed with any of the
- * passwords, or has expired.
+ * Opens a seal with the first password that matches. Returns `undefined` if the value was not sealed with any of the
+ * passwords, or if the seal has expired.
  *
- * This function is synchronous and uses `node:crypto`. `iron-webcrypto` takes about 30 times as long for the same
- * bytes, because of promises and thread hops. It is used only to seal; the tests check that both open the same seals.
+ * This function is synchronous and uses `node:crypto`. `iron-webcrypto` takes about 30 times as long for the same seal,
+ * because it uses promises and other threads. This package therefore uses `iron-webcrypto` only to seal. The tests
+ * check that both open the same seals.
  *
- * @param passwords Each password is tried, because the SDKs write the id `1` for every password.
- * @param now The current time in milliseconds since the epoch, for seals that expire.
- * @param maxLength The longest seal to open, in characters. A seal that does not come from a header may be longer than
- * one that does.
+ * @param passwords Every password is tried, because the SDKs write the ID `1` into the seal for every password.
+ * @param now The current time, in milliseconds since the epoch. It is only used for seals that expire.
+ * @param maxLength The maximum length of the seal, in characters. A seal that does not come from a header may be longer
+ * than the default.
  */
 export function open(
   sealed: string,
@@ -86,7 +90,7 @@ export function open(
   return undefined;
 }
 
-/** Whether a value has the form of a seal, whatever its password. */
+/** Whether a value has the format of a seal. The password is not checked. */
 export function isSealed(value: string): boolean {
   return value.length <= MAX_SEAL_LENGTH && parse(value) !== undefined;
 }
@@ -104,8 +108,8 @@ interface SealParts {
 type Fields = [string, string, string, string, string, string, string, string];
 
 /**
- * Splits a seal into its fields. The binary fields are not decoded until the seal is known to be authentic, because the
- * HMAC covers the text.
+ * Splits a seal into its fields. The binary fields are decoded only after the seal has been authenticated, because the
+ * HMAC covers the encoded text.
  */
 function parse(sealed: string): SealParts | undefined {
   if (!sealed.startsWith(`${PREFIX}*`) || !isAscii(sealed)) return undefined;
@@ -126,8 +130,8 @@ function isAscii(text: string): boolean {
 }
 
 /**
- * Checks the HMAC of a seal. It is compared as text, because base64url has several spellings for the same bytes, of
- * which only one is accepted.
+ * Checks the HMAC of a seal. The HMACs are compared as text: several base64url strings can decode to the same bytes,
+ * and only one of these strings is accepted.
  */
 function isAuthentic({ signed, hmacSalt, hmac }: SealParts, password: string): boolean {
   const key = deriveKey(password, hmacSalt);
@@ -137,8 +141,8 @@ function isAuthentic({ signed, hmacSalt, hmac }: SealParts, password: string): b
 }
 
 /**
- * Decrypts an authentic seal. Never throws: the seal was made with our password, but its content need not be JSON. An
- * object is returned without a prototype, so that a polluted `Object.prototype` adds no fields.
+ * Decrypts a seal that has been authenticated. Returns `undefined` if it cannot be decrypted, or if its content is not
+ * valid JSON. An object is returned without a prototype, so a polluted `Object.prototype` cannot add fields to it.
  */
 function decrypt({ salt, iv, ciphertext }: SealParts, password: string): unknown {
   try {
@@ -153,8 +157,8 @@ function decrypt({ salt, iv, ciphertext }: SealParts, password: string): unknown
 }
 
 /**
- * Derives a key from a password. The salt is used as text, as in iron. The result is a key object, because on Node 24
- * each HMAC and each cipher takes 9 µs longer if it is given the key as bytes.
+ * Derives a key from a password. As in iron, the salt is the hexadecimal text itself, not the bytes that it encodes.
+ * The result is a key object, because on Node 24, each HMAC and each cipher takes 9 µs longer with a key in bytes.
  */
 function deriveKey(password: string, salt: string): KeyObject {
   return createSecretKey(pbkdf2Sync(password, salt, 1, KEY_LENGTH, 'sha1'));

@@ -15,19 +15,24 @@ import { type Session, sessionIdOf, withTokens } from './sealed-session.js';
 /** A session with new tokens. */
 export interface RefreshedSession {
   readonly kind: 'refreshed';
-  /** The ID of the requested organization; empty if none was requested. */
+  /** The ID of the organization that the refresh requested; empty if it requested none. */
   readonly organization: string;
   readonly session: Session;
   readonly sealed: string;
 }
 
-/** The result of a refresh. Only `refused` means that the session has ended, or that WorkOS requires a further step. */
+/**
+ * The result of a refresh. `refused` means that the session has ended, or that WorkOS requires a further step from the
+ * user. `unavailable` means that the session may still be valid.
+ */
 export type RefreshResult =
   | RefreshedSession
   | { readonly kind: 'refused'; readonly error: AuthKitError }
   | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
-/** Exchanges the refresh token of a session for new tokens, in an organization. Never rejects. */
+/**
+ * Exchanges the refresh token of a session for new tokens, for the given organization if there is one. Never rejects.
+ */
 export type RefreshTokens = (session: Session, organizationId: string | undefined) => Promise<RefreshResult>;
 
 export interface TokenRefreshOptions {
@@ -39,33 +44,36 @@ export interface TokenRefreshOptions {
 }
 
 /**
- * The shortest time for which a result is remembered, in milliseconds. Browsers may still send the old cookie for a
- * while.
+ * The minimum time for which a refresh result is remembered, in milliseconds. During this time, browsers may still send
+ * the old cookie.
  */
 export const REMEMBERED_FOR = 60_000;
 
 /**
- * How long a result is remembered, in milliseconds: until the new token expires, and at least for {@link
- * REMEMBERED_FOR}.
+ * Returns how long a refresh result is remembered, in milliseconds: until the new access token expires, but at least
+ * {@link REMEMBERED_FOR}.
  */
 export function rememberedFor(result: RefreshResult, now: number): number {
   const expiresAt = result.kind === 'refreshed' ? expiryOf(result.session) : undefined;
   return Math.max(REMEMBERED_FOR, expiresAt === undefined ? 0 : expiresAt - now);
 }
 
-/** Whether the access token of a session has expired by the clock of this server. */
+/** Whether the access token of a session has expired according to this server's clock. */
 export function isExpired(session: Session, now: number): boolean {
   const expiresAt = expiryOf(session);
   return expiresAt !== undefined && expiresAt <= now;
 }
 
-/** When the access token expires, in milliseconds since the epoch. */
+/** Returns when the access token of a session expires, in milliseconds since the epoch. */
 function expiryOf({ accessToken }: Session): number | undefined {
   const { exp } = decodeUnverified(accessToken);
   return typeof exp === 'number' ? exp * 1000 : undefined;
 }
 
-/** Creates the function that refreshes tokens at WorkOS. It accepts an answer only if it is about the same user. */
+/**
+ * Creates the function that refreshes tokens at WorkOS. This function accepts a response only if it is about the same
+ * user.
+ */
 export function createTokenRefresh(options: TokenRefreshOptions): RefreshTokens {
   return async (session, organizationId) => {
     const result = await refreshTokens(session, organizationId, options);
@@ -95,10 +103,10 @@ async function refreshTokens(
 }
 
 /**
- * Returns why an answer is not accepted, or `undefined` if it is. An answer with a new `sid` is accepted, because
- * WorkOS may open a new session. An answer about a different user is not. Tokens that cannot be verified now, because
- * the keys are unavailable or this server's clock is ahead, are accepted too: they came from WorkOS itself, the old
- * ones are spent, and every request verifies them again.
+ * Returns why a response from WorkOS is not accepted, or `undefined` if it is accepted. A response about a different
+ * user is not accepted. A response with a new `sid` is accepted, because WorkOS may open a new session. Tokens are also
+ * accepted if they cannot be verified now, because the keys are unavailable or this server's clock is ahead: they came
+ * from WorkOS itself, the old refresh token is no longer valid, and every request verifies the access token again.
  */
 function problemOf(before: Session, next: Tokens, verification: TokenVerification): string | undefined {
   if (next.user.id !== before.user.id) return 'the session of another user';
@@ -108,13 +116,14 @@ function problemOf(before: Session, next: Tokens, verification: TokenVerificatio
   return subject === before.user.id ? undefined : 'an access token of another user';
 }
 
-/** The shortest time between two warnings, in milliseconds. */
+/** The minimum time between two warnings about the clock, in milliseconds. */
 const WARN_EVERY = 60_000;
 
 let warnedAt = -Infinity;
 
 /**
- * Warns at most once a minute per process. The monotonic clock measures the minute, because the system clock is wrong.
+ * Warns that this server's clock is ahead, at most once a minute per process. The minute is measured with the monotonic
+ * clock, because the system clock is wrong.
  */
 export function warnAboutClock(): void {
   if (performance.now() - warnedAt < WARN_EVERY) return;
@@ -127,14 +136,14 @@ export function warnAboutClock(): void {
 }
 
 /**
- * Converts the error for `invalid_grant`. For a refresh token, this error means that the session has ended, whatever
- * its description says.
+ * Converts the error that `invalid_grant` causes to `unauthenticated`. If WorkOS returns `invalid_grant` for a refresh
+ * token, the session has ended, whatever the error description says. Other errors are returned unchanged.
  */
 function toSessionEnded(error: AuthKitError): AuthKitError {
   return error.code === 'code_exchange_failed' ? sessionEnded(error).error : error;
 }
 
-/** The result for a session that has ended. */
+/** Creates the result for a session that has ended. */
 export function sessionEnded(cause?: AuthKitError): { kind: 'refused'; error: AuthKitError } {
   return {
     kind: 'refused',
@@ -142,7 +151,9 @@ export function sessionEnded(cause?: AuthKitError): { kind: 'refused'; error: Au
   };
 }
 
-/** Whether WorkOS refused the refresh token itself. False if only an organization requires a further step. */
+/**
+ * Whether a result means that the session has ended. False if WorkOS only requires a further step for an organization.
+ */
 export function isSessionEnded(result: RefreshResult): boolean {
   return result.kind === 'refused' && result.error.code === 'unauthenticated';
 }
@@ -155,7 +166,7 @@ export function isTokenSpent({ refreshToken }: Session, result: RefreshResult): 
   return result.kind === 'refreshed' ? result.session.refreshToken !== refreshToken : isSessionEnded(result);
 }
 
-/** Creates the callbacks that report refreshes to the hooks of the application and to the subscribers of its events. */
+/** Creates the callbacks that report each refresh to the application's hooks and to the subscribers of its events. */
 export function createRefreshHooks({
   clientId,
   hooks,
@@ -187,7 +198,7 @@ export function createRefreshHooks({
   };
 }
 
-/** Why a refresh failed, and the HTTP status of WorkOS's answer. */
+/** Returns why a refresh failed, and the HTTP status of the response from WorkOS if it is known. */
 function causeOf(failure: Exclude<RefreshResult, RefreshedSession>): {
   reason: RefreshFailureReason;
   status: number | undefined;
@@ -202,12 +213,12 @@ function causeOf(failure: Exclude<RefreshResult, RefreshedSession>): {
     const isMisconfigured = classifyErrorAnswer(answer).kind === 'misconfigured';
     return { reason: isMisconfigured ? 'misconfigured' : answer.reason, status: answer.status };
   }
-  // The error for an answer that this package does not accept has no `cause`.
+  // If WorkOS has responded but this package does not accept the response, the error has no `cause`.
   const isAnswer = error.code === 'upstream_unavailable' && error.cause === undefined;
   return { reason: isAnswer ? 'answer' : 'internal', status: undefined };
 }
 
-/** Calls a hook. Its errors are logged and do not make the request fail. */
+/** Calls a hook of the application. An error in the hook is logged and does not make the request fail. */
 function notify<T>(hook: ((context: T) => unknown) | undefined, context: T): void {
   const failed = (error: unknown) => {
     log('hook', { failed: error instanceof Error ? error.name : typeof error });

@@ -1,9 +1,12 @@
 import type { Claims } from '../workos/access-token.js';
 
-/** A token is refreshed this many seconds before it expires, or after four fifths of its lifetime if that is later. */
+/**
+ * How early a token is refreshed, in seconds before it expires. Exception: a token with a lifetime of less than five
+ * minutes is refreshed after four fifths of its lifetime.
+ */
 const AHEAD = 60;
 
-/** When a token is due for a refresh, in milliseconds since the epoch. */
+/** Returns when a token is due for a refresh, in milliseconds since the epoch. */
 export function refreshDueAt({ exp, iat }: Claims): number {
   const lifetime = typeof iat === 'number' && iat < exp ? exp - iat : AHEAD * 5;
   return (exp - Math.min(AHEAD, lifetime / 5)) * 1000;

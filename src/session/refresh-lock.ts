@@ -15,36 +15,39 @@ import {
   sessionEnded,
 } from './refresh-at-workos.js';
 
-/** A lock expires if its process has not extended it for this long, in milliseconds. */
+/** The time after which a lock expires unless its process extends it, in milliseconds. */
 const LEASE = 2500;
 
 /** How often a process extends its lock, in milliseconds. */
 const EXTEND_EVERY = LEASE / 5;
 
 /**
- * The first pause between two reads while a process waits for a result, in milliseconds. Each pause is twice as long as
- * the one before it.
+ * The first pause between two reads of the store, in milliseconds, while a process waits for another process's refresh
+ * result. Each pause is twice as long as the one before it, up to {@link LONGEST_PAUSE}.
  */
 const FIRST_PAUSE = 15;
 
-/** The longest pause between two reads, in milliseconds. */
+/** The longest pause between two reads of the store, in milliseconds. */
 const LONGEST_PAUSE = 250;
 
-/** How long the other processes can see that a refresh failed, in milliseconds. */
+/**
+ * How long a failed refresh is recorded in the store, in milliseconds. Other processes can see the failure during this
+ * time.
+ */
 const FAILURE_FOR = 2000;
 
-/** Stored in place of a sealed session if WorkOS refused the token. */
+/** The value that is stored instead of a sealed session if WorkOS refused the refresh token. */
 const REFUSED = 'refused';
 
 /**
- * After a refusal that could not be confirmed, further refusals of the same token are not believed for this many
- * milliseconds. This covers the requests of one page and a quick retry.
+ * The time during which refusals of a refresh token are not accepted as final, in milliseconds. It starts with the
+ * first refusal that could not be confirmed, and covers the requests of one page and a quick retry.
  */
 const DOUBTED_FOR = 5000;
 
 /** How long an unconfirmed refusal is remembered, in milliseconds. */
 const DOUBT_REMEMBERED_FOR = 3_600_000;
-/** How many unconfirmed refusals are remembered. */
+/** The maximum number of unconfirmed refusals that a process remembers. */
 const MAX_DOUBTS = 10_000;
 
 export interface RefreshLockOptions {
@@ -56,11 +59,14 @@ export interface RefreshLockOptions {
 }
 
 /**
- * Refreshes each session once across processes: one process holds a lock and refreshes, and the others wait for its
- * result. If WorkOS is unavailable, the processes that waited do not call WorkOS either; the next request does. If the
- * store is unavailable, or the lock is held for too long, a process refreshes on its own. This is safe within the 30
- * seconds for which WorkOS returns the same tokens. After that, WorkOS refuses a token that another process has used,
- * so {@link confirmRefusal} decides whether the session has ended.
+ * Wraps `refresh` so that only one process refreshes a session. This process holds a lock, and the others wait for its
+ * result. If it finds that WorkOS is unavailable, the waiting processes do not call WorkOS either. The next request
+ * calls WorkOS again.
+ *
+ * If the store is unavailable, or if the lock is held for too long, a process refreshes the session without the lock.
+ * This is safe for 30 seconds after the first refresh, because WorkOS returns the same tokens again during that time.
+ * Later, WorkOS refuses a refresh token that another process has used, so {@link confirmRefusal} decides whether the
+ * session has ended.
  */
 export function withRefreshLock(refresh: RefreshTokens, options: RefreshLockOptions): RefreshTokens {
   const { store, waitForLock } = options;
@@ -90,15 +96,17 @@ export function withRefreshLock(refresh: RefreshTokens, options: RefreshLockOpti
   };
 }
 
-/** The context of one refresh. */
 interface RefreshContext extends RefreshLockOptions {
   readonly session: Session;
   readonly doubts: Doubts;
 }
 
-/** Creates a watch that notices if the process that holds the lock fails while this one waits. */
+/**
+ * Creates a watch that detects whether the process that holds the lock fails to refresh the session while this process
+ * waits.
+ */
 function createFailureWatch(id: string, store: SignedStore) {
-  /** The failure that was stored before the wait, if any. */
+  /** The failure that the store already contained before the wait, if any. */
   let known: string | undefined;
   let isStarted = false;
   const read = async () => {
@@ -123,7 +131,10 @@ function unavailableElsewhere(): RefreshResult {
   return { kind: 'unavailable', error: unavailable('another process could not refresh the session') };
 }
 
-/** Refreshes while holding the lock, unless another process did so just before this one acquired it. */
+/**
+ * Refreshes a session while holding the lock. If another process refreshed the session just before this one acquired
+ * the lock, returns the result of that refresh instead.
+ */
 async function refreshHoldingLock(
   lock: Entry,
   context: RefreshContext,
@@ -147,7 +158,7 @@ async function refreshHoldingLock(
   }
 }
 
-/** Reads the result that another process has stored for the refresh token of a session. */
+/** Reads the refresh result that another process has stored for the refresh token of a session. */
 async function readSharedResult({
   session,
   store,
@@ -157,7 +168,7 @@ async function readSharedResult({
   if (found.kind === 'unavailable') return 'unavailable';
   if (found.kind !== 'hit') return undefined;
   if (found.text === REFUSED) return sessionEnded();
-  // `<sealed session> <organization>`: there is no space in a seal.
+  // The format is `<sealed session> <organization>`. A seal contains no spaces.
   const [sealed = '', ...organization] = found.text.split(' ');
   const next = open(sealed);
   return next?.user.id === session.user.id
@@ -166,12 +177,12 @@ async function readSharedResult({
 }
 
 /**
- * Stores a result for the other processes. New tokens replace a refusal, but a refusal never replaces new tokens: a
- * process that was paused during its exchange may store its tokens late, after WorkOS has refused the spent token to
- * another process.
+ * Stores a refresh result for the other processes. New tokens replace a refusal, but a refusal never replaces new
+ * tokens. A process that was paused during its refresh may store its new tokens late, after WorkOS has refused the same
+ * refresh token to another process.
  *
- * @param isConclusive Whether a refusal means that the session has ended. It does if this process held the lock and the
- * store had no result of another process.
+ * @param isConclusive Whether a refusal means that the session has ended. This is true if this process held the lock
+ * and the store contained no result from another process.
  */
 async function shareResult(
   result: RefreshResult,
@@ -192,19 +203,21 @@ async function shareResult(
 }
 
 /**
- * Decides whether a refusal means that the session has ended, if this process did not hold the lock or could not store
- * the refusal. WorkOS may have refused the token because another process has used it, and an outage of the store may
- * hide the result of that process. So the result is read again. If it is not found, the user stays signed in and the
- * request gets 503: a retry may find the result. The browser may already have a new cookie from the other process,
- * which must not be cleared.
+ * Decides whether a refusal means that the session has ended. It is called if this process did not hold the lock or
+ * could not store the refusal.
  *
- * If the session has really ended, requests must not get 503 until the store is available again. That may take hours,
- * during which the user could not sign in again. So a later refusal of the same token is believed.
+ * WorkOS may have refused the refresh token because another process has used it, and an outage of the store may hide
+ * the result of that process. So this function reads the result again. If there is still no result, the user stays
+ * signed in, and the request gets a 503 response because a retry may find the result. The session cookie is not
+ * cleared, because the browser may already have a new cookie from the other process.
+ *
+ * If the session has really ended, requests must not get 503 until the store is available again: an outage may take
+ * hours, and the user could not sign in during that time. So a later refusal of the same token is accepted.
  */
 async function confirmRefusal(refusal: RefreshResult, context: RefreshContext): Promise<RefreshResult> {
   const { session, doubts } = context;
   for (const wait of [0, LONGEST_PAUSE]) {
-    // The other process may be storing its result, and a replica may not have it yet.
+    // The other process may still be storing its result, or a replica of the store may not have it yet.
     if (wait > 0) await pause(wait);
     const found = await readSharedResult(context);
     if (found && found !== 'unavailable') return found;
@@ -217,11 +230,11 @@ async function confirmRefusal(refusal: RefreshResult, context: RefreshContext): 
   };
 }
 
-/** Refusals that could not be confirmed. */
+/** Remembers refusals that could not be confirmed. */
 interface Doubts {
   /**
-   * Whether an earlier refusal of the same token is long enough ago for this one to be believed. If there was no
-   * earlier refusal, this one is remembered.
+   * Whether to accept a refusal, because the first refusal of the same token was long enough ago. If there was no
+   * earlier refusal, the current one is remembered as the first.
    */
   areOver: (id: string) => boolean;
 }
@@ -232,13 +245,13 @@ function createDoubts(now: () => number): Doubts {
     areOver(id) {
       const first = firstRefusals.get(id);
       if (first === undefined) firstRefusals.set(id, now());
-      // The clock may also have been set back.
+      // The difference is negative if the clock has been set back since the first refusal.
       return first !== undefined && Math.abs(now() - first) >= DOUBTED_FOR;
     },
   };
 }
 
-/** The key of a refresh token in the store. */
+/** Returns the ID of the store entries for a session's refresh token. */
 function idOf({ refreshToken }: Session): string {
   return sha256(refreshToken);
 }

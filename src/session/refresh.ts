@@ -12,63 +12,70 @@ import {
 } from './refresh-at-workos.js';
 
 export interface RefreshOptions {
-  /** Part of each key, so that two instances cannot get each other's results. */
+  /** The client ID. It is part of each key, so that two instances cannot get each other's results. */
   clientId: string;
   renew: RefreshTokens;
   /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
-  /** Memory limit for results, in bytes. */
+  /** Memory limit for refresh results, in bytes. */
   maxBytes?: number;
 }
 
 export interface Refresh {
-  /** Exchanges a refresh token for new tokens, exactly once in this process. */
+  /** Exchanges the refresh token of a session for new tokens. This process uses each refresh token only once. */
   run: RefreshTokens;
-  /** The newest session that has replaced this one, as far as this process knows. */
+  /** Returns the latest session that this session was refreshed to, if this process knows one. */
   successorOf: (session: Session) => RefreshedSession | undefined;
-  /** Whether a newer session has replaced this one. If so, its cookie must no longer be set. */
+  /** Whether a newer session has replaced this one. If so, the cookie of this session must no longer be set. */
   isReplaced: (session: Session) => boolean;
   /** Marks a session and its refreshed successors as replaced by the session of a new sign-in. */
   replace: (session: Session) => void;
-  /** Whether to refresh a session before its token expires: false for ten seconds after a failed attempt. */
+  /** Whether a session may be refreshed before its token expires. False for ten seconds after a failed attempt. */
   canRefreshAhead: (session: Session) => boolean;
   /**
-   * Called if a refresh before expiry takes too long. That refresh continues, and the next requests do not wait for it.
+   * Call this function if a refresh takes too long while the current token is still valid. The refresh continues, but
+   * the next requests do not wait for it.
    */
   backOff: (session: Session) => void;
 }
 
 /**
- * How long the old token is used after a refresh ahead of expiry has failed, in milliseconds. The next attempt is made
- * after that time.
+ * The time between a failed early refresh and the next attempt, in milliseconds. An early refresh is one that starts
+ * before the current token expires. The current token is used until the next attempt.
  */
 const BACKOFF = 10_000;
 
 const MAX_RECORDS = 10_000;
 
-/** Memory limit for records, in bytes: 32 MiB, enough for about 6000 results. */
+/** The default memory limit for refresh records, in bytes: 32 MiB, which is enough for about 6000 results. */
 const MAX_RECORD_BYTES = 33_554_432;
 
-/** Size of a record whose attempt has no result yet, in bytes. */
+/** The approximate size of a record without a new session, in bytes. */
 const EMPTY_RECORD_BYTES = 512;
 
-/** How many refusals, one for each organization, are remembered for one refresh token. */
+/**
+ * The maximum number of refusals that are remembered for one refresh token. Each of them is for a different
+ * organization.
+ */
 const MAX_REFUSALS = 32;
 
-/** Expired records are removed after this many new ones, because each of them may hold a whole session. */
+/**
+ * The number of new records after which expired records are removed. This keeps memory use low, because each record may
+ * contain a whole session.
+ */
 const PURGE_EVERY = 256;
 
 /**
- * How long a replaced session is remembered, in milliseconds, so that a slow response such as a long poll does not set
- * its cookie again.
+ * How long a process remembers that a session was replaced, in milliseconds. During this time, a slow response, such as
+ * a long poll, cannot set the cookie of the replaced session again.
  */
 const REPLACED_FOR = 3_600_000;
 
 const MAX_REPLACED = 50_000;
 
 /**
- * How many successors of a session are followed. WorkOS issues each refresh token only once, so a longer chain would be
- * a mistake.
+ * The maximum number of refreshes that are followed from a session to its latest successor. WorkOS issues each refresh
+ * token only once, so only an error could cause a longer chain.
  */
 const MAX_SUCCESSORS = 100;
 
@@ -78,22 +85,25 @@ interface Attempt {
   readonly result: Promise<RefreshResult>;
 }
 
-/** What happened to one refresh token. */
+/** What this process knows about one refresh token. */
 interface RefreshRecord {
-  /** The exchange that is under way, or that has spent the token. */
+  /** The exchange that is in progress or has used the refresh token. */
   attempt: Attempt | undefined;
   successor: RefreshedSession | undefined;
-  /** Refusals because an organization requires a further step, by organization ID. The token can still be used. */
+  /**
+   * Refusals for organizations that require a further step, by organization ID. After such a refusal, the refresh token
+   * can still be used.
+   */
   readonly refusals: Map<string, RefreshResult>;
-  /** When a refresh ahead of expiry failed, by the system clock and by the monotonic clock. */
+  /** When the last refresh failed or took too long, according to the system clock and to the monotonic clock. */
   failedAt: { readonly time: number; readonly monotonic: number } | undefined;
 }
 
 /**
- * Creates the refresh of an instance, which uses each refresh token only once in this process. WorkOS rotates refresh
- * tokens, so using one twice signs users out (RFC 9700 section 4.14). For this reason, concurrent requests share an
- * exchange, later requests with the old cookie get its result, and a refused token is not sent again. A request for a
- * different organization uses the refresh token of the session's successor.
+ * Creates the functions that refresh the sessions of an instance. WorkOS rotates refresh tokens, so using one twice
+ * signs the user out (RFC 9700 section 4.14). Each refresh token is therefore used only once in this process:
+ * concurrent requests share one exchange, later requests with the old cookie get its result, and a refused token is not
+ * sent again. A request for a different organization uses the refresh token of the session's successor.
  */
 export function createRefresh(options: RefreshOptions): Refresh {
   const { now, renew } = options;
@@ -114,7 +124,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
     const result = await attempt.result;
     if (result.kind === 'refreshed')
       return result.organization === organization ? result : run(result.session, organizationId);
-    // A refusal or a failure for a different organization says nothing about this one.
+    // A refusal or a failure for a different organization says nothing about the requested one.
     const isFinal = attempt.organization === organization || isSessionEnded(result);
     return isFinal ? result : run(session, organizationId);
   };
@@ -137,7 +147,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
     },
     canRefreshAhead(session) {
       const failedAt = records.find(session)?.failedAt;
-      // Either clock is enough, because the system clock may be set back.
+      // It is enough that the time has passed on one of the two clocks, because the system clock may be set back.
       return (
         !failedAt || now() - failedAt.time >= BACKOFF || performance.now() - failedAt.monotonic >= BACKOFF
       );
@@ -153,8 +163,8 @@ function failure(time: number): RefreshRecord['failedAt'] {
 }
 
 /**
- * Creates the records of what happened to recent refresh tokens. Their keys are hashes, so they do not reveal the
- * tokens.
+ * Creates the collection of records about recently used refresh tokens. The keys of the records are hashes, so they do
+ * not reveal the tokens.
  */
 function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: RefreshOptions) {
   const records = expiringMap<RefreshRecord>({
@@ -191,7 +201,8 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
           record.successor = result;
           replaced.set(key, true);
         }
-        // Deleted first, because the map does not measure an entry again while its value is the same object.
+        // The record is deleted first, because the map does not measure the size of an entry again if its value is the
+        // same object.
         records.delete(key);
         records.set(key, record, { ttl: rememberedFor(result, now()) });
         return;
@@ -207,7 +218,8 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
 }
 
 /**
- * The approximate size of a record in bytes, based on measurements. It counts the seal, and the session as an object.
+ * Returns the approximate size of a record, in bytes. The formula is based on measurements and counts both the seal and
+ * the session object.
  */
 function sizeOf({ successor }: RefreshRecord): number {
   if (!successor) return EMPTY_RECORD_BYTES;

@@ -4,35 +4,43 @@ import type { Found, SignedStore } from '../stores/signed-store.js';
 import type { SessionIdentity } from './sealed-session.js';
 
 /**
- * `changed`: the user has changed at WorkOS since the token was issued, so the session is refreshed to get new claims.
+ * The status of a session. `changed` means that the user has changed at WorkOS since the access token was issued. The
+ * session must then be refreshed to get new claims.
  */
 export type RevocationStatus = 'active' | 'changed' | 'revoked';
 
 /** Ends sessions before their tokens expire: in this process, and in all processes that share a store. */
 export interface Revocation {
-  /** The status of a session. If there is a store, it is asked at most twice a second for each session. */
+  /**
+   * Returns the status of a session. If there is a store, each process reads a session's status from it at most twice a
+   * second.
+   */
   status: (identity: SessionIdentity) => Promise<RevocationStatus>;
-  /** The status of a session, without waiting; `undefined` if the store has to be asked. */
+  /** Returns the status of a session without waiting, or `undefined` if the status has to be read from the store. */
   statusNow: (identity: SessionIdentity) => RevocationStatus | undefined;
-  /** Whether this process knows that a session was ended. */
+  /** Whether this process knows that a session has been ended. */
   isEndedHere: (identity: SessionIdentity) => boolean;
   /**
-   * Ends a session. Resolves to false if the store is unavailable, in which case the other processes do not know that
+   * Ends a session. Resolves to false if the store is unavailable. In that case, the other processes do not know that
    * the session has ended.
    */
   endSession: (sessionId: string) => Promise<boolean>;
   /**
-   * Accepts a new sign-in under the ID of an ended session. Tokens that were issued earlier, and other tokens from the
-   * same second, stay ended. Resolves to false if the store is unavailable.
+   * Accepts a new sign-in whose session has the same ID as an ended session. Tokens that were issued before this
+   * sign-in, and other tokens from the same second, remain revoked. Resolves to false if the store is unavailable.
    */
   reopenSession: (identity: SessionIdentity) => Promise<boolean>;
   /**
-   * Ends those sessions of a user whose tokens were issued before `before`, a time in milliseconds since the epoch. A
-   * token from the same second stays valid, because `iat` is in whole seconds and the token may belong to a new
-   * sign-in. To end it, end its session by its ID. Resolves to false if the store is unavailable.
+   * Ends each session of a user if its token was issued before `before`, a time in milliseconds since the epoch. A
+   * token that was issued in the same second as `before` remains valid, because `iat` is in whole seconds and the token
+   * may belong to a new sign-in. To end the session of such a token, use `endSession`. Resolves to false if the store
+   * is unavailable.
    */
   endUser: (userId: string, before: number) => Promise<boolean>;
-  /** Makes every session of a user refresh before it is used again. */
+  /**
+   * Marks a user as changed, so each of the user's sessions is refreshed before it is used again. Resolves to false if
+   * the store is unavailable.
+   */
   changeUser: (userId: string) => Promise<boolean>;
 }
 
@@ -41,45 +49,54 @@ export interface RevocationOptions {
   store: SignedStore | undefined;
   /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
-  /** How long an ended session is remembered, in milliseconds; default a day. */
+  /** How long an ended session is remembered, in milliseconds. Default one day. */
   endedFor?: number;
 }
 
-/** When a user's sessions were ended and when the user changed, in milliseconds since the epoch. */
+/** When a user's sessions were last ended and when the user last changed, in milliseconds since the epoch. */
 interface UserMark {
   readonly endedBefore: number;
   readonly changedAt: number;
 }
 
-/** The longest lifetime of an access token, in milliseconds. An ended session must be remembered for this long. */
+/**
+ * The default for how long an ended session is remembered, in milliseconds: one day, the maximum lifetime of an access
+ * token.
+ */
 export const ENDED_FOR = 86_400_000;
 
 /**
- * How long an answer of the store is reused, in milliseconds of real time. Other processes learn of a change within
- * this time.
+ * How long a reply from the store is reused, in milliseconds by the monotonic clock. A change therefore takes effect in
+ * the other processes within this time.
  */
 const CHECKED_FOR = 500;
 
-/** How many ended sessions a process remembers, and also how many users whose sessions were ended. */
+/**
+ * The maximum number of ended sessions that a process remembers. The same limit applies to users whose sessions were
+ * ended.
+ */
 const MAX_ENDED = 100_000;
 
 /**
- * How many changed users a process remembers. Sessions of a forgotten user keep their claims until their tokens expire.
+ * The maximum number of changed users that a process remembers. If a user is forgotten, the user's sessions keep their
+ * claims until their tokens expire.
  */
 const MAX_CHANGED = 10_000;
 
 const MAX_CHECKED = 100_000;
 
-/** How many times a process tries to write a user's mark if other processes change it at the same time. */
+/** How many times a process tries to write a user's mark if other processes keep changing it. */
 const ATTEMPTS = 5;
 
-/** Which tokens of a session have ended: those issued before a time. */
+/** Defines which tokens of a session are revoked: those that were issued before a certain time. */
 interface SessionMark {
-  /** Seconds since the epoch; `Infinity` ends all of them. */
+  /**
+   * The time before which the revoked tokens were issued, in seconds since the epoch. `Infinity` revokes all tokens.
+   */
   readonly before: number;
   /**
-   * The `jti` of a new sign-in's token, issued at `before`. `iat` is in whole seconds, so only the `jti` tells this
-   * token from an earlier one of the same second.
+   * The `jti` of a token that was issued at `before` and is not revoked, because it belongs to a new sign-in. `iat` is
+   * in whole seconds, so only the `jti` distinguishes this token from an earlier one of the same second.
    */
   readonly except?: string | undefined;
 }
@@ -133,19 +150,19 @@ export function createRevocation(options: RevocationOptions): Revocation {
 type LocalMarks = ReturnType<typeof createLocalMarks>;
 
 /**
- * Creates the marks that this process keeps in memory. Ended sessions and changed users are stored separately, so that
- * many harmless changes cannot make the process forget that a session was ended.
+ * Creates this process's in-memory records of ended sessions and changed users. They are stored separately, so a large
+ * number of changed users cannot make the process forget that a session was ended.
  */
 function createLocalMarks(now: () => number, endedFor: number, isShared: boolean) {
   const ended = {
     ttl: endedFor,
     now,
     max: MAX_ENDED,
-    // If there is a store, this process can read an evicted entry from it again.
+    // If there is a store, no warning is needed: an evicted entry can be read from the store again.
     ...(isShared ? {} : { onEvict: warnForgotten }),
   };
   const sessions = expiringMap<SessionMark>(ended);
-  /** When the sessions of each user were ended, in milliseconds since the epoch. */
+  /** When the sessions of each user were ended, by user ID, in milliseconds since the epoch. */
   const endedUsers = expiringMap<number>(ended);
   const changedUsers = expiringMap<number>({ max: MAX_CHANGED, ttl: endedFor, now });
 
@@ -157,14 +174,14 @@ function createLocalMarks(now: () => number, endedFor: number, isShared: boolean
     return issuedAt === before && except !== undefined && tokenId !== except;
   };
   return {
-    /** Sessions that this process ended, but that the store does not know about yet. */
+    /** IDs of sessions that this process has ended or reopened, if the store does not contain this change yet. */
     unsaved: expiringMap<true>(ended),
     isSessionEnded,
     markOfSession: (sessionId: string) => sessions.get(sessionId),
     status(identity: SessionIdentity): RevocationStatus {
       if (isSessionEnded(identity)) return 'revoked';
       const { userId, issuedAt } = identity;
-      // `iat` is in whole seconds: a token of the same second counts as later.
+      // `iat` is in whole seconds, so a token from the same second counts as issued later.
       const issuedUntil = (issuedAt + 1) * 1000;
       if (issuedUntil <= (endedUsers.get(userId) ?? -Infinity)) return 'revoked';
       return issuedUntil <= (changedUsers.get(userId) ?? -Infinity) ? 'changed' : 'active';
@@ -193,8 +210,8 @@ function warnForgotten(): void {
 }
 
 /**
- * Creates a function that asks the store about a session, unless the store was asked less than half a second ago. The
- * function returns `undefined` if there is nothing to wait for.
+ * Creates a function that reads the status of a session from the store, unless it was read less than half a second ago.
+ * The function returns `undefined` if the status is already known.
  */
 function createStoreCheck(store: SignedStore, local: LocalMarks) {
   const checks = expiringMap<{ until: number; pending: Promise<void> | undefined }>({
@@ -204,7 +221,8 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
   const askAboutSession = async (sessionId: string) => {
     const known = local.markOfSession(sessionId);
     const found = await store.get('ended', sessionId);
-    // What this process has written in the meantime is newer than the store's answer.
+    // If this process has ended or reopened the session in the meantime, that change is newer than the reply from the
+    // store.
     const isNewer = !local.unsaved.has(sessionId) && local.markOfSession(sessionId) === known;
     if (found.kind === 'hit' && isNewer) local.endSession(sessionId, sessionMarkOf(found.text));
   };
@@ -231,21 +249,23 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
 const ENTIRELY: SessionMark = { before: Infinity };
 
 /**
- * The store entry of an ended session: `ended` or, after a new sign-in, `ended before <seconds> except <jti of the new
- * token>`.
+ * Returns the text of the store entry for an ended session: `ended` or, after a new sign-in, `ended before <seconds>
+ * except <jti of the new token>`.
  */
 function sessionTextOf({ before, except }: SessionMark): string {
   if (before === Infinity) return 'ended';
   return `ended before ${before}${except === undefined ? '' : ` except ${except}`}`;
 }
 
-/** Reads the store entry of an ended session. An entry of any other form ends the session entirely. */
+/**
+ * Parses the text of the store entry for an ended session. Text in any other format revokes all tokens of the session.
+ */
 function sessionMarkOf(text: string): SessionMark {
   const match = /^ended before (\d{1,12})(?: except (.+))?$/.exec(text);
   return match ? { before: Number(match[1]), except: match[2] } : ENTIRELY;
 }
 
-/** Updates a user's mark in the store without losing what other processes write at the same moment. */
+/** Updates a user's mark in the store, and keeps the changes that other processes make at the same time. */
 async function writeUserMark(
   store: SignedStore,
   userId: string,

@@ -1,36 +1,45 @@
 import { ownProperties } from '../own-properties.js';
 import { open, seal } from './iron-seal.js';
 
-/** The purpose of a sealed value, and how long it is valid. The same constant is used to seal and to open. */
+/**
+ * The purpose of a sealed value, and the rules that decide whether the value is valid. The same constant is used to
+ * seal a value and to open it.
+ */
 export interface PayloadPurpose {
-  /** Written into the payload, so that a value sealed for one purpose is not accepted for another. */
+  /**
+   * The name of the purpose. It is part of the payload, so a value that was sealed for one purpose is not accepted for
+   * a different one.
+   */
   readonly name: string;
-  /** Whether the value is valid only at the redirect URI it was sealed for (mix-up defense, RFC 9700 section 4.4). */
+  /**
+   * Whether the value is valid only at the redirect URI for which it was sealed (mix-up defense, RFC 9700 section 4.4).
+   */
   readonly isBoundToRedirectUri: boolean;
-  /** How long the value is valid, in milliseconds. Default: its age is not checked. */
+  /** How long the value is valid, in milliseconds. By default, the age of the value is not checked. */
   readonly lifetime?: number;
-  /** How far ahead the clock of the server that sealed the value may be, in milliseconds. Default: two minutes. */
+  /** How far ahead the sealing server's clock may be, in milliseconds. Default two minutes. */
   readonly clockSkew?: number;
 }
 
-/** The part of a `Config` that a seal is bound to. */
+/** The parts of a `Config` that are used to seal and to open a payload. */
 export interface PayloadBinding {
   readonly clientId: string;
   readonly redirectUri: string;
-  /** The first password seals. Values that were sealed with any of the passwords can be opened. */
+  /** The first password is used to seal, and all of them are used to open. */
   readonly cookiePasswords: readonly [string, ...string[]];
   readonly now: () => number;
 }
 
-/** A payload that was opened. Its data is authentic: an instance with the same password sealed it. */
+/** A payload that was opened. Its data is authentic, because it was sealed by an instance with the same password. */
 export type SealedPayload = Readonly<Record<string, unknown>>;
 
 /**
- * The default `clockSkew`, in milliseconds. A sign-in may begin on one server and end on another whose clock is behind.
+ * The default `clockSkew`, in milliseconds. A sign-in may begin on one server and end on a different server whose clock
+ * is behind.
  */
 const CLOCK_SKEW = 120_000;
 
-/** The fields of a payload that are not data. */
+/** The fields of a payload that `sealPayload` adds to the data. */
 interface Envelope {
   readonly purpose: string;
   readonly clientId: string;
@@ -51,13 +60,13 @@ export function sealPayload(
     ...(purpose.isBoundToRedirectUri ? { redirectUri } : {}),
     issuedAt: now(),
   };
-  // iron can only seal plain data, and a session may contain objects of the SDK.
+  // iron can only seal plain data. A session may contain other objects, which come from the WorkOS SDK.
   return seal(JSON.parse(JSON.stringify({ ...data, ...envelope })) as object, cookiePasswords[0]);
 }
 
 /**
- * Opens a payload that was sealed for this purpose and this instance and has not expired. Returns `undefined` for a
- * different purpose, client, redirect URI or password, and for a value that is too old or was issued in the future.
+ * Opens a payload that was sealed for this purpose and this instance and has not expired. Returns `undefined` if the
+ * purpose, client ID, redirect URI or password is different, or if the value is too old or was sealed in the future.
  */
 export function openPayload(
   purpose: PayloadPurpose,
@@ -81,7 +90,7 @@ function isCurrent(issuedAt: unknown, now: number, purpose: PayloadPurpose): boo
   return age >= -clockSkew && age < lifetime;
 }
 
-/** Reads an own property of the payload, so that a polluted `Object.prototype` adds nothing. */
+/** Reads a field of the payload. Only own properties are read, so a polluted `Object.prototype` has no effect. */
 function own(payload: SealedPayload, name: keyof Envelope): unknown {
   return Object.hasOwn(payload, name) ? payload[name] : undefined;
 }

@@ -2,21 +2,22 @@ import type { Impersonator, User } from '@workos-inc/node';
 import { isRecord } from '../config/problem-list.js';
 import type { SessionProblem } from '../events.js';
 import { ownProperties } from '../own-properties.js';
+import { perObjectState } from '../per-object-state.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import { isSealed, open, seal } from './iron-seal.js';
 
-/** The key of the fields that only this package reads. Other WorkOS SDKs ignore it. */
+/** The key of the object with the fields that only this package reads. Other WorkOS SDKs ignore this object. */
 const EXTENSION = 'authkitExpress';
 
 /**
- * The version of the fields that only this package reads. A release that adds fields increases it. Earlier releases
- * then ignore the new fields, but keep them when they refresh the session, so both releases can run side by side.
- * Fields that must not be ignored need a different `purpose`. `test/session/formats.test.ts` has sessions of each
- * version.
+ * The version of the fields that only this package reads. A release that adds fields must increase it. Earlier releases
+ * then ignore the new fields, but keep them when they refresh a session, so both releases can run side by side. If a
+ * field must not be ignored, the session needs a different `purpose`. `test/session/formats.test.ts` contains sessions
+ * of each version.
  */
 export const SESSION_VERSION = 1;
 
-/** The content of a session cookie. All WorkOS SDKs share the format of the first six fields. */
+/** The content of a session. The first six fields have the same format in all WorkOS SDKs. */
 export interface Session {
   readonly accessToken: string;
   readonly refreshToken: string;
@@ -28,17 +29,22 @@ export interface Session {
 }
 
 export interface SessionExtension {
-  /** Set only if a later release wrote the session. The extension may then have more fields, which are kept. */
+  /**
+   * Set only if a later release wrote the session. The extension may then contain additional fields, which are kept.
+   */
   readonly version?: number;
-  /** When the user signed in here, in seconds since the epoch, if that sign-in required a new authentication. */
+  /**
+   * When the user signed in to this application, in seconds since the epoch. Set only if that sign-in required a new
+   * authentication.
+   */
   readonly authenticatedAt?: number;
-  /** What `onSuccess` returned. */
+  /** The `data` that `onSuccess` returned. */
   readonly data?: unknown;
-  /** Shows that the access token's signature was verified: see `workos/verified-token-mac.ts`. */
+  /** A MAC that shows that the signature of the access token was verified. See `workos/verified-token-mac.ts`. */
   readonly tokenMac?: string | undefined;
 }
 
-/** The fields of a WorkOS answer that a session is built from. */
+/** The fields of a WorkOS response that a session is built from. */
 export interface SessionFields {
   accessToken: string;
   refreshToken: string;
@@ -49,8 +55,8 @@ export interface SessionFields {
 }
 
 /**
- * Builds a session from a WorkOS answer; other fields of the answer are left out. Neither the session nor its extension
- * has a prototype, so that a polluted `Object.prototype` adds nothing to them.
+ * Builds a session from a WorkOS response. Other fields of the response are left out. Neither the session nor its
+ * extension has a prototype, so a polluted `Object.prototype` cannot add fields to them.
  */
 export function toSession(fields: SessionFields, extension: SessionExtension): Session {
   const { accessToken, refreshToken, user, impersonator, authenticationMethod, organizationId } =
@@ -67,10 +73,10 @@ export function toSession(fields: SessionFields, extension: SessionExtension): S
 }
 
 /**
- * Returns the session with new tokens. If the answer has no impersonator or authentication method, those of the session
- * are kept.
+ * Returns a copy of a session with new tokens. If the WorkOS response has no impersonator, the copy keeps the session's
+ * impersonator. The same applies to the authentication method.
  *
- * @param tokenMac MAC of the new access token, if its signature was verified.
+ * @param tokenMac The MAC of the new access token, if its signature was verified.
  */
 export function withTokens(session: Session, fields: SessionFields, tokenMac?: string): Session {
   const { impersonator = session.impersonator, authenticationMethod = session.authenticationMethod } =
@@ -80,14 +86,14 @@ export function withTokens(session: Session, fields: SessionFields, tokenMac?: s
 
 export function sealSession({ extension, ...session }: Session, password: string): Promise<string> {
   const payload = { ...session, [EXTENSION]: { purpose: 'session', version: SESSION_VERSION, ...extension } };
-  // iron can only seal plain data, and the SDK may return other objects.
+  // iron can only seal plain data. The SDK may return other objects.
   const plain = JSON.parse(JSON.stringify(payload)) as object;
   return seal(plain, password);
 }
 
 /**
- * Opens a session that this package or another WorkOS SDK sealed. Returns `undefined` for anything else, such as a
- * transaction.
+ * Opens a session that this package or another WorkOS SDK sealed. Returns `undefined` for any other value, such as a
+ * sealed transaction.
  */
 export function openSession(
   sealed: string,
@@ -121,18 +127,18 @@ export function openSession(
   });
 }
 
-/** Why a cookie value could not be opened as a session. */
+/** Returns why a cookie value could not be opened as a session. */
 export function problemOfSealed(sealed: string, passwords: readonly string[], now: number): SessionProblem {
   if (!isSealed(sealed)) return 'format';
   return open(sealed, passwords, now) === undefined ? 'password' : 'content';
 }
 
-/** The ID of a session at WorkOS. */
+/** Returns the WorkOS session ID of a session. */
 export function sessionIdOf(session: Session): string | undefined {
   return sessionIdentityOf(session).sessionId;
 }
 
-/** The part of a session that revocation checks. */
+/** The values by which a session can be revoked. */
 export interface SessionIdentity {
   readonly sessionId: string | undefined;
   readonly userId: string;
@@ -142,12 +148,13 @@ export interface SessionIdentity {
   readonly tokenId?: string | undefined;
 }
 
-const identities = new WeakMap<Session, SessionIdentity>();
+const identities = perObjectState<SessionIdentity>();
 
 /**
- * The identity of a session. The access token need not be verified, because the session comes from a seal.
+ * Returns the identity of a session. The access token is decoded without verification, which is safe because the
+ * session comes from an authentic seal.
  *
- * @param claims The claims of the access token, if they are known.
+ * @param claims The claims of the access token, if they have already been decoded.
  */
 export function sessionIdentityOf(
   session: Session,
@@ -161,7 +168,7 @@ export function sessionIdentityOf(
   return identity;
 }
 
-/** The session identity in the claims of an access token. */
+/** Returns the session identity from the claims of an access token. */
 export function sessionIdentityIn(claims: Readonly<Record<string, unknown>>): SessionIdentity {
   return identityOf(claims['sub'], claims);
 }

@@ -5,36 +5,43 @@ import { deriveKey, type Entry, type Found, type SignedStore } from '../stores/s
 import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
 import type { RefreshedSession } from './refresh-at-workos.js';
 
-/** The store is unavailable, or its entry cannot be read now. Only the content of the cookie is known. */
+/**
+ * The result if the store is unavailable, or if this process cannot read the session's entry now. Only the content of
+ * the cookie is known.
+ */
 export interface StoreUnavailable {
   readonly kind: 'unavailable';
   readonly why: 'store' | 'store_entry';
   readonly reference: SessionReference;
 }
 
-/** `not_found`: the store has no session with this ID. */
+/** The result if no session could be read. `not_found` means that the store has no session with this ID. */
 export type NotStored = { readonly kind: 'not_found' } | StoreUnavailable;
 
 /**
- * A replica may not have a new entry yet. A missing entry is therefore read again after this pause, in milliseconds.
+ * How long to wait before a missing entry is read again, in milliseconds. A replica of the store may not have a new
+ * entry yet.
  */
 const REPLICATION_PAUSE = 50;
 
-/** Sessions in the store, by their IDs. */
+/** Reads and writes sessions in the store. */
 export interface StoredSessions {
   find: (reference: SessionReference) => Promise<Session | NotStored>;
-  /** The ID of a session that was found in the store or added to it. */
+  /**
+   * Returns the ID under which a session is stored. The ID is known if the session was found in the store or has
+   * replaced a session in it.
+   */
   idOf: (session: Session) => string | undefined;
   /** Adds a session under a new ID. */
   add: (id: string, session: Session) => Promise<'ok' | 'unavailable'>;
-  /** Replaces a session with the refreshed one. */
+  /** Replaces a session in the store with its refreshed version. */
   replace: (id: string, before: Session, next: RefreshedSession) => Promise<'ok' | NotStored['kind']>;
   /**
-   * Whether a session that was found is older than the one that its cookie refers to, because the store has lost a
-   * write.
+   * Whether a session that was found is older than the version that its cookie refers to. This happens if the store has
+   * lost a write.
    */
   isOutdated: (session: Session) => boolean;
-  /** Replaces an outdated session in the store with a newer one, and returns the session to use. */
+  /** Replaces an outdated session in the store with a newer version, and returns the session to use. */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
   delete: (session: Session | StoreUnavailable) => Promise<unknown>;
 }
@@ -47,7 +54,7 @@ export interface StoredSessionsOptions {
   lifetime: number;
 }
 
-/** A session's place in the store. */
+/** The ID and the entry of a session in the store. */
 interface StoredAt {
   readonly id: string;
   readonly entry: Entry;
@@ -69,7 +76,7 @@ export function createStoredSessions(options: StoredSessionsOptions): StoredSess
       const added = await store.add('session', id, await seal(session), lifetime);
       return added.kind === 'unavailable' ? added.kind : 'ok';
     },
-    /** Writes once per refresh, however many requests share that refresh. */
+    /** Writes to the store only once per refresh, even if several requests share that refresh. */
     replace(id, before, next) {
       const known = replaced.get(next) ?? new Map<string, ReturnType<StoredSessions['replace']>>();
       replaced.set(next, known);
@@ -83,7 +90,7 @@ export function createStoredSessions(options: StoredSessionsOptions): StoredSess
       if (!place) return outdated;
       const { id } = place;
       const written = await store.replace('session', id, place.entry, sealed, lifetime);
-      // Another process may have restored the session.
+      // If the entry has changed, another process may have restored the session.
       const entry = written.kind === 'changed' ? await store.get('session', id) : written;
       const current = written.kind === 'hit' ? session : entry.kind === 'hit' ? open(entry.text) : undefined;
       if (entry.kind !== 'hit' || !current) return outdated;
@@ -107,7 +114,7 @@ async function find(
   if (entry.kind === 'miss') return { kind: 'not_found' };
   const session = entry.kind === 'hit' ? open(entry.text) : undefined;
   if (entry.kind !== 'hit' || !session) {
-    // The entry may be readable with a password that this process does not have, so the user is not signed out.
+    // A process with a different password may be able to read the entry, so the user is not signed out.
     return { kind: 'unavailable', why: entry.kind === 'unavailable' ? 'store' : 'store_entry', reference };
   }
   const isOutdated = sessionIdentityOf(session).issuedAt < (reference.issuedAt ?? 0);
@@ -115,7 +122,7 @@ async function find(
   return session;
 }
 
-/** Reads an entry. If the entry is missing, reads it once more after a pause. */
+/** Reads an entry. If it is missing, reads it once more after a pause. */
 async function read(id: string, store: SignedStore): Promise<Found> {
   const entry = await store.get('session', id);
   if (entry.kind !== 'miss') return entry;
@@ -141,27 +148,28 @@ async function write(
   return entry.kind === 'miss' ? 'not_found' : 'ok';
 }
 
-/** What a cookie value says about a session in the store. */
+/** The content of a cookie value that refers to a session in the store. */
 export interface SessionReference {
   readonly id: string;
-  /** The ID of the session at WorkOS, so that a user can sign out while the store is unavailable. */
+  /** The WorkOS session ID. With it, a user can sign out while the store is unavailable. */
   readonly sessionId: string | undefined;
   /**
-   * When the session's access token was issued, in seconds since the epoch; `undefined` in cookies of earlier releases.
+   * When the session's access token was issued, in seconds since the epoch; `undefined` if an earlier release set the
+   * cookie.
    */
   readonly issuedAt: number | undefined;
 }
 
-/** The IDs of sessions in the store, and the cookie values that contain them. */
+/** Creates the IDs of sessions in the store, and reads and writes the cookie values that contain these IDs. */
 export interface SessionIds {
-  /** A new random ID of 256 bits. */
+  /** Creates a random ID of 256 bits. */
   create: () => string;
-  /** Derives the ID of a session that is moved to the store. It is the same for all requests with the same cookie. */
+  /** Derives the ID of a session that is moved to the store. All requests with the same cookie get the same ID. */
   deriveFrom: (session: Session) => string;
   write: (id: string, session: Session) => string;
-  /** Whether a value has the form of a cookie value with an ID, genuine or not. */
+  /** Whether a value has the format of a cookie value with an ID. The MAC is not checked. */
   hasForm: (value: string) => boolean;
-  /** Reads a genuine cookie value. Returns `undefined` for any other value, without a call to the store. */
+  /** Reads a cookie value whose MAC is valid. Returns `undefined` for any other value. The store is not called. */
   read: (value: string) => SessionReference | undefined;
 }
 
@@ -169,19 +177,22 @@ const PREFIX = 's1';
 
 const MAX_LENGTH = 256;
 
-/** Length of the hash in the version of a cookie value, in characters. */
+/** Length of the hash in the `<version>` of a cookie value, in characters. */
 const HASH_LENGTH = 11;
 
-/** WorkOS session IDs have 34 characters. A much longer ID is left out of the cookie value. */
+/**
+ * The maximum length of a session ID in a cookie value, in characters. A longer ID is left out. The IDs that WorkOS
+ * issues have 34 characters.
+ */
 const MAX_SESSION_ID = 64;
 
 /**
- * Creates and reads cookie values, `s1.<id>.<version>.<session id>.<mac>`. The MAC allows forged values to be refused
- * without a call to the store. The version, `<time of issue in base 36>-<hash>`, changes with the session's tokens. It
- * keeps a process from using a cached session for a browser that has newer tokens, and shows when the store has lost
- * the newer tokens.
+ * Creates the functions that read and write cookie values of the form `s1.<id>.<version>.<session id>.<mac>`. Because
+ * of the MAC, forged values are refused without a call to the store. The version has the form `<time of issue in base
+ * 36>-<hash>`, and changes whenever the session gets new tokens. It prevents a process from using an old cached session
+ * for a browser that has newer tokens, and it shows when the store has lost the newer tokens.
  *
- * @param passwords The first password signs. A signature with any of the passwords is accepted.
+ * @param passwords The first password is used to sign, and all of them are used to verify.
  */
 export function createSessionIds(passwords: readonly [string, ...string[]]): SessionIds {
   const keys = passwords.map((password) => deriveKey(password, 'session ids')) as [Buffer, ...Buffer[]];
@@ -204,8 +215,8 @@ export function createSessionIds(passwords: readonly [string, ...string[]]): Ses
       const [, id, version, encoded, mac, ...rest] = value.split('.') as [string, ...Partial<string[]>];
       if (!id || !version || encoded === undefined || !mac || rest.length > 0) return undefined;
       const given = Buffer.from(mac, 'base64url');
-      // Only the canonical base64url form is accepted. Otherwise, the last character could be changed and the MAC would
-      // stay valid.
+      // Only the canonical base64url form is accepted. Otherwise, the last character could be changed without making
+      // the MAC invalid.
       if (given.length !== 32 || given.toString('base64url') !== mac) return undefined;
       const signed = `${PREFIX}.${id}.${version}.${encoded}`;
       if (!keys.some((key) => timingSafeEqual(macOf(key, signed), given))) return undefined;
@@ -216,7 +227,8 @@ export function createSessionIds(passwords: readonly [string, ...string[]]): Ses
 }
 
 /**
- * When the session's access token was issued, in seconds since the epoch, according to the version of a cookie value.
+ * Returns when the session's access token was issued, in seconds since the epoch, according to the version in a cookie
+ * value.
  */
 function issuedAtOf(version: string): number | undefined {
   if (version.length <= HASH_LENGTH) return undefined;

@@ -9,10 +9,13 @@ import {
   sealPayload,
 } from './seal-for-one-purpose.js';
 
-/** A user's profile from the identity provider, without the raw attributes, which can be of any size. */
+/** A user's profile from the identity provider, without `rawAttributes`, which can be of any size. */
 export type SSOProfile = Readonly<Omit<Profile<Record<string, unknown>>, 'rawAttributes'>>;
 
-/** The content of an SSO session cookie. WorkOS keeps no session for it, so there are no tokens. */
+/**
+ * The content of an SSO session cookie. It contains no tokens, because WorkOS keeps no session for a sign-in with the
+ * SSO API.
+ */
 export interface SSOSession {
   readonly id: string;
   readonly profile: SSOProfile;
@@ -20,23 +23,26 @@ export interface SSOSession {
   readonly signedInAt: number;
   /** When the session expires, in seconds since the epoch. */
   readonly expiresAt: number;
-  /** What `onSuccess` returned as `data`. */
+  /** The `data` that `onSuccess` returned. */
   readonly data?: unknown;
 }
 
-/** An SSO session that was opened, has not expired and was not signed out. */
+/** An SSO session from a cookie value that was opened, so its content is authentic. */
 export interface VerifiedSSOSession {
   readonly kind: 'sso';
   readonly session: SSOSession;
 }
 
-/** `sso()` does not accept sessions of `authkit()`, and `authkit()` does not accept sessions of `sso()`. */
+/**
+ * The purpose of a sealed SSO session. With a separate purpose, `sso()` does not accept sessions of `authkit()`, and
+ * `authkit()` does not accept sessions of `sso()`.
+ */
 const SSO_SESSION: PayloadPurpose = { name: 'sso-session', isBoundToRedirectUri: false };
 
 /**
- * Creates a session for a profile.
+ * Creates an SSO session from a profile.
  *
- * @param data What `onSuccess` returned as `data`.
+ * @param data The `data` that `onSuccess` returned.
  * @param now The current time, in milliseconds since the epoch.
  * @param lifetime The lifetime of the session, in seconds.
  */
@@ -56,7 +62,10 @@ export function sealSSOSession(session: SSOSession, binding: PayloadBinding): Pr
   return sealPayload(SSO_SESSION, binding, session);
 }
 
-/** Opens a session of this client, even if it has expired. Returns `undefined` for any other value. */
+/**
+ * Opens an SSO session that was sealed for this client ID, even if the session has expired. Returns `undefined` for any
+ * other value.
+ */
 export function openSSOSession(sealed: string, binding: PayloadBinding): SSOSession | undefined {
   const payload = openPayload(SSO_SESSION, binding, sealed);
   if (!payload) return undefined;
@@ -73,8 +82,8 @@ export function openSSOSession(sealed: string, binding: PayloadBinding): SSOSess
 }
 
 /**
- * Converts a profile to a WorkOS user. Its ID is the profile ID, because the SSO API has no users. `emailVerified` is
- * false, because WorkOS does not report it.
+ * Converts an SSO profile to a WorkOS user. The user's ID is the profile ID, because the SSO API has no users.
+ * `emailVerified` is always false, because WorkOS does not report whether the address is verified.
  *
  * @param signedInAt When the user signed in, in seconds since the epoch.
  */

@@ -3,7 +3,7 @@ import type { Claims } from '../workos/access-token.js';
 import { refreshDueAt } from './refresh-due.js';
 import type { Session } from './sealed-session.js';
 
-/** A session that was opened and verified. All requests with its cookie share one object. */
+/** A session that was opened and verified. Requests that find it in the cache share one object. */
 export interface VerifiedSession {
   readonly kind: 'authenticated';
   readonly session: Session;
@@ -11,14 +11,20 @@ export interface VerifiedSession {
 }
 
 /**
- * Remembers verified sessions by their cookie value, so that most requests do not need cryptography. A session is
- * cached from its second request on. Otherwise, sessions with a single request to this process would fill the cache,
- * which takes more time and memory than verifying a session twice.
+ * A cache of verified sessions by cookie value. With it, most requests do not need cryptography. A session is cached
+ * from its second request to this process on. If it were cached from the first, sessions with a single request would
+ * fill the cache, which takes more time and memory than verifying a session twice.
  */
 export interface SessionCache {
-  /** Returns the session of a cookie value, or `undefined` if the session has to be verified again. */
+  /**
+   * Returns the session for a cookie value, or `undefined` if the session is not cached or has to be verified again.
+   */
   get: (value: string) => VerifiedSession | undefined;
-  /** @param isInStore Whether the session is in a store, where another process may change it at any time. */
+  /**
+   * Caches a session if its cookie value was seen before. Otherwise, only remembers that the value was seen.
+   *
+   * @param isInStore Whether the session is in a store, where another process may change it at any time.
+   */
   set: (value: string, verified: VerifiedSession, isInStore: boolean) => void;
   delete: (value: string) => void;
 }
@@ -31,19 +37,19 @@ interface Entry {
   /** When the entry expires, in milliseconds since the epoch. */
   readonly until: number;
   /**
-   * When the session has to be looked up in the store again, in milliseconds of the monotonic clock; `Infinity` if it
-   * is not in a store.
+   * When the session has to be read from the store again, in milliseconds by the monotonic clock; `Infinity` if the
+   * session is not in a store.
    */
   readonly storeCheckedUntil: number;
 }
 
 /**
- * A token is verified again after this long, in milliseconds. This limits how long a withdrawn signing key is still
- * accepted.
+ * How long a session stays in the cache before its token is verified again, in milliseconds. This limits how long
+ * tokens are accepted after their signing key has been withdrawn.
  */
 const VERIFIED_FOR = 600_000;
 
-/** A session in a store is looked up again after this long, in milliseconds of real time. */
+/** How long a cached session is used before it is read from the store again, in milliseconds by the monotonic clock. */
 const STORE_CHECKED_FOR = 500;
 
 const NO_CACHE: SessionCache = {
@@ -53,18 +59,18 @@ const NO_CACHE: SessionCache = {
 };
 
 /**
- * Entries are keyed by this many characters from the end of a cookie value. They contain a MAC over the rest of the
- * value, and are quicker to hash than the whole value.
+ * Length of a cache key, in characters. The key is the end of the cookie value. It contains a MAC over the rest of the
+ * value, and is faster to hash than the whole value.
  */
 const KEY_LENGTH = 48;
 
-/** How many cookie values are remembered as seen once. */
+/** The maximum number of cookie values that are remembered as seen once. */
 const MAX_SEEN = 20_000;
 
 /**
  * Creates a cache of verified sessions.
  *
- * @param maxBytes Maximum size of the cache, in bytes; 0 turns the cache off.
+ * @param maxBytes Maximum size of the cache, in bytes. 0 disables the cache.
  */
 export function createSessionCache(maxBytes: number, now: () => number): SessionCache {
   if (maxBytes === 0) return NO_CACHE;
@@ -73,12 +79,13 @@ export function createSessionCache(maxBytes: number, now: () => number): Session
   return {
     get(value) {
       const entry = entries.get(value.slice(-KEY_LENGTH));
-      // Two different values may have the same end.
+      // Two different cookie values may have the same ending.
       if (entry?.value !== value) return undefined;
       const time = now();
-      // A clock that was set back must not make an entry live longer.
+      // If the clock was set back, the entry must not be kept longer.
       if (time >= entry.until || time < entry.since) return undefined;
-      return performance.now() < entry.storeCheckedUntil ? entry.verified : undefined;
+      const { verified, storeCheckedUntil } = entry;
+      return storeCheckedUntil === Infinity || performance.now() < storeCheckedUntil ? verified : undefined;
     },
     set(value, verified, isInStore) {
       const key = value.slice(-KEY_LENGTH);
@@ -102,14 +109,14 @@ export function createSessionCache(maxBytes: number, now: () => number): Session
 }
 
 /**
- * Size of an entry in bytes. The claims and the user count twice: as part of the value or of the access token, and as
- * objects.
+ * Returns the approximate size of an entry, in bytes. The claims and the user are counted twice: once as part of the
+ * access token or the cookie value, and once as objects.
  */
 function sizeOf({ value, verified }: Entry): number {
   return value.length + verified.session.accessToken.length * 4 + 512;
 }
 
-/** Copies a string, because a slice would keep the whole Cookie header in memory. */
+/** Copies a string. A slice would keep the whole `Cookie` header in memory. */
 function copy(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
 }

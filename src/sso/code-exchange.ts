@@ -19,7 +19,7 @@ import {
 } from '../session/sso-session.js';
 import type { ProfileReply, WorkOSClient } from '../workos/api-client.js';
 
-/** How a sign-in began: the parts of its transaction that the exchange needs. */
+/** The parts of a sign-in's transaction that the code exchange needs. */
 export type SSOSignInStart = Pick<
   Transaction,
   'returnTo' | 'callback' | 'state' | 'from' | 'identityProvider'
@@ -27,7 +27,7 @@ export type SSOSignInStart = Pick<
 
 export interface SSOCallback {
   code: string;
-  /** `undefined` for a sign-in that began at the identity provider. */
+  /** The PKCE verifier. `undefined` for a sign-in that began at the identity provider. */
   codeVerifier: string | undefined;
   start: SSOSignInStart;
   req: Request;
@@ -35,10 +35,11 @@ export interface SSOCallback {
 }
 
 /**
- * Exchanges a code of the SSO API for a session.
+ * Exchanges a code from the SSO API for a session.
  *
- * @returns `answered` if `onSuccess` sent a response itself, in which case the user is not signed in.
- * @throws {AuthKitError}
+ * @returns The completed sign-in, or `answered` if `onSuccess` sent the response. In the latter case, the user is not
+ * signed in.
+ * @throws {AuthKitError} if the exchange fails, or if `onSuccess` rejects the sign-in.
  */
 export type ExchangeProfile = (callback: SSOCallback) => Promise<Completed | 'answered'>;
 
@@ -85,7 +86,7 @@ function publishSignIn({ id, profile }: SSOSession, { clientId }: SSOConfig): vo
   });
 }
 
-/** Builds what `onSuccess` receives. */
+/** Builds the part of the argument for `onSuccess` that describes the sign-in. */
 function signInResultOf(
   { profile, accessToken, oauthTokens }: ProfileReply,
   { state, from = 'link', returnTo }: SSOSignInStart,
@@ -114,10 +115,11 @@ export interface IdPInitiatedDependencies {
 }
 
 /**
- * Creates the handler of sign-ins that began at the identity provider. This application did not request the code, so an
- * attacker may have sent it (login CSRF, RFC 9700 section 4.7). Unless `acceptIdPInitiated` is set, the handler
- * therefore starts a new sign-in, with the configured connection or else with the connection that the code came from. A
- * user who is already signed in at the identity provider only sees a redirect.
+ * Creates the handler for sign-ins that began at the identity provider. This application did not request the code of
+ * such a sign-in, so an attacker may have sent it (login CSRF, RFC 9700 section 4.7). Therefore, the handler starts a
+ * new sign-in, unless `acceptIdPInitiated` is set. The new sign-in uses the configured connection or, if none is
+ * configured, the connection that the code came from. A user who is already signed in at the identity provider only
+ * sees a redirect.
  */
 export function createIdPInitiated({
   config,
@@ -142,7 +144,7 @@ export function createIdPInitiated({
   };
 }
 
-/** The connection that a code came from. The code's user is ignored. */
+/** Returns the ID of the connection that a code came from. The user's profile is ignored. */
 async function connectionOf(code: string, workos: WorkOSClient): Promise<string> {
   const result = await workos.exchangeProfile(code, undefined);
   if (result.kind !== 'ok') throw result.error;

@@ -31,29 +31,34 @@ export type {
   SSOSignInUrlOptions,
 } from '../config/sso-options.js';
 
-/** A router for single sign-on with WorkOS's SSO API. It also sets `req.auth` and `req.user` on every other request. */
+/**
+ * The router that `sso()` returns. It handles the routes for single sign-on with the SSO API of WorkOS, and sets
+ * `req.auth` and `req.user` on all other requests.
+ */
 export interface SSO extends AuthRouter, HasAppClient {
   /**
-   * Ends the session of a request in this application; WorkOS has no session to end. The logout route's checks apply.
+   * Ends the session of a request in this application. WorkOS has no session for an SSO sign-in. This method makes the
+   * same checks as the logout route.
    */
   signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
   /** Authenticates a request that has no response, such as a WebSocket upgrade. */
   authenticate: ReturnType<typeof createAuthenticate>;
   /**
-   * Returns the URL of the identity provider's sign-in, through WorkOS. It also sets a transaction cookie on `res`, so
-   * the URL works only in this browser.
+   * Returns the URL of a sign-in at WorkOS, which redirects the browser to the identity provider. This method also sets
+   * a transaction cookie on `res`, so the URL works only in the browser that receives the response.
    *
-   * @throws {AuthKitError} `invalid_request`, `invalid_provider`
+   * @throws {AuthKitError} `invalid_request` or `invalid_provider` if an option is invalid.
    */
   getSignInUrl: (req: IncomingMessage, res: ServerResponse, options?: SSOSignInUrlOptions) => Promise<string>;
 }
 
 /**
- * Mounts standalone single sign-on: the routes `GET /sso/login`, `GET /sso/callback` and `POST /sso/logout`, and
- * sessions for all other requests. It works alone or together with `authkit()`: a guard that accepts sessions accepts
- * those of both.
+ * Creates a router that adds standalone single sign-on to an app. It handles the routes `GET /sso/login`, `GET
+ * /sso/callback` and `POST /sso/logout`, and authenticates all other requests by their session. It can be used alone or
+ * together with `authkit()`: a guard that accepts `session` accepts the sessions of both.
  *
- * @throws {AuthKitError} `config_invalid`, listing every problem in the options and environment, with its fix.
+ * @throws {AuthKitError} `config_invalid`. The message lists every problem in the options and the environment, and how
+ * to fix it.
  * @see https://workos.com/docs/sso
  * @example
  * const app = express();
@@ -68,7 +73,7 @@ export function sso(options: SSOOptions = {}): SSO {
   const softTimeout = softTimeoutOf(config);
   const workos = createWorkOSClient(config);
 
-  // Sessions: each is in a cookie. The store only holds those that were signed out.
+  // Sessions: each session is in a cookie. The store contains only records of sessions that were signed out.
   const maxAge = Math.min(config.cookie.maxAge, sessionLifetime);
   const cookies = createCookies({ ...config.cookie, maxAge }, config.signInLifetime);
   const store = sharedStoreOf(config, softTimeout);
@@ -90,7 +95,7 @@ export function sso(options: SSOOptions = {}): SSO {
     softTimeout,
   });
 
-  // Sign-in: to the identity provider, and back with a code.
+  // Sign-in: the redirect to the identity provider, and the callback with a code.
   const redirectLoop = createRedirectLoopGuard({ config, cookies, authenticateRequest });
   const authorizationUrl = workos.ssoAuthorizationUrl;
   const startSignIn = withSelector(
@@ -134,7 +139,7 @@ export function sso(options: SSOOptions = {}): SSO {
 
 const NOT_ACCEPTED = { kind: 'refused', reason: 'sso() accepts no bearer tokens' } as const;
 
-/** Only `authkit()` accepts access tokens and API keys. */
+/** Verifiers that refuse every bearer token, because only `authkit()` accepts access tokens and API keys. */
 const NO_TOKENS: BearerVerifiers = {
   forSessions: () => NOT_ACCEPTED,
   forResource: () => () => NOT_ACCEPTED,
@@ -145,8 +150,8 @@ function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfi
 }
 
 /**
- * Adds a check that the sign-in names the organization, connection or provider to use, and keeps it for the check of the
- * profile.
+ * Adds a check that the sign-in options name an organization, connection, provider or domain, and keeps them for the
+ * check of the profile.
  */
 function withSelector(
   startSignIn: StartSignIn<SSOSignInOptions>,
@@ -167,7 +172,7 @@ function withSelector(
   };
 }
 
-/** Makes an exchange also end this browser's earlier sessions, as a sign-out would (OWASP ASVS 7.2.4). */
+/** Extends an exchange, so it also ends this browser's earlier sessions, as a sign-out would (OWASP ASVS 7.2.4). */
 function endingEarlierSessions(
   exchangeProfile: ExchangeProfile,
   endSessionsOf: (req: IncomingMessage) => Promise<unknown>,

@@ -13,43 +13,47 @@ export interface ExpressSessionStore {
 }
 
 export interface ExpressStoreOptions {
-  /** Prefix of every key, default `authkit:`. The session store may add its own prefix. */
+  /** Prefix of every key, default `authkit:`. The session store may add another prefix. */
   prefix?: string;
 }
 
-/** An entry in the form of an `express-session` session, because stores read the time to live from `cookie`. */
+/**
+ * An entry in the format of an `express-session` session. It needs a `cookie` property, because session stores read the
+ * time to live from it.
+ */
 interface Entry {
   cookie: { originalMaxAge: number; maxAge: number; expires: Date; path: '/'; httpOnly: true };
   value: string;
   /** Time to live, in milliseconds. */
   ttl: number;
-  /** When the entry expires by the clock of the process that wrote it, in milliseconds since the epoch. */
+  /** When the entry expires, in milliseconds since the epoch, according to the clock of the process that wrote it. */
   until: number;
 }
 
-/** How long `add` waits for a simultaneous write of another process to become visible, in milliseconds. */
+/** How long `add` waits for a simultaneous write by another process to become visible, in milliseconds. */
 const SETTLED = 25;
 
 /**
- * The longest time to live of a short-lived entry, such as a lock, in milliseconds. Wall clocks differ between
- * machines, so a process measures the time to live of such an entry by its own monotonic clock, from when it first sees
- * the entry.
+ * The maximum time to live of a short-lived entry, such as a lock, in milliseconds. The system clocks of two machines
+ * may differ. Each process therefore measures the age of such an entry with its monotonic clock, starting when it first
+ * sees the entry.
  */
 const SHORT = 60_000;
 
-/** How far the clocks of two machines may differ, in milliseconds. */
+/** The maximum difference between the system clocks of two machines, in milliseconds. */
 const CLOCK_SKEW = 60_000;
 
-/** How many short-lived entries a process remembers having seen. */
+/** The maximum number of short-lived entries that a process remembers having seen. */
 const MAX_SEEN = 10_000;
 
 /**
- * Creates a store from any store of `express-session`, such as connect-redis, connect-pg-simple or memorystore.
+ * Creates a store from any `express-session` store, such as one from connect-redis, connect-pg-simple or memorystore.
  *
- * Such a store has no operation that sets a key only if it does not exist, so `add` and `replace` are atomic only
- * within a process. In rare cases, two processes do the same refresh, and WorkOS returns the same tokens to both.
+ * An `express-session` store has no operation that sets a key only if the key does not exist, so `add` and `replace`
+ * are atomic only within one process. In rare cases, two processes refresh the same session at the same time. WorkOS
+ * then returns the same tokens to both.
  *
- * @throws {TypeError} if `store` is not a store of `express-session`.
+ * @throws {TypeError} if `store` is not an `express-session` store.
  * @example
  * app.use(authkit({ store: expressStore(new PostgresStore({ pool })) }));
  */
@@ -64,7 +68,7 @@ export function expressStore(store: ExpressSessionStore, options: ExpressStoreOp
       oneAtATime(key, async () => {
         if ((await entries.get(key)) !== undefined) return false;
         await entries.set(key, value, ttl);
-        // If two processes wrote at the same time, the later value remains.
+        // If two processes write at the same time, the store keeps the later value.
         await pause(SETTLED);
         return (await entries.get(key)) === value;
       }),
@@ -78,7 +82,7 @@ export function expressStore(store: ExpressSessionStore, options: ExpressStoreOp
   });
 }
 
-/** Creates a function that runs the operations on each key one after another. */
+/** Creates a function that runs operations on the same key one after another. */
 function createQueues() {
   const queues = new Map<string, Promise<unknown>>();
   return <T>(key: string, operation: () => Promise<T>): Promise<T> => {
@@ -113,7 +117,7 @@ function createEntries(store: ExpressSessionStore, prefix: string) {
     set: async (key: string, value: string, ttl: number) => {
       const entry = entryOf(value, ttl);
       await toPromise((done) => methods.set(prefix + key, entry, done));
-      // From now on, the entry expires by this process's own clock.
+      // If the entry is short-lived, this call records when the process first saw it. Its age is measured from now on.
       isExpired(key, entry);
     },
     delete: (key: string) => toPromise((done) => methods.destroy(prefix + key, done)),
@@ -126,9 +130,8 @@ function isEntry(value: unknown): value is Entry {
 }
 
 /**
- * Creates the check for expired entries.
- *
- * @returns A function that says whether an entry has expired. It remembers when it first saw a short-lived entry.
+ * Creates a function that returns whether an entry has expired. The function remembers when it first saw each
+ * short-lived entry.
  */
 function createExpiry() {
   const seen = expiringMap<{ readonly entry: string; readonly at: number }>({
@@ -141,7 +144,7 @@ function createExpiry() {
     if (over >= CLOCK_SKEW) return true;
     const now = performance.now();
     const known = seen.get(key);
-    // An extended lock has the same value, but a different `until`.
+    // An extended lock has the same value as before, but a different `until`.
     const entry = `${until} ${value}`;
     if (known?.entry === entry) return now - known.at >= ttl;
     seen.set(key, { entry, at: now });
@@ -151,7 +154,7 @@ function createExpiry() {
 
 function entryOf(value: string, ttl: number): Entry {
   const until = Date.now() + ttl;
-  // Some stores compare `expires` with the clock of the process that reads.
+  // Some session stores compare `expires` with the clock of the process that reads the entry.
   const maxAge = ttl > SHORT ? ttl : ttl + CLOCK_SKEW;
   const expires = new Date(Date.now() + maxAge);
   return {
@@ -163,7 +166,8 @@ function entryOf(value: string, ttl: number): Entry {
 }
 
 /**
- * Converts a call to a promise. Stores take a callback. Some also return a promise, whose rejection must be handled.
+ * Converts a call to a session store into a promise. All session stores take a callback. Some also return a promise,
+ * whose rejection must be handled as well.
  */
 function toPromise(call: (done: Done) => unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {

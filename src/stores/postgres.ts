@@ -1,5 +1,5 @@
 /**
- * A store in PostgreSQL.
+ * A store that uses PostgreSQL.
  *
  * @module authkit-express/postgres
  */
@@ -7,13 +7,13 @@ import { log } from '../events.js';
 import { ownProperties } from '../own-properties.js';
 import type { Store } from './index.js';
 
-/** The methods of a `Pool` of `pg` that `postgresStore` uses. */
+/** The methods that `postgresStore` calls on a `Pool` of the `pg` package. */
 export interface PostgresPool {
   query(...args: never[]): unknown;
 }
 
 export interface PostgresStoreOptions {
-  /** Name of the table, with or without a schema, default `authkit_store`. */
+  /** Name of the table, with or without a schema name. Default `authkit_store`. */
   table?: string;
 }
 
@@ -22,20 +22,20 @@ const TABLE = 'authkit_store';
 const NAME = /^[a-z_][a-z\d_]{0,62}(?:\.[a-z_][a-z\d_]{0,62})?$/;
 
 /**
- * The shortest time between two sweeps, in milliseconds. If a sweep did not delete all expired rows, the next one
- * follows at once.
+ * The minimum time between two sweeps, in milliseconds. A sweep deletes expired rows. If it did not delete all of them,
+ * the next write starts another sweep.
  */
 const SWEEP_INTERVAL = 60_000;
 
-/** The largest number of rows that one sweep deletes, so that it does not delay other statements. */
+/** The maximum number of rows that one sweep deletes. With this limit, a sweep does not delay other statements. */
 const SWEEP_ROWS = 1000;
 
 /**
- * Returns the SQL that creates the table of `postgresStore`. Run that SQL in a migration, or once by hand.
+ * Returns the SQL that creates the table for `postgresStore`. Run this SQL in a migration, or once by hand.
  *
- * @param table Name of the table, with or without a schema, default `authkit_store`.
- * @throws {TypeError} if the name contains anything but lower-case letters, digits and underscores, besides the dot
- * after a schema.
+ * @param table Name of the table, with or without a schema name. Default `authkit_store`.
+ * @throws {TypeError} if the name contains characters other than lower-case letters, digits, underscores and one dot
+ * after a schema name.
  */
 export function postgresSchema(table = TABLE): string {
   assertTable(table);
@@ -50,10 +50,12 @@ CREATE INDEX IF NOT EXISTS ${index} ON ${table} (expires_at);
 }
 
 /**
- * Creates a store in PostgreSQL. All times come from the database's clock, so the clocks of the processes may differ.
+ * Creates a store that uses PostgreSQL. All times come from the database's clock, so the clocks of the processes may
+ * differ.
  *
- * @param pool A `Pool` of `pg`. Its `error` events are handled, so that a lost connection does not end the process.
- * @throws {TypeError} if `pool` is not a pool, or if the name of the table is invalid.
+ * @param pool A `Pool` of the `pg` package. The store handles its `error` events, so a lost connection does not end the
+ * process.
+ * @throws {TypeError} if `pool` is not a pool, or if the table name is invalid.
  * @example
  * const pool = new pg.Pool({ connectionString: 'postgres://localhost/app' });
  * app.use(authkit({ store: postgresStore(pool) }));
@@ -69,7 +71,7 @@ export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions 
   emitter.on?.('error', (error) => {
     log('store', { outcome: 'client error', error: error instanceof Error ? error.name : typeof error });
   });
-  /** @returns Whether the statement changed a row. */
+  /** Runs a statement, and resolves to whether it changed a row. */
   const write = async (text: string, values: readonly unknown[]): Promise<boolean> => {
     const { rowCount } = await query(text, values);
     sweep();
@@ -103,7 +105,7 @@ function statements(table: string) {
   return {
     get: `SELECT value FROM ${table} WHERE key = $1 AND expires_at > clock_timestamp()`,
     set: insert,
-    // A concurrent insert waits for this one, and then finds that the row has not expired.
+    // A concurrent insert waits for this one. It then finds that the row has not expired, and does not change it.
     add: `${insert} WHERE entry.expires_at <= clock_timestamp()`,
     replace: `UPDATE ${table} SET value = $3, expires_at = ${after('$4')} WHERE ${isExpected}`,
     deleteExpected: `DELETE FROM ${table} WHERE ${isExpected}`,
@@ -114,15 +116,15 @@ function statements(table: string) {
 }
 
 /**
- * Creates a function that is called after each write and deletes expired rows from time to time. There is no timer,
- * because a store has no `close` method that could stop it: a timer would query the pool after the application has
- * ended it.
+ * Creates a function that deletes expired rows from time to time. It is called after each write. There is no timer,
+ * because a store has no `close` method that could stop it, so the timer would still query the pool after the
+ * application has closed the pool.
  */
 function createSweep(run: () => Promise<{ rowCount: number | null }>): () => void {
   let dueAt = 0;
   return () => {
     if (performance.now() < dueAt) return;
-    // The interval is random, so that the processes of an application do not sweep at the same time.
+    // The interval is random, so the processes of an application do not all sweep at the same time.
     dueAt = performance.now() + SWEEP_INTERVAL * (1 + Math.random());
     run().then(
       ({ rowCount }) => {

@@ -1,5 +1,5 @@
 /**
- * A store in Redis.
+ * A store that uses Redis.
  *
  * @module authkit-express/redis
  */
@@ -7,7 +7,7 @@ import { log } from '../events.js';
 import { ownProperties } from '../own-properties.js';
 import type { Store } from './index.js';
 
-/** The methods of a client of node-redis 4 to 6 or ioredis 5 and 6 that `redisStore` uses. */
+/** The methods that `redisStore` calls on a client of node-redis 4 to 6 or ioredis 5 and 6. */
 export interface RedisClient {
   get(...args: never[]): unknown;
   set(...args: never[]): unknown;
@@ -16,25 +16,25 @@ export interface RedisClient {
 }
 
 export interface RedisStoreOptions {
-  /** Prefix of every key, default `authkit:`. The client may add its own prefix. */
+  /** Prefix of every key, default `authkit:`. The client may add another prefix. */
   prefix?: string;
 }
 
 /**
- * A Lua script that compares the value of a key, and then sets or deletes it, in one atomic step. It uses a single key,
- * so it can run on a cluster.
+ * A Lua script that replaces or deletes the value of a key in one atomic step, if the current value is the expected
+ * one. The script uses a single key, so it can run on a Redis cluster.
  */
 const REPLACE = `
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('del', KEYS[1]) else redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 return 1`;
 
-/** The four commands that a store needs. */
+/** The four Redis commands that the store uses. */
 interface Commands {
   get: (key: string) => Promise<unknown>;
   /**
-   * Sets a value with a time to live of `ttl` milliseconds. With `onlyNew`, an existing key is not changed, and the
-   * reply is empty.
+   * Sets a value with a time to live of `ttl` milliseconds. If `onlyNew` is true and the key exists, its value is not
+   * changed and the reply is `null`.
    */
   set: (key: string, value: string, ttl: number, onlyNew: boolean) => Promise<unknown>;
   del: (key: string) => Promise<unknown>;
@@ -42,13 +42,13 @@ interface Commands {
 }
 
 /**
- * Creates a store in Redis, Valkey or another server with the same protocol. The client must read from primaries, not
- * from replicas.
+ * Creates a store that uses Redis, Valkey or another server with the same protocol. The client must read from
+ * primaries, not from replicas.
  *
  * @param client A connected client of node-redis 4 to 6 (`createClient`, `createCluster`, `createClientPool`,
- * `createSentinel`) or of ioredis 5 and 6. Its `error` events are handled, so that a lost connection does not end the
+ * `createSentinel`) or of ioredis 5 and 6. The store handles its `error` events, so a lost connection does not end the
  * process.
- * @throws {TypeError} if `client` is not such a client.
+ * @throws {TypeError} if `client` is not a client of node-redis or ioredis.
  * @example
  * const client = createClient({ url: 'rediss://cache.example.com' });
  * await client.connect();
@@ -70,7 +70,7 @@ export function redisStore(client: RedisClient, options: RedisStoreOptions = {})
   });
 }
 
-/** Finds out which of the two packages the client comes from: only ioredis has `defineCommand`. */
+/** Returns the commands of a client from either package. Only ioredis clients have the method `defineCommand`. */
 function commandsOf(client: RedisClient): Commands {
   const given: unknown = client;
   const has = (name: string) => typeof (given as Record<string, unknown> | null)?.[name] === 'function';
@@ -113,12 +113,12 @@ function ioredisCommands(client: Ioredis): Commands {
   };
 }
 
-/** Rounds a time to live up. Redis refuses one that is not a positive whole number of milliseconds. */
+/** Rounds up a time to live. Redis accepts only a positive whole number of milliseconds. */
 function whole(ttl: number): number {
   return Math.max(1, Math.ceil(ttl));
 }
 
-/** Reads a reply as text. A client may be configured to return buffers. */
+/** Converts a reply to text. A client may be configured to return buffers instead of strings. */
 function textOf(reply: unknown): string | undefined {
   return typeof reply === 'string' ? reply : Buffer.isBuffer(reply) ? reply.toString('utf8') : undefined;
 }
@@ -127,7 +127,7 @@ function isYes(reply: unknown): boolean {
   return reply === 1 || reply === '1' || textOf(reply) === 'OK';
 }
 
-/** Handles `error` events. Without a listener, an `error` event of node-redis ends the process. */
+/** Logs `error` events. Without a listener, an `error` event of a node-redis client ends the process. */
 function handleErrors(client: RedisClient): void {
   const emitter = client as { on?: (event: 'error', listener: (error: unknown) => void) => unknown };
   emitter.on?.('error', (error) => {
@@ -136,8 +136,8 @@ function handleErrors(client: RedisClient): void {
 }
 
 /**
- * Warns about a sentinel client with one connection, which is the default. In a burst of requests, the calls on one
- * connection wait for each other and take too long.
+ * Warns if a sentinel client uses a single connection, which is the default. In a burst of requests, calls on a single
+ * connection wait for each other and may take too long.
  */
 function warnAboutSentinelPool(client: RedisClient): void {
   if (sentinelPoolSize(client) !== 1) return;
@@ -149,9 +149,9 @@ function warnAboutSentinelPool(client: RedisClient): void {
 }
 
 /**
- * The number of connections of a sentinel client; `undefined` if it is unknown, as with node-redis 5. The options of
- * the client are private, but `duplicate()` of node-redis 6 passes them to the constructor of the object that it is
- * called on.
+ * Returns the number of connections of a sentinel client, or `undefined` if the number is unknown, as with node-redis
+ * 5. The options of the client are private. In node-redis 6, `duplicate()` passes them to the constructor of the object
+ * that it is called on, so this function calls it on an object with a different constructor.
  */
 function sentinelPoolSize(client: unknown): number | undefined {
   const { acquire, duplicate, getSentinelNode, _self } = client as Record<string, unknown>;

@@ -6,7 +6,9 @@ import type { Store } from './index.js';
 /** The purpose of an entry. It is part of the key. */
 export type EntryKind = 'session' | 'refresh' | 'failure' | 'ready' | 'lock' | 'ended' | 'user' | 'webhook';
 
-/** An entry that was found. `raw` is the signed text in the store, which `replace` compares. */
+/**
+ * An entry of the store. `text` is its content, and `raw` is the signed text in the store, which `replace` compares.
+ */
 export interface Entry {
   readonly kind: 'hit';
   readonly text: string;
@@ -18,9 +20,9 @@ export type Written = 'ok' | 'unavailable';
 export type Unavailable = { readonly kind: 'unavailable' };
 
 /**
- * The result of a read. `unreadable` means that there is a value whose signature does not verify: it was altered or
- * moved, was signed by a version with a different format, or was signed with a password that this process does not
- * know.
+ * The result of a read. `unreadable` means that there is a value but its signature could not be verified. The value was
+ * altered, was moved to a different key, was written by a release with a different format, or was signed with a
+ * password that this process does not know.
  */
 export type Found = Entry | { readonly kind: 'miss' } | { readonly kind: 'unreadable' } | Unavailable;
 
@@ -41,7 +43,7 @@ export interface SignedStore {
     ttl: number,
   ) => Promise<Entry | { readonly kind: 'taken' } | Unavailable>;
   /**
-   * Replaces the value if it is still `entry`.
+   * Replaces an entry if the store still contains `entry`.
    *
    * @param ttl Time to live of the new value, in milliseconds.
    */
@@ -52,7 +54,7 @@ export interface SignedStore {
     text: string,
     ttl: number,
   ) => Promise<Entry | { readonly kind: 'changed' } | Unavailable>;
-  /** Deletes the value if it is still `entry`. */
+  /** Deletes an entry if the store still contains `entry`. */
   release: (kind: EntryKind, id: string, entry: Entry) => Promise<unknown>;
   remove: (kind: EntryKind, id: string) => Promise<Written>;
 }
@@ -60,19 +62,23 @@ export interface SignedStore {
 export interface SignedStoreOptions {
   store: Store;
   clientId: string;
-  /** The first password signs. A signature with any of the passwords is accepted. */
+  /** The first password is used to sign, and all of them are used to verify. */
   passwords: readonly [string, ...string[]];
-  /** The longest time that a call waits for the store, in milliseconds. */
+  /** The maximum time that a call waits for the store, in milliseconds. */
   deadline: number;
-  /** Whether to emit a process warning in an outage of the store, because it would otherwise go unnoticed. */
+  /**
+   * Whether to emit a process warning if the store does not work. Set this if an outage would otherwise go unnoticed,
+   * because requests succeed without the store.
+   */
   warnsIfLost?: boolean;
 }
 
 const VERSION = '1';
 
 /**
- * Creates a store that signs every entry together with its key. An attacker who only has access to the store cannot
- * create an entry or replace one user's entry with another's. Secrets are sealed before they are passed to this store.
+ * Creates a store that signs every entry together with its key. An attacker who has access only to the store therefore
+ * cannot create an entry, or replace one user's entry with that of a different user. Entries are not encrypted, so
+ * callers must seal secrets before they pass them to this store.
  */
 export function createSignedStore(options: SignedStoreOptions): SignedStore {
   const { store, clientId, passwords } = options;
@@ -117,12 +123,15 @@ export function createSignedStore(options: SignedStoreOptions): SignedStore {
   };
 }
 
-/** The application's own store may resolve to anything, such as the number of rows or an empty object. */
+/**
+ * Whether a reply is `true`. A store that the application implements may resolve to anything, such as the number of
+ * rows or an empty object.
+ */
 function isTrue(value: unknown): boolean {
   return value === true;
 }
 
-/** Derives a key for one purpose from a cookie password. The password itself is used for seals. */
+/** Derives a key for one purpose from a cookie password. The password itself is only used to seal. */
 export function deriveKey(password: string, purpose: string): Buffer {
   return createHmac('sha256', password).update(`authkit-express ${purpose}`).digest();
 }
@@ -147,10 +156,10 @@ function isSigned(secret: Buffer, key: string, text: string, mac: string): boole
   return expected.length === given.length && timingSafeEqual(expected, given);
 }
 
-/** The reply to one call. */
+/** The reply to one call of the store. */
 export type StoreReply<T> = { readonly kind: 'ok'; readonly value: T } | { readonly kind: 'unavailable' };
 
-/** Calls the store. Never throws, never rejects, never waits longer than the deadline. */
+/** Calls the store with a time limit. Never throws or rejects. */
 export type CallStore = <T>(operation: StoreOperation, call: () => Promise<T>) => Promise<StoreReply<T>>;
 
 type StoreOperation = AuthKitEvents['authkit:store']['operation'];
@@ -158,29 +167,30 @@ type StoreOperation = AuthKitEvents['authkit:store']['operation'];
 const UNAVAILABLE = Object.freeze({ kind: 'unavailable' });
 
 /**
- * How long the store is not called after it did not reply in time, in milliseconds. After that, one call tries it
- * again.
+ * How long the store is not called after a call has timed out, in milliseconds. After this pause, one call tries the
+ * store again.
  */
 const PAUSE = 1000;
 
-/** The fraction of the deadline for which other calls wait while one call tries the store again. */
+/** How long other calls wait while one call tries the store again, as a fraction of the deadline. */
 const TRIAL_PART = 1 / 4;
 
-/** How many ticks make up the time of {@link createTimer}. */
+/** The number of ticks into which {@link createTimer} divides its time. */
 const TICKS = 4;
 
 /**
- * Creates the function that calls the store. It limits the time of every call. While the store does not reply, only one
- * call per pause waits for it until the deadline. A call that rejects does not affect the next one.
+ * Creates the function that calls the store. Every call has a time limit. After a call has timed out, only one call per
+ * {@link PAUSE} tries the store again and waits until the deadline. The other calls fail without waiting for the store.
+ * A call that rejects does not affect the next one.
  *
- * Calls that arrive while one call tries the store again wait for its result, but only briefly: a store that works
- * again replies sooner. If they failed at once, then all but one of the requests that arrive together after an outage
+ * Exception: calls that arrive while one call tries the store again wait briefly for its result, because a store that
+ * works again replies quickly. If they failed immediately, most of the requests that arrive together after an outage
  * would refresh their sessions without the lock.
  */
 function createCallStore(options: SignedStoreOptions): CallStore {
   const { deadline } = options;
   let silentSince: number | undefined;
-  /** Resolves to whether the call that tries the store again gets a reply soon. */
+  /** Set while one call tries the store again. Resolves to whether that call gets a reply quickly. */
   let trial: Promise<boolean> | undefined;
   const report = createReporter(options);
   const callOnce: CallStore = async (operation, call) => {
@@ -205,7 +215,7 @@ function createCallStore(options: SignedStoreOptions): CallStore {
   };
 }
 
-/** Whether a promise that does not reject settles within this many milliseconds. */
+/** Resolves to whether a promise settles within `ms` milliseconds. The promise must not reject. */
 async function settlesWithin(ms: number, promise: Promise<unknown>): Promise<boolean> {
   const timer = createTimer(ms);
   const isSettled = await Promise.race([promise.then(() => true), timer.over.then(() => false)]);
@@ -218,7 +228,10 @@ type Outcome<T> =
   | { readonly kind: 'timeout' }
   | { readonly kind: 'error'; readonly error: unknown };
 
-/** Creates a function that publishes `authkit:store` if the outcome of an operation differs from the previous one. */
+/**
+ * Creates a function that publishes `authkit:store` if the outcome of an operation differs from the previous outcome of
+ * the same operation.
+ */
 function createReporter({ clientId, warnsIfLost }: SignedStoreOptions) {
   const last = new Map<StoreOperation, Outcome<unknown>['kind']>();
   return (operation: StoreOperation, outcome: Outcome<unknown>, duration: number): void => {
@@ -231,12 +244,12 @@ function createReporter({ clientId, warnsIfLost }: SignedStoreOptions) {
   };
 }
 
-/** The shortest time between two warnings, in milliseconds. */
+/** The minimum time between two warnings, in milliseconds. */
 const WARN_EVERY = 60_000;
 
 let warnedAt = -Infinity;
 
-/** Warns at most once a minute per process. */
+/** Warns that the store does not work, at most once a minute per process. */
 function warnAboutLostStore(operation: StoreOperation, problem: string): void {
   if (performance.now() - warnedAt < WARN_EVERY) return;
   warnedAt = performance.now();
@@ -247,7 +260,10 @@ function warnAboutLostStore(operation: StoreOperation, problem: string): void {
   );
 }
 
-/** The code or the name of an error, never its message, which may contain what was sent. */
+/**
+ * Returns the code or the name of an error. Never returns its message, which may contain data that was sent to the
+ * store.
+ */
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return typeof error;
   const { code } = error as NodeJS.ErrnoException;
@@ -259,7 +275,7 @@ async function callWithin<T>(deadline: number, call: () => Promise<T>): Promise<
   try {
     const reply = Promise.resolve(call()).then((value) => ({ kind: 'ok', value }) as const);
     const outcome = await Promise.race([reply, timer.over]);
-    // A rejection after the deadline must not stay unhandled.
+    // A call that rejects after the deadline must not cause an unhandled rejection.
     if (outcome.kind === 'timeout') reply.catch(() => undefined);
     return outcome;
   } catch (error) {
@@ -270,9 +286,9 @@ async function callWithin<T>(deadline: number, call: () => Promise<T>): Promise<
 }
 
 /**
- * Creates a timer that counts only the time in which this process handles events. A turn of the event loop that takes
- * longer than a tick counts as one tick, because the reply may have arrived during that turn. That a process is busy
- * does not mean that the store is unavailable.
+ * Creates a timer that counts only the time in which this process handles events. A busy process does not mean that the
+ * store is unavailable. A turn of the event loop that takes longer than a tick therefore counts as one tick, because
+ * the reply may have arrived during that turn.
  */
 function createTimer(ms: number) {
   let timer: NodeJS.Timeout;

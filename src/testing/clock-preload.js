@@ -1,14 +1,15 @@
 // @ts-check
-// `workos.env` makes a child process load this file with `--import`, before the application. From then on, `Date.now()`
-// and `new Date()` follow the clock of the test WorkOS in the parent process (clock.ts). The file is JavaScript so that
-// it can be loaded from both `src` and `dist`, and it imports only Node modules.
+// Node child processes that use `workos.env` load this file before the application, with `--import`. From then on,
+// `Date.now()` and `new Date()` follow the clock of the test WorkOS in the parent process (clock.ts). This file is
+// written in JavaScript and imports only Node modules, so it can be loaded from both `src` and `dist`.
 import { openSync, readSync } from 'node:fs';
 
 /**
- * Opens the file with the test WorkOS's clock.
+ * Opens the file that contains the time of the test WorkOS's clock.
  *
  * @param {string} path
- * @returns {number | undefined} The file descriptor, or `undefined` if the test WorkOS has been closed.
+ * @returns {number | undefined} The file descriptor, or `undefined` if the file does not exist because the test WorkOS
+ * has been closed.
  */
 function open(path) {
   try {
@@ -20,22 +21,24 @@ function open(path) {
 }
 
 /**
- * Replaces `Date` with one that reads the current time from the file.
+ * Replaces the global `Date` with a version that reads the current time from the file.
  *
- * @param {number} file
+ * @param {number} file The file descriptor.
  */
 function replaceDate(file) {
   const realNow = Date.now;
-  // Two numbers: the start of a clock that stands still, in milliseconds since the epoch (NaN if the clock follows real
-  // time), and the number of milliseconds by which the clock has been advanced.
+  // The two numbers in the file. The first is the start time of the clock, in milliseconds since the epoch, or NaN if
+  // the clock follows real time. The second is the number of milliseconds that the clock has been advanced.
   const content = new Float64Array([NaN, 0]);
-  // Read on every call, because a request sent after `advance` must see the new time. A read takes about a microsecond.
+  // The file is read on every call, because a request that is sent after `advance` must see the new time. A read takes
+  // about a microsecond.
   const now = () => {
     readSync(file, content, 0, content.byteLength, 0);
     const [start = NaN, advanced = 0] = content;
     return Math.trunc((Number.isNaN(start) ? realNow() : start) + advanced);
   };
-  // A proxy rather than a subclass, so that dates created by Node, such as those of `fs.stat`, are instances of it too.
+  // `TestDate` is a proxy and not a subclass. Dates that Node creates, such as those that `fs.stat` returns, are
+  // therefore instances of `TestDate` too.
   const TestDate = new Proxy(Date, {
     apply: () => new Date(now()).toString(),
     construct: (target, given, newTarget) => {

@@ -4,20 +4,23 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { canParse } from '../can-parse.js';
 
-/** The clock of a test WorkOS and of every application that uses its `options` or `env`. */
+/**
+ * The clock of a test WorkOS. Applications that use `workos.options`, and Node child processes that use `workos.env`,
+ * follow this clock too.
+ */
 export interface TestClock {
   /** The current time, in milliseconds since the epoch. */
   now: () => number;
-  /** Moves time forward, or backward if `milliseconds` is negative. */
+  /** Moves the clock forward, or backward if `milliseconds` is negative. */
   advance: (milliseconds: number) => void;
 }
 
 /**
  * Creates the clock of a test WorkOS.
  *
- * @param start The start time, in milliseconds since the epoch. Only `advance` moves the clock on from there. If it is
- * not given, the clock follows real time, so tokens also expire when you try an application by hand.
- * @param onAdvance Called with the total number of milliseconds advanced so far.
+ * @param start The start time, in milliseconds since the epoch. With a start time, only `advance` moves the clock.
+ * Without one, the clock follows real time, so tokens expire as usual when you try out an application by hand.
+ * @param onAdvance Called after each `advance`, with the total number of milliseconds that the clock has been advanced.
  */
 export function createClock(start?: number, onAdvance?: (advanced: number) => void): TestClock {
   let advanced = 0;
@@ -30,17 +33,20 @@ export function createClock(start?: number, onAdvance?: (advanced: number) => vo
   };
 }
 
-/** Shares a clock with child processes, which read it from a file. */
+/** A file that shares the clock with child processes. */
 export interface ClockFile {
-  /** The `onAdvance` callback for `createClock`. Once it returns, child processes read the new time. */
+  /**
+   * Writes the new time to the file. Pass this function to `createClock` as `onAdvance`. When it returns, child
+   * processes read the new time.
+   */
   update: (advanced: number) => void;
   /**
-   * Environment variables that make a child process follow the clock. The first call writes the file.
+   * Returns environment variables that make a Node child process follow the clock. The first call creates the file.
    *
-   * @throws {Error} If the module that the child process has to load does not exist.
+   * @throws {Error} If clock-preload.js, which the child process has to load, does not exist.
    */
   variables: () => Readonly<Record<string, string>>;
-  /** Removes the file. A child process that already has it open keeps the last time. */
+  /** Deletes the file. A child process that already has the file open keeps reading its last content. */
   close: () => void;
 }
 
@@ -50,8 +56,8 @@ export interface ClockFile {
  * @param start The start time, in milliseconds since the epoch, as for `createClock`.
  */
 export function createClockFile(start?: number): ClockFile {
-  // The content of the file, which clock-preload.js reads. It is overwritten in one short write, so no process reads
-  // half of it.
+  // The content of the file, in the format that clock-preload.js reads. Each update is a single short write, so no
+  // process reads a partly written file.
   const content = new Float64Array([start ?? NaN, 0]);
   let folder: string | undefined;
   let isClosed = false;
@@ -71,7 +77,8 @@ export function createClockFile(start?: number): ClockFile {
       if (folder === undefined) {
         folder = mkdtempSync(join(tmpdir(), 'authkit-express-clock-'));
         writeFileSync(pathIn(folder), content);
-        // A test WorkOS that all tests share is never closed.
+        // The test WorkOS that `defaultTestWorkOS` returns is never closed, so the file is deleted when the process
+        // exits.
         process.once('exit', remove);
       }
       return { NODE_OPTIONS: withImport(preload), AUTHKIT_TEST_CLOCK: pathIn(folder) };
@@ -87,8 +94,8 @@ export function createClockFile(start?: number): ClockFile {
 const PRELOAD = './clock-preload.js';
 
 /**
- * The URL of the module that a child process loads. Unlike a path, a URL has no spaces or quotation marks, which would
- * have to be escaped in NODE_OPTIONS.
+ * Returns the URL of clock-preload.js, which a child process loads. A path may contain spaces and quotation marks,
+ * which would have to be escaped in NODE_OPTIONS. In a URL, they are percent-encoded.
  */
 function preloadUrl(): string {
   const from = import.meta.url;
@@ -101,8 +108,8 @@ function preloadUrl(): string {
 }
 
 /**
- * The NODE_OPTIONS of this process plus `--import`, unless that option is there already because `env` was copied into
- * `process.env`.
+ * Returns the NODE_OPTIONS of this process with `--import` added. The option is not added twice: if `env` was copied
+ * into `process.env`, NODE_OPTIONS already contains it.
  */
 function withImport(url: string): string {
   const option = `--import=${url}`;

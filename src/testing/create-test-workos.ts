@@ -30,47 +30,52 @@ import { createTokenMacs } from '../workos/verified-token-mac.js';
 import { createWebhookSigner } from './webhooks.js';
 
 export interface TestWorkOSOptions {
-  /** The users. Default: Ada Lovelace, Grace Hopper and Alan Turing, or none if there are `organizations`. */
+  /** The users. Default: Ada Lovelace, Grace Hopper and Alan Turing, or no users if `organizations` is set. */
   users?: readonly TestUser[];
-  /** The organizations. Default: Analytical Engines, or none if there are `users`. */
+  /** The organizations. Default: one organization, Analytical Engines, or none if `users` is set. */
   organizations?: readonly TestOrganization[];
-  /** The port of the server. Default: any free port. */
+  /** The port that the server listens on. Default: any free port. */
   port?: number;
   clientId?: string;
   apiKey?: string;
   cookiePassword?: string;
-  /** The application's callback URL, used in `options`; default `http://localhost:3000/callback`. */
+  /**
+   * The application's callback URL, which `workos.options` and `workos.env` contain. Default:
+   * `http://localhost:3000/callback`.
+   */
   redirectUri?: string;
   /**
-   * The redirect URIs to accept, which are compared exactly. Default: any https URL, and any http URL at a loopback
-   * address.
+   * The redirect URIs to accept. They must match exactly. Default: any https URL, and any http URL with a loopback
+   * host, such as `localhost`.
    */
   redirectUris?: readonly string[];
-  /** The `iss` claim of access tokens; default `<url>/user_management/<clientId>`. */
+  /** The `iss` claim of access tokens. Default: `<url>/user_management/<clientId>`. */
   issuer?: string;
-  /** The slugs of the providers at which users can link accounts; default `github`. */
+  /** The slugs of the Pipes providers that users can link accounts with. Default: `['github']`. */
   pipes?: readonly string[];
-  /** Where a logout without `return_to` redirects; default: the origin of the latest redirect URI. */
+  /**
+   * The URL that a logout without `return_to` redirects to. Default: the origin of the redirect URI that was used last.
+   */
   homepage?: string;
-  /** The secret that webhooks are signed with. */
+  /** The secret that `workos.webhook` signs requests with. */
   webhookSecret?: string;
   /**
-   * Start time of a clock that only `clock.advance` moves, in milliseconds since the epoch. Without it, the clock
-   * follows real time, and `advance` adds to that.
+   * The start time of the clock, in milliseconds since the epoch. With a start time, only `clock.advance` moves the
+   * clock. Without one, the clock follows real time, and `clock.advance` adds to it.
    */
   now?: number;
-  /** Lifetime of access tokens, in seconds; default 300. */
+  /** Lifetime of access tokens, in seconds. Default: 300. */
   accessTokenLifetime?: number;
   /**
-   * How long an exchanged refresh token returns the same tokens again, in seconds; default 30. 0 makes it strictly
-   * single-use.
+   * How long a refresh token can be exchanged again for the same tokens, in seconds. Default: 30. With 0, a refresh
+   * token can be exchanged only once.
    */
   replayWindow?: number;
-  /** Whether the server keeps the process running when nothing else does; default true. */
+  /** Whether the process keeps running as long as the server is open. Default: true. */
   keepsProcess?: boolean;
 }
 
-/** The options with which `authkit()` uses the test WorkOS. */
+/** The options that make `authkit()` use the test WorkOS. */
 export interface TestAuthKitOptions {
   clientId: string;
   apiKey: string;
@@ -83,18 +88,19 @@ export interface TestAuthKitOptions {
   issuer?: string;
 }
 
-/** A test WorkOS that runs in this process. */
+/** A fake WorkOS that runs in this process. */
 export interface TestWorkOS extends Lifetimes {
   readonly url: string;
-  /** Options for `authkit({ ...workos.options })`. */
+  /** The options that make `authkit()` use the test WorkOS, as in `authkit({ ...workos.options })`. */
   readonly options: Readonly<TestAuthKitOptions>;
   /**
-   * The same settings as environment variables, for a child process or an application that is configured by its
-   * environment.
+   * The settings in `options` as environment variables, plus the webhook secret. Use them for a child process, or for
+   * an application that reads its configuration from environment variables.
    *
-   * In a Node child process, `Date.now()` and `new Date()` follow `clock`: `NODE_OPTIONS` loads a module that replaces
-   * them, in addition to the options of this process. Timers, `performance.now()` and `Temporal` are not affected. For
-   * an application in this process, also pass `now: workos.clock.now`.
+   * In a Node child process, `Date.now()` and `new Date()` follow `clock`. To achieve this, `NODE_OPTIONS` contains the
+   * options of this process and an additional option, which loads a module that replaces `Date`. Timers,
+   * `performance.now()` and `Temporal` are not affected. In this process, `Date` is not replaced. An application in
+   * this process also needs the option `now: workos.clock.now`.
    *
    * @example
    * spawn('node', ['server.js'], { env: { ...process.env, ...workos.env } });
@@ -103,67 +109,92 @@ export interface TestWorkOS extends Lifetimes {
   readonly clock: TestClock;
   /** Every request that the test WorkOS has received so far, oldest first. */
   readonly calls: readonly RecordedCall[];
-  /** Returns the requests for one operation; `authenticate` matches every grant. */
+  /** Returns the requests for one operation. The operation `authenticate` matches requests with any grant type. */
   callsTo: Calls['to'];
-  /** Returns every user. */
+  /** Returns all users. */
   users: () => readonly User[];
-  /** Signs a user in without HTTP, and returns the `Cookie` header. */
+  /**
+   * Signs a user in without HTTP requests. Returns the value of the `Cookie` header for requests to the application.
+   */
   signIn: (options?: TestSignIn) => Promise<string>;
   /**
-   * Signs a user in and adds the session cookie to an agent, which then keeps the cookies that the application sets.
+   * Signs a user in and adds the session cookie to an agent's cookie jar. Returns the agent, which also keeps the
+   * cookies that the application sets later.
    *
    * @example
    * const ada = await workos.signInAgent(request.agent(app), { user: 'ada@example.com' });
    * await ada.get('/account').expect(200);
    */
   signInAgent: <A extends CookieAgent>(agent: A, options?: TestSignIn) => Promise<A>;
-  /** Signs a user in and returns the access token, for `Authorization: Bearer`. */
+  /**
+   * Signs a user in and returns the access token, which the application accepts in an `Authorization: Bearer` header.
+   */
   accessToken: (options?: Omit<TestSignIn, 'cookieName'>) => Promise<string>;
-  /** Creates an API key, `sk_…`, for `Authorization: Bearer`. */
+  /**
+   * Creates an API key and returns its value, `sk_…`, which the application accepts in an `Authorization: Bearer`
+   * header.
+   */
   createApiKey: (key?: TestApiKey) => string;
   /** Revokes an API key by its value, `sk_…`. */
   revokeApiKey: (value: string) => void;
-  /** Issues an access token of AuthKit's OAuth server for a user or an M2M application. Its issuer is `url`. */
+  /**
+   * Issues an access token for a user or an M2M application, as AuthKit's OAuth server does. The token's issuer is
+   * `url`.
+   */
   oauthToken: (token?: TestOAuthToken) => Promise<string>;
-  /** Creates an M2M application for the client credentials grant at `${url}/oauth2/token`. */
+  /**
+   * Creates an M2M application, which can use the client credentials grant at `${url}/oauth2/token`. Returns its
+   * credentials.
+   */
   createMachine: OAuthServer['createMachine'];
-  /** Signs in through the sign-in page, over HTTP. Returns the callback URL to which WorkOS redirects. */
+  /**
+   * Opens an authorization URL over HTTP and submits the sign-in page. Returns the callback URL that the test WorkOS
+   * redirects to.
+   */
   authorize: (url: string | URL, authorization?: TestAuthorization) => Promise<string>;
   /** Creates an invitation and returns its token. */
   invite: (invitation: TestInvitation) => string;
-  /** Returns the callback URL of a sign-in that starts at the identity provider: it contains a code and no state. */
+  /** Starts a sign-in at the identity provider. Returns the callback URL, which contains a code but no state. */
   startAtIdentityProvider: (start: TestIdPStart) => string;
-  /** Returns the slugs of the providers at which a user has linked an account through Pipes. */
+  /** Returns the slugs of the Pipes providers that a user has linked accounts with. */
   linkedBy: (idOrEmail: string) => readonly string[];
   /**
-   * Returns the six-digit code that was last sent to a user, for magic auth, e-mail verification or a Radar challenge.
+   * Returns the last six-digit code that was sent to a user, for magic auth, e-mail verification or a Radar challenge.
    *
    * @throws {Error} If no code was sent.
    */
   emailCode: (idOrEmail: string) => string;
   /**
-   * Returns the six-digit code that the user's authenticator app shows now.
+   * Returns the six-digit code that the user's authenticator app currently shows.
    *
    * @throws {Error} If the user has no authentication factor.
    */
   totpCode: (idOrEmail: string) => string;
-  /** Makes requests fail, or answers them, until `restore` or `recover` is called or `times` is used up. */
+  /**
+   * Makes requests fail, or replaces the responses to them. The fault ends when `restore` or `recover` is called, or
+   * after `times` requests.
+   */
   fail: (fault: Fault) => { restore: () => void };
   /** Removes all faults. */
   recover: () => void;
-  /** Makes authentications require a further step, until `restore` is called. */
+  /** Makes authentications require an additional step until `restore` is called. */
   requireStep: (step: RequiredStep) => { restore: () => void };
-  /** Signs tokens with a new key from now on. The old keys stay published unless `keepOld` is false. */
+  /** Replaces the key that signs tokens. The old keys stay published unless `keepOld` is false. */
   rotateKeys: (options?: { keepOld?: boolean }) => Promise<void>;
-  /** Signs a JWT with the given claims, using the current key. */
+  /** Creates a JWT that contains the given claims, signed with the current key. */
   signToken: (claims: Readonly<Record<string, unknown>>) => Promise<string>;
-  /** Ends a session. From then on, its refresh tokens get `invalid_grant`. */
+  /** Ends a session. From then on, the test WorkOS refuses the session's refresh tokens with `invalid_grant`. */
   endSession: (sessionId: string) => void;
-  /** The secret for `auth.webhooks({ secret })`. */
+  /** The secret that `webhook` signs requests with. Pass it to `auth.webhooks({ secret })`. */
   readonly webhookSecret: string;
-  /** Makes a signed webhook request from the name of an event, such as `session.revoked`, and its data. */
+  /**
+   * Creates a signed webhook request from the name of an event, such as `session.revoked`, and the event's data. The
+   * request is not sent.
+   */
   webhook: ReturnType<typeof createWebhookSigner>;
-  /** Creates a user, or changes the given fields of an existing one. The next refresh returns the new values. */
+  /**
+   * Creates a user, or changes the given fields of an existing user. Sessions get the new values on their next refresh.
+   */
   putUser: (user: TestUser) => User;
   /** Deletes a user by id or e-mail address, and ends the user's sessions. */
   deleteUser: (idOrEmail: string) => void;
@@ -172,7 +203,7 @@ export interface TestWorkOS extends Lifetimes {
 }
 
 /**
- * Starts a WorkOS in this process, over real HTTP on 127.0.0.1.
+ * Starts a fake WorkOS in this process. It is a real HTTP server that listens on 127.0.0.1.
  *
  * @throws {Error} If an option is unknown.
  * @example
@@ -190,7 +221,7 @@ export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise
   const directory = createDirectory(options, clock.now);
   const closing = new AbortController();
   const { signal } = closing;
-  // Every delayed response listens to the signal, so any number of listeners is normal.
+  // Every delayed response adds a listener to the signal, so Node must not warn about a large number of listeners.
   setMaxListeners(0, signal);
   const { port = 0, keepsProcess = true } = options;
   const server = await listen({
@@ -208,7 +239,8 @@ export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise
     clockFile.close();
     return server.close();
   };
-  // The environment reads this object, so a test can change the lifetimes by setting its properties.
+  // The other properties are added to the `lifetimes` object itself, because the environment reads that object. A test
+  // can therefore change a lifetime by setting a property, such as `workos.replayWindow`.
   const workos = Object.assign(lifetimes, {
     url,
     options: authkitOptions(settings, server.port, clock),
@@ -216,14 +248,17 @@ export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise
     close,
     ...controls(environment, directory, settings, url, clock),
   });
-  // A getter, because most tests never read `env` and need no clock file.
+  // `env` is a getter because it creates the clock file, which most tests do not need.
   return Object.defineProperty(workos as TestWorkOS, 'env', {
     get: () => environmentVariables(settings, server.port, clockFile.variables()),
     enumerable: true,
   });
 }
 
-/** None of these values is secret: they only give access to a test. */
+/**
+ * Fills in the default settings. The default keys and passwords need not be secret, because they only give access to a
+ * test WorkOS.
+ */
 function settingsOf(options: TestWorkOSOptions): Settings {
   return {
     clientId: options.clientId ?? 'client_01TESTWORKOS',
@@ -238,7 +273,7 @@ function settingsOf(options: TestWorkOSOptions): Settings {
   };
 }
 
-/** The defaults are those of WorkOS. */
+/** Fills in the default lifetimes, which are those of the real WorkOS. */
 function lifetimesOf({ accessTokenLifetime = 300, replayWindow = 30 }: TestWorkOSOptions): Lifetimes {
   return { accessTokenLifetime, replayWindow };
 }
@@ -448,7 +483,7 @@ function checkStep(step: RequiredStep): void {
   throw new Error(`requireStep(): there is no step "${step.code}".${didYouMean(step.code, known)}`);
 }
 
-/** Wraps a function so that it throws if its options contain an unknown name. */
+/** Wraps a function. The returned function throws if its options contain a property that is not in `known`. */
 function checked<Arguments extends [object?], Result>(
   where: string,
   known: Names,

@@ -11,23 +11,23 @@ import {
 } from './endpoints/http.js';
 import { checkNames, didYouMean } from './options.js';
 
-/** A request that reached the test WorkOS. */
+/** A request that the test WorkOS received. */
 export interface RecordedCall {
   readonly operation: Operation;
   readonly method: string;
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;
-  /** The body's fields, including secrets; `undefined` if the body was malformed. */
+  /** The fields of the request body, including secrets, or `undefined` if the body was malformed. */
   readonly body: Readonly<Record<string, unknown>> | undefined;
-  /** When the request arrived, in milliseconds since the epoch, by the clock of the test WorkOS. */
+  /** When the request arrived according to the test WorkOS's clock, in milliseconds since the epoch. */
   readonly at: number;
-  /** The response status; not set until there is a response. */
+  /** The response status. It is not set before there is a response, or if a fault resets the connection or hangs. */
   status?: number;
 }
 
 export interface Calls {
   readonly all: readonly RecordedCall[];
-  /** The calls to one operation; `authenticate` matches every grant. */
+  /** Returns the calls to one operation. The operation `authenticate` matches calls with any grant type. */
   to: (operation: Operation) => readonly RecordedCall[];
   record: (operation: Operation, request: TestRequest) => RecordedCall;
 }
@@ -55,54 +55,58 @@ function checkOperation(where: string, operation: string): void {
   );
 }
 
-/** An endpoint of WorkOS's API. */
+/** An endpoint of the WorkOS API. */
 export interface TestEndpoint {
-  /** The HTTP method. Default: every method. */
+  /** The HTTP method. Default: any method. */
   method?: string;
-  /** The path, without the query. A segment such as `:id` matches any value. */
+  /** The path, without the query string. A segment that starts with a colon, such as `:id`, matches any value. */
   path: string;
 }
 
 /**
- * How a matching request fails or is answered. Unless `status`, `body`, `reset` or `hang` is given, WorkOS processes
- * the request normally. Delays use real time, not the test clock.
+ * Selects requests to the test WorkOS, and changes the responses to them. If `status`, `body`, `reset` or `hang` is
+ * set, a request is not processed unless `after` is also set. Delays use real time, not the test clock.
  *
  * @example
  * workos.fail({ on: 'refresh', status: 503, times: 1 });
  * workos.fail({ on: { method: 'POST', path: '/widgets/token' }, status: 201, body: { token: 'a-token' } });
  */
 export interface Fault {
-  /** An operation (`authenticate` matches every grant) or any endpoint of WorkOS. */
+  /**
+   * The requests that the fault applies to: those for an operation or for an endpoint. The operation `authenticate`
+   * matches requests with any grant type.
+   */
   on: Operation | TestEndpoint;
-  /** How many requests the fault applies to. Default: all requests until `restore` is called. */
+  /** How many requests the fault applies to. Default: all requests until `restore` or `recover` is called. */
   times?: number;
   /**
-   * Whether WorkOS processes the request before it fails. For example, a refresh token has then rotated, and only the
-   * response is lost.
+   * Whether the test WorkOS processes the request before the fault applies. Use it to lose only the response: for
+   * example, a refresh token is rotated, but the application does not receive the new tokens.
    */
   after?: boolean;
-  /** The response status. Default: 200 if there is a `body`. */
+  /** The response status. Default if `body` is set: 200. */
   status?: number;
-  /** Headers to add to the response, with names in lower case. */
+  /** Headers to add to the response. Their names must be in lower case. */
   headers?: Readonly<Record<string, string>>;
   /**
-   * The response body. A string is sent unchanged, and anything else as JSON. Default if there is a `status`: a JSON
-   * error.
+   * The response body. A string is sent unchanged, and any other value is sent as JSON. Default if `status` is set: a
+   * JSON object with an error message.
    */
   body?: unknown;
   /**
-   * Changes WorkOS's response, such as the user or a token in it. It receives the parsed JSON and returns the new JSON.
+   * Changes the normal response, such as the user or a token in it. The function receives the parsed JSON body, and the
+   * value that it returns is sent as the new JSON body.
    */
   alter?: (body: Record<string, unknown>) => unknown;
   /** Delay before the response, in milliseconds. */
   delay?: number;
-  /** Resets the connection. */
+  /** Resets the connection instead of sending a response. */
   reset?: boolean;
-  /** Sends no response until the test WorkOS is closed. */
+  /** Never sends a response, but keeps the connection open until the test WorkOS is closed. */
   hang?: boolean;
-  /** Sends the body one byte at a time, with this pause between bytes in milliseconds; `true` means one second. */
+  /** Sends the body one byte at a time. A number is the pause after each byte, in milliseconds; `true` means 1000. */
   slow?: boolean | number;
-  /** Announces more bytes than it sends, then closes the connection. */
+  /** Sends a `Content-Length` header that is larger than the body, then the body, and then closes the connection. */
   truncate?: boolean;
 }
 
@@ -121,7 +125,7 @@ const FAULT_OPTIONS: Readonly<Record<keyof Fault, true>> = {
   truncate: true,
 };
 
-/** How a response is delivered. */
+/** What the server does with a request: it sends a response, resets the connection, or sends nothing. */
 export type Delivery =
   | {
       readonly kind: 'response';
@@ -135,7 +139,10 @@ export type Delivery =
 export interface Faults {
   add: (fault: Fault) => { restore: () => void };
   clear: () => void;
-  /** Answers a request, applying the oldest fault that matches it. */
+  /**
+   * Decides how the server responds to a request. The oldest fault that matches the request is applied; if no fault
+   * matches, the response is that of `answer`.
+   */
   deliver: (
     operation: Operation,
     request: TestRequest,
@@ -144,9 +151,9 @@ export interface Faults {
 }
 
 /**
- * Creates the faults of a test WorkOS.
+ * Creates the list of a test WorkOS's faults, which is empty at first.
  *
- * @param signal Aborts pending delays.
+ * @param signal Cancels pending delays when it is aborted.
  */
 export function createFaults(signal: AbortSignal): Faults {
   const faults = new Map<Fault, number>();

@@ -11,21 +11,21 @@ const MAX_BODY = 1_048_576;
 export interface TestServer {
   readonly port: number;
   readonly url: string;
-  /** Closes the server and ends every connection. It may be called twice. */
+  /** Closes the server and all its connections. It can be called more than once. */
   close: () => Promise<void>;
 }
 
 export interface ServerOptions {
-  /** 0 means any free port. */
+  /** The port to listen on. 0 means any free port. */
   port: number;
-  /** Whether this server keeps the process running when nothing else does. */
+  /** Whether the process keeps running as long as the server is open. */
   keepsProcess: boolean;
-  /** Aborted when the server closes. */
+  /** The signal that is aborted when the server closes. */
   signal: AbortSignal;
   answer: (request: TestRequest) => Promise<Delivery>;
 }
 
-/** Starts the HTTP server, which reads a request, passes it to `answer` and sends the response. */
+/** Starts the HTTP server. It passes each request to `answer`, which decides how the server responds. */
 export async function listen({ port, keepsProcess, signal, answer }: ServerOptions): Promise<TestServer> {
   const server = createServer((req, res) => {
     void respond(req, res, answer, signal);
@@ -49,7 +49,10 @@ export async function listen({ port, keepsProcess, signal, answer }: ServerOptio
   };
 }
 
-/** Never rejects: if a request cannot be read or answered, only its connection is closed. */
+/**
+ * Responds to one request. It never rejects: if the request cannot be read or the response cannot be sent, it closes
+ * the connection.
+ */
 async function respond(
   req: IncomingMessage,
   res: ServerResponse,
@@ -65,7 +68,10 @@ async function respond(
   }
 }
 
-/** Creates a handler that reports a mistake in a test, such as an `alter` that throws, in the response. */
+/**
+ * Creates an error handler that responds with status 500 and the error message. It reports mistakes in a test, such as
+ * an `alter` function that throws.
+ */
 function failure(signal: AbortSignal) {
   return (error: unknown): Delivery => {
     if (signal.aborted) return { kind: 'reset' };
@@ -93,7 +99,7 @@ async function read(req: IncomingMessage): Promise<TestRequest> {
   };
 }
 
-/** Parses a form, as in RFC 6749, or JSON, as WorkOS's SDKs send it. */
+/** Parses a request body. It is either a form, as in RFC 6749, or JSON, which the WorkOS SDKs send. */
 function parse(body: string, type: string): TestRequest['body'] {
   if (body === '') return {};
   if (type.startsWith('application/x-www-form-urlencoded'))
@@ -114,8 +120,8 @@ async function send(res: ServerResponse, delivery: ResponseDelivery, signal: Abo
   writeHead(res, response, body.length + (isTruncated ? 100 : 0));
   if (millisecondsPerByte !== undefined) await trickle(res, body, millisecondsPerByte, signal);
   if (isTruncated) {
-    // The connection is destroyed only after the data was flushed, because a response that breaks off differs from one
-    // that never arrives.
+    // The connection is destroyed only after the data has been flushed. Otherwise, the client would receive no response
+    // at all instead of a truncated one.
     res.write(millisecondsPerByte === undefined ? body : '', () => res.destroy());
   } else {
     res.end(millisecondsPerByte === undefined ? body : undefined);
@@ -123,7 +129,7 @@ async function send(res: ServerResponse, delivery: ResponseDelivery, signal: Abo
 }
 
 function writeHead(res: ServerResponse, { status, headers }: TestResponse, length: number): void {
-  // RFC 9110 section 8.6: a 204 has no Content-Length.
+  // A 204 response must not have a `Content-Length` header (RFC 9110 section 8.6).
   const contentLength = status === 204 ? {} : { 'content-length': length };
   res.writeHead(status, { 'x-request-id': newId('req'), ...contentLength, ...headers });
 }

@@ -1,5 +1,6 @@
 /**
- * A WorkOS that runs in the test process.
+ * A fake WorkOS that runs in the test process, called the test WorkOS. This module also contains `testStore`, which
+ * checks a custom store.
  *
  * @module authkit-express/testing
  */
@@ -30,14 +31,16 @@ export type { TestWebhook, TestWebhookOptions } from './webhooks.js';
 let shared: Promise<TestWorkOS> | undefined;
 
 /**
- * Returns the test WorkOS that this whole process shares, with the default users. It does not keep the process running.
+ * Returns the test WorkOS that all code in this process shares. It has the default users, and its server does not keep
+ * the process running.
  */
 export function defaultTestWorkOS(): Promise<TestWorkOS> {
   return (shared ??= createTestWorkOS({ keepsProcess: false }));
 }
 
 /**
- * Signs a user in at {@link defaultTestWorkOS}, and returns the `Cookie` header.
+ * Signs a user in to the test WorkOS that {@link defaultTestWorkOS} returns. Returns the value of the `Cookie` header
+ * for requests to the application.
  *
  * @example
  * app.use(authkit({ ...(await defaultTestWorkOS()).options }));

@@ -1,10 +1,13 @@
-/** The names that an object may have. If the list is typed with `keyof`, the compiler keeps it complete. */
+/**
+ * The property names that an options object may have. With the type `Record<keyof Options, true>`, the compiler checks
+ * that no name is missing.
+ */
 export type Names = Readonly<Record<string, true>>;
 
 /**
- * Throws if an object has an unknown name, so that a misspelled option is reported.
+ * Throws if `given` has a property that is not in `known`, so a misspelled option is reported.
  *
- * @param where What the object was passed to, as named in the error message.
+ * @param where The name of the function or option that `given` was passed to, for the error message.
  */
 export function checkNames(where: string, given: object, known: Names): void {
   for (const name of Object.keys(given)) {
@@ -13,7 +16,10 @@ export function checkNames(where: string, given: object, known: Names): void {
   }
 }
 
-/** A sentence that suggests the known name most like `name`, or lists all known names if none is similar. */
+/**
+ * Returns a sentence that suggests the known name that is most similar to `name`. If no known name is similar, the
+ * sentence lists all of them.
+ */
 export function didYouMean(name: string, known: readonly string[]): string {
   const given = name.toLowerCase();
   const isLike = (candidate: string) => {
@@ -29,7 +35,8 @@ export function didYouMean(name: string, known: readonly string[]): string {
 }
 
 /**
- * How many characters have to be inserted, removed or replaced to turn one word into the other (Levenshtein distance).
+ * Returns the Levenshtein distance of two words: the smallest number of characters that have to be inserted, removed or
+ * replaced to turn one word into the other.
  */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);

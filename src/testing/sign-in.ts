@@ -5,35 +5,41 @@ import { checkNames } from './options.js';
 import type { Directory, DirectoryUser, TestMembership, TestUser } from './state/users-and-organizations.js';
 import type { NewSession, Sessions, TokenPair } from './state/sessions.js';
 
-/** The options of a session that is started without a browser. */
+/** The options of `signIn`, `signInAgent` and `accessToken`, which start a session without a browser. */
 export interface TestSignIn {
-  /** Id or e-mail address of a user, or an object to create one; default: the first user. */
+  /**
+   * Id or e-mail address of a user, or an object that creates or changes a user as `putUser` does. Default: the first
+   * user.
+   */
   user?: string | TestUser;
   /**
-   * Id or name of the organization; the user need not be a member. Default: the user's first organization; `null` for
-   * none.
+   * Id or name of the organization to sign in to, or `null` for no organization. The user does not have to be a member.
+   * Default: the user's first organization.
    */
   organizationId?: string | null;
-  /** Replaces the role of the membership. Permissions depend on the role, so name the permissions as well. */
+  /**
+   * The user's role, instead of the role in the membership. If it is set, the permissions of the membership do not
+   * apply either, so set `permissions` as well.
+   */
   role?: string;
   roles?: readonly string[];
   permissions?: readonly string[];
   entitlements?: readonly string[];
   featureFlags?: readonly string[];
-  /** The administrator who impersonates the user; `reason` is `null` by default. */
+  /** The administrator who impersonates the user. The default of `reason` is `null`. */
   impersonator?: { email: string; reason?: string | null };
-  /** How the user authenticated. Default: `Password`, or `Impersonation` if there is an `impersonator`. */
+  /** How the user authenticated. Default: `Password`, or `Impersonation` if `impersonator` is set. */
   authenticationMethod?: string;
-  /** Lifetime of the first access token, in seconds; negative for an expired token. */
+  /** Lifetime of the first access token, in seconds. A negative number creates a token that has already expired. */
   expiresIn?: number;
   /**
-   * Additional claims, which later tokens of the session contain too. They can replace WorkOS's claims; `undefined`
-   * removes one.
+   * Additional claims for all access tokens of the session. They replace claims of the same name that WorkOS sets;
+   * `undefined` removes such a claim.
    */
   claims?: Readonly<Record<string, unknown>>;
-  /** The `User-Agent` that is listed with the session; default: none. */
+  /** The `User-Agent` that WorkOS stores with the session. Default: none. */
   userAgent?: string;
-  /** Name of the session cookie; default `wos-session`. */
+  /** Name of the session cookie. Default: `wos-session`. */
   cookieName?: string;
 }
 
@@ -75,7 +81,7 @@ const MEMBERSHIP_OPTIONS: Readonly<Record<keyof TestMembership, true>> = {
   status: true,
 };
 
-/** Throws if a user has no e-mail address or an unknown option. */
+/** Throws if `user` or one of the user's memberships has an unknown property, or if the user has no e-mail address. */
 export function checkUser(where: string, user: TestUser): void {
   checkNames(where, user, USER_OPTIONS);
   if (typeof user.email !== 'string' || user.email === '') throw new Error(`${where} needs an \`email\`.`);
@@ -87,13 +93,16 @@ export interface SignInDependencies {
   directory: Directory;
   sessions: Sessions;
   cookiePassword: string;
-  /** Creates token MACs with the key of the application that receives the cookie. */
+  /** Creates token MACs with the same key as the application that receives the cookie. */
   macs: TokenMacs;
   putUser: (user: TestUser) => DirectoryUser;
   now: () => number;
 }
 
-/** Creates the functions that start sessions without HTTP. The sessions refresh and end like any other session. */
+/**
+ * Creates the functions that start sessions without HTTP requests. These sessions can be refreshed and ended like any
+ * other session.
+ */
 export function createSignIn(dependencies: SignInDependencies) {
   const { directory, sessions, cookiePassword, macs, now } = dependencies;
   const start = async (where: string, options: TestSignIn) => {
@@ -173,7 +182,10 @@ interface SessionCookieData {
   authkitExpress: { purpose: 'session'; tokenMac?: string | undefined };
 }
 
-/** The data that every WorkOS SDK seals in its session cookie, plus what authkit-express adds. */
+/**
+ * Returns the content of the session cookie: the data that every WorkOS SDK seals in it, and a property that
+ * authkit-express adds.
+ */
 function sessionCookieData(
   user: User,
   { session, accessToken, refreshToken }: TokenPair,
@@ -196,21 +208,21 @@ function keyIdOf(token: string): string {
   return (JSON.parse(Buffer.from(header, 'base64url').toString()) as { kid: string }).kid;
 }
 
-/** What a user does on the sign-in page. */
+/** What the user does on the sign-in page. */
 export interface TestAuthorization {
   /**
-   * Id or e-mail address of the user; default: the first user. With `prompt=none`, the default is no user, so the
-   * sign-in fails as if the browser had no session at WorkOS.
+   * Id or e-mail address of the user. Default: the first user. Exception for `prompt=none`: the default is no user, and
+   * the sign-in then fails as if the browser had no session at WorkOS.
    */
   user?: string;
   /**
-   * Id of the organization to sign in to. Default: the organization that the application requests, otherwise the user's
-   * first one; `null` for none.
+   * Id of the organization to sign in to, or `null` for no organization. Default: the organization that the application
+   * requests, or else the user's first organization.
    */
   organizationId?: string | null;
   /** Whether the user denies the sign-in. */
   deny?: boolean;
-  /** The browser's `User-Agent`. */
+  /** The browser's `User-Agent` header. */
   userAgent?: string;
 }
 
@@ -222,16 +234,16 @@ const AUTHORIZATION_OPTIONS: Readonly<Record<keyof TestAuthorization, true>> = {
 };
 
 /**
- * Opens an authorization URL as a browser does and submits the sign-in page, over HTTP.
+ * Opens an authorization URL over HTTP, as a browser does, and submits the sign-in page.
  *
- * @returns The callback URL to which WorkOS redirects.
- * @throws {Error} If WorkOS responds with an error instead of the sign-in page.
+ * @returns The callback URL that the test WorkOS redirects to.
+ * @throws {Error} If the test WorkOS responds with an error instead of the sign-in page or a redirect.
  */
 export async function submitSignInPage(url: URL, authorization: TestAuthorization): Promise<string> {
   checkNames('authorize()', authorization, AUTHORIZATION_OPTIONS);
   const { organizationId, user, deny = false, userAgent } = authorization;
   const headers: Record<string, string> = userAgent === undefined ? {} : { 'user-agent': userAgent };
-  // With `prompt=none`, no page is shown. If a user is given, that user has a session at WorkOS.
+  // With `prompt=none`, WorkOS shows no page. If `user` is given, that user is treated as signed in at WorkOS.
   const isSilent = url.searchParams.get('prompt') === 'none';
   const page = await fetch(url, { headers, redirect: isSilent ? 'manual' : 'follow' });
   const answer = page.headers.get('location');

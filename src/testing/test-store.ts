@@ -4,27 +4,27 @@ import type { Store } from '../stores/index.js';
 
 export interface TestStoreOptions {
   /**
-   * A store of the same kind whose connection does not work, such as one with a closed client. Its methods must reject.
-   * By default, this is not checked.
+   * A second store of the same kind, whose connection does not work, such as one with a closed client. If it is given,
+   * `testStore` also checks that all methods of this store reject.
    */
   unavailable?: Store;
 }
 
 /**
- * A time to live that outlasts a call and is short enough to wait for, in milliseconds. It has a fraction, which every
- * store must accept.
+ * The time to live of values that expire during the checks, in milliseconds. It is longer than a call to the store
+ * takes, but short enough to wait for. It is not an integer, because a store must accept fractions.
  */
 const BRIEF = 400.5;
 
 const MINUTE = 60_000;
 
-/** How long to wait until an expired value is no longer returned, in milliseconds. */
+/** How long to wait for an expired value to disappear, in milliseconds. */
 const EXPIRY_LIMIT = 10_000;
 
-/** The number of concurrent calls with which a method's atomicity is checked. */
+/** The number of concurrent calls that are made to check that a method is atomic. */
 const CONCURRENT = 20;
 
-/** Length of the longest value that this package stores, in characters: a session with large tokens. */
+/** Length of the longest value that this package stores, in characters. That value is a session with large tokens. */
 const LONGEST = 256 * 1024;
 
 type Check = (
@@ -33,10 +33,10 @@ type Check = (
 ) => Promise<readonly (readonly [isMet: boolean, promise: string])[]>;
 
 /**
- * Checks that a store does what `authkit({ store })` relies on. It uses random keys, deletes them afterwards, and takes
- * about two seconds.
+ * Checks that a store behaves as `authkit({ store })` requires. The check uses random keys, deletes them afterwards,
+ * and takes about two seconds.
  *
- * @throws {Error} With one message that lists everything the store does wrong.
+ * @throws {Error} If the store fails a check. The message lists all failed checks.
  * @example
  * test('my store', () => testStore(myStore(client)));
  */
@@ -47,7 +47,7 @@ export async function testStore(store: Store, { unavailable }: TestStoreOptions 
   if (missing.length > 0) throw new Error(`the store has no ${missing.join(', ')}`);
   const keys: string[] = [];
   const newKey = () => {
-    // As long as the longest key that this package uses.
+    // The key is as long as the longest key that this package uses.
     const key = `test:${randomUUID()}:${'k'.repeat(64)}`;
     keys.push(key);
     return key;
@@ -187,7 +187,9 @@ const CHECKS: Readonly<Record<string, Check>> = {
   },
 };
 
-/** Compares strictly, because a store may resolve to anything, whatever its types say. */
+/**
+ * Compares strictly, because a store may resolve to a value that is not a boolean, even if its types do not allow that.
+ */
 function isExactly(value: unknown, expected: boolean): boolean {
   return value === expected;
 }
@@ -201,7 +203,10 @@ async function isGone(store: Store, key: string): Promise<boolean> {
   return false;
 }
 
-/** An outage must not look like a missing value, because that signs users out. */
+/**
+ * Checks that every method rejects if the store is unavailable, and returns a message for each method that does not. If
+ * an outage looked like a missing value, users would be signed out.
+ */
 async function notRejecting(store: Store): Promise<string[]> {
   const calls: Readonly<Record<keyof Store, () => Promise<unknown>>> = {
     get: () => store.get('test'),
@@ -216,7 +221,7 @@ async function notRejecting(store: Store): Promise<string[]> {
       await call();
       failures.push(`errors: ${name}() does not reject if the store is unavailable`);
     } catch {
-      // It rejects, as it should.
+      // The method rejects, as it should.
     }
   }
   return failures;

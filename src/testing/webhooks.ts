@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { checkNames } from './options.js';
 import { newId } from './state/tokens.js';
 
-/** A webhook request as WorkOS sends it. */
+/** A webhook request in the format that WorkOS sends. */
 export interface TestWebhook {
   readonly body: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -11,9 +11,9 @@ export interface TestWebhook {
 export interface TestWebhookOptions {
   /** Id of the event. Default: a new id. */
   id?: string;
-  /** The timestamp in the signature, in milliseconds since the epoch; default: now. */
+  /** The timestamp in the signature, in milliseconds since the epoch. Default: the current time of `workos.clock`. */
   timestamp?: number;
-  /** The secret that signs the webhook; default `workos.webhookSecret`. */
+  /** The secret that the webhook is signed with. Default: `workos.webhookSecret`. */
   secret?: string;
 }
 
@@ -24,8 +24,8 @@ const WEBHOOK_OPTIONS: Readonly<Record<keyof TestWebhookOptions, true>> = {
 };
 
 /**
- * Creates a function that makes signed webhook requests. It does not use the code with which the application verifies
- * them.
+ * Creates a function that makes signed webhook requests. The function shares no code with `auth.webhooks()`, which
+ * verifies such requests, so tests detect a mistake in either of them.
  *
  * @see https://workos.com/docs/events/data-syncing/webhooks
  */

@@ -29,7 +29,7 @@ import { accessTokenClaims, createSessions, type Session } from './state/session
 import { createSigningKeys, type SigningKeys } from './state/signing-keys.js';
 import { createAuthorizationCodes } from './state/tokens.js';
 
-/** The settings of a WorkOS environment: {@link TestWorkOSOptions} with the defaults filled in. */
+/** The settings of a WorkOS environment, from {@link TestWorkOSOptions} with the defaults filled in. */
 export interface Settings {
   readonly clientId: string;
   readonly apiKey: string;
@@ -46,25 +46,33 @@ export interface Settings {
 export interface Lifetimes {
   /** Lifetime of access tokens issued from now on, in seconds. */
   accessTokenLifetime: number;
-  /** How long an exchanged refresh token returns the same tokens again, in seconds; 0 makes it strictly single-use. */
+  /**
+   * How long a refresh token can be exchanged again for the same tokens, in seconds. With 0, a refresh token can be
+   * exchanged only once.
+   */
   replayWindow: number;
 }
 
 export interface EnvironmentDependencies {
   settings: Settings;
-  /** The lifetimes. They are read each time a token is issued or exchanged. */
+  /**
+   * The environment reads these lifetimes each time a token is issued or exchanged, so changes take effect immediately.
+   */
   lifetimes: Lifetimes;
   directory: Directory;
   clock: TestClock;
-  /** The address of the server. */
+  /** The URL of the server. */
   url: string;
-  /** Aborts pending delays. */
+  /** A signal that cancels pending delays when it is aborted. */
   signal: AbortSignal;
 }
 
 export type Environment = ReturnType<typeof createEnvironment>;
 
-/** Creates a WorkOS environment: its state, and its API behind one function that answers requests. */
+/**
+ * Creates a WorkOS environment. The returned object contains the environment's state and the function `answer`, which
+ * handles every request to the API.
+ */
 export function createEnvironment(dependencies: EnvironmentDependencies) {
   const { settings, lifetimes, directory, clock, url, signal } = dependencies;
   const { now } = clock;
@@ -157,7 +165,7 @@ interface Answer {
   readonly handle: () => TestResponse | Promise<TestResponse>;
 }
 
-/** Finds the route of a request. If several match, the first one is used. */
+/** Creates a function that finds the route for a request. If several routes match, it uses the first one. */
 function createRouter(apiKey: string, routes: readonly Route[]): (request: TestRequest) => Answer {
   return (request) => {
     for (const route of routes) {
@@ -168,7 +176,8 @@ function createRouter(apiKey: string, routes: readonly Route[]): (request: TestR
       const isAllowed = !needsApiKey || request.authorization === `Bearer ${apiKey}`;
       return { operation, handle: () => (isAllowed ? route.handle(request, parameters) : apiError(401)) };
     }
-    // Clients probe addresses below `/.well-known/`. A 404 tells them that the metadata does not exist.
+    // Clients request paths below `/.well-known/` to find out which metadata a server has. A 404 tells them that the
+    // metadata does not exist.
     const isProbe = request.path.startsWith('/.well-known/');
     return { operation: 'other', handle: () => (isProbe ? apiError(404) : notImplemented(request)) };
   };
@@ -179,7 +188,7 @@ function parametersOf({ on }: Route, { method, path }: TestRequest): PathParamet
   return method === expected ? matchPath(pattern, path) : undefined;
 }
 
-/** The public keys that verify access tokens (RFC 7517 section 5). */
+/** Creates the route for the JWKS, which contains the public keys that verify access tokens (RFC 7517 section 5). */
 function jwksRoute(clientId: string, keys: SigningKeys): Route {
   return {
     on: 'GET /sso/jwks/:clientId',

@@ -3,7 +3,10 @@ import type * as Jose from 'jose/jws/compact/verify';
 import { createJWKS, type JWKS, type JWKSLookup } from './jwks.js';
 import type { TokenMacs } from './verified-token-mac.js';
 
-/** The longest token that is read, in characters. No access token in a cookie or a store is longer. */
+/**
+ * The maximum length of a token, in characters. Longer tokens are not parsed. No access token in a cookie or a store is
+ * longer than this.
+ */
 const MAX_LENGTH = 262_144;
 
 /** A token is accepted up to this many seconds before its `nbf`, because clocks differ. */
@@ -25,9 +28,9 @@ export interface CustomClaims {}
 /** Claims of an access token whose signature was verified. The object has no prototype. */
 export interface TokenClaims extends CustomClaims {
   readonly iss: string;
-  /** The id of the user or, for a machine, of the M2M application. */
+  /** The ID of the user or, for a machine, of the M2M application. */
   readonly sub: string;
-  /** The id of the session. */
+  /** The ID of the session. */
   readonly sid?: string;
   /** When the token expires, in seconds since the epoch. */
   readonly exp: number;
@@ -35,7 +38,7 @@ export interface TokenClaims extends CustomClaims {
   readonly iat?: number;
   /** When the user authenticated, in seconds since the epoch. */
   readonly auth_time?: number;
-  /** The id of the organization. */
+  /** The ID of the organization. */
   readonly org_id?: string;
   readonly [claim: string]: unknown;
 }
@@ -46,13 +49,15 @@ export interface Claims extends TokenClaims {
 }
 
 /**
- * What is known about an access token.
+ * The result of verifying an access token.
  *
- * - `valid`: `mac` replaces the signature check in the next verification of the same token. See {@link TokenMacs}.
+ * - `valid`: the token is valid. `mac` replaces the signature check when the same token is verified again. See {@link
+ *   TokenMacs}.
  * - `expired`: the token has expired but is otherwise valid, or its key is no longer published. A refresh decides
  *   whether the session continues.
- * - `unavailable`: the keys cannot be fetched now, so nothing is known about the token. With `isKeyUnknown`, there are
- *   keys, but the key of this token may be newer. `retryAfter` is in seconds.
+ * - `invalid`: the token must not be accepted. `reason` names the part that is invalid.
+ * - `unavailable`: the token cannot be verified, because its key cannot be fetched now. If `isKeyUnknown` is set, other
+ *   keys are available, but the key of this token may be newer than they are. `retryAfter` is in seconds.
  */
 export type TokenVerification =
   | { readonly kind: 'valid'; readonly claims: Claims; readonly mac?: string }
@@ -63,18 +68,21 @@ export type TokenVerification =
 export interface AccessTokenRules {
   issuers: readonly string[];
   clientId: string;
-  /** Accepted values of `aud` in a session's token, if it has an `aud`. Default: the client id. */
+  /**
+   * The accepted `aud` values of a session's access token. A token without `aud` is accepted too. Default: the client
+   * ID.
+   */
   sessionAudience?: readonly string[] | undefined;
   /**
-   * Set if the tokens come from an OAuth server and are for a resource (RFC 9068). `aud` must contain one of these
-   * values.
+   * The identifiers of a protected resource (RFC 9068). If they are set, the tokens must come from an OAuth server, and
+   * their `aud` must contain one of these values.
    */
   audience?: readonly string[];
   now: () => number;
   keys: JWKS;
   /**
-   * The MACs that replace a repeated signature check. Default: the signature of a token is checked in every
-   * verification.
+   * Creates and checks the MACs that replace repeated signature checks. Default: the signature of a token is checked in
+   * every verification.
    */
   macs?: TokenMacs;
 }
@@ -82,8 +90,10 @@ export interface AccessTokenRules {
 /**
  * Verifies an access token. Never rejects.
  *
- * @param isTrusted Whether WorkOS has just sent the token. If so, an unknown key is worth fetching the key set again.
- * @param mac The MAC from an earlier verification of the token. If it is not valid, the signature is checked.
+ * @param isTrusted Whether WorkOS has just sent the token. If so, the key set is fetched again if the token's key is
+ * unknown.
+ * @param mac The MAC that an earlier verification of the token returned. If it is missing or invalid, the signature is
+ * checked.
  */
 export type VerifyAccessToken = (
   token: string,
@@ -91,12 +101,15 @@ export type VerifyAccessToken = (
   mac?: string,
 ) => Promise<TokenVerification>;
 
-/** The MAC of a token whose signature has been verified. */
+/** Returns the MAC that a verification has created, or `undefined` if it has created none. */
 export function macOf(verification: TokenVerification): string | undefined {
   return verification.kind === 'valid' ? verification.mac : undefined;
 }
 
-/** Creates the verifier of WorkOS access tokens: JWTs (RFC 7519) signed with RS256 by a key of one configured set. */
+/**
+ * Creates the function that verifies WorkOS access tokens. These are JWTs (RFC 7519) that are signed with RS256, by a
+ * key of the configured key set.
+ */
 export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
   return async (text, isTrusted = false, mac) => {
     const token = parse(text);
@@ -113,8 +126,8 @@ export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
 }
 
 /**
- * Verifies a token synchronously, by the MAC that an earlier verification returned. Returns `undefined` if the MAC is
- * not valid or the keys have to be fetched. In that case, use {@link VerifyAccessToken}.
+ * Verifies a token synchronously, with the MAC that an earlier verification returned. Returns `undefined` if the MAC is
+ * invalid or the keys have to be fetched. In this case, call {@link VerifyAccessToken}.
  */
 export type VerifyByMac = (token: string, mac: string | undefined) => TokenVerification | undefined;
 
@@ -134,8 +147,8 @@ interface ParsedToken {
 }
 
 /**
- * Whether the MAC of a token is valid, which shows that this application has verified the signature before. Everything
- * else about the token is checked each time.
+ * Whether the MAC of a token is valid. A valid MAC shows that this application has verified the token's signature
+ * before. Everything else about the token still has to be checked.
  */
 function hasValidMac(
   { text, kid }: ParsedToken,
@@ -162,7 +175,8 @@ async function verifyWithKey(
 }
 
 /**
- * Whether one of the keys has signed the token (RFC 7515 section 5.2). A key set may contain two keys with the same id.
+ * Whether the token is signed with one of the keys (RFC 7515 section 5.2). Several keys are passed if the key set
+ * contains more than one key with the same ID.
  */
 async function isSigned(token: string, keys: readonly KeyObject[]): Promise<boolean> {
   // `jose` is imported on demand, because a process that only reads its own sessions does not need it.
@@ -205,22 +219,25 @@ function sessionProblem({ sid, aud, client_id: client }: UnverifiedClaims, rules
 }
 
 /**
- * Accepted values of `typ`: those of RFC 9068 section 2.1, and those of servers that do not set `typ` or that predate
- * RFC 9068.
+ * The accepted values of `typ`: the values from RFC 9068 section 2.1, and those of servers that do not set `typ` or are
+ * older than RFC 9068.
  */
 const ACCESS_TOKEN_TYPES: readonly unknown[] = [undefined, 'at+jwt', 'application/at+jwt', 'jwt'];
 
-/** RFC 9068 section 4: refuses a token for a different audience, or of a different kind such as an ID token. */
+/**
+ * Returns why a token is not an access token for this resource (RFC 9068 section 4), otherwise `undefined`. The token
+ * may be for a different audience, or of a different kind, such as an ID token.
+ */
 function resourceProblem(typ: unknown, claims: UnverifiedClaims, audience: readonly string[]) {
   const { aud, sid, nonce, at_hash: hash } = claims;
   if (!isForAudience(aud, audience)) return 'aud';
   if (!isOneOf(ACCESS_TOKEN_TYPES, typeof typ === 'string' ? typ.toLowerCase() : typ)) return 'typ';
-  // OpenID Connect Core section 3.1.3.6: these claims make it an ID token.
+  // These claims show that the token is an ID token (OpenID Connect Core section 3.1.3.6).
   if (nonce !== undefined || hash !== undefined) return 'an ID token';
   return sid === undefined || typeof sid === 'string' ? undefined : 'sid';
 }
 
-/** Whether `aud`, which is one name or a list of names (RFC 7519 section 4.1.3), contains an accepted audience. */
+/** Whether `aud` contains an accepted audience. `aud` is one name or a list of names (RFC 7519 section 4.1.3). */
 function isForAudience(aud: unknown, audience: readonly string[]): boolean {
   return [aud].flat().some((name) => isOneOf(audience, name));
 }
@@ -229,7 +246,7 @@ function isOneOf(names: readonly unknown[], value: unknown): boolean {
   return names.includes(value);
 }
 
-/** Parses a well-formed token without checking its signature. */
+/** Parses a token without checking its signature. Returns `undefined` if the token is malformed. */
 function parse(token: string): ParsedToken | undefined {
   if (token.length > MAX_LENGTH) return undefined;
   const parts = token.split('.', 4);
@@ -245,10 +262,10 @@ function parse(token: string): ParsedToken | undefined {
 }
 
 /**
- * Reads the claims of a token without any check. Use it only for tokens that this package has sealed, to find out which
- * session a token belongs to.
+ * Reads the claims of a token without any check. Use these claims only to find out which session a sealed token belongs
+ * to, or whose keys have to verify a token.
  *
- * @returns An object without a prototype, empty if the token is malformed.
+ * @returns An object without a prototype. It is empty if the token is malformed.
  */
 export function decodeUnverified(token: string): Readonly<Record<string, unknown>> {
   return decodeObject(token.split('.', 2)[1] ?? '') ?? withoutPrototype({});
@@ -265,12 +282,15 @@ function decodeObject(part: string): Readonly<Record<string, unknown>> | undefin
   }
 }
 
-/** Copies an object to one without a prototype, so that a polluted `Object.prototype` adds no claims. */
+/** Copies an object without its prototype, so a polluted `Object.prototype` cannot add claims. */
 function withoutPrototype(value: object): Readonly<Record<string, unknown>> {
   return Object.assign(Object.create(null) as Record<string, unknown>, value);
 }
 
-/** Decodes base64url (RFC 7515 section 2), in its canonical form only. Node also accepts other forms. */
+/**
+ * Decodes base64url (RFC 7515 section 2). Returns `undefined` if the text is not in canonical form, which Node would
+ * accept.
+ */
 function decode(base64url: string): Buffer | undefined {
   const decoded = Buffer.from(base64url, 'base64url');
   return decoded.toString('base64url') === base64url ? decoded : undefined;
@@ -282,9 +302,9 @@ function invalid(reason: string): TokenVerification {
 
 export interface OAuthTokenRules {
   clientId: string;
-  /** Identifiers of the resource. `aud` must contain one of them. */
+  /** The identifiers of the resource. The token's `aud` must contain one of them. */
   audience: readonly string[];
-  /** Issuers whose tokens are accepted: addresses of OAuth servers, without a trailing slash. */
+  /** The issuers whose tokens are accepted: the URLs of OAuth servers, without a trailing slash. */
   servers: readonly string[];
   fetchKeys: (server: string) => Promise<unknown>;
   now: () => number;
@@ -292,8 +312,8 @@ export interface OAuthTokenRules {
 }
 
 /**
- * Creates the verifier of access tokens for a protected resource (RFC 9068). It uses the keys of the server that issued
- * the token.
+ * Creates the function that verifies access tokens for a protected resource (RFC 9068). Each token is verified with the
+ * keys of the server that issued it.
  */
 export function createOAuthTokenVerifier(rules: OAuthTokenRules): VerifyAccessToken {
   const { clientId, audience, servers, fetchKeys, now, softTimeout } = rules;

@@ -20,7 +20,10 @@ export type Tokens = Pick<
   | 'oauthTokens'
 >;
 
-/** The result of a call to WorkOS. Only `refused` says something about the user. `unavailable` is temporary. */
+/**
+ * The result of a call to WorkOS. `refused` means that WorkOS has decided against the user or the request.
+ * `unavailable` says nothing about the user, and the same call may succeed later.
+ */
 export type ApiResult<T> =
   | { readonly kind: 'ok'; readonly value: T }
   | { readonly kind: 'refused'; readonly error: AuthKitError }
@@ -31,39 +34,45 @@ export type ProfileReply = ProfileAndToken<Record<string, unknown>>;
 
 export interface WorkOSClient {
   /**
-   * Exchanges a code once. If the answer is lost, the code is not sent again, because it may be spent. Codes that
-   * WorkOS refuses count against a budget, because anyone can begin a sign-in and make up its code.
+   * Exchanges an authorization code for tokens. If the response is lost, the code is not sent again, because WorkOS
+   * accepts each code only once. Codes that WorkOS refuses count against a budget, because anyone can begin a sign-in
+   * and make up a code.
    */
   exchangeCode: (code: string, codeVerifier: string) => Promise<ApiResult<Tokens>>;
   /**
-   * Exchanges a code of the SSO API. Without a verifier, the sign-in started at the identity provider and anyone may
-   * have sent the code, so the call counts against the budget for anonymous requests.
+   * Exchanges an authorization code of the SSO API for a profile. If there is no verifier, the sign-in was started at
+   * the identity provider. In this case, anyone may have sent the code, so the call needs the budget for anonymous
+   * requests.
    */
   exchangeProfile: (code: string, codeVerifier: string | undefined) => Promise<ApiResult<ProfileReply>>;
   /**
-   * Refreshes a session. If the answer is lost, the call is repeated, because WorkOS returns the same tokens for 30
-   * seconds.
+   * Refreshes a session. If the response is lost, the call is repeated. This is safe, because WorkOS returns the same
+   * tokens again for 30 seconds.
    */
   refresh: (refreshToken: string, organizationId: string | undefined) => Promise<ApiResult<Tokens>>;
   /** Makes any other call. If WorkOS refuses it, the result is `refused` with `invalid_request`. */
   call: <T>(call: (workos: WorkOS) => Promise<T>) => Promise<ApiResult<T>>;
   /**
-   * Makes a call that a request without a valid credential may cause, within the budget of the instance. Such calls
-   * have a separate limiter: if WorkOS answers made-up credentials with 429, users can still sign in.
+   * Makes a call for a request whose credential may be invalid, within the budget of the instance. Such calls have a
+   * separate limiter, so users can still sign in after WorkOS has responded to made-up credentials with 429.
    *
-   * @param isWelcome Says whether the credential turned out to be valid. If so, the call does not count.
-   * @param isKnown Whether the credential was valid a moment ago. If so, the call does not count either.
+   * @param isWelcome Decides from the result whether the credential is valid. If it is, the call does not count against
+   * the budget.
+   * @param isKnown Whether the credential was valid a moment ago. If so, the call is made without the budget.
    */
   callForAnonymous: <T>(
     call: (workos: WorkOS) => Promise<T>,
     isWelcome: (value: T) => boolean,
     isKnown: boolean,
   ) => Promise<ApiResult<T>>;
-  /** Fetches the JSON Web Keys of this client, unchecked. */
+  /** Fetches the JSON Web Key Set of this client ID. The result is not validated. */
   fetchKeys: () => Promise<unknown>;
-  /** Fetches the JSON Web Keys of this client as a response. Its `Date` header is the time by WorkOS's clock. */
+  /**
+   * Fetches the JSON Web Key Set of this client ID, and resolves with the response. Its `Date` header contains the time
+   * by WorkOS's clock.
+   */
   fetchKeysResponse: () => Promise<Response>;
-  /** Fetches the JSON Web Keys of AuthKit's OAuth server. `issuer` is the AuthKit domain. */
+  /** Fetches the JSON Web Key Set of AuthKit's OAuth server. `issuer` is the URL of the AuthKit domain. */
   fetchIssuerKeys: (issuer: string) => Promise<unknown>;
   /**
    * Returns the client for calls that the application makes itself.
@@ -71,14 +80,14 @@ export interface WorkOSClient {
    * @throws {AuthKitError} `sdk_missing`
    */
   appClient: () => WorkOS;
-  /** The state of the circuit breaker. */
+  /** Returns the state of the circuit breaker for all calls except anonymous ones. */
   circuit: () => CircuitState;
   authorizationUrl: (query: URLSearchParams) => string;
   ssoAuthorizationUrl: (query: URLSearchParams) => string;
   logoutUrl: (sessionId: string, returnTo: string | undefined) => string;
 }
 
-/** Creates the client of an instance. Every call to WorkOS is made here, and passes through one limiter. */
+/** Creates the WorkOS client of an instance. Every call that it makes passes through a limiter. */
 export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): WorkOSClient {
   const { clientId, api, now, timeout } = config;
   const { signIn, refresh, background, anonymous, fetchJSON, appClient, circuit } = createClients(
@@ -95,8 +104,8 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
     const result = await budget.run(call, (answer) => answer.kind === 'ok' && isWelcome(answer.value));
     return result.kind === 'made' ? result.value : budgetExhausted();
   };
-  // The SDK reads every option that it knows. Its arguments have no prototype, so that a polluted `Object.prototype`
-  // cannot add options.
+  // The SDK reads every option that it knows. The arguments of the calls below have no prototype, so a polluted
+  // `Object.prototype` cannot add options.
   const exchangeCode = createAuthenticateCall(signIn, isComplete, now);
   const exchangeProfile = createAuthenticateCall(signIn, isProfile, now);
   const exchangeUnsolicited = createAuthenticateCall(anonymous, isProfile, now);
@@ -144,8 +153,8 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
 type GetClient = () => Promise<WorkOS>;
 
 /**
- * Creates one client of the SDK for each kind of call, since the kinds have different rules. All clients but the
- * anonymous one share one limiter.
+ * Creates one SDK client for each kind of call, because the kinds differ in priority and in whether a lost call is
+ * repeated. All clients except the anonymous one share one limiter.
  */
 function createClients(config: Config, sdk: SDK) {
   const { clientId, now, timeout, fetch } = config;
@@ -169,7 +178,7 @@ function createClients(config: Config, sdk: SDK) {
   };
 }
 
-/** The addresses that browsers are sent to. */
+/** Creates the functions that build the WorkOS URLs to which browsers are redirected. */
 function createUrls(
   origin: string,
 ): Pick<WorkOSClient, 'authorizationUrl' | 'ssoAuthorizationUrl' | 'logoutUrl'> {
@@ -184,7 +193,11 @@ function createUrls(
   };
 }
 
-/** @param isWhole Says whether a successful answer has everything that a session needs. */
+/**
+ * Creates a function that makes an authentication call and returns an {@link ApiResult}.
+ *
+ * @param isWhole Whether a successful response contains everything that a session needs.
+ */
 function createAuthenticateCall<T>(client: GetClient, isWhole: (value: T) => boolean, now: () => number) {
   return async (call: (workos: WorkOS) => Promise<T>): Promise<ApiResult<T>> => {
     try {
@@ -197,7 +210,10 @@ function createAuthenticateCall<T>(client: GetClient, isWhole: (value: T) => boo
   };
 }
 
-/** Statuses with which WorkOS refuses a call that was made correctly. */
+/**
+ * The HTTP statuses with which WorkOS refuses a call for a reason other than the app's credentials, a rate limit or an
+ * outage.
+ */
 const REFUSED: readonly unknown[] = [400, 403, 404, 422];
 
 function createApiCall(client: GetClient, now: () => number): WorkOSClient['call'] {
@@ -213,9 +229,9 @@ function createApiCall(client: GetClient, now: () => number): WorkOSClient['call
 }
 
 /**
- * Whether WorkOS refused the code itself. An answer about the user, such as that a second factor is required, means
- * that the code is genuine. An answer to a malformed code may look like a mistake in the configuration, so such an
- * answer also counts as a refusal.
+ * Whether WorkOS refused the code itself. A response about the user, such as that a second factor is required, means
+ * that the code is genuine. The response to a malformed code may look like the response to a mistake in the
+ * configuration, so such a response also counts as a refusal.
  */
 function isRefusedCode(result: ApiResult<unknown>): boolean {
   if (result.kind === 'ok') return false;
@@ -250,8 +266,8 @@ function isText(value: unknown): boolean {
 }
 
 /**
- * Converts an error of the SDK to a result. It reads WorkOS's original answer, because the SDK's classes and messages
- * do not keep the status and the code.
+ * Converts an SDK error to a result. WorkOS's original response is used, because the classes and messages of SDK
+ * exceptions do not always preserve its status and error code.
  */
 function toFailure(error: unknown, now: number): Exclude<ApiResult<never>, { kind: 'ok' }> {
   // The SDK is missing or too old.
@@ -269,7 +285,8 @@ function toFailure(error: unknown, now: number): Exclude<ApiResult<never>, { kin
 let warnedAt = -Infinity;
 
 /**
- * Warns the operator, at most once a minute per process, because users stay signed in while the app is misconfigured.
+ * Warns the operator that the app is misconfigured, at most once a minute per process. Without the warning, the mistake
+ * could go unnoticed, because users stay signed in.
  */
 function warn({ status, body }: UpstreamError, now: number): void {
   if (now >= warnedAt && now - warnedAt < 60_000) return;

@@ -1,24 +1,25 @@
 import { withDeadline } from '../deadline.js';
 
-/** The outcome of a call: made, or not made because the budget is used up. */
+/** The outcome of a call: it was made, or it was not made because the budget is used up. */
 export type Budgeted<T> = { readonly kind: 'made'; readonly value: T } | { readonly kind: 'exhausted' };
 
 /** Limits the calls to WorkOS that clients without a valid credential can cause. */
 export interface CallBudget {
   /**
-   * Makes a call, if the budget allows it.
+   * Makes a call if the budget allows it.
    *
-   * @param isWelcome Says whether the credential turned out to be valid. If so, the call does not count.
+   * @param isWelcome Decides from the result whether the credential is valid. If it is, the call does not count against
+   * the budget.
    */
   run: <T>(call: () => Promise<T>, isWelcome: (value: T) => boolean) => Promise<Budgeted<T>>;
 }
 
 interface BudgetLimits {
-  /** How many calls may be made in a burst, and also how many may be in flight. */
+  /** The maximum number of calls in a burst, and also the maximum number of calls in flight at the same time. */
   readonly burst: number;
   /** How many calls are added back to the budget each second. */
   readonly perSecond: number;
-  /** How many requests may wait while the budget is empty. Further requests are refused. */
+  /** The maximum number of requests that wait while the budget is used up. Further requests are refused. */
   readonly maxWaiting: number;
   /** How long a request waits for the budget, in milliseconds. */
   readonly wait: number;
@@ -27,8 +28,9 @@ interface BudgetLimits {
 type Clock = () => number;
 
 /**
- * Creates an instance's budget for the calls that anonymous requests cause, such as the check of an unknown API key.
- * Made-up credentials then cannot flood WorkOS or use up the rate limit that the app's users need.
+ * Creates an instance's budget for the calls that anonymous requests cause, such as checks of unknown API keys. The
+ * budget prevents requests with made-up credentials from flooding WorkOS and from using up the rate limit that the
+ * app's users need.
  *
  * @param softTimeout How long a request waits for the budget, in milliseconds.
  */
@@ -37,11 +39,13 @@ export function createAnonymousBudget({ now, softTimeout }: { now: Clock; softTi
 }
 
 /**
- * Creates an instance's budget for codes that WorkOS refuses. Anyone can begin a sign-in and make up its code. WorkOS
- * counts all calls of an environment together, including refreshes of signed-in users, and allows 500 writes in ten
- * seconds. This budget is half of that. Codes that WorkOS accepts do not count; they only wait during a flood.
+ * Creates an instance's budget for authorization codes that WorkOS refuses. The budget is needed because anyone can
+ * begin a sign-in and make up a code. WorkOS has one rate limit for all calls of an environment, including the
+ * refreshes of signed-in users: 500 writes in ten seconds. This budget allows half of that rate. Codes that WorkOS
+ * accepts do not count against the budget, but their exchange has to wait while refused codes have used it up.
  *
- * @param timeout Limit for one call to WorkOS, in milliseconds.
+ * @param timeout The time limit for one call to WorkOS, in milliseconds. A request waits for the budget for half of
+ * this time.
  */
 export function createRefusedCodeBudget({ now, timeout }: { now: Clock; timeout: number }): CallBudget {
   return createBudget({ burst: 200, perSecond: 25, maxWaiting: 1000, wait: timeout / 2 }, now);
@@ -90,7 +94,7 @@ function createBudget({ burst, perSecond, maxWaiting, wait }: BudgetLimits, now:
     timer ??= setTimeout(serve, 1000 / perSecond);
     const isStarted = await withDeadline(wait, started);
     if (isStarted) return true;
-    // A call that was started at the moment of the deadline counts as started.
+    // If the call was started at the very moment of the deadline, it counts as started.
     return !waiting.delete(start);
   };
   return {

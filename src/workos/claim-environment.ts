@@ -7,25 +7,25 @@ import { createFetch, UpstreamError } from './fetch.js';
 import { createLimiter } from './rate-limit-and-circuit-breaker.js';
 
 /**
- * Gets a nonce for a sign-in to a WorkOS environment without an owner, such as `npx workos` creates. With the nonce,
- * AuthKit's page lets the developer claim the environment. Resolves to `undefined` if there is no nonce: a sign-in
- * never fails because of it.
+ * Gets a nonce for a sign-in to a WorkOS environment that has no owner yet, such as one that `npx workos` has created.
+ * If the sign-in URL contains the nonce, AuthKit's sign-in page lets the developer claim the environment. If no nonce
+ * is available, resolves to `undefined` and does not reject, so the sign-in continues without a nonce.
  *
- * @param redirectUri The redirect URI of the sign-in. Only a sign-in that ends on this machine gets a nonce, because
- * anyone can begin a sign-in at a public site.
+ * @param redirectUri The redirect URI of the sign-in. Only a sign-in whose redirect URI is on this machine gets a
+ * nonce, because anyone can begin a sign-in on a public site.
  */
 export type ClaimNonce = (redirectUri: string) => Promise<string | undefined>;
 
-/** After a failure, sign-ins start without a nonce for this long, in milliseconds. */
+/** For how long after a failure sign-ins start without a nonce, in milliseconds. */
 const PAUSE = 60_000;
 
-/** The form of a nonce. Only printable ASCII is accepted, because the nonce becomes part of a URL. */
+/** Matches a nonce. Only printable ASCII is accepted, because the nonce becomes part of a URL. */
 const NONCE = /^[\u0021-\u007e]{1,512}$/;
 
 export function createClaimNonce(config: Config, claimToken: string | undefined): ClaimNonce {
   if (claimToken === undefined) return () => Promise.resolve(undefined);
   const { clientId, api, now } = config;
-  // A separate limiter, because the answers to this call must not slow down any other call.
+  // This call has a separate limiter, because error responses to it must not delay any other call.
   const limiter = createLimiter({ clientId, now });
   const timeout = softTimeoutOf(config);
   const post = createFetch({ timeout, limiter, priority: 'sign-in', fetch: config.fetch });
@@ -34,7 +34,7 @@ export function createClaimNonce(config: Config, claimToken: string | undefined)
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ client_id: clientId, claim_token: claimToken }),
   };
-  // The calls have a budget, because anyone can begin a sign-in.
+  // The number of calls is limited, because anyone can begin a sign-in.
   const budget = createAnonymousBudget({ now, softTimeout: timeout });
   let pausedUntil = -Infinity;
   return async (redirectUri) => {
@@ -51,7 +51,7 @@ export function createClaimNonce(config: Config, claimToken: string | undefined)
       return typeof nonce === 'string' && NONCE.test(nonce) ? nonce : undefined;
     } catch (error) {
       const status = UpstreamError.from(error)?.status;
-      // 409: the environment has been claimed, so the token is not needed any more.
+      // 409 means that the environment has been claimed, so the token is no longer needed.
       pausedUntil = status === 409 ? Infinity : now() + PAUSE;
       if (status === 409) log('login', { claim: 'claimed' });
       else warn(status);

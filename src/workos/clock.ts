@@ -1,22 +1,22 @@
 /**
- * Measures how far this server's clock differs from WorkOS's clock, using the `Date` header of WorkOS's responses (RFC
- * 9110 section 6.6.1).
+ * Measures how far this server's clock differs from WorkOS's clock, using the `Date` response header (RFC 9110 section
+ * 6.6.1).
  */
 export interface WorkOSClock {
-  /** Compares the clocks. `headers` are the headers of a response that has just arrived. */
+  /** Compares the clocks. `headers` are the headers of a response from WorkOS that has just arrived. */
   observe: (headers: Headers) => void;
   /**
-   * How far this server's clock is ahead of WorkOS's clock, in milliseconds. Negative if it is behind; `undefined`
-   * before the first response.
+   * Returns how far this server's clock is ahead of WorkOS's clock, in milliseconds. The number is negative if this
+   * server's clock is behind, and `undefined` before the first response.
    */
   offset: () => number | undefined;
-  /** Whether this server's clock has been set since the last response. */
+  /** Whether this server's clock has been changed since the last response. */
   hasJumped: () => boolean;
 }
 
 /**
- * If this server's clock has drifted from the monotonic clock by more than this many milliseconds, it must have been
- * set.
+ * If this server's clock has drifted from the monotonic clock by more than this many milliseconds, the clock must have
+ * been changed.
  */
 const JUMP = 5000;
 
@@ -27,7 +27,7 @@ const JUMP = 5000;
 const RESOLUTION = 2000;
 
 /**
- * Creates a comparison of this server's clock with WorkOS's clock.
+ * Creates the functions that compare this server's clock with WorkOS's clock.
  *
  * @param now Returns the current time by this server's clock, in milliseconds since the epoch.
  */

@@ -6,17 +6,18 @@
 import { AuthKitError, type AuthKitErrorCode } from '../errors.js';
 import type { UpstreamError } from './fetch.js';
 
-/** What an error answer of WorkOS is about. */
+/** What an error response from WorkOS means. */
 export type ErrorAnswer =
-  /** About the user, the session or the organization: the request is refused with a specific error. */
+  /** The response is about the user, the session or the organization. The request is refused with a specific error. */
   | { readonly kind: 'refused'; readonly error: AuthKitError }
-  /** A mistake in the configuration of the app or of WorkOS, which users cannot fix. */
+  /** There is a mistake in the configuration of the app or of WorkOS, which users cannot fix. */
   | { readonly kind: 'misconfigured' }
-  /** WorkOS failed or asks for a pause. The body of the response is not used. */
+  /** WorkOS has failed or asks for a pause. The body of the response is not used. */
   | { readonly kind: 'unavailable' };
 
 /**
- * Errors of `POST /user_management/authenticate` that are about the user, by the `code` or `error` of the answer.
+ * Errors of `POST /user_management/authenticate` that are about the user, by the `code` or `error` field of the
+ * response.
  *
  * @see https://workos.com/docs/reference/authkit/authentication-errors
  */
@@ -26,7 +27,7 @@ const ABOUT_USER: Readonly<Record<string, readonly [code: AuthKitErrorCode, mess
   mfa_enrollment: nextStep('mfa_enrollment'),
   mfa_challenge: nextStep('mfa_challenge'),
   sso_required: nextStep('sso_required'),
-  // Signing in through the organization's connection satisfies its policy.
+  // A sign-in through the organization's SSO connection meets the organization's requirement.
   organization_authentication_methods_required: nextStep('sso_required'),
   invalid_grant: ['code_exchange_failed', 'WorkOS refused the code or the refresh token'],
   code_challenge_not_found: ['code_exchange_failed', 'WorkOS has no PKCE challenge for this code'],
@@ -88,7 +89,7 @@ const ABOUT_USER: Readonly<Record<string, readonly [code: AuthKitErrorCode, mess
   expired_token: ['expired_token', 'the authorization of the device has expired'],
 };
 
-/** Errors that are caused by a mistake of the operator, or by a grant that this package does not use. */
+/** Errors that only an operator can resolve, and errors of grants that this package does not use. */
 const MISCONFIGURED: readonly unknown[] = [
   'invalid_client',
   'unauthorized_client',
@@ -103,11 +104,11 @@ function nextStep(code: AuthKitErrorCode): [AuthKitErrorCode, string] {
   return [code, 'WorkOS requires one more step for this sign-in'];
 }
 
-/** What an error answer of `POST /user_management/authenticate`, or of the SSO API, is about. */
+/** Decides what an error response of `POST /user_management/authenticate` or of the SSO API means. */
 export function classifyErrorAnswer(answer: UpstreamError): ErrorAnswer {
   const { status, body } = answer;
   if (status === undefined || !isRefusal(status)) {
-    // When an environment's quota is used up, an operator has to act.
+    // If the daily quota of the environment is used up, an operator has to act.
     return { kind: status === 429 && MISCONFIGURED.includes(wordOf(body)) ? 'misconfigured' : 'unavailable' };
   }
   const word = wordOf(body);
@@ -128,7 +129,7 @@ export function isMisconfigured(answer: UpstreamError): boolean {
 }
 
 /**
- * Whether a status is a 4xx that is about the request itself. The body of a response with any other status is not used.
+ * Whether a status is a 4xx status that is about the request itself. 408 and 429 are about a timeout and a rate limit.
  */
 function isRefusal(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 429;
@@ -139,8 +140,8 @@ function wordOf({ code, error }: Readonly<Record<string, unknown>>): unknown {
 }
 
 /**
- * Whether an error is about the organization: `invalid_organization_id`, `organization_not_authorized`, or a 404 about
- * an organization, in all their forms.
+ * Whether an error is about the organization: `invalid_organization_id`, `organization_not_authorized`, or a 404 for an
+ * organization. WorkOS reports these errors in several formats, and all of them are recognized.
  */
 function isAboutOrganization({ status, body }: UpstreamError): boolean {
   const { code, error, message, error_description: description, entity_id: entity } = body;

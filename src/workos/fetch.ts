@@ -6,25 +6,28 @@ import {
   type Limiter,
 } from './rate-limit-and-circuit-breaker.js';
 
-/** The largest body that is read, in bytes. No answer of WorkOS is larger. */
+/** The maximum size of a response body, in bytes. No response from WorkOS is larger. */
 const MAX_BYTES = 1_048_576;
 
 /** Why a call to WorkOS failed. `circuit_open`: the call was not made. */
 export type UpstreamFailure = 'status' | 'network' | 'timeout' | 'malformed' | 'circuit_open';
 
 /**
- * The error of a call to WorkOS that returned an error status, a malformed body or no answer. It contains nothing from
- * the request.
+ * The error for a call to WorkOS that returned an error status, a malformed body or no response. The error contains no
+ * data from the request.
  */
 export class UpstreamError extends Error {
   override readonly name = 'UpstreamError';
   /**
-   * The JSON object in the answer, or an empty one. Not enumerable, because it may contain a pending authentication
-   * token.
+   * The JSON object in the response, or an empty object. The property is not enumerable, because it may contain a
+   * pending authentication token.
    */
   declare readonly body: Readonly<Record<string, unknown>>;
 
-  /** @param retryAfter Seconds to wait before the next call, if WorkOS or the circuit breaker named a time. */
+  /**
+   * @param retryAfter How long to wait before the next call, in seconds, if WorkOS or the circuit breaker has set a
+   * time.
+   */
   constructor(
     readonly reason: UpstreamFailure,
     readonly status: number | undefined,
@@ -40,7 +43,7 @@ export class UpstreamError extends Error {
     Object.defineProperty(this, 'body', { value: isObject ? body : {}, enumerable: false });
   }
 
-  /** Finds the error of the call that caused an SDK error. */
+  /** Finds the `UpstreamError` that caused an SDK error. */
   static from(error: unknown): UpstreamError | undefined {
     for (let depth = 0, link = error; depth < 5 && link instanceof Error; depth += 1, link = link.cause) {
       if (link instanceof UpstreamError) return link;
@@ -49,17 +52,20 @@ export class UpstreamError extends Error {
   }
 }
 
-/** The part of `fetch` that is used: what the SDK calls, and what an app can replace. */
+/** The part of the type of `fetch` that the SDK uses. An app can replace `fetch` with a function of this type. */
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
 export interface FetchOptions {
-  /** The longest time from the call to the end of the body, in milliseconds. Includes the wait for a free slot. */
+  /**
+   * The maximum time from the call to the end of the response body, in milliseconds. It includes the wait for a free
+   * slot.
+   */
   timeout: number;
   limiter: Limiter;
   priority: CallPriority;
   /**
-   * Whether to repeat a call once if its connection was lost before the answer arrived. Set it only for calls that
-   * WorkOS answers in the same way the second time.
+   * Whether to repeat a call once if its connection was lost before the response arrived. Set this option only for
+   * calls to which WorkOS gives the same response the second time.
    */
   repeatsLostCalls?: boolean;
   /** Replaces the global `fetch`. */
@@ -67,11 +73,11 @@ export interface FetchOptions {
 }
 
 /**
- * Creates a `fetch` that passes through the limiter, has one deadline for head and body, limits the size of the body,
- * and does not follow redirects.
+ * Creates a `fetch` function that calls WorkOS through the limiter. It has one deadline for the head and the body of a
+ * response, limits the size of the body, and does not follow redirects.
  *
- * @returns A function that resolves to a successful JSON response with its `Date` and `Age` headers, and otherwise
- * rejects with an {@link UpstreamError}.
+ * @returns A function that resolves to a successful JSON response, which keeps only its `Date` and `Age` headers. If
+ * there is none, the function rejects with an {@link UpstreamError}.
  */
 export function createFetch({
   timeout,
@@ -80,7 +86,7 @@ export function createFetch({
   repeatsLostCalls,
   fetch: own,
 }: FetchOptions): Fetch {
-  // The global function is looked up for each call, because an app may replace it after start-up.
+  // The global `fetch` is looked up for each call, because an app may replace it after start-up.
   const send: Fetch = own ?? ((input, init) => fetch(input, init));
   return async (input, init) => {
     const deadline = AbortSignal.timeout(timeout);
@@ -98,7 +104,7 @@ export function createFetch({
   };
 }
 
-/** The outcome of one call: a usable response or an error, and what it says about WorkOS. */
+/** The outcome of one call: a usable response or an error, and a report about the state of WorkOS. */
 interface Attempt {
   readonly result: Response | UpstreamError;
   readonly report: CallReport;
@@ -140,12 +146,14 @@ async function request(
     const value = headers.get(name);
     return value === null ? [] : [[name, value]];
   });
-  // A `Response` with one of these statuses cannot have a body.
+  // A `Response` with status 204 or 205 cannot have a body.
   const isEmpty = status === 204 || status === 205;
   return Response.json(body, { status: isEmpty ? 200 : status, headers: kept });
 }
 
-/** Rejects when the signal is aborted, even if the app's own `fetch` ignores the signal. */
+/**
+ * Waits for `start`, but rejects as soon as the signal is aborted, even if the app's own `fetch` ignores the signal.
+ */
 async function untilAborted<T>(signal: AbortSignal, start: () => Promise<T>): Promise<T> {
   let abort!: () => void;
   const aborted = new Promise<never>((_, reject) => {
@@ -163,8 +171,8 @@ async function untilAborted<T>(signal: AbortSignal, start: () => Promise<T>): Pr
 }
 
 /**
- * What an error says about the state of WorkOS. 401 and 403 count as `ok`: WorkOS works, even if it refused the
- * request.
+ * Returns what an error says about the state of WorkOS. Statuses such as 401 and 403 count as `ok`: WorkOS works,
+ * although it refused the request.
  */
 function reportOf({ reason, status, retryAfter: seconds }: UpstreamError): CallReport {
   if (status === 429 || seconds !== undefined) return { kind: 'limited', retryAfter: seconds };
@@ -172,7 +180,7 @@ function reportOf({ reason, status, retryAfter: seconds }: UpstreamError): CallR
   return isAnswer ? { kind: 'ok' } : { kind: 'failed' };
 }
 
-/** Error codes of Node and undici for a connection that was closed before the answer arrived. */
+/** The error codes of Node and undici for a connection that was closed before the response arrived. */
 const LOST: readonly unknown[] = ['ECONNRESET', 'ECONNABORTED', 'EPIPE', 'UND_ERR_SOCKET'];
 
 function isLost({ result }: Attempt): boolean {
@@ -187,7 +195,7 @@ function isLost({ result }: Attempt): boolean {
   return false;
 }
 
-/** Converts an error of the limiter, which did not make the call. */
+/** Converts the error that the limiter throws if it does not make a call. */
 function toUpstreamError(error: unknown): UpstreamError {
   return error instanceof CircuitOpenError
     ? new UpstreamError('circuit_open', undefined, error.retryAfter, undefined, error)
@@ -217,8 +225,8 @@ function parse(text: string): unknown {
 }
 
 /**
- * Reads the `Retry-After` header, in seconds (RFC 9110 section 10.2.3). Its value may be a number of seconds or a date.
- * Anything else is ignored.
+ * Returns the time in the `Retry-After` header, in seconds (RFC 9110 section 10.2.3). The header contains a number of
+ * seconds or a date. Any other value is ignored.
  */
 function retryAfter(headers: Headers): number | undefined {
   const value = headers.get('retry-after')?.trim() ?? '';

@@ -4,73 +4,77 @@ import { type KeysFailureReason, publish } from '../events.js';
 import { expiringMap } from '../expiring-map.js';
 import { UpstreamError } from './fetch.js';
 
-/** The keys are fetched again after this time, in milliseconds. */
+/** The age after which the keys are fetched again, in milliseconds. */
 const MAX_AGE = 600_000;
 
-/** How long old keys are used while new ones cannot be fetched (stale-if-error, RFC 5861), in milliseconds. */
+/**
+ * The maximum age of keys that are used while newer ones cannot be fetched, in milliseconds (stale-if-error, RFC 5861).
+ */
 const STALE_IF_ERROR = 86_400_000;
 
 /** The shortest time between two attempts to fetch the keys while old keys are in use, in milliseconds. */
 const RETRY = 10_000;
 
 /**
- * The shortest time between two attempts of `load` while there are no keys, in milliseconds. A request that needs a key
- * does not wait for this time.
+ * The shortest time between two fetches by `load` while there are no keys, in milliseconds. A request that needs a key
+ * fetches the keys without waiting for this time.
  */
 const FIRST_RETRY = 1000;
 
 /**
- * The first pause after a fetch that did not find the requested key id, in milliseconds. The pause doubles with each
- * such fetch, so that forged key ids cannot flood WorkOS.
+ * The first pause after a fetch that did not find the requested key ID, in milliseconds. The pause doubles with each
+ * further fetch of this kind, so requests with forged key IDs cannot flood WorkOS.
  */
 const FIRST_PAUSE = 30_000;
 
-/** The longest pause after a fetch that did not find the requested key id, in milliseconds. */
+/** The longest pause after a fetch that did not find the requested key ID, in milliseconds. */
 const LONGEST_PAUSE = 60_000;
 
-/** How many key ids are remembered as missing. */
+/** The maximum number of key IDs that are remembered as missing. */
 const MAX_MISSING = 1000;
 
 /**
  * A request does not wait for a fetch that `load` began more than this many milliseconds ago, because the process may
- * have been frozen since then.
+ * have been frozen since then. Serverless platforms freeze a process between requests.
  */
 const MAX_JOIN = 500;
 
-/** The shortest modulus of an RSA key that is accepted, in bits. */
+/** The minimum modulus length of an accepted RSA key, in bits. */
 const MIN_MODULUS_BITS = 2048;
 
-/** The result of looking up a key id. */
+/** The result of looking up a key ID. */
 export type JWKSLookup =
   /**
-   * The set has keys with that id. `isFresh` is false if the set is old and is used because no newer one can be
-   * fetched.
+   * The set has keys with this ID. `isFresh` is false if the set is old but is still used, because no newer set could
+   * be fetched.
    */
   | { readonly kind: 'found'; readonly keys: readonly KeyObject[]; readonly isFresh: boolean }
-  /** The set was fetched to find the id, but does not contain it. */
+  /** The set was fetched to find the ID, but does not contain it. */
   | { readonly kind: 'missing' }
-  /** The set does not contain the id, and cannot be fetched again yet. `retryAfter` is in seconds. */
+  /** The set does not contain the ID, and must not be fetched again yet. `retryAfter` is in seconds. */
   | { readonly kind: 'unknown'; readonly retryAfter: number }
   /** No usable key set is available. */
   | { readonly kind: 'unavailable' };
 
 export interface JWKS {
   /**
-   * Finds the keys with an id. Fetches the set first, if that is due. Never rejects.
+   * Finds the keys with the ID `kid`. If a fetch of the set is due, the set is fetched first. The returned promise
+   * never rejects.
    *
-   * @param kid The key id. Without an id, a key is found only if it is the only one in the set.
-   * @param isTrusted Whether WorkOS has just sent the token. If so, an unknown id is always worth a fetch.
+   * @param kid The key ID. If it is `undefined`, a key is found only if it is the only one in the set.
+   * @param isTrusted Whether WorkOS has just sent the token. If so, the set is always fetched again for an unknown ID.
    */
   find: (kid: string | undefined, isTrusted?: boolean) => Promise<JWKSLookup>;
-  /** Whether the set has a key with that id and is fresh. */
+  /** Whether the set is fresh and has a key with the ID `kid`. */
   hasFresh: (kid: string) => boolean;
   /**
-   * Fetches the set if there is none or a newer one is due, and waits for the fetch. Never rejects.
+   * Fetches the set if there is none or if a fetch is due, and waits for the fetch. The returned promise never rejects.
    *
-   * @param isForced Whether to fetch the set even if it is fresh. It is not fetched if a fetch was tried a moment ago.
+   * @param isForced Whether to fetch the set even if it is fresh. Nevertheless, it is not fetched if the last attempt
+   * was only a moment ago.
    */
   load: (isForced?: boolean) => Promise<void>;
-  /** How old the keys in use are, in milliseconds; `undefined` if there are none. */
+  /** Returns the time since the keys in use were fetched, in milliseconds, or `undefined` if there are no keys. */
   age: () => number | undefined;
 }
 
@@ -81,8 +85,8 @@ export interface JWKSOptions {
   fetchKeys: () => Promise<unknown>;
   now: () => number;
   /**
-   * The time that the middleware waits for a session, in milliseconds. A request waits for newer keys for a quarter of
-   * it while the old ones could be used.
+   * How long the middleware waits for a session, in milliseconds. If old keys can still be used, a request waits for
+   * newer ones for a quarter of this time at most.
    */
   softTimeout: number;
 }
@@ -100,7 +104,7 @@ export function createJWKS(options: JWKSOptions): JWKS {
   const misses = createMisses(now);
   const age = () => since(fetchedAt, now);
   const report = createReporter(options);
-  // Shorter than the time that the middleware waits for a session.
+  // The wait for newer keys has to be shorter than the time that the middleware waits for a session.
   const waitForNewer = createOptionalWait(softTimeout / 4);
 
   const fetchSet = async () => {
@@ -183,7 +187,7 @@ type FetchOutcome =
     };
 
 /**
- * Creates a function that publishes `authkit:keys` for the first keys, and whenever the key ids or the outcome change.
+ * Creates a function that publishes `authkit:keys` for the first keys, and whenever the key IDs or the outcome change.
  */
 function createReporter({ clientId, issuer }: JWKSOptions) {
   let last: string | undefined;
@@ -203,19 +207,25 @@ function createReporter({ clientId, issuer }: JWKSOptions) {
   };
 }
 
-/** Milliseconds since a time. If the clock was set back, this is `Infinity`, so that everything is due. */
+/**
+ * Returns how many milliseconds have passed since `time`. If the clock was set back, the result is `Infinity`, so every
+ * fetch is due.
+ */
 function since(time: number, now: () => number): number {
   return now() < time ? Infinity : now() - time;
 }
 
-/** Creates the record of the key ids that no fetch has found, and of the pause until the next fetch for such an id. */
+/**
+ * Creates the record of the key IDs that no fetch has found. The record also contains the pause before the next fetch
+ * for such an ID.
+ */
 function createMisses(now: () => number) {
   const ids = expiringMap<true>({ max: MAX_MISSING, now });
   let pause = 0;
   let missedAt = -Infinity;
   return {
     has: (kid: string | undefined) => ids.has(kid ?? '') && since(missedAt, now) < pause,
-    /** Adds an id. Several requests can share a fetch, which lengthens the pause only once. */
+    /** Adds an ID. If several requests share one fetch, the pause is lengthened only once. */
     add(kid: string | undefined, fetchedAt: number): void {
       ids.set(kid ?? '', true);
       if (missedAt === fetchedAt) return;
@@ -233,7 +243,7 @@ function createMisses(now: () => number) {
 interface KeySet {
   readonly count: number;
   find: (kid: string | undefined) => readonly KeyObject[];
-  /** All key ids in one string, to compare two sets. */
+  /** All key IDs in one string, to compare two sets. */
   readonly ids: string;
 }
 
@@ -243,8 +253,8 @@ interface SigningKey {
 }
 
 /**
- * Imports the RSA signing keys of a set (RFC 7517) once. Other keys are ignored, so that one key of a new kind does not
- * make the others unusable.
+ * Imports the RSA signing keys of a key set (RFC 7517). Other keys are ignored, so a key of a new kind does not make
+ * the whole set unusable.
  *
  * @throws {TypeError} if the set does not contain a usable key.
  */
@@ -267,7 +277,7 @@ function importKeys(jwks: unknown): KeySet {
 
 /**
  * Imports a key that can verify RS256. Returns `undefined` for any other key. `use`, `key_ops` and `alg` must allow
- * this use (RFC 7517 sections 4.2 to 4.4). Only the public parts are read.
+ * verification with RS256 (RFC 7517 sections 4.2 to 4.4). Only the public parts of the key are read.
  */
 function toSigningKey(value: unknown): SigningKey | undefined {
   const jwk = (value ?? {}) as Readonly<Record<string, unknown>>;

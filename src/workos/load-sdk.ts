@@ -1,4 +1,4 @@
-// The imports are renamed, because the banners that are common in ES module bundles declare the original names too.
+// The imports are renamed, because ES module bundles often begin with a banner that declares the original names.
 import { createRequire as createRequireFrom } from 'node:module';
 import { fileURLToPath as toPath } from 'node:url';
 import type { WorkOS } from '@workos-inc/node';
@@ -6,34 +6,34 @@ import type { Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
 import type { Fetch } from './fetch.js';
 
-/** The parts of `@workos-inc/node` that are used here. */
+/** The part of `@workos-inc/node` that is used here. */
 export interface SDKModule {
   WorkOS: typeof WorkOS;
 }
 
 /** The installed `@workos-inc/node`. */
 export interface SDK {
-  /** Imports the SDK. It has a size of 4 MB, so it is imported only when the first call to WorkOS needs it. */
+  /** Imports the SDK. The SDK has a size of 4 MB, so it is not imported before the first call to WorkOS. */
   load: () => Promise<SDKModule>;
   /** Loads the SDK synchronously. */
   loadNow: () => SDKModule;
   /**
-   * Returns the version without loading the SDK: `missing` if the SDK is not installed, `undefined` if it is part of a
-   * bundle.
+   * Returns the version of the SDK without loading it. The result is `missing` if the SDK is not installed, and
+   * `undefined` if the SDK is part of a bundle.
    */
   version: () => string | undefined;
 }
 
 /**
- * The name is joined at run time. webpack would resolve a literal at build time, with different conditions than Node,
- * and fail.
+ * The name of the SDK's package. It is joined at run time, because webpack would try to resolve a literal at build
+ * time. That would fail, because webpack uses different conditions than Node.
  */
 const NAME = ['@workos-inc', 'node'].join('/');
 
 export const installedSDK: SDK = {
   load: () => import('@workos-inc/node'),
   loadNow() {
-    // The same module that `import` loads, so that there is only one class for each SDK exception.
+    // This loads the same module as `import` does, so there is only one class for each SDK exception.
     const isESM = typeof import.meta.resolve === 'function';
     const path = isESM ? toPath(import.meta.resolve(NAME)) : NAME;
     return createRequireFrom(import.meta.url)(path) as SDKModule;
@@ -44,13 +44,13 @@ export const installedSDK: SDK = {
 /**
  * Reads the version from the manifest of the SDK.
  *
- * @param url URL of the file that imports the SDK.
+ * @param url The URL of the file that imports the SDK.
  */
 export function installedVersion(url: string): string | undefined {
   const sdk = readManifest('@workos-inc/node/package.json', url);
   if (sdk) return sdk.version;
-  // The paths are relative to `dist` and to `src/workos`. A file outside this package is a bundle, which may contain
-  // the SDK.
+  // The two paths lead from `dist` and from `src/workos` to the manifest of this package. If neither of them does, this
+  // code is part of a bundle, which may contain the SDK.
   const nearest = readManifest('../package.json', url) ?? readManifest('../../package.json', url);
   return nearest?.name === 'authkit-express' ? 'missing' : undefined;
 }
@@ -63,7 +63,7 @@ function readManifest(path: string, url: string): { name: string; version: strin
   }
 }
 
-/** Warns at start-up if the SDK is missing or too old, so that the problem is noticed before the first sign-in. */
+/** Warns at start-up if the SDK is missing or too old, so the problem is noticed before the first sign-in. */
 export function warnAboutSDK({ version }: SDK): void {
   const installed = version();
   if (installed === undefined || isSupported(installed)) return;
@@ -72,8 +72,8 @@ export function warnAboutSDK({ version }: SDK): void {
 }
 
 /**
- * Whether a version is in the range of the peer dependency in package.json, or newer. A newer major version may work:
- * {@link loadClient} checks it.
+ * Whether a version is in the range of the peer dependency in package.json, or newer. A newer major version may work.
+ * {@link loadClient} checks whether it does.
  */
 function isSupported(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
@@ -94,7 +94,8 @@ export async function loadClient(config: Config, fetchFn: Fetch, load: SDK['load
   let client: WorkOS;
   try {
     const sdk = await load();
-    // The SDK's timeout is one second longer than ours, because an SDK timeout hides what happened.
+    // The SDK's timeout is one second longer than the timeout of this package, because an error from the SDK's timeout
+    // does not show what happened.
     client = new sdk.WorkOS({ ...credentialsOf(config), timeout, maxRetries: 0, fetchFn });
   } catch (cause) {
     throw sdkMissing(NOT_FOUND, cause);
@@ -104,10 +105,11 @@ export async function loadClient(config: Config, fetchFn: Fetch, load: SDK['load
 }
 
 /**
- * Creates the client that the application uses for its own calls, when it is first read. Unlike the clients of this
- * package, it throws the SDK's own exceptions and retries calls as the SDK does.
+ * Creates the function that returns the client for the application's own calls. The client is created the first time it
+ * is needed. Unlike the clients that this package uses itself, this client throws the SDK's own exceptions and retries
+ * calls as the SDK does.
  *
- * @throws {AuthKitError} `sdk_missing`
+ * @returns A function that throws an `AuthKitError` with the code `sdk_missing` if the SDK cannot be loaded.
  */
 export function createAppClient(config: Config, { loadNow }: SDK = installedSDK): () => WorkOS {
   let client = config.workos;
@@ -126,12 +128,12 @@ function newAppClient(config: Config, loadNow: SDK['loadNow']): WorkOS {
   return new sdk.WorkOS({ ...credentialsOf(config), timeout, ...fetchFn });
 }
 
-/** What `authkit()` and `sso()` have in common for calls to WorkOS. */
+/** The property for calls to WorkOS that `authkit()` and `sso()` instances have in common. */
 export interface HasAppClient {
   /**
-   * A `WorkOS` client of `@workos-inc/node` for your own calls, with the API key, client ID, address, `fetch` and
-   * `timeout` of this instance, so in tests it calls the test WorkOS. It is created when it is first read. If you
-   * passed the `workos` option, it is that client.
+   * A `WorkOS` client of `@workos-inc/node` for your own calls to WorkOS. It has the API key, client ID, API address,
+   * `fetch` and `timeout` of this instance, so in tests it calls the test WorkOS of `authkit-express/testing`. The
+   * client is created when this property is first read. If you passed the `workos` option, the property is that client.
    *
    * @throws {AuthKitError} `sdk_missing` if `@workos-inc/node` cannot be loaded.
    * @example
@@ -145,8 +147,8 @@ export interface HasAppClient {
 }
 
 /**
- * Adds the property `workos`. It is not enumerable, so that copying or printing an instance neither loads the SDK nor
- * shows the API key.
+ * Adds the property `workos` to an instance. The property is not enumerable, so copying or printing the instance
+ * neither loads the SDK nor shows the API key.
  */
 export function withAppClient<T extends object>(instance: T, appClient: () => WorkOS): T & HasAppClient {
   Object.defineProperty(instance, 'workos', { get: appClient });
@@ -158,7 +160,7 @@ function credentialsOf({ apiKey, clientId, api }: Config) {
   return { apiKey, clientId, apiHostname, https, ...(port === undefined ? {} : { port }) };
 }
 
-/** Whether the client has the methods that this package needs and older versions lack. */
+/** Whether the client has the methods that this package needs. Older versions of the SDK lack some of them. */
 function isComplete({ userManagement, sso, apiKeys }: Partial<WorkOS>): boolean {
   return (
     typeof userManagement?.authenticateWithCode === 'function' &&

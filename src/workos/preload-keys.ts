@@ -1,14 +1,14 @@
 /**
- * How long after start-up the keys are loaded, in milliseconds. By then, the application is listening, and a script
- * that only imports it has exited.
+ * The delay between start-up and the loading of the keys, in milliseconds. After this delay, the application is
+ * listening, and a script that only imports the application has exited.
  */
 const START_DELAY = 50;
 
 /**
- * Loads the signing keys in the background at start-up, so that the first user does not wait for them. The timer does
- * not keep the process alive.
+ * Loads the signing keys in the background after start-up, so the first user does not have to wait for them. The timer
+ * does not keep the process alive.
  *
- * @param load Never rejects.
+ * @param load Loads the keys. The returned promise must never reject.
  */
 export function preloadKeys(load: () => Promise<unknown>): void {
   setTimeout(() => void load(), START_DELAY).unref();

@@ -5,16 +5,16 @@
 
 import { publish } from '../events.js';
 
-/** The number of calls to WorkOS that may be in flight at the same time, for one instance. */
+/** The maximum number of calls to WorkOS that one instance has in flight at the same time. */
 const MAX_IN_FLIGHT = 50;
 
-/** The number of background calls that may be in flight, so that a sign-in always finds a free slot. */
+/** The maximum number of background calls in flight. All other slots are reserved for sign-ins. */
 const MAX_BACKGROUND = 40;
 
 /** The circuit opens after this many failures in a row. */
 const FAILURE_THRESHOLD = 10;
 
-/** The first pause, in milliseconds. Each failed probe doubles the pause. */
+/** The first pause after failures, in milliseconds. Each failed probe doubles the pause. */
 const FIRST_PAUSE = 500;
 
 /** The longest pause after failures, in milliseconds. */
@@ -23,23 +23,26 @@ const LONGEST_PAUSE = 5000;
 /** The longest `Retry-After` that is obeyed, in milliseconds. */
 const LONGEST_RETRY_AFTER = 60_000;
 
-/** What one call says about the state of WorkOS. */
+/** What the outcome of one call says about the state of WorkOS. */
 export type CallReport =
-  /** WorkOS answered, even if it refused. */
+  /** WorkOS responded, even if it refused the request. */
   | { readonly kind: 'ok' }
-  /** WorkOS did not answer, or answered with a server error or a malformed body. */
+  /** WorkOS did not respond, or responded with a server error or a malformed body. */
   | { readonly kind: 'failed' }
   /** WorkOS asked for a pause, with a 429 response or `Retry-After`. `retryAfter` is in seconds. */
   | { readonly kind: 'limited'; readonly retryAfter: number | undefined };
 
-/** Sign-in calls are made before all others. */
+/** The priority of a call. Sign-in calls are made before all other calls. */
 export type CallPriority = 'sign-in' | 'background';
 
-/** The call was not made, because the circuit is open. */
+/** The error for a call that was not made, because the circuit is open. */
 export class CircuitOpenError extends Error {
   override readonly name = 'CircuitOpenError';
 
-  /** @param retryAfter Seconds until the pause that WorkOS asked for is over. */
+  /**
+   * @param retryAfter The time until the end of the pause that WorkOS asked for, in seconds. `undefined` if WorkOS did
+   * not ask for a pause.
+   */
   constructor(readonly retryAfter: number | undefined) {
     super('WorkOS is unavailable, and the next attempt is not due yet');
   }
@@ -49,8 +52,8 @@ export interface Limiter {
   /**
    * Makes a call as soon as a slot is free.
    *
-   * @param signal Ends the wait for a slot.
-   * @throws {CircuitOpenError} at once, if the circuit is open.
+   * @param signal If it is aborted, the wait for a slot ends.
+   * @throws {CircuitOpenError} immediately, if the circuit is open.
    * @throws The reason of the signal, if no slot was free in time.
    */
   run: <T extends { readonly report: CallReport }>(
@@ -61,12 +64,15 @@ export interface Limiter {
   circuit: () => CircuitState;
 }
 
-/** `anonymous`: the calls that requests without a valid credential cause. `main`: all others. */
+/**
+ * The calls that a circuit breaker is responsible for. `anonymous`: calls that requests without a valid credential
+ * cause. `main`: all other calls.
+ */
 export type CircuitScope = 'main' | 'anonymous';
 
 export interface LimiterOptions {
   clientId: string;
-  /** The scope that events name. Default `main`. */
+  /** The scope that is reported in events. Default: `main`. */
   scope?: CircuitScope;
   /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
@@ -75,8 +81,8 @@ export interface LimiterOptions {
 }
 
 /**
- * Creates the limiter of an instance. Every call to WorkOS passes through it, so that WorkOS gets fewer calls while it
- * fails.
+ * Creates a limiter. Calls to WorkOS pass through it, so WorkOS never receives too many calls at the same time, and
+ * receives fewer calls during an outage.
  */
 export function createLimiter(options: LimiterOptions): Limiter {
   const slots = createSlots();
@@ -94,8 +100,8 @@ export function createLimiter(options: LimiterOptions): Limiter {
         ({ report } = result);
         return result;
       } finally {
-        // The report is recorded before the slot is released, so that the slot does not go to a call that may no longer
-        // be made.
+        // The report is recorded before the slot is released. If the report opens the circuit, the slot must not go to
+        // a waiting call.
         circuit.record(report, isProbe);
         if (!isProbe) slots.release(priority);
       }
@@ -103,12 +109,13 @@ export function createLimiter(options: LimiterOptions): Limiter {
   };
 }
 
-/** `open`: no calls are made. `half-open`: one call tests whether WorkOS works again. */
+/** `closed`: calls are made. `open`: no calls are made. `half-open`: one call tests whether WorkOS works again. */
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
 /**
- * A circuit breaker. It opens after {@link FAILURE_THRESHOLD} failures in a row, or when WorkOS asks for a pause. After
- * the pause, one call is admitted as a probe: it closes the circuit, or opens it again for twice as long.
+ * Creates a circuit breaker. The circuit opens after {@link FAILURE_THRESHOLD} failures in a row, or when WorkOS asks
+ * for a pause. After the pause, one call is admitted as a probe. If it succeeds, the circuit closes. If it fails, the
+ * circuit opens again for a longer pause.
  */
 function createCircuitBreaker(
   { clientId, scope = 'main', now, random = Math.random }: LimiterOptions,
@@ -122,8 +129,8 @@ function createCircuitBreaker(
   let openUntil = 0;
 
   /**
-   * The time left of the pause, in milliseconds. If the clock was set back, the pause ends, because its remaining time
-   * is unknown.
+   * Returns the remaining time of the pause, in milliseconds. If the clock was set back, the pause ends, because its
+   * remaining time is unknown.
    */
   const timeLeft = () => (now() < openedAt ? 0 : Math.max(0, openUntil - now()));
   const toError = () => new CircuitOpenError(isRateLimited ? timeLeft() / 1000 : undefined);
@@ -139,8 +146,8 @@ function createCircuitBreaker(
     onOpen(toError);
   };
   /**
-   * The next pause, in milliseconds. Half of it is random, so that the processes of an app do not send their probes at
-   * the same moment.
+   * Returns the next pause, in milliseconds. Up to half of it is random, so the processes of an app do not send their
+   * probes at the same moment.
    */
   const nextPause = (wasProbe: boolean) => {
     pause = wasProbe ? Math.min(pause * 2, LONGEST_PAUSE) : FIRST_PAUSE;
@@ -148,13 +155,15 @@ function createCircuitBreaker(
   };
   const recordSuccess = (wasProbe: boolean) => {
     failures = 0;
-    // A call that began before WorkOS asked for the pause does not end it.
+    // A call that began before WorkOS asked for the pause does not end the pause.
     if (state !== 'closed' && isRateLimited && !wasProbe) return;
     enter('closed', 'recovered');
   };
   return {
     state: () => state,
     /**
+     * Decides whether a call may be made.
+     *
      * @returns Whether the call is a probe.
      * @throws {CircuitOpenError} if the call may not be made.
      */
@@ -188,7 +197,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** Creates the slots, which count the calls in flight and queue the other calls. */
+/** Creates the slots for calls. They count the calls in flight and queue all other calls. */
 function createSlots() {
   const queues: Record<CallPriority, Set<Waiting>> = { 'sign-in': new Set(), background: new Set() };
   const inFlight: Record<CallPriority, number> = { 'sign-in': 0, background: 0 };

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createOptionalWait, deadlineIn } from '../../src/deadline.js';
+import { createOptionalWait, Deadline } from '../../src/deadline.js';
 import { unavailable } from '../../src/errors.js';
 import { withRefreshLock } from '../../src/session/refresh-lock.js';
 import { toSession, type Session } from '../../src/session/sealed-session.js';
@@ -32,7 +32,7 @@ describe('19B the time that a request waits', () => {
   });
 
   test('a deadline is taken once, and what follows has what is left of it', async () => {
-    const deadline = deadlineIn(1000);
+    const deadline = new Deadline(1000);
     expect(deadline.left()).toBe(1000);
     await vi.advanceTimersByTimeAsync(700);
     expect(deadline.left()).toBe(300);

@@ -1,7 +1,7 @@
 // The page on the other origin.
 const API = 'http://localhost:3000';
 
-/** Calls the API. If the user is signed out, redirects to sign-in, which returns to this page. */
+/** Calls the API. If the user is signed out, starts a sign-in that leads back to this page. */
 export async function call(path, options = {}) {
   const response = await fetch(API + path, { ...options, credentials: 'include' });
   if (response.status !== 401) return response.json();

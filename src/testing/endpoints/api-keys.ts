@@ -13,9 +13,9 @@ import {
 } from './http.js';
 
 export interface TestApiKey {
-  /** Id or name of the organization that the key acts in; default: the first organization. */
+  /** Id or name of the organization that the key gives access to. Default: the first organization. */
   organizationId?: string;
-  /** Id or e-mail address of the member who owns the key. Without it, the organization owns the key. */
+  /** Id or e-mail address of the member who owns the key. By default, the organization owns the key. */
   user?: string;
   permissions?: readonly string[];
   name?: string;
@@ -37,7 +37,7 @@ export interface ApiKeys {
   /** Creates a key and returns its value, `sk_…`. */
   create: (key?: TestApiKey) => string;
   revoke: (value: string) => void;
-  /** Revokes every key that belongs to a user. */
+  /** Revokes all keys that a user owns. */
   revokeOf: (userId: string) => void;
   routes: () => Route[];
 }

@@ -32,7 +32,10 @@ export interface AuthenticateDependencies {
   now: () => number;
 }
 
-/** An authentication that has proved who the user is but may require further steps before tokens are issued. */
+/**
+ * An authentication in progress. The identity of the user is proved, but additional steps may be required before tokens
+ * are issued.
+ */
 interface Attempt {
   readonly userId: string;
   readonly organizationId: string | undefined;
@@ -43,7 +46,10 @@ interface Attempt {
   readonly ipAddress: string | undefined;
   readonly oauthTokens: ProviderTokens | undefined;
   readonly invitationToken: string | undefined;
-  /** Whether AuthKit's pages have handled every step except those that `requireStep` requires. */
+  /**
+   * Whether all steps count as completed, except those that `requireStep` requires. This is true for sign-ins on
+   * AuthKit's pages, because these pages handle the other steps, and for refreshes.
+   */
   readonly isHosted: boolean;
   readonly done: ReadonlySet<StepCode>;
 }
@@ -59,7 +65,7 @@ const GRANTS = {
   radarEmail: 'urn:workos:oauth:grant-type:radar-email-challenge:code',
 } as const;
 
-/** Grants that WorkOS supports and the test WorkOS does not. */
+/** Grant types that WorkOS supports but the test WorkOS does not. */
 const NOT_IMPLEMENTED = [
   'urn:ietf:params:oauth:grant-type:device_code',
   'urn:workos:oauth:grant-type:radar-sms-challenge:code',
@@ -71,7 +77,8 @@ function operationOf({ body }: TestRequest): Operation {
 }
 
 /**
- * `POST /user_management/authenticate`: exchanges a code, a refresh token or other credentials for tokens.
+ * Creates the route `POST /user_management/authenticate`, which exchanges a code, a refresh token or other credentials
+ * for tokens.
  *
  * @see https://workos.com/docs/reference/authkit/authentication
  */
@@ -91,7 +98,7 @@ export function authenticateRoutes(dependencies: AuthenticateDependencies): Rout
       needsApiKey: false,
       handle: (request) => {
         const { body, authorization } = request;
-        // The SDK sends the API key both in the header and in the body.
+        // The SDK sends the API key both in the `Authorization` header and in the body.
         if (authorization !== undefined && authorization !== `Bearer ${apiKey}`) return apiError(401);
         if (!body) return oauthError(400, 'invalid_request', 'The body is neither JSON nor a form.');
         if (body['client_id'] !== clientId) return oauthError(400, 'invalid_client', 'Invalid client ID.');
@@ -109,7 +116,9 @@ export function authenticateRoutes(dependencies: AuthenticateDependencies): Rout
 
 type Attempts = ReturnType<typeof createAttempts>;
 
-/** Creates the functions that finish authentications, and keeps those authentications that still require a step. */
+/**
+ * Creates the functions that finish an authentication, and the store of the authentications that still require a step.
+ */
 function createAttempts(dependencies: AuthenticateDependencies) {
   const { directory, sessions, invitations } = dependencies;
   const pending = new Map<string, Attempt>();
@@ -162,7 +171,8 @@ function createAttempts(dependencies: AuthenticateDependencies) {
 }
 
 /**
- * The next step of an attempt: e-mail verification and MFA, then what a test requires, then choosing an organization.
+ * Returns the next step that an attempt requires. E-mail verification and MFA come first, then the steps that a test
+ * requires with `requireStep`, then the choice of an organization.
  */
 function nextStep(
   { isHosted, organizationId, invitationToken, done }: Attempt,
@@ -182,7 +192,10 @@ function nextStep(
     : undefined;
 }
 
-/** Creates the details in a step's response, such as the ID of a code that is sent or of a factor to challenge. */
+/**
+ * Prepares a step, for example by sending a code by e-mail. Returns the details for the response that asks for the
+ * step, such as the id of that code.
+ */
 function detailsOf(
   step: StepCode,
   { user }: DirectoryUser,
@@ -212,7 +225,7 @@ function noMembership(): TestResponse {
   );
 }
 
-/** What the application says about the user's browser. */
+/** Returns the browser's `User-Agent` and IP address, which the application sends in the request. */
 function clientOf(fields: Fields) {
   return { userAgent: text(fields['user_agent']), ipAddress: text(fields['ip_address']) };
 }
@@ -270,15 +283,16 @@ function createRefreshGrant(
 }
 
 /**
- * Whether a session can be refreshed for an organization. The user must be a member of it, unless `signIn` started the
- * session in an organization to which the user did not belong.
+ * Returns whether a session can be refreshed for an organization. The user must be an active member of the
+ * organization. Exception for a session that `signIn` started in an organization that the user does not belong to: it
+ * can be refreshed for that organization.
  */
 function mayEnter(user: DirectoryUser, session: Session, organizationId: string | undefined): boolean {
   if (organizationId === undefined || isActiveMember(user, organizationId)) return true;
   return organizationId === session.organizationId && !session.isMember;
 }
 
-/** The authentication that a refresh becomes if it requires a step. */
+/** Creates an attempt from a refresh that requires a step. The attempt is finished after that step. */
 function attemptOf(session: Session, organizationId: string | undefined, now: number): Attempt {
   const { userId, authenticationMethod, userAgent, ipAddress } = session;
   const who = { userId, organizationId, authenticationMethod, userAgent, ipAddress };
@@ -293,7 +307,7 @@ function attemptOf(session: Session, organizationId: string | undefined, now: nu
   };
 }
 
-/** Grants with which an application signs a user in through its own forms. */
+/** Creates the grants for applications that sign users in with their own forms instead of AuthKit's pages. */
 function createDirectGrants(
   { directory, passwords, oneTimeCodes, now }: AuthenticateDependencies,
   { finish }: Attempts,
@@ -328,7 +342,7 @@ function createDirectGrants(
       const user = directory.findUser(text(fields['email']) ?? '')?.user;
       const checked = user ? oneTimeCodes.use('magic_auth', user.id, text(fields['code'])) : 'invalid';
       if (!user || checked !== 'ok') return oneTimeCodeError(checked);
-      // The code proves that the user can read the mailbox.
+      // The user has received the code by e-mail, so the address is verified.
       if (!user.emailVerified) directory.updateUser(user.id, { emailVerified: true });
       return start(fields, user.id, 'MagicAuth');
     },
@@ -342,12 +356,18 @@ function oneTimeCodeError(check: CodeCheck): TestResponse {
   return apiError(400, 'Invalid one-time code.', 'invalid_one_time_code');
 }
 
-/** Grants that complete the step required by an earlier response, with its `pending_authentication_token`. */
+/**
+ * Creates the grants that complete a step. The request contains the `pending_authentication_token` from the response
+ * that asked for the step.
+ */
 function createPendingGrants(
   { directory, oneTimeCodes, factors }: AuthenticateDependencies,
   { finish, find, remove }: Attempts,
 ): Record<string, (fields: Fields) => TestResponse | Promise<TestResponse>> {
-  /** @param take Completes the step. Returns the changed attempt, or an error, after which the token stays valid. */
+  /**
+   * @param take Completes the step and returns the changed attempt. If it returns an error response instead, the
+   * pending token stays valid.
+   */
   const step = (take: (attempt: Attempt, fields: Fields) => Attempt | TestResponse) => (fields: Fields) => {
     const token = text(fields['pending_authentication_token']);
     const attempt = find(token);

@@ -1,28 +1,34 @@
 import { canParse } from '../../can-parse.js';
 import { text } from './http.js';
 
-/** A checked authorization request. */
+/** An authorization request whose parameters have been checked. */
 export interface AuthorizationRequest {
-  /** The endpoint that received the request. The forms on its page are submitted to it. */
+  /** The endpoint that received the request. The forms on the sign-in page are submitted to its subpath `/choose`. */
   readonly endpoint: Endpoint;
-  /** The query as it was received. The forms on the page send it back. */
+  /** The query string as it was received. The forms on the sign-in page send it back. */
   readonly query: string;
   readonly redirectUri: string;
   readonly state: string | undefined;
-  /** `authkit` or an OAuth provider; `undefined` if there is only a connection or an organization. */
+  /**
+   * `authkit` or the name of an OAuth provider. It is `undefined` if the request contains only a connection or an
+   * organization.
+   */
   readonly provider: string | undefined;
   readonly connectionId: string | undefined;
   readonly organizationId: string | undefined;
   readonly loginHint: string | undefined;
   readonly invitationToken: string | undefined;
   readonly isSignUp: boolean;
-  /** `prompt=none`: no page may be shown. */
+  /** Whether the request contains `prompt=none`, which means that no page may be shown. */
   readonly isSilent: boolean;
   readonly codeChallenge: string | undefined;
   readonly providerScopes: readonly string[];
 }
 
-/** A problem that WorkOS shows on an error page. It does not redirect to a redirect URI that it does not trust yet. */
+/**
+ * A problem in an authorization request. WorkOS shows it on an error page instead of sending it to the redirect URI,
+ * because that URI is not trusted at this point.
+ */
 export interface RequestProblem {
   readonly error: string;
   readonly description: string;
@@ -31,8 +37,8 @@ export interface RequestProblem {
 export interface RequestRules {
   clientId: string;
   /**
-   * The redirect URIs to accept, which are compared exactly. If `undefined`, any https URL and any http URL at a
-   * loopback address are accepted.
+   * The redirect URIs to accept. They must match exactly. If `undefined`, any https URL is accepted, and any http URL
+   * with a loopback host, such as `localhost`.
    */
   redirectUris: readonly string[] | undefined;
 }
@@ -40,7 +46,7 @@ export interface RequestRules {
 /** The authorization endpoints of AuthKit and of the standalone SSO API. */
 export type Endpoint = '/user_management/authorize' | '/sso/authorize';
 
-/** The parameters with which each endpoint selects a connection and an organization. */
+/** For each endpoint, the names of the parameters that select a connection and an organization. */
 const SELECTORS: Readonly<Record<Endpoint, { connection: string; organization: string }>> = {
   '/user_management/authorize': { connection: 'connection_id', organization: 'organization_id' },
   '/sso/authorize': { connection: 'connection', organization: 'organization' },
@@ -120,7 +126,7 @@ function isLoopback(hostname: string): boolean {
   return /^(?:(?:.+\.)?localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
-/** Checks the PKCE parameters (RFC 7636 section 4.3). The `plain` method is refused. */
+/** Checks the PKCE parameters (RFC 7636 section 4.3). The method `plain` is refused. */
 function pkceProblem(get: Get): string | undefined {
   const challenge = get('code_challenge');
   const method = get('code_challenge_method');

@@ -22,15 +22,20 @@ export interface AuthorizeDependencies {
   clientId: string;
   redirectUris: readonly string[] | undefined;
   directory: Directory;
-  /** The codes of each endpoint. A code from one endpoint is invalid at the other. */
+  /**
+   * The authorization codes that each endpoint has issued. A code from the SSO API is not valid at AuthKit, and vice
+   * versa.
+   */
   codes: Readonly<Record<Endpoint, AuthorizationCodes>>;
   invitations: Invitations;
   now: () => number;
-  /** Called with each accepted redirect URI. */
+  /** Called with the redirect URI of every accepted request. */
   onRedirectUri: (redirectUri: string) => void;
 }
 
-/** The sign-in pages of AuthKit and of the standalone SSO API, and the choice that a user makes on them. */
+/**
+ * Creates the routes for the sign-in pages of AuthKit and of the standalone SSO API, and for the forms on these pages.
+ */
 export function authorizeRoutes(dependencies: AuthorizeDependencies): Route[] {
   const [show, choose] = [createShow(dependencies), createChoose(dependencies)];
   const page = { operation: 'authorize', needsApiKey: false, handle: show } as const;
@@ -60,7 +65,10 @@ function createShow(dependencies: AuthorizeDependencies): (request: TestRequest)
   };
 }
 
-/** Errors that are sent to the application's callback, because its address is trusted at this point. */
+/**
+ * Returns an error to send to the redirect URI, or `undefined` if there is no error. The redirect URI is trusted at
+ * this point.
+ */
 function errorFor(
   { endpoint, connectionId, organizationId, invitationToken, isSilent }: AuthorizationRequest,
   { directory, invitations }: AuthorizeDependencies,
@@ -68,7 +76,7 @@ function errorFor(
   const error = (code: string, description: string) => ({ error: code, error_description: description });
   if (invitationToken !== undefined && invitations.problem(invitationToken))
     return error('invitation_invalid', 'The invitation is unknown or no longer pending.');
-  // The test WorkOS does not keep a browser session.
+  // The test WorkOS does not keep browser sessions, so a user always has to sign in on the page.
   if (isSilent) return error('login_required', 'The user is not signed in, and prompt is none.');
   if (endpoint !== '/sso/authorize') return undefined;
   if (connectionId !== undefined && !directory.findConnection(connectionId))
@@ -99,7 +107,10 @@ function createChoose(dependencies: AuthorizeDependencies): (request: TestReques
   };
 }
 
-/** Signs a user in to one of the user's organizations, or to the one that the user is invited to. */
+/**
+ * Signs a user in, and redirects to the application with an authorization code. The organization is that of the
+ * invitation, or else that of the connection, or else the result of `chooseOrganization`.
+ */
 function signIn(
   authorization: AuthorizationRequest,
   user: DirectoryUser,
@@ -126,8 +137,8 @@ function signIn(
 }
 
 /**
- * The connection of a sign-in. Only at the SSO API does an organization imply its connection; AuthKit lets the user
- * choose how to sign in.
+ * Returns the connection that a sign-in uses, if there is one. In the SSO API, an organization implies its first
+ * connection. In AuthKit, it does not, because the user chooses how to sign in.
  */
 function connectionOf(
   { endpoint, connectionId, organizationId }: AuthorizationRequest,
@@ -152,7 +163,10 @@ function redirectBack(
   return redirect(url.href);
 }
 
-/** The chosen user, or the new user of a sign-up. If there is neither, a sentence that says why. */
+/**
+ * Finds the user who was selected on the sign-in page, or creates a user from the fields of the sign-up page. If this
+ * fails, returns a sentence that describes the problem.
+ */
 function chooseUser(fields: Fields, directory: Directory): DirectoryUser | string {
   const chosen = text(fields['user']);
   if (chosen !== undefined) return directory.findUser(chosen) ?? `The test WorkOS has no user "${chosen}".`;
@@ -167,7 +181,10 @@ function chooseUser(fields: Fields, directory: Directory): DirectoryUser | strin
   });
 }
 
-/** The chosen organization, or else the one that the application requested, or else the user's first one. */
+/**
+ * Returns the id of the organization that was selected on the page, or else of the one that the application requested,
+ * or else of the user's first organization.
+ */
 function chooseOrganization(
   fields: Fields,
   { organizationId }: AuthorizationRequest,
@@ -207,7 +224,7 @@ function issueCode(
   });
 }
 
-/** Made-up OAuth provider tokens, which expire after an hour. */
+/** Creates random tokens that stand for those of an OAuth provider. They expire after one hour. */
 function providerTokens(provider: string, now: number, scopes: readonly string[]): ProviderTokens {
   const [accessToken, refreshToken] = [newSecret(), newSecret()];
   return { provider, accessToken, refreshToken, expiresAt: now + 3600, scopes: [...scopes] };

@@ -1,16 +1,19 @@
 import { STATUS_CODES } from 'node:http';
 
-/** The parts of a request that endpoints read. */
+/** The parts of an HTTP request that the endpoints read. */
 export interface TestRequest {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
-  /** The fields of a JSON or form body; empty if there is no body, `undefined` if it is malformed. */
+  /**
+   * The fields of a JSON or form body. It is an empty object if there is no body, and `undefined` if the body is
+   * malformed.
+   */
   readonly body: Fields | undefined;
-  /** The `Authorization` header, which is not part of recorded calls. */
+  /** The `Authorization` header. Recorded calls do not contain it. */
   readonly authorization: string | undefined;
   readonly userAgent: string | undefined;
-  /** Whether the client is a browser that will show the response. */
+  /** Whether the client accepts HTML, as a browser does when it opens a page. */
   readonly wantsPage: boolean;
 }
 
@@ -24,8 +27,9 @@ export interface TestResponse {
 }
 
 /**
- * An operation of WorkOS. `authenticate` is any grant other than the two with their own names; `other` is an address
- * that the test WorkOS does not implement.
+ * An operation of the WorkOS API. `code` is the authorization code grant, and `refresh` is the refresh token grant. A
+ * request with any other grant type is recorded as `authenticate`. `other` is any request that the test WorkOS does not
+ * support.
  */
 export type Operation =
   | 'authorize'
@@ -54,7 +58,7 @@ export type Operation =
   | 'link'
   | 'other';
 
-/** Every operation. The compiler keeps this complete. */
+/** All operations. The compiler checks that none is missing. */
 export const OPERATIONS: Readonly<Record<Operation, true>> = {
   authorize: true,
   choose: true,
@@ -83,22 +87,22 @@ export const OPERATIONS: Readonly<Record<Operation, true>> = {
   other: true,
 };
 
-/** Whether `asked` includes `operation`. `authenticate` includes every grant. */
+/** Returns whether `asked` includes `operation`. `authenticate` includes every grant type. */
 export function covers(asked: Operation, operation: Operation): boolean {
   return (
     asked === operation || (asked === 'authenticate' && (operation === 'code' || operation === 'refresh'))
   );
 }
 
-/** The named segments of a path, decoded. */
+/** The percent-decoded values of a path's parameters, by name. */
 export type PathParameters = Readonly<Record<string, string>>;
 
-/** An endpoint of WorkOS's API and the function that answers it. */
+/** An endpoint of the WorkOS API, and the function that handles requests to it. */
 export interface Route {
-  /** The method and the path, such as `GET /user_management/users/:id`. */
+  /** The HTTP method and the path pattern, such as `GET /user_management/users/:id`. */
   readonly on: `${'GET' | 'POST' | 'PUT' | 'DELETE'} /${string}`;
   readonly operation: Operation | ((request: TestRequest) => Operation);
-  /** Whether the request has to carry the API key; default true. */
+  /** Whether requests must contain the API key in the `Authorization` header. Default: true. */
   readonly needsApiKey?: boolean;
   readonly handle: (request: TestRequest, parameters: PathParameters) => TestResponse | Promise<TestResponse>;
 }
@@ -106,7 +110,7 @@ export interface Route {
 /**
  * Compares a path with a pattern, segment by segment.
  *
- * @returns The named segments, or `undefined` if the path does not match.
+ * @returns The values of the path's parameters, or `undefined` if the path does not match.
  */
 export function matchPath(pattern: string, path: string): PathParameters | undefined {
   const [expected, actual] = [pattern.split('/'), path.split('/')];
@@ -145,17 +149,17 @@ export function json(
   };
 }
 
-/** A response without a body. */
+/** Creates a response without a body. */
 export function empty(status: number): TestResponse {
   return { status, headers: {}, body: '' };
 }
 
-/** An error in the form of RFC 6749 section 5.2. */
+/** Creates an error response in the format of RFC 6749 section 5.2. */
 export function oauthError(status: number, error: string, description: string): TestResponse {
   return json(status, { error, error_description: description });
 }
 
-/** An error in the form of WorkOS's other endpoints. */
+/** Creates an error response in the format that WorkOS uses for all errors other than OAuth errors. */
 export function apiError(
   status: number,
   message = STATUS_CODES[status] ?? 'Error',
@@ -168,7 +172,7 @@ export function notFound(resource: string, id: string): TestResponse {
   return apiError(404, `${resource} not found: '${id}'.`, 'entity_not_found');
 }
 
-/** The response to a request whose parameters are missing or malformed. */
+/** Creates the response to a request in which a parameter is missing or malformed. */
 export function unprocessable(field: string, message: string): TestResponse {
   return json(422, {
     code: 'invalid_request_parameters',
@@ -181,12 +185,12 @@ export function redirect(location: string): TestResponse {
   return { status: 302, headers: { location, 'cache-control': 'no-store' }, body: '' };
 }
 
-/** The value of a field, if it is a non-empty string. */
+/** Returns the value of a field if it is a non-empty string, or else `undefined`. */
 export function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-/** The strings of a list; `undefined` if the value is not a list of strings. */
+/** Returns the value of a field if it is an array of strings, or else `undefined`. */
 export function texts(value: unknown): readonly string[] | undefined {
   return Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : undefined;
 }
@@ -195,7 +199,8 @@ const DEFAULT_LIMIT = 10;
 const MAX_LIMIT = 100;
 
 /**
- * Returns one page of a list, as `limit`, `before`, `after` and `order` specify; newest first by default.
+ * Returns one page of a list, as the query parameters `limit`, `before`, `after` and `order` specify. By default, the
+ * newest items come first.
  *
  * @param items All items of the list, oldest first.
  * @see https://workos.com/docs/reference/pagination
@@ -227,8 +232,8 @@ export function listPage<Item extends { readonly id: string }>(
 }
 
 /**
- * The index of the item to which a cursor points. If the cursor is unknown, the index is past the last item, so the
- * page is empty.
+ * Returns the index of the item that a cursor points to, or the number of items if the cursor is unknown. With an
+ * unknown `after` cursor, the page is therefore empty. With an unknown `before` cursor, it is the last page.
  */
 function indexOf(items: readonly { readonly id: string }[], id: string): number {
   const index = items.findIndex((item) => item.id === id);
@@ -236,8 +241,8 @@ function indexOf(items: readonly { readonly id: string }[], id: string): number 
 }
 
 /**
- * The response of an endpoint that WorkOS has and the test WorkOS does not. It is not a 404, because an application
- * would take that to mean that an object does not exist.
+ * Creates the response of an endpoint that the test WorkOS does not implement. Its status is 501 and not 404, because
+ * an application would take a 404 to mean that an object does not exist.
  */
 export function notImplemented({ method, path }: TestRequest, what = `${method} ${path}`): TestResponse {
   const stub = `workos.fail({ on: { method: '${method}', path: '${path}' }, status: 200, body: { … } })`;

@@ -16,12 +16,12 @@ const DAY = 86_400_000;
 const DEFAULT_DAYS = 7;
 const MAX_DAYS = 30;
 
-/** An invitation to sign in, and to join an organization if it names one. */
+/** An invitation to sign in. If `organizationId` is set, it is also an invitation to join that organization. */
 export interface TestInvitation {
   email: string;
-  /** Id or name of the organization. Without it, the user is only invited to the application. */
+  /** Id or name of the organization. By default, the user is only invited to the application. */
   organizationId?: string;
-  /** Slug of the role in the organization, default `member`. */
+  /** Slug of the role in the organization. Default: `member`. */
   role?: string;
 }
 
@@ -32,7 +32,7 @@ interface Invitation {
   readonly organizationId: string | undefined;
   readonly role: string | undefined;
   readonly inviterUserId: string | undefined;
-  /** When the invitation was created, in milliseconds since the epoch. The times below have the same unit. */
+  /** When the invitation was created, in milliseconds since the epoch. The other times use the same unit. */
   readonly createdAt: number;
   readonly expiresAt: number;
   acceptedAt?: number;
@@ -48,9 +48,12 @@ export interface InvitationProblem {
 export interface Invitations {
   /** Creates an invitation and returns its token. */
   create: (invitation: TestInvitation) => string;
-  /** Why a token cannot be used, or why the user with this address cannot use it. */
+  /**
+   * Returns the reason why a token cannot be used, or cannot be used by the user with the given e-mail address. Returns
+   * `undefined` if the token can be used.
+   */
   problem: (token: string, email?: string) => InvitationProblem | undefined;
-  /** Makes the user a member of the organization, if the invitation names one, and returns the organization's id. */
+  /** Accepts an invitation. If it is for an organization, makes the user a member and returns the organization's id. */
   accept: (token: string, userId: string) => string | undefined;
   routes: () => Route[];
 }

@@ -8,7 +8,7 @@ import {
 import type { Session, TokenPair } from '../state/sessions.js';
 import type { ProviderTokens } from '../state/tokens.js';
 
-/** A user in WorkOS's JSON. */
+/** Returns a user in the JSON format of the WorkOS API. */
 export function userJson(user: User): Record<string, unknown> {
   return {
     object: user.object,
@@ -73,7 +73,10 @@ export function membershipJson({ user }: DirectoryUser, membership: Membership):
   };
 }
 
-/** A finished authentication in WorkOS's JSON; fields without a value are left out. */
+/**
+ * Returns the response to a completed authentication, in the JSON format of the WorkOS API. Fields without a value are
+ * left out.
+ */
 export function tokensJson(
   user: User,
   { session, accessToken, refreshToken }: TokenPair,
@@ -107,7 +110,10 @@ export function oauthTokensJson(tokens: ProviderTokens | undefined): Record<stri
 
 const WEEK = 604_800_000;
 
-/** A session as WorkOS lists it. Sessions of the test WorkOS do not expire, so `expires_at` is a week ahead. */
+/**
+ * Returns a session in the JSON format of the WorkOS API. Sessions of the test WorkOS do not expire. Because the format
+ * requires `expires_at`, it is set to one week after the start of the session.
+ */
 export function sessionJson(session: Session): Record<string, unknown> {
   const { id, userId, organizationId, impersonator, authenticationMethod, createdAt, endedAt } = session;
   const at = new Date(createdAt).toISOString();
@@ -140,7 +146,7 @@ const AUTH_METHODS: Readonly<Record<string, string>> = {
   SSO: 'sso',
 };
 
-/** Sessions name the method differently from the authentication response. */
+/** Returns the name that a session has for an authentication method. Authentication responses use different names. */
 function authMethodOf(authenticationMethod: string): string {
   return AUTH_METHODS[authenticationMethod] ?? (authenticationMethod.endsWith('OAuth') ? 'oauth' : 'unknown');
 }

@@ -13,28 +13,33 @@ import {
   type TestResponse,
 } from './http.js';
 
-/** An access token of the OAuth server. */
+/** The options of `oauthToken`, which issues an access token of AuthKit's OAuth server. */
 export interface TestOAuthToken {
-  /** Id or e-mail address of the user; default: the first user. */
+  /** Id or e-mail address of the user. Default: the first user. */
   user?: string | undefined;
-  /** Client id (`client_…`) of an M2M application, instead of a user. */
+  /**
+   * Client id (`client_…`) of an M2M application. If it is set, the token is for that application and not for a user.
+   */
   machine?: string;
   /**
-   * The `aud` claim: the resource that the token is for. Default: the client id, as for a client that does not name a
-   * resource.
+   * The `aud` claim, which names the resource that the token is for. Default: the application's client id, which is
+   * also the audience if a client requests no resource.
    */
   audience?: string | readonly string[] | undefined;
   organizationId?: string | undefined;
   scope?: string | undefined;
-  /** Lifetime of the token, in seconds; default 300. A negative lifetime makes an expired token. */
+  /** Lifetime of the token, in seconds. Default: 300. A negative number creates a token that has already expired. */
   expiresIn?: number;
-  /** Additional claims. They can replace the server's claims; `undefined` removes one. */
+  /**
+   * Additional claims. They replace claims of the same name that the OAuth server sets; `undefined` removes such a
+   * claim.
+   */
   claims?: Readonly<Record<string, unknown>>;
 }
 
 export interface OAuthServer {
   token: (token?: TestOAuthToken) => Promise<string>;
-  /** Creates an M2M application for the client credentials grant. */
+  /** Creates an M2M application, which can use the client credentials grant. Returns its credentials. */
   createMachine: (machine?: { organizationId?: string }) => { clientId: string; clientSecret: string };
   routes: () => Route[];
 }
@@ -43,7 +48,7 @@ export interface OAuthDependencies {
   clientId: string;
   url: string;
   directory: Directory;
-  /** The OAuth server's own keys, which differ from the keys for sessions. */
+  /** The keys that sign the OAuth server's tokens. Session tokens are signed with different keys. */
   keys: SigningKeys;
   now: () => number;
 }
@@ -51,7 +56,7 @@ export interface OAuthDependencies {
 interface OAuthClient {
   readonly secret: string | undefined;
   readonly redirectUris: readonly string[];
-  /** The organization of an M2M application. */
+  /** Id of the organization that an M2M application belongs to. */
   readonly organizationId?: string | undefined;
 }
 
@@ -65,8 +70,9 @@ interface CodeGrant {
 }
 
 /**
- * Creates AuthKit's OAuth server: metadata (RFC 8414), dynamic registration (RFC 7591), codes with PKCE, client
- * credentials. There is no consent page: the user in `login_hint`, or else the first user, counts as having consented.
+ * Creates AuthKit's OAuth server. It supports server metadata (RFC 8414), dynamic client registration (RFC 7591), the
+ * authorization code grant with PKCE, and the client credentials grant. There is no consent page. The server acts as if
+ * the user in `login_hint` had consented, or the first user if there is no `login_hint`.
  */
 export function createOAuthServer(dependencies: OAuthDependencies): OAuthServer {
   const { url, directory, keys } = dependencies;
@@ -183,7 +189,7 @@ function authorize(
   return redirect(callback.href);
 }
 
-/** `POST /oauth2/token` (RFC 6749 sections 4.1.3 and 4.4.2). */
+/** Creates the handler of `POST /oauth2/token` (RFC 6749 sections 4.1.3 and 4.4.2). */
 function createTokenEndpoint(
   clients: ReadonlyMap<string, OAuthClient>,
   grants: Map<string, CodeGrant>,

@@ -270,7 +270,7 @@ function createMembership(
     );
   if (known?.status === 'active')
     return unprocessable('user_id', 'the user is a member of this organization already');
-  // A deactivated membership becomes active again, with the new roles.
+  // An inactive membership becomes active again, with the new roles.
   const created = directory.putMembership(userId, organizationId, roleSlugsOf(body) ?? ['member']);
   return json(201, toJson(created));
 }

@@ -2,7 +2,7 @@ import type { Directory } from '../state/users-and-organizations.js';
 import { newSecret } from '../state/tokens.js';
 import { apiError, json, redirect, text, type Route } from './http.js';
 
-/** A user who was sent to a provider to link an account. */
+/** A link between a user and an account at a provider. It is pending until the browser opens the authorization URL. */
 interface AccountLink {
   readonly slug: string;
   readonly userId: string;
@@ -10,7 +10,7 @@ interface AccountLink {
 }
 
 export interface Pipes {
-  /** The slugs of the providers at which a user has linked an account. */
+  /** Returns the slugs of the providers that a user has linked accounts with. */
   linkedBy: (userId: string) => readonly string[];
   routes: () => Route[];
 }
@@ -43,7 +43,8 @@ export function createPipes({ providers, directory, url, homepage }: PipesDepend
       },
     },
     {
-      // The application redirects the browser here. The test WorkOS links the account at once and redirects back.
+      // The application redirects the browser to this URL. The test WorkOS immediately links the account and redirects
+      // the browser back.
       on: 'GET /data-integrations/:token/authorize-redirect',
       operation: 'link',
       needsApiKey: false,

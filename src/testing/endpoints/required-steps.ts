@@ -3,7 +3,7 @@ import { idFor } from '../state/tokens.js';
 import type { Fields } from './http.js';
 import { userJson } from './json.js';
 
-/** A further step that WorkOS requires before it issues tokens. */
+/** An additional step that WorkOS requires before it issues tokens. */
 export type StepCode =
   | 'organization_selection_required'
   | 'email_verification_required'
@@ -17,29 +17,32 @@ export type StepCode =
   | 'sso_required'
   | 'organization_authentication_methods_required';
 
-/** Which authentications require a further step, and which step. */
+/** A required step, and the authentications for which it is required. */
 export interface RequiredStep {
   code: StepCode;
   /** Id or e-mail address of the user. Default: every user. */
   user?: string;
-  /** Id or name of the organization. Default: every organization, and sign-ins without one. */
+  /** Id or name of the organization. Default: every organization, and also sign-ins without an organization. */
   organizationId?: string;
-  /** When the step is required. `code`: when signing in, with any grant; `refresh`: when refreshing. Default: both. */
+  /**
+   * When the step is required: `code` is for sign-ins with any grant type, and `refresh` is for refreshes. Default:
+   * both.
+   */
   on?: 'code' | 'refresh';
 }
 
-/** An authentication that may have to take a further step. */
+/** An authentication that may require an additional step. */
 export interface StepContext {
   readonly organizationId: string | undefined;
   readonly on: 'code' | 'refresh';
-  /** The steps that this authentication has taken already. */
+  /** The steps that this authentication has already completed. */
   readonly done: ReadonlySet<StepCode>;
 }
 
 export interface RequiredSteps {
   /** Requires a step until `restore` is called. */
   require: (step: RequiredStep) => { restore: () => void };
-  /** The first step that an authentication still has to take. */
+  /** Returns the first required step that an authentication has not completed yet. */
   next: (user: DirectoryUser, context: StepContext) => StepCode | undefined;
 }
 
@@ -65,7 +68,7 @@ export function createRequiredSteps(directory: Directory): RequiredSteps {
   };
 }
 
-/** WorkOS's message for each step. The compiler keeps this complete. */
+/** The error message that WorkOS returns for each step. The compiler checks that none is missing. */
 export const STEP_MESSAGES: Readonly<Record<StepCode, string>> = {
   organization_selection_required: 'The user must choose an organization to finish their authentication.',
   email_verification_required: 'Email ownership must be verified before authentication.',
@@ -81,7 +84,7 @@ export const STEP_MESSAGES: Readonly<Record<StepCode, string>> = {
     'User must authenticate using one of the methods allowed by the organization.',
 };
 
-/** The ids and the token that the response to a missing step contains. */
+/** The ids and the token in the response that asks for a step. */
 export interface StepDetails {
   readonly pendingToken: string;
   readonly emailVerificationId: string;
@@ -90,7 +93,7 @@ export interface StepDetails {
 }
 
 /**
- * The body of WorkOS's 403 response while a step is missing.
+ * Returns the body of the 403 response that WorkOS sends to ask for a step.
  *
  * @see https://workos.com/docs/reference/authkit/authentication-errors
  */
@@ -102,7 +105,7 @@ export function requiredStepJson(
   const { email } = user;
   const message = STEP_MESSAGES[code];
   const step = { code, message, pending_authentication_token: pendingToken };
-  // For the two steps that an organization's policy requires, WorkOS returns an OAuth error.
+  // Two of the steps are required by an organization's policy. For these two, WorkOS returns an OAuth error.
   const policy = {
     error: code,
     error_description: message,

@@ -7,12 +7,12 @@ import { sessionJson } from './json.js';
 export interface SessionsDependencies {
   directory: Directory;
   sessions: Sessions;
-  /** Where a logout without `return_to` redirects. */
+  /** Returns the URL that a logout without `return_to` redirects to. */
   homepage: () => string;
 }
 
 /**
- * Listing and revoking sessions, and the logout endpoint that a browser visits.
+ * Creates the routes that list and revoke sessions, and the logout route, which the user's browser opens.
  *
  * @see https://workos.com/docs/reference/authkit/session
  * @see https://workos.com/docs/reference/authkit/logout/get-logout-url
@@ -46,7 +46,7 @@ export function sessionRoutes({ directory, sessions, homepage }: SessionsDepende
         const returnTo = text(query.get('return_to')) ?? homepage();
         if (!canParse(returnTo) || !/^https?:$/.test(new URL(returnTo).protocol))
           return apiError(400, 'return_to must be an absolute URL.', 'invalid_request');
-        // Redirects even if the session has already ended or never existed.
+        // The browser is redirected even if the session has already ended or never existed.
         sessions.end(sessionId);
         return redirect(returnTo);
       },

@@ -4,8 +4,8 @@ import type { AuthorizationRequest } from './authorization-request.js';
 import { text, type Fields, type TestResponse } from './http.js';
 
 /**
- * The style sheet. It is inline, because the page does not load files. Text and background have a contrast ratio of at
- * least 4.5 everywhere.
+ * The style sheet of the pages. It is inline, so a page does not have to load another file. All text has a contrast
+ * ratio of at least 4.5:1 against its background.
  */
 const STYLE = `:root{color-scheme:light dark;--page:#f6f5fa;--card:#fff;--ink:#1d1b26;--soft:#5d5a6b;--line:#dfdce6;--accent:#5145cd;--on-accent:#fff;--hover:#f3f1fd;--note:#fdf3d8;--on-note:#5c4300}
 @media (prefers-color-scheme:dark){:root{--page:#121117;--card:#1c1a24;--ink:#eeecf6;--soft:#aaa6bb;--line:#373345;--accent:#a69cff;--on-accent:#15121f;--hover:#282437;--note:#3a2f12;--on-note:#f6dfa0}}
@@ -41,8 +41,8 @@ input{width:100%;font:inherit;padding:.6rem .75rem;border:1px solid var(--soft);
 @media (forced-colors:active){button,.face,.note{border:1px solid ButtonText}}`;
 
 /**
- * The Content Security Policy. It has no `form-action`: submitting a form redirects to the application, whose address
- * that directive would have to list.
+ * The Content Security Policy of the pages. It has no `form-action` directive, because submitting a form redirects to
+ * the application, and the directive would have to list the application's origin.
  */
 const POLICY = [
   "default-src 'none'",
@@ -51,10 +51,7 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/**
- * Creates the sign-in page, which lists the users of the directory and the organizations that each of them can sign in
- * to.
- */
+/** Creates the sign-in page. It lists the users and, for each user, the organizations that the user can sign in to. */
 export function signInPage(request: AuthorizationRequest, directory: Directory): TestResponse {
   const organization =
     request.organizationId === undefined
@@ -93,14 +90,15 @@ export function signUpPage(
   ]);
 }
 
-/**
- * Creates the page for an error that is not sent to the application, because the application's address is not trusted.
- */
+/** Creates the page for an error that is shown to the user instead of being sent to the application. */
 export function errorPage(description: string): TestResponse {
   return page(400, 'This sign-in cannot start', undefined, [note(description)]);
 }
 
-/** The users to choose from: the login hint's user first, and only members if an organization is requested. */
+/**
+ * Returns the users to choose from. The user in the login hint comes first. If an organization is requested, only
+ * members of that organization are included.
+ */
 function candidates(
   { organizationId, loginHint }: AuthorizationRequest,
   directory: Directory,
@@ -130,7 +128,7 @@ function row({ user, memberships }: DirectoryUser, request: AuthorizationRequest
 ${form(request, [hiddenField('user', user.id), `<div class="ways">${buttons.join('')}</div>`])}</div></li>`;
 }
 
-/** Creates a button. Its visually hidden text tells screen readers which user it belongs to. */
+/** Creates a button that signs a user in. It contains the user's name as visually hidden text for screen readers. */
 function button(name: string, way: Membership | undefined, hasChoice: boolean, isFocused: boolean): string {
   const label = way?.organization.name ?? (hasChoice ? 'No organization' : 'Continue');
   const role = way ? ` <span class="soft small">${escape(way.role ?? 'member')}</span>` : '';
@@ -144,7 +142,7 @@ function footer(request: AuthorizationRequest, screen: 'sign-in' | 'sign-up', la
   return `<div class="end"><a class="small" href="${request.endpoint}?${escape(query.toString())}">${label}</a>${form(request, [deny])}</div>`;
 }
 
-/** Creates a form. It contains the authorization request, so the server stores nothing. */
+/** Creates a form. It contains the authorization request, so the server does not have to store the request. */
 function form({ query, endpoint }: AuthorizationRequest, content: string[]): string {
   return `<form method="post" action="${endpoint}/choose">${hiddenField('request', query)}${content.join('\n')}</form>`;
 }

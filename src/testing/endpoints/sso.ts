@@ -18,11 +18,11 @@ export interface SSODependencies {
   now: () => number;
 }
 
-/** Lifetime of a profile's access token, in seconds. */
+/** Lifetime of the access tokens that `/sso/token` issues, in seconds. */
 const PROFILE_TOKEN_LIFETIME = 600;
 
 /**
- * The standalone SSO API: profiles and connections.
+ * Creates the routes of the standalone SSO API: profiles and connections.
  *
  * @see https://workos.com/docs/reference/sso
  */
@@ -57,7 +57,7 @@ export function ssoRoutes({ clientId, apiKey, directory, codes, now }: SSODepend
       },
     },
     {
-      // Authorized with the access token from the exchange, not with the API key.
+      // Requests to this endpoint contain the access token from `/sso/token` instead of the API key.
       on: 'GET /sso/profile',
       operation: 'profile',
       needsApiKey: false,
@@ -141,13 +141,13 @@ function profileJson(
   };
 }
 
-/** A sign-in that starts at the identity provider. */
+/** The options of `startAtIdentityProvider`, which starts a sign-in at the identity provider. */
 export interface TestIdPStart {
   /** Id or e-mail address of the user. */
   user: string;
   /** Id of the connection to the identity provider. */
   connection: string;
-  /** The callback URL; default: the one in `options`. */
+  /** The callback URL. Default: the `redirectUri` in `workos.options`. */
   redirectUri?: string;
 }
 
@@ -159,8 +159,8 @@ export interface IdPStartDependencies {
 }
 
 /**
- * Creates the function that makes the callback URL of a sign-in that starts at the identity provider. The URL contains
- * a code and no state.
+ * Creates a function that starts a sign-in at the identity provider. The function returns the callback URL, which
+ * contains a code but no state.
  */
 export function createIdPStart({ directory, codes, callback, now }: IdPStartDependencies) {
   return ({ user, connection, redirectUri = callback }: TestIdPStart): string => {

@@ -17,7 +17,7 @@ import { userJson } from './json.js';
 export interface UsersDependencies {
   directory: Directory;
   passwords: Passwords;
-  /** Deletes a user and everything that belongs to the user. */
+  /** Deletes a user and all data of that user, such as sessions and API keys. */
   deleteUser: (id: string) => void;
 }
 
@@ -103,7 +103,7 @@ export function userRoutes({ directory, passwords, deleteUser }: UsersDependenci
   ];
 }
 
-/** Reads the fields to change from a request. `null` clears a field that may be empty. */
+/** Reads the changes to a user from a request body. A value of `null` clears an optional field. */
 function readChanges(body: Fields): UserChanges {
   const optional = (name: string) =>
     body[name] === null
@@ -125,7 +125,7 @@ function readChanges(body: Fields): UserChanges {
   };
 }
 
-/** The first name in a full name, which is split at its first space. */
+/** Returns the first name: the part of a full name before the first space. */
 function firstNameOf(name: unknown): { value: string | undefined } | undefined {
   return text(name) === undefined ? undefined : { value: text(name)?.split(' ')[0] };
 }
@@ -135,7 +135,10 @@ function lastNameOf(name: unknown): { value: string | undefined } | undefined {
   return full === undefined ? undefined : { value: text(full.split(' ').slice(1).join(' ')) };
 }
 
-/** Merges metadata key by key. `null` as a value removes the key, and `null` as the metadata removes all keys. */
+/**
+ * Merges the metadata in a request body into the known metadata. If the value of a key is `null`, the key is removed.
+ * If `metadata` itself is `null`, all keys are removed.
+ */
 export function metadataOf(known: Readonly<Record<string, string>>, body: Fields): Record<string, string> {
   const given = body['metadata'];
   if (given === null) return {};
@@ -144,7 +147,10 @@ export function metadataOf(known: Readonly<Record<string, string>>, body: Fields
   return Object.fromEntries(kept);
 }
 
-/** Checks WorkOS's limits for metadata: 50 keys of up to 40 characters, with values of up to 600 characters. */
+/**
+ * Checks that metadata is within the limits of WorkOS: at most 50 keys of up to 40 characters, with values of up to 600
+ * characters.
+ */
 export function metadataProblem({ metadata }: Fields): TestResponse | undefined {
   if (metadata === undefined || metadata === null) return undefined;
   const isValid =

@@ -4,7 +4,7 @@ import { newId, newSecret } from './tokens.js';
 const TEN_MINUTES = 600_000;
 const DAY = 86_400_000;
 
-/** The purpose of a one-time code. */
+/** What a one-time code is used for. */
 export type CodePurpose = 'magic_auth' | 'email_verification' | 'radar_challenge';
 
 /** A code that WorkOS sends by e-mail. */
@@ -13,9 +13,9 @@ export interface OneTimeCode {
   readonly purpose: CodePurpose;
   readonly userId: string;
   readonly email: string;
-  /** Six digits. */
+  /** A string of six digits. */
   readonly code: string;
-  /** When the code was sent, in milliseconds since the epoch. `expiresAt` has the same unit. */
+  /** When the code was sent, in milliseconds since the epoch. `expiresAt` uses the same unit. */
   readonly createdAt: number;
   readonly expiresAt: number;
   isUsed: boolean;
@@ -26,9 +26,9 @@ export type CodeCheck = 'ok' | 'invalid' | 'expired' | 'used';
 export interface OneTimeCodes {
   send: (purpose: CodePurpose, user: { id: string; email: string }) => OneTimeCode;
   find: (purpose: CodePurpose, id: string) => OneTimeCode | undefined;
-  /** The last code that was sent to a user. */
+  /** Returns the last code that was sent to a user, whatever its purpose. */
   latest: (userId: string) => OneTimeCode | undefined;
-  /** Checks a code, and consumes it if it is correct. */
+  /** Checks a code, and marks it as used if it is correct. */
   use: (purpose: CodePurpose, userId: string, code: string | undefined) => CodeCheck;
 }
 
@@ -68,17 +68,26 @@ export interface PasswordReset {
 
 export interface Passwords {
   set: (userId: string, password: string) => void;
-  /** Records that the application has sent a hash. The test WorkOS cannot check a password against it. */
+  /**
+   * Records that the application has sent a password hash for the user. The hash itself is not stored, because the test
+   * WorkOS cannot check a password against it.
+   */
   setHash: (userId: string) => void;
   check: (userId: string, password: string) => 'ok' | 'wrong' | 'hashed';
   remove: (userId: string) => void;
   createReset: (user: { id: string; email: string }) => PasswordReset;
   findReset: (id: string) => PasswordReset | undefined;
-  /** Consumes a reset token, and returns the id of the user whose password it resets. */
+  /**
+   * Uses up a reset token, and returns the id of the user whose password is to be reset. Returns `undefined` if the
+   * token is unknown, used or expired.
+   */
   useReset: (token: string) => string | undefined;
 }
 
-/** Creates the passwords of users. They are stored in plain text, because they only give access to a test. */
+/**
+ * Creates the store of the users' passwords. They are stored in plain text, because they only give access to a test
+ * WorkOS.
+ */
 export function createPasswords(now: () => number): Passwords {
   const passwords = new Map<string, string | { isHash: true }>();
   const resets = new Map<string, PasswordReset>();
@@ -133,9 +142,9 @@ export interface AuthFactors {
   remove: (id: string) => void;
   challenge: (factorId: string) => AuthChallenge;
   findChallenge: (id: string) => AuthChallenge | undefined;
-  /** Checks a code against a challenge, and consumes the challenge if the code is correct. */
+  /** Checks the code for a challenge, and marks the challenge as used if the code is correct. */
   verify: (challenge: AuthChallenge, code: string | undefined) => CodeCheck;
-  /** The code that the factor's authenticator app shows now. */
+  /** Returns the code that the authenticator app currently shows for this factor. */
   currentCode: (factor: AuthFactor) => string;
 }
 
@@ -162,7 +171,8 @@ export function createAuthFactors(now: () => number): AuthFactors {
       const factor = factors.get(challenge.factorId);
       if (challenge.isUsed) return 'used';
       if (now() >= challenge.expiresAt) return 'expired';
-      // Accepts one 30-second step in either direction, as RFC 6238 section 5.2 recommends.
+      // The codes of the previous and of the next 30-second step are also accepted. RFC 6238 section 5.2 recommends
+      // allowing at most one step.
       const isRight =
         factor && [-1, 0, 1].some((steps) => totp(factor.secret, now() + steps * STEP) === code);
       challenge.isUsed = isRight === true;
@@ -174,7 +184,10 @@ export function createAuthFactors(now: () => number): AuthFactors {
 
 const STEP = 30_000;
 
-/** RFC 6238: HMAC-SHA1 over the number of the current step, truncated to six digits (RFC 4226 section 5.3). */
+/**
+ * Returns the time-based code (RFC 6238) for a time in milliseconds since the epoch. The code is the HMAC-SHA1 of the
+ * number of the 30-second step, truncated to six digits (RFC 4226 section 5.3).
+ */
 function totp(secret: string, at: number): string {
   const counter = Buffer.alloc(8);
   counter.writeBigUInt64BE(BigInt(Math.floor(at / STEP)));

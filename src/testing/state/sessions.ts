@@ -3,19 +3,20 @@ import type { JWTPayload } from 'jose';
 import type { Grants } from './users-and-organizations.js';
 import { newId, newSecret } from './tokens.js';
 
-/** A session at WorkOS. Its id stays the same for all its tokens. */
+/** A session at WorkOS. Its id stays the same when its tokens are refreshed. */
 export interface Session {
   readonly id: string;
   readonly userId: string;
   organizationId: string | undefined;
   /**
    * Whether the user was a member of the organization when the session started in it or switched to it. If so, the
-   * session ends with the membership. `signIn` can name an organization to which the user does not belong.
+   * session can be refreshed in that organization only while the user is a member. The value is false if `signIn` was
+   * called with an organization that the user does not belong to.
    */
   isMember: boolean;
   /**
-   * What `signIn` granted. It applies only in the organization that `signIn` named. In any other organization, the
-   * membership decides.
+   * The role, permissions and other rights that were passed to `signIn`. They apply only in the organization in which
+   * `signIn` started the session. In any other organization, the rights come from the membership.
    */
   readonly named: Grants & { organizationId: string | undefined };
   readonly impersonator: Impersonator | undefined;
@@ -24,11 +25,11 @@ export interface Session {
   readonly authTime: number;
   readonly userAgent: string | undefined;
   readonly ipAddress: string | undefined;
-  /** Claims in addition to WorkOS's own. */
+  /** Additional claims. They replace claims of the same name that WorkOS sets. */
   readonly claims: Readonly<Record<string, unknown>>;
   /** When the session started, in milliseconds since the epoch. */
   readonly createdAt: number;
-  /** When the session ended, in milliseconds since the epoch; `undefined` while it is active. */
+  /** When the session ended, in milliseconds since the epoch, or `undefined` while the session is active. */
   endedAt: number | undefined;
 }
 
@@ -41,7 +42,7 @@ export type NewSession = Omit<
   readonly ipAddress?: string | undefined;
 };
 
-/** An access token and the refresh token issued with it. */
+/** An access token and the refresh token that was issued with it. */
 export interface TokenPair {
   readonly session: Session;
   readonly accessToken: string;
@@ -62,18 +63,21 @@ export interface Sessions {
   /**
    * Starts a session.
    *
-   * @param lifetime Lifetime of the first access token, in seconds, if it is not the usual one.
+   * @param lifetime Lifetime of the first access token, in seconds. Default: the usual lifetime of access tokens.
    */
   start: (session: NewSession, lifetime?: number) => Promise<TokenPair>;
-  /** The session that a refresh token can refresh now, or why the token is refused. */
+  /**
+   * Checks whether a refresh token can be exchanged now. Returns the token's session, or the reason why the token is
+   * refused.
+   */
   check: (refreshToken: string) => Session | Refusal;
   /**
-   * Exchanges a refresh token that `check` has accepted. Repeating the exchange within the replay window returns the
-   * same pair.
+   * Exchanges a refresh token that `check` has accepted. If the exchange is repeated within the replay window, it
+   * returns the same token pair.
    */
   rotate: (refreshToken: string, organizationId: string | undefined, isMember: boolean) => Promise<TokenPair>;
   find: (sessionId: string) => Session | undefined;
-  /** The sessions that have not ended, oldest first. */
+  /** Returns a user's sessions that have not ended, oldest first. */
   activeOf: (userId: string) => readonly Session[];
   end: (sessionId: string) => void;
   endAllOf: (userId: string) => void;
@@ -81,12 +85,12 @@ export interface Sessions {
 
 export interface SessionRules {
   now: () => number;
-  /** How long an exchanged refresh token still returns the pair it was exchanged for, in seconds. */
+  /** Returns how long a refresh token can be exchanged again for the same token pair, in seconds. */
   replayWindow: () => number;
   issueAccessToken: (session: Session, lifetime?: number) => Promise<string>;
 }
 
-/** Creates the sessions of a test WorkOS, with rotating refresh tokens (RFC 9700 section 4.14.2). */
+/** Creates the session store of a test WorkOS. Each refresh rotates the refresh token (RFC 9700 section 4.14.2). */
 export function createSessions({ now, replayWindow, issueAccessToken }: SessionRules): Sessions {
   const sessions = new Map<string, Session>();
   const refreshTokens = new Map<string, RefreshToken>();
@@ -122,7 +126,8 @@ export function createSessions({ now, replayWindow, issueAccessToken }: SessionR
       const token = refreshTokens.get(value);
       if (!token) throw new Error('only a refresh token that was checked can be rotated');
       if (token.successor) return token.successor;
-      // Set before the first await, so that the second of two concurrent exchanges counts as a repetition.
+      // The token is marked as exchanged before anything is awaited, so the second of two concurrent exchanges counts
+      // as a repetition.
       token.exchangedAt = now();
       token.session.organizationId = organizationId;
       token.session.isMember = isMember;
@@ -150,12 +155,12 @@ export interface AccessTokenContext {
   clientId: string;
   /** When the token is issued, in seconds since the epoch. */
   issuedAt: number;
-  /** Lifetime of the token, in seconds; negative for a token that has already expired. */
+  /** Lifetime of the token, in seconds. A negative number creates a token that has already expired. */
   lifetime: number;
 }
 
 /**
- * The claims of a WorkOS access token. A claim without a value is left out.
+ * Returns the claims of a WorkOS access token. Claims whose value is `undefined` are left out.
  *
  * @see https://workos.com/docs/reference/authkit/session-tokens/access-token
  */
@@ -164,7 +169,7 @@ export function accessTokenClaims(session: Session, grants: Grants, context: Acc
   const claims: Record<string, unknown> = {
     iss: issuer,
     sub: session.userId,
-    // RFC 8693 section 4.1: the party that acts for the subject.
+    // The party that acts for the subject (RFC 8693 section 4.1).
     act: session.impersonator ? { sub: session.impersonator.email } : undefined,
     sid: session.id,
     jti: newId('jti').slice('jti_'.length),

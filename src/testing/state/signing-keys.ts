@@ -18,24 +18,24 @@ interface SigningKey {
 }
 
 export interface SigningKeys {
-  /** Signs a JWT with these claims, using the current key. */
+  /** Creates a JWT that contains the given claims, signed with the current key. */
   sign: (claims: JWTPayload) => Promise<string>;
-  /** The JWKS that WorkOS publishes, with the current key first. */
+  /** Returns the JWKS that WorkOS publishes, with the current key first. */
   published: () => Promise<{ keys: JWK[] }>;
-  /** Signs tokens with a new key from now on. The old keys stay published unless `keepOld` is false. */
+  /** Replaces the current key. The old keys stay published unless `keepOld` is false. */
   rotate: (options?: { keepOld?: boolean }) => Promise<void>;
 }
 
 /**
- * The first key for each use. Generating an RSA key takes about 100 ms, so every test WorkOS in a process starts with
- * the same keys.
+ * The first key for each use. All instances of the test WorkOS in this process share these keys, because generating an
+ * RSA key takes about 100 ms.
  */
 const shared = new Map<string, Promise<SigningKey>>();
 
 /**
- * Creates 2048-bit RSA keys (RFC 7518 section 3.3), which are generated when they are first needed.
+ * Creates a set of 2048-bit RSA keys (RFC 7518 section 3.3). The first key is only generated when it is needed.
  *
- * @param use What the keys sign. The keys for sessions and those of the OAuth server are separate.
+ * @param use What the keys sign. Session tokens and the tokens of the OAuth server are signed with different keys.
  */
 export function createSigningKeys(use: 'sessions' | 'oauth'): SigningKeys {
   let keys: Promise<SigningKey>[] | undefined;
@@ -82,13 +82,13 @@ async function generate(): Promise<SigningKey> {
 }
 
 /**
- * A certificate in DER (RFC 5280 section 4.1) for `x5c` (RFC 7517 section 4.7). It is built here because Node cannot
- * create certificates.
+ * Creates a self-signed certificate in DER (RFC 5280 section 4.1), for the `x5c` parameter of a JWK (RFC 7517 section
+ * 4.7). The certificate is encoded here because Node has no function that creates certificates.
  */
 function selfSignedCertificate(publicKey: KeyObject, privateKey: KeyObject): Buffer {
-  // sha256WithRSAEncryption, 1.2.840.113549.1.1.11
+  // The algorithm identifier of sha256WithRSAEncryption (1.2.840.113549.1.1.11).
   const algorithm = der(0x30, Buffer.from('06092a864886f70d01010b0500', 'hex'));
-  // A name with one attribute, commonName (2.5.4.3).
+  // A name with one attribute, commonName (2.5.4.3). It is used both as the issuer and as the subject.
   const commonName = der(0x30, Buffer.from('0603550403', 'hex'), der(0x0c, Buffer.from('test-workos')));
   const name = der(0x30, der(0x31, commonName));
   const validity = der(
@@ -104,7 +104,7 @@ function selfSignedCertificate(publicKey: KeyObject, privateKey: KeyObject): Buf
   return der(0x30, body, algorithm, der(0x03, signature));
 }
 
-/** One value in DER (X.690): a tag, the length and the content. */
+/** Encodes a value in DER (X.690): its tag, its length and its content. */
 function der(tag: number, ...content: readonly Buffer[]): Buffer {
   const body = Buffer.concat(content);
   const { length } = body;

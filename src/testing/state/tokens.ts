@@ -1,21 +1,24 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { OauthTokens } from '@workos-inc/node';
 
-/** Crockford's base 32 alphabet, in which WorkOS writes the ULIDs of its identifiers. */
+/** Crockford's base 32 alphabet. WorkOS uses it for the ULIDs in its identifiers. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const LENGTH = 26;
 
-/** A new identifier in WorkOS's form, such as `session_01…`. */
+/** Creates a random identifier in the format that WorkOS uses, such as `session_01…`. */
 export function newId(prefix: string): string {
   return format(prefix, randomBytes(LENGTH));
 }
 
-/** The identifier for a name. It is the same in every process, so a restarted example still knows its users. */
+/**
+ * Derives an identifier from a name. The result is the same in every process, so the users of an example application
+ * keep their identifiers after a restart.
+ */
 export function idFor(prefix: string, name: string): string {
   return format(prefix, createHash('sha256').update(name.toLowerCase()).digest());
 }
 
-/** A random opaque value, such as a code or a refresh token. */
+/** Creates a random opaque value, such as a refresh token. */
 export function newSecret(): string {
   return randomBytes(24).toString('base64url');
 }
@@ -28,36 +31,39 @@ function format(prefix: string, bytes: Uint8Array): string {
 /** Lifetime of an authorization code, in milliseconds. RFC 6749 section 4.1.2 recommends at most ten minutes. */
 const LIFETIME = 600_000;
 
-/** The tokens of an OAuth provider, and which provider it is. */
+/** The tokens that an OAuth provider issued, and the name of the provider. */
 export interface ProviderTokens extends OauthTokens {
   readonly provider: string;
 }
 
-/** The result of a sign-in, kept until the application exchanges the code. */
+/** The result of a sign-in. It is stored until the application exchanges the authorization code. */
 export interface Authorization {
   readonly userId: string;
   readonly organizationId: string | undefined;
   readonly authenticationMethod: string;
   /** The SSO connection that the user signed in through. */
   readonly connectionId: string | undefined;
-  /** Whether the application asked for this organization. */
+  /** Whether the application requested this organization. */
   readonly isOrganizationNamed: boolean;
-  /** The PKCE challenge (RFC 7636), with the method S256. */
+  /** The PKCE code challenge (RFC 7636). Its method is always S256. */
   readonly codeChallenge: string | undefined;
   /** When the user authenticated, in seconds since the epoch. */
   readonly authTime: number;
-  /** The `User-Agent` of the browser. */
+  /** The browser's `User-Agent` header. */
   readonly userAgent: string | undefined;
   readonly oauthTokens: ProviderTokens | undefined;
 }
 
 export interface AuthorizationCodes {
   issue: (authorization: Authorization) => string;
-  /** Consumes a code, even if the exchange fails later. Returns `undefined` if it is unknown, used or expired. */
+  /**
+   * Returns the authorization for a code. Returns `undefined` if the code is unknown, used or expired. The code counts
+   * as used from then on, even if the rest of the exchange fails.
+   */
   consume: (code: string) => Authorization | undefined;
 }
 
-/** Creates the store of authorization codes, which are single-use and valid for ten minutes. */
+/** Creates a store of authorization codes. A code is valid for ten minutes and can be used only once. */
 export function createAuthorizationCodes(now: () => number): AuthorizationCodes {
   const pending = new Map<string, { authorization: Authorization; expiresAt: number }>();
   return {
@@ -74,7 +80,10 @@ export function createAuthorizationCodes(now: () => number): AuthorizationCodes 
   };
 }
 
-/** Checks a PKCE verifier (RFC 7636 section 4.6). Without a challenge, no verifier is needed. */
+/**
+ * Checks a PKCE code verifier against a code challenge (RFC 7636 section 4.6). If there is no challenge, the check
+ * succeeds.
+ */
 export function provesChallenge(challenge: string | undefined, verifier: string | undefined): boolean {
   if (challenge === undefined) return true;
   return verifier !== undefined && createHash('sha256').update(verifier).digest('base64url') === challenge;

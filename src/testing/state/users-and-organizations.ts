@@ -5,25 +5,25 @@ import { idFor, newId } from './tokens.js';
 export interface TestMembership {
   /** Id or name of the organization. */
   organizationId: string;
-  /** Slug of the role; default `member`. */
+  /** Slug of the role. Default: `member`. */
   role?: string;
-  /** Slugs of all roles; default: only `role`. */
+  /** Slugs of all roles of the member. Default: only `role`. */
   roles?: readonly string[];
   permissions?: readonly string[];
-  /** Status of the membership; default `active`. */
+  /** Status of the membership. Default: `active`. */
   status?: MembershipStatus;
 }
 
 export type MembershipStatus = 'active' | 'inactive' | 'pending';
 
-/** A user to create; everything but the e-mail address has a default. */
+/** A user to create. Only the e-mail address is required. */
 export interface TestUser {
-  /** Id of the user. Default: derived from the e-mail address, so it is the same in every process. */
+  /** Id of the user. The default is derived from the e-mail address, so it is the same in every process. */
   id?: string;
   email: string;
-  /** Whether the e-mail address is verified; default true. */
+  /** Whether the e-mail address is verified. Default: true. */
   emailVerified?: boolean;
-  /** Password for the password grant. Without it, the user has no password. */
+  /** The user's password, for the password grant. By default, the user has no password. */
   password?: string;
   firstName?: string;
   lastName?: string;
@@ -34,16 +34,16 @@ export interface TestUser {
   memberships?: readonly TestMembership[];
 }
 
-/** An SSO connection of an organization, to its own identity provider. */
+/** An SSO connection between an organization and the organization's identity provider. */
 export interface TestConnection {
-  /** Id of the connection. Default: derived from the organization's id, so it is the same in every process. */
+  /** Id of the connection. The default is derived from the organization's id, so it is the same in every process. */
   id?: string;
-  /** Type of the connection; default `GenericSAML`. */
+  /** Type of the connection. Default: `GenericSAML`. */
   type?: string;
 }
 
 export interface TestOrganization {
-  /** Id of the organization. Default: derived from the name, so it is the same in every process. */
+  /** Id of the organization. The default is derived from the name, so it is the same in every process. */
   id?: string;
   name: string;
   externalId?: string;
@@ -122,9 +122,9 @@ export interface Membership {
 type StoredMembership = Omit<Membership, 'organization'>;
 
 export interface DirectoryUser {
-  /** In the format of `@workos-inc/node`, which session cookies use too. */
+  /** The user in the format of `@workos-inc/node`, which is also the format in session cookies. */
   readonly user: User;
-  /** The active memberships. */
+  /** The user's active memberships. */
   readonly memberships: readonly Membership[];
 }
 
@@ -150,13 +150,13 @@ export type OrganizationChanges = Partial<
 
 /** The users and organizations of a WorkOS environment. */
 export interface Directory {
-  /** Oldest first, like every list in the directory. */
+  /** Returns all users, oldest first. Every other list in the directory has the same order. */
   users: () => readonly DirectoryUser[];
-  /** Finds a user by id or e-mail address; the case of the address is ignored. */
+  /** Finds a user by id or e-mail address. The case of the address is ignored. */
   findUser: (idOrEmail: string) => DirectoryUser | undefined;
   /** Finds a user by id only. */
   getUser: (id: string) => DirectoryUser | undefined;
-  /** Creates a user, or changes the given fields of the user with this id or address. */
+  /** Creates a user. If a user with this id or e-mail address exists, changes the given fields of that user instead. */
   putUser: (user: TestUser) => DirectoryUser;
   createUser: (fields: UserChanges & { email: string }) => DirectoryUser;
   updateUser: (id: string, changes: UserChanges) => DirectoryUser;
@@ -169,16 +169,16 @@ export interface Directory {
   getOrganization: (id: string) => Organization | undefined;
   createOrganization: (fields: OrganizationChanges & { name: string }) => Organization;
   updateOrganization: (id: string, changes: OrganizationChanges) => Organization;
-  /** Also removes the memberships in it. */
+  /** Removes an organization and all memberships in it. */
   removeOrganization: (id: string) => void;
   connections: () => readonly Connection[];
   findConnection: (id: string) => Connection | undefined;
 
   memberships: () => readonly Membership[];
   getMembership: (id: string) => Membership | undefined;
-  /** The membership of a user in an organization, whatever its status. */
+  /** Finds the membership of a user in an organization, whatever the status of the membership. */
   findMembership: (userId: string, organizationId: string) => Membership | undefined;
-  /** Creates the membership or replaces its roles. It is active afterwards. */
+  /** Creates a membership, or replaces the roles of an existing membership. The membership is active afterwards. */
   putMembership: (userId: string, organizationId: string, roles: readonly string[]) => Membership;
   setMembershipStatus: (id: string, status: MembershipStatus) => Membership;
   removeMembership: (id: string) => void;
@@ -192,7 +192,8 @@ export interface DirectorySeed {
 /**
  * Creates the directory of a test WorkOS.
  *
- * @param seed The users and organizations to start with. Default: three users and an organization.
+ * @param seed The users and organizations to start with. If neither is given, the directory starts with three users and
+ * one organization.
  */
 export function createDirectory(seed: DirectorySeed, now: () => number): Directory {
   const at = () => new Date(now()).toISOString();
@@ -304,8 +305,8 @@ function createMemberships(organizations: ReturnType<typeof createOrganizations>
   const idOf = (userId: string, organizationId: string) => idFor('om', `${userId}/${organizationId}`);
 
   /**
-   * As at WorkOS, permissions depend on the role. A new membership gets the permissions of another member with the same
-   * role.
+   * Returns the permissions of a new membership: those of an existing membership with the same role. As at WorkOS,
+   * permissions depend on the role.
    */
   const permissionsOf = (organizationId: string, role: string) => {
     const sameRole = memberships().filter((one) => rolesOf(one)[0] === role && one.permissions !== undefined);
@@ -431,7 +432,9 @@ function newUser(email: string, at: string): Omit<User, 'name'> {
   };
 }
 
-/** The fields are in the SDK's order, so that seals of the same user can be compared. */
+/**
+ * Adds the user's full name. The fields have the same order as in the SDK, so the same user always has the same JSON.
+ */
 function toUser(user: Omit<User, 'name'>): User {
   const { object, id, email, emailVerified, firstName, lastName, ...others } = user;
   const name = [firstName, lastName].filter((part) => part !== null && part !== '').join(' ') || null;
@@ -458,13 +461,13 @@ function withoutUndefined<Fields extends object>(fields: Fields): Fields {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Fields;
 }
 
-/** The slugs of a member's roles, the first of which is the `role`. */
+/** Returns the slugs of a member's roles. If `role` is set, it comes first. */
 export function rolesOf({ role, roles }: Pick<Membership, 'role' | 'roles'>): readonly string[] {
   if (roles === undefined || roles.length === 0) return [role ?? 'member'];
   return role === undefined ? roles : [role, ...roles.filter((slug) => slug !== role)];
 }
 
-/** What an access token says about a user in an organization. */
+/** The roles, permissions and other rights of a user in an organization, as access tokens contain them. */
 export interface Grants {
   role?: string | undefined;
   roles?: readonly string[] | undefined;
@@ -474,8 +477,8 @@ export interface Grants {
 }
 
 /**
- * What the membership and the organization grant a user. Values in `named` take precedence. As at WorkOS, permissions
- * depend on the role: if a role is named, the session has only the permissions that are named with it.
+ * Returns the rights that a user's membership and organization grant. Values in `named` take precedence. As at WorkOS,
+ * permissions depend on the role: if `named` contains a role, the permissions of the membership do not apply.
  */
 export function grantsOf(
   directory: Directory,
