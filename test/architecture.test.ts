@@ -13,7 +13,7 @@ const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
 /** Folders may import only from folders further down this list. The leaves are files that every folder may import. */
 const FOLDERS = ['authkit', 'sso', 'routes', 'auth', 'session', 'workos', 'config', 'stores', 'http'];
 const LEAVES = [
-  'can-parse.ts',
+  'url-can-parse.ts',
   'errors.ts',
   'events.ts',
   'deadline.ts',

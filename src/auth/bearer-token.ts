@@ -11,7 +11,7 @@ import {
 import type { ApiResult, WorkOSClient } from '../workos/api-client.js';
 import { type AuthType, type Principal, toApiKeyAuth, toBearerAuth, toMachineAuth } from './principal.js';
 import { rememberValidTokens, type VerifyTokenWithCache } from './verified-token-cache.js';
-import { createWorkOSLookups, type WorkOSLookups } from './workos-lookups.js';
+import { createWorkOSLookups, type WorkOSLookups } from './api-keys-and-users.js';
 
 /**
  * Matches an `Authorization` header with the `Bearer` scheme and captures its token (RFC 6750 section 2.1). Schemes are

@@ -119,8 +119,9 @@ export function setCookie(
 }
 
 /**
- * Starts a timer for the `Server-Timing` header (W3C). If the timer is still running when the head is written, the
- * header contains the time until then. If two timers have the same name, the header contains only the first one.
+ * Starts a timer whose result is added to the `Server-Timing` response header (W3C). If the timer is still running when
+ * the response headers are written, the time elapsed so far is used. If several timers have the same name, only the
+ * result of the first one is added.
  *
  * @returns A function that stops the timer.
  */

@@ -1,4 +1,4 @@
-import { canParse } from '../can-parse.js';
+import { canParse } from '../url-can-parse.js';
 import { nextSignInOptions } from '../auth/login-url.js';
 import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
@@ -12,7 +12,7 @@ import type { Request, Response } from '../http/handler-to-middleware.js';
 import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
 import { ownProperties } from '../own-properties.js';
-import type { ClaimNonce } from '../workos/claim-environment.js';
+import type { ClaimNonce } from '../workos/unclaimed-environment.js';
 import { codeChallenge, codeVerifierOf } from './pkce.js';
 import { silence } from './silent-sign-in.js';
 import {

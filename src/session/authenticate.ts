@@ -24,16 +24,16 @@ import { createSessionCache, type SessionCache, type VerifiedSession } from './v
  */
 export type Authentication =
   | (VerifiedSession & Delivery)
-  | ({ readonly kind: 'anonymous'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' } & Explained)
+  | ({ readonly kind: 'anonymous'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' } & Problem)
   | ({
       readonly kind: 'ended';
       readonly error: AuthKitError;
       readonly organizationId?: string | undefined;
-    } & Explained)
-  | ({ readonly kind: 'unavailable'; readonly error: AuthKitError } & Delivery & Explained);
+    } & Problem)
+  | ({ readonly kind: 'unavailable'; readonly error: AuthKitError } & Delivery & Problem);
 
 /** Why a session was not accepted, as published in the event `authkit:session`. */
-interface Explained {
+interface Problem {
   readonly why?: SessionProblem;
   readonly detail?: string;
 }
@@ -184,7 +184,7 @@ async function authenticateAll(
     if (precedence(next.result) > precedence(found.result)) found = next;
   }
   // A request publishes only one event, even if an attacker has planted many cookies with this name.
-  return reported(found, dependencies);
+  return publishProblem(found, dependencies);
 }
 
 /**
@@ -197,7 +197,7 @@ function startOpening(value: string, dependencies: Dependencies): CookieValue {
 }
 
 /** The result for one cookie value, and the session that was found for it. */
-interface Examined {
+interface ValueResult {
   readonly result: Authentication;
   readonly session?: Session;
 }
@@ -206,7 +206,7 @@ async function authenticateValue(
   { value, cached, session: sealed, opening }: CookieValue,
   mayRefresh: () => boolean,
   dependencies: Dependencies,
-): Promise<Examined> {
+): Promise<ValueResult> {
   const { storage } = dependencies;
   const session = sealed ?? (await (opening ?? storage.open(value)));
   if (!session) return { result: anonymous('invalid', storage.problemOf(value)) };
@@ -244,8 +244,8 @@ async function restoreSession(
 }
 
 /** Publishes why the session of a request was not accepted, and returns the result. */
-function reported(examined: Examined, { clientId }: Dependencies): Authentication {
-  const { result, session } = ownProperties(examined);
+function publishProblem(found: ValueResult, { clientId }: Dependencies): Authentication {
+  const { result, session } = ownProperties(found);
   if (result.kind === 'authenticated' || result.why === undefined) return result;
   const { userId, sessionId } = session ? sessionIdentityOf(session) : {};
   publish('session', {
