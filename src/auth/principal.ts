@@ -256,8 +256,10 @@ function finish<T extends Principal>(
   subject: Subject,
   accessToken?: string,
 ): T {
-  const has = { value: (rule: Rule) => compileRule(rule)(subject) };
-  const hidden = accessToken === undefined ? { has } : { has, accessToken: { value: accessToken } };
+  // `enumerable` is named, because a polluted `Object.prototype.enumerable` would otherwise show the access token.
+  const has = { value: (rule: Rule) => compileRule(rule)(subject), enumerable: false };
+  const token = { value: accessToken, enumerable: false };
+  const hidden = accessToken === undefined ? { has } : { has, accessToken: token };
   return deepFreeze(Object.defineProperties(fields, hidden)) as T;
 }
 

@@ -253,6 +253,18 @@ function keepCookiesAndCaching(state: ResponseState): void {
     };
     Object.defineProperty(res, name, { value: replaced, configurable: true, writable: true });
   }
+  returnCopies(res);
+}
+
+/** Makes `getHeader` return a copy of a list, so that a change to the list itself does not drop a cookie. */
+function returnCopies(res: Partial<Response>): void {
+  const { getHeader } = res;
+  if (typeof getHeader !== 'function') return;
+  const replaced = (name: string) => {
+    const value = getHeader.call(res, name);
+    return Array.isArray(value) ? [...value] : value;
+  };
+  Object.defineProperty(res, 'getHeader', { value: replaced, configurable: true, writable: true });
 }
 
 function decidesCaching(name: unknown): boolean {
@@ -294,9 +306,9 @@ function cookieName(line: string): string {
  */
 function cacheControlFor({ res, isGuardedPage, cacheControlBefore }: ResponseState): string {
   const current = cacheControlOf(res);
-  if (hasDirective(current, 'no-store')) return current as string;
-  const isChosen =
-    current !== undefined && current !== cacheControlBefore && !hasDirective(current, 'public');
+  const isPublic = hasDirective(current, 'public');
+  if (hasDirective(current, 'no-store')) return isPublic ? 'private, no-store' : (current as string);
+  const isChosen = current !== undefined && current !== cacheControlBefore && !isPublic;
   return isGuardedPage && !isChosen ? 'private, no-store' : 'private, no-cache';
 }
 

@@ -40,7 +40,7 @@ export type SignInFlow = Pick<
   SignInUrlOptions,
   'returnTo' | 'state' | 'redirectUri' | 'codeChallenge' | 'attributes'
 > &
-  Pick<Transaction, 'restartOf' | 'beganHere'> &
+  Pick<Transaction, 'restartOf' | 'beganHere' | 'identityProvider'> &
   Required<Pick<Transaction, 'from'>>;
 
 /**
@@ -123,6 +123,7 @@ type Fields = Omit<Transaction, 'secretHash' | 'issuedAt'>;
 
 function flowFields(flow: SignInFlow, config: Config): Fields {
   const { from, state, attributes, redirectUri, codeChallenge: clientChallenge, restartOf } = flow;
+  const { identityProvider } = flow;
   const callback = redirectUri === undefined ? undefined : checkedCallback(redirectUri, config);
   return {
     from,
@@ -135,6 +136,7 @@ function flowFields(flow: SignInFlow, config: Config): Fields {
     ...(callback === undefined ? {} : { callback }),
     ...(clientChallenge === undefined ? {} : { clientChallenge }),
     ...(restartOf === undefined ? {} : { restartOf }),
+    ...(identityProvider === undefined ? {} : { identityProvider }),
   };
 }
 

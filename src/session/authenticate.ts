@@ -137,11 +137,13 @@ interface CookieValue {
    * store, or if the value is invalid.
    */
   readonly session: Session | undefined;
+  /** What `storage.open` has returned, if it has been called. */
+  readonly opening: ReturnType<SessionStorage['open']>;
 }
 
 function openCookie(value: string, { cache, storage }: Dependencies): CookieValue {
   const cached = cache.get(value);
-  return { value, cached, session: cached?.session ?? storage.openSealed(value) };
+  return { value, cached, session: cached?.session ?? storage.openSealed(value), opening: undefined };
 }
 
 /**
@@ -174,15 +176,24 @@ async function authenticateAll(
   mayRefresh: () => boolean,
   dependencies: Dependencies,
 ): Promise<Authentication> {
-  let found: ValueResult = { result: NONE };
-  for (const value of values) {
-    const cookie = value === first.value ? first : openCookie(value, dependencies);
+  let found = await authenticateValue(first, mayRefresh, dependencies);
+  if (found.result.kind === 'authenticated') return found.result;
+  for (const cookie of values.slice(1).map((value) => startOpening(value, dependencies))) {
     const next = await authenticateValue(cookie, mayRefresh, dependencies);
     if (next.result.kind === 'authenticated') return next.result;
     if (precedence(next.result) > precedence(found.result)) found = next;
   }
   // A request publishes only one event, even if an attacker has planted many cookies with this name.
   return publishProblem(found, dependencies);
+}
+
+/**
+ * Opens a cookie value without waiting for the store. All values are opened at the same time, because the store is read
+ * twice for each ID that it does not have, and an attacker can plant many of them.
+ */
+function startOpening(value: string, dependencies: Dependencies): CookieValue {
+  const cookie = openCookie(value, dependencies);
+  return cookie.session ? cookie : { ...cookie, opening: dependencies.storage.open(value) };
 }
 
 /** The result for one cookie value, and the session that was found for it. */
@@ -192,12 +203,12 @@ interface ValueResult {
 }
 
 async function authenticateValue(
-  { value, cached, session: sealed }: CookieValue,
+  { value, cached, session: sealed, opening }: CookieValue,
   mayRefresh: () => boolean,
   dependencies: Dependencies,
 ): Promise<ValueResult> {
   const { storage } = dependencies;
-  const session = sealed ?? (await storage.open(value));
+  const session = sealed ?? (await (opening ?? storage.open(value)));
   if (!session) return { result: anonymous('invalid', storage.problemOf(value)) };
   if (isNotStored(session)) {
     const result =

@@ -208,3 +208,17 @@ describe('19B the processes that wait for another one', () => {
     expect((await ask(other, cookie!, '/account')).status).toBe(200);
   });
 });
+
+test('T44 a request that planted cookies make slow does not shorten the wait of other requests', async () => {
+  const at = await createTestApp('express5', { authkit: { timeout: 1500 } });
+  const [slow, other] = (await expired(at, 2)) as [string, string];
+  const planted = [slow, ...['a', 'b', 'c'].map((letter) => `wos-session=${letter}`)].join('; ');
+  // Longer than a route without a guard waits for a session, and then longer than the brief wait after a timeout.
+  for (const [cookie, delay, email] of [
+    [planted, 600, null],
+    [other, 100, 'user1@example.com'],
+  ] as const) {
+    at.workos.fail({ on: 'refresh', delay, times: 1 });
+    expect(JSON.parse((await ask(at, cookie, '/open')).body)).toMatchObject({ email });
+  }
+});
