@@ -35,6 +35,7 @@ import {
   type RequestAuth,
   requestAuthsOf,
   selectSignedIn,
+  setAcceptedSession,
   setBearerAuth,
   timedOut,
 } from './request-auth.js';
@@ -192,6 +193,7 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
         rule: { sameOrigin: sameOrigin.length === 0 ? true : sameOrigin },
       });
     }
+    setAcceptedSession(req, requestAuth);
     return applyRule(req, res, requestAuth, auth, rule, context);
   };
   /**
