@@ -91,7 +91,9 @@ const FILES = {
     'auth/protected-resource',
   ],
   'auth/require-auth': [
+    'auth/guard-defaults',
     'auth/guard-responses',
+    'auth/several-instances',
     'auth/denied-rule',
     'auth/deny',
     'auth/require-auth',
