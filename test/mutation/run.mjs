@@ -33,6 +33,7 @@ const FILES = {
     'routes/switch-organization',
   ],
   'session/refresh-at-workos': [
+    'session/refresh-hooks',
     'session/refresh',
     'session/refresh-results',
     'session/refresh.properties',
