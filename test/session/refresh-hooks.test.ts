@@ -3,6 +3,7 @@ import type { AuthKitConfig } from '../../src/config/index.js';
 import { AuthKitError, unavailable } from '../../src/errors.js';
 import {
   createRefreshHooks,
+  createTokenRefresh,
   isExpired,
   isSessionEnded,
   rememberedFor,
@@ -134,12 +135,32 @@ test.each<[string, () => unknown, string]>([
   }
 });
 
-test('without hooks, a refresh is only published', () => {
+test('without hooks, a refresh is only published', async () => {
+  const lines = logLines();
   const seen = [messagesOn('authkit:refresh'), messagesOn('authkit:refresh-failed')];
   const { onRefreshed, onFailed } = hooksOf({});
   onRefreshed(SESSION);
   onFailed(sessionEnded(), SESSION);
+  await new Promise((resolve) => setImmediate(resolve));
   expect(seen.map(({ length }) => length)).toEqual([1, 1]);
+  expect(lines.filter((line) => line.includes('authkit:hook'))).toEqual([]);
+});
+
+test('the new access token is verified as one that WorkOS has just sent, so its key is fetched if it is unknown', async () => {
+  const verified: unknown[][] = [];
+  const accessToken = token({ sub: 'user_1' });
+  const refresh = createTokenRefresh({
+    refresh: () => Promise.resolve({ kind: 'ok', value: { ...FIELDS, accessToken } }),
+    verify: (...args) => {
+      verified.push(args);
+      return Promise.resolve({ kind: 'expired' });
+    },
+    seal: () => Promise.resolve('sealed'),
+    onRefreshed: () => undefined,
+    onFailed: () => undefined,
+  });
+  expect(await refresh(SESSION, undefined)).toMatchObject({ kind: 'refreshed', organization: '' });
+  expect(verified).toEqual([[accessToken, true]]);
 });
 
 const expiringAt = (exp: unknown) => toSession({ ...FIELDS, accessToken: token({ exp }) }, {});
