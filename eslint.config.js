@@ -42,7 +42,11 @@ export default defineConfig(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       'no-restricted-properties': [
         'error',
-        { object: 'URL', property: 'canParse', message: 'Use canParse of src/can-parse.ts, which says why.' },
+        {
+          object: 'URL',
+          property: 'canParse',
+          message: 'Use canParse of src/url-can-parse.ts, which says why.',
+        },
       ],
       'no-restricted-syntax': [
         'error',

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.js';
 import { TallyReporter } from './test/support/tally-reporter.js';
 
 const source = (file: string) => fileURLToPath(new URL(`./src/${file}`, import.meta.url));
@@ -26,5 +27,6 @@ export default defineConfig({
     hookTimeout: 120_000,
     // More than cores: tests wait for deadlines and sockets more than they compute.
     maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
   },
 });

@@ -183,13 +183,13 @@ function page({ nodes, runtime, types, runners }) {
     [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
   return `# Compatibility
 
-\`npm run compatibility\` generates the version tables on this page. For each version, it installs the package as
-published and runs a small app, once as an ES module and once with \`require\`. The app tests a guard, a sign-in, a
-refresh and a sign-out. In the tables, ✓ means that the combination works, and – means that the version does not support
-it.
+\`npm run compatibility\` generates the version tables on this page. For each combination of versions, it installs the
+package as it is published and runs a small app, once as an ES module and once with \`require\`. The app tests a guard, a
+sign-in, a refresh and a sign-out. In the tables, ✓ means that the combination works, and – means that it is not
+supported.
 
-\`@workos-inc/node\` declares Node 22.11 or newer, but it works on Node 20 as well, as the first table shows. On Node 20,
-npm prints a warning during installation, and yarn 1 needs \`--ignore-engines\`.
+\`@workos-inc/node\` declares that it requires Node 22.11 or newer. As the first table shows, it also works on Node 20. On
+Node 20, npm prints a warning during installation, and yarn 1 needs \`--ignore-engines\`.
 
 ## Node, frameworks and \`@workos-inc/node\`
 
@@ -197,15 +197,14 @@ ${table(['framework', '@workos-inc/node', ...nodes.map(({ version }) => `Node ${
 
 ## Test runners
 
-These are the runners that \`authkit-express/testing\` is tested with. For node:test, see [Testing your
-app](testing.md#nodetest). jest can \`require\` an ES module only on newer versions of Node. On older versions, it has to
-transpile the package.
+\`authkit-express/testing\` is tested with these runners. For node:test, see [Testing your app](testing.md#nodetest). jest
+can \`require\` an ES module only on Node 24 and newer. On older versions, jest has to transpile the package.
 
 ${table(['runner', ...nodes.map(({ version }) => `Node ${version}`)], runners)}
 
 ## TypeScript
 
-TypeScript 5.8 and later support \`require\` of an ES module.
+With \`nodenext\`, only TypeScript 5.8 and later support \`require\` of an ES module.
 
 ${table(['TypeScript', '`import`, nodenext', '`import`, bundler', '`require`, nodenext', '`import`, @types/express 4'], types)}
 `;

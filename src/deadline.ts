@@ -22,34 +22,32 @@ export function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promi
  * The time by which the response to a request must be sent. It is set when the request arrives, and only `exclude`
  * postpones it.
  */
-export interface Deadline {
+export class Deadline {
+  /** In milliseconds of the monotonic clock. */
+  private end: number;
+
+  /** @param ms The time until the deadline, in milliseconds. */
+  constructor(ms: number) {
+    this.end = performance.now() + ms;
+  }
+
   /** Returns the time until the deadline, in milliseconds. After the deadline, it is 0. */
-  left: () => number;
+  left(): number {
+    return Math.max(0, this.end - performance.now());
+  }
+
   /**
    * Waits for a promise of the application's code, such as the promise of `onSuccess`, and postpones the deadline by
    * the duration of the wait.
    */
-  exclude: <T>(promise: Promise<T>) => Promise<T>;
-}
-
-/**
- * Creates a deadline.
- *
- * @param ms The time until the deadline, in milliseconds, measured with the monotonic clock.
- */
-export function deadlineIn(ms: number): Deadline {
-  let end = performance.now() + ms;
-  return {
-    left: () => Math.max(0, end - performance.now()),
-    async exclude(promise) {
-      const startedAt = performance.now();
-      try {
-        return await promise;
-      } finally {
-        end += performance.now() - startedAt;
-      }
-    },
-  };
+  async exclude<T>(promise: Promise<T>): Promise<T> {
+    const startedAt = performance.now();
+    try {
+      return await promise;
+    } finally {
+      this.end += performance.now() - startedAt;
+    }
+  }
 }
 
 /**

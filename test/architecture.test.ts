@@ -13,12 +13,13 @@ const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
 /** Folders may import only from folders further down this list. The leaves are files that every folder may import. */
 const FOLDERS = ['authkit', 'sso', 'routes', 'auth', 'session', 'workos', 'config', 'stores', 'http'];
 const LEAVES = [
-  'can-parse.ts',
+  'url-can-parse.ts',
   'errors.ts',
   'events.ts',
   'deadline.ts',
   'expiring-map.ts',
   'own-properties.ts',
+  'per-object-state.ts',
   'sha256.ts',
 ];
 /** Folders and files that are not in the list, with what they may import from it. */

@@ -11,7 +11,7 @@ import {
 import type { ApiResult, WorkOSClient } from '../workos/api-client.js';
 import { type AuthType, type Principal, toApiKeyAuth, toBearerAuth, toMachineAuth } from './principal.js';
 import { rememberValidTokens, type VerifyTokenWithCache } from './verified-token-cache.js';
-import { createWorkOSLookups, type WorkOSLookups } from './workos-lookups.js';
+import { createWorkOSLookups, type WorkOSLookups } from './api-keys-and-users.js';
 
 /**
  * Matches an `Authorization` header with the `Bearer` scheme and captures its token (RFC 6750 section 2.1). Schemes are
@@ -55,8 +55,10 @@ export type VerifyBearer = (
  */
 export function bearerTokenOf(req: Request): string | undefined {
   const authorization = header(req, 'authorization');
-  if (authorization === undefined || !/^bearer(?: |$)/i.test(authorization)) return undefined;
-  return authorization.length > MAX_LENGTH ? '' : (BEARER.exec(authorization)?.[1] ?? '');
+  if (authorization === undefined) return undefined;
+  const match = authorization.length > MAX_LENGTH ? null : BEARER.exec(authorization);
+  if (match) return match[1] ?? '';
+  return /^bearer(?: |$)/i.test(authorization) ? '' : undefined;
 }
 
 /** The bearer token verifiers of an instance. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { canParse } from '../can-parse.js';
+import { canParse } from '../url-can-parse.js';
 import type { FailedCondition } from '../events.js';
 import type { Next } from '../http/handler-to-middleware.js';
 import type { AuthType, Principal } from './principal.js';

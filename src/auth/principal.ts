@@ -1,4 +1,5 @@
 import type { ApiKey, Impersonator, User } from '@workos-inc/node';
+import { perObjectState } from '../per-object-state.js';
 import type { Session } from '../session/sealed-session.js';
 import { type SSOProfile, type SSOSession, toUser } from '../session/sso-session.js';
 import type { VerifiedSession } from '../session/verified-session-cache.js';
@@ -133,7 +134,7 @@ export function signedOut(reason: SignedOut['reason'], loginUrl: string): Signed
   return Object.freeze(Object.defineProperty(auth, 'has', { value: has })) as unknown as SignedOut;
 }
 
-const sessionAuths = new WeakMap<VerifiedSession, SessionAuth>();
+const sessionAuths = perObjectState<SessionAuth>();
 
 /** Returns the `req.auth` of a verified session. Every request with the same session gets the same object. */
 export function toSessionAuth(verified: VerifiedSession): SessionAuth {
@@ -169,7 +170,7 @@ function build(
   return finish<SessionAuth>(fields, subject, accessToken);
 }
 
-const ssoAuths = new WeakMap<SSOSession, SSOAuth>();
+const ssoAuths = perObjectState<SSOAuth>();
 
 /** Returns the `req.auth` of an SSO session. Every request with the same session gets the same object. */
 export function toSSOAuth(session: SSOSession): SSOAuth {
@@ -195,7 +196,7 @@ function buildSSOAuth({ profile, signedInAt, data }: SSOSession): SSOAuth {
   return finish<SSOAuth>({ ...identity, ...subject }, subject);
 }
 
-const bearerAuths = new WeakMap<TokenClaims, BearerAuth>();
+const bearerAuths = perObjectState<BearerAuth>();
 
 /**
  * Returns the `req.auth` of a user's access token: the same object for as long as the claims and the user are cached.
@@ -222,7 +223,7 @@ export function toMachineAuth(claims: TokenClaims, accessToken: string): Machine
   return finish<MachineAuth>({ ...fields, scopes: scopesOf(claims) }, subject, accessToken);
 }
 
-const apiKeyAuths = new WeakMap<ApiKey, ApiKeyAuth>();
+const apiKeyAuths = perObjectState<ApiKeyAuth>();
 
 /** Returns the `req.auth` of an API key: the same object for as long as the response from WorkOS is cached. */
 export function toApiKeyAuth(key: ApiKey): ApiKeyAuth {
@@ -255,8 +256,10 @@ function finish<T extends Principal>(
   subject: Subject,
   accessToken?: string,
 ): T {
-  const has = { value: (rule: Rule) => compileRule(rule)(subject) };
-  const hidden = accessToken === undefined ? { has } : { has, accessToken: { value: accessToken } };
+  // `enumerable` is named, because a polluted `Object.prototype.enumerable` would otherwise show the access token.
+  const has = { value: (rule: Rule) => compileRule(rule)(subject), enumerable: false };
+  const token = { value: accessToken, enumerable: false };
+  const hidden = accessToken === undefined ? { has } : { has, accessToken: token };
   return deepFreeze(Object.defineProperties(fields, hidden)) as T;
 }
 

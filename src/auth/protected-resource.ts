@@ -1,4 +1,4 @@
-import { canParse } from '../can-parse.js';
+import { canParse } from '../url-can-parse.js';
 import { isRecord, Problems } from '../config/problem-list.js';
 import { AuthKitError } from '../errors.js';
 import { type Handler, type Middleware, middleware, type Response } from '../http/handler-to-middleware.js';

@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { type Config, requestTimeoutOf } from '../config/index.js';
-import { createOptionalWait, type Deadline, deadlineIn, withDeadline } from '../deadline.js';
+import { createOptionalWait, Deadline, withDeadline } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Cookies } from '../http/cookies.js';
 import type { RespondWithError } from '../http/error-response.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
 import { canSetCookie, type ResponseState, responseStateOf, startTimer } from '../http/response.js';
-import { perObjectState } from '../http/per-request-state.js';
+import { perObjectState } from '../per-object-state.js';
 import { ownProperties } from '../own-properties.js';
 import type { Authentication } from '../session/authenticate.js';
 import type { Session } from '../session/sealed-session.js';
@@ -70,6 +70,8 @@ export class RequestAuth {
   readonly deadline: Deadline;
   /** The verifier that accepted this request's bearer token. `undefined` if no token was accepted at this instance. */
   verifiedBy: VerifyBearer | undefined = undefined;
+  /** Whether this is the instance at which a guard last accepted a session of this request. */
+  isAcceptedSession = false;
 
   constructor(
     readonly instance: Instance,
@@ -77,7 +79,7 @@ export class RequestAuth {
     private readonly res: Response,
     pending: SessionResult | Promise<SessionResult>,
   ) {
-    this.deadline = deadlineIn(requestTimeoutOf(instance.config));
+    this.deadline = new Deadline(requestTimeoutOf(instance.config));
     if (pending instanceof Promise) this.waiting = this.wait(pending);
     else this.setAuthentication(pending);
   }
@@ -247,7 +249,7 @@ export function timedOut() {
  * The authentication state of each request at the instances that it has passed through, in mount order. Guards read
  * this state, and never `req.auth` or `req.user`, because the application can replace those properties.
  */
-const requestAuths = perObjectState<RequestAuth[]>('authkit-express.requestAuths');
+const requestAuths = perObjectState<RequestAuth[]>();
 
 const NONE: readonly RequestAuth[] = [];
 
@@ -268,14 +270,21 @@ export function setBearerAuth(
   acceptedAt.verifiedBy = verifiedBy;
 }
 
+/** Makes the session that a guard accepted at one instance the one that `req.auth` shows. */
+export function setAcceptedSession(req: IncomingMessage, accepted: RequestAuth): void {
+  for (const requestAuth of requestAuthsOf(req)) requestAuth.isAcceptedSession = requestAuth === accepted;
+}
+
 /**
- * Selects the request's state at one instance. Prefers the instance that accepted a bearer token, then the first
- * instance at which the request is authenticated, and then the first instance.
+ * Selects the request's state at one instance. Prefers the instance that accepted a bearer token, then the instance at
+ * which a guard accepted the session, so that a handler sees the user that the guard has checked. Otherwise selects the
+ * first instance at which the request is authenticated, or the first instance.
  */
 export function selectSignedIn(list: readonly RequestAuth[]): RequestAuth | undefined {
   if (list.length === 1) return list[0];
   return (
     list.find((requestAuth) => requestAuth.verifiedBy !== undefined) ??
+    list.find((requestAuth) => requestAuth.isAcceptedSession) ??
     list.find((requestAuth) => requestAuth.auth().type !== null) ??
     list[0]
   );
@@ -306,6 +315,9 @@ function nearest(req: object): readonly RequestAuth[] | undefined {
   return undefined;
 }
 
+/** The most values that a browser sends for one session: all its chunks, and the same without the last ones. */
+const MAX_VALUES = 3;
+
 /**
  * Authenticates a request at one instance. Further calls for the same request return the same state. Returns a promise
  * only if the result is not known immediately.
@@ -327,9 +339,11 @@ export function createAuthenticateRequest(instance: Instance): AuthenticateReque
     else stop?.();
     const requestAuth = new RequestAuth(instance, req, res, pending);
     if (list.push(requestAuth) === 1) expose(req);
-    return pending instanceof Promise
-      ? waitForSession(requestAuth.whenAuthenticated() as Promise<SessionResult>).then(() => requestAuth)
-      : requestAuth;
+    if (!(pending instanceof Promise)) return requestAuth;
+    const waiting = requestAuth.whenAuthenticated() as Promise<SessionResult>;
+    // Planted cookies can make one request slow, which must not shorten the wait of the other requests.
+    const waited = values.length > MAX_VALUES ? withDeadline(softTimeout, waiting) : waitForSession(waiting);
+    return waited.then(() => requestAuth);
   };
 }
 

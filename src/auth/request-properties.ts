@@ -48,7 +48,7 @@ export function defineRequestProperties(read: Read): RequestProperties {
   return {
     expose,
     ensure(req) {
-      if (!prepared.has(Object.getPrototypeOf(req) as object) && !('auth' in req)) expose(req);
+      if (!('auth' in req)) expose(req);
     },
   };
 }

@@ -36,6 +36,7 @@ import {
   requestAuthsOf,
   selectSignedIn,
   type SessionResult,
+  setAcceptedSession,
   setBearerAuth,
   timedOut,
 } from './request-auth.js';
@@ -206,6 +207,7 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
         rule: { sameOrigin: sameOrigin.length === 0 ? true : sameOrigin },
       });
     }
+    setAcceptedSession(req, requestAuth);
     return applyRule(req, res, requestAuth, auth, rule, context);
   };
   return (req, res, requestAuths) =>

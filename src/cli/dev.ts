@@ -1,7 +1,7 @@
 import spawn from 'cross-spawn';
 import { once } from 'node:events';
 import { constants } from 'node:os';
-import { canParse } from '../can-parse.js';
+import { canParse } from '../url-can-parse.js';
 import { createTestWorkOS } from '../testing/index.js';
 
 const DEFAULT_PORT = 3000;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canParse } from '../can-parse.js';
+import { canParse } from '../url-can-parse.js';
 import { isLoopback, refuseInsecureHttp } from './insecure-http.js';
 import { isRecord, type Problems, variable, withoutQuotes } from './problem-list.js';
 

@@ -1,5 +1,5 @@
 import type { WorkOS } from '@workos-inc/node';
-import { canParse } from '../can-parse.js';
+import { canParse } from '../url-can-parse.js';
 import { AuthKitError } from '../errors.js';
 import type { CookieConfig } from '../http/cookies.js';
 import { type ReturnToRules, safeReturnTo } from '../http/return-to.js';

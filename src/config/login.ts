@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { canParse } from '../can-parse.js';
+import { canParse } from '../url-can-parse.js';
 import { AuthKitError } from '../errors.js';
 import { publishError } from '../events.js';
 import { ownProperties } from '../own-properties.js';

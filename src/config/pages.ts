@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { canParse } from '../can-parse.js';
+import { canParse } from '../url-can-parse.js';
 import { BUTTON_TEXTS, DEFAULT_TEXTS, type PageTexts } from '../http/page-texts.js';
 import { DEFAULT_THEME, type PageTheme, type RenderPage } from '../http/pages.js';
 import { ownProperties } from '../own-properties.js';

@@ -1,4 +1,4 @@
-import { canParse } from '../can-parse.js';
+import { canParse } from '../url-can-parse.js';
 import { ownProperties } from '../own-properties.js';
 import { refuseInsecureHttp } from './insecure-http.js';
 import type { AuthKitOptions } from './options.js';

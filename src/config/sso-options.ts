@@ -126,7 +126,10 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
    * a session that was signed out, even after a restart. Default none.
    */
   store?: Store;
-  /** Options for every sign-in, or a function that returns them for a request. A link cannot override these options. */
+  /**
+   * Options for every sign-in, or a function that returns them for a request. A link cannot override these options, and
+   * the profile has to come from the `organization`, `connection` or `provider` that they name.
+   */
   signIn?: SSOSignInOptions | ((req: IncomingMessage) => SSOSignInOptions | Promise<SSOSignInOptions>);
   /** How long a session lasts, in seconds. Default 28800 (8 hours). WorkOS does not end the session earlier. */
   sessionLifetime?: number;

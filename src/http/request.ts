@@ -102,8 +102,9 @@ function isOWS(character: string | undefined): boolean {
 
 /** Whether the `Accept` header lists a media type and does not exclude it with `q=0` (RFC 9110 section 12.4.2). */
 function accepts(req: Request, type: string): boolean {
-  const ranges = (header(req, 'accept') ?? '').toLowerCase().split(',');
-  return ranges.some((range) => {
+  const accept = (header(req, 'accept') ?? '').toLowerCase();
+  if (!accept.includes(type)) return false;
+  return accept.split(',').some((range) => {
     const [name = '', ...parameters] = range.split(';').map(trimOWS);
     return name === type && !parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter));
   });
@@ -129,9 +130,11 @@ export interface OriginConfig {
 }
 
 /**
- * Whether the headers show that another site sent this request. If `Origin` is a trusted origin, the result is false.
- * If it is any other foreign origin, the result is true. In all other cases, `Sec-Fetch-Site` decides. A client that
- * sends neither header is not a current browser, so other sites cannot make it send a cookie.
+ * Whether the headers show that another site sent this request.
+ *
+ * If `Origin` is a foreign origin, the result is false for a trusted one, and true for any other. If `Origin` is this
+ * application's origin, `null` or missing, `Sec-Fetch-Site` decides. If both headers are missing, the result is false:
+ * every current browser sends one of them with such a request, so the client is probably not a browser.
  *
  * @param trusted Foreign origins that may send the request.
  */

@@ -2,7 +2,7 @@ import onHeaders from 'on-headers';
 import { log } from '../events.js';
 import type { Request, Response } from './handler-to-middleware.js';
 import { isNavigation, isWebSocketUpgrade, trimOWS } from './request.js';
-import { perObjectState } from './per-request-state.js';
+import { perObjectState } from '../per-object-state.js';
 
 /** Adds `field` to the `Vary` header. Fields that are already in the header are kept. */
 export function vary(res: Response, field: string): void {
@@ -36,8 +36,7 @@ export function json(res: Response, status: number, body: object): 'sent' {
 /** Ends the response and forbids every cache to store it, whatever headers other middleware sets. */
 export function noStore(res: Response, body: string): 'sent' {
   responseStateOf(res).isNoStore = true;
-  removeTargetedFields(res);
-  removeHeader(res, 'Expires');
+  removeFields(res, OTHER_CACHING);
   res.setHeader('Cache-Control', 'private, no-store');
   res.end(body);
   return 'sent';
@@ -98,7 +97,7 @@ interface PendingCookie {
   readonly position: Position;
 }
 
-const responseStates = perObjectState<ResponseState>('authkit-express.responseState');
+const responseStates = perObjectState<ResponseState>();
 
 /**
  * Adds a cookie of this package to the response, or replaces the cookie that was added with the same `id`.
@@ -120,8 +119,9 @@ export function setCookie(
 }
 
 /**
- * Starts a timer for the `Server-Timing` header (W3C). If the timer is still running when the head is written, the
- * header contains the time until then. If two timers have the same name, the header contains only the first one.
+ * Starts a timer whose result is added to the `Server-Timing` response header (W3C). If the timer is still running when
+ * the response headers are written, the time elapsed so far is used. If several timers have the same name, only the
+ * result of the first one is added.
  *
  * @returns A function that stops the timer.
  */
@@ -164,7 +164,11 @@ function createResponseState(res: Response): ResponseState {
 }
 
 function hasHead(res: Partial<Response>): boolean {
-  return [res.writeHead, res.setHeader, res.getHeader].every((method) => typeof method === 'function');
+  return (
+    typeof res.writeHead === 'function' &&
+    typeof res.setHeader === 'function' &&
+    typeof res.getHeader === 'function'
+  );
 }
 
 /**
@@ -211,9 +215,9 @@ function addCookiesAndCaching(state: ResponseState): boolean {
   const hasCookies = cookies !== undefined && addCookies(res, cookies);
   const dependsOnUser = hasCookies || isPersonal || isGuarded;
   if (!dependsOnUser && !isNoStore) return false;
-  removeTargetedFields(res);
-  if (hasCookies || isNoStore || isGuarded) {
-    removeHeader(res, 'Expires');
+  const isUncached = hasCookies || isNoStore || isGuarded;
+  removeFields(res, isUncached ? OTHER_CACHING : TARGETED);
+  if (isUncached) {
     res.setHeader('Cache-Control', hasCookies || isNoStore ? 'private, no-store' : cacheControlFor(state));
   }
   if (dependsOnUser) vary(res, 'Cookie');
@@ -249,6 +253,18 @@ function keepCookiesAndCaching(state: ResponseState): void {
     };
     Object.defineProperty(res, name, { value: replaced, configurable: true, writable: true });
   }
+  returnCopies(res);
+}
+
+/** Makes `getHeader` return a copy of a list, so that a change to the list itself does not drop a cookie. */
+function returnCopies(res: Partial<Response>): void {
+  const { getHeader } = res;
+  if (typeof getHeader !== 'function') return;
+  const replaced = (name: string) => {
+    const value = getHeader.call(res, name);
+    return Array.isArray(value) ? [...value] : value;
+  };
+  Object.defineProperty(res, 'getHeader', { value: replaced, configurable: true, writable: true });
 }
 
 function decidesCaching(name: unknown): boolean {
@@ -290,9 +306,9 @@ function cookieName(line: string): string {
  */
 function cacheControlFor({ res, isGuardedPage, cacheControlBefore }: ResponseState): string {
   const current = cacheControlOf(res);
-  if (hasDirective(current, 'no-store')) return current as string;
-  const isChosen =
-    current !== undefined && current !== cacheControlBefore && !hasDirective(current, 'public');
+  const isPublic = hasDirective(current, 'public');
+  if (hasDirective(current, 'no-store')) return isPublic ? 'private, no-store' : (current as string);
+  const isChosen = current !== undefined && current !== cacheControlBefore && !isPublic;
   return isGuardedPage && !isChosen ? 'private, no-store' : 'private, no-cache';
 }
 
@@ -316,8 +332,12 @@ function hasDirective(value: string | undefined, name: string): boolean {
  */
 const TARGETED = /-cache-control$|(?:^|-)(?:surrogate-control|edge-control|x-accel-expires)$/i;
 
-/** The targeted fields that are removed if the response object cannot list its headers. */
+/** Matches the names of all fields other than `Cache-Control` that let a cache store a response. */
+const OTHER_CACHING = new RegExp(`^expires$|${TARGETED.source}`, 'i');
+
+/** The fields that are removed if the response object cannot list its headers. */
 const KNOWN = [
+  'expires',
   'surrogate-control',
   'edge-control',
   'x-accel-expires',
@@ -329,17 +349,13 @@ const KNOWN = [
 ];
 
 /**
- * Removes targeted fields such as `CDN-Cache-Control`. A cache that obeys a targeted field ignores `Cache-Control` (RFC
- * 9213).
+ * Removes the fields whose names match, such as `CDN-Cache-Control`: a cache that obeys a targeted field ignores
+ * `Cache-Control` (RFC 9213).
  */
-function removeTargetedFields(res: Response): void {
-  const { getHeaderNames } = res as Partial<Response>;
-  const names = typeof getHeaderNames === 'function' ? getHeaderNames.call(res) : KNOWN;
-  for (const name of names) {
-    if (TARGETED.test(name)) removeHeader(res, name);
+function removeFields(res: Partial<Response>, names: RegExp): void {
+  const { getHeaderNames, removeHeader } = res;
+  if (typeof removeHeader !== 'function') return;
+  for (const name of typeof getHeaderNames === 'function' ? getHeaderNames.call(res) : KNOWN) {
+    if (names.test(name)) removeHeader.call(res, name);
   }
-}
-
-function removeHeader(res: Partial<Response>, name: string): void {
-  if (typeof res.removeHeader === 'function') res.removeHeader(name);
 }

@@ -1,4 +1,4 @@
-import { canParse } from '../can-parse.js';
+import { canParse } from '../url-can-parse.js';
 
 /**
  * The maximum length of a `returnTo`, in characters. A `returnTo` becomes part of the sealed transaction, and two URLs

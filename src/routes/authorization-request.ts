@@ -1,4 +1,4 @@
-import { canParse } from '../can-parse.js';
+import { canParse } from '../url-can-parse.js';
 import { nextSignInOptions } from '../auth/login-url.js';
 import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
@@ -12,7 +12,7 @@ import type { Request, Response } from '../http/handler-to-middleware.js';
 import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
 import { ownProperties } from '../own-properties.js';
-import type { ClaimNonce } from '../workos/claim-environment.js';
+import type { ClaimNonce } from '../workos/unclaimed-environment.js';
 import { codeChallenge, codeVerifierOf } from './pkce.js';
 import { silence } from './silent-sign-in.js';
 import {
@@ -40,7 +40,7 @@ export type SignInFlow = Pick<
   SignInUrlOptions,
   'returnTo' | 'state' | 'redirectUri' | 'codeChallenge' | 'attributes'
 > &
-  Pick<Transaction, 'restartOf' | 'beganHere'> &
+  Pick<Transaction, 'restartOf' | 'beganHere' | 'identityProvider'> &
   Required<Pick<Transaction, 'from'>>;
 
 /**
@@ -123,6 +123,7 @@ type Fields = Omit<Transaction, 'secretHash' | 'issuedAt'>;
 
 function flowFields(flow: SignInFlow, config: Config): Fields {
   const { from, state, attributes, redirectUri, codeChallenge: clientChallenge, restartOf } = flow;
+  const { identityProvider } = flow;
   const callback = redirectUri === undefined ? undefined : checkedCallback(redirectUri, config);
   return {
     from,
@@ -135,6 +136,7 @@ function flowFields(flow: SignInFlow, config: Config): Fields {
     ...(callback === undefined ? {} : { callback }),
     ...(clientChallenge === undefined ? {} : { clientChallenge }),
     ...(restartOf === undefined ? {} : { restartOf }),
+    ...(identityProvider === undefined ? {} : { identityProvider }),
   };
 }
 

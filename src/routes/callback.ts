@@ -1,6 +1,6 @@
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import { type Config, requestTimeoutOf } from '../config/index.js';
-import { deadlineIn } from '../deadline.js';
+import { Deadline } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import { log, publish } from '../events.js';
 import type { Cookies } from '../http/cookies.js';
@@ -200,7 +200,7 @@ async function handleResponse(
     if (clientUrl) return redirect(res, await clientUrl(code, transaction));
     if (transaction.isRepeat) throw redirectLoop.toError(req, res);
     const codeVerifier = codeVerifierOf(secret);
-    const deadline = deadlineIn(requestTimeoutOf(config));
+    const deadline = new Deadline(requestTimeoutOf(config));
     const reply = { state, secret, code, codeVerifier, transaction, req, res, deadline };
     const done = await exchangeOnce.exchange(reply);
     if (done === 'spent') return await refuseSpent();

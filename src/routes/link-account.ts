@@ -1,4 +1,4 @@
-import { canParse } from '../can-parse.js';
+import { canParse } from '../url-can-parse.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
 import { ownProperties } from '../own-properties.js';

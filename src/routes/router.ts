@@ -131,7 +131,7 @@ function routeMiddleware(name: RouteName, handler: Handler, config: Config): Mid
   return middleware(config.serverTiming ? withTimer(TIMERS[name] ?? name, answered) : answered);
 }
 
-/** The names in the `Server-Timing` header, for routes where this name differs from the name of the route. */
+/** The timers of routes that are not named after the route, without the prefix `authkit-`. */
 const TIMERS: Readonly<Partial<Record<RouteName, string>>> = {
   signUp: 'login',
   switchOrganization: 'switch',

@@ -5,7 +5,7 @@ import type { AuthenticateRequest } from '../auth/request-auth.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
 import type { SignInUrlOptions } from '../config/options.js';
 import { isRecord } from '../config/problem-list.js';
-import { deadlineIn } from '../deadline.js';
+import { Deadline } from '../deadline.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { safeReturnTo } from '../http/return-to.js';
 import type { Cookies } from '../http/cookies.js';
@@ -60,7 +60,7 @@ export interface SaveSessionDependencies {
 export function createSaveSession(dependencies: SaveSessionDependencies): SaveSession {
   const { config, cookies, acceptSignIn, sessions, authenticator } = dependencies;
   return async (req, res, response, options = {}) => {
-    const deadline = deadlineIn(requestTimeoutOf(config));
+    const deadline = new Deadline(requestTimeoutOf(config));
     const tokens = tokensOf(response);
     assertRequest(req, res, config);
     await assertCurrent(tokens, dependencies);

@@ -53,10 +53,19 @@ export interface Transaction {
   readonly isRepeat?: true;
   /** Set if the sign-in began on a page of this site or in the application's code, not on another site. */
   readonly beganHere?: true;
+  /** What a sign-in of `sso()` asked WorkOS for. The profile has to come from there. */
+  readonly identityProvider?: IdentityProvider;
   /** The host of the login request, if it differs from the host of the callback. */
   readonly host?: string;
   /** When the sign-in began, in milliseconds since the epoch. */
   readonly issuedAt: number;
+}
+
+/** The organization, the connection or the OAuth provider through which a user has to sign in. */
+export interface IdentityProvider {
+  readonly organization?: string | undefined;
+  readonly connection?: string | undefined;
+  readonly provider?: string | undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { timedOut } from '../auth/request-auth.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
 import { isRecord } from '../config/problem-list.js';
-import { deadlineIn, withDeadline } from '../deadline.js';
+import { Deadline, withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
 import { readFields } from '../http/body.js';
@@ -94,7 +94,7 @@ function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencie
     try {
       // The sign-in began with the client's challenge, so WorkOS requires the client's verifier.
       const codeVerifier = fields.get('code_verifier') ?? '';
-      const deadline = deadlineIn(requestTimeoutOf(config));
+      const deadline = new Deadline(requestTimeoutOf(config));
       const signedIn = await exchangeCode({ ...opened, codeVerifier, req, res, deadline });
       if (signedIn === 'answered') return signedIn;
       const { session } = signedIn;

@@ -24,16 +24,16 @@ import { createSessionCache, type SessionCache, type VerifiedSession } from './v
  */
 export type Authentication =
   | (VerifiedSession & Delivery)
-  | ({ readonly kind: 'anonymous'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' } & Explained)
+  | ({ readonly kind: 'anonymous'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' } & Problem)
   | ({
       readonly kind: 'ended';
       readonly error: AuthKitError;
       readonly organizationId?: string | undefined;
-    } & Explained)
-  | ({ readonly kind: 'unavailable'; readonly error: AuthKitError } & Delivery & Explained);
+    } & Problem)
+  | ({ readonly kind: 'unavailable'; readonly error: AuthKitError } & Delivery & Problem);
 
 /** Why a session was not accepted, as published in the event `authkit:session`. */
-interface Explained {
+interface Problem {
   readonly why?: SessionProblem;
   readonly detail?: string;
 }
@@ -137,11 +137,13 @@ interface CookieValue {
    * store, or if the value is invalid.
    */
   readonly session: Session | undefined;
+  /** What `storage.open` has returned, if it has been called. */
+  readonly opening: ReturnType<SessionStorage['open']>;
 }
 
 function openCookie(value: string, { cache, storage }: Dependencies): CookieValue {
   const cached = cache.get(value);
-  return { value, cached, session: cached?.session ?? storage.openSealed(value) };
+  return { value, cached, session: cached?.session ?? storage.openSealed(value), opening: undefined };
 }
 
 /**
@@ -174,30 +176,39 @@ async function authenticateAll(
   mayRefresh: () => boolean,
   dependencies: Dependencies,
 ): Promise<Authentication> {
-  let found: Examined = { result: NONE };
-  for (const value of values) {
-    const cookie = value === first.value ? first : openCookie(value, dependencies);
+  let found = await authenticateValue(first, mayRefresh, dependencies);
+  if (found.result.kind === 'authenticated') return found.result;
+  for (const cookie of values.slice(1).map((value) => startOpening(value, dependencies))) {
     const next = await authenticateValue(cookie, mayRefresh, dependencies);
     if (next.result.kind === 'authenticated') return next.result;
     if (precedence(next.result) > precedence(found.result)) found = next;
   }
   // A request publishes only one event, even if an attacker has planted many cookies with this name.
-  return reported(found, dependencies);
+  return publishProblem(found, dependencies);
+}
+
+/**
+ * Opens a cookie value without waiting for the store. All values are opened at the same time, because the store is read
+ * twice for each ID that it does not have, and an attacker can plant many of them.
+ */
+function startOpening(value: string, dependencies: Dependencies): CookieValue {
+  const cookie = openCookie(value, dependencies);
+  return cookie.session ? cookie : { ...cookie, opening: dependencies.storage.open(value) };
 }
 
 /** The result for one cookie value, and the session that was found for it. */
-interface Examined {
+interface ValueResult {
   readonly result: Authentication;
   readonly session?: Session;
 }
 
 async function authenticateValue(
-  { value, cached, session: sealed }: CookieValue,
+  { value, cached, session: sealed, opening }: CookieValue,
   mayRefresh: () => boolean,
   dependencies: Dependencies,
-): Promise<Examined> {
+): Promise<ValueResult> {
   const { storage } = dependencies;
-  const session = sealed ?? (await storage.open(value));
+  const session = sealed ?? (await (opening ?? storage.open(value)));
   if (!session) return { result: anonymous('invalid', storage.problemOf(value)) };
   if (isNotStored(session)) {
     const result =
@@ -233,8 +244,8 @@ async function restoreSession(
 }
 
 /** Publishes why the session of a request was not accepted, and returns the result. */
-function reported(examined: Examined, { clientId }: Dependencies): Authentication {
-  const { result, session } = ownProperties(examined);
+function publishProblem(found: ValueResult, { clientId }: Dependencies): Authentication {
+  const { result, session } = ownProperties(found);
   if (result.kind === 'authenticated' || result.why === undefined) return result;
   const { userId, sessionId } = session ? sessionIdentityOf(session) : {};
   publish('session', {

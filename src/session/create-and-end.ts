@@ -32,7 +32,7 @@ export interface Sessions {
 export interface SessionsDependencies {
   storage: SessionStorage;
   revocation: Revocation;
-  refresh: Pick<Refresh, 'replace'>;
+  refresh: Pick<Refresh, 'replace' | 'successorOf'>;
 }
 
 export function createSessions({ storage, revocation, refresh }: SessionsDependencies): Sessions {
@@ -40,12 +40,12 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
     const found = await storage.open(value);
     return found && isNotStored(found) && found.kind === 'not_found' ? undefined : found;
   };
-  const end = async (session: Session | StoreUnavailable) => {
-    const sessionId = sessionIdIn(session);
-    await Promise.all([
-      sessionId === undefined ? undefined : revocation.endSession(sessionId),
-      storage.delete(session),
-    ]);
+  /** Ends a session, also if a refresh has continued it under a new ID. */
+  const end = async (session: Session | StoreUnavailable, except?: string) => {
+    const newest = isNotStored(session) ? undefined : refresh.successorOf(session)?.session;
+    const sessionIds = new Set([sessionIdIn(session), newest && sessionIdOf(newest)]);
+    const ending = [...sessionIds].filter((id) => id !== undefined && id !== except) as string[];
+    await Promise.all([...ending.map((id) => revocation.endSession(id)), storage.delete(session)]);
   };
   /**
    * Ends an earlier session of the browser. If the new session belongs to the same WorkOS session, the earlier one is
@@ -54,7 +54,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
   const replace = async (earlier: Session | StoreUnavailable, session: Session) => {
     // A response that is still in progress must not set the cookie of the earlier session again.
     if (!isNotStored(earlier) && earlier.refreshToken !== session.refreshToken) refresh.replace(earlier);
-    await (sessionIdIn(earlier) === sessionIdOf(session) ? storage.delete(earlier) : end(earlier));
+    await end(earlier, sessionIdOf(session));
   };
   const replaceEarlier = async (values: readonly string[], session: Session) => {
     const earlier = (await Promise.all(values.map(find))).filter((found) => found !== undefined);
@@ -81,7 +81,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
       await withDeadline(deadline.left(), replaceEarlier(values, session));
       return value;
     },
-    end,
+    end: (session) => end(session),
   };
 }
 

@@ -158,6 +158,14 @@ export function isSessionEnded(result: RefreshResult): boolean {
   return result.kind === 'refused' && result.error.code === 'unauthenticated';
 }
 
+/**
+ * Whether the refresh token of a session can no longer be used. WorkOS may return the same refresh token again. In that
+ * case, the result is not remembered, because the next refresh with the token can have a different one.
+ */
+export function isTokenSpent({ refreshToken }: Session, result: RefreshResult): boolean {
+  return result.kind === 'refreshed' ? result.session.refreshToken !== refreshToken : isSessionEnded(result);
+}
+
 /** Creates the callbacks that report each refresh to the application's hooks and to the subscribers of its events. */
 export function createRefreshHooks({
   clientId,

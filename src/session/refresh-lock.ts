@@ -8,6 +8,7 @@ import type { Entry, SignedStore } from '../stores/signed-store.js';
 import type { Session } from './sealed-session.js';
 import {
   isSessionEnded,
+  isTokenSpent,
   type RefreshResult,
   type RefreshTokens,
   rememberedFor,
@@ -192,7 +193,8 @@ async function shareResult(
   const id = idOf(session);
   const ttl = rememberedFor(result, now());
   if (result.kind === 'refreshed') {
-    await store.put('refresh', id, `${result.sealed} ${result.organization}`, ttl);
+    if (isTokenSpent(session, result))
+      await store.put('refresh', id, `${result.sealed} ${result.organization}`, ttl);
     return result;
   }
   if (!isSessionEnded(result)) return result;

@@ -3,6 +3,7 @@ import { sha256 } from '../sha256.js';
 import type { Session } from './sealed-session.js';
 import {
   isSessionEnded,
+  isTokenSpent,
   type RefreshedSession,
   type RefreshResult,
   type RefreshTokens,
@@ -194,9 +195,9 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
     /** Records the result of an attempt. */
     settle(session: Session, record: RefreshRecord, organization: string, result: RefreshResult): void {
       record.failedAt = result.kind === 'unavailable' ? failure(now()) : undefined;
-      if (result.kind === 'refreshed' || isSessionEnded(result)) {
+      if (isTokenSpent(session, result)) {
         const key = keyOf(session);
-        if (result.kind === 'refreshed' && result.session.refreshToken !== session.refreshToken) {
+        if (result.kind === 'refreshed') {
           record.successor = result;
           replaced.set(key, true);
         }

@@ -2,6 +2,7 @@ import type { Impersonator, User } from '@workos-inc/node';
 import { isRecord } from '../config/problem-list.js';
 import type { SessionProblem } from '../events.js';
 import { ownProperties } from '../own-properties.js';
+import { perObjectState } from '../per-object-state.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import { isSealed, open, seal } from './iron-seal.js';
 
@@ -147,7 +148,7 @@ export interface SessionIdentity {
   readonly tokenId?: string | undefined;
 }
 
-const identities = new WeakMap<Session, SessionIdentity>();
+const identities = perObjectState<SessionIdentity>();
 
 /**
  * Returns the identity of a session. The access token is decoded without verification, which is safe because the

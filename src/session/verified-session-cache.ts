@@ -84,7 +84,8 @@ export function createSessionCache(maxBytes: number, now: () => number): Session
       const time = now();
       // If the clock was set back, the entry must not be kept longer.
       if (time >= entry.until || time < entry.since) return undefined;
-      return performance.now() < entry.storeCheckedUntil ? entry.verified : undefined;
+      const { verified, storeCheckedUntil } = entry;
+      return storeCheckedUntil === Infinity || performance.now() < storeCheckedUntil ? verified : undefined;
     },
     set(value, verified, isInStore) {
       const key = value.slice(-KEY_LENGTH);

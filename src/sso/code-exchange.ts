@@ -1,18 +1,29 @@
 import { ownProperties } from '../own-properties.js';
 import type { SSOSignInOptions } from '../config/sso-options.js';
+import { providerNamed } from '../config/provider-names.js';
 import type { SSOConfig } from '../config/sso.js';
+import { AuthKitError } from '../errors.js';
 import { publish } from '../events.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
 import type { RedirectInstead } from '../routes/callback.js';
 import type { Completed } from '../routes/code-exchange.js';
 import { runOnSuccess } from '../routes/on-success.js';
-import type { Transaction } from '../routes/sign-in-transaction.js';
-import { newSSOSession, sealSSOSession, type SSOSession, toUser } from '../session/sso-session.js';
+import type { IdentityProvider, Transaction } from '../routes/sign-in-transaction.js';
+import {
+  newSSOSession,
+  sealSSOSession,
+  type SSOProfile,
+  type SSOSession,
+  toUser,
+} from '../session/sso-session.js';
 import type { ProfileReply, WorkOSClient } from '../workos/api-client.js';
 
 /** The parts of a sign-in's transaction that the code exchange needs. */
-export type SSOSignInStart = Pick<Transaction, 'returnTo' | 'callback' | 'state' | 'from'>;
+export type SSOSignInStart = Pick<
+  Transaction,
+  'returnTo' | 'callback' | 'state' | 'from' | 'identityProvider'
+>;
 
 export interface SSOCallback {
   code: string;
@@ -36,6 +47,8 @@ export function createProfileExchange(config: SSOConfig, workos: WorkOSClient): 
   return async ({ code, codeVerifier, start, req, res }) => {
     const result = await workos.exchangeProfile(code, codeVerifier);
     if (result.kind !== 'ok') throw result.error;
+    if (!isFrom(result.value.profile, start.identityProvider))
+      throw new AuthKitError('sign_in_rejected', 'the profile comes from a different identity provider');
     const callOnSuccess = () =>
       config.hooks.onSuccess?.({ ...signInResultOf(result.value, start, codeVerifier, config), req, res });
     const outcome = await runOnSuccess(callOnSuccess, res, start, config);
@@ -46,6 +59,20 @@ export function createProfileExchange(config: SSOConfig, workos: WorkOSClient): 
     publishSignIn(session, config);
     return { sealed, returnTo: outcome.returnTo };
   };
+}
+
+/**
+ * Whether a profile comes from the identity provider that the sign-in named. A user can change the authorization URL,
+ * and then sign in through a connection of a different organization.
+ */
+function isFrom(
+  { organizationId, connectionId, connectionType }: SSOProfile,
+  named: IdentityProvider | undefined,
+): boolean {
+  const { organization, connection, provider } = ownProperties(named ?? {});
+  if (organization !== undefined && organization !== organizationId) return false;
+  if (connection !== undefined && connection !== connectionId) return false;
+  return provider === undefined || providerNamed(provider) === connectionType;
 }
 
 function publishSignIn({ id, profile }: SSOSession, { clientId }: SSOConfig): void {
@@ -106,9 +133,11 @@ export function createIdPInitiated({
     res: Response,
   ): Promise<Completed | RedirectInstead | 'answered'> => {
     const { returnTo } = config;
-    if (config.acceptIdPInitiated)
-      return exchangeProfile({ code, codeVerifier: undefined, start: ownProperties({ returnTo }), req, res });
     const { organization, connection, provider, domain } = await config.signIn(req);
+    if (config.acceptIdPInitiated) {
+      const start = ownProperties({ returnTo, identityProvider: { organization, connection, provider } });
+      return exchangeProfile({ code, codeVerifier: undefined, start, req, res });
+    }
     const isPinned = [organization, connection, provider, domain].some((value) => value !== undefined);
     const options = isPinned ? {} : { connection: await connectionOf(code, workos) };
     return { location: await startSignIn(req, res, options, { from: 'link', returnTo }) };

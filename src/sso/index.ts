@@ -149,7 +149,10 @@ function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfi
   return store && createSignedStore({ store, clientId, passwords, deadline, warnsIfLost: true });
 }
 
-/** Adds a check that the sign-in options name an organization, connection, provider or domain. */
+/**
+ * Adds a check that the sign-in options name an organization, connection, provider or domain, and keeps them for the
+ * check of the profile.
+ */
 function withSelector(
   startSignIn: StartSignIn<SSOSignInOptions>,
   { signIn }: SSOConfig,
@@ -162,7 +165,10 @@ function withSelector(
     });
     if ([organization, connection, provider, domain].every((value) => value === undefined))
       throw new AuthKitError('invalid_request', 'one of organization, connection and provider is required');
-    return startSignIn(req, res, options, flow);
+    return startSignIn(req, res, options, {
+      ...flow,
+      identityProvider: { organization, connection, provider },
+    });
   };
 }
 

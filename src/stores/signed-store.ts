@@ -255,7 +255,8 @@ function warnAboutLostStore(operation: StoreOperation, problem: string): void {
   warnedAt = performance.now();
   process.emitWarning(
     `The store does not work (${operation}: ${problem}). Users stay signed in, because sessions are in cookies, but a ` +
-      'session that is ended in one process stays valid in the others until its access token expires.',
+      'session that is ended in one process stays valid in the others: with authkit() until its access token expires, ' +
+      'with sso() until the session expires.',
     { code: 'AUTHKIT_STORE' },
   );
 }

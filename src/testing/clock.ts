@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { canParse } from '../can-parse.js';
+import { canParse } from '../url-can-parse.js';
 
 /**
  * The clock of a test WorkOS. Applications that use `workos.options`, and Node child processes that use `workos.env`,

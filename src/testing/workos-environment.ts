@@ -17,7 +17,7 @@ import {
 import { createInvitations } from './endpoints/invitations.js';
 import { createOAuthServer } from './endpoints/oauth.js';
 import { membershipRoutes, organizationRoutes } from './endpoints/organizations.js';
-import { createPipes } from './endpoints/pipes.js';
+import { createPipes } from './endpoints/linked-accounts.js';
 import { createRequiredSteps } from './endpoints/required-steps.js';
 import { sessionRoutes } from './endpoints/sessions.js';
 import { ssoRoutes } from './endpoints/sso.js';

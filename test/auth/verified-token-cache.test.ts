@@ -79,11 +79,23 @@ test('refused tokens push no valid one out, and the valid ones are limited in by
   state.verified.length = 0;
   await verify('good');
   expect(state.verified).toEqual([]);
-  // More than 8 MiB of tokens, at 4 bytes per character.
-  for (let other = 0; other < 1000; other += 1) await verify(`good ${other} ${'x'.repeat(3000)}`);
+  // More than 8 MiB of tokens, at 5 bytes per character.
+  for (let other = 0; other < 1000; other += 1) await verify(`good ${'x'.repeat(3000)} ${other}`);
   state.verified.length = 0;
   await verify('good');
   expect(state.verified).toEqual(['good']);
+});
+
+test('a token that ends like a remembered one is verified, and does not replace it', async () => {
+  const ending = '.' + 's'.repeat(342);
+  const { state, verify } = setUp((token) =>
+    token === `valid${ending}` ? validUntil(86_400) : { kind: 'invalid', reason: 'signature' },
+  );
+  expect((await verify(`valid${ending}`)).kind).toBe('valid');
+  for (const forged of [`forged${ending}`, ending, ` valid${ending}`])
+    expect(await verify(forged)).toEqual({ kind: 'invalid', reason: 'signature' });
+  expect((await verify(`valid${ending}`)).kind).toBe('valid');
+  expect(state.verified).toHaveLength(4);
 });
 
 test('a remembered token is refused as soon as its session has ended', async () => {
@@ -100,6 +112,9 @@ test('a remembered token is refused as soon as its session has ended', async () 
   expect([await ask(token), await ask(token)]).toEqual([200, 200]);
   const [head, body, signature] = token.split('.') as [string, string, string];
   expect(await ask(`${head}.${body}.${signature.slice(0, -4)}AAAA`)).toBe(401);
+  const forged = { ...(JSON.parse(Buffer.from(body, 'base64url').toString()) as object), role: 'root' };
+  const forgedBody = Buffer.from(JSON.stringify(forged)).toString('base64url');
+  expect(await ask(`${head}.${forgedBody}.${signature}`)).toBe(401);
   const { sid } = JSON.parse(Buffer.from(body, 'base64url').toString()) as { sid: string };
   await auth.revokeSession(sid);
   expect(await ask(token)).toBe(401);

@@ -83,6 +83,16 @@ describe.each(FRAMEWORKS)('fields that outrank Cache-Control, on %s', (framework
         });
         next();
       },
+      'in addition to the present values': (_req, res, next) => {
+        onHeaders(res, function (this: typeof res) {
+          for (const name of TARGETED) this.appendHeader(name, 'public, max-age=600');
+          this.appendHeader('Cache-Control', 'public, max-age=600');
+          this.appendHeader('Set-Cookie', 'theirs=1');
+          const lines = this.getHeader('set-cookie');
+          if (Array.isArray(lines)) lines.length = 0;
+        });
+        next();
+      },
       'in its own writeHead': (_req, res, next) => {
         const writeHead = res.writeHead.bind(res) as (status: number, headers: object) => typeof res;
         const fields = Object.fromEntries(TARGETED.map((name) => [name, 'public, max-age=600']));
@@ -116,6 +126,7 @@ describe.each(FRAMEWORKS)('fields that outrank Cache-Control, on %s', (framework
       expect(String(guarded.headers.vary)).toContain('Cookie');
       expect(guarded.setCookies).toEqual(['theirs=1']);
       for (const [path, kind] of [
+        ['/account', NAVIGATION],
         ['/callback?code=x&state=y', NAVIGATION],
         ['/logout', NAVIGATION],
         ['/login', FETCH],

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { AuthKitConfig } from '../../src/config/index.js';
-import { deadlineIn, withDeadline } from '../../src/deadline.js';
+import { Deadline, withDeadline } from '../../src/deadline.js';
 import { unavailable } from '../../src/errors.js';
 import { createSaveAttributes } from '../../src/routes/sign-up.js';
 import { createSessions, type SessionsDependencies } from '../../src/session/create-and-end.js';
@@ -42,7 +42,7 @@ describe('19B the deadline of a sign-in', () => {
   }
 
   test('does not include the code of the application', async () => {
-    const deadline = deadlineIn(1000);
+    const deadline = new Deadline(1000);
     const own = deadline.exclude(after(5000, 'done'));
     await vi.advanceTimersByTimeAsync(5000);
     expect(await own).toBe('done');
@@ -89,7 +89,7 @@ describe('19B the deadline of a sign-in', () => {
     const signUp = { save: true, roles: ['editor'], metadata: [], defaultRole: undefined };
     const save = createSaveAttributes({ signUp, timeout: TIMEOUT } as unknown as AuthKitConfig, workos);
     const attributes = { displayName: 'Ada', role: 'editor' };
-    const saved = save(tokens, { attributes, from: 'app', startedAt: 0 }, deadlineIn(IN_TIME));
+    const saved = save(tokens, { attributes, from: 'app', startedAt: 0 }, new Deadline(IN_TIME));
     return { saved, called };
   }
 
@@ -134,7 +134,7 @@ describe('19B the deadline of a sign-in', () => {
       refresh: { replace: (earlier: Session) => void replaced.push(earlier) },
     };
     const { create } = createSessions(dependencies as unknown as SessionsDependencies);
-    return { created: create(session('new'), ['earlier'], deadlineIn(1000)), replaced };
+    return { created: create(session('new'), ['earlier'], new Deadline(1000)), replaced };
   }
 
   test.each([

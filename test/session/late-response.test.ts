@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { requireAuth } from 'authkit-express';
 import { type Framework, FRAMEWORKS } from '../support/frameworks.js';
-import { type Browser, type Reply } from '../support/browser.js';
+import { type Browser, type Reply, send } from '../support/browser.js';
 import { ADA, createTestApp, type TestApp } from '../support/app.js';
 
 const EXPIRED = 301_000;
@@ -104,6 +104,34 @@ test('a slow response does not bring back a user after a sign-out', async () => 
   await site.browser.fetch(`${site.origin}/logout`, { method: 'POST' });
   expect((await answer()).setCookies).toEqual([]);
   expect((await site.browser.fetch(`${site.origin}/me`)).status).toBe(401);
+});
+
+test('a sign-out with the cookie of before a refresh ends the session, even if the refresh gave it a new ID', async () => {
+  const site = await slowSite();
+  const old = await site.browser.jar.getCookieString(site.origin);
+  site.workos.fail({
+    on: 'refresh',
+    times: 1,
+    alter: async (body) => ({ ...body, access_token: await inSession(site, body, 'session_new') }),
+  });
+  const { answer } = await site.slow();
+  await send(`${site.origin}/logout`, { method: 'POST', headers: { cookie: old } });
+  expect((await answer()).setCookies).toEqual([]);
+});
+
+test('a sign-in does not end its own session if that continues the one before', async () => {
+  const site = await slowSite();
+  const alter = async (body: Record<string, unknown>) => ({
+    ...body,
+    access_token: await inSession(site, body, 'session_new'),
+  });
+  const old = await site.browser.cookie(site.origin, 'wos-session');
+  site.workos.fail({ on: 'refresh', times: 1, alter });
+  expect(await site.me()).toMatchObject({ sessionId: 'session_new' });
+  await site.browser.jar.setCookie(`wos-session=${old!}`, site.origin);
+  site.workos.fail({ on: 'code', alter });
+  await site.signIn(ADA, '/login?prompt=login');
+  expect(await site.me()).toMatchObject({ sessionId: 'session_new' });
 });
 
 test('a slow response does not undo a new sign-in in the same WorkOS session', async () => {

@@ -116,6 +116,13 @@ test('new tokens replace a refusal that another process has stored meanwhile', a
   expect(third).toMatchObject({ kind: 'refreshed', session: { refreshToken: 'rt_2' } });
 });
 
+test('tokens with the same refresh token as before are not shared, because the refresh token can be used again', async () => {
+  const { signed } = expiringStore();
+  const same = inProcess(signed, () => Promise.resolve(refreshedTo(OLD)));
+  expect((await same()).kind).toBe('refreshed');
+  expect(await signed.get('refresh', sha256('rt_1'))).toEqual({ kind: 'miss' });
+});
+
 test('a refusal without the lock is not stored, and is believed if WorkOS refuses the token again five seconds later', async () => {
   pauses.areShort = true;
   const { signed } = expiringStore();

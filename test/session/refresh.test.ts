@@ -85,6 +85,25 @@ test('a result is remembered for its organization until the new token expires', 
   expect(asked).toHaveLength(3);
 });
 
+test('a refresh token that WorkOS does not rotate is used again, also for a different organization', async () => {
+  let looks = 0;
+  const now = () => {
+    if ((looks += 1) > 20 * ENOUGH) throw new Error('a refresh that goes in circles');
+    return 1000;
+  };
+  const value = { accessToken: token({ sub: 'u', exp: 7200 }), refreshToken: 'rt', user: { id: 'u' } };
+  const { run, asked } = refreshing({ answer: { kind: 'ok', value }, now });
+  for (const organization of ['org_1', 'org_2', 'org_2'])
+    expect(await run(session(), organization)).toMatchObject({ kind: 'refreshed', organization });
+  const both = await Promise.all(['org_1', 'org_2', 'org_1'].map((id) => run(session(), id)));
+  expect(both.map((result) => 'organization' in result && result.organization)).toEqual([
+    'org_1',
+    'org_2',
+    'org_1',
+  ]);
+  expect(asked).toEqual(['org_1', 'org_2', 'org_2', 'org_1', 'org_2'].map((id) => ['rt', id]));
+});
+
 test('a refused refresh ends the session, and is remembered for a minute', async () => {
   let clock = 1000;
   const { run, asked, told } = refreshing({ answer: refused, now: () => clock });

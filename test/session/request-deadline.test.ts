@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createOptionalWait, deadlineIn } from '../../src/deadline.js';
+import { createOptionalWait, Deadline } from '../../src/deadline.js';
 import { unavailable } from '../../src/errors.js';
 import { withRefreshLock } from '../../src/session/refresh-lock.js';
 import { toSession, type Session } from '../../src/session/sealed-session.js';
@@ -32,7 +32,7 @@ describe('19B the time that a request waits', () => {
   });
 
   test('a deadline is taken once, and what follows has what is left of it', async () => {
-    const deadline = deadlineIn(1000);
+    const deadline = new Deadline(1000);
     expect(deadline.left()).toBe(1000);
     await vi.advanceTimersByTimeAsync(700);
     expect(deadline.left()).toBe(300);
@@ -207,4 +207,18 @@ describe('19B the processes that wait for another one', () => {
     at.workos.recover();
     expect((await ask(other, cookie!, '/account')).status).toBe(200);
   });
+});
+
+test('T44 a request that planted cookies make slow does not shorten the wait of other requests', async () => {
+  const at = await createTestApp('express5', { authkit: { timeout: 1500 } });
+  const [slow, other] = (await expired(at, 2)) as [string, string];
+  const planted = [slow, ...['a', 'b', 'c'].map((letter) => `wos-session=${letter}`)].join('; ');
+  // Longer than a route without a guard waits for a session, and then longer than the brief wait after a timeout.
+  for (const [cookie, delay, email] of [
+    [planted, 600, null],
+    [other, 100, 'user1@example.com'],
+  ] as const) {
+    at.workos.fail({ on: 'refresh', delay, times: 1 });
+    expect(JSON.parse((await ask(at, cookie, '/open')).body)).toMatchObject({ email });
+  }
 });

@@ -118,3 +118,29 @@ test('a session that is gone from the store does not hide one that is there', as
     expect(JSON.parse(reply.body)).toMatchObject({ email: 'grace@example.com' });
   }
 });
+
+test('T44 planted IDs of sessions that are not in the store are looked up at the same time', async () => {
+  const map = new Map<string, string>();
+  const store = mapStore(map);
+  const { origin, browser, signIn, sibling } = await createTestApp('express5', {
+    authkit: { store, session: 'store' },
+  });
+  const values: string[] = [];
+  for (let count = 0; count < 6; count += 1) {
+    await signIn();
+    values.push((await browser.cookie(origin, 'wos-session'))!);
+    if (count < 5) await browser.fetch(`${origin}/logout`, { method: 'POST' });
+  }
+  // After the first session, the store returns none until it has been asked for all of them.
+  const asked = new Set<string>();
+  let release: () => void = () => undefined;
+  const areAsked = new Promise<void>((resolve) => (release = resolve));
+  const get = async (key: string) => {
+    if (key.startsWith('session:') && asked.add(key).size === values.length) release();
+    if (asked.size > 1) await areAsked;
+    return map.get(key);
+  };
+  const other = await sibling({ store: { ...store, get } });
+  const reply = await account(other.origin, ...values);
+  expect(reply.status).toBe(200);
+});

@@ -1,4 +1,4 @@
-import { canParse } from '../../can-parse.js';
+import { canParse } from '../../url-can-parse.js';
 import { text } from './http.js';
 
 /** An authorization request whose parameters have been checked. */

@@ -1,4 +1,4 @@
-import { canParse } from '../../can-parse.js';
+import { canParse } from '../../url-can-parse.js';
 import type { Directory } from '../state/users-and-organizations.js';
 import type { Sessions } from '../state/sessions.js';
 import { apiError, json, listPage, notFound, redirect, text, type Route } from './http.js';

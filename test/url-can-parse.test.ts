@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { canParse } from '../src/can-parse.js';
+import { canParse } from '../src/url-can-parse.js';
 
 test('an address with a letter such as ü stays valid, however many addresses were checked before', () => {
   const addresses = ['https://müller.example/callback', 'https://example.com/callback'];
