@@ -16,6 +16,7 @@ const FILES = {
     'http/cookie-attributes',
     'http/cookies.properties',
     'http/cookie-chunks',
+    'http/planted-chunks-cost',
     'http/response',
   ],
   'session/iron-seal': ['session/iron-seal', 'session/seal-format', 'session/seal.properties'],
