@@ -114,6 +114,8 @@ test.each<[unknown, string]>([
   ['', '""'],
   [undefined, 'undefined'],
   [403, 'number'],
+  [['forbidden'], 'object'],
+  ['x'.repeat(65), `"${'x'.repeat(64)}"`],
   [Symbol('forbidden'), 'symbol'],
 ])('a code that does not exist (%o) is a TypeError that says where the codes are listed', (code, shown) => {
   expect(() => new AuthKitError(code as 'forbidden', 'x')).toThrow(

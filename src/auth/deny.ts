@@ -6,24 +6,21 @@ import { redirect } from '../http/response.js';
 import type { CompiledGuardRule, Unauthenticated } from './guard-options.js';
 import { loginUrlForScript } from './login-url.js';
 import { isSessionType, type Principal } from './principal.js';
-import type { RequestAuth, SessionResult } from './request-auth.js';
+import type { RequestAuth } from './request-auth.js';
 
 /**
  * Responds to a request that is not authenticated. By default, a page load is redirected to sign-in. Any other request
  * receives a 401 response that contains `loginUrl`.
  */
-export async function denyUnauthenticated(
+export function denyUnauthenticated(
   req: Request,
   res: Response,
   requestAuth: RequestAuth,
-  result: SessionResult,
   { unauthenticated }: CompiledGuardRule,
-  challenge: Challenge,
-): Promise<Outcome> {
+): Outcome | Promise<Outcome> {
   const { config, respondWithError } = requestAuth.instance;
-  if (result.kind === 'unavailable') return denyUnavailable(req, res, requestAuth, result.error);
   publishDenied(req, requestAuth, 'unauthenticated');
-  const error = new AuthKitError('unauthenticated', 'sign in first', { headers: bearerChallenge(challenge) });
+  const error = new AuthKitError('unauthenticated', 'sign in first');
   if (typeof unauthenticated === 'function') return callUnauthenticated(unauthenticated, req, res, error);
   const isRedirected = unauthenticated === undefined ? isPageLoad(req) : unauthenticated === 'redirect';
   if (isRedirected && config.routes.login) {
@@ -121,14 +118,13 @@ export function publishDenied(
   code: AuthKitErrorCode,
   rule?: FailedCondition,
 ): void {
-  const [path = '/'] = target(req).split('?', 1);
   const { clientId } = requestAuth.instance.config;
   publish('denied', {
     clientId,
     code,
     userId: requestAuth.auth().user?.id,
-    method: req.method ?? 'GET',
-    path,
+    method: req.method as string,
+    path: target(req).replace(/\?.*/s, ''),
     rule,
   });
 }
@@ -151,8 +147,6 @@ export interface Challenge {
  * are constants or come from the configuration.
  */
 export function bearerChallenge(challenge: Challenge): Readonly<Record<'WWW-Authenticate', string>> {
-  const params = Object.entries(challenge)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}="${String(value)}"`);
+  const params = Object.entries(challenge).map(([name, value]) => `${name}="${String(value)}"`);
   return { 'WWW-Authenticate': ['Bearer', params.join(', ')].join(' ').trim() };
 }

@@ -35,6 +35,7 @@ import {
   type RequestAuth,
   requestAuthsOf,
   selectSignedIn,
+  type SessionResult,
   setAcceptedSession,
   setBearerAuth,
   timedOut,
@@ -174,10 +175,23 @@ type Guard<Rest extends unknown[] = []> = (
 
 function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Guard {
   const { sameOrigin } = rule;
-  const decide: Guard = (req, res, requestAuths) => {
+  const decide = (
+    req: Request,
+    res: Response,
+    requestAuths: readonly RequestAuth[],
+    results: readonly SessionResult[],
+  ): Outcome | Promise<Outcome> => {
     const requestAuth = selectSignedIn(requestAuths) as RequestAuth;
     const auth = requestAuth.auth();
-    if (auth.type === null) return denyUnlessAuthenticated(req, res, requestAuths);
+    if (auth.type === null) {
+      // If one instance cannot authenticate its session at this time, the session may be valid, even if the request has
+      // no session at any other instance.
+      for (const [index, result] of results.entries()) {
+        if (result.kind === 'unavailable')
+          return denyUnavailable(req, res, requestAuths[index] as RequestAuth, result.error);
+      }
+      return denyUnauthenticated(req, res, requestAuth, rule);
+    }
     if (!isAccepted(auth, requestAuth, rule, context)) {
       const challenge = { error: 'invalid_token', error_description: 'not accepted here' } as const;
       return denyToken(req, res, requestAuth, rule, { ...challenge, ...context.challenge });
@@ -196,26 +210,23 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
     setAcceptedSession(req, requestAuth);
     return applyRule(req, res, requestAuth, auth, rule, context);
   };
-  /**
-   * Denies the request, unless the session turns out to be valid. A session that was not verified within the soft
-   * timeout can still be verified before the request's deadline.
-   */
-  const denyUnlessAuthenticated: Guard = async (req, res, requestAuths) => {
-    const requestAuth = selectSignedIn(requestAuths) as RequestAuth;
-    const result = await requestAuth.whenAuthenticated();
-    if (requestAuth.auth().type !== null) return decide(req, res, requestAuths);
-    return denyUnauthenticated(req, res, requestAuth, result, rule, context.challenge);
-  };
-  return (req, res, requestAuths) => {
-    for (const requestAuth of requestAuths) {
-      if (requestAuth.whenAuthenticated() instanceof Promise) {
-        return Promise.all(requestAuths.map(async (each) => each.whenAuthenticated())).then(() =>
-          decide(req, res, requestAuths),
-        );
-      }
-    }
-    return decide(req, res, requestAuths);
-  };
+  return (req, res, requestAuths) =>
+    after(whenAllAuthenticated(requestAuths), (results) => decide(req, res, requestAuths, results));
+}
+
+/**
+ * Returns the result of authenticating the session cookie at each instance. Waits for the results that are not known
+ * yet, at most until the request's deadline: a session that was not verified within the soft timeout can still be
+ * verified by then.
+ */
+function whenAllAuthenticated(
+  requestAuths: readonly RequestAuth[],
+): readonly SessionResult[] | Promise<readonly SessionResult[]> {
+  const results = requestAuths.map((requestAuth) => requestAuth.whenAuthenticated());
+  const isWaiting = results.some((result) => result instanceof Promise);
+  return isWaiting
+    ? Promise.all(results.map(async (result) => result))
+    : (results as readonly SessionResult[]);
 }
 
 /**
@@ -242,12 +253,12 @@ function createTokenGuard(rule: CompiledGuardRule, context: GuardContext): Guard
       const verify = context.bearerVerifierOf(requestAuth.instance);
       const pending = verify(token, rule.accepts);
       return after(withinDeadline(pending, requestAuth), (result) => {
-        if (result.kind === 'ok' && rule.accepts.has(result.principal.type)) {
+        if (result.kind === 'ok') {
           setBearerAuth(req, result.principal, { acceptedAt: requestAuth, verifiedBy: verify });
           return applyRule(req, res, requestAuth, result.principal, rule, context);
         }
         if (result.kind === 'unavailable') failed ??= { requestAuth, error: result.error };
-        else reason = result.kind === 'refused' ? result.reason : 'not accepted here';
+        else reason = result.reason;
         return verifyAt(index + 1);
       });
     };

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { requireAuth } from 'authkit-express';
+import { bearerChallenge } from '../../src/auth/deny.js';
 import { FETCH, send } from '../support/browser.js';
 import { json, whoami, createTestApp } from '../support/app.js';
 
@@ -41,11 +42,14 @@ test('a guard waits for a refresh that a public page no longer waits for', async
   expect(workos.callsTo('refresh')).toHaveLength(1);
 });
 
-test('a request with a cached session passes a guard synchronously', async () => {
+test.each([
+  ['a cached session', requireAuth({ permission: 'a', check: () => true })],
+  ['a cached token', requireAuth({ accepts: ['bearer'] })],
+])('a request with %s passes a guard synchronously', async (credential, guard) => {
   const order: string[] = [];
-  const guard = requireAuth({ permission: 'a', check: () => true });
-  const { origin, cookie } = await createTestApp('express5', {
+  const { origin, cookie, workos } = await createTestApp('express5', {
     routes: (app) => {
+      app.route('/served', guard, whoami);
       app.route('/order', (req, res) => {
         guard(req, res, () => order.push('passed'));
         order.push('after');
@@ -53,10 +57,26 @@ test('a request with a cached session passes a guard synchronously', async () =>
       });
     },
   });
-  const headers = { ...FETCH, cookie: await cookie({ permissions: ['a'] }) };
-  for (let visit = 0; visit < 2; visit += 1) {
-    order.length = 0;
-    await send(`${origin}/order`, { headers });
-  }
+  const headers =
+    credential === 'a cached session'
+      ? { ...FETCH, cookie: await cookie({ permissions: ['a'] }) }
+      : { ...FETCH, authorization: `Bearer ${await workos.accessToken()}` };
+  for (let request = 0; request < 2; request += 1)
+    expect((await send(`${origin}/served`, { headers })).status).toBe(200);
+  await send(`${origin}/order`, { headers });
   expect(order).toEqual(['passed', 'after']);
+});
+
+test.each([
+  [{}, 'Bearer'],
+  [
+    { error: 'invalid_token', error_description: 'expired' },
+    'Bearer error="invalid_token", error_description="expired"',
+  ],
+  [
+    { error: 'insufficient_user_authentication', max_age: 60 },
+    'Bearer error="insufficient_user_authentication", max_age="60"',
+  ],
+] as const)('the challenge %o is the header field value %s', (challenge, value) => {
+  expect(bearerChallenge(challenge)).toEqual({ 'WWW-Authenticate': value });
 });

@@ -4,6 +4,9 @@ import { type AuthKitEvents, protectedResource, requireAuth, signedIn } from 'au
 import { FETCH, NAVIGATION, type Reply, send } from '../support/browser.js';
 import { type Handler, serve } from '../support/frameworks.js';
 import { createTestApp, json, whoami } from '../support/app.js';
+import type { BearerResult } from '../../src/auth/bearer-token.js';
+import { requestAuthsOf } from '../../src/auth/request-auth.js';
+import { createRequireAuth, guardContext } from '../../src/auth/require-auth.js';
 
 const bearer = (token: string) => ({ ...FETCH, authorization: `Bearer ${token}` });
 
@@ -67,6 +70,46 @@ test('the status, challenge, message and event of a guard that denies a request'
     expect(events, what).toMatchObject([{ clientId, code, method: 'POST', path }]);
     expect(events[0]!.userId !== undefined, what).toBe(headers === session);
   }
+});
+
+test('a guard does not rely on what an earlier guard verified differently, even if the header has been removed since', async () => {
+  const withoutHeader: Handler = (req, _res, next) => {
+    delete req.headers.authorization;
+    next();
+  };
+  const { origin, workos } = await createTestApp('express5', {
+    routes: (app, _auth, place) => {
+      const resource = protectedResource({
+        resource: `${place.origin}/mcp`,
+        authorizationServers: [place.workos.url],
+      });
+      const either = requireAuth({ accepts: ['session', 'bearer', 'apiKey'] });
+      app.route('/same', requireAuth({ accepts: ['apiKey'] }), withoutHeader, either, whoami);
+      app.route('/other', resource.requireAuth(), withoutHeader, either, whoami);
+    },
+  });
+  const key = bearer(workos.createApiKey());
+  expect(response(await send(`${origin}/same`, { headers: key }))[0]).toBe(200);
+  const token = bearer(await workos.oauthToken({ audience: `${origin}/mcp` }));
+  expect(response(await send(`${origin}/other`, { headers: token }))).toEqual([
+    401,
+    'Bearer error="invalid_token", error_description="not accepted here"',
+    NOT_ACCEPTED,
+  ]);
+});
+
+test('a token that is not verified by the deadline of the request is unavailable, not refused', async () => {
+  const verify = () =>
+    new Promise<BearerResult>((resolve) => setTimeout(resolve, 1500, { kind: 'refused', reason: 'late' }));
+  const guard = createRequireAuth({ ...guardContext(requestAuthsOf), bearerVerifierOf: () => verify });
+  const { origin } = await createTestApp('express5', {
+    authkit: { timeout: 100 },
+    routes: (app) => {
+      app.route('/api', guard({ accepts: ['bearer'] }), whoami);
+    },
+  });
+  const { status, headers } = await send(`${origin}/api`, { headers: bearer('x.y.z') });
+  expect([status, headers['www-authenticate'], headers['retry-after']]).toEqual([503, undefined, '5']);
 });
 
 test('every denial of a protected resource names its metadata', async () => {

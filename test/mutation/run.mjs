@@ -1,5 +1,6 @@
 // Mutation score, file by file: `npm run test:mutation [-- file ...]`, with files of src without extension, as in
-// `session/iron-seal`. A mutant that only ran out of time does not count as killed.
+// `session/iron-seal`. `session/iron-seal:1-80` mutates only these lines. A mutant that only ran out of time does not
+// count as killed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,6 +16,7 @@ const FILES = {
     'http/cookie-attributes',
     'http/cookies.properties',
     'http/cookie-chunks',
+    'http/planted-chunks-cost',
     'http/response',
   ],
   'session/iron-seal': ['session/iron-seal', 'session/seal-format', 'session/seal.properties'],
@@ -32,6 +34,7 @@ const FILES = {
     'routes/switch-organization',
   ],
   'session/refresh-at-workos': [
+    'session/refresh-hooks',
     'session/refresh',
     'session/refresh-results',
     'session/refresh.properties',
@@ -53,13 +56,7 @@ const FILES = {
     'session/clock-skew',
     'auth/protected-resource',
   ],
-  'workos/jwks': [
-    'workos/access-token-claims',
-    'workos/jwks',
-    'workos/jwks-policy',
-    'workos/jwks-corpus',
-    'session/refresh-at-workos',
-  ],
+  'workos/jwks': ['workos/jwks-cache', 'workos/access-token-claims', 'workos/jwks-policy'],
   'routes/sign-in-transaction': ['routes/sign-in-transaction', 'routes/sign-in', 'routes/callback'],
   'routes/webhooks': ['routes/webhook-signatures', 'routes/webhooks'],
   'auth/verified-token-cache': ['auth/verified-token-cache'],
@@ -90,7 +87,9 @@ const FILES = {
     'auth/protected-resource',
   ],
   'auth/require-auth': [
+    'auth/guard-defaults',
     'auth/guard-responses',
+    'auth/several-instances',
     'auth/denied-rule',
     'auth/deny',
     'auth/require-auth',
@@ -125,7 +124,8 @@ if (!existsSync(join(import.meta.dirname, 'node_modules')))
   run('npm', ['install', '--no-package-lock'], import.meta.dirname);
 const stryker = join(import.meta.dirname, 'node_modules/.bin/stryker');
 
-const rows = files.map((file) => {
+const rows = files.map((argument) => {
+  const [file, lines] = argument.split(':');
   const tests = FILES[file];
   if (!tests) throw new Error(`${file} has no tests in test/mutation/run.mjs: add them there`);
   const missing = [`src/${file}.ts`, ...tests.map((test) => `test/${test}.test.ts`)].filter(
@@ -133,7 +133,7 @@ const rows = files.map((file) => {
   );
   if (missing.length > 0)
     throw new Error(`test/mutation/run.mjs names files that do not exist: ${missing.join(', ')}`);
-  const name = file.replaceAll('/', '-');
+  const name = argument.replace(/[/:]/g, '-');
   const report = join(reports, `${name}.json`);
   // So that a run that fails has no score, and not that of an earlier run.
   rmSync(report, { force: true });
@@ -141,10 +141,14 @@ const rows = files.map((file) => {
   const config = join(reports, `${name}.config.json`);
   writeFileSync(
     config,
-    JSON.stringify({ ...shared, mutate: [`src/${file}.ts`], jsonReporter: { fileName: report } }),
+    JSON.stringify({
+      ...shared,
+      mutate: [lines ? `src/${file}.ts:${lines}` : `src/${file}.ts`],
+      jsonReporter: { fileName: report },
+    }),
   );
   run(stryker, ['run', config], root, { AUTHKIT_TESTS: tests.join(',') });
-  return scoreOf(file, report);
+  return { ...scoreOf(file, report), file: argument };
 });
 console.table(Object.fromEntries(rows.map(({ file, ...row }) => [file, row])));
 process.exitCode = rows.every(({ score }) => score >= GOAL) ? 0 : 1;

@@ -4,6 +4,7 @@ import {
   sessionIdentityIn,
   sessionIdentityOf,
   openSession,
+  problemOfSealed,
   withTokens,
   sealSession,
   sessionIdOf,
@@ -110,4 +111,32 @@ test('the identity of a session is its id, its user and the time its token was i
   const nobody = { sessionId: undefined, userId: '', issuedAt: 0 };
   for (const claims of [{}, { sid: 1, sub: 1, iat: '5' }, { sid: '', sub: '' }])
     expect(sessionIdentityIn(claims)).toEqual(nobody);
+});
+
+test('fields of a later version are kept, and those of another version are not', async () => {
+  const fields = { purpose: 'session', data: 1, added: { by: 'a later release' } };
+  const extensionOf = async (version: unknown) =>
+    (await again({ ...tokens, authkitExpress: { ...fields, version } }))?.extension;
+  const later = { version: 2, data: 1, added: { by: 'a later release' } };
+  expect(await extensionOf(2)).toEqual(later);
+  for (const version of [1, 0, '2', null, undefined, [2]])
+    expect(await extensionOf(version)).toEqual({ data: 1 });
+  const reopened = openSession(await sealSession(toSession(tokens, later), PASSWORD), [PASSWORD], 0);
+  expect(reopened?.extension).toEqual(later);
+});
+
+test('the MAC of the access token is kept in the session if it is text', async () => {
+  const extensionOf = async (tokenMac: unknown) =>
+    (await again({ ...tokens, authkitExpress: { tokenMac } }))?.extension;
+  expect(await extensionOf('bWFj')).toEqual({ tokenMac: 'bWFj' });
+  for (const tokenMac of ['', 1, null]) expect(await extensionOf(tokenMac)).toEqual({});
+});
+
+test('a value that is not a session has the wrong format, password or content', async () => {
+  const problemOf = (sealed: string, passwords: readonly string[] = [PASSWORD]) =>
+    problemOfSealed(sealed, passwords, 0);
+  for (const value of ['', 'junk', 'Fe26.2*1*x~2']) expect(problemOf(value)).toBe('format');
+  const sealed = await seal({ not: 'a session' }, PASSWORD);
+  expect(problemOf(sealed)).toBe('content');
+  expect(problemOf(sealed, ['another-password-0123456789-abcdefgh'])).toBe('password');
 });
