@@ -2,7 +2,10 @@
 // about the same time.
 import { spawn } from 'node:child_process';
 
-const LANES = [['check:lint'], ['check:format', 'check:types', 'check:package']];
+const LANES = [
+  ['check:format', 'check:lint'],
+  ['check:types', 'check:package'],
+];
 
 function run(name) {
   return new Promise((resolve, reject) => {

@@ -3,7 +3,7 @@
 import { Agent, request } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createTestWorkOS } from 'authkit-express/testing';
-import { account, balance, buildProcess, endMember, startMember } from '../../test/support/cluster.js';
+import { account, balance, endMember, startMember } from '../../test/support/cluster.js';
 import { startRedis, stop } from '../../test/support/redis.js';
 
 const seconds = Number(process.argv[2] ?? 600);
@@ -19,7 +19,6 @@ const [redis, workos] = await Promise.all([
     accessTokenLifetime: LIFETIME,
     replayWindow: 0,
   }),
-  buildProcess(),
 ]);
 const settings = {
   store: { kind: 'redis', url: redis.url } as const,

@@ -72,12 +72,10 @@ describe('T50 made-up API keys', () => {
     const { workos, ask, calls } = await api();
     const key = workos.createApiKey();
     const statuses = new Set<number>();
-    for (let index = 0; index < 200; index += 20) {
-      const batch = Array.from({ length: 20 }, (_, at) => ask('/key', bearer(madeUp(index + at))));
-      for (const reply of await Promise.all(batch)) {
-        statuses.add(reply.status);
-        if (reply.status === 503) expect(reply.headers['retry-after']).toBe('1');
-      }
+    const asked = Array.from({ length: 200 }, (_, index) => ask('/key', bearer(madeUp(index))));
+    for (const reply of await Promise.all(asked)) {
+      statuses.add(reply.status);
+      if (reply.status === 503) expect(reply.headers['retry-after']).toBe('1');
     }
     expect(statuses).toEqual(new Set([401, 503]));
     expect(calls()).toBe(BURST);
@@ -224,12 +222,10 @@ test.each([true, false])(
   async (accept) => {
     const { workos, origin } = await singleSignOn(accept);
     const statuses = new Set<number>();
-    for (let index = 0; index < 100; index += 10) {
-      const batch = Array.from({ length: 10 }, (_, at) =>
-        send(`${origin}/sso/callback?code=made_up_${index + at}`, { headers: NAVIGATION }),
-      );
-      for (const { status } of await Promise.all(batch)) statuses.add(status);
-    }
+    const asked = Array.from({ length: 100 }, (_, index) =>
+      send(`${origin}/sso/callback?code=made_up_${index}`, { headers: NAVIGATION }),
+    );
+    for (const { status } of await Promise.all(asked)) statuses.add(status);
     expect(workos.callsTo('profile')).toHaveLength(BURST);
     expect(statuses.has(503)).toBe(true);
   },

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,8 +5,10 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { authkit, AuthKitError } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';
 import { runChecks, type Finding, type DoctorInput } from '../../src/cli/doctor.js';
+import { bundleCode } from '../support/bundle.js';
 import { ROOT } from '../support/documentation.js';
 import { environmentOf } from '../support/example.js';
+import { run } from './run.js';
 
 const REDIRECT = 'http://localhost:3000/callback';
 
@@ -159,24 +160,6 @@ describe('the doctor', () => {
 });
 
 describe('npx authkit-express', () => {
-  interface Done {
-    status: number;
-    stdout: string;
-    stderr: string;
-  }
-  const run = (args: string[], env: Record<string, string> = {}) =>
-    new Promise<Done>((resolve) => {
-      const { PATH = '' } = process.env;
-      execFile(
-        process.execPath,
-        ['--import', 'tsx', join(ROOT, 'src/cli/index.ts'), ...args],
-        { cwd: ROOT, env: { PATH, ...env } },
-        (error, stdout, stderr) => {
-          resolve({ status: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
-        },
-      );
-    });
-
   test('doctor exits with 0 or 1, as text and as JSON, by environment, file and module', async () => {
     const workos = await createTestWorkOS();
     onTestFinished(() => workos.close());
@@ -208,11 +191,14 @@ describe('npx authkit-express', () => {
   });
 
   test('dev runs an application with a local test WorkOS, and exits with its exit code', async () => {
-    const app = `const { authkit } = await import('authkit-express'); authkit();
+    const app = await bundleCode(
+      'dev-app',
+      `import { authkit } from 'authkit-express'; authkit();
       const { WORKOS_API_PORT: port, WORKOS_CLIENT_ID: id } = process.env;
-      console.log((await fetch('http://127.0.0.1:' + port + '/sso/jwks/' + id)).status); process.exit(7);`;
+      console.log((await fetch('http://127.0.0.1:' + port + '/sso/jwks/' + id)).status); process.exit(7);`,
+    );
     const [done, missing] = await Promise.all([
-      run(['dev', process.execPath, '--import', 'tsx', '--input-type=module', '-e', app]),
+      run(['dev', process.execPath, app]),
       run(['dev', 'no-such-command']),
     ]);
     expect(done, done.stderr).toMatchObject({ status: 7, stdout: '200\n' });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createTestWorkOS } from 'authkit-express/testing';
 import { FETCH, send } from '../support/browser.js';
+import { bundle } from '../support/bundle.js';
 import { ROOT } from '../support/documentation.js';
 import { environmentOf } from '../support/example.js';
 import { hasRedis, redisServer } from '../support/redis.js';
@@ -15,7 +16,8 @@ describe.skipIf(!hasRedis)('cluster', () => {
     onTestFinished(() => workos.close());
     const port = await freePort();
     const origin = `http://localhost:${port}`;
-    const child = spawn(process.execPath, ['--import', 'tsx', 'example/cluster/app.ts'], {
+    const program = await bundle('cluster-example', { entryPoints: ['example/cluster/app.ts'] });
+    const child = spawn(process.execPath, [program], {
       cwd: ROOT,
       env: {
         PATH: process.env['PATH'],

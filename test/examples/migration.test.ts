@@ -7,6 +7,7 @@ import type { Express } from 'express';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createTestWorkOS } from 'authkit-express/testing';
 import { Browser } from '../support/browser.js';
+import { bundleCode } from '../support/bundle.js';
 import { ROOT } from '../support/documentation.js';
 import { environmentOf, signInWith } from '../support/example.js';
 import { freePort } from '../support/free-port.js';
@@ -36,9 +37,9 @@ async function serve(
 async function spawnOld(env: (origin: string) => Record<string, string>, file: string): Promise<string> {
   const port = await freePort();
   const origin = `http://localhost:${port}`;
-  const code = `const { app } = await import('./example/migration/${file}'); app.listen(${port}, () => console.log('up'));`;
-  const args = ['--import', 'tsx', '--input-type=module', '-e', code];
-  const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...env(origin) } });
+  const code = `import { app } from './example/migration/${file}'; app.listen(${port}, () => console.log('up'));`;
+  const program = await bundleCode('migration-old', code);
+  const child = spawn(process.execPath, [program], { cwd: ROOT, env: { ...process.env, ...env(origin) } });
   onTestFinished(async () => {
     child.kill();
     await once(child, 'exit');

@@ -1,4 +1,4 @@
-import { request, type Agent, type IncomingHttpHeaders } from 'node:http';
+import { Agent, request, type IncomingHttpHeaders } from 'node:http';
 import { CookieJar } from 'tough-cookie';
 
 export interface Reply {
@@ -14,8 +14,8 @@ export interface Ask {
   method?: string;
   headers?: Record<string, string>;
   body?: string;
-  /** Reuses connections. Without it, each request opens a new one. */
-  agent?: Agent;
+  /** Default: connections are reused, as in a browser. `false` opens a new one for this request. */
+  agent?: Agent | false;
 }
 
 /** Headers that a browser sends when the user types an address. */
@@ -34,12 +34,17 @@ export const FETCH = {
   'sec-fetch-site': 'same-origin',
 };
 
+const keepAlive = new Agent({ keepAlive: true });
+
 /** Sends one HTTP request and leaves the request target unchanged. */
-export function send(url: string, { method = 'GET', headers = {}, body, agent }: Ask = {}): Promise<Reply> {
+export function send(
+  url: string,
+  { method = 'GET', headers = {}, body, agent = keepAlive }: Ask = {},
+): Promise<Reply> {
   const { hostname, port, origin } = new URL(url);
   const path = url.slice(origin.length) || '/';
   return new Promise((resolve, reject) => {
-    const req = request({ hostname, port, path, method, headers, agent: agent ?? false }, (res) => {
+    const req = request({ hostname, port, path, method, headers, agent }, (res) => {
       const chunks: Buffer[] = [];
       res.on('data', (chunk: Buffer) => chunks.push(chunk));
       res.on('error', reject);

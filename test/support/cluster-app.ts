@@ -2,15 +2,7 @@ import { Agent } from 'node:http';
 import { expect } from 'vitest';
 import { createTestWorkOS, type TestWorkOS } from 'authkit-express/testing';
 import { FETCH, send } from './browser.js';
-import {
-  account,
-  balance,
-  buildProcess,
-  endMember,
-  startMember,
-  type Answered,
-  type Member,
-} from './cluster.js';
+import { account, balance, endMember, startMember, type Answered, type Member } from './cluster.js';
 import type { ProcessSettings } from './cluster-process.js';
 import type { StoreSettings } from './cluster-store.js';
 
@@ -57,10 +49,8 @@ export interface ClusterApp {
 export async function startCluster(options: ClusterOptions): Promise<ClusterApp> {
   const { store, users, cookiePassword, session = 'cookie', clockOffsets = [0, 0, 0] } = options;
   const emails = Array.from({ length: users }, (_, index) => `user${index}@example.com`);
-  const [workos] = await Promise.all([
-    createTestWorkOS({ users: emails.map((email) => ({ email })), cookiePassword, replayWindow: 0 }),
-    buildProcess(),
-  ]);
+  const people = emails.map((email) => ({ email }));
+  const workos = await createTestWorkOS({ users: people, cookiePassword, replayWindow: 0 });
   const start = (passwords: string | string[] = cookiePassword, clockOffset = 0) => {
     // Two cores may be busy with other work, so a slow response is not a failure.
     const authkit = { ...workos.options, session, cookiePassword: passwords, timeout: 20_000 };

@@ -4,6 +4,7 @@ import type { Server } from 'node:http';
 import { afterAll, beforeAll } from 'vitest';
 import { createTestWorkOS, type TestWorkOS, type TestWorkOSOptions } from 'authkit-express/testing';
 import { Browser, type Reply } from './browser.js';
+import { bundleCode } from './bundle.js';
 import { ROOT } from './documentation.js';
 import { freePort } from './free-port.js';
 
@@ -87,10 +88,10 @@ export async function signInWith(
  * one. Returns a function that ends it.
  */
 export async function spawnExample(file: string, env: Record<string, string>): Promise<() => Promise<void>> {
-  const code = `const { server } = await import('./example/${file}');
+  const code = `import { server } from './example/${file}';
     if (server.listening) console.log('up'); else server.once('listening', () => console.log('up'));`;
-  const args = ['--import', 'tsx', '--input-type=module', '-e', code];
-  const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...env } });
+  const program = await bundleCode(file.replaceAll(/\W/g, '-'), code);
+  const child = spawn(process.execPath, [program], { cwd: ROOT, env: { ...process.env, ...env } });
   let printed = '';
   child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));
   const exited = once(child, 'exit');

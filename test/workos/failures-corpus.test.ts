@@ -28,13 +28,17 @@ async function faultOf({ response }: FailureRow, { workos }: TestApp): Promise<P
   if (response.network !== undefined) return NETWORK[response.network]!;
   const now = Math.floor(workos.clock.now() / 1000);
   const issuer = `${workos.url}/user_management/${workos.options.clientId}`;
-  const token = (claims: object = {}) =>
+  const token = (claims: object) =>
     workos.signToken({ iss: issuer, sub: SUBJECT, sid: 'session_1', iat: now, exp: now + 300, ...claims });
-  const filled = (response.body ?? '')
-    .replaceAll('@@JWT@@', await token())
-    .replaceAll('@@JWT_EXPIRED@@', await token({ exp: now - 1 }))
-    .replaceAll('@@JWT_SUB_user_99@@', await token({ sub: 'user_99' }))
-    .replaceAll('@@JWT_SID_2@@', await token({ sid: 'session_2' }));
+  const tokens: [placeholder: string, claims: object][] = [
+    ['@@JWT@@', {}],
+    ['@@JWT_EXPIRED@@', { exp: now - 1 }],
+    ['@@JWT_SUB_user_99@@', { sub: 'user_99' }],
+    ['@@JWT_SID_2@@', { sid: 'session_2' }],
+  ];
+  let filled = response.body ?? '';
+  for (const [placeholder, claims] of tokens)
+    if (filled.includes(placeholder)) filled = filled.replaceAll(placeholder, await token(claims));
   const date = new Date(Date.now() + 2000).toUTCString();
   const headers = Object.entries(response.headers ?? {}).map(([name, value]) => [
     name,

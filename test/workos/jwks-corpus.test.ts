@@ -21,10 +21,10 @@ const rsa = (modulusLength: number) => ({
   use: 'sig',
   alg: 'RS256',
 });
-const BODIES: Record<string, () => string> = {
-  '@@weak@@': () => JSON.stringify({ keys: [{ ...rsa(1024), kid: 'A' }] }),
-  '@@10MB@@': () => JSON.stringify({ keys: [], padding: 'x'.repeat(10_000_000) }),
-  '@@B@@': () => JSON.stringify({ keys: [{ ...rsa(2048), kid: 'B' }] }),
+const BODIES: Record<string, string> = {
+  '@@weak@@': JSON.stringify({ keys: [{ ...rsa(1024), kid: 'A' }] }),
+  '@@10MB@@': JSON.stringify({ keys: [], padding: 'x'.repeat(10_000_000) }),
+  '@@B@@': JSON.stringify({ keys: [{ ...rsa(2048), kid: 'B' }] }),
 };
 /** More rows of the same kinds. */
 const FURTHER: KeysRow[] = [
@@ -62,7 +62,7 @@ describe.each(FRAMEWORKS)('key sets on %s', (framework) => {
               on: 'jwks',
               status,
               ...(headers ? { headers } : {}),
-              body: BODIES[body ?? '']?.() ?? body ?? '',
+              body: BODIES[body ?? ''] ?? body ?? '',
             }
           : { on: 'jwks', delay };
       const down = workos.fail(fault);

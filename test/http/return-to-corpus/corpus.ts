@@ -33,6 +33,7 @@ function defineTests(framework: Framework): void {
   let at: CorpusApp;
   beforeAll(async () => {
     at = await createCorpusApp(framework);
+    await at.exchangeAnyCode();
   });
   afterAll(() => at.close());
 

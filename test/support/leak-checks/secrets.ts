@@ -23,6 +23,7 @@ export class Secrets {
   /** The kinds of secrets in a text, such as `access_token`. */
   in(text: string): string[] {
     const found = new Set<string>();
+    if (this.size === 0) return [];
     for (const [run] of text.matchAll(RUN)) {
       for (let start = 0; start + WINDOW <= run.length; start += 1) {
         const kind = this.#pieces.get(run.slice(start, start + WINDOW));
