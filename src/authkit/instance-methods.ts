@@ -117,9 +117,9 @@ export interface MethodDependencies {
 }
 
 export function createMethods(dependencies: MethodDependencies): Methods {
-  const { config, endSession, refreshRequestSession, saveSession } = dependencies;
+  const { config, refreshRequestSession, saveSession } = dependencies;
   const getSignInUrl = createGetSignInUrl(dependencies);
-  const signOut = createSignOut(config, endSession);
+  const signOut = createSignOut(dependencies);
   const switchToOrganization = createSwitchToOrganization({ ...dependencies, getSignInUrl });
   const authenticate = createAuthenticate(dependencies);
   return {

@@ -158,6 +158,15 @@ export function isCrossSite(
 }
 
 /**
+ * Whether it is unknown which page sent the request, because the `Origin` header is `null` and the `Sec-Fetch-Site`
+ * header is missing. Old browsers never send `Sec-Fetch-Site`, and current browsers do not send it over http. The
+ * request may come from another site, for example from a sandboxed frame.
+ */
+export function isOfUnknownOrigin(req: Request): boolean {
+  return header(req, 'origin') === 'null' && !header(req, 'sec-fetch-site');
+}
+
+/**
  * Whether a page of a foreign origin that is not trusted opens this WebSocket. Browsers send `Origin` with every
  * WebSocket handshake, and they may send the session cookie whatever the origin is. The `Origin` of a sandboxed frame
  * is `null`.

@@ -306,7 +306,8 @@ function cookieName(line: string): string {
  */
 function cacheControlFor({ res, isGuardedPage, cacheControlBefore }: ResponseState): string {
   const current = cacheControlOf(res);
-  const isPublic = hasDirective(current, 'public');
+  // A cache that knows `must-understand` ignores `no-store` next to it (RFC 9111 section 5.2.2.3).
+  const isPublic = hasDirective(current, 'public') || hasDirective(current, 'must-understand');
   if (hasDirective(current, 'no-store')) return isPublic ? 'private, no-store' : (current as string);
   const isChosen = current !== undefined && current !== cacheControlBefore && !isPublic;
   return isGuardedPage && !isChosen ? 'private, no-store' : 'private, no-cache';

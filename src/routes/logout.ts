@@ -12,6 +12,7 @@ import {
   header,
   isCrossSite,
   isNavigation,
+  isOfUnknownOrigin,
   isScripted,
   isSpeculative,
   query,
@@ -161,7 +162,7 @@ export function createLogout(dependencies: LogoutDependencies): Handler {
       return json(res, 200, { logoutUrl: await endBearerSession(token, returnTo) });
     }
     if (isClearPages(req, cookies)) return clearPages(res);
-    const permission = checkLogout(req, config);
+    const permission = checkLogout(req, config, cookies);
     if (permission === 'prefetch') return refusePrefetch(res);
     if (permission === 'nothing') return noStore(res, '');
     if (permission === 'confirm') return sendConfirmation(req, res, returnTo, config);
@@ -178,21 +179,32 @@ function hasSession(req: Request, cookies: Cookies): boolean {
  * signing the user out (CSRF).
  *
  * @returns `allowed` for a POST request from this application, and for a click on a link in this application. `confirm`
- * for any other page load, where the user has to confirm the sign-out. `prefetch` for a request that the browser made
- * in advance, and `nothing` for a HEAD request.
+ * for any other page load, and for a form without a session cookie that may be on another site. In both cases, the user
+ * has to confirm the sign-out. `prefetch` for a request that the browser made in advance, and `nothing` for a HEAD
+ * request.
  * @throws {AuthKitError} `forbidden` for any other request.
  */
-function checkLogout(req: Request, config: Config): 'allowed' | 'confirm' | 'prefetch' | 'nothing' {
+function checkLogout(
+  req: Request,
+  config: Config,
+  cookies: Cookies,
+): 'allowed' | 'confirm' | 'prefetch' | 'nothing' {
   if (req.method === 'HEAD') return 'nothing';
   if (req.method !== 'GET') {
-    if (isCrossSite(req, config))
-      throw new AuthKitError('forbidden', 'a sign-out must be requested by a page of this application');
-    return 'allowed';
+    if (isCrossSite(req, config)) throw foreignLogout();
+    // Browsers send no session cookie with a POST request from another site, but the response would still clear it.
+    if (hasSession(req, cookies) || !isOfUnknownOrigin(req)) return 'allowed';
+    if (isNavigation(req)) return 'confirm';
+    throw foreignLogout();
   }
   if (isSpeculative(req)) return 'prefetch';
   if (isLinkOfThisOrigin(req)) return 'allowed';
   if (isNavigation(req)) return 'confirm';
   throw new AuthKitError('forbidden', 'sign out with a POST request from this application');
+}
+
+function foreignLogout(): AuthKitError {
+  return new AuthKitError('forbidden', 'a sign-out must be requested by a page of this application');
 }
 
 /** Whether the request comes from a link on a same-origin page, according to its Fetch Metadata headers. */
@@ -286,13 +298,13 @@ export interface SignOutOptions {
  * Creates `auth.signOut()`, which an application calls in a handler to end the session of a request. It makes the same
  * checks as the logout route. A request that fails these checks gets the response that the logout route would send.
  */
-export function createSignOut(config: Config, endSession: EndSession) {
+export function createSignOut({ config, cookies, endSession }: LogoutDependencies) {
   const respondWithError = createErrorResponder(config, 'logout');
   const respondByDefault = createErrorResponder({ ...config, hooks: {} }, 'logout');
   return async (req: Request, res: Response, options: SignOutOptions = {}): Promise<void> => {
     const { returnTo, trusted = false } = ownProperties(options);
     try {
-      const permission = trusted ? 'allowed' : checkLogout(req, config);
+      const permission = trusted ? 'allowed' : checkLogout(req, config, cookies);
       if (permission === 'prefetch') refusePrefetch(res);
       else if (permission === 'nothing') noStore(res, '');
       else if (permission === 'confirm') await sendConfirmation(req, res, returnTo, config);

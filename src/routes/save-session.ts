@@ -9,7 +9,7 @@ import { Deadline } from '../deadline.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { safeReturnTo } from '../http/return-to.js';
 import type { Cookies } from '../http/cookies.js';
-import { header, isCrossSite, isSafeMethod } from '../http/request.js';
+import { isCrossSite, isOfUnknownOrigin, isSafeMethod } from '../http/request.js';
 import { canSetCookie } from '../http/response.js';
 import { ownProperties } from '../own-properties.js';
 import type { Authenticator } from '../session/authenticate.js';
@@ -113,7 +113,8 @@ function isText(value: unknown): boolean {
 /**
  * Checks that the session cookie can be set, and that the request does not come from another site. Another site must
  * not be able to sign a browser in to an account of its choice (login CSRF, RFC 9700 section 4.7). GET requests may
- * come from any site, because a link to this route can be anywhere, for example in an e-mail.
+ * come from any site, because a link to this route can be anywhere, for example in an e-mail. The cookie's `SameSite`
+ * attribute does not prevent a sign-in by another site, because a sign-in does not need a cookie.
  */
 function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKitConfig): void {
   if (!canSetCookie(req, res))
@@ -122,16 +123,6 @@ function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKi
     );
   if (!isSafeMethod(req) && (isCrossSite(req, config) || isOfUnknownOrigin(req)))
     throw new AuthKitError('forbidden', 'a sign-in must be requested by a page of this application');
-}
-
-/**
- * Whether it is unknown which page sent the request, because the `Origin` header is `null` and the `Sec-Fetch-Site`
- * header is missing. Old browsers never send `Sec-Fetch-Site`, and current browsers do not send it over http. The
- * request may come from another site, for example from a sandboxed frame. The cookie's `SameSite` attribute does not
- * prevent this, because a sign-in does not need a cookie.
- */
-function isOfUnknownOrigin(req: IncomingMessage): boolean {
-  return header(req, 'origin') === 'null' && !header(req, 'sec-fetch-site');
 }
 
 /**

@@ -193,7 +193,11 @@ interface RefreshOutcome {
   readonly error?: AuthKitError;
 }
 
-async function refreshSession(
+/**
+ * Refreshes a session at WorkOS. If WorkOS only refuses the requested organization, the outcome is the error
+ * `forbidden`, and the session does not change.
+ */
+export async function refreshSession(
   session: Session,
   organizationId: string | undefined,
   authenticator: RefreshRequestDependencies['authenticator'],

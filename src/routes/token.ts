@@ -23,6 +23,7 @@ import { decodeUnverified } from '../workos/access-token.js';
 import type { ExchangeCode } from './code-exchange.js';
 import { codeChallenge } from './pkce.js';
 import { isSame, type Transaction } from './sign-in-transaction.js';
+import { refreshSession } from './switch-organization.js';
 
 export interface TokenDependencies {
   config: AuthKitConfig;
@@ -131,11 +132,12 @@ async function refreshClientSession(
   const organizationId = fields.get('organization_id');
   if (organizationId !== undefined && !ORGANIZATION.test(organizationId))
     throw new AuthKitError('invalid_request', 'organization_id must be the ID of an organization');
-  const refreshing = authenticator.refresh(session, organizationId);
-  const result = (await withDeadline(requestTimeoutOf(config), refreshing)) ?? timedOut();
-  if (result.kind === 'authenticated') return result.session;
-  if (result.kind === 'unavailable' || (result.kind === 'ended' && isUnfinished(result.error.code)))
-    throw result.error;
+  const refreshing = refreshSession(session, organizationId, authenticator);
+  const { result, error } = (await withDeadline(requestTimeoutOf(config), refreshing)) ?? {
+    error: timedOut().error,
+  };
+  if (error && (result?.kind !== 'ended' || isUnfinished(error.code))) throw error;
+  if (result?.kind === 'authenticated') return result.session;
   throw invalidGrant('the session has ended');
 }
 

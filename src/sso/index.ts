@@ -130,7 +130,7 @@ export function sso(options: SSOOptions = {}): SSO {
     logout: createLogout({ config, cookies, endSession }),
   });
   const methods = {
-    signOut: createSignOut(config, endSession),
+    signOut: createSignOut({ config, cookies, endSession }),
     authenticate: createAuthenticate({ config, cookies, authenticator }),
     getSignInUrl: createGetSignInUrl(startSignIn),
   };

@@ -158,6 +158,7 @@ describe.each(FRAMEWORKS)('fields that outrank Cache-Control, on %s', (framework
       '/private': 'private, max-age=60',
       '/no-cache': 'no-cache',
       '/strict': 'no-store',
+      '/understood': 'must-understand, no-store, max-age=60',
     };
     const { origin, cookie } = await createTestApp(framework, {
       mount: (app, auth) => {
@@ -186,6 +187,7 @@ describe.each(FRAMEWORKS)('fields that outrank Cache-Control, on %s', (framework
       ['/private', 'private, no-cache', 'private, no-cache'],
       ['/no-cache', 'private, no-cache', 'private, no-cache'],
       ['/strict', 'no-store', 'no-store'],
+      ['/understood', 'private, no-store', 'private, no-store'],
     ] as const) {
       expect([path, await cacheControl(path, NAVIGATION)]).toEqual([path, page]);
       expect([path, await cacheControl(path, FETCH)]).toEqual([path, other]);

@@ -79,6 +79,26 @@ describe.each(FRAMEWORKS)('sign-out on %s', (framework) => {
     expect(form.setCookies[0]).toMatch(CLEARED);
   });
 
+  test('T24 a form of unknown origin that brings no session cookie may be on another site, so it clears no cookie', async () => {
+    const { origin, cookie } = await createTestApp(framework, {
+      routes: (app, auth) => {
+        app.route('/leave', (req, res) => void auth.signOut(req, res));
+      },
+    });
+    const form = { accept: 'text/html', 'content-type': 'application/x-www-form-urlencoded', origin: 'null' };
+    const post = (path: string, headers: Record<string, string>) =>
+      send(origin + path, { method: 'POST', headers });
+    for (const path of ['/logout', '/leave']) {
+      const page = await post(path, form);
+      expect([page.status, page.setCookies]).toEqual([200, []]);
+      expect(page.body).toContain('<form method="post" action="/logout">');
+      const script = await post(path, { ...form, accept: '*/*' });
+      expect([script.status, script.setCookies]).toEqual([403, []]);
+      const own = await post(path, { ...form, cookie: await cookie() });
+      expect(own.setCookies[0]).toMatch(CLEARED);
+    }
+  });
+
   test('a link on a page of this site signs out', async () => {
     const { origin, cookie, workos } = await createTestApp(framework);
     const reply = await send(`${origin}/logout`, { headers: { ...CLICK, cookie: await cookie() } });

@@ -188,6 +188,17 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     expect({ status: ended.status, error: errorOf(ended) }).toEqual({ status: 400, error: 'invalid_grant' });
   });
 
+  test('a refresh for an organization that WorkOS refuses is forbidden, and the session goes on', async () => {
+    const { codeFor, redeem, token } = await native(framework);
+    const verifier = newVerifier();
+    const first = tokens(await redeem(await codeFor(verifier), verifier));
+    const refresh = (value: string, more: Record<string, string> = {}) =>
+      token({ grant_type: 'refresh_token', refresh_token: value, ...more });
+    const other = await refresh(first.refresh_token, { organization_id: 'org_of_others' });
+    expect({ status: other.status, error: errorOf(other) }).toEqual({ status: 403, error: 'forbidden' });
+    expect((await refresh(first.refresh_token)).status).toBe(200);
+  });
+
   test('a denied sign-in is reported to the client, and so is a denial by onSuccess', async () => {
     const { open, browser, workos, redeem, codeFor } = await native(framework, {
       authkit: {
