@@ -59,7 +59,16 @@ export function send(
         });
       });
     });
-    req.on('error', reject);
+    req.on('error', (error: NodeJS.ErrnoException) => {
+      // The server may close an idle connection just as a request is sent on it. Browsers then use a new one.
+      const wasClosed = req.reusedSocket && error.code === 'ECONNRESET';
+      if (wasClosed)
+        send(url, { method, headers, agent: false, ...(body !== undefined && { body }) }).then(
+          resolve,
+          reject,
+        );
+      else reject(error);
+    });
     req.end(body);
   });
 }
