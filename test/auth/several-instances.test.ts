@@ -12,6 +12,8 @@ const OUTAGE = { on: 'refresh', status: 503 } as const;
 /** An application with two instances, `one` and `two`, each with a WorkOS of its own. */
 async function createTenants() {
   const [one, two] = [await createTestApp('express5'), await createTestApp('express5')];
+  /** The requests that the guard let pass. */
+  const handled: unknown[] = [];
   const site = await serve('express5', (app, origin) => {
     for (const [name, { workos }] of Object.entries({ one, two })) {
       const auth = authkit({
@@ -22,7 +24,10 @@ async function createTenants() {
       app.use(`/${name}`, auth);
       app.use(auth.session);
     }
-    app.route('/account', requireAuth(), whoami);
+    app.route('/account', requireAuth(), (req, res, next) => {
+      handled.push(req.url);
+      whoami(req, res, next);
+    });
   });
   onTestFinished(() => site.close());
   /** The cookie of a session whose access token has expired. */
@@ -36,7 +41,7 @@ async function createTenants() {
   };
   const ask = (cookie: string, headers: Record<string, string> = FETCH) =>
     send(`${site.origin}/account`, { headers: { ...headers, cookie } });
-  return { one: one.workos, two: two.workos, cookies, ask, origin: site.origin };
+  return { one: one.workos, two: two.workos, cookies, ask, handled, origin: site.origin };
 }
 
 describe('a guard of several instances', () => {
@@ -53,13 +58,14 @@ describe('a guard of several instances', () => {
   });
 
   test('responds with 503 and keeps the cookie if one instance cannot refresh its session, not with a sign-in at another', async () => {
-    const { two, cookies, ask } = tenants;
+    const { two, cookies, ask, handled } = tenants;
     two.fail(OUTAGE);
     const seen = messagesOn('authkit:denied');
     for (const headers of [NAVIGATION, FETCH]) {
       const { status, location, setCookies } = await ask(cookies.two, headers);
       expect({ status, location, setCookies }).toEqual({ status: 503, location: undefined, setCookies: [] });
     }
+    expect(handled).toEqual([]);
     expect(seen.map(({ clientId, code }) => [clientId, code])).toEqual([
       [two.options.clientId, 'upstream_unavailable'],
       [two.options.clientId, 'upstream_unavailable'],
@@ -74,9 +80,10 @@ describe('a guard of several instances', () => {
   });
 
   test('redirects to the sign-in of the first if no session could be valid', async () => {
-    const { two, cookies, ask, origin } = tenants;
+    const { two, cookies, ask, handled, origin } = tenants;
     two.fail({ on: 'refresh', status: 400, body: { error: 'invalid_grant' } });
     const reply = await ask(cookies.two, NAVIGATION);
     expect(reply.location).toBe(`${origin}/one/login?returnTo=%2Faccount`);
+    expect(handled).toEqual([]);
   });
 });

@@ -1,22 +1,9 @@
 import { expect, test } from 'vitest';
 import { type PayloadBinding, sealPayload } from '../../src/session/seal-for-one-purpose.js';
-import {
-  newSSOSession,
-  openSSOSession,
-  sealSSOSession,
-  type SSOProfile,
-  toUser,
-} from '../../src/session/sso-session.js';
+import { newSSOSession, openSSOSession, sealSSOSession, toUser } from '../../src/session/sso-session.js';
+import { ADA } from '../support/app.js';
+import { PROFILE, SECOND } from '../support/sso-profile.js';
 
-const ADA = 'ada@example.com';
-const SECOND = 1_700_000_000;
-const PROFILE = {
-  id: 'prof_1',
-  idpId: 'idp_1',
-  email: ADA,
-  organizationId: 'org_1',
-  connectionId: 'conn_1',
-} as unknown as SSOProfile;
 const BINDING: PayloadBinding = {
   clientId: 'client_1',
   redirectUri: 'https://app.example/sso/callback',

@@ -14,6 +14,7 @@ import { Browser, FETCH, send } from '../support/browser.js';
 import { mapStore } from '../support/map-store.js';
 import { ADA, json } from '../support/app.js';
 import { messagesOn } from '../support/events.js';
+import { PROFILE, SECOND } from '../support/sso-profile.js';
 import type { SSOConfig } from '../../src/config/sso.js';
 import type { Revocation, RevocationStatus } from '../../src/session/revocation.js';
 import { newSSOSession, sealSSOSession, type SSOProfile, toUser } from '../../src/session/sso-session.js';
@@ -190,15 +191,6 @@ test('beside authkit(), methods of authkit() do not see an SSO session', async (
   await signIn(new Browser(), 'returnTo=/methods');
   expect(codes).toEqual(['unauthenticated', 'unauthenticated', false]);
 });
-
-const SECOND = 1_700_000_000;
-const PROFILE = {
-  id: 'prof_1',
-  idpId: 'idp_1',
-  email: ADA,
-  organizationId: 'org_1',
-  connectionId: 'conn_1',
-} as unknown as SSOProfile;
 
 function configAt(now: () => number): SSOConfig {
   const cookiePasswords = ['a-password-for-tests-and-for-nothing-else'];
