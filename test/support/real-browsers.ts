@@ -189,6 +189,8 @@ function tabOf(page: Page): Tab {
     },
     url: async () => page.evaluate('location.href') as Promise<string>,
     async click(xpath, count = 1) {
+      // A user clicks in the tab in front. Firefox renders other tabs only once a second.
+      await page.bringToFront();
       const element = await page.waitForSelector(`::-p-xpath(${xpath})`, { visible: true });
       await element!.click({ count });
     },
