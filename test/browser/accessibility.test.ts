@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { AxeResults } from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { hasChromium, launch } from '../support/chromium.js';
+import { hasChromium, launch, reusedPages, type User } from '../support/chromium.js';
 import { ROOT } from '../support/documentation.js';
 import { runExample } from '../support/example.js';
 
@@ -38,8 +38,10 @@ async function takePictures(page: Page, name: string, folder: string): Promise<v
 describe.skipIf(!hasChromium)('pages shown to users', () => {
   const example = runExample(() => import('../../example/main/app.js'));
   let browser: Browser;
+  let newUser: () => Promise<User>;
   beforeAll(async () => {
     browser = await launch();
+    newUser = reusedPages(browser);
   });
   afterAll(() => browser.close());
 
@@ -103,9 +105,8 @@ describe.skipIf(!hasChromium)('pages shown to users', () => {
   test.each(Object.keys(PAGES))(
     '%s has no accessibility problem that axe finds, and fits wide and narrow screens, light and dark',
     async (name) => {
-      const context = await browser.newContext();
-      onTestFinished(() => context.close());
-      const page = await context.newPage();
+      const { page, close } = await newUser();
+      onTestFinished(close);
       const foreign: string[] = [];
       page.on('request', (request) => {
         const { origin } = new URL(request.url());

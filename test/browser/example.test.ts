@@ -4,20 +4,22 @@ import helmet from 'helmet';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { requireAuth, signedIn } from 'authkit-express';
-import { hasChromium, launch } from '../support/chromium.js';
+import { hasChromium, launch, reusedPages, type User } from '../support/chromium.js';
 import { createTestApp } from '../support/app.js';
 
 describe.skipIf(!hasChromium)('in Chromium', () => {
   let browser: Browser;
+  let newUser: () => Promise<User>;
   beforeAll(async () => {
     browser = await launch();
+    newUser = reusedPages(browser);
   });
   afterAll(() => browser.close());
 
   async function open(): Promise<Page> {
-    const context = await browser.newContext();
-    onTestFinished(() => context.close());
-    return context.newPage();
+    const { page, close } = await newUser();
+    onTestFinished(close);
+    return page;
   }
 
   describe('the example', () => {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { chromium, type Browser } from 'playwright-core';
+import { chromium, type Browser, type Page } from 'playwright-core';
 
 const CHROMIUM = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
 
@@ -17,4 +17,28 @@ export function launch({ withBackForwardCache = false } = {}): Promise<Browser> 
   const args = ['--no-sandbox', ...quiet, '--disable-component-update', '--disable-sync'];
   const ignoreDefaultArgs = withBackForwardCache ? ['--disable-back-forward-cache'] : [];
   return chromium.launch({ executablePath: CHROMIUM, args, ignoreDefaultArgs });
+}
+
+export interface User {
+  page: Page;
+  close: () => Promise<void>;
+}
+
+/**
+ * Returns a function that opens a page for a user without cookies. Once a user is closed, the next one gets the same
+ * page without cookies, because starting a new browser context takes longer than most tests.
+ */
+export function reusedPages(browser: Browser): () => Promise<User> {
+  const idle: Page[] = [];
+  return async () => {
+    const page = idle.pop() ?? (await (await browser.newContext()).newPage());
+    const close = async () => {
+      page.removeAllListeners();
+      for (const other of page.context().pages()) if (other !== page) await other.close();
+      await page.context().clearCookies();
+      await page.goto('about:blank');
+      idle.push(page);
+    };
+    return { page, close };
+  };
 }
