@@ -1,12 +1,15 @@
 import { createServer } from 'node:http';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { parseEnv } from 'node:util';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { postgresSchema } from 'authkit-express/postgres';
+import type { Finding } from '../../src/cli/doctor.js';
+import { checkModule } from '../../src/cli/load-options.js';
 import { ROOT } from '../support/documentation.js';
-import { folderOf, run } from './run.js';
+import { folderOf, run, script } from './run.js';
 
 const GOOD = {
   WORKOS_CLIENT_ID: 'client_01TEST',
@@ -130,17 +133,35 @@ describe('doctor MODULE', () => {
     ],
     ['ends the process', 'process.exit(0);', 'ended the process while it was loaded (exit code 0)'],
     ['never finishes loading', 'await new Promise(() => undefined);', 'never finishes loading'],
-    [
-      'waits for ever',
-      'setInterval(() => undefined, 100); await new Promise(() => undefined);',
-      'did not finish loading',
-    ],
     ['exports nothing', '', 'does not export `options`'],
     ['has invalid options', 'export const options = { cookiePasword: 1 };', 'did you mean cookiePassword?'],
   ])('a module that %s is a finding', async (_, text, says) => {
     const { status, problems } = await check(text);
     expect(status).toBe(1);
     expect(problems).toContain(says);
+  });
+
+  test('a module that waits for ever is a finding after ten seconds', async () => {
+    const folder = folderOf({
+      'app.mjs': `import { writeFileSync } from 'node:fs';
+        setInterval(() => undefined, 100);
+        writeFileSync(new URL('started', import.meta.url), '');
+        await new Promise(() => undefined);`,
+    });
+    const cli = await script();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    let findings: Finding[] | undefined;
+    const checked = checkModule(cli, join(folder, 'app.mjs'), { PATH: process.env['PATH'], ...GOOD });
+    void checked.then((found) => (findings = found));
+    while (!existsSync(join(folder, 'started'))) await turn();
+    vi.advanceTimersByTime(9999);
+    await turn();
+    expect(findings).toBeUndefined();
+    vi.advanceTimersByTime(1);
+    const problems = (await checked).filter(({ status }) => status === 'problem');
+    expect(problems).toHaveLength(1);
+    expect(problems[0]!.message).toContain('did not finish loading in 10 seconds');
   });
 
   test('options with functions are checked as they are', async () => {

@@ -14,9 +14,12 @@ export interface Ended {
 
 let built: Promise<string> | undefined;
 
+/** The path of the CLI's script. */
+export const script = () => (built ??= bundleWithPackages('cli', 'src/cli/index.ts'));
+
 /** Runs the CLI. Of this process's environment variables, it gets only PATH. */
 export async function run(args: string[], env: Record<string, string> = {}, cwd = ROOT): Promise<Ended> {
-  const cli = await (built ??= bundleWithPackages('cli', 'src/cli/index.ts'));
+  const cli = await script();
   const { PATH = '' } = process.env;
   return new Promise((done) => {
     execFile(process.execPath, [cli, ...args], { cwd, env: { PATH, ...env } }, (error, stdout, stderr) => {

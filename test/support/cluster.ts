@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { request, type Agent } from 'node:http';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { bundle } from './bundle.js';
+import { bundleWithPackages } from './bundle.js';
 import type { ProcessSettings } from './cluster-process.js';
 
 let program: Promise<string> | undefined;
@@ -17,7 +17,7 @@ export interface Member {
 
 export async function startMember(settings: ProcessSettings): Promise<Member> {
   const env = { ...process.env, DEBUG: '' };
-  program ??= bundle('cluster-process', { entryPoints: ['test/support/cluster-process.ts'] });
+  program ??= bundleWithPackages('cluster-process', 'test/support/cluster-process.ts');
   const child = fork(await program, [JSON.stringify(settings)], { execArgv: ['--expose-gc'], env });
   const ended = once(child, 'exit').then(() => undefined);
   const message = await Promise.race([once(child, 'message'), ended]);
