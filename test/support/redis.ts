@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createClient } from 'redis';
 import { onTestFinished } from 'vitest';
@@ -23,11 +24,10 @@ export async function startRedis(port?: number, ...args: string[]): Promise<Redi
   const chosen = port ?? (await freePort());
   const quiet = ['--save', '', '--appendonly', 'no', '--bind', '127.0.0.1', '--loglevel', 'warning'];
   const child = spawn('redis-server', ['--port', String(chosen), ...quiet, ...args], { stdio: 'ignore' });
-  const url = `redis://127.0.0.1:${chosen}`;
-  await reachable(url);
+  await reachable(chosen);
   const server: RedisServer = {
     port: chosen,
-    url,
+    url: `redis://127.0.0.1:${chosen}`,
     process: child,
     signal: (name) => void child.kill(name),
   };
@@ -58,17 +58,23 @@ export async function connected(url: string) {
   return client;
 }
 
-async function reachable(url: string): Promise<void> {
-  for (let tries = 0; tries < 100; tries += 1) {
-    const client = createClient({ url, socket: { reconnectStrategy: false } });
-    client.on('error', () => undefined);
-    try {
-      await client.connect();
-      await client.close();
-      return;
-    } catch {
-      await wait(30);
-    }
+/** Waits until the server responds to a command. A client would take longer to create than the server to start. */
+async function reachable(port: number): Promise<void> {
+  for (let tries = 0; tries < 300; tries += 1) {
+    if (await responds(port)) return;
+    await wait(10);
   }
-  throw new Error(`redis-server did not start at ${url}`);
+  throw new Error(`redis-server did not start on port ${port}`);
+}
+
+function responds(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
+    socket.on('data', () => socket.destroy());
+    socket.on('error', () => undefined);
+    // A server that needs a password responds with an error, and one that is loading its data with `-LOADING`.
+    socket.on('close', () => {
+      resolve(socket.bytesRead > 0);
+    });
+  });
 }
