@@ -1,5 +1,5 @@
 import { AuthKitError, type AuthKitErrorCode } from '../errors.js';
-import { type FailedCondition, publish } from '../events.js';
+import { type FailedCondition, publish } from '../diagnostics.js';
 import { isRealError, type Outcome, type Request, type Response } from '../http/handler-to-middleware.js';
 import { isPageLoad, target } from '../http/request.js';
 import { redirect } from '../http/response.js';

@@ -1,9 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { canParse } from '../url-can-parse.js';
-import type { FailedCondition } from '../events.js';
+import type { FailedCondition } from '../diagnostics.js';
 import type { Next } from '../http/handler-to-middleware.js';
 import type { AuthType, Principal } from './principal.js';
-import { compileConditions, itemsOf, ownEntriesOf, type Rule, RULE_KEYS } from './authorization-rule.js';
+import {
+  compileConditions,
+  itemsOf,
+  ownEntriesOf,
+  type Rule,
+  RULE_KEYS,
+} from './role-and-permission-rule.js';
 
 /**
  * A function that decides whether a request may pass. Use it for conditions that a rule cannot express. The request

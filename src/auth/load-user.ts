@@ -1,12 +1,12 @@
 import type { User as WorkOSUser } from '@workos-inc/node';
-import type { AppUser, LoadUser } from '../config/options.js';
+import type { AppUser, LoadUser } from '../config/authkit-options.js';
 import { withDeadline } from '../deadline.js';
 import { unavailable } from '../errors.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import { responseStateOf } from '../http/response.js';
 import type { SignedIn } from './principal.js';
 
-declare module '../config/options.js' {
+declare module '../config/authkit-options.js' {
   interface LoadUserContext {
     /** The value of `req.auth` for this request. */
     auth: SignedIn;

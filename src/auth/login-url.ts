@@ -1,8 +1,8 @@
 import type { Config } from '../config/index.js';
-import type { SignInOptions } from '../config/options.js';
+import type { SignInOptions } from '../config/authkit-options.js';
 import type { AuthKitError } from '../errors.js';
 import { isUnfinished } from '../errors.js';
-import { log } from '../events.js';
+import { log } from '../diagnostics.js';
 import { headerRoom } from '../http/cookies.js';
 import type { Request } from '../http/handler-to-middleware.js';
 import { isFromAnotherOrigin, query, target } from '../http/request.js';

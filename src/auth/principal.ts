@@ -1,10 +1,10 @@
 import type { ApiKey, Impersonator, User } from '@workos-inc/node';
 import { perObjectState } from '../per-object-state.js';
 import type { Session } from '../session/sealed-session.js';
-import { type SSOProfile, type SSOSession, toUser } from '../session/sso-session.js';
+import { type SSOProfile, type SSOSession, toUser } from '../session/sealed-sso-session.js';
 import type { VerifiedSession } from '../session/verified-session-cache.js';
 import type { Claims, TokenClaims } from '../workos/access-token.js';
-import { compileRule, type Rule, type Subject } from './authorization-rule.js';
+import { compileRule, type Rule, type Subject } from './role-and-permission-rule.js';
 
 /**
  * Fields that every authenticated principal has, whether it is a user, an API key or a machine. All fields are

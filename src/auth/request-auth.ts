@@ -9,14 +9,14 @@ import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
 import { canSetCookie, type ResponseState, responseStateOf, startTimer } from '../http/response.js';
 import { perObjectState } from '../per-object-state.js';
 import { ownProperties } from '../own-properties.js';
-import type { Authentication } from '../session/authenticate.js';
+import type { Authentication } from '../session/authenticate-session.js';
 import type { Session } from '../session/sealed-session.js';
-import type { SSOSession, VerifiedSSOSession } from '../session/sso-session.js';
+import type { SSOSession, VerifiedSSOSession } from '../session/sealed-sso-session.js';
 import type { BearerVerifiers, VerifyBearer } from './bearer-token.js';
 import { type LoadedUser, setLocalUser, startLoadingUser } from './load-user.js';
 import { loginUrl, nextLoginParameters } from './login-url.js';
 import { type Auth, type Principal, signedOut, toSessionAuth, toSSOAuth } from './principal.js';
-import { defineRequestProperties } from './request-properties.js';
+import { defineRequestProperties } from './define-request-properties.js';
 
 /** The result of authenticating a request's session cookie at an `authkit()` or `sso()` instance. */
 export type SessionResult = Authentication | VerifiedSSOSession;

@@ -2,7 +2,7 @@ import { createBearerVerifiers } from '../auth/bearer-token.js';
 import { createAuthenticateRequest } from '../auth/request-auth.js';
 import { authKitParameters as parameters } from '../config/authorization-parameters.js';
 import { resolveConfig, requestTimeoutOf, softTimeoutOf } from '../config/index.js';
-import type { AuthKitOptions } from '../config/options.js';
+import type { AuthKitOptions } from '../config/authkit-options.js';
 import { after } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
@@ -30,7 +30,7 @@ import { checkAttributes, createSaveAttributes, parseAttributes } from '../route
 import { createRefreshRequestSession, createSwitchRoute } from '../routes/switch-organization.js';
 import { clientUrl, createToken } from '../routes/token.js';
 import { createWebhooks, type WebhookOptions } from '../routes/webhooks.js';
-import { createAuthenticator } from '../session/authenticate.js';
+import { createAuthenticator } from '../session/authenticate-session.js';
 import { createSessions } from '../session/create-and-end.js';
 import { withRefreshLock } from '../session/refresh-lock.js';
 import { createRefresh } from '../session/refresh.js';
@@ -46,9 +46,9 @@ import { createSessionStorage } from '../session/cookie-or-store.js';
 import { createRefreshHooks, createTokenRefresh } from '../session/refresh-at-workos.js';
 import { createSignedStore } from '../stores/signed-store.js';
 import { createMacVerifier, createVerifier, type TokenClaims } from '../workos/access-token.js';
-import { createClaimNonce } from '../workos/unclaimed-environment.js';
+import { createClaimNonce } from '../workos/unclaimed-environment-nonce.js';
 import { createWorkOSClient } from '../workos/api-client.js';
-import { createWorkOSClock } from '../workos/clock.js';
+import { createWorkOSClock } from '../workos/clock-difference.js';
 import { type HasAppClient, withAppClient } from '../workos/load-sdk.js';
 import { createJWKS } from '../workos/jwks.js';
 import { preloadKeys } from '../workos/preload-keys.js';
@@ -56,7 +56,7 @@ import { createTokenMacs } from '../workos/verified-token-mac.js';
 import { createAuthOf, createGetSignInUrl, createMethods, type Methods } from './instance-methods.js';
 import { type AuthRouter, createAuthRouter } from '../routes/router.js';
 import { createReady, type Readiness } from './readiness.js';
-import { createManagement, type Management } from './session-management.js';
+import { createManagement, type Management } from './list-and-revoke-sessions.js';
 
 /**
  * The router that `authkit()` returns. It handles the routes for sign-in, callback and sign-out, and sets `req.auth`

@@ -9,7 +9,7 @@ import {
 } from '../auth/request-auth.js';
 import { isRecent } from '../auth/step-up.js';
 import type { AuthKitConfig } from '../config/index.js';
-import type { SignInOptions, SignInUrlOptions } from '../config/options.js';
+import type { SignInOptions, SignInUrlOptions } from '../config/authkit-options.js';
 import type { Cookies } from '../http/cookies.js';
 import { ownProperties } from '../own-properties.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
@@ -17,7 +17,7 @@ import { createSignOut, type EndSession, type SignOutOptions } from '../routes/l
 import type { SaveSession } from '../routes/save-session.js';
 import { checkAttributes } from '../routes/sign-up.js';
 import { createSwitchToOrganization, type RefreshRequestSession } from '../routes/switch-organization.js';
-import type { Authenticator } from '../session/authenticate.js';
+import type { Authenticator } from '../session/authenticate-session.js';
 
 /** The methods of an instance that the application's handlers call. */
 export interface Methods {

@@ -4,7 +4,7 @@ import { withDeadline } from '../deadline.js';
 import type { SignedStore } from '../stores/signed-store.js';
 import type { JWKS } from '../workos/jwks.js';
 import type { CircuitState } from '../workos/rate-limit-and-circuit-breaker.js';
-import type { WorkOSClock } from '../workos/clock.js';
+import type { WorkOSClock } from '../workos/clock-difference.js';
 
 /** The result of one check. */
 export interface ReadinessCheck {

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { type Config, resolveConfig } from '../config/index.js';
-import type { AuthKitOptions } from '../config/options.js';
+import type { AuthKitOptions } from '../config/authkit-options.js';
 import { AuthKitError } from '../errors.js';
 import { createWorkOSClient, type WorkOSClient } from '../workos/api-client.js';
 import { UpstreamError } from '../workos/fetch.js';

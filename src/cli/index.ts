@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, parseEnv } from 'node:util';
-import { suggestionFor } from '../config/suggestions.js';
+import { suggestionFor } from '../config/did-you-mean.js';
 import { postgresSchema } from '../stores/postgres.js';
 import { runOnTestWorkOS } from './dev.js';
 import { type Finding, finding, runChecks } from './doctor.js';

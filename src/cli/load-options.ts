@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { Server } from 'node:net';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { AuthKitOptions } from '../config/options.js';
+import type { AuthKitOptions } from '../config/authkit-options.js';
 import { type DoctorInput, type Finding, finding, runChecks } from './doctor.js';
 
 /** How long a module may take to load, in milliseconds. */

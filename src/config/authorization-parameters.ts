@@ -1,10 +1,10 @@
 import { AuthKitError } from '../errors.js';
 import { single } from '../http/request.js';
 import { ownProperties } from '../own-properties.js';
-import type { SignInOptions } from './options.js';
+import type { SignInOptions } from './authkit-options.js';
 import { AUTHKIT, providerNamed } from './provider-names.js';
 import type { SSOSignInOptions } from './sso-options.js';
-import { type Advice, SIGN_IN_ADVICE, SSO_SIGN_IN_ADVICE, suggestionFor } from './suggestions.js';
+import { type Advice, SIGN_IN_ADVICE, SSO_SIGN_IN_ADVICE, suggestionFor } from './did-you-mean.js';
 
 /** How a single sign-in option is read from a query, checked, and written to the authorization URL. */
 export interface Parameter {

@@ -3,7 +3,7 @@ import { number } from './credentials.js';
 import { isRecord, type Problems, variable } from './problem-list.js';
 import { ownProperties } from '../own-properties.js';
 import type { Route, Routes } from './routes.js';
-import { COOKIE_ADVICE } from './suggestions.js';
+import { COOKIE_ADVICE } from './did-you-mean.js';
 
 /** The maximum time that browsers keep a cookie, in seconds: 400 days (RFC 6265bis section 5.5). */
 export const MAX_COOKIE_AGE = 34_560_000;

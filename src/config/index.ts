@@ -23,12 +23,12 @@ import {
   readSignUpRules,
   type SignInFor,
   type SignUpRules,
-} from './login.js';
-import type { AuthKitOptions, LoadUser, SignInOptions } from './options.js';
+} from './login-and-sign-up.js';
+import type { AuthKitOptions, LoadUser, SignInOptions } from './authkit-options.js';
 import { type PagesFor, readPages } from './pages.js';
 import { isRecord, Problems, variable } from './problem-list.js';
 import { parseRedirectUri, parseRoutes, type Route, type RouteDefaults, type Routes } from './routes.js';
-import { type Advice, AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
+import { type Advice, AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './did-you-mean.js';
 
 /**
  * Returns how long a request waits for an optional result, in milliseconds. For example, the session is optional on a

@@ -4,7 +4,7 @@ import { BUTTON_TEXTS, DEFAULT_TEXTS, type PageTexts } from '../http/page-texts.
 import { DEFAULT_THEME, type PageTheme, type RenderPage } from '../http/pages.js';
 import { ownProperties } from '../own-properties.js';
 import { isRecord, Problems } from './problem-list.js';
-import { type Advice } from './suggestions.js';
+import { type Advice } from './did-you-mean.js';
 
 /**
  * The look, language and texts of this package's pages: error pages, the sign-out page, and the pages between

@@ -1,4 +1,4 @@
-import { type Advice, suggestionFor } from './suggestions.js';
+import { type Advice, suggestionFor } from './did-you-mean.js';
 
 /** The problems with a configuration. Each entry says what is wrong and what to do, and contains no secrets. */
 export class Problems {

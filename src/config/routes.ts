@@ -1,10 +1,10 @@
 import { canParse } from '../url-can-parse.js';
 import { ownProperties } from '../own-properties.js';
 import { refuseInsecureHttp } from './insecure-http.js';
-import type { AuthKitOptions } from './options.js';
+import type { AuthKitOptions } from './authkit-options.js';
 import { isRecord, type Problems } from './problem-list.js';
 import { providerNamed } from './provider-names.js';
-import { ROUTE_ADVICE } from './suggestions.js';
+import { ROUTE_ADVICE } from './did-you-mean.js';
 
 /** The paths of an instance's routes. A route that is turned off is `undefined`. */
 export interface Routes {

@@ -1,7 +1,7 @@
 import type { OauthTokens, Profile, User } from '@workos-inc/node';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Store } from '../stores/index.js';
-import type { AuthKitOptions, OnSuccessResult } from './options.js';
+import type { AuthKitOptions, OnSuccessResult } from './authkit-options.js';
 
 /**
  * Parameters of WorkOS's SSO authorization URL. Exactly one of `organization`, `connection`, `provider` and `domain`

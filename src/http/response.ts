@@ -1,5 +1,5 @@
 import onHeaders from 'on-headers';
-import { log } from '../events.js';
+import { log } from '../diagnostics.js';
 import type { Request, Response } from './handler-to-middleware.js';
 import { isNavigation, isWebSocketUpgrade, trimOWS } from './request.js';
 import { perObjectState } from '../per-object-state.js';

@@ -1,9 +1,9 @@
 import type { AuthKitConfig, Config } from '../config/index.js';
-import type { SignInResult } from '../config/options.js';
+import type { SignInResult } from '../config/authkit-options.js';
 import { type Deadline, withDeadline } from '../deadline.js';
 import { ownProperties } from '../own-properties.js';
 import { AuthKitError, unavailable } from '../errors.js';
-import { publish } from '../events.js';
+import { publish } from '../diagnostics.js';
 import { expiringMap } from '../expiring-map.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import type { Revocation } from '../session/revocation.js';

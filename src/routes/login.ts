@@ -1,8 +1,8 @@
 import { canParse } from '../url-can-parse.js';
 import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
-import type { SignInFor } from '../config/login.js';
-import type { SignUpAttributes } from '../config/options.js';
+import type { SignInFor } from '../config/login-and-sign-up.js';
+import type { SignUpAttributes } from '../config/authkit-options.js';
 import { AUTHKIT, providerNamed } from '../config/provider-names.js';
 import { AuthKitError } from '../errors.js';
 import { navigationOnly } from '../http/error-response.js';

@@ -3,7 +3,7 @@ import { bearerChallenge } from '../auth/deny.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
-import { publish } from '../events.js';
+import { publish } from '../diagnostics.js';
 import type { Cookies } from '../http/cookies.js';
 import { createErrorResponder, refusePrefetch } from '../http/error-response.js';
 import type { Handler, Request, Response } from '../http/handler-to-middleware.js';

@@ -1,7 +1,7 @@
 import type { Config } from '../config/index.js';
-import type { OnSuccessResult } from '../config/options.js';
+import type { OnSuccessResult } from '../config/authkit-options.js';
 import { AuthKitError } from '../errors.js';
-import { publishError } from '../events.js';
+import { publishError } from '../diagnostics.js';
 import type { Response } from '../http/handler-to-middleware.js';
 import { safeReturnTo } from '../http/return-to.js';
 import { ownProperties } from '../own-properties.js';

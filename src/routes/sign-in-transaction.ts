@@ -1,6 +1,6 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../config/index.js';
-import type { SignUpAttributes } from '../config/options.js';
+import type { SignUpAttributes } from '../config/authkit-options.js';
 import type { ReturnToRules } from '../http/return-to.js';
 import { ownProperties } from '../own-properties.js';
 import {
@@ -8,7 +8,7 @@ import {
   type PayloadBinding,
   type PayloadPurpose,
   sealPayload,
-} from '../session/seal-for-one-purpose.js';
+} from '../session/purpose-bound-seal.js';
 import { sha256 } from '../sha256.js';
 
 /**

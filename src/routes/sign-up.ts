@@ -1,9 +1,9 @@
 import type { AuthKitConfig } from '../config/index.js';
-import type { SignUpAttributes } from '../config/options.js';
+import type { SignUpAttributes } from '../config/authkit-options.js';
 import { type Deadline, withDeadline } from '../deadline.js';
 import { ownProperties } from '../own-properties.js';
 import { AuthKitError } from '../errors.js';
-import { log } from '../events.js';
+import { log } from '../diagnostics.js';
 import { single } from '../http/request.js';
 import type { Tokens, WorkOSClient } from '../workos/api-client.js';
 import { isJson } from './sign-in-transaction.js';

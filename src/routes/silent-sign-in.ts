@@ -1,4 +1,4 @@
-import type { SignInOptions } from '../config/options.js';
+import type { SignInOptions } from '../config/authkit-options.js';
 import { type AuthKitError, isUnfinished } from '../errors.js';
 import type { Transaction } from './sign-in-transaction.js';
 

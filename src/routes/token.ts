@@ -9,13 +9,13 @@ import type { Handler, Request, Response } from '../http/handler-to-middleware.j
 import { header } from '../http/request.js';
 import { json, vary } from '../http/response.js';
 import { ownProperties } from '../own-properties.js';
-import type { Authenticator } from '../session/authenticate.js';
+import type { Authenticator } from '../session/authenticate-session.js';
 import {
   openPayload,
   type PayloadBinding,
   type PayloadPurpose,
   sealPayload,
-} from '../session/seal-for-one-purpose.js';
+} from '../session/purpose-bound-seal.js';
 import type { Revocation } from '../session/revocation.js';
 import { type Session, sessionIdentityOf } from '../session/sealed-session.js';
 import { sha256 } from '../sha256.js';

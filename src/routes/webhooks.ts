@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { AuthKitConfig } from '../config/index.js';
 import { AuthKitError, unavailable } from '../errors.js';
-import { publish, type WebhookProblem } from '../events.js';
+import { publish, type WebhookProblem } from '../diagnostics.js';
 import { expiringMap } from '../expiring-map.js';
 import { rawBody } from '../http/body.js';
 import { answerErrors, type RespondWithError } from '../http/error-response.js';

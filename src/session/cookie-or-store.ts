@@ -1,4 +1,4 @@
-import type { SessionProblem } from '../events.js';
+import type { SessionProblem } from '../diagnostics.js';
 import type { SignedStore } from '../stores/signed-store.js';
 import type { Session } from './sealed-session.js';
 import {

@@ -1,6 +1,6 @@
 import type { AuthKitConfig } from '../config/index.js';
 import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
-import { log, publish, type RefreshFailureReason } from '../events.js';
+import { log, publish, type RefreshFailureReason } from '../diagnostics.js';
 import {
   decodeUnverified,
   macOf,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { unavailable } from '../errors.js';
-import { log } from '../events.js';
+import { log } from '../diagnostics.js';
 import { expiringMap } from '../expiring-map.js';
 import { sha256 } from '../sha256.js';
 import type { Entry, SignedStore } from '../stores/signed-store.js';

@@ -1,4 +1,4 @@
-import { log, publish } from '../events.js';
+import { log, publish } from '../diagnostics.js';
 import { expiringMap } from '../expiring-map.js';
 import type { Found, SignedStore } from '../stores/signed-store.js';
 import type { SessionIdentity } from './sealed-session.js';

@@ -1,6 +1,6 @@
 import type { Impersonator, User } from '@workos-inc/node';
 import { isRecord } from '../config/problem-list.js';
-import type { SessionProblem } from '../events.js';
+import type { SessionProblem } from '../diagnostics.js';
 import { ownProperties } from '../own-properties.js';
 import { perObjectState } from '../per-object-state.js';
 import { decodeUnverified } from '../workos/access-token.js';

@@ -4,7 +4,7 @@ import { createAuthenticateRequest, createAuthenticate } from '../auth/request-a
 import { ssoParameters as parameters } from '../config/authorization-parameters.js';
 import { softTimeoutOf } from '../config/index.js';
 import type { SSOOptions, SSOSignInOptions, SSOSignInUrlOptions } from '../config/sso-options.js';
-import { resolveSSOConfig, type SSOConfig } from '../config/sso.js';
+import { resolveSSOConfig, type SSOConfig } from '../config/resolve-sso-config.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
@@ -21,8 +21,8 @@ import { createRevocation } from '../session/revocation.js';
 import { createSignedStore } from '../stores/signed-store.js';
 import { createWorkOSClient } from '../workos/api-client.js';
 import { type HasAppClient, withAppClient } from '../workos/load-sdk.js';
-import { createSSOSessions } from './authenticator.js';
-import { createIdPInitiated, createProfileExchange, type ExchangeProfile } from './code-exchange.js';
+import { createSSOSessions } from './authenticate-session.js';
+import { createIdPInitiated, createProfileExchange, type ExchangeProfile } from './profile-exchange.js';
 
 export type {
   SSOOptions,

@@ -3,7 +3,7 @@
  *
  * @module authkit-express/redis
  */
-import { log } from '../events.js';
+import { log } from '../diagnostics.js';
 import { ownProperties } from '../own-properties.js';
 import type { Store } from './index.js';
 

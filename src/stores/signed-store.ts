@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { type AuthKitEvents, publish } from '../events.js';
+import { type AuthKitEvents, publish } from '../diagnostics.js';
 import { sha256 } from '../sha256.js';
 import type { Store } from './index.js';
 

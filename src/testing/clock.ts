@@ -43,7 +43,7 @@ export interface ClockFile {
   /**
    * Returns environment variables that make a Node child process follow the clock. The first call creates the file.
    *
-   * @throws {Error} If clock-preload.js, which the child process has to load, does not exist.
+   * @throws {Error} If preload-test-clock.js, which the child process has to load, does not exist.
    */
   variables: () => Readonly<Record<string, string>>;
   /** Deletes the file. A child process that already has the file open keeps reading its last content. */
@@ -56,7 +56,7 @@ export interface ClockFile {
  * @param start The start time, in milliseconds since the epoch, as for `createClock`.
  */
 export function createClockFile(start?: number): ClockFile {
-  // The content of the file, in the format that clock-preload.js reads. Each update is a single short write, so no
+  // The content of the file, in the format that preload-test-clock.js reads. Each update is a single short write, so no
   // process reads a partly written file.
   const content = new Float64Array([start ?? NaN, 0]);
   let folder: string | undefined;
@@ -91,10 +91,10 @@ export function createClockFile(start?: number): ClockFile {
   };
 }
 
-const PRELOAD = './clock-preload.js';
+const PRELOAD = './preload-test-clock.js';
 
 /**
- * Returns the URL of clock-preload.js, which a child process loads. A path may contain spaces and quotation marks,
+ * Returns the URL of preload-test-clock.js, which a child process loads. A path may contain spaces and quotation marks,
  * which would have to be escaped in NODE_OPTIONS. In a URL, they are percent-encoded.
  */
 function preloadUrl(): string {
@@ -102,7 +102,7 @@ function preloadUrl(): string {
   const url = canParse(PRELOAD, from) ? new URL(PRELOAD, from) : undefined;
   if (url && existsSync(fileURLToPath(url))) return url.href;
   throw new Error(
-    'workos.env: clock-preload.js, which a child process loads to follow workos.clock, is not beside the code of ' +
+    'workos.env: preload-test-clock.js, which a child process loads to follow workos.clock, is not beside the code of ' +
       'authkit-express/testing. A bundler has copied that code: mark authkit-express as external.',
   );
 }

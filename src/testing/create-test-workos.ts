@@ -4,9 +4,14 @@ import { createClock, createClockFile, type TestClock } from './clock.js';
 import type { TestApiKey } from './endpoints/api-keys.js';
 import type { TestInvitation } from './endpoints/invitations.js';
 import type { OAuthServer, TestOAuthToken } from './endpoints/oauth.js';
-import { STEP_MESSAGES, type RequiredStep } from './endpoints/required-steps.js';
+import { STEP_MESSAGES, type RequiredStep } from './endpoints/required-sign-in-steps.js';
 import { createIdPStart, type TestIdPStart } from './endpoints/sso.js';
-import { createEnvironment, type Environment, type Lifetimes, type Settings } from './workos-environment.js';
+import {
+  createEnvironment,
+  type Environment,
+  type Lifetimes,
+  type Settings,
+} from './fake-workos-environment.js';
 import type { Calls, Fault, RecordedCall } from './faults.js';
 import { checkNames, didYouMean, type Names } from './options.js';
 import { listen } from './http-server.js';
@@ -18,7 +23,7 @@ import {
   type CookieAgent,
   type TestSignIn,
   type TestAuthorization,
-} from './sign-in.js';
+} from './sign-in-helper.js';
 import {
   createDirectory,
   type Directory,

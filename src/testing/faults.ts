@@ -8,7 +8,7 @@ import {
   type Operation,
   type TestRequest,
   type TestResponse,
-} from './endpoints/http.js';
+} from './endpoints/request-and-response.js';
 import { checkNames, didYouMean } from './options.js';
 
 /** A request that the test WorkOS received. */

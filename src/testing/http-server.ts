@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { type TestRequest, type TestResponse, json } from './endpoints/http.js';
+import { type TestRequest, type TestResponse, json } from './endpoints/request-and-response.js';
 import type { Delivery } from './faults.js';
 import { newId } from './state/tokens.js';
 

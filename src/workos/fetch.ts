@@ -1,4 +1,4 @@
-import { type AuthKitEvents, publish } from '../events.js';
+import { type AuthKitEvents, publish } from '../diagnostics.js';
 import {
   type CallPriority,
   type CallReport,

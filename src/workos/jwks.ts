@@ -1,6 +1,6 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { createOptionalWait } from '../deadline.js';
-import { type KeysFailureReason, publish } from '../events.js';
+import { type KeysFailureReason, publish } from '../diagnostics.js';
 import { expiringMap } from '../expiring-map.js';
 import { UpstreamError } from './fetch.js';
 

@@ -3,7 +3,7 @@
  * response or repeated failures. What an error response means for the user is decided in `error-answers.ts`.
  */
 
-import { publish } from '../events.js';
+import { publish } from '../diagnostics.js';
 
 /** The maximum number of calls to WorkOS that one instance has in flight at the same time. */
 const MAX_IN_FLIGHT = 50;

@@ -1,4 +1,9 @@
-import type { AuthFactors, CodeCheck, OneTimeCodes, Passwords } from '../state/credentials.js';
+import type {
+  AuthFactors,
+  CodeCheck,
+  OneTimeCodes,
+  Passwords,
+} from '../state/passwords-codes-and-factors.js';
 import type { Directory, DirectoryUser } from '../state/users-and-organizations.js';
 import type { Refusal, Session, Sessions } from '../state/sessions.js';
 import { newSecret, provesChallenge, type AuthorizationCodes, type ProviderTokens } from '../state/tokens.js';
@@ -13,10 +18,10 @@ import {
   type Route,
   type TestRequest,
   type TestResponse,
-} from './http.js';
+} from './request-and-response.js';
 import type { Invitations } from './invitations.js';
-import { tokensJson } from './json.js';
-import { requiredStepJson, type RequiredSteps, type StepCode } from './required-steps.js';
+import { tokensJson } from './resource-json.js';
+import { requiredStepJson, type RequiredSteps, type StepCode } from './required-sign-in-steps.js';
 
 export interface AuthenticateDependencies {
   clientId: string;

@@ -5,7 +5,7 @@ import {
   type AuthorizationRequest,
   type Endpoint,
   type RequestProblem,
-} from './authorization-request.js';
+} from './validate-authorization-request.js';
 import {
   json,
   redirect,
@@ -14,7 +14,7 @@ import {
   type Route,
   type TestRequest,
   type TestResponse,
-} from './http.js';
+} from './request-and-response.js';
 import type { Invitations } from './invitations.js';
 import { errorPage, signInPage, signUpPage } from './sign-in-page.js';
 

@@ -10,7 +10,7 @@ import {
   type Fields,
   type Route,
   type TestResponse,
-} from './http.js';
+} from './request-and-response.js';
 
 const DAY = 86_400_000;
 const DEFAULT_DAYS = 7;

@@ -11,7 +11,7 @@ import {
   type Route,
   type TestRequest,
   type TestResponse,
-} from './http.js';
+} from './request-and-response.js';
 
 /** The options of `oauthToken`, which issues an access token of AuthKit's OAuth server. */
 export interface TestOAuthToken {

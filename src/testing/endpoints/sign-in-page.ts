@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Directory, DirectoryUser, Membership } from '../state/users-and-organizations.js';
-import type { AuthorizationRequest } from './authorization-request.js';
-import { text, type Fields, type TestResponse } from './http.js';
+import type { AuthorizationRequest } from './validate-authorization-request.js';
+import { text, type Fields, type TestResponse } from './request-and-response.js';
 
 /**
  * The style sheet of the pages. It is inline, so a page does not have to load another file. All text has a contrast

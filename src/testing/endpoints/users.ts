@@ -1,4 +1,4 @@
-import type { Passwords } from '../state/credentials.js';
+import type { Passwords } from '../state/passwords-codes-and-factors.js';
 import type { Directory, UserChanges } from '../state/users-and-organizations.js';
 import {
   apiError,
@@ -11,8 +11,8 @@ import {
   type Fields,
   type Route,
   type TestResponse,
-} from './http.js';
-import { userJson } from './json.js';
+} from './request-and-response.js';
+import { userJson } from './resource-json.js';
 
 export interface UsersDependencies {
   directory: Directory;

@@ -2,12 +2,7 @@ import type { Profile, User } from '@workos-inc/node';
 import { randomUUID } from 'node:crypto';
 import { isRecord } from '../config/problem-list.js';
 import { ownProperties } from '../own-properties.js';
-import {
-  openPayload,
-  type PayloadBinding,
-  type PayloadPurpose,
-  sealPayload,
-} from './seal-for-one-purpose.js';
+import { openPayload, type PayloadBinding, type PayloadPurpose, sealPayload } from './purpose-bound-seal.js';
 
 /** A user's profile from the identity provider, without `rawAttributes`, which can be of any size. */
 export type SSOProfile = Readonly<Omit<Profile<Record<string, unknown>>, 'rawAttributes'>>;

@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { canParse } from '../url-can-parse.js';
 import { AuthKitError } from '../errors.js';
-import { publishError } from '../events.js';
+import { publishError } from '../diagnostics.js';
 import { ownProperties } from '../own-properties.js';
 import type { ParameterSet } from './authorization-parameters.js';
 import { isLoopback } from './insecure-http.js';
-import type { AuthKitOptions } from './options.js';
+import type { AuthKitOptions } from './authkit-options.js';
 import { isRecord, type Problems } from './problem-list.js';
 import { AUTHKIT, providerNamed, PROVIDERS } from './provider-names.js';
-import { SIGN_UP_ADVICE, suggestionFor } from './suggestions.js';
+import { SIGN_UP_ADVICE, suggestionFor } from './did-you-mean.js';
 
 /** What a link to the login route may request. */
 export interface LoginRules {

@@ -1,9 +1,9 @@
 import { ownProperties } from '../own-properties.js';
 import type { SSOSignInOptions } from '../config/sso-options.js';
 import { providerNamed } from '../config/provider-names.js';
-import type { SSOConfig } from '../config/sso.js';
+import type { SSOConfig } from '../config/resolve-sso-config.js';
 import { AuthKitError } from '../errors.js';
-import { publish } from '../events.js';
+import { publish } from '../diagnostics.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
 import type { RedirectInstead } from '../routes/callback.js';
@@ -16,7 +16,7 @@ import {
   type SSOProfile,
   type SSOSession,
   toUser,
-} from '../session/sso-session.js';
+} from '../session/sealed-sso-session.js';
 import type { ProfileReply, WorkOSClient } from '../workos/api-client.js';
 
 /** The parts of a sign-in's transaction that the code exchange needs. */

@@ -6,7 +6,7 @@ import type {
   OneTimeCodes,
   PasswordReset,
   Passwords,
-} from '../state/credentials.js';
+} from '../state/passwords-codes-and-factors.js';
 import type { Directory } from '../state/users-and-organizations.js';
 import {
   apiError,
@@ -18,9 +18,9 @@ import {
   unprocessable,
   type Fields,
   type Route,
-} from './http.js';
+} from './request-and-response.js';
 import type { Invitations } from './invitations.js';
-import { userJson } from './json.js';
+import { userJson } from './resource-json.js';
 import { isStrongPassword, weakPassword } from './users.js';
 
 export interface CredentialsDependencies {

@@ -1,10 +1,10 @@
 import type { SessionAuthenticator, SessionResult } from '../auth/request-auth.js';
-import type { SSOConfig } from '../config/sso.js';
+import type { SSOConfig } from '../config/resolve-sso-config.js';
 import { expiringMap } from '../expiring-map.js';
 import type { EndSessions } from '../routes/logout.js';
 import type { Revocation } from '../session/revocation.js';
 import type { SessionIdentity } from '../session/sealed-session.js';
-import { openSSOSession, type SSOSession, type VerifiedSSOSession } from '../session/sso-session.js';
+import { openSSOSession, type SSOSession, type VerifiedSSOSession } from '../session/sealed-sso-session.js';
 
 /** The maximum total size of all cached sessions, in bytes. */
 const MAX_CACHE_BYTES = 8 * 1_048_576;

@@ -1,7 +1,7 @@
 import type { Impersonator } from '@workos-inc/node';
 import { types } from 'node:util';
-import { closestName } from '../config/suggestions.js';
-import type { FailedCondition } from '../events.js';
+import { closestName } from '../config/did-you-mean.js';
+import type { FailedCondition } from '../diagnostics.js';
 
 /**
  * The values that a condition requires. A string is one required value. A list requires all of its values, and `{ any:

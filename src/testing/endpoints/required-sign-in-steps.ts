@@ -1,7 +1,7 @@
 import type { Directory, DirectoryUser } from '../state/users-and-organizations.js';
 import { idFor } from '../state/tokens.js';
-import type { Fields } from './http.js';
-import { userJson } from './json.js';
+import type { Fields } from './request-and-response.js';
+import { userJson } from './resource-json.js';
 
 /** An additional step that WorkOS requires before it issues tokens. */
 export type StepCode =

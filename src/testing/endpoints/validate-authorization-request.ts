@@ -1,5 +1,5 @@
 import { canParse } from '../../url-can-parse.js';
-import { text } from './http.js';
+import { text } from './request-and-response.js';
 
 /** An authorization request whose parameters have been checked. */
 export interface AuthorizationRequest {

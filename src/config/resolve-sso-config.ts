@@ -11,9 +11,9 @@ import {
   resolveCommon,
   throwProblems,
 } from './index.js';
-import type { SignInFor } from './login.js';
+import type { SignInFor } from './login-and-sign-up.js';
 import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
-import { SSO_ADVICE } from './suggestions.js';
+import { SSO_ADVICE } from './did-you-mean.js';
 
 /** The configuration of `sso()`: its options and environment variables after validation, with defaults. */
 export interface SSOConfig extends Config {
