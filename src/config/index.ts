@@ -223,7 +223,7 @@ export interface Config {
   /** Where users are sent after a sign-out without a `returnTo`. This value has been validated. */
   readonly postLogoutReturnTo: string | undefined;
   readonly returnToRules: ReturnToRules;
-  /** Origins, other than the origin of `redirectUri`, whose pages may use the user's session cookie. */
+  /** Origins, besides that of `redirectUri`, whose pages may send requests with the user's session cookie. */
   readonly trustedOrigins: readonly string[];
   readonly loadUser: LoadUser | undefined;
   readonly login: LoginRules;

@@ -44,7 +44,7 @@ export function noStore(res: Response, body: string): 'sent' {
 
 /**
  * The state that determines which headers this package adds to a response. They are added when the head is written,
- * because the handler could still replace them before. For example, `setHeader('Set-Cookie', …)` drops cookies that
+ * because until then the handler can still replace them. For example, `setHeader('Set-Cookie', …)` drops cookies that
  * were set earlier, and `express.static` sets its own `Cache-Control`.
  */
 export interface ResponseState {
