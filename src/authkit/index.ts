@@ -46,7 +46,7 @@ import { createSessionStorage } from '../session/cookie-or-store.js';
 import { createRefreshHooks, createTokenRefresh } from '../session/refresh-at-workos.js';
 import { createSignedStore } from '../stores/signed-store.js';
 import { createMacVerifier, createVerifier, type TokenClaims } from '../workos/access-token.js';
-import { createClaimNonce } from '../workos/unclaimed-environment-nonce.js';
+import { createClaimNonce } from '../workos/nonce-to-claim-environment.js';
 import { createWorkOSClient } from '../workos/api-client.js';
 import { createWorkOSClock } from '../workos/clock-difference.js';
 import { type HasAppClient, withAppClient } from '../workos/load-sdk.js';
