@@ -51,7 +51,7 @@ export interface SessionStorageOptions {
   passwords: readonly [string, ...string[]];
   /** Opens a session from a cookie. */
   open: (sealed: string) => Session | undefined;
-  /** Opens a session from the store. Unlike for a session from a cookie, the size is not limited. */
+  /** Opens a session from the store. Its size is not limited, unlike that of a session from a cookie. */
   openStored: (sealed: string) => Session | undefined;
   seal: (session: Session) => Promise<string>;
   /** Returns why a cookie value could not be opened. */

@@ -122,7 +122,7 @@ async function find(
   return session;
 }
 
-/** Reads an entry. If it is missing, reads again once after a pause. */
+/** Reads an entry. If it is missing, tries once more after a pause. */
 async function read(id: string, store: SignedStore): Promise<Found> {
   const entry = await store.get('session', id);
   if (entry.kind !== 'miss') return entry;

@@ -51,8 +51,8 @@ export interface Lifetimes {
   /** Lifetime of access tokens issued from now on, in seconds. */
   accessTokenLifetime: number;
   /**
-   * How long a refresh token can be exchanged again for the same tokens, in seconds. With 0, a refresh token can be
-   * exchanged only once.
+   * How long after its first exchange a refresh token can be exchanged again for the same tokens, in seconds. With 0, a
+   * refresh token can be exchanged only once.
    */
   replayWindow: number;
 }
@@ -180,8 +180,8 @@ function createRouter(apiKey: string, routes: readonly Route[]): (request: TestR
       const isAllowed = !needsApiKey || request.authorization === `Bearer ${apiKey}`;
       return { operation, handle: () => (isAllowed ? route.handle(request, parameters) : apiError(401)) };
     }
-    // Clients request paths below `/.well-known/` to find out which metadata a server has. A 404 tells them that the
-    // metadata does not exist.
+    // Clients request paths under `/.well-known/` to find out which metadata a server provides. A 404 tells them that
+    // the metadata does not exist.
     const isProbe = request.path.startsWith('/.well-known/');
     return { operation: 'other', handle: () => (isProbe ? apiError(404) : notImplemented(request)) };
   };

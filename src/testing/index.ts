@@ -1,6 +1,6 @@
 /**
- * A fake WorkOS that runs in the test process, called the test WorkOS. This module also contains `testStore`, which
- * checks a custom store.
+ * The test WorkOS, a fake WorkOS that runs in the test process. This module also contains `testStore`, which checks a
+ * custom store.
  *
  * @module authkit-express/testing
  */
