@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { ownProperties } from './own-properties.js';
+import { ownProperties } from './plain-objects.js';
 
 export interface ExpiringMapOptions<V extends object | number | true> {
   /**

@@ -18,7 +18,7 @@ const LEAVES = [
   'diagnostics.ts',
   'deadline.ts',
   'expiring-map.ts',
-  'own-properties.ts',
+  'plain-objects.ts',
   'per-object-state.ts',
   'sha256.ts',
 ];

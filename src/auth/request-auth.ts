@@ -8,7 +8,7 @@ import type { Request, Response } from '../http/handler-to-middleware.js';
 import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
 import { canSetCookie, type ResponseState, responseStateOf, startTimer } from '../http/response.js';
 import { perObjectState } from '../per-object-state.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { Authentication } from '../session/authenticate-session.js';
 import type { Session } from '../session/sealed-session.js';
 import type { SSOSession, VerifiedSSOSession } from '../session/sealed-sso-session.js';

@@ -11,7 +11,7 @@ import { isRecent } from '../auth/step-up.js';
 import type { AuthKitConfig } from '../config/index.js';
 import type { SignInOptions, SignInUrlOptions } from '../config/authkit-options.js';
 import type { Cookies } from '../http/cookies.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
 import { createSignOut, type EndSession, type SignOutOptions } from '../routes/logout.js';
 import type { SaveSession } from '../routes/save-session.js';

@@ -1,6 +1,6 @@
 import { AuthKitError } from '../errors.js';
 import { single } from '../http/request.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { SignInOptions } from './authkit-options.js';
 import { AUTHKIT, providerNamed } from './provider-names.js';
 import type { SSOSignInOptions } from './sso-options.js';

@@ -1,7 +1,7 @@
 import type { CookieConfig } from '../http/cookies.js';
 import { number } from './credentials.js';
-import { isRecord, type Problems, variable } from './problem-list.js';
-import { ownProperties } from '../own-properties.js';
+import { type Problems, variable } from './problem-list.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 import type { Route, Routes } from './routes.js';
 import { COOKIE_ADVICE } from './did-you-mean.js';
 

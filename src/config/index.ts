@@ -3,7 +3,7 @@ import { canParse } from '../url-can-parse.js';
 import { AuthKitError } from '../errors.js';
 import type { CookieConfig } from '../http/cookies.js';
 import { type ReturnToRules, safeReturnTo } from '../http/return-to.js';
-import { ownProperties } from '../own-properties.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 import { type Store, STORE_METHODS } from '../stores/index.js';
 import { authKitParameters, type ParameterSet } from './authorization-parameters.js';
 import { cookie } from './cookie.js';
@@ -26,7 +26,7 @@ import {
 } from './login-and-sign-up.js';
 import type { AuthKitOptions, LoadUser, SignInOptions } from './authkit-options.js';
 import { type PagesFor, readPages } from './pages.js';
-import { isRecord, Problems, variable } from './problem-list.js';
+import { Problems, variable } from './problem-list.js';
 import { parseRedirectUri, parseRoutes, type Route, type RouteDefaults, type Routes } from './routes.js';
 import { type Advice, AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './did-you-mean.js';
 

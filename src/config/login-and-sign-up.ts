@@ -2,11 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import { canParse } from '../url-can-parse.js';
 import { AuthKitError } from '../errors.js';
 import { publishError } from '../diagnostics.js';
-import { ownProperties } from '../own-properties.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 import type { ParameterSet } from './authorization-parameters.js';
 import { isLoopback } from './insecure-http.js';
 import type { AuthKitOptions } from './authkit-options.js';
-import { isRecord, type Problems } from './problem-list.js';
+import type { Problems } from './problem-list.js';
 import { AUTHKIT, providerNamed, PROVIDERS } from './provider-names.js';
 import { SIGN_UP_ADVICE, suggestionFor } from './did-you-mean.js';
 

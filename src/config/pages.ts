@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { canParse } from '../url-can-parse.js';
 import { BUTTON_TEXTS, DEFAULT_TEXTS, type PageTexts } from '../http/page-texts.js';
 import { DEFAULT_THEME, type PageTheme, type RenderPage } from '../http/pages.js';
-import { ownProperties } from '../own-properties.js';
-import { isRecord, Problems } from './problem-list.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
+import { Problems } from './problem-list.js';
 import { type Advice } from './did-you-mean.js';
 
 /**

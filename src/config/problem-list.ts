@@ -30,10 +30,6 @@ export class Problems {
   }
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** Returns the trimmed value of an environment variable. A variable with an empty value counts as not set. */
 export function variable(env: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = Object.hasOwn(env, name) ? env[name]?.trim() : undefined;

@@ -1,8 +1,8 @@
 import { canParse } from '../url-can-parse.js';
-import { ownProperties } from '../own-properties.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 import { refuseInsecureHttp } from './insecure-http.js';
 import type { AuthKitOptions } from './authkit-options.js';
-import { isRecord, type Problems } from './problem-list.js';
+import type { Problems } from './problem-list.js';
 import { providerNamed } from './provider-names.js';
 import { ROUTE_ADVICE } from './did-you-mean.js';
 

@@ -1,6 +1,6 @@
 import { type SetCookie, stringifySetCookie } from 'cookie';
 import { AuthKitError } from '../errors.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { Request, Response } from './handler-to-middleware.js';
 import { header, trimOWS } from './request.js';
 import { setCookie } from './response.js';

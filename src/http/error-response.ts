@@ -1,5 +1,5 @@
 import { AuthKitError } from '../errors.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import {
   type Handler,
   isRealError,

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { Request, Response } from './handler-to-middleware.js';
 import { BUTTON_TEXTS, type ButtonName, type PageName, type PageTexts, textOf } from './page-texts.js';
 import { noStore } from './response.js';

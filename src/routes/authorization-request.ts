@@ -11,7 +11,7 @@ import { type Cookies, headerRoom } from '../http/cookies.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { ClaimNonce } from '../workos/nonce-to-claim-environment.js';
 import { codeChallenge, codeVerifierOf } from './pkce.js';
 import { silence } from './silent-sign-in.js';

@@ -1,7 +1,7 @@
 import type { AuthKitConfig, Config } from '../config/index.js';
 import type { SignInResult } from '../config/authkit-options.js';
 import { type Deadline, withDeadline } from '../deadline.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { publish } from '../diagnostics.js';
 import { expiringMap } from '../expiring-map.js';

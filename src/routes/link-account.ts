@@ -1,7 +1,7 @@
 import { canParse } from '../url-can-parse.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { navigationOnly } from '../http/error-response.js';
 import type { Handler, Request, Response } from '../http/handler-to-middleware.js';

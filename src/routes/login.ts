@@ -9,7 +9,7 @@ import { navigationOnly } from '../http/error-response.js';
 import type { Handler, Request } from '../http/handler-to-middleware.js';
 import { lastSegment, query, single, target } from '../http/request.js';
 import { redirect } from '../http/response.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { SignInFlow, StartSignIn } from './authorization-request.js';
 
 export interface LoginDependencies<Options extends object> {

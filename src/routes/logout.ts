@@ -21,7 +21,7 @@ import {
 } from '../http/request.js';
 import { json, noStore, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { sessionIdIn, type Sessions } from '../session/create-and-end.js';
 import { isNotStored } from '../session/sessions-in-store.js';
 

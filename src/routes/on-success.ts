@@ -4,7 +4,7 @@ import { AuthKitError } from '../errors.js';
 import { publishError } from '../diagnostics.js';
 import type { Response } from '../http/handler-to-middleware.js';
 import { safeReturnTo } from '../http/return-to.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { returnRules, type Transaction } from './sign-in-transaction.js';
 
 /** The outcome of `onSuccess`: the page to redirect to, and the data to store in the session. */

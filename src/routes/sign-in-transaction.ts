@@ -2,7 +2,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../config/index.js';
 import type { SignUpAttributes } from '../config/authkit-options.js';
 import type { ReturnToRules } from '../http/return-to.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import {
   openPayload,
   type PayloadBinding,

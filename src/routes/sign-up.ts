@@ -1,7 +1,7 @@
 import type { AuthKitConfig } from '../config/index.js';
 import type { SignUpAttributes } from '../config/authkit-options.js';
 import { type Deadline, withDeadline } from '../deadline.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { AuthKitError } from '../errors.js';
 import { log } from '../diagnostics.js';
 import { single } from '../http/request.js';

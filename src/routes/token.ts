@@ -1,6 +1,5 @@
 import { timedOut } from '../auth/request-auth.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
-import { isRecord } from '../config/problem-list.js';
 import { Deadline, withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
@@ -8,7 +7,7 @@ import { readFields } from '../http/body.js';
 import type { Handler, Request, Response } from '../http/handler-to-middleware.js';
 import { header } from '../http/request.js';
 import { json, vary } from '../http/response.js';
-import { ownProperties } from '../own-properties.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 import type { Authenticator } from '../session/authenticate-session.js';
 import {
   openPayload,

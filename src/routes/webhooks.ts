@@ -8,7 +8,7 @@ import { answerErrors, type RespondWithError } from '../http/error-response.js';
 import { type Handler, type Middleware, middleware, type Request } from '../http/handler-to-middleware.js';
 import { header, trimOWS } from '../http/request.js';
 import { json } from '../http/response.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { ENDED_FOR, type Revocation } from '../session/revocation.js';
 import type { SignedStore } from '../stores/signed-store.js';
 

@@ -6,8 +6,7 @@ import {
   pbkdf2Sync,
   timingSafeEqual,
 } from 'node:crypto';
-import { isRecord } from '../config/problem-list.js';
-import { ownProperties } from '../own-properties.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 
 /**
  * Every seal starts with this prefix. The format of a seal is iron's `Fe26.2`, followed by the version suffix of

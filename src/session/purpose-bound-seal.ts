@@ -1,4 +1,4 @@
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { open, seal } from './iron-seal.js';
 
 /**

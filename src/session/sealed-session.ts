@@ -1,7 +1,6 @@
 import type { Impersonator, User } from '@workos-inc/node';
-import { isRecord } from '../config/problem-list.js';
 import type { SessionProblem } from '../diagnostics.js';
-import { ownProperties } from '../own-properties.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 import { perObjectState } from '../per-object-state.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import { isSealed, open, seal } from './iron-seal.js';

@@ -1,7 +1,6 @@
 import type { Profile, User } from '@workos-inc/node';
 import { randomUUID } from 'node:crypto';
-import { isRecord } from '../config/problem-list.js';
-import { ownProperties } from '../own-properties.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 import { openPayload, type PayloadBinding, type PayloadPurpose, sealPayload } from './purpose-bound-seal.js';
 
 /** A user's profile from the identity provider, without `rawAttributes`, which can be of any size. */

@@ -9,7 +9,7 @@ import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
 import { isRequest } from '../http/handler-to-middleware.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { createAuthorizationRequest, type StartSignIn } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
 import { createExchangeOnce } from '../routes/code-exchange.js';

@@ -1,4 +1,4 @@
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { SSOSignInOptions } from '../config/sso-options.js';
 import { providerNamed } from '../config/provider-names.js';
 import type { SSOConfig } from '../config/resolve-sso-config.js';

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expiringMap } from '../expiring-map.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { Store } from './index.js';
 
 type Done = (error?: unknown, value?: unknown) => void;

@@ -4,7 +4,7 @@
  * @module authkit-express/postgres
  */
 import { log } from '../diagnostics.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { Store } from './index.js';
 
 /** The methods that `postgresStore` calls on a `Pool` of the `pg` package. */

@@ -4,7 +4,7 @@
  * @module authkit-express/redis
  */
 import { log } from '../diagnostics.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { Store } from './index.js';
 
 /** The methods that `redisStore` calls on a client of node-redis 4 to 6 or ioredis 5 and 6. */

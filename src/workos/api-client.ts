@@ -1,6 +1,6 @@
 import type { AuthenticationResponse, ProfileAndToken, WorkOS } from '@workos-inc/node';
 import { type Config, softTimeoutOf } from '../config/index.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { createAnonymousBudget, createRefusedCodeBudget } from './limit-unauthenticated-calls.js';
 import { classifyErrorAnswer } from './error-answers.js';
