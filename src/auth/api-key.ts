@@ -14,7 +14,7 @@ const FORMAT = /^sk_[\w-]{6,253}$/;
 const KEY_MAX_AGE = 30_000;
 
 /**
- * How long after `KEY_MAX_AGE` a valid API key is still accepted while WorkOS is unavailable or rate-limits the app, in
+ * How much longer than `KEY_MAX_AGE` a valid API key is accepted while WorkOS is unavailable or rate-limits the app, in
  * milliseconds. The two times add up to five minutes.
  */
 const KEY_STALE_IF_ERROR = 300_000 - KEY_MAX_AGE;
