@@ -66,7 +66,7 @@ export interface AuthKitEvents {
   'authkit:breaker': {
     clientId: string;
     /**
-     * `anonymous`: calls that are made for requests without a valid credential, such as a made-up API key. `main`: all
+     * `anonymous`: calls for requests without a valid credential, for example to check a made-up API key. `main`: all
      * other calls.
      */
     scope: 'main' | 'anonymous';

@@ -21,7 +21,7 @@ export interface SSOConfig extends Config {
   /** How long a session lasts, in seconds. */
   readonly sessionLifetime: number;
   readonly acceptIdPInitiated: boolean;
-  /** The shared store, in which the processes record sessions that were signed out. */
+  /** The shared store, in which the processes record which sessions were signed out. */
   readonly store: Store | undefined;
   readonly hooks: Readonly<Pick<SSOOptions, 'onSuccess' | 'onError'>>;
 }
