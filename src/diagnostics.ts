@@ -18,7 +18,7 @@ export interface AuthKitEvents {
   'authkit:sign-in': Who & { authenticationMethod: string | undefined; isImpersonated: boolean };
   /** A sign-in failed: the callback route responded with an error. */
   'authkit:sign-in-failed': { clientId: string; code: AuthKitErrorCode };
-  /** A session was refreshed. The message is published once per refresh, however many requests waited for it. */
+  /** A session was refreshed. The message is published once per refresh, no matter how many requests waited for it. */
   'authkit:refresh': Who;
   /**
    * A refresh failed. `refused`: the session has ended, or WorkOS requires a further step from the user. `unavailable`:
@@ -51,7 +51,7 @@ export interface AuthKitEvents {
    * published if `onSuccess` throws an `AuthKitError`, because that is how an application rejects a sign-in.
    */
   'authkit:error': { clientId: string; source: 'onSuccess' | 'signIn'; error: unknown };
-  /** WorkOS was called. `duration` is in milliseconds. `status` is `undefined` if there was no response. */
+  /** A call to WorkOS finished. `duration` is in milliseconds. `status` is `undefined` if there was no response. */
   'authkit:upstream': {
     method: string;
     path: string;
@@ -76,7 +76,8 @@ export interface AuthKitEvents {
   };
   /**
    * The outcome of a store operation differs from the previous outcome of the same operation. The first outcome is
-   * published only if it is not `ok`. `duration` is in milliseconds. `code` is the `code` or the `name` of the error.
+   * published only if it is not `ok`. `duration` is in milliseconds. `code` is the error's `code` or, if it has none,
+   * its `name`.
    */
   'authkit:store': {
     clientId: string;
@@ -189,7 +190,10 @@ export type RefreshFailureReason =
   | 'answer'
   | 'internal';
 
-/** Why the signing keys could not be fetched. `no_usable_key`: the response contains no RSA signing key. */
+/**
+ * Why the signing keys could not be fetched. `no_usable_key`: the response contains no RSA signing key. The other
+ * values have the same meaning as in {@link RefreshFailureReason}.
+ */
 export type KeysFailureReason =
   'status' | 'network' | 'timeout' | 'malformed' | 'circuit_open' | 'no_usable_key';
 
@@ -300,7 +304,7 @@ const CHANNELS = {
 
 /**
  * The part of the package that a log line is about. For example, `DEBUG=authkit:session` selects the area `session`.
- * Each event is logged in the area that has the event's name.
+ * Each event is logged under the area that has the event's name.
  */
 type Area =
   | 'login'

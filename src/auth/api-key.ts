@@ -31,7 +31,7 @@ export function isApiKey(value: string): boolean {
   return FORMAT.test(value);
 }
 
-/** Creates the lookup of API keys by their value. Only a hash of the value is cached. */
+/** Creates the cached lookup of API keys by value. The cache contains only a hash of each value. */
 export function createApiKeyLookup({
   workos,
   now,

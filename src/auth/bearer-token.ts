@@ -31,8 +31,8 @@ const MAX_LENGTH = 16_384;
 const USER_MAX_AGE = 300_000;
 
 /**
- * How much longer than `USER_MAX_AGE` a cached user can be used while WorkOS is unavailable, in milliseconds. It is
- * better to use possibly outdated user data than to let the app fail too.
+ * How much longer than `USER_MAX_AGE` a cached user can be used while WorkOS is unavailable, in milliseconds. Possibly
+ * outdated user data is better than a failed request.
  */
 const USER_STALE_IF_ERROR = 86_400_000;
 
@@ -190,7 +190,7 @@ function keysUnavailable({
 
 /**
  * Whether the token belongs to a machine. In a token from the client credentials grant, the subject (`sub`) is the
- * client ID of the application itself.
+ * client ID of the machine-to-machine application.
  */
 function isMachine({ sub }: TokenClaims): boolean {
   return sub.startsWith('client_');

@@ -54,9 +54,9 @@ export function defineRequestProperties(read: Read): RequestProperties {
 }
 
 /**
- * Finds `express.request`, the prototype that the requests of all Express apps inherit from. The requests of an app
- * inherit from it through the app's request prototype, which has an `app` property. Prototypes with a `constructor`
- * property belong to Node. They are not used, because code outside Express shares them.
+ * Finds `express.request`, the prototype that the requests of all Express apps inherit from. An app's requests inherit
+ * from `express.request` through the app's request prototype, which has an `app` property. Prototypes with a
+ * `constructor` property belong to Node. They are not used, because code outside Express shares them.
  */
 function requestOfExpress(prototype: object): object | undefined {
   let found: object | undefined;

@@ -322,7 +322,7 @@ function nearest(req: object): readonly RequestAuth[] | undefined {
 const MAX_VALUES = 3;
 
 /**
- * Authenticates a request at one instance. Further calls for the same request return the same state. Returns a promise
+ * Authenticates a request at one instance. Repeated calls for the same request return the same state. Returns a promise
  * only if the result is not known immediately.
  */
 export type AuthenticateRequest = (req: Request, res: Response) => RequestAuth | Promise<RequestAuth>;

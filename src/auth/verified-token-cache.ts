@@ -13,8 +13,8 @@ interface RememberedToken {
 }
 
 /**
- * How long a verified token is cached, in milliseconds. After that, the token is verified again, because its signing
- * key may have been withdrawn.
+ * How long a verified token is cached, in milliseconds. After this time, the token is verified again, because its
+ * signing key may have been withdrawn.
  */
 const VERIFIED_FOR = 600_000;
 

@@ -35,7 +35,7 @@ export interface Methods {
   /** Like `getSignInUrl`, but for AuthKit's sign-up page. */
   getSignUpUrl: (req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions) => Promise<string>;
   /**
-   * Ends the session in this application and redirects the browser to WorkOS. WorkOS then ends its session too, and
+   * Ends the session in this application and redirects the browser to WorkOS. WorkOS then ends its own session and
    * redirects the browser to `returnTo`. This method performs the same checks as the logout route, so another site
    * cannot sign a user out.
    */
@@ -91,8 +91,8 @@ export interface Methods {
   ) => Promise<SessionAuth | undefined>;
   /**
    * Returns whether the user of this request has authenticated within the last `maxAge` seconds. A guard with the same
-   * `maxAge` makes the same decision. The result is `false` if the request is not authenticated, or was sent by an API
-   * key or a machine.
+   * `maxAge` makes the same decision. The result is `false` if the request is not authenticated, or was authenticated
+   * with an API key or as a machine.
    *
    * @throws {TypeError} if `maxAge` is not a finite number, or is negative.
    */

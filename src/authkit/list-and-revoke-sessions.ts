@@ -28,7 +28,7 @@ export interface ActiveSession {
 export interface Management {
   /**
    * Returns the active sessions that the user of this request has at WorkOS. Before you end a session whose ID comes
-   * from a form, check that the ID is in this list: it could be the ID of a different user's session.
+   * from a form, check that the ID is in this list. Otherwise, a user could end a different user's session.
    *
    * @throws {AuthKitError} `unauthenticated` if the request has no `authkit()` session; `upstream_unavailable` if
    * WorkOS is unavailable.

@@ -344,7 +344,8 @@ export interface AuthKitOptions {
    */
   serverTiming?: boolean;
   /**
-   * Maximum size of the verified-session cache in each process, in bytes. Default 16 MiB. `false` disables the cache.
+   * The verified-session cache of each process. `maxBytes` is its maximum size, in bytes. Default 16 MiB. `false`
+   * disables the cache.
    */
   sessionMemory?: false | { maxBytes?: number };
   /** Returns the current time, in milliseconds since the epoch. Only for tests. Default `Date.now`. */

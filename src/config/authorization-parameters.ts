@@ -72,7 +72,7 @@ interface ParameterSetRules<Options extends object, Alias extends string> {
   readonly conflictsOf: (options: Options) => string[];
   /** Advice for names that are often written by mistake instead of an option's name. */
   readonly advice: Advice;
-  /** Returns the parameters that are sent unless an option changes them. */
+  /** Returns the parameters that are sent unless an option overrides them. */
   readonly defaults?: (options: Options) => Readonly<Record<string, string>>;
   readonly aliases: Readonly<Record<Alias, Exclude<keyof Options & string, Alias>>>;
 }

@@ -244,7 +244,7 @@ export interface InstanceDefaults<SignIn extends object> {
   readonly parameters: ParameterSet<SignIn>;
 }
 
-/** Options that both `authkit()` and `sso()` take. */
+/** Options that both `authkit()` and `sso()` accept. */
 type CommonOptions = Omit<AuthKitOptions, 'signIn' | 'onSuccess'> & { signIn?: unknown };
 
 export function resolveCommon<SignIn extends object>(

@@ -41,8 +41,8 @@ const SLUG = /^[\w-]{1,64}$/;
 export type SignInFor<Options> = (req: IncomingMessage) => Promise<Options>;
 
 /**
- * Reads the `signIn` option, which is an object of sign-in options or a function of the request. A query cannot
- * override these sign-in options.
+ * Reads the `signIn` option, which is an object of sign-in options, or a function that returns such an object for a
+ * request. A query cannot override these sign-in options.
  */
 export function readSignIn<Options extends object>(
   value: unknown,

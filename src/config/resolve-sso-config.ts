@@ -76,7 +76,7 @@ const DEFAULTS: InstanceDefaults<SSOSignInOptions> = {
 };
 
 /**
- * The default lifetime of a session, in seconds: 8 hours, the length of a working day. WorkOS does not end the session
+ * The default lifetime of a session, in seconds: 8 hours, the length of a working day. WorkOS never ends a session
  * earlier.
  */
 const LIFETIME = 28_800;

@@ -75,7 +75,7 @@ export interface SSOSignInResult {
    * Anyone can write such a query.
    */
   stateFrom: 'app' | 'link' | undefined;
-  /** Whether this sign-in started at the identity provider instead of in this application. */
+  /** Whether this sign-in started at the identity provider rather than in this application. */
   isIdPInitiated: boolean;
   returnTo: string;
   req: IncomingMessage;
@@ -131,11 +131,11 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
    * the profile must come from the `organization`, `connection` or `provider` that they name.
    */
   signIn?: SSOSignInOptions | ((req: IncomingMessage) => SSOSignInOptions | Promise<SSOSignInOptions>);
-  /** How long a session lasts, in seconds. Default 28800 (8 hours). WorkOS does not end the session earlier. */
+  /** How long a session lasts, in seconds. Default 28800 (8 hours). WorkOS never ends a session earlier. */
   sessionLifetime?: number;
   /**
-   * Whether sign-ins that started at the identity provider are accepted directly. If not, such a sign-in is started
-   * again from this application, which takes an additional redirect. Default false.
+   * Whether sign-ins that started at the identity provider are accepted directly. If not, this application starts such
+   * a sign-in again, which requires an additional redirect. Default false.
    *
    * If this option is true, an attacker can use a link to sign a user in to the attacker's account (login CSRF, RFC
    * 9700 section 4.7).
