@@ -86,8 +86,8 @@ interface WithAuth {
   auth: Auth;
 }
 /**
- * Declares `req.auth` if express-oauth2-jwt-bearer or @clerk/express is installed: `req.auth` can then also have the
- * type that the other package declares. `signedIn(req)` always returns the type of authkit-express.
+ * Declares `req.auth` if express-oauth2-jwt-bearer or @clerk/express is installed. In this case, `req.auth` can also
+ * have the type that the other package declares. `signedIn(req)` always returns the type of authkit-express.
  */
 interface WithForeignAuth {
   auth?: Auth | ForeignAuth;

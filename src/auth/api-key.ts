@@ -14,7 +14,7 @@ const FORMAT = /^sk_[\w-]{6,253}$/;
 const KEY_MAX_AGE = 30_000;
 
 /**
- * How long after `KEY_MAX_AGE` a valid API key is still accepted while WorkOS is unavailable or rate-limits the app, in
+ * How much longer than `KEY_MAX_AGE` a valid API key is accepted while WorkOS is unavailable or rate-limits the app, in
  * milliseconds. The two times add up to five minutes.
  */
 const KEY_STALE_IF_ERROR = 300_000 - KEY_MAX_AGE;
@@ -31,7 +31,7 @@ export function isApiKey(value: string): boolean {
   return FORMAT.test(value);
 }
 
-/** Creates the lookup of API keys by their value. Only a hash of the value is cached. */
+/** Creates the cached lookup of API keys by value. The cache contains only a hash of each value. */
 export function createApiKeyLookup({
   workos,
   now,

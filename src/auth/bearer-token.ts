@@ -22,8 +22,8 @@ import { rememberValidTokens, type VerifyTokenWithCache } from './verified-token
 const BEARER = /^bearer(?: +([\w.~+/-]+=*) *)?$/i;
 
 /**
- * The maximum length of an accepted `Authorization` header, in characters. It equals Node's default limit for the total
- * size of all request headers.
+ * The maximum length of an accepted `Authorization` header, in characters. The value equals Node's default limit for
+ * the total size of all request headers.
  */
 const MAX_LENGTH = 16_384;
 
@@ -31,8 +31,8 @@ const MAX_LENGTH = 16_384;
 const USER_MAX_AGE = 300_000;
 
 /**
- * How long after `USER_MAX_AGE` a cached user can still be used while WorkOS is unavailable, in milliseconds. It is
- * better to use possibly outdated user data than to let the app fail too.
+ * How much longer than `USER_MAX_AGE` a cached user can be used while WorkOS is unavailable, in milliseconds. Possibly
+ * outdated user data is better than a failed request.
  */
 const USER_STALE_IF_ERROR = 86_400_000;
 
@@ -46,8 +46,8 @@ export type BearerResult =
   | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
 /**
- * Verifies a bearer token, which must be one of the credential types in `accepts`. Returns a promise only if the result
- * is not known immediately. The promise never rejects.
+ * Verifies a bearer token. Tokens whose credential type is not in `accepts` are refused. Returns a promise only if the
+ * result is not known immediately. The promise never rejects.
  */
 export type VerifyBearer = (
   token: string,
@@ -55,8 +55,8 @@ export type VerifyBearer = (
 ) => BearerResult | Promise<BearerResult>;
 
 /**
- * Reads the bearer token from the `Authorization` header. Other schemes are ignored. For example, `Basic` may be
- * intended for a proxy in front of the app.
+ * Reads the bearer token from the `Authorization` header. Other schemes are ignored, because they may be intended for a
+ * proxy in front of the app.
  *
  * @returns The token. `undefined` if the request has no `Authorization` header with the `Bearer` scheme. An empty
  * string if the token is malformed or the header is too long.
@@ -114,7 +114,7 @@ export function createBearerVerifiers(dependencies: BearerVerifiersDependencies)
   };
 }
 
-/** Creates the lookup of users by their ID. */
+/** Creates the cached lookup of users by ID. */
 function createUserLookup({
   workos,
   now,
@@ -190,7 +190,7 @@ function keysUnavailable({
 
 /**
  * Whether the token belongs to a machine. In a token from the client credentials grant, the subject (`sub`) is the
- * client ID of the application itself.
+ * client ID of the machine-to-machine application.
  */
 function isMachine({ sub }: TokenClaims): boolean {
   return sub.startsWith('client_');

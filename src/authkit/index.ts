@@ -74,9 +74,9 @@ export interface AuthKit extends AuthRouter, Methods, Management, HasAppClient {
    */
   webhooks: (options?: WebhookOptions) => Middleware;
   /**
-   * Checks whether this process can serve signed-in users. It can if the signing keys are loaded, the store returns
-   * data that was written to it, and the server's clock agrees with the clock of WorkOS. The promise resolves within a
-   * second and never rejects. The result also reports an outage of WorkOS, but an outage does not make the process
+   * Checks whether this process can serve signed-in users: the signing keys must be loaded, the store must return data
+   * that was written to it, and the server's clock must agree with the clock of WorkOS. The promise resolves within a
+   * second and never rejects. The result also reports a WorkOS outage, but such an outage does not make the process
    * unready.
    *
    * @example
@@ -120,8 +120,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const rules = { issuers, clientId, sessionAudience, now, keys, macs };
   const verify = createVerifier(rules);
 
-  // Sessions: they are encrypted and kept in a cookie or in the store, refreshed by one process at a time, and revoked
-  // in all processes.
+  // Sessions, which are encrypted, kept in a cookie or in the store, refreshed by one process at a time, and revoked in
+  // all processes.
   const store =
     storageConfig.store &&
     createSignedStore({
@@ -304,9 +304,8 @@ function withoutParentheses(): AuthKitError {
   );
 }
 
-// Makes `app.use(authkit)`, where the parentheses are missing, fail at start-up instead of on the first request.
-// Express and Connect read the `handle` property of every function that they mount, to find out whether the function is
-// an app.
+// Makes `app.use(authkit)` without parentheses fail at start-up instead of on the first request. Express and Connect
+// read the `handle` property of every function that they mount, to find out whether the function is an app.
 Object.defineProperty(authkit, 'handle', {
   get: () => {
     throw withoutParentheses();

@@ -14,7 +14,7 @@ import { SIGN_UP_ADVICE, suggestionFor } from './did-you-mean.js';
 export interface LoginRules {
   /** Names of the query parameters that are read. All others are ignored. */
   readonly params: ReadonlySet<string>;
-  /** WorkOS's names of the providers that a link may select. */
+  /** WorkOS's names for the providers that a link may select. */
   readonly providers: ReadonlySet<string>;
   /** Exact URLs to which authorization codes for `POST /token` may be sent. */
   readonly clientRedirectUris: readonly string[];
@@ -34,15 +34,15 @@ const ALWAYS = ['returnTo', 'maxAge'] as const;
 /** Query parameters of the login route that are not sent to WorkOS, because this package handles them itself. */
 const LOCAL = ['returnTo', 'state', 'codeChallenge', 'displayName', 'locale', 'metadata', 'role'] as const;
 
-/** The slug of a role. */
+/** Matches a role slug. */
 const SLUG = /^[\w-]{1,64}$/;
 
 /** Returns the sign-in options that the application has set for a request. */
 export type SignInFor<Options> = (req: IncomingMessage) => Promise<Options>;
 
 /**
- * Reads the `signIn` option, which is an object of sign-in options or a function of the request. A query cannot
- * override these sign-in options.
+ * Reads the `signIn` option, which is an object of sign-in options, or a function that returns such an object for a
+ * request. A query cannot override these sign-in options.
  */
 export function readSignIn<Options extends object>(
   value: unknown,

@@ -9,8 +9,8 @@ export class Problems {
   }
 
   /**
-   * Reports each property of `value` that is not in `known`. Otherwise, a misspelled option would have no effect and
-   * cause no error.
+   * Reports each property of `value` that is not in `known`. Without this check, a misspelled option would have no
+   * effect and cause no error.
    *
    * @param kind What the names are called in the message, such as `cookie option`.
    * @param advice Advice for names that other SDKs use.

@@ -21,7 +21,7 @@ export interface SSOConfig extends Config {
   /** How long a session lasts, in seconds. */
   readonly sessionLifetime: number;
   readonly acceptIdPInitiated: boolean;
-  /** The shared store, in which the processes record sessions that were signed out. */
+  /** The shared store, in which the processes record which sessions were signed out. */
   readonly store: Store | undefined;
   readonly hooks: Readonly<Pick<SSOOptions, 'onSuccess' | 'onError'>>;
 }
@@ -76,7 +76,7 @@ const DEFAULTS: InstanceDefaults<SSOSignInOptions> = {
 };
 
 /**
- * The default lifetime of a session, in seconds: 8 hours, the length of a working day. WorkOS does not end the session
+ * The default lifetime of a session, in seconds: 8 hours, the length of a working day. WorkOS never ends a session
  * earlier.
  */
 const LIFETIME = 28_800;
