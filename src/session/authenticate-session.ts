@@ -70,8 +70,8 @@ export interface Authenticator {
    * promise only if the result requires waiting.
    *
    * @param values The cookie values, starting with the one that is most likely to be current.
-   * @param mayRefresh Returns whether the response can still set a cookie. If not, a request whose access token has
-   * expired is `anonymous`.
+   * @param mayRefresh Returns whether the response can still set a cookie. If not, the result for an expired access
+   * token is `anonymous`.
    */
   authenticate: (
     values: readonly string[],
@@ -188,7 +188,7 @@ async function authenticateAll(
 }
 
 /**
- * Starts to open a cookie value, without waiting for the store. All values are opened at the same time, because an
+ * Starts opening a cookie value, without waiting for the store. All values are opened at the same time, because an
  * attacker can plant many cookies whose ID is not in the store, and the store is read twice for each such ID.
  */
 function startOpening(value: string, dependencies: Dependencies): CookieValue {

@@ -14,7 +14,7 @@ import type { RefreshedSession } from './refresh-at-workos.js';
  * contains only its ID.
  */
 export interface SessionStorage {
-  /** Opens a cookie value that contains a session or an ID. Returns a promise if the value contains an ID. */
+  /** Opens a cookie value, which contains either a session or an ID. For an ID, returns a promise. */
   open: (value: string) => Session | undefined | Promise<Session | NotStored>;
   /** Opens a cookie value that contains the session itself. Returns `undefined` for any other value. */
   openSealed: (value: string) => Session | undefined;

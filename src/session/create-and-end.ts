@@ -15,7 +15,7 @@ export interface Sessions {
   peek: (values: readonly string[]) => Promise<Session | StoreUnavailable | undefined>;
   /**
    * Stores the session of a new sign-in and returns its cookie value. Also ends the browser's earlier sessions, just as
-   * a sign-out from this application does (OWASP ASVS 7.2.4). If this is not finished at the deadline, it continues
+   * a sign-out from this application does (OWASP ASVS 7.2.4). If this is not finished by the deadline, it continues
    * after the response has been sent.
    *
    * @param values The session cookie values in the request that completes the sign-in.

@@ -130,7 +130,7 @@ function isAscii(text: string): boolean {
 
 /**
  * Checks the HMAC of a seal. The HMACs are compared as text, because several base64url strings can decode to the same
- * bytes, and only one of these strings must be accepted.
+ * bytes, and only one of them may be accepted.
  */
 function isAuthentic({ signed, hmacSalt, hmac }: SealParts, password: string): boolean {
   const key = deriveKey(password, hmacSalt);

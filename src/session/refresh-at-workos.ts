@@ -105,10 +105,10 @@ async function refreshTokens(
 
 /**
  * Returns why a response from WorkOS is not accepted, or `undefined` if it is accepted. A response for a different user
- * is not accepted. A response with a new `sid` is accepted, because WorkOS may start a new session. Tokens that cannot
- * currently be verified, because the signing keys are unavailable or this server's clock is ahead, are accepted too.
- * The old refresh token is no longer valid, so the new tokens must not be lost. They came from WorkOS itself, and every
- * request verifies the access token again.
+ * is not accepted. A response with a new `sid` is accepted, because WorkOS may start a new session. Tokens are also
+ * accepted if they cannot currently be verified, which happens if the signing keys are unavailable or this server's
+ * clock is ahead. The old refresh token is no longer valid, so the new tokens must not be lost. They came from WorkOS
+ * itself, and every request verifies the access token again.
  */
 function problemOf(before: Session, next: Tokens, verification: TokenVerification): string | undefined {
   if (next.user.id !== before.user.id) return 'the session of another user';

@@ -178,8 +178,8 @@ async function readSharedResult({
 
 /**
  * Stores a refresh result for the other processes. New tokens replace a refusal, but a refusal never replaces new
- * tokens. This is needed because a process that is paused during its refresh may store its new tokens late. In the
- * meantime, WorkOS may have refused another process's request with the same refresh token.
+ * tokens. This precedence is needed because a process that is paused during its refresh may store its new tokens late.
+ * In the meantime, WorkOS may have refused another process's request with the same refresh token.
  *
  * @param isConclusive Whether a refusal means that the session has ended. True if this process held the lock and the
  * store contained no result from another process.

@@ -31,7 +31,7 @@ export interface Revocation {
    */
   reopenSession: (identity: SessionIdentity) => Promise<boolean>;
   /**
-   * Ends a user's sessions whose access token was issued before `before`, in milliseconds since the epoch. A token that
+   * Ends a user's sessions whose access token was issued before `before` (milliseconds since the epoch). A token that
    * was issued in the same second as `before` remains valid, because `iat` is in whole seconds and the token may belong
    * to a new sign-in. To end the session of such a token, use `endSession`. Resolves to false if the store is
    * unavailable.
@@ -53,7 +53,7 @@ export interface RevocationOptions {
   endedFor?: number;
 }
 
-/** When a user's sessions were last ended and when the user last changed, in milliseconds since the epoch. */
+/** When a user's sessions were last ended and when the user's data last changed, in milliseconds since the epoch. */
 interface UserMark {
   readonly endedBefore: number;
   readonly changedAt: number;

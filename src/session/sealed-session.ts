@@ -10,8 +10,8 @@ const EXTENSION = 'authkitExpress';
 
 /**
  * The version of the fields that only this package reads. A release that adds fields must increase the version. Earlier
- * releases then ignore the new fields, but keep them when they refresh a session, so both releases can run side by
- * side. If a field must not be ignored, the session needs a different `purpose`. `test/session/formats.test.ts`
+ * releases then ignore the new fields, but keep them when they refresh a session, so old and new releases can run side
+ * by side. If a field must not be ignored, the session needs a different `purpose`. `test/session/formats.test.ts`
  * contains sessions of each version.
  */
 export const SESSION_VERSION = 1;

@@ -154,8 +154,8 @@ export interface SessionReference {
   /** The WorkOS session ID. It allows a user to sign out even while the store is unavailable. */
   readonly sessionId: string | undefined;
   /**
-   * When the session's access token was issued, in seconds since the epoch; `undefined` if an earlier release set the
-   * cookie.
+   * When the session's access token was issued, in seconds since the epoch; `undefined` if an earlier release of this
+   * package set the cookie.
    */
   readonly issuedAt: number | undefined;
 }

@@ -193,8 +193,8 @@ export interface TestWorkOS extends Lifetimes {
   /** The secret that `webhook` signs requests with. Pass it to `auth.webhooks({ secret })`. */
   readonly webhookSecret: string;
   /**
-   * Creates a signed webhook request for an event, from the event's name, such as `session.revoked`, and its data. Does
-   * not send the request.
+   * Creates a signed webhook request. The arguments are the name of an event, such as `session.revoked`, and the
+   * event's data. Does not send the request.
    */
   webhook: ReturnType<typeof createWebhookSigner>;
   /**

@@ -22,7 +22,8 @@ export interface RecordedCall {
   /** When the request arrived according to the test WorkOS's clock, in milliseconds since the epoch. */
   readonly at: number;
   /**
-   * The response status. Not set until there is a response. If a fault resets the connection or hangs, there is none.
+   * The response status. Not set until there is a response, and never set if a fault resets the connection or sends
+   * nothing.
    */
   status?: number;
 }
@@ -66,8 +67,8 @@ export interface TestEndpoint {
 }
 
 /**
- * Selects requests to the test WorkOS, and specifies how the responses to them change. If `status`, `body`, `reset` or
- * `hang` is set, a request is not processed unless `after` is also set. Delays use real time, not the test clock.
+ * Selects requests to the test WorkOS, and specifies how the test WorkOS responds to them. If `status`, `body`, `reset`
+ * or `hang` is set, a request is not processed unless `after` is also set. Delays use real time, not the test clock.
  *
  * @example
  * workos.fail({ on: 'refresh', status: 503, times: 1 });
@@ -82,8 +83,8 @@ export interface Fault {
   /** How many requests the fault applies to. Default: all requests until `restore` or `recover` is called. */
   times?: number;
   /**
-   * Whether the test WorkOS processes the request before the fault applies. Set it to lose only the response. In this
-   * case, a refresh still rotates the refresh token, but the application does not receive the new tokens.
+   * Whether the test WorkOS processes the request before the fault applies. Set it to lose only the response. A
+   * refresh, for example, still rotates the refresh token, but the application does not receive the new tokens.
    */
   after?: boolean;
   /** The response status. Default if `body` is set: 200. */

@@ -21,7 +21,7 @@ const MINUTE = 60_000;
 /** How long to wait for an expired value to disappear, in milliseconds. */
 const EXPIRY_LIMIT = 10_000;
 
-/** The number of concurrent calls with which a check verifies that a method is atomic. */
+/** The number of concurrent calls in each atomicity check. */
 const CONCURRENT = 20;
 
 /** Length of the longest value that this package stores, in characters. That value is a session with large tokens. */
