@@ -60,8 +60,8 @@ const OTHER_NAMES: Readonly<Record<string, keyof OnSuccessResult>> = {
 
 /**
  * Reads the value that `onSuccess` returned. An unrelated object, such as a database row that the application has just
- * saved, is ignored. A boolean, a string or a misnamed key is an error, because the application may have meant to
- * reject the sign-in or to set `returnTo`.
+ * saved, is ignored. A boolean, a string or an object with a misnamed key is an error, because the application may have
+ * meant to reject the sign-in or to set `returnTo`.
  *
  * @throws {TypeError} if `returned` is a boolean, a string, or an object with a misnamed key.
  */
