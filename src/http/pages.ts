@@ -117,7 +117,7 @@ async function render(page: Page, theme: PageTheme, req: Request, res: Response)
   const content = { name: page.name, status: page.status ?? 200, lang, ...shown, head, body, nonce };
   const html: unknown = await theme.render(content, req, res);
   if (typeof html !== 'string') throw new TypeError('pages.render must return a string of HTML');
-  // If the application has set a policy, for example, with helmet, that policy applies to the page.
+  // If the application has set a policy (for example, with helmet), that policy applies to the page.
   if (res.hasHeader('content-security-policy')) return { html, policy: undefined };
   return { html, policy: policyOf(`'self' 'nonce-${nonce}'`, ["'self'", 'data:'], "; font-src 'self'") };
 }

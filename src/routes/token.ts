@@ -79,7 +79,7 @@ function grantSession(
 
 /**
  * Creates the function that redeems codes. A code is spent on its first use, even if that use fails. Each process
- * remembers the codes that it has redeemed. If a code is redeemed again in a different process, WorkOS refuses to
+ * remembers which codes it has marked as spent. If a code is redeemed again in a different process, WorkOS refuses to
  * exchange the WorkOS code that is sealed in it.
  */
 function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencies): RedeemCode {

@@ -144,7 +144,7 @@ export function createIdPInitiated({
   };
 }
 
-/** Returns the ID of the connection that a code came from. The user's profile is ignored. */
+/** Returns the ID of the connection that a code came from. The rest of the profile is ignored. */
 async function connectionOf(code: string, workos: WorkOSClient): Promise<string> {
   const result = await workos.exchangeProfile(code, undefined);
   if (result.kind !== 'ok') throw result.error;

@@ -6,7 +6,7 @@ import type { ApiResult } from './api-client.js';
 /** The maximum number of entries in each cache. */
 const MAX_ENTRIES = 10_000;
 
-/** How long an outdated result is used before WorkOS is asked again, if WorkOS was unavailable, in milliseconds. */
+/** For how long after a failed lookup an outdated result is used before WorkOS is asked again, in milliseconds. */
 const RETRY = 10_000;
 
 /**
