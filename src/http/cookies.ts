@@ -213,7 +213,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
         throw new AuthKitError('cookie_too_large', size);
       }
       const names = sessionNames(req);
-      // Otherwise, chunks left over from an earlier session would be read as part of the new session.
+      // Without this step, chunks left over from an earlier session would be read as part of the new session.
       for (const key of names) expire(res, key);
       clearHostOnly(res, names, attributes);
       pieces.forEach((piece, i) => {
@@ -388,7 +388,7 @@ function split(text: string, size: number): string[] {
 
 /**
  * Parses a `Cookie` header into name-value pairs, in header order. The `cookie` package is not used, because it keeps
- * only the first value of each name, and the genuine cookie may be the second one. The order shows which transaction is
+ * only the first value for each name, but the genuine value may be the second one. The order shows which transaction is
  * the oldest.
  */
 export function pairs(header: string | undefined): Pair[] {
@@ -403,9 +403,9 @@ export function pairs(header: string | undefined): Pair[] {
 const NONE: readonly string[] = [];
 
 /**
- * Finds the value of a cookie without parsing the whole header, which would take longer than all other work for a
- * request with a cached session. This works in the two usual cases: the name does not occur in the header, or it occurs
- * once, as a cookie name.
+ * Finds the value of a cookie without parsing the whole header. Parsing would take longer than all other work for a
+ * request with a cached session. This shortcut works in the two usual cases: the name does not occur in the header, or
+ * it occurs once, as a cookie name.
  *
  * @returns A list of at most one value, or `undefined` if the header must be parsed.
  */

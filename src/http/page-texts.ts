@@ -228,7 +228,7 @@ export type PageTexts = { readonly [Name in PageName]?: Partial<PageText> } & {
   readonly buttons?: { readonly [Name in ButtonName]?: string };
 };
 
-/** The English texts of every page. */
+/** The English texts of all pages. */
 export const DEFAULT_TEXTS: Readonly<Record<PageName, PageText>> = {
   ...ERROR_TEXTS,
   ...INVALID_STATE_TEXTS,

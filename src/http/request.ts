@@ -62,8 +62,8 @@ export function isScripted(req: Request): boolean {
 }
 
 /**
- * Whether `X-Requested-With` shows that a script sent the request, as jQuery and other libraries do. Other values do
- * not count: an Android WebView sends its app's package name in this header with every page load.
+ * Whether the `X-Requested-With` header, which jQuery and other libraries set, shows that a script sent the request.
+ * Other values do not count: an Android WebView sends its app's package name in this header with every page load.
  */
 function isXHR(req: Request): boolean {
   return header(req, 'x-requested-with')?.toLowerCase() === 'xmlhttprequest';
@@ -134,7 +134,8 @@ export interface OriginConfig {
  *
  * If `Origin` is a foreign origin, the result is false if that origin is trusted, and true otherwise. If `Origin` is
  * this application's origin, `null` or missing, `Sec-Fetch-Site` decides. If both headers are missing, the result is
- * false: every current browser sends one of them with such a request, so the client is probably not a browser.
+ * false: every current browser sends at least one of them with a cross-site request, so the client is probably not a
+ * browser.
  *
  * @param trusted Foreign origins that may send the request.
  */

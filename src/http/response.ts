@@ -198,7 +198,7 @@ export function markGuarded(state: ResponseState, req: Request): void {
 
 /**
  * Adds the headers that the state requires. Exceptions are logged and not thrown, because they would surface in the
- * code of the application that called `writeHead`.
+ * application code that called `writeHead`.
  */
 function addHeaders(state: ResponseState): void {
   try {
@@ -232,8 +232,8 @@ const SETTERS = ['setHeader', 'appendHeader', 'removeHeader'] as const;
 /**
  * Prevents other middleware from changing cookies and caching headers while `writeHead` is still running. Middleware
  * that uses `on-headers` replaces `writeHead`, and the last replacement runs first. Middleware that was mounted before
- * this package can therefore change headers after it. Such middleware must not make the response public or drop the
- * cookie of a refreshed session.
+ * this package can therefore change the headers that this package has added. Such middleware must not make the response
+ * public or drop the cookie of a refreshed session.
  */
 function keepCookiesAndCaching(state: ResponseState): void {
   const { res } = state;

@@ -25,7 +25,7 @@ const DOUBLED = /^[/\\]{2}/;
 export interface ReturnToRules {
   /** The application's own origin. A safe URL of this origin is returned as a path. */
   origin: string;
-  /** Other origins to which a user may return. */
+  /** Additional origins to which a user may return. */
   origins: readonly string[];
   /**
    * The paths of this package's routes. They are refused, because returning to one would cause a redirect loop or sign

@@ -179,7 +179,10 @@ interface SignInCallback extends OwnTransaction {
   readonly params: URLSearchParams;
 }
 
-/** Handles the callback of a sign-in that this browser began. Its query contains a code or an error from WorkOS. */
+/**
+ * Handles the callback of a sign-in that this browser began. The callback's query contains a code or an error from
+ * WorkOS.
+ */
 async function handleResponse(
   callback: SignInCallback,
   req: Request,
@@ -279,8 +282,8 @@ function isMisspeltState([name, value]: [name: string, value: string]): boolean 
 }
 
 /**
- * Handles a callback without `state`. WorkOS sends a callback without `state` for an impersonation from the dashboard
- * and for an IdP-initiated sign-in. By default, no session is created, because an attacker may have sent the code.
+ * Handles a callback without `state`, which WorkOS sends for an impersonation from the dashboard and for an
+ * IdP-initiated sign-in. By default, no session is created, because an attacker may have sent the code.
  */
 async function unsolicitedCallback(
   params: URLSearchParams,

@@ -15,7 +15,7 @@ export interface OnSuccessOutcome {
 
 /**
  * Runs `onSuccess`, which can reject a sign-in by throwing an `AuthKitError` or by returning `{ reject: reason }`. Any
- * other error is a bug in the application, not a rejection, so it is passed on to Express's error handler.
+ * other error is a bug in the application, not a rejection, so it is passed on to the application's error handler.
  *
  * @param call Calls `onSuccess`, if there is one.
  * @returns The outcome, or `answered` if `onSuccess` has begun a response. In the latter case, no session is created.

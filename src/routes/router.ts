@@ -120,8 +120,8 @@ function forProviders(handler: Handler): Handler {
 }
 
 /**
- * Creates the middleware of a route. It turns errors into responses and, if `serverTiming` is set, reports the
- * duration.
+ * Creates the middleware of a route. It turns errors into responses and, if `serverTiming` is set, reports the duration
+ * of the request.
  */
 function routeMiddleware(name: RouteName, handler: Handler, config: Config): Middleware {
   const answered = answerErrors(createErrorResponder(config, name), handler);

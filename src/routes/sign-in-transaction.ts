@@ -12,7 +12,7 @@ import {
 import { sha256 } from '../sha256.js';
 
 /**
- * The data of one sign-in, which is kept from the login route until the callback.
+ * The data of one sign-in, from the login request to the callback.
  *
  * The transaction is sealed in `state`. This parameter is part of the authorization URL and of the callback URL, so it
  * appears in logs and browser histories. Therefore, the transaction contains only a hash of the secret in the browser's
@@ -123,7 +123,7 @@ export function openTransaction(sealed: string, rules: TransactionRules): Opened
   return { kind, transaction: payload as unknown as Transaction };
 }
 
-/** Compares two strings in a time that does not depend on where they differ. */
+/** Compares two strings. The time that this takes does not depend on where they differ. */
 export function isSame(a: string, b: string): boolean {
   return timingSafeEqual(Buffer.from(sha256(a)), Buffer.from(sha256(b)));
 }

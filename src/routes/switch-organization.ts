@@ -193,7 +193,7 @@ interface RefreshOutcome {
 }
 
 /**
- * Refreshes a session at WorkOS. If WorkOS only refuses the requested organization, the outcome is the error
+ * Refreshes a session at WorkOS. If WorkOS refuses only the requested organization, the outcome is the error
  * `forbidden`, and the session does not change.
  */
 export async function refreshSession(

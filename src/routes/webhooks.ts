@@ -25,7 +25,7 @@ export interface WebhookEvent {
 export interface WebhookOptions {
   /**
    * The secret of the webhook endpoint, from the WorkOS dashboard. The default is the environment variable
-   * `WORKOS_WEBHOOK_SECRET`. While you rotate secrets, pass a list: webhooks may be signed with any secret in it.
+   * `WORKOS_WEBHOOK_SECRET`. While you rotate secrets, pass a list: webhooks may be signed with any secret in the list.
    */
   secret?: string | readonly string[];
   /**
@@ -272,7 +272,7 @@ export function signPayload(timestamp: string, body: Buffer | string, secret: st
 }
 
 /**
- * How long a delivery must be remembered to be accepted only once, in milliseconds. If the timestamp of a signature is
- * in the future, the signature is valid for up to twice the tolerance.
+ * How long a delivery must be remembered to prevent replays, in milliseconds. If the timestamp of a signature is in the
+ * future, the signature is valid for up to twice the tolerance.
  */
 const REPLAYABLE_FOR = TOLERANCE * 2;

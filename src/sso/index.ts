@@ -150,8 +150,8 @@ function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfi
 }
 
 /**
- * Extends `startSignIn`, so it also checks that the sign-in options name an organization, connection, provider or
- * domain. Stores all of them except the domain in the transaction, because the profile is checked against them.
+ * Adds a check that the sign-in options name an organization, connection, provider or domain. All of these except the
+ * domain are stored in the transaction, because the profile is checked against them later.
  */
 function withSelector(
   startSignIn: StartSignIn<SSOSignInOptions>,
@@ -172,7 +172,7 @@ function withSelector(
   };
 }
 
-/** Extends an exchange, so it also ends this browser's earlier sessions, as a sign-out would (OWASP ASVS 7.2.4). */
+/** Wraps an exchange so that it also ends this browser's earlier sessions, as a sign-out would (OWASP ASVS 7.2.4). */
 function endingEarlierSessions(
   exchangeProfile: ExchangeProfile,
   endSessionsOf: (req: IncomingMessage) => Promise<unknown>,

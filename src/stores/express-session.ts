@@ -40,7 +40,7 @@ const SETTLED = 25;
  */
 const SHORT = 60_000;
 
-/** The maximum difference between the system clocks of two machines, in milliseconds. */
+/** The maximum tolerated difference between the system clocks of two machines, in milliseconds. */
 const CLOCK_SKEW = 60_000;
 
 /** The maximum number of short-lived entries that a process remembers having seen. */

@@ -27,7 +27,7 @@ const NAME = /^[a-z_][a-z\d_]{0,62}(?:\.[a-z_][a-z\d_]{0,62})?$/;
  */
 const SWEEP_INTERVAL = 60_000;
 
-/** The maximum number of rows that one sweep deletes. With this limit, a sweep does not delay other statements. */
+/** The maximum number of rows that one sweep deletes. The limit keeps a sweep from delaying other statements. */
 const SWEEP_ROWS = 1000;
 
 /**

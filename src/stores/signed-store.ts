@@ -20,9 +20,9 @@ export type Written = 'ok' | 'unavailable';
 export type Unavailable = { readonly kind: 'unavailable' };
 
 /**
- * The result of a read. `unreadable` means that there is a value but its signature could not be verified. The value was
- * altered, was moved to a different key, was written by a release with a different format, or was signed with a
- * password that this process does not know.
+ * The result of a read. `unreadable` means that there is a value but its signature could not be verified. Possible
+ * reasons: the value was altered, was moved to a different key, was written by a release with a different format, or
+ * was signed with a password that this process does not know.
  */
 export type Found = Entry | { readonly kind: 'miss' } | { readonly kind: 'unreadable' } | Unavailable;
 
@@ -67,8 +67,8 @@ export interface SignedStoreOptions {
   /** The maximum time that a call waits for the store, in milliseconds. */
   deadline: number;
   /**
-   * Whether to emit a process warning if the store does not work. Set this if an outage would otherwise go unnoticed,
-   * because requests succeed without the store.
+   * Whether to emit a process warning if the store does not work. Set this option if requests succeed without the
+   * store, because an outage would then go unnoticed.
    */
   warnsIfLost?: boolean;
 }
@@ -167,8 +167,7 @@ type StoreOperation = AuthKitEvents['authkit:store']['operation'];
 const UNAVAILABLE = Object.freeze({ kind: 'unavailable' });
 
 /**
- * For how long after a timeout the store is not called, in milliseconds. After this pause, one call tries the store
- * again.
+ * How long the store is not called after a timeout, in milliseconds. After this pause, one call tries the store again.
  */
 const PAUSE = 1000;
 
@@ -287,9 +286,9 @@ async function callWithin<T>(deadline: number, call: () => Promise<T>): Promise<
 }
 
 /**
- * Creates a timer that counts only the time in which this process handles events. A busy process does not mean that the
- * store is unavailable. A turn of the event loop that takes longer than a tick therefore counts as one tick, because
- * the reply may have arrived during that turn.
+ * Creates a timer that counts only the time during which this process handles events. A busy process does not mean that
+ * the store is unavailable. A turn of the event loop that takes longer than a tick therefore counts as one tick,
+ * because the reply may have arrived during that turn.
  */
 function createTimer(ms: number) {
   let timer: NodeJS.Timeout;

@@ -56,8 +56,8 @@ export interface Claims extends TokenClaims {
  * - `expired`: the token has expired but is otherwise valid, or its key is no longer published. A refresh decides
  *   whether the session continues.
  * - `invalid`: the token must not be accepted. `reason` names the part that is invalid.
- * - `unavailable`: the token cannot be verified, because its key cannot be fetched now. If `isKeyUnknown` is set, other
- *   keys are available, but the key of this token may be newer than they are. `retryAfter` is in seconds.
+ * - `unavailable`: the token cannot be verified, because its key cannot currently be fetched. If `isKeyUnknown` is set,
+ *   other keys are available, but the key of this token may be newer than they are. `retryAfter` is in seconds.
  */
 export type TokenVerification =
   | { readonly kind: 'valid'; readonly claims: Claims; readonly mac?: string }
@@ -101,14 +101,14 @@ export type VerifyAccessToken = (
   mac?: string,
 ) => Promise<TokenVerification>;
 
-/** Returns the MAC that a verification has created, or `undefined` if it has created none. */
+/** Returns the MAC in the result of a verification, or `undefined` if there is none. */
 export function macOf(verification: TokenVerification): string | undefined {
   return verification.kind === 'valid' ? verification.mac : undefined;
 }
 
 /**
- * Creates the function that verifies WorkOS access tokens. These are JWTs (RFC 7519) that are signed with RS256, by a
- * key of the configured key set.
+ * Creates the function that verifies WorkOS access tokens. These are JWTs (RFC 7519) that are signed with RS256 by a
+ * key in the configured key set.
  */
 export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
   return async (text, isTrusted = false, mac) => {
@@ -126,8 +126,8 @@ export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
 }
 
 /**
- * Verifies a token synchronously, with the MAC that an earlier verification returned. Returns `undefined` if the MAC is
- * invalid or the keys must be fetched. In this case, call {@link VerifyAccessToken}.
+ * Verifies a token synchronously, using the MAC that an earlier verification returned. Returns `undefined` if the MAC
+ * is invalid or the keys must be fetched. In this case, call {@link VerifyAccessToken}.
  */
 export type VerifyByMac = (token: string, mac: string | undefined) => TokenVerification | undefined;
 

@@ -94,7 +94,7 @@ function createBudget({ burst, perSecond, maxWaiting, wait }: BudgetLimits, now:
     timer ??= setTimeout(serve, 1000 / perSecond);
     const isStarted = await withDeadline(wait, started);
     if (isStarted) return true;
-    // If the call was started at the very moment of the deadline, it counts as started.
+    // A call that was started exactly at the deadline counts as started.
     return !waiting.delete(start);
   };
   return {

@@ -29,7 +29,7 @@ export type ApiResult<T> =
   | { readonly kind: 'refused'; readonly error: AuthKitError }
   | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
-/** What WorkOS's SSO API returns in exchange for a code. */
+/** What the WorkOS SSO API returns in exchange for a code. */
 export type ProfileReply = ProfileAndToken<Record<string, unknown>>;
 
 export interface WorkOSClient {

@@ -6,7 +6,10 @@ import type { ApiResult } from './api-client.js';
 /** The maximum number of entries in each cache. */
 const MAX_ENTRIES = 10_000;
 
-/** For how long after a failed lookup an outdated result is used before WorkOS is asked again, in milliseconds. */
+/**
+ * The shortest time between a failed lookup and the next one while an outdated result can still be used, in
+ * milliseconds.
+ */
 const RETRY = 10_000;
 
 /**

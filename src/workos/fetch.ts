@@ -65,7 +65,7 @@ export interface FetchOptions {
   priority: CallPriority;
   /**
    * Whether to repeat a call once if its connection was lost before the response arrived. Set this option only for
-   * calls to which WorkOS gives the same response the second time.
+   * calls for which WorkOS returns the same response the second time.
    */
   repeatsLostCalls?: boolean;
   /** Replaces the global `fetch`. */
@@ -152,7 +152,7 @@ async function request(
 }
 
 /**
- * Waits for `start`, but rejects as soon as the signal is aborted, even if the app's own `fetch` ignores the signal.
+ * Waits for `start`, but rejects as soon as the signal is aborted, even if the app's custom `fetch` ignores the signal.
  */
 async function untilAborted<T>(signal: AbortSignal, start: () => Promise<T>): Promise<T> {
   let abort!: () => void;

@@ -70,8 +70,8 @@ export interface JWKS {
   /**
    * Fetches the set if there is none or if a fetch is due, and waits for the fetch. The returned promise never rejects.
    *
-   * @param isForced Whether to fetch the set even if it is fresh. Even then, it is not fetched if the last attempt was
-   * only a moment ago.
+   * @param isForced Whether to fetch the set even if it is fresh. The set is not fetched if the last attempt was only a
+   * moment ago.
    */
   load: (isForced?: boolean) => Promise<void>;
   /** Returns the time since the keys in use were fetched, in milliseconds, or `undefined` if there are no keys. */
@@ -92,7 +92,8 @@ export interface JWKSOptions {
 }
 
 /**
- * Creates a cache of WorkOS's public keys. The cache keeps working during an outage of the server that publishes them.
+ * Creates a cache of WorkOS's public keys. The cache keeps working during an outage of the server that publishes the
+ * keys.
  */
 export function createJWKS(options: JWKSOptions): JWKS {
   const { fetchKeys, now, softTimeout } = options;

@@ -72,8 +72,8 @@ export function warnAboutSDK({ version }: SDK): void {
 }
 
 /**
- * Whether a version is in the range of the peer dependency in package.json, or newer. A newer major version may work.
- * {@link loadClient} checks whether it does.
+ * Whether a version is in the range of the peer dependency in package.json, or is newer. A newer major version may
+ * work. {@link loadClient} checks whether it does.
  */
 function isSupported(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);

@@ -76,12 +76,12 @@ export interface LimiterOptions {
   scope?: CircuitScope;
   /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
-  /** Returns a number from 0 up to 1, for the jitter of the pauses. */
+  /** Returns a number from 0 (inclusive) to 1 (exclusive), for the jitter of the pauses. */
   random?: () => number;
 }
 
 /**
- * Creates a limiter. Calls to WorkOS pass through it, so WorkOS never receives too many calls at the same time, and
+ * Creates a limiter. Calls to WorkOS pass through it, so WorkOS never receives too many calls at the same time and
  * receives fewer calls during an outage.
  */
 export function createLimiter(options: LimiterOptions): Limiter {
