@@ -18,8 +18,8 @@ import { endsSilently } from './silent-sign-in.js';
 import { isSecretOf, openTransaction, returnRules, type Transaction } from './sign-in-transaction.js';
 
 /**
- * Matches an authorization code. It allows the characters of RFC 6749 appendix A.11, except for the space. Codes from
- * WorkOS have about 26 characters.
+ * Matches an authorization code, which may contain the characters of RFC 6749 appendix A.11 except for the space. Codes
+ * from WorkOS have about 26 characters.
  */
 const CODE = /^[\u0021-\u007e]{1,1024}$/;
 
@@ -119,7 +119,7 @@ interface InvalidTransaction {
 
 /**
  * Opens the transaction in `state`, and finds the secret that proves that this browser began the sign-in. Clears the
- * transaction cookie, so the transaction can be used for only one callback, whatever the result.
+ * transaction cookie, so the transaction can be used for only one callback, regardless of the result.
  */
 function consumeTransaction(
   state: string,
@@ -155,7 +155,7 @@ function linkTarget(
 }
 
 /**
- * Responds to a callback whose `state` is not valid, for example because the user pressed the back button, switched to
+ * Responds to a callback whose `state` is not valid, for example, because the user pressed the back button, switched to
  * a different browser, or took too long to sign in. A user who is signed in is redirected to the default page. A new
  * sign-in is never started automatically, because that could cause a redirect loop.
  */
@@ -179,7 +179,10 @@ interface SignInCallback extends OwnTransaction {
   readonly params: URLSearchParams;
 }
 
-/** Handles the callback of a sign-in that this browser began. Its query contains a code or an error from WorkOS. */
+/**
+ * Handles the callback of a sign-in that this browser began. The callback's query contains a code or an error from
+ * WorkOS.
+ */
 async function handleResponse(
   callback: SignInCallback,
   req: Request,
@@ -253,7 +256,7 @@ function isRedirect(done: Completed | RedirectInstead): done is RedirectInstead 
 /**
  * Sends a page that ends the chain of redirects, because a browser does not send a `SameSite=Strict` cookie if another
  * site is in that chain. If the sign-in began on this site, the page redirects automatically. If the sign-in began on
- * another site, the user has to click a link on the page. Without this click, a link on the other site could open any
+ * another site, the user must click a link on the page. Without this click, a link on the other site could open any
  * page of this site with the cookie.
  */
 function sendLandingPage(
@@ -279,7 +282,7 @@ function isMisspeltState([name, value]: [name: string, value: string]): boolean 
 }
 
 /**
- * Handles a callback without `state`. WorkOS sends such a callback for an impersonation from the dashboard and for an
+ * Handles a callback without `state`, which WorkOS sends for an impersonation from the dashboard and for an
  * IdP-initiated sign-in. By default, no session is created, because an attacker may have sent the code.
  */
 async function unsolicitedCallback(

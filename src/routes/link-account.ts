@@ -48,7 +48,7 @@ function isOwnNavigation(req: Request): boolean {
 
 /**
  * Sends a page that asks the user to confirm that the account should be linked. Without confirmation, another site
- * could send the user to this route to connect an account that does not belong to the user.
+ * could send the user to this route to link an account that does not belong to the user.
  */
 function sendConfirmation(
   req: Request,

@@ -29,7 +29,7 @@ export interface SavedSession {
   readonly auth: SessionAuth;
   /**
    * The page to redirect the user to. It is the `returnTo` from the result of `onSuccess`, from the options, or from
-   * the configuration of the instance, in this order. It has been validated.
+   * the configuration of the instance, in this order of precedence. It has been validated.
    */
   readonly returnTo: string;
 }
@@ -111,9 +111,9 @@ function isText(value: unknown): boolean {
 
 /**
  * Checks that the session cookie can be set, and that the request does not come from another site. Another site must
- * not be able to sign a browser in to an account of its choice (login CSRF, RFC 9700 section 4.7). GET requests may
- * come from any site, because a link to this route can be anywhere, for example in an e-mail. The cookie's `SameSite`
- * attribute does not prevent a sign-in by another site, because a sign-in does not need a cookie.
+ * not be able to sign a browser in to an account of that site's choice (login CSRF, RFC 9700 section 4.7). GET requests
+ * may come from any site, because a link to this route can be anywhere, for example, in an e-mail. The cookie's
+ * `SameSite` attribute does not prevent a sign-in by another site, because a sign-in does not need a cookie.
  */
 function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKitConfig): void {
   if (!canSetCookie(req, res))
@@ -125,7 +125,7 @@ function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKi
 }
 
 /**
- * Checks that the access token is valid at this time and that its session has not ended. The token comes from the
+ * Checks that the access token is currently valid and that its session has not ended. The token comes from the
  * application and not directly from WorkOS. Therefore, it is not accepted while the signing keys of WorkOS are
  * unavailable.
  */
@@ -163,7 +163,9 @@ function startOf({ returnTo, state, attributes }: SaveSessionOptions, config: Au
   });
 }
 
-/** Makes the new session the session of the request. The session cookie has already been set on the response. */
+/**
+ * Makes the new session the current session of the request. The session cookie has already been set on the response.
+ */
 async function signInRequest(
   req: IncomingMessage,
   res: ServerResponse,

@@ -159,7 +159,7 @@ export function createSaveAttributes(
     if (user === undefined || isRoleSaved === undefined)
       log('sign-in', { unsaved: 'attributes', late: true });
     // The role is a claim of the access token, so only new tokens contain it. A refresh invalidates the old refresh
-    // token, so the sign-in has to wait for the new tokens. If there is not enough time to wait, the session gets the
+    // token, so the sign-in must wait for the new tokens. If there is not enough time to wait, the session gets the
     // role when it is next refreshed.
     const refreshed =
       isRoleSaved && left() >= timeout

@@ -50,8 +50,8 @@ function candidatesOf(
 }
 
 /**
- * Returns the first session that has not been signed out according to the store. If all of them have been signed out,
- * the result is `anonymous` with the reason `ended`.
+ * Returns the first session that, according to the store, has not ended. If all of them have ended, the result is
+ * `anonymous` with the reason `ended`.
  */
 async function firstActive(
   candidates: readonly VerifiedSSOSession[],
@@ -77,7 +77,7 @@ function identityOf({ id, profile, signedInAt }: SSOSession): SessionIdentity {
 
 /**
  * Creates a function that decrypts the session in a cookie. Decrypted sessions, including expired sessions, are cached
- * by the value of their cookie, so most requests need no decryption.
+ * by cookie value, so most requests need no decryption.
  */
 function createSessionCache(config: SSOConfig) {
   const cache = expiringMap<VerifiedSSOSession>({

@@ -117,9 +117,9 @@ export interface IdPInitiatedDependencies {
 /**
  * Creates the handler for sign-ins that began at the identity provider. This application did not request the code of
  * such a sign-in, so an attacker may have sent it (login CSRF, RFC 9700 section 4.7). Therefore, the handler starts a
- * new sign-in, unless `acceptIdPInitiated` is set. The new sign-in uses the configured connection or, if none is
- * configured, the connection that the code came from. A user who is already signed in at the identity provider only
- * sees a redirect.
+ * new sign-in, unless `acceptIdPInitiated` is set. The new sign-in uses the configured identity provider or, if none is
+ * configured, the connection that the code came from. A user who is already signed in at the identity provider sees
+ * only a redirect.
  */
 export function createIdPInitiated({
   config,
@@ -144,7 +144,7 @@ export function createIdPInitiated({
   };
 }
 
-/** Returns the ID of the connection that a code came from. The user's profile is ignored. */
+/** Returns the ID of the connection that a code came from. The rest of the profile is ignored. */
 async function connectionOf(code: string, workos: WorkOSClient): Promise<string> {
   const result = await workos.exchangeProfile(code, undefined);
   if (result.kind !== 'ok') throw result.error;

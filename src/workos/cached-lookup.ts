@@ -6,7 +6,10 @@ import type { ApiResult } from './api-client.js';
 /** The maximum number of entries in each cache. */
 const MAX_ENTRIES = 10_000;
 
-/** How long an outdated result is used before WorkOS is asked again, if WorkOS was unavailable, in milliseconds. */
+/**
+ * The shortest time between a failed lookup and the next one while an outdated result can still be used, in
+ * milliseconds.
+ */
 const RETRY = 10_000;
 
 /**

@@ -16,7 +16,7 @@ import { createLimiter } from './rate-limit-and-circuit-breaker.js';
  */
 export type ClaimNonce = (redirectUri: string) => Promise<string | undefined>;
 
-/** For how long after a failure sign-ins start without a nonce, in milliseconds. */
+/** How long sign-ins start without a nonce after a failure, in milliseconds. */
 const PAUSE = 60_000;
 
 /** Matches a nonce. Only printable ASCII is accepted, because the nonce becomes part of a URL. */
