@@ -60,6 +60,8 @@ const FILES = {
   'routes/sign-in-transaction': ['routes/sign-in-transaction', 'routes/sign-in', 'routes/callback'],
   'routes/webhooks': ['routes/webhook-signatures', 'routes/webhooks'],
   'auth/verified-token-cache': ['auth/verified-token-cache'],
+  'auth/api-key': ['auth/bearer-token', 'auth/bearer-token-budget', 'auth/accepted-credentials'],
+  'workos/cached-lookup': ['auth/bearer-token', 'auth/bearer-token-budget', 'auth/accepted-credentials'],
   'auth/bearer-token': [
     'auth/bearer-results',
     'auth/verified-token-cache',
