@@ -1,12 +1,13 @@
-import { generateKeyPairSync, sign as signBytes } from 'node:crypto';
+import { sign as signBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { createVerifier, decodeUnverified } from '../../src/workos/access-token.js';
 import { createJWKS } from '../../src/workos/jwks.js';
+import { rsaKeyPair } from '../support/rsa-keys.js';
 
 const NOW = 1_700_000_000;
 const good = { iss: 'https://issuer.example', sub: 'user_1', sid: 'session_1', exp: NOW + 300 };
-const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-const other = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey;
+const { privateKey, publicKey } = rsaKeyPair(0);
+const other = rsaKeyPair(1).publicKey;
 const now = () => NOW * 1000;
 // Two keys with the same id, either of which may have signed the token.
 const jwks = { keys: [other, publicKey].map((key) => ({ ...key.export({ format: 'jwk' }), kid: 'k' })) };

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, sign as signBytes } from 'node:crypto';
+import { type KeyObject, sign as signBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import {
   createMacVerifier,
@@ -9,11 +9,12 @@ import {
 } from '../../src/workos/access-token.js';
 import type { TokenMacs } from '../../src/workos/verified-token-mac.js';
 import type { JWKS, JWKSLookup } from '../../src/workos/jwks.js';
+import { rsaKeyPair } from '../support/rsa-keys.js';
 
 const NOW = 1_700_000_000;
 const now = () => NOW * 1000;
-const one = generateKeyPairSync('rsa', { modulusLength: 2048 });
-const two = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const one = rsaKeyPair(0);
+const two = rsaKeyPair(1);
 const good = { iss: 'https://issuer.example', sub: 'user_1', sid: 'session_1', exp: NOW + 300 };
 
 function sign(claims: object, privateKey: KeyObject = one.privateKey, header: object = { kid: 'k' }): string {

@@ -1,4 +1,4 @@
-import { createHmac, generateKeyPairSync, hkdfSync, sign, type KeyObject } from 'node:crypto';
+import { createHmac, hkdfSync, sign, type KeyObject } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import {
   createMacVerifier,
@@ -9,12 +9,13 @@ import {
 import { createJWKS } from '../../src/workos/jwks.js';
 import { createTokenMacs } from '../../src/workos/verified-token-mac.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';
+import { rsaKeyPair } from '../support/rsa-keys.js';
 
 const credentials = { apiKey: 'sk_live_of_this_application', clientId: 'client_1' };
 const START = 1_767_225_600_000;
 
-const genuine = generateKeyPairSync('rsa', { modulusLength: 2048 });
-const attacker = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const genuine = rsaKeyPair(0);
+const attacker = rsaKeyPair(1);
 const claims = { iss: 'issuer', sub: 'user_1', sid: 'session_1', iat: START / 1000, exp: START / 1000 + 300 };
 
 function tokenOf(

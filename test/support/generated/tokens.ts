@@ -1,6 +1,7 @@
-import { createHmac, createSign, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHmac, createSign, type KeyObject } from 'node:crypto';
 import { random } from '../random.js';
 import type { Row } from '../corpora.js';
+import { rsaKeyPair } from '../rsa-keys.js';
 
 export interface MadeToken extends Row {
   token: string;
@@ -21,7 +22,7 @@ export interface TokenMaker {
   now: number;
 }
 
-const other = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const other = rsaKeyPair(1);
 const part = (text: string | Buffer) => Buffer.from(text).toString('base64url');
 
 /** JSON texts of a header, most of them with the right `alg` and `kid`. */
