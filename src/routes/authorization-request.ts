@@ -260,8 +260,12 @@ export function createSignInRetry(signIn: StartSignIn<SignInOptions>) {
       transaction.restartOf === undefined && isPageLoad(req) ? nextSignInOptions(error) : undefined;
     if (!options) return undefined;
     log('login', { restart: error.code });
+    // The retry must ask for an authentication that is as recent as the first attempt did. Otherwise, WorkOS could
+    // answer the retry with the session that it already has, and a step-up would be lost.
+    const { maxAge } = ownProperties(transaction);
+    const sameAge = maxAge === undefined ? {} : { maxAge };
     try {
-      return await signIn(req, res, options, sameFlow(transaction));
+      return await signIn(req, res, ownProperties({ ...options, ...sameAge }), sameFlow(transaction));
     } catch (problem) {
       // The options that the application sets for every sign-in may conflict with the options of the retry.
       if (problem instanceof AuthKitError) return undefined;
