@@ -422,8 +422,11 @@ function readServerTiming(value: unknown, problems: Problems): boolean {
 
 /** Reads a list of origins. Returns `undefined` if the list is invalid. */
 function readOrigins(name: string, value: unknown, problems: Problems): readonly string[] | undefined {
-  const origins = value ?? [];
-  if (Array.isArray(origins) && origins.every(isOrigin)) return Object.freeze([...origins]);
+  // The copy is checked, so exactly the checked items are used. Holes become `undefined`.
+  const origins: unknown[] | undefined = Array.isArray(value ?? [])
+    ? Array.from((value ?? []) as [])
+    : undefined;
+  if (origins?.every(isOrigin)) return Object.freeze(origins);
   problems.add(`${name} must be a list of origins, such as ["https://admin.example.com"]`);
   return undefined;
 }
