@@ -5,7 +5,7 @@ import type { SessionIdentity } from './sealed-session.js';
 
 /**
  * The status of a session. `changed` means that the user has changed at WorkOS since the access token was issued. The
- * session must then be refreshed to get new claims.
+ * token then counts as expired, and the session must be refreshed to get new claims.
  */
 export type RevocationStatus = 'active' | 'changed' | 'revoked';
 
