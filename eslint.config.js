@@ -30,7 +30,7 @@ export default defineConfig(
     languageOptions: {
       parserOptions: {
         // A child process loads this file as it is.
-        projectService: { allowDefaultProject: ['src/testing/clock-preload.js'] },
+        projectService: { allowDefaultProject: ['src/testing/preload-test-clock.js'] },
         tsconfigRootDir: import.meta.dirname,
       },
     },

@@ -13,7 +13,7 @@ await build({
     redis: 'src/stores/redis.ts',
     testing: 'src/testing/index.ts',
     // Child processes of tests load this file. The `testing` code expects it in its own folder.
-    'clock-preload': 'src/testing/clock-preload.js',
+    'preload-test-clock': 'src/testing/preload-test-clock.js',
   },
   outdir: 'dist',
   bundle: true,

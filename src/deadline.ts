@@ -1,6 +1,6 @@
 /**
  * Waits at most `ms` milliseconds for a promise. Resolves with the promise's value, or with `undefined` if the promise
- * is still pending after that time. The timer is cleared afterwards, so it does not keep the process alive.
+ * is still pending after that time. When the wait ends, the timer is cleared, so it does not keep the process alive.
  */
 export function withDeadline<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
@@ -11,8 +11,8 @@ export function withDeadline<T>(ms: number, promise: Promise<T>): Promise<T | un
 }
 
 /**
- * Calls `next` with a value. If the value is a promise, `next` is called once the promise has resolved. If it is not,
- * `next` is called synchronously, so a request that does not have to wait is handled synchronously.
+ * Calls `next` with `value` or, if `value` is a promise, with the value that it resolves to. If `value` is not a
+ * promise, `next` is called synchronously, so a request that does not have to wait is handled synchronously.
  */
 export function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
   return value instanceof Promise ? value.then(next) : next(value);
@@ -23,7 +23,7 @@ export function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promi
  * postpones it.
  */
 export class Deadline {
-  /** In milliseconds of the monotonic clock. */
+  /** When the deadline passes, in milliseconds by the monotonic clock. */
   private end: number;
 
   /** @param ms The time until the deadline, in milliseconds. */
@@ -31,14 +31,14 @@ export class Deadline {
     this.end = performance.now() + ms;
   }
 
-  /** Returns the time until the deadline, in milliseconds. After the deadline, it is 0. */
+  /** Returns the time until the deadline, in milliseconds. After the deadline, returns 0. */
   left(): number {
     return Math.max(0, this.end - performance.now());
   }
 
   /**
-   * Waits for a promise of the application's code, such as the promise of `onSuccess`, and postpones the deadline by
-   * the duration of the wait.
+   * Waits for a promise from the application's code, such as the one that `onSuccess` returns, and postpones the
+   * deadline by the duration of the wait.
    */
   async exclude<T>(promise: Promise<T>): Promise<T> {
     const startedAt = performance.now();
@@ -51,14 +51,14 @@ export class Deadline {
 }
 
 /**
- * The retry interval, in milliseconds. After a full wait has timed out, only one request per interval waits the full
- * time again.
+ * The retry interval, in milliseconds. After a full wait has timed out, only one request per interval waits for the
+ * full time again.
  */
 const TRY_EVERY = 5000;
 
 /**
- * The fraction of the full time that all other requests wait after a full wait has timed out. A working store responds
- * within that time.
+ * How long all other requests wait after a full wait has timed out, as a fraction of the full time. A working store
+ * responds within that time.
  */
 const BRIEF_PART = 1 / 20;
 
@@ -70,8 +70,8 @@ export type OptionalWait = <T>(promise: Promise<T>) => Promise<T | undefined>;
 
 /**
  * Creates a function that limits how long requests wait for a result that they can do without. After a wait has timed
- * out, requests wait only briefly. Every five seconds, one request waits the full time again, until such a wait
- * succeeds.
+ * out, requests wait only briefly. Every five seconds, one request waits for the full time again, until one of these
+ * waits succeeds.
  *
  * @param ms The longest wait, in milliseconds.
  */
@@ -95,7 +95,7 @@ export function createOptionalWait(ms: number): OptionalWait {
     if (!isFull) return found?.value;
     if (!found) slowSince = performance.now();
     // A result that arrives immediately, such as a session that needs no refresh, does not prove that WorkOS and the
-    // store respond again.
+    // store are responding again.
     else if (slowSince === startedAt) slowSince = performance.now() - startedAt > brief ? undefined : before;
     return found?.value;
   };

@@ -1,8 +1,8 @@
 import { ERROR_TEXTS } from './http/page-texts.js';
 
 /**
- * The URL of the documentation page that has a section for each error code. The page is part of the site that is the
- * `homepage` in package.json.
+ * The URL of the documentation page that has a section for each error code. The page belongs to the site that
+ * package.json names as `homepage`.
  */
 const TROUBLESHOOTING = 'https://authkit-express.github.io/authkit-express/troubleshooting';
 
@@ -83,8 +83,8 @@ export interface AuthKitErrorOptions {
   /** Response headers that belong to this error, such as `Retry-After`. */
   headers?: Record<string, string>;
   /**
-   * Further information about the error, for the application. It may contain secrets, so the error's `details` property
-   * is not enumerable.
+   * Further information about the error, intended for the application. It may contain secrets, so the error's `details`
+   * property is not enumerable.
    */
   details?: Readonly<Record<string, unknown>>;
   /**
@@ -110,9 +110,9 @@ export class AuthKitError extends Error {
   readonly code: AuthKitErrorCode;
   /** The HTTP status of the response. */
   readonly status: number;
-  /** The same value as `status`. Errors of the http-errors package have both properties too. */
+  /** The same value as `status`. Errors from the http-errors package have both properties too. */
   readonly statusCode: number;
-  /** A text that can be shown to the user. The text in `message` is for developers. */
+  /** Text that can be shown to the user. The text in `message` is intended for developers. */
   readonly publicMessage: string;
   /** Response headers that belong to this error. */
   readonly headers: Readonly<Record<string, string>>;
@@ -168,7 +168,7 @@ function challenge(status: number): Record<string, string> {
 }
 
 /**
- * Creates an `upstream_unavailable` error, for example for an outage of WorkOS. `retryAfter` is the number of seconds
+ * Creates an `upstream_unavailable` error, for example during a WorkOS outage. `retryAfter` is the number of seconds
  * after which the client can try again. The default is 5, and the maximum is 60.
  */
 export function unavailable(message: string, options: { retryAfter?: number; cause?: unknown } = {}) {

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { ownProperties } from './own-properties.js';
+import { ownProperties } from './plain-objects.js';
 
 export interface ExpiringMapOptions<V extends object | number | true> {
   /**
@@ -23,7 +23,7 @@ export interface ExpiringMapOptions<V extends object | number | true> {
   onEvict?: (key: string) => void;
 }
 
-/** A map with string keys and with entries that expire. All caches in this package use it. */
+/** A map with string keys and expiring entries. All caches in this package use it. */
 export type ExpiringMap<V extends object | number | true> = Pick<
   LRUCache<string, V>,
   'get' | 'has' | 'delete' | 'clear' | 'size' | 'calculatedSize' | 'purgeStale'
@@ -60,8 +60,8 @@ export function expiringMap<V extends object | number | true>(
 }
 
 /**
- * Passed to lru-cache if a call has no options. The object has no prototype, because lru-cache would read options from
- * a polluted `Object.prototype`.
+ * Passed to lru-cache if the caller passes no options. The object has no prototype, because lru-cache would read
+ * options from a polluted `Object.prototype`.
  */
 const NO_OPTIONS = Object.freeze(Object.create(null) as Record<string, never>);
 

@@ -19,7 +19,7 @@ export type {
   SSOSignInResult,
   SSOSignInUrlOptions,
 } from './config/sso-options.js';
-export type { SSOProfile } from './session/sso-session.js';
+export type { SSOProfile } from './session/sealed-sso-session.js';
 export type { AuthKit } from './authkit/index.js';
 export type {
   ApiKeyAuth,
@@ -35,12 +35,12 @@ export type {
 } from './auth/principal.js';
 export type { Claims, CustomClaims, TokenClaims } from './workos/access-token.js';
 export type { AuthKitErrorCode } from './errors.js';
-export type { AuthKitEvents } from './events.js';
+export type { AuthKitEvents } from './diagnostics.js';
 export type { Check, GuardRule, Unauthenticated } from './auth/guard-options.js';
 export type { ProtectedResource, ProtectedResourceOptions } from './auth/protected-resource.js';
-export type { OneOrMore, Rule } from './auth/authorization-rule.js';
+export type { OneOrMore, Rule } from './auth/role-and-permission-rule.js';
 export type { Readiness, ReadinessCheck } from './authkit/readiness.js';
-export type { ActiveSession, Management } from './authkit/session-management.js';
+export type { ActiveSession, Management } from './authkit/list-and-revoke-sessions.js';
 export { expressStore } from './stores/express-session.js';
 export type { RouteName } from './http/error-response.js';
 export type { SignOutOptions } from './routes/logout.js';
@@ -63,7 +63,7 @@ export type {
   SignInResult,
   SignInUrlOptions,
   SignUpAttributes,
-} from './config/options.js';
+} from './config/authkit-options.js';
 
 /* eslint-disable @typescript-eslint/ban-ts-comment, @typescript-eslint/no-duplicate-type-constituents, @typescript-eslint/consistent-type-imports, @typescript-eslint/no-empty-object-type, @typescript-eslint/no-redundant-type-constituents -- the packages are optional, and TypeScript has no other way to refer to their types */
 /** @ts-ignore -- resolves only if express-oauth2-jwt-bearer, which also declares `req.auth`, is installed */
@@ -86,8 +86,8 @@ interface WithAuth {
   auth: Auth;
 }
 /**
- * Declares `req.auth` if express-oauth2-jwt-bearer or @clerk/express is installed: `req.auth` can then also have the
- * type that the other package declares. `signedIn(req)` always returns the type of authkit-express.
+ * Declares `req.auth` if express-oauth2-jwt-bearer or @clerk/express is installed. In this case, `req.auth` can also
+ * have the type that the other package declares. `signedIn(req)` always returns the type of authkit-express.
  */
 interface WithForeignAuth {
   auth?: Auth | ForeignAuth;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { log } from '../src/events.js';
+import { log } from '../src/diagnostics.js';
 import { NAVIGATION, send } from './support/browser.js';
 import { createTestApp } from './support/app.js';
 import { logLines } from './support/events.js';

@@ -1,3 +1,4 @@
+import type { ApiKey, User } from '@workos-inc/node';
 import { after } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Request } from '../http/handler-to-middleware.js';
@@ -9,9 +10,10 @@ import {
   type VerifyAccessToken,
 } from '../workos/access-token.js';
 import type { ApiResult, WorkOSClient } from '../workos/api-client.js';
+import { type CachedLookup, createCachedLookup } from '../workos/cached-lookup.js';
+import { createApiKeyLookup, isApiKey } from './api-key.js';
 import { type AuthType, type Principal, toApiKeyAuth, toBearerAuth, toMachineAuth } from './principal.js';
 import { rememberValidTokens, type VerifyTokenWithCache } from './verified-token-cache.js';
-import { createWorkOSLookups, type WorkOSLookups } from './api-keys-and-users.js';
 
 /**
  * Matches an `Authorization` header with the `Bearer` scheme and captures its token (RFC 6750 section 2.1). Schemes are
@@ -20,13 +22,19 @@ import { createWorkOSLookups, type WorkOSLookups } from './api-keys-and-users.js
 const BEARER = /^bearer(?: +([\w.~+/-]+=*) *)?$/i;
 
 /**
- * The maximum length of an accepted `Authorization` header, in characters. It equals Node's default limit for the total
- * size of all request headers.
+ * The maximum length of an accepted `Authorization` header, in characters. The value equals Node's default limit for
+ * the total size of all request headers.
  */
 const MAX_LENGTH = 16_384;
 
-/** The format of a WorkOS API key. Values in any other format are refused without a call to WorkOS. */
-const API_KEY = /^sk_[\w-]{6,253}$/;
+/** How long a user is cached, in milliseconds. The value is the default lifetime of an access token. */
+const USER_MAX_AGE = 300_000;
+
+/**
+ * How much longer than `USER_MAX_AGE` a cached user can be used while WorkOS is unavailable, in milliseconds. Possibly
+ * outdated user data is better than a failed request.
+ */
+const USER_STALE_IF_ERROR = 86_400_000;
 
 /**
  * The result of verifying a bearer token. `unavailable` means that the token could not be checked at this time, so it
@@ -38,8 +46,8 @@ export type BearerResult =
   | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
 /**
- * Verifies a bearer token, which must be one of the credential types in `accepts`. Returns a promise only if the result
- * is not known immediately. The promise never rejects.
+ * Verifies a bearer token. Tokens whose credential type is not in `accepts` are refused. Returns a promise only if the
+ * result is not known immediately. The promise never rejects.
  */
 export type VerifyBearer = (
   token: string,
@@ -47,8 +55,8 @@ export type VerifyBearer = (
 ) => BearerResult | Promise<BearerResult>;
 
 /**
- * Reads the bearer token from the `Authorization` header. Other schemes are ignored. For example, `Basic` may be
- * intended for a proxy in front of the app.
+ * Reads the bearer token from the `Authorization` header. Other schemes are ignored, because they may be intended for a
+ * proxy in front of the app.
  *
  * @returns The token. `undefined` if the request has no `Authorization` header with the `Bearer` scheme. An empty
  * string if the token is malformed or the header is too long.
@@ -85,7 +93,10 @@ export interface BearerVerifiersDependencies {
 /** Creates the bearer token verifiers of an instance. All verifiers share the same cached users and API keys. */
 export function createBearerVerifiers(dependencies: BearerVerifiersDependencies): BearerVerifiers {
   const { clientId, verify, workos, isLive, now, softTimeout } = dependencies;
-  const lookups = createWorkOSLookups({ workos, now, softTimeout });
+  const lookups = {
+    users: createUserLookup(dependencies),
+    apiKeys: createApiKeyLookup({ workos, now, softTimeout }),
+  };
   return {
     forSessions: createVerifyBearer({ ...lookups, verify: rememberValidTokens(verify, now), isLive }),
     forResource: (audience, servers) => {
@@ -103,7 +114,26 @@ export function createBearerVerifiers(dependencies: BearerVerifiersDependencies)
   };
 }
 
-interface VerifyBearerDependencies extends WorkOSLookups {
+/** Creates the cached lookup of users by ID. */
+function createUserLookup({
+  workos,
+  now,
+  softTimeout,
+}: Pick<BearerVerifiersDependencies, 'workos' | 'now' | 'softTimeout'>): CachedLookup<User> {
+  return createCachedLookup({
+    // User IDs come from verified tokens and are not secret, so they do not have to be hashed.
+    nameOf: (id) => id,
+    ask: (id) => workos.call(({ userManagement }) => userManagement.getUser(id)),
+    maxAge: USER_MAX_AGE,
+    staleIfError: USER_STALE_IF_ERROR,
+    softTimeout,
+    now,
+  });
+}
+
+interface VerifyBearerDependencies {
+  users: CachedLookup<User>;
+  apiKeys: CachedLookup<ApiKey>;
   verify: VerifyTokenWithCache;
   isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
 }
@@ -118,7 +148,7 @@ function createVerifyBearer(dependencies: VerifyBearerDependencies): VerifyBeare
     if (token === '') return refused('malformed');
     if (!token.includes('.')) {
       if (!accepts.has('apiKey')) return refused('not an access token');
-      if (!API_KEY.test(token)) return refused('not an API key');
+      if (!isApiKey(token)) return refused('not an API key');
       return after(apiKeys(token), (answer) => toResult(answer, toApiKeyAuth));
     }
     if (!accepts.has('bearer') && !accepts.has('machine'))
@@ -160,7 +190,7 @@ function keysUnavailable({
 
 /**
  * Whether the token belongs to a machine. In a token from the client credentials grant, the subject (`sub`) is the
- * client ID of the application itself.
+ * client ID of the machine-to-machine application.
  */
 function isMachine({ sub }: TokenClaims): boolean {
   return sub.startsWith('client_');

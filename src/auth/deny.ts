@@ -1,5 +1,5 @@
 import { AuthKitError, type AuthKitErrorCode } from '../errors.js';
-import { type FailedCondition, publish } from '../events.js';
+import { type FailedCondition, publish } from '../diagnostics.js';
 import { isRealError, type Outcome, type Request, type Response } from '../http/handler-to-middleware.js';
 import { isPageLoad, target } from '../http/request.js';
 import { redirect } from '../http/response.js';
@@ -24,7 +24,7 @@ export function denyUnauthenticated(
   if (typeof unauthenticated === 'function') return callUnauthenticated(unauthenticated, req, res, error);
   const isRedirected = unauthenticated === undefined ? isPageLoad(req) : unauthenticated === 'redirect';
   if (isRedirected && config.routes.login) {
-    // After a 303 response, the browser follows the redirect with GET, whatever the method of the original request was.
+    // After a 303 response, the browser follows the redirect with GET, regardless of the original request's method.
     return redirect(res, requestAuth.loginUrl(), isRead(req) ? 302 : 303);
   }
   return respondWithError(error, req, res, loginUrlForScript(req, config, requestAuth.loginParameters()));

@@ -1,9 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { canParse } from '../url-can-parse.js';
-import type { FailedCondition } from '../events.js';
+import type { FailedCondition } from '../diagnostics.js';
 import type { Next } from '../http/handler-to-middleware.js';
 import type { AuthType, Principal } from './principal.js';
-import { compileConditions, itemsOf, ownEntriesOf, type Rule, RULE_KEYS } from './authorization-rule.js';
+import {
+  compileConditions,
+  itemsOf,
+  ownEntriesOf,
+  type Rule,
+  RULE_KEYS,
+} from './role-and-permission-rule.js';
 
 /**
  * A function that decides whether a request may pass. Use it for conditions that a rule cannot express. The request
@@ -51,7 +57,8 @@ export interface GuardRule<A extends AuthType = 'session'> extends Omit<Rule, 'o
    * Whether a request with a session cookie and an unsafe method, such as POST, must come from the application's own
    * origin. A list additionally allows requests from the origins in that list. An http origin in the list must be on
    * this machine, unless `allowInsecureHttp` is set. The default is `false`. The cookie attribute `SameSite=Lax` already
-   * protects against unsafe requests from other sites, but not from other hosts of the same registrable domain.
+   * protects against unsafe requests from other sites, but not against those from other hosts of the same registrable
+   * domain.
    */
   sameOrigin?: boolean | readonly string[];
   check?: Check<A>;

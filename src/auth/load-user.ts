@@ -1,12 +1,12 @@
 import type { User as WorkOSUser } from '@workos-inc/node';
-import type { AppUser, LoadUser } from '../config/options.js';
+import type { AppUser, LoadUser } from '../config/authkit-options.js';
 import { withDeadline } from '../deadline.js';
 import { unavailable } from '../errors.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import { responseStateOf } from '../http/response.js';
 import type { SignedIn } from './principal.js';
 
-declare module '../config/options.js' {
+declare module '../config/authkit-options.js' {
   interface LoadUserContext {
     /** The value of `req.auth` for this request. */
     auth: SignedIn;
@@ -18,13 +18,13 @@ declare module '../config/options.js' {
  */
 export type RequestUser = keyof AppUser extends never ? WorkOSUser : AppUser;
 
-/** The application's user that belongs to a WorkOS user. */
+/** The application's user that corresponds to a WorkOS user. */
 export interface LoadedUser {
   /** The ID of the WorkOS user. */
   readonly userId: string;
   /**
-   * The result of `loadUser`. It is `undefined` until the user has been loaded, and also if the application has no
-   * matching user.
+   * The result of `loadUser`. It is `undefined` until the user has been loaded, or if the application has no matching
+   * user.
    */
   row: unknown;
   /** Resolves when `loadUser` has finished. Rejects if `loadUser` throws, rejects or takes too long. */

@@ -1,8 +1,8 @@
 import type { Config } from '../config/index.js';
-import type { SignInOptions } from '../config/options.js';
+import type { SignInOptions } from '../config/authkit-options.js';
 import type { AuthKitError } from '../errors.js';
 import { isUnfinished } from '../errors.js';
-import { log } from '../events.js';
+import { log } from '../diagnostics.js';
 import { headerRoom } from '../http/cookies.js';
 import type { Request } from '../http/handler-to-middleware.js';
 import { isFromAnotherOrigin, query, target } from '../http/request.js';
@@ -11,8 +11,8 @@ import { safeReturnTo } from '../http/return-to.js';
 type LoginParameters = Readonly<Record<string, string>>;
 
 /**
- * Returns the URL of the login route, or the `returnTo` option if there is no login route. The URL's `returnTo`
- * parameter is the page that the user returns to after the sign-in, if there is one.
+ * Returns the URL of the login route, or the `returnTo` option if there is no login route. If there is a page that the
+ * user can return to after the sign-in, the URL's `returnTo` parameter names that page.
  */
 export function loginUrl(
   req: Request,
@@ -25,10 +25,10 @@ export function loginUrl(
 }
 
 /**
- * Returns the page that the user returns to after a sign-in. This is normally the requested page. For a page that users
- * cannot be sent back to (such as `/connect/:slug`), it is the page that the request's `returnTo` parameter names.
- * Returns `undefined` if the method is not GET or HEAD, if users cannot be sent to either of these pages, or if the
- * page's address would not fit in the headers of the next request.
+ * Returns the page that the user returns to after a sign-in. This is normally the requested page. If users cannot be
+ * sent back to that page (such as `/connect/:slug`), it is the page that the request's `returnTo` parameter names.
+ * Returns `undefined` if the method is neither GET nor HEAD, if users cannot be sent to either of these pages, or if
+ * the page's address would not fit in the headers of the next request.
  */
 function returnPath(req: Request, rules: Config['returnToRules']): string | undefined {
   if (req.method !== 'GET' && req.method !== 'HEAD') return undefined;
@@ -40,9 +40,9 @@ function returnPath(req: Request, rules: Config['returnToRules']): string | unde
 }
 
 /**
- * Returns the `loginUrl` property of a JSON response. The URL has the same parameters as the redirect of a page load,
- * except for `returnTo`: a script knows which page it runs on, and can add that parameter itself. The URL is absolute
- * if the script's page has a different origin.
+ * Returns the `loginUrl` property of a JSON response. The URL has the same parameters as the one that a page load is
+ * redirected to, except for `returnTo`: a script knows which page it runs on, and can add that parameter itself. The
+ * URL is absolute if the script's page has a different origin.
  */
 export function loginUrlForScript(
   req: Request,
@@ -63,7 +63,7 @@ function withQuery(path: string, parameters: LoginParameters): string {
 /**
  * Returns options for a new sign-in in which the user can complete the step that WorkOS requires. The options contain
  * the organization or the connection that the error names. Returns `undefined` if a new sign-in would not help, for
- * example if the application itself has to complete the step with the error's `details`.
+ * example if the application itself must complete the step with the error's `details`.
  *
  * @param organizationId The requested organization, if any.
  * @see https://workos.com/docs/reference/authkit/authentication-errors
@@ -111,10 +111,7 @@ export function nextLoginParameters(
   };
 }
 
-/**
- * Returns the options, or `undefined` if there are none, because a sign-in without options would fail with the same
- * error.
- */
+/** Returns the options, or `undefined` if there are none: a sign-in without options would fail with the same error. */
 function unlessEmpty(options: SignInOptions): SignInOptions | undefined {
   return Object.keys(options).length === 0 ? undefined : options;
 }

@@ -1,10 +1,10 @@
 import type { ApiKey, Impersonator, User } from '@workos-inc/node';
 import { perObjectState } from '../per-object-state.js';
 import type { Session } from '../session/sealed-session.js';
-import { type SSOProfile, type SSOSession, toUser } from '../session/sso-session.js';
+import { type SSOProfile, type SSOSession, toUser } from '../session/sealed-sso-session.js';
 import type { VerifiedSession } from '../session/verified-session-cache.js';
 import type { Claims, TokenClaims } from '../workos/access-token.js';
-import { compileRule, type Rule, type Subject } from './authorization-rule.js';
+import { compileRule, type Rule, type Subject } from './role-and-permission-rule.js';
 
 /**
  * Fields that every authenticated principal has, whether it is a user, an API key or a machine. All fields are
@@ -50,7 +50,7 @@ export interface SessionAuth extends UserAuth {
  */
 export interface SSOAuth extends AuthBase {
   readonly type: 'sso';
-  /** The data of `profile`, in the format of a WorkOS user. */
+  /** The data from `profile`, in the format of a WorkOS user. */
   readonly user: Readonly<User>;
   /** The user's profile from the identity provider. */
   readonly profile: SSOProfile;
@@ -127,7 +127,7 @@ export type Auth = Principal | SignedOut;
 export function signedOut(reason: SignedOut['reason'], loginUrl: string): SignedOut {
   const auth = { type: null, user: null, reason, loginUrl };
   const has = (rule: Rule) => {
-    // A misspelt rule must throw even if the request is not authenticated.
+    // A misspelled rule must cause an error even if the request is not authenticated.
     compileRule(rule);
     return false;
   };
@@ -256,7 +256,8 @@ function finish<T extends Principal>(
   subject: Subject,
   accessToken?: string,
 ): T {
-  // `enumerable` is named, because a polluted `Object.prototype.enumerable` would otherwise show the access token.
+  // `enumerable` is set explicitly, because a polluted `Object.prototype.enumerable` would otherwise make the access
+  // token enumerable.
   const has = { value: (rule: Rule) => compileRule(rule)(subject), enumerable: false };
   const token = { value: accessToken, enumerable: false };
   const hidden = accessToken === undefined ? { has } : { has, accessToken: token };
@@ -285,7 +286,7 @@ function claim(claims: TokenClaims, name: string): unknown {
 
 /**
  * Reads the impersonator from the `act` claim, which names the party that acts for the subject (RFC 8693 section 4.1).
- * WorkOS sets its `sub` to the e-mail address of your team member.
+ * WorkOS sets the claim's `sub` to the e-mail address of the member of your team who is impersonating the user.
  */
 function actorOf(claims: TokenClaims): Impersonator | undefined {
   const act = claim(claims, 'act') as { sub?: unknown } | null | undefined;

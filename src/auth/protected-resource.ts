@@ -1,5 +1,6 @@
 import { canParse } from '../url-can-parse.js';
-import { isRecord, Problems } from '../config/problem-list.js';
+import { Problems } from '../config/problem-list.js';
+import { isRecord } from '../plain-objects.js';
 import { AuthKitError } from '../errors.js';
 import { type Handler, type Middleware, middleware, type Response } from '../http/handler-to-middleware.js';
 import { target } from '../http/request.js';
@@ -9,7 +10,7 @@ import type { AuthType } from './principal.js';
 import { type Instance, requestAuthsOf } from './request-auth.js';
 import { createRequireAuth, type GuardContext } from './require-auth.js';
 
-/** The well-known prefix of the path of the metadata (RFC 9728 section 3). */
+/** The well-known prefix of the metadata path (RFC 9728 section 3). */
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';
 
 /** Credential types that a guard of a protected resource may accept. */
@@ -24,9 +25,9 @@ export interface ProtectedResource extends Middleware {
   readonly metadataUrl: string;
   /**
    * Creates a guard for the resource's routes. The guard accepts access tokens that one of the authorization servers
-   * issued for this resource. By default, `accepts` is `['bearer']`, which means tokens that were issued to users. Add
-   * `machine` to also accept tokens from the client credentials grant, and `apiKey` to also accept WorkOS API keys.
-   * Session cookies are ignored.
+   * issued for this resource. By default, `accepts` is `['bearer']`, so only tokens that were issued to users are
+   * accepted. Add `machine` to also accept tokens from the client credentials grant, and `apiKey` to also accept WorkOS
+   * API keys. Session cookies are ignored.
    *
    * @throws {TypeError} if the rule is invalid or can never be met.
    */
@@ -40,7 +41,7 @@ interface RequireResourceAuth {
 
 /**
  * Makes part of the application an OAuth 2.0 protected resource (RFC 9728), such as an MCP server. The metadata tells
- * clients where to get a token, and guards accept the tokens that AuthKit's OAuth server issued for this resource.
+ * clients where to get a token, and guards accept the tokens that AuthKit's OAuth server issues for this resource.
  * Mount the middleware at the root of the app, after `authkit()`.
  *
  * @throws {AuthKitError} `config_invalid`. The message lists every problem in the options and how to fix it.
@@ -196,7 +197,7 @@ function resolveResource(options: ProtectedResourceOptions): ResourceConfig {
   return Object.freeze({
     resource: url,
     metadata: metadataOf(own),
-    // The `aud` of a token may be the resource's URL as given or in normalized form. For example,
+    // The `aud` of a token may contain the resource's URL as given or in normalized form. For example,
     // `https://api.example.com` and `https://api.example.com/` are equivalent (RFC 3986 section 6.2.3).
     audience: [...new Set([own.resource, url.href, ...others])],
     authorizationServers: servers.map((server) => server.replace(/\/$/, '')),

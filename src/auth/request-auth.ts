@@ -8,15 +8,15 @@ import type { Request, Response } from '../http/handler-to-middleware.js';
 import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
 import { canSetCookie, type ResponseState, responseStateOf, startTimer } from '../http/response.js';
 import { perObjectState } from '../per-object-state.js';
-import { ownProperties } from '../own-properties.js';
-import type { Authentication } from '../session/authenticate.js';
+import { ownProperties } from '../plain-objects.js';
+import type { Authentication } from '../session/authenticate-session.js';
 import type { Session } from '../session/sealed-session.js';
-import type { SSOSession, VerifiedSSOSession } from '../session/sso-session.js';
+import type { SSOSession, VerifiedSSOSession } from '../session/sealed-sso-session.js';
 import type { BearerVerifiers, VerifyBearer } from './bearer-token.js';
 import { type LoadedUser, setLocalUser, startLoadingUser } from './load-user.js';
 import { loginUrl, nextLoginParameters } from './login-url.js';
 import { type Auth, type Principal, signedOut, toSessionAuth, toSSOAuth } from './principal.js';
-import { defineRequestProperties } from './request-properties.js';
+import { defineRequestProperties } from './define-request-properties.js';
 
 /** The result of authenticating a request's session cookie at an `authkit()` or `sso()` instance. */
 export type SessionResult = Authentication | VerifiedSSOSession;
@@ -27,8 +27,8 @@ export interface SessionAuthenticator {
    * Authenticates a request by its session cookies. Returns a promise only if the result is not known immediately.
    *
    * @param values The values of all cookies that may contain the session.
-   * @param mayRefresh Returns whether the response can still set a cookie. If it cannot, the session is not refreshed:
-   * if its access token has expired, the result is `anonymous`.
+   * @param mayRefresh Returns whether the response can still set a cookie. If it cannot, the session is not refreshed,
+   * so the result for an expired access token is `anonymous`.
    */
   authenticate: (
     values: readonly string[],
@@ -257,7 +257,7 @@ export function requestAuthsOf(req: IncomingMessage): readonly RequestAuth[] {
   return requestAuths.get(req) ?? NONE;
 }
 
-/** Makes a principal that a guard accepted at one instance the principal of the request at all instances. */
+/** Sets the request's principal at all instances after a guard has accepted the principal's token at one of them. */
 export function setBearerAuth(
   req: IncomingMessage,
   principal: Principal,
@@ -270,15 +270,15 @@ export function setBearerAuth(
   acceptedAt.verifiedBy = verifiedBy;
 }
 
-/** Makes the session that a guard accepted at one instance the one that `req.auth` shows. */
+/** Makes `req.auth` show the session that a guard accepted at one instance. */
 export function setAcceptedSession(req: IncomingMessage, accepted: RequestAuth): void {
   for (const requestAuth of requestAuthsOf(req)) requestAuth.isAcceptedSession = requestAuth === accepted;
 }
 
 /**
  * Selects the request's state at one instance. Prefers the instance that accepted a bearer token, then the instance at
- * which a guard accepted the session, so that a handler sees the user that the guard has checked. Otherwise selects the
- * first instance at which the request is authenticated, or the first instance.
+ * which a guard accepted the session, so a handler sees the user that the guard has checked. If there is neither,
+ * selects the first instance at which the request is authenticated, or else the first instance of all.
  */
 export function selectSignedIn(list: readonly RequestAuth[]): RequestAuth | undefined {
   if (list.length === 1) return list[0];
@@ -315,11 +315,14 @@ function nearest(req: object): readonly RequestAuth[] | undefined {
   return undefined;
 }
 
-/** The most values that a browser sends for one session: all its chunks, and the same without the last ones. */
+/**
+ * The maximum number of candidate values for the cookies of one session. Three chunks yield three candidates: the first
+ * chunk, the first two joined, and all three joined.
+ */
 const MAX_VALUES = 3;
 
 /**
- * Authenticates a request at one instance. Further calls for the same request return the same state. Returns a promise
+ * Authenticates a request at one instance. Repeated calls for the same request return the same state. Returns a promise
  * only if the result is not known immediately.
  */
 export type AuthenticateRequest = (req: Request, res: Response) => RequestAuth | Promise<RequestAuth>;
@@ -341,15 +344,16 @@ export function createAuthenticateRequest(instance: Instance): AuthenticateReque
     if (list.push(requestAuth) === 1) expose(req);
     if (!(pending instanceof Promise)) return requestAuth;
     const waiting = requestAuth.whenAuthenticated() as Promise<SessionResult>;
-    // Planted cookies can make one request slow, which must not shorten the wait of the other requests.
+    // Cookies that an attacker has planted can make one request slow. This must not shorten how long other requests
+    // wait.
     const waited = values.length > MAX_VALUES ? withDeadline(softTimeout, waiting) : waitForSession(waiting);
     return waited.then(() => requestAuth);
   };
 }
 
 /**
- * Returns the values of the session cookies, or none if a page on a different origin opens a WebSocket. Browsers may
- * send cookies with a cross-origin handshake too.
+ * Returns the values of the session cookies, or an empty list if a page on an untrusted origin opens a WebSocket.
+ * Browsers may also send cookies with a cross-origin handshake.
  */
 function sessionValues(
   req: Request,

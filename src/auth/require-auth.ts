@@ -50,7 +50,7 @@ import { stepUp } from './step-up.js';
  */
 export type Accepted = Exclude<AuthType, 'machine' | 'sso'>;
 
-/** `requireAuth(rule)` returns a guard. `requireAuth` without parentheses is a guard itself. */
+/** `requireAuth(rule)` returns a guard. `requireAuth` without parentheses is itself a guard. */
 export interface RequireAuth {
   <A extends Accepted = 'session'>(rule?: GuardRule<A> | Check<A>): Middleware;
   (...request: Parameters<Middleware>): undefined;
@@ -121,7 +121,7 @@ export function createRequireAuth(context: GuardContext): RequireAuth {
 }
 
 /**
- * Returns `req.auth` of a guarded request, typed as a signed-in user. TypeScript cannot infer this type, because a
+ * Returns the `req.auth` of a guarded request, typed as a signed-in user. TypeScript cannot infer this type, because a
  * guard and the handler after it are separate functions.
  *
  * @throws {AuthKitError} `unauthenticated` if the request is not authenticated, or was authenticated with an API key or
@@ -186,8 +186,8 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
     const requestAuth = selectSignedIn(requestAuths) as RequestAuth;
     const auth = requestAuth.auth();
     if (auth.type === null) {
-      // If one instance cannot authenticate its session at this time, the session may be valid, even if the request has
-      // no session at any other instance.
+      // If one instance cannot verify the request's session at this time, that session may be valid, even if the
+      // request has no session at the other instances.
       for (const [index, result] of results.entries()) {
         if (result.kind === 'unavailable')
           return denyUnavailable(req, res, requestAuths[index] as RequestAuth, result.error);
@@ -237,9 +237,9 @@ function isInsecureOrigin(origin: string): boolean {
 }
 
 /**
- * Returns the result of authenticating the session cookie at each instance. Waits for the results that are not known
- * yet, at most until the request's deadline: a session that was not verified within the soft timeout can still be
- * verified by then.
+ * Returns the result of authenticating the session cookie at each instance. Waits for results that are not known yet,
+ * but only until the request's deadline. A session that was not verified within the soft timeout can still be verified
+ * before the deadline.
  */
 function whenAllAuthenticated(
   requestAuths: readonly RequestAuth[],
@@ -285,8 +285,8 @@ function createTokenGuard(rule: CompiledGuardRule, context: GuardContext): Guard
       });
     };
     const deny = () => {
-      // If one instance cannot verify the token at this time, the token may be valid there, even if all other instances
-      // refuse it.
+      // If one instance cannot verify the token at this time, the token may be valid at that instance, even if all
+      // other instances refuse it.
       if (failed) return denyUnavailable(req, res, failed.requestAuth, failed.error);
       const challenge = { error: 'invalid_token', error_description: reason as string } as const;
       const [first] = requestAuths as readonly [RequestAuth];

@@ -14,9 +14,9 @@ import type { RequestAuth } from './request-auth.js';
 const JUST_SIGNED_IN = 10;
 
 /**
- * Whether the user authenticated within the last `maxAge` seconds. The time of the authentication is the `auth_time`
- * claim. If the claim is missing, the earliest time that the `maxAge` of the sign-in allows is used. If the sign-in had
- * no `maxAge` either, the result is false.
+ * Whether the user authenticated within the last `maxAge` seconds. The time of the authentication is taken from the
+ * `auth_time` claim. If the claim is missing, the earliest time that the `maxAge` of the sign-in allows is used. If the
+ * sign-in had no `maxAge` either, the result is false.
  */
 export function isRecent(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
   const at = claimedAt(auth) ?? freshSignInAt(requestAuth);

@@ -13,8 +13,8 @@ interface RememberedToken {
 }
 
 /**
- * How long a verified token is cached, in milliseconds. After that, the token is verified again, because its signing
- * key may have been withdrawn.
+ * How long a verified token is cached, in milliseconds. After this time, the token is verified again, because its
+ * signing key may have been withdrawn.
  */
 const VERIFIED_FOR = 600_000;
 
@@ -25,8 +25,8 @@ const MAX_BYTES = 8 * 1_048_576;
 const BYTES_PER_CHARACTER = 5;
 
 /**
- * Entries are keyed by this many characters from the end of a token. They are part of the signature, and are quicker to
- * read than a hash is to compute.
+ * Entries are keyed by this many characters from the end of a token. These characters are part of the signature, and
+ * reading them is faster than computing a hash.
  */
 const KEY_LENGTH = 48;
 

@@ -2,7 +2,7 @@ import { createBearerVerifiers } from '../auth/bearer-token.js';
 import { createAuthenticateRequest } from '../auth/request-auth.js';
 import { authKitParameters as parameters } from '../config/authorization-parameters.js';
 import { resolveConfig, requestTimeoutOf, softTimeoutOf } from '../config/index.js';
-import type { AuthKitOptions } from '../config/options.js';
+import type { AuthKitOptions } from '../config/authkit-options.js';
 import { after } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
@@ -30,7 +30,7 @@ import { checkAttributes, createSaveAttributes, parseAttributes } from '../route
 import { createRefreshRequestSession, createSwitchRoute } from '../routes/switch-organization.js';
 import { clientUrl, createToken } from '../routes/token.js';
 import { createWebhooks, type WebhookOptions } from '../routes/webhooks.js';
-import { createAuthenticator } from '../session/authenticate.js';
+import { createAuthenticator } from '../session/authenticate-session.js';
 import { createSessions } from '../session/create-and-end.js';
 import { withRefreshLock } from '../session/refresh-lock.js';
 import { createRefresh } from '../session/refresh.js';
@@ -46,9 +46,9 @@ import { createSessionStorage } from '../session/cookie-or-store.js';
 import { createRefreshHooks, createTokenRefresh } from '../session/refresh-at-workos.js';
 import { createSignedStore } from '../stores/signed-store.js';
 import { createMacVerifier, createVerifier, type TokenClaims } from '../workos/access-token.js';
-import { createClaimNonce } from '../workos/unclaimed-environment.js';
+import { createClaimNonce } from '../workos/nonce-to-claim-environment.js';
 import { createWorkOSClient } from '../workos/api-client.js';
-import { createWorkOSClock } from '../workos/clock.js';
+import { createWorkOSClock } from '../workos/clock-difference.js';
 import { type HasAppClient, withAppClient } from '../workos/load-sdk.js';
 import { createJWKS } from '../workos/jwks.js';
 import { preloadKeys } from '../workos/preload-keys.js';
@@ -56,7 +56,7 @@ import { createTokenMacs } from '../workos/verified-token-mac.js';
 import { createAuthOf, createGetSignInUrl, createMethods, type Methods } from './instance-methods.js';
 import { type AuthRouter, createAuthRouter } from '../routes/router.js';
 import { createReady, type Readiness } from './readiness.js';
-import { createManagement, type Management } from './session-management.js';
+import { createManagement, type Management } from './list-and-revoke-sessions.js';
 
 /**
  * The router that `authkit()` returns. It handles the routes for sign-in, callback and sign-out, and sets `req.auth`
@@ -74,9 +74,9 @@ export interface AuthKit extends AuthRouter, Methods, Management, HasAppClient {
    */
   webhooks: (options?: WebhookOptions) => Middleware;
   /**
-   * Checks whether this process can serve signed-in users. It can if the signing keys are loaded, the store returns
-   * data that was written to it, and the server's clock agrees with the clock of WorkOS. The promise resolves within a
-   * second and never rejects. The result also reports an outage of WorkOS, but an outage does not make the process
+   * Checks whether this process can serve signed-in users: the signing keys must be loaded, the store must return data
+   * that was written to it, and the server's clock must agree with the clock of WorkOS. The promise resolves within a
+   * second and never rejects. The result also reports a WorkOS outage, but such an outage does not make the process
    * unready.
    *
    * @example
@@ -120,8 +120,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const rules = { issuers, clientId, sessionAudience, now, keys, macs };
   const verify = createVerifier(rules);
 
-  // Sessions: they are encrypted and kept in a cookie or in the store, refreshed by one process at a time, and revoked
-  // in all processes.
+  // Sessions, which are encrypted, kept in a cookie or in the store, refreshed by one process at a time, and revoked in
+  // all processes.
   const store =
     storageConfig.store &&
     createSignedStore({
@@ -304,9 +304,8 @@ function withoutParentheses(): AuthKitError {
   );
 }
 
-// Makes `app.use(authkit)`, where the parentheses are missing, fail at start-up instead of on the first request.
-// Express and Connect read the `handle` property of every function that they mount, to find out whether the function is
-// an app.
+// Makes `app.use(authkit)` without parentheses fail at start-up instead of on the first request. Express and Connect
+// read the `handle` property of every function that they mount, to find out whether the function is an app.
 Object.defineProperty(authkit, 'handle', {
   get: () => {
     throw withoutParentheses();

@@ -9,15 +9,15 @@ import {
 } from '../auth/request-auth.js';
 import { isRecent } from '../auth/step-up.js';
 import type { AuthKitConfig } from '../config/index.js';
-import type { SignInOptions, SignInUrlOptions } from '../config/options.js';
+import type { SignInOptions, SignInUrlOptions } from '../config/authkit-options.js';
 import type { Cookies } from '../http/cookies.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
 import { createSignOut, type EndSession, type SignOutOptions } from '../routes/logout.js';
 import type { SaveSession } from '../routes/save-session.js';
 import { checkAttributes } from '../routes/sign-up.js';
 import { createSwitchToOrganization, type RefreshRequestSession } from '../routes/switch-organization.js';
-import type { Authenticator } from '../session/authenticate.js';
+import type { Authenticator } from '../session/authenticate-session.js';
 
 /** The methods of an instance that the application's handlers call. */
 export interface Methods {
@@ -35,16 +35,16 @@ export interface Methods {
   /** Like `getSignInUrl`, but for AuthKit's sign-up page. */
   getSignUpUrl: (req: IncomingMessage, res: ServerResponse, options?: SignInUrlOptions) => Promise<string>;
   /**
-   * Ends the session in this application and redirects the browser to WorkOS. WorkOS then ends its session too, and
-   * redirects the browser to `returnTo`. This method makes the same checks as the logout route, so another site cannot
-   * sign a user out.
+   * Ends the session in this application and redirects the browser to WorkOS. WorkOS then ends its own session and
+   * redirects the browser to `returnTo`. This method performs the same checks as the logout route, so another site
+   * cannot sign a user out.
    */
   signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
   /**
-   * Signs the user in after your code has authenticated the user with the WorkOS SDK, for example with a password, a
-   * magic code, an e-mail verification or a second factor. This method does everything that the callback route does
-   * after the code exchange: it verifies the token, calls `onSuccess`, saves the attributes of a first sign-in, ends
-   * this browser's earlier session and sets the session cookie. Afterwards, `req.auth` contains the new session.
+   * Signs a user in after your code has authenticated them with the WorkOS SDK, for example with a password, a magic
+   * code, an e-mail verification or a second factor. This method does everything that the callback route does after the
+   * code exchange: it verifies the token, calls `onSuccess`, saves the attributes of a first sign-in, ends this
+   * browser's earlier session and sets the session cookie. Afterwards, `req.auth` contains the new session.
    *
    * If `onSuccess` has sent the response, the user is not signed in, and the result is `undefined`.
    *
@@ -79,7 +79,7 @@ export interface Methods {
    * Switches the session to a different organization by getting new tokens from WorkOS. If that organization requires a
    * separate sign-in, such as SSO, the browser is redirected to that sign-in. In that case, the response has been sent,
    * and the result is `undefined`. If a script (`fetch`) sent the request, an error is thrown instead, and the script
-   * has to open `/login?organizationId=…` itself.
+   * must open `/login?organizationId=…` itself.
    *
    * @throws {AuthKitError} `forbidden` if the user has no access to the organization, in which case the session does
    * not change. All other errors are the same as for `refreshSession`.
@@ -91,8 +91,8 @@ export interface Methods {
   ) => Promise<SessionAuth | undefined>;
   /**
    * Returns whether the user of this request has authenticated within the last `maxAge` seconds. A guard with the same
-   * `maxAge` makes the same decision. The result is `false` if the request is not authenticated, or was sent by an API
-   * key or a machine.
+   * `maxAge` makes the same decision. The result is `false` if the request is not authenticated, or was authenticated
+   * with an API key or as a machine.
    *
    * @throws {TypeError} if `maxAge` is not a finite number, or is negative.
    */
@@ -172,7 +172,7 @@ export function createMethods(dependencies: MethodDependencies): Methods {
 }
 
 /**
- * Checks that the request and its response are the first arguments.
+ * Checks that the first two arguments are the request and its response.
  *
  * @throws {TypeError} if they are not.
  */

@@ -4,7 +4,7 @@ import { withDeadline } from '../deadline.js';
 import type { SignedStore } from '../stores/signed-store.js';
 import type { JWKS } from '../workos/jwks.js';
 import type { CircuitState } from '../workos/rate-limit-and-circuit-breaker.js';
-import type { WorkOSClock } from '../workos/clock.js';
+import type { WorkOSClock } from '../workos/clock-difference.js';
 
 /** The result of one check. */
 export interface ReadinessCheck {
@@ -36,7 +36,7 @@ export interface Readiness {
   };
   /**
    * The state of the circuit breaker, which does not affect `ready`. `open` means that the package currently does not
-   * call WorkOS, because calls have failed or WorkOS has asked this app to slow down.
+   * call WorkOS, because recent calls failed or WorkOS asked this app to slow down.
    */
   readonly workos: { readonly circuit: CircuitState };
 }
@@ -57,7 +57,7 @@ const PART = 0.75;
 
 /**
  * The maximum accepted difference between the clocks, in milliseconds. If they differ by more, this server may refuse
- * valid tokens, and data that other servers have sealed.
+ * valid tokens as well as data that other servers have sealed.
  */
 const TOLERANCE = 60_000;
 

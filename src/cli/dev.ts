@@ -7,7 +7,7 @@ import { createTestWorkOS } from '../testing/index.js';
 const DEFAULT_PORT = 3000;
 
 export interface DevOptions {
-  /** Port of the app. It is passed to the command as `PORT`, and replaces the port of the redirect URI. */
+  /** Port of the app. It is passed to the command as `PORT`, and replaces the port in the redirect URI. */
   port: number | undefined;
   env: NodeJS.ProcessEnv;
 }
@@ -43,8 +43,8 @@ export async function runOnTestWorkOS(
       ...(port === undefined ? {} : { PORT: String(port) }),
     },
   });
-  // When the user presses Ctrl+C, the terminal sends the signal to both processes. A signal from another process
-  // reaches only this process, so it is passed on to the command.
+  // When the user presses Ctrl+C, the terminal sends SIGINT to both processes. A signal from another process reaches
+  // only this process, so it is passed on to the command.
   const stop = (signal: NodeJS.Signals) => child.kill(signal);
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {

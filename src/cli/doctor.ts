@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { type Config, resolveConfig } from '../config/index.js';
-import type { AuthKitOptions } from '../config/options.js';
+import type { AuthKitOptions } from '../config/authkit-options.js';
 import { AuthKitError } from '../errors.js';
 import { createWorkOSClient, type WorkOSClient } from '../workos/api-client.js';
 import { UpstreamError } from '../workos/fetch.js';
@@ -17,8 +17,7 @@ export interface DoctorInput {
 }
 
 /**
- * Runs all checks that are possible before the first user signs in. The checks call WorkOS but do not change any data
- * there.
+ * Runs all checks that are possible before the first user signs in. The checks call WorkOS but do not change any data.
  */
 export async function runChecks(input: DoctorInput): Promise<Finding[]> {
   const before = [checkNode(input.nodeVersion), ...checkPackages(input.folder)];
@@ -167,7 +166,7 @@ function checkPackages(folder: string): Finding[] {
 
 /**
  * Returns the version of an installed package, or `undefined` if the package is not installed. Its package.json is read
- * as a file and not imported, because the package may not export it.
+ * as a file rather than imported, because the package may not export it.
  */
 function versionOf(name: string, folder: string): string | undefined {
   const folders = createRequire(join(folder, 'index.js')).resolve.paths(name) ?? [];
@@ -186,7 +185,8 @@ function isAtLeast(version: string, major: number, minor: number): boolean {
 const TOLERABLE_SKEW = 5;
 
 /**
- * A clock difference of more than this many seconds is reported as a problem, because valid tokens are then refused.
+ * A clock difference of more than this many seconds is reported as a problem, because this server then refuses valid
+ * tokens.
  */
 const DANGEROUS_SKEW = 30;
 
@@ -226,7 +226,7 @@ function checkClock(here: number, there: number): Finding[] {
 }
 
 /**
- * Checks the API key by sending a refresh token that cannot exist. If WorkOS refuses the refresh token and not the API
+ * Checks the API key by sending a refresh token that cannot exist. If WorkOS refuses the refresh token but not the API
  * key, the API key is valid.
  */
 async function checkCredentials(workos: WorkOSClient): Promise<Finding> {

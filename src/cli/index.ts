@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, parseEnv } from 'node:util';
-import { suggestionFor } from '../config/suggestions.js';
+import { suggestionFor } from '../config/did-you-mean.js';
 import { postgresSchema } from '../stores/postgres.js';
 import { runOnTestWorkOS } from './dev.js';
 import { type Finding, finding, runChecks } from './doctor.js';
@@ -92,8 +92,8 @@ async function run([command, ...rest]: readonly string[], env: NodeJS.ProcessEnv
 
 const RUN: Readonly<Record<Command, (args: string[], env: NodeJS.ProcessEnv) => number | Promise<number>>> = {
   async init(args, env) {
-    // The file is a positional argument and not the flag `--env-file`: Node reads that flag itself, and exits if the
-    // file does not exist yet.
+    // The file is a positional argument rather than the flag `--env-file`: Node reads that flag itself, and exits if
+    // the file does not exist yet.
     const { values, positionals } = parse(args, ['port'], 1);
     const said = await initialize({
       file: positionals[0] ?? '.env',
@@ -154,7 +154,7 @@ async function findingsOf(
 }
 
 /**
- * Returns a warning if the configuration is invalid and the current folder contains a `.env` file, which was not read.
+ * Returns a warning if the configuration is invalid and the current folder contains a `.env` file that was not read.
  */
 function unreadEnvFile(found: readonly Finding[]): Finding[] {
   const isInvalid = found.some(({ check, status }) => check === 'configuration' && status === 'problem');

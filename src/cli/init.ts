@@ -15,14 +15,14 @@ export interface InitOptions {
   port: number | undefined;
 }
 
-/** Creates a cookie password: 32 random bytes in base64, which are 44 characters. */
+/** Creates a cookie password: 32 random bytes, encoded as 44 base64 characters. */
 export function createCookiePassword(): string {
   return randomBytes(32).toString('base64');
 }
 
 /**
  * Adds the variables that `authkit()` needs to an env file. Variables that the file already contains are not changed.
- * If the client id and the API key are set in the file or in the environment, this function also registers the redirect
+ * If the client ID and the API key are set in the file or in the environment, this function also registers the redirect
  * URI with WorkOS.
  *
  * @returns Messages that tell the user what was done and what is left to do.

@@ -4,13 +4,13 @@ import { existsSync } from 'node:fs';
 import { Server } from 'node:net';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { AuthKitOptions } from '../config/options.js';
+import type { AuthKitOptions } from '../config/authkit-options.js';
 import { type DoctorInput, type Finding, finding, runChecks } from './doctor.js';
 
 /** How long a module may take to load, in milliseconds. */
 const LOAD_LIMIT = 10_000;
 
-/** How long the checks may take, in milliseconds. This includes the calls to WorkOS. */
+/** How long the checks may take, including the calls to WorkOS, in milliseconds. */
 const CHECK_LIMIT = 60_000;
 
 /** An internal command. The CLI uses it to start itself as a child process that loads a module. */

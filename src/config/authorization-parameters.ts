@@ -1,16 +1,16 @@
 import { AuthKitError } from '../errors.js';
 import { single } from '../http/request.js';
-import { ownProperties } from '../own-properties.js';
-import type { SignInOptions } from './options.js';
+import { ownProperties } from '../plain-objects.js';
+import type { SignInOptions } from './authkit-options.js';
 import { AUTHKIT, providerNamed } from './provider-names.js';
 import type { SSOSignInOptions } from './sso-options.js';
-import { type Advice, SIGN_IN_ADVICE, SSO_SIGN_IN_ADVICE, suggestionFor } from './suggestions.js';
+import { type Advice, SIGN_IN_ADVICE, SSO_SIGN_IN_ADVICE, suggestionFor } from './did-you-mean.js';
 
 /** How a single sign-in option is read from a query, checked, and written to the authorization URL. */
 export interface Parameter {
   /** The name of the parameter in WorkOS's authorization URL. */
   readonly wire: string;
-  /** Additional names that a query may use for the option, besides the option's name and `wire`. */
+  /** Names that a query may use for the option, besides the option's name and `wire`. */
   readonly names?: readonly string[];
   /**
    * Converts the text from a query to a value. Returns `undefined` if the text is malformed. Without `parse`, the
@@ -72,7 +72,7 @@ interface ParameterSetRules<Options extends object, Alias extends string> {
   readonly conflictsOf: (options: Options) => string[];
   /** Advice for names that are often written by mistake instead of an option's name. */
   readonly advice: Advice;
-  /** Returns the parameters that are sent unless an option changes them. */
+  /** Returns the parameters that are sent unless an option overrides them. */
   readonly defaults?: (options: Options) => Readonly<Record<string, string>>;
   readonly aliases: Readonly<Record<Alias, Exclude<keyof Options & string, Alias>>>;
 }
@@ -358,8 +358,8 @@ function isAuthKit(value: unknown): boolean {
 
 /**
  * Returns the conflicts between SSO sign-in options. WorkOS requires exactly one of organization, connection, provider
- * and domain. This function only reports if more than one of them is set. A separate check reports if none is set when
- * a sign-in starts.
+ * and domain. This function reports only the case in which more than one of them is set. When a sign-in starts, a
+ * separate check reports if none is set.
  */
 function ssoConflictsOf({ organization, connection, provider, domain }: SSOSignInOptions): string[] {
   const selectors = [organization, connection, provider, domain].filter((value) => value !== undefined);

@@ -1,19 +1,19 @@
 import type { CookieConfig } from '../http/cookies.js';
 import { number } from './credentials.js';
-import { isRecord, type Problems, variable } from './problem-list.js';
-import { ownProperties } from '../own-properties.js';
+import { type Problems, variable } from './problem-list.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 import type { Route, Routes } from './routes.js';
-import { COOKIE_ADVICE } from './suggestions.js';
+import { COOKIE_ADVICE } from './did-you-mean.js';
 
 /** The maximum time that browsers keep a cookie, in seconds: 400 days (RFC 6265bis section 5.5). */
 export const MAX_COOKIE_AGE = 34_560_000;
 
-/** A cookie name: `token` in RFC 6265 section 4.1.1. */
+/** Matches a cookie name (`token` in RFC 6265 section 4.1.1) of up to 64 characters. */
 const NAME = /^[\w!#$%&'*+\-.^`|~]{1,64}$/;
 
 const DOMAIN = /^(?!-)[a-z\d-]{1,63}(?:\.(?!-)[a-z\d-]{1,63})+$/i;
 
-/** A cookie path: `path-value` in RFC 6265 section 4.1.1, but without spaces. */
+/** Matches a cookie path (`path-value` in RFC 6265 section 4.1.1) without spaces. */
 const PATH = /^\/[\u0021-\u003a\u003c-\u007e]{0,1023}$/;
 
 const KEYS = {

@@ -1,21 +1,22 @@
 import { createHash } from 'node:crypto';
 import { canParse } from '../url-can-parse.js';
 import { isLoopback, refuseInsecureHttp } from './insecure-http.js';
-import { isRecord, type Problems, variable, withoutQuotes } from './problem-list.js';
+import { type Problems, variable, withoutQuotes } from './problem-list.js';
+import { isRecord } from '../plain-objects.js';
 
 const MIN_BYTES = 32;
 
 const MIN_CHARACTERS = 10;
 
 /**
- * A value of visible ASCII characters. It is sent in a header. Without this check, any other character would cause an
- * error only on the first call to WorkOS.
+ * Matches a value of visible ASCII characters, such as an API key, which is sent in a header. Without this check, an
+ * invalid character would not cause an error until the first call to WorkOS.
  */
 const WORD = /^[\u0021-\u007e]+$/;
 
 /**
- * A value without spaces and control characters. Letters of any script are allowed, because a host name may contain
- * them.
+ * Matches a value without spaces or control characters. Letters of any script are allowed, because a host name may
+ * contain them.
  */
 const ADDRESS = /^[^\u0000-\u0020\u007f]+$/;
 
@@ -57,8 +58,8 @@ function readRequired(
 }
 
 /**
- * Returns a hint that names a variable that was probably meant, such as `NEXT_PUBLIC_WORKOS_REDIRECT_URI` or
- * `WORKOS_CLIENTID`.
+ * Returns a hint that names a variable with a similar name, which was probably set by mistake, such as
+ * `NEXT_PUBLIC_WORKOS_REDIRECT_URI` or `WORKOS_CLIENTID`.
  */
 function similarVariable(name: string, env: NodeJS.ProcessEnv): string {
   const plain = (text: string) => text.toUpperCase().replace(/[^A-Z\d]/g, '');
@@ -250,8 +251,8 @@ function flag(value: string | undefined): unknown {
 }
 
 /**
- * Converts the value of an environment variable to a number. Text that is not a number is returned unchanged, and the
- * check of the option refuses it.
+ * Converts the value of an environment variable to a number. Text that is not a number is returned unchanged, and is
+ * refused when the option is checked.
  */
 export function number(value: string | undefined): unknown {
   if (value === undefined || value === '') return undefined;

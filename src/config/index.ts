@@ -3,7 +3,7 @@ import { canParse } from '../url-can-parse.js';
 import { AuthKitError } from '../errors.js';
 import type { CookieConfig } from '../http/cookies.js';
 import { type ReturnToRules, safeReturnTo } from '../http/return-to.js';
-import { ownProperties } from '../own-properties.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 import { type Store, STORE_METHODS } from '../stores/index.js';
 import { authKitParameters, type ParameterSet } from './authorization-parameters.js';
 import { cookie } from './cookie.js';
@@ -23,12 +23,12 @@ import {
   readSignUpRules,
   type SignInFor,
   type SignUpRules,
-} from './login.js';
-import type { AuthKitOptions, LoadUser, SignInOptions } from './options.js';
+} from './login-and-sign-up.js';
+import type { AuthKitOptions, LoadUser, SignInOptions } from './authkit-options.js';
 import { type PagesFor, readPages } from './pages.js';
-import { isRecord, Problems, variable } from './problem-list.js';
+import { Problems, variable } from './problem-list.js';
 import { parseRedirectUri, parseRoutes, type Route, type RouteDefaults, type Routes } from './routes.js';
-import { type Advice, AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './suggestions.js';
+import { type Advice, AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './did-you-mean.js';
 
 /**
  * Returns how long a request waits for an optional result, in milliseconds. For example, the session is optional on a
@@ -154,7 +154,7 @@ export function resolveConfig(given: AuthKitOptions, env: NodeJS.ProcessEnv): Au
 
 /**
  * Reads the claim token. It is only for development, because anyone who starts a sign-in could use it to claim the
- * environment. It is refused if `redirectUri` is not on this machine.
+ * environment. The token is refused if `redirectUri` is not on this machine.
  */
 function readClaimToken(
   value: unknown,
@@ -213,7 +213,7 @@ export interface Config {
   readonly issuers: readonly string[];
   /** Values of the `aud` claim that are accepted in session access tokens. */
   readonly audience: readonly string[];
-  /** The function to use instead of the global `fetch`; `undefined` to use the global one. */
+  /** The function to use instead of the global `fetch`, or `undefined` to use the global `fetch`. */
   readonly fetch: typeof globalThis.fetch | undefined;
   /** How long one call to WorkOS may take, in milliseconds. */
   readonly timeout: number;
@@ -223,7 +223,7 @@ export interface Config {
   /** Where users are sent after a sign-out without a `returnTo`. This value has been validated. */
   readonly postLogoutReturnTo: string | undefined;
   readonly returnToRules: ReturnToRules;
-  /** Origins, other than the origin of `redirectUri`, whose pages may use the user's session cookie. */
+  /** Origins, besides that of `redirectUri`, whose pages may send requests with the user's session cookie. */
   readonly trustedOrigins: readonly string[];
   readonly loadUser: LoadUser | undefined;
   readonly login: LoginRules;
@@ -244,7 +244,7 @@ export interface InstanceDefaults<SignIn extends object> {
   readonly parameters: ParameterSet<SignIn>;
 }
 
-/** Options that both `authkit()` and `sso()` take. */
+/** Options that both `authkit()` and `sso()` accept. */
 type CommonOptions = Omit<AuthKitOptions, 'signIn' | 'onSuccess'> & { signIn?: unknown };
 
 export function resolveCommon<SignIn extends object>(
@@ -274,7 +274,8 @@ export function resolveCommon<SignIn extends object>(
   return {
     clientId,
     apiKey,
-    // The redirect URI is not normalized, because WorkOS compares it as text with the redirect URIs in its dashboard.
+    // The redirect URI is not normalized, because WorkOS compares it as text with the redirect URIs that are registered
+    // in the dashboard.
     redirectUri,
     allowInsecureHttp: isHttpAllowed,
     cookiePasswords: readCookiePasswords(options.cookiePassword, env, api, problems),
@@ -365,8 +366,8 @@ export function checkFunctions(given: Readonly<Record<string, unknown>>, problem
 const MAX_TIMEOUT = 60_000;
 
 /**
- * The minimum timeout, in milliseconds. A smaller number was probably meant in seconds, because WorkOS cannot respond
- * faster over the internet.
+ * The minimum timeout, in milliseconds. A smaller number was probably meant to be in seconds, because WorkOS cannot
+ * respond that fast over the internet.
  */
 const LEAST_TIMEOUT = 50;
 

@@ -3,7 +3,8 @@ import type { Problems } from './problem-list.js';
 const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /**
- * Whether a host name, in the form that `URL` returns, always refers to this machine (RFC 6761 section 6.3, RFC 6890).
+ * Whether a host name always refers to this machine (RFC 6761 section 6.3, RFC 6890). The host name must be in the form
+ * that `URL` returns.
  */
 export function isLoopback(hostname: string): boolean {
   return LOOPBACK.test(hostname.toLowerCase());
@@ -26,8 +27,8 @@ interface InsecureUse {
 }
 
 /**
- * Reports the use of http to any other machine, unless it is allowed. An attacker on the network could read and change
- * the unencrypted data (RFC 9700 section 2.6).
+ * Reports the use of http for a host other than this machine, unless it is allowed. An attacker on the network could
+ * read and change the unencrypted data (RFC 9700 section 2.6).
  */
 export function refuseInsecureHttp(
   { option, sends, hostname, direction = 'to' }: InsecureUse,

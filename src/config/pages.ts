@@ -2,18 +2,18 @@ import type { IncomingMessage } from 'node:http';
 import { canParse } from '../url-can-parse.js';
 import { BUTTON_TEXTS, DEFAULT_TEXTS, type PageTexts } from '../http/page-texts.js';
 import { DEFAULT_THEME, type PageTheme, type RenderPage } from '../http/pages.js';
-import { ownProperties } from '../own-properties.js';
-import { isRecord, Problems } from './problem-list.js';
-import { type Advice } from './suggestions.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
+import { Problems } from './problem-list.js';
+import { type Advice } from './did-you-mean.js';
 
 /**
  * The look, language and texts of this package's pages: error pages, the sign-out page, and the pages between
  * redirects.
  */
 export interface PageOptions {
-  /** The name of your application, which is shown above each page and in its `<title>`. */
+  /** The name of your application, which is shown at the top of each page and in its `<title>`. */
   title?: string;
-  /** An image above each page: a path of your application (`/logo.svg`), an https URL, or a `data:` URL. */
+  /** An image at the top of each page: a path of your application (`/logo.svg`), an https URL, or a `data:` URL. */
   logo?: string;
   /** Button color, `#rrggbb`. Button labels are black or white, whichever is easier to read on this color. */
   color?: string;
@@ -188,8 +188,8 @@ function readLang(value: unknown, problems: Problems): string {
 const DATA_IMAGE = /^data:image\/[a-z+.-]{1,32}[;,]/;
 
 /**
- * An origin that can be used as a source in a `Content-Security-Policy` header. Host names with `;` or `,` are not
- * allowed: they are valid in a URL, but these characters would end the source.
+ * An origin that can be used as a source in a `Content-Security-Policy` header. Host names that contain `;` or `,` are
+ * valid in a URL but not accepted here, because these characters would end the source.
  */
 const SOURCE = /^https:\/\/[\w.:[\]-]+$/;
 

@@ -1,4 +1,4 @@
-import { type Advice, suggestionFor } from './suggestions.js';
+import { type Advice, suggestionFor } from './did-you-mean.js';
 
 /** The problems with a configuration. Each entry says what is wrong and what to do, and contains no secrets. */
 export class Problems {
@@ -9,8 +9,8 @@ export class Problems {
   }
 
   /**
-   * Reports each property of `value` that is not in `known`. Otherwise, a misspelled option would have no effect and
-   * cause no error.
+   * Reports each property of `value` that is not in `known`. Without this check, a misspelled option would have no
+   * effect and cause no error.
    *
    * @param kind What the names are called in the message, such as `cookie option`.
    * @param advice Advice for names that other SDKs use.
@@ -28,10 +28,6 @@ export class Problems {
       this.add(`unknown ${kind} ${shown}: ${suggestionFor(key, Object.keys(known), advice, otherwise)}`);
     }
   }
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Returns the trimmed value of an environment variable. A variable with an empty value counts as not set. */

@@ -1,8 +1,8 @@
-/** The provider name of WorkOS's hosted sign-in page. Every other provider name stands for an OAuth provider. */
+/** The provider name of WorkOS's hosted sign-in page. Every other provider name identifies an OAuth provider. */
 export const AUTHKIT = 'authkit';
 
 /**
- * WorkOS's names of the OAuth providers that it supports. The last three names are not in WorkOS's OpenAPI description
+ * WorkOS's names for the OAuth providers that it supports. The last three names are not in WorkOS's OpenAPI description
  * yet.
  */
 export const PROVIDERS = [
@@ -26,7 +26,7 @@ export const PROVIDERS = [
 
 /**
  * The format of WorkOS's provider names. Any name in this format is accepted, so applications can use a provider that
- * is newer than {@link PROVIDERS}.
+ * is newer than the list in {@link PROVIDERS}.
  */
 const OWN_NAME = /^[A-Z][A-Za-z]{0,40}OAuth$/;
 
@@ -46,8 +46,8 @@ export function shortName(provider: string): string {
 }
 
 /**
- * Returns WorkOS's name of a provider, given that name or the short name. Returns `undefined` if there is no such
- * provider.
+ * Returns WorkOS's name for a provider, given either that name or the provider's short name. Returns `undefined` if
+ * there is no such provider.
  */
 export function providerNamed(name: string): string | undefined {
   return BY_NAME.get(name) ?? (OWN_NAME.test(name) ? name : undefined);

@@ -1,12 +1,12 @@
 import { canParse } from '../url-can-parse.js';
-import { ownProperties } from '../own-properties.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 import { refuseInsecureHttp } from './insecure-http.js';
-import type { AuthKitOptions } from './options.js';
-import { isRecord, type Problems } from './problem-list.js';
+import type { AuthKitOptions } from './authkit-options.js';
+import type { Problems } from './problem-list.js';
 import { providerNamed } from './provider-names.js';
-import { ROUTE_ADVICE } from './suggestions.js';
+import { ROUTE_ADVICE } from './did-you-mean.js';
 
-/** The paths of an instance's routes. A route that is turned off is `undefined`. */
+/** The paths of an instance's routes. A disabled route is `undefined`. */
 export interface Routes {
   readonly login: Route | undefined;
   readonly callback: Route | undefined;
@@ -24,10 +24,12 @@ export interface Route {
   readonly public: string;
 }
 
-/** The default paths of an instance's routes. `false` means that the route is off unless an option sets its path. */
+/**
+ * The default paths of an instance's routes. `false` means that the route is disabled unless an option sets its path.
+ */
 export type RouteDefaults = Readonly<Record<keyof Routes, string | false>>;
 
-/** A path that consists of literal segments, so Express never interprets it as a pattern. */
+/** Matches a path that consists of literal segments. Express never interprets such a path as a pattern. */
 const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/;
 
 /**
@@ -124,7 +126,7 @@ function checkCollisions(routes: Routes, problems: Problems): void {
 }
 
 /**
- * Reports a route whose path is the login route followed by the name of a provider. Such a path already starts a
+ * Reports a route whose path is the login route's path followed by the name of a provider. Such a path already starts a
  * sign-in: `/login/google` signs in with Google.
  */
 function checkProviderPath(name: keyof Routes, route: Route, { login }: Routes, problems: Problems): void {

@@ -1,7 +1,7 @@
 import type { OauthTokens, Profile, User } from '@workos-inc/node';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Store } from '../stores/index.js';
-import type { AuthKitOptions, OnSuccessResult } from './options.js';
+import type { AuthKitOptions, OnSuccessResult } from './authkit-options.js';
 
 /**
  * Parameters of WorkOS's SSO authorization URL. Exactly one of `organization`, `connection`, `provider` and `domain`
@@ -10,11 +10,11 @@ import type { AuthKitOptions, OnSuccessResult } from './options.js';
 export interface SSOSignInOptions {
   /** Organization whose SSO connection is used, `org_…`. */
   organization?: string;
-  /** An alias of `organization`: the name that AuthKit sign-ins use. */
+  /** An alias of `organization`. AuthKit sign-ins use this name. */
   organizationId?: string;
   /** SSO connection to use, `conn_…`. */
   connection?: string;
-  /** An alias of `connection`: the name that AuthKit sign-ins use. */
+  /** An alias of `connection`. AuthKit sign-ins use this name. */
   connectionId?: string;
   /** The name of an OAuth provider: its short name, such as `google`, or WorkOS's name, such as `GoogleOAuth`. */
   provider?: string;
@@ -75,14 +75,14 @@ export interface SSOSignInResult {
    * Anyone can write such a query.
    */
   stateFrom: 'app' | 'link' | undefined;
-  /** Whether this sign-in started at the identity provider instead of in this application. */
+  /** Whether this sign-in started at the identity provider rather than in this application. */
   isIdPInitiated: boolean;
   returnTo: string;
   req: IncomingMessage;
   res: ServerResponse;
 }
 
-// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a hook without `return` is the usual one
+// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- most hooks have no `return`
 type MaybeOnSuccessResult = OnSuccessResult | undefined | void;
 
 type Shared =
@@ -117,8 +117,8 @@ type Shared =
  */
 export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
   /**
-   * Paths of the routes below the mount point. Default `/sso/login`, `/sso/callback` and `/sso/logout`. `false` leaves
-   * a route out.
+   * Paths of the routes below the mount point. Default `/sso/login`, `/sso/callback` and `/sso/logout`. `false`
+   * disables a route.
    */
   routes?: { login?: string | false; callback?: string | false; logout?: string | false };
   /**
@@ -128,14 +128,14 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
   store?: Store;
   /**
    * Options for every sign-in, or a function that returns them for a request. A link cannot override these options, and
-   * the profile has to come from the `organization`, `connection` or `provider` that they name.
+   * the profile must come from the `organization`, `connection` or `provider` that they name.
    */
   signIn?: SSOSignInOptions | ((req: IncomingMessage) => SSOSignInOptions | Promise<SSOSignInOptions>);
-  /** How long a session lasts, in seconds. Default 28800 (8 hours). WorkOS does not end the session earlier. */
+  /** How long a session lasts, in seconds. Default 28800 (8 hours). WorkOS never ends a session earlier. */
   sessionLifetime?: number;
   /**
-   * Whether sign-ins that started at the identity provider are accepted directly. If not, such a sign-in is started
-   * again from this application, which takes an additional redirect. Default false.
+   * Whether sign-ins that started at the identity provider are accepted directly. If not, this application starts such
+   * a sign-in again, which requires an additional redirect. Default false.
    *
    * If this option is true, an attacker can use a link to sign a user in to the attacker's account (login CSRF, RFC
    * 9700 section 4.7).

@@ -1,22 +1,22 @@
 import type { Request } from './handler-to-middleware.js';
 import { header, trimOWS } from './request.js';
 
-/** The limits for reading a request body: its maximum size in bytes, and the maximum time in milliseconds. */
+/** Limits for reading a request body: its maximum size in bytes, and the maximum reading time in milliseconds. */
 export interface BodyLimits {
   readonly maxBytes: number;
   readonly timeout: number;
 }
 
-/** A request with the properties that body parsers add. */
+/** A request with the properties that a body parser may have set. */
 type ParsedRequest = Request & { rawBody?: unknown; body?: unknown };
 
 /**
- * Returns the bytes of a request body, whether or not a body parser has run. They come from `req.rawBody`, from
- * `req.body` if it is a string or a buffer, or from the request if it has not been read yet.
+ * Returns the bytes of a request body, whether or not a body parser has run. The bytes come from `req.rawBody`, from
+ * `req.body` if it is a string or a buffer, or from the request stream if it has not been read yet.
  *
- * `express.json()` does not keep the bytes, so the object in `req.body` is serialized again. This results in the
- * original bytes if the sender wrote JSON without spaces, as WorkOS does. If the sender wrote spaces, a signature of
- * the body does not match.
+ * `express.json()` does not keep the bytes, so the object in `req.body` is serialized again. The result equals the
+ * original bytes if the sender wrote JSON without whitespace, as WorkOS does. Otherwise, the body's signature does not
+ * match.
  *
  * @returns `undefined` if the body is too large, was cut off, or did not arrive in time.
  */
@@ -29,10 +29,10 @@ export async function rawBody(req: ParsedRequest, limits: BodyLimits): Promise<B
 }
 
 /**
- * Reads the fields of a form (RFC 6749 appendix B), or of a JSON object with only string values, whether or not a body
- * parser has run.
+ * Reads the fields of a form (RFC 6749 appendix B), or of a JSON object in which all values are strings, whether or not
+ * a body parser has run.
  *
- * @returns The fields, or `undefined` if the body is neither a form nor such an object.
+ * @returns The fields, or `undefined` if the body cannot be read, or is neither a valid form nor such an object.
  */
 export async function readFields(
   req: ParsedRequest,
@@ -76,7 +76,7 @@ function stringFields(value: object): ReadonlyMap<string, string> | undefined {
 
 /**
  * Reads a body until it ends, the connection closes, or the time is up. A body that is too large is read to its end and
- * discarded. If the connection were closed instead, the client would not receive a response.
+ * discarded. If the connection were closed instead, the client might not receive the response.
  */
 function readBody(req: Request, { maxBytes, timeout }: BodyLimits): Promise<Buffer | undefined> {
   return new Promise((resolve) => {

@@ -1,6 +1,6 @@
 import { type SetCookie, stringifySetCookie } from 'cookie';
 import { AuthKitError } from '../errors.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { Request, Response } from './handler-to-middleware.js';
 import { header, trimOWS } from './request.js';
 import { setCookie } from './response.js';
@@ -12,12 +12,9 @@ export interface CookieConfig {
   readonly path: string;
   readonly sameSite: 'lax' | 'strict' | 'none';
   readonly partitioned: boolean;
-  /** How long a session is kept, in seconds. */
+  /** How long browsers keep the session cookie, in seconds. */
   readonly maxAge: number;
-  /**
-   * Whether the session cookie is sent without `Max-Age`. If so, a browser discards the cookie when the browser is
-   * closed.
-   */
+  /** Whether the session cookie is sent without `Max-Age`. If so, browsers discard the cookie when they are closed. */
   readonly endsWithBrowser: boolean;
   /** Whether the redirect URI uses https. */
   readonly secure: boolean;
@@ -30,40 +27,40 @@ export interface CookieConfig {
 export const SIGN_IN_MARKER_LIFETIME = 10_000;
 
 /**
- * The maximum size of a cookie in bytes, including its name and attributes. Every browser stores cookies of up to this
+ * The maximum size of a cookie in bytes, including its name and attributes. Every browser accepts cookies up to this
  * size (RFC 6265 section 6.1).
  */
 const MAX_COOKIE = 4096;
 
 /**
- * The maximum number of cookies into which a session is split. Three chunks are 12 KB. Node refuses requests with more
- * than 16 KB of headers, and most proxies have a lower limit.
+ * The maximum number of cookies into which a session is split. Three chunks hold up to 12 KB. Node refuses requests
+ * with more than 16 KB of headers, and most proxies have a lower limit.
  */
 const MAX_CHUNKS = 3;
 
 /**
  * The maximum number of rows that are tried from each end if a request contains several chunks with the same name.
- * {@link joined} describes the rows. The number is limited, because each row costs an HMAC and hundreds of small chunks
+ * {@link joined} describes the rows. The number is limited because each row costs an HMAC and hundreds of small chunks
  * fit into one header.
  */
 const MAX_ROWS = 32;
 
-/** The maximum number of combinations of chunks that are tried after the rows. */
+/** The maximum number of other chunk combinations that are tried after the rows. */
 const MAX_JOINED = 64;
 
 /**
- * The limit for all cookies and the `state` of a callback together, in bytes. Node accepts 16 KB of headers and
+ * The maximum total size of all cookies and the `state` of a callback, in bytes. Node accepts 16 KB of headers and
  * responds to larger requests with 431. Of these 16 KB, 2 KB are reserved for the request line and the other headers.
  */
 const MAX_COOKIE_HEADER = 14_336;
 
 /**
- * The maximum number of sign-ins that can be in progress in one browser at the same time, for example in several tabs.
+ * The maximum number of sign-ins that can be in progress in one browser at the same time, for example, in several tabs.
  */
 const MAX_TRANSACTIONS = 5;
 
 /**
- * The maximum number of cookies of one kind that a response clears. A browser only sends more than that if an attacker
+ * The maximum number of cookies of one kind that a response clears. A browser sends more than that only if an attacker
  * has planted cookies.
  */
 const MAX_CLEARED = 16;
@@ -71,7 +68,7 @@ const MAX_CLEARED = 16;
 const TRANSACTION = 'wos-auth-verifier-';
 
 /**
- * The name of the sign-in marker. It does not begin with the name of the session cookie, because {@link onlyValue}
+ * The name of the sign-in marker. It does not contain the default name of the session cookie, because {@link onlyValue}
  * searches the whole `Cookie` header for that name.
  */
 const SIGN_IN_MARKER = 'wos-signed-in';
@@ -82,8 +79,7 @@ const SECRET = /^[\w-]{43}$/;
 /** Reads and writes the cookies of this package. Only this file knows their names and attributes. */
 export interface Cookies {
   /**
-   * Returns every value that may be the session: first unsplit cookies in the order of the header, then values that are
-   * joined from chunks.
+   * Returns every value that may be the session: first unsplit cookies in header order, then values joined from chunks.
    */
   sessionValues: (req: Request) => readonly string[];
   /**
@@ -94,8 +90,8 @@ export interface Cookies {
    */
   setSession: (req: Request, res: Response, sealed: string, isLive: () => boolean) => void;
   /**
-   * Clears the session cookie and the sign-in marker. If a session was ended on purpose, the next sign-in does not
-   * indicate a redirect loop.
+   * Clears the session cookie and the sign-in marker. The marker is cleared because a sign-in soon after a deliberate
+   * sign-out is not part of a redirect loop.
    */
   clearSession: (req: Request, res: Response) => void;
   signInMarkerValues: (req: Request) => readonly string[];
@@ -150,7 +146,7 @@ export function createCookies(config: CookieConfig, signInLifetime: number): Coo
 }
 
 /**
- * Returns the name prefix of all cookies except the session cookie. `__Host-` prevents other hosts of the same domain
+ * Returns the name prefix of all cookies except the session cookie. `__Host-` prevents other hosts in the same domain
  * from setting the cookie (RFC 6265bis section 4.1.3). The session cookie has no prefix by default, because other
  * WorkOS SDKs look for it by its plain name.
  */
@@ -195,7 +191,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
   const expire = (res: Response, key: string) => {
     setCookie(res, key, () => expiredLine(key, attributes), 'last');
   };
-  // The names are sorted by index, so the chunks that a session can consist of come first and are not cut off.
+  // The names are sorted by index, so the limit does not cut off any chunk that can be part of a session.
   const sessionNames = (req: Request) =>
     namesOf(present(req, isOurs))
       .sort((a, b) => a.length - b.length || (a < b ? -1 : 1))
@@ -217,7 +213,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
         throw new AuthKitError('cookie_too_large', size);
       }
       const names = sessionNames(req);
-      // Chunks that an earlier session has left behind would be read as part of the new session.
+      // Without this step, chunks left over from an earlier session would be read as part of the new session.
       for (const key of names) expire(res, key);
       clearHostOnly(res, names, attributes);
       pieces.forEach((piece, i) => {
@@ -234,9 +230,9 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
 }
 
 /**
- * Clears the host-only cookies with these names. If the application has set `cookie.domain` only recently, a browser
- * may still have a host-only cookie from before. The browser then sends this cookie as well as the one with a domain,
- * and the server cannot tell them apart.
+ * Clears the host-only cookies with these names. If the application set `cookie.domain` only recently, a browser may
+ * still have a host-only cookie from before that change. The browser then sends both cookies, and the server cannot
+ * tell them apart.
  */
 function clearHostOnly(res: Response, names: readonly string[], attributes: Attributes): void {
   const { domain, ...hostOnly } = ownProperties(attributes);
@@ -301,13 +297,13 @@ export function fingerprint(state: string): string {
   return hash.toString(16).padStart(8, '0');
 }
 
-/** Returns how many bytes are left for further cookies and for `state`, in addition to the cookies of this request. */
+/** Returns how many bytes the cookies of this request leave for further cookies and for `state`. */
 export function headerRoom(req: Request): number {
   return MAX_COOKIE_HEADER - (header(req, 'cookie') ?? '').length;
 }
 
 /**
- * Returns the names of the transaction cookies that have to be cleared to make room for a new one. These are the oldest
+ * Returns the names of the transaction cookies that must be cleared to make room for a new one. These are the oldest
  * cookies, which browsers send first (RFC 6265 section 5.4).
  *
  * @param room How many bytes are left in the header; negative if the cookies are already too long.
@@ -339,12 +335,12 @@ function isChunk(name: string, key: string): boolean {
 
 /**
  * Joins chunks into the values that may be a session. If there are several chunks with the same name, they are joined
- * in rows: the first row consists of the first chunk of each name, the second row of the second chunks, and so on. Rows
- * that are counted from the end follow, and then other combinations up to a limit.
+ * in rows: the first row consists of the first chunk of each name, the second row of the second chunks, and so on. Next
+ * come rows that are counted from the end, and then other combinations, up to a limit.
  *
- * If an attacker has planted chunks, this finds the session if the browser sends all planted chunks before the
- * session's own, or all of them after. If there are planted chunks on both sides, the session is found only if they are
- * few.
+ * If an attacker has planted chunks, the session is still found if the browser sends all planted chunks before the
+ * session's own chunks, or all of them after. If it sends planted chunks both before and after, the session is found
+ * only if there are few of them.
  */
 function joined(name: string, found: readonly Pair[]): string[] {
   const all = Array.from({ length: MAX_CHUNKS }, (_, i) =>
@@ -370,8 +366,8 @@ function joined(name: string, found: readonly Pair[]): string[] {
 }
 
 /**
- * Adds the value that all chunks together form, then the value without the last chunk, then the value without the last
- * two, and so on. The last chunks may be left over from an earlier, longer session.
+ * Adds the value that all chunks form together, then the value without the last chunk, then without the last two, and
+ * so on, because the last chunks may be left over from an earlier, longer session.
  */
 function addPrefixes(chunks: readonly string[], values: Set<string>): void {
   for (let count = chunks.length; count > 0; count -= 1) values.add(chunks.slice(0, count).join(''));
@@ -391,9 +387,9 @@ function split(text: string, size: number): string[] {
 }
 
 /**
- * Parses a `Cookie` header into pairs of name and value, in the order of the header. The `cookie` package is not used,
- * because it keeps only the first value of each name, and the genuine cookie may be the second one. The order is needed
- * because it shows which transaction is the oldest.
+ * Parses a `Cookie` header into name-value pairs, in header order. The `cookie` package is not used, because it keeps
+ * only the first value for each name, but the genuine value may be the second one. The order shows which transaction is
+ * the oldest.
  */
 export function pairs(header: string | undefined): Pair[] {
   const found: Pair[] = [];
@@ -407,11 +403,11 @@ export function pairs(header: string | undefined): Pair[] {
 const NONE: readonly string[] = [];
 
 /**
- * Finds the value of a cookie without parsing the whole header, which would take longer than all other work for a
- * request with a cached session. This works in the two usual cases: the name does not occur in the header, or it occurs
- * once, as the name of a cookie.
+ * Finds the value of a cookie without parsing the whole header. Parsing would take longer than all other work for a
+ * request with a cached session. This shortcut works in the two usual cases: the name does not occur in the header, or
+ * it occurs once, as a cookie name.
  *
- * @returns A list of at most one value, or `undefined` if the header has to be parsed.
+ * @returns A list of at most one value, or `undefined` if the header must be parsed.
  */
 function onlyValue(header: string | undefined, name: string): readonly string[] | undefined {
   if (header === undefined) return NONE;
@@ -421,6 +417,7 @@ function onlyValue(header: string | undefined, name: string): readonly string[] 
   if (header[equals] !== '=' || (start > 0 && !header.startsWith('; ', start - 2))) return undefined;
   const end = header.indexOf(';', equals);
   if (end === -1) return [trimOWS(header.slice(equals + 1))];
-  // Only the part after this cookie is searched for a second one, because a cookie cannot begin inside a value.
+  // A second cookie with this name can only begin after this cookie's value, so only that part of the header is
+  // searched.
   return header.includes(name, end) ? undefined : [trimOWS(header.slice(equals + 1, end))];
 }

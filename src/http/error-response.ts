@@ -1,5 +1,5 @@
 import { AuthKitError } from '../errors.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import {
   type Handler,
   isRealError,
@@ -28,8 +28,8 @@ export interface ErrorFields {
 }
 
 /**
- * Sends an error response. If the application has an `onError` function, that function is called first. If it does not
- * respond, the response is JSON or a page.
+ * Sends an error response. If the application has an `onError` function, that function is called first. If `onError`
+ * does not respond, JSON or a page is sent.
  */
 export type RespondWithError = (
   error: AuthKitError,
@@ -103,8 +103,8 @@ function isOAuthError({ code }: AuthKitError, route: RouteName | undefined): boo
 /**
  * Calls `onError`.
  *
- * @returns The outcome if `onError` responded, called `next` or threw an error. Otherwise `undefined`, and the caller
- * sends the default response.
+ * @returns The outcome if `onError` responded, called `next` or threw an error. Otherwise `undefined`, in which case
+ * the caller sends the default response.
  */
 async function callOnError(
   onError: OnError,
@@ -126,8 +126,8 @@ async function callOnError(
 }
 
 /**
- * Returns the link on an error page. It leads to sign-in. If the user would get the same error after signing in again,
- * the link leads to the start page instead.
+ * Returns the link on an error page. It leads to sign-in or, if the user would get the same error after signing in
+ * again, to the start page.
  */
 function linkOf(
   { code }: AuthKitError,

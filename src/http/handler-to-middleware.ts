@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 /**
- * A request of `node:http`. Express, Connect and the `router` package add the `originalUrl` property, because they
- * remove the mount path from `url`.
+ * A `node:http` request. Express, Connect and the `router` package add the `originalUrl` property, because they remove
+ * the mount path from `url`.
  */
 export interface Request extends IncomingMessage {
   originalUrl?: string;
@@ -21,7 +21,7 @@ export type Outcome = 'sent' | 'next' | { readonly error: unknown };
 export type Handler = (req: Request, res: Response) => Outcome | Promise<Outcome>;
 
 /**
- * Turns a {@link Handler} into middleware. This file is the only place that calls `next`.
+ * Turns a {@link Handler} into middleware, which calls `next` according to the outcome of the handler.
  *
  * Express 4 and Connect do not handle the promise that a handler returns, and an unhandled rejection ends the process.
  * Every promise is therefore handled here. If a handler returns synchronously, `next` is called synchronously.
@@ -72,15 +72,15 @@ export function isRealError(value: unknown): boolean {
 }
 
 /**
- * Whether a value is a request. The value's properties are checked instead of `instanceof`, which would need an import
- * from `node:http`. Node would then load the whole module, including WebSocket. On Node 22, that takes as long as
- * loading the rest of this package.
+ * Whether a value is a request. Checks the value's properties instead of using `instanceof`, which would require an
+ * import from `node:http`. Node would then load the whole module, including WebSocket. On Node 22, that takes as long
+ * as loading the rest of this package.
  */
 export function isRequest(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'httpVersion' in value && 'rawHeaders' in value;
 }
 
-/** Returns an error if a middleware was called with the wrong arguments, otherwise `undefined`. */
+/** Returns an error if middleware was called with the wrong arguments, otherwise `undefined`. */
 function wrongArguments(req: unknown, res: unknown, next: unknown): TypeError | undefined {
   if (isRequest(res)) {
     return new TypeError(
@@ -97,8 +97,8 @@ function wrongArguments(req: unknown, res: unknown, next: unknown): TypeError | 
 }
 
 /**
- * Reports that a middleware was called with the wrong arguments. The error is not thrown, because an exception would
- * end the process in plain `node:http`, and in an async handler on Express 4 or Connect.
+ * Reports that middleware was called with the wrong arguments. The error is not thrown, because an exception would end
+ * the process in plain `node:http`, and in an async handler on Express 4 or Connect.
  *
  * @returns `undefined` if there is a `next`. Otherwise a promise that never settles, so code after `await
  * requireAuth()(req, res)` does not run.
@@ -120,8 +120,8 @@ function rejectCall(error: TypeError, req: unknown, res: unknown, next: unknown)
 }
 
 /**
- * Closes a WebSocket and warns about the wrong call. express-ws ignores the error unless an error handler responds, so
- * the socket would otherwise stay open and the mistake would go unnoticed.
+ * Closes a WebSocket and warns about the wrong call. express-ws ignores the error unless an error handler responds.
+ * Without this function, the socket could therefore stay open and the mistake could go unnoticed.
  */
 function refuseWebSocket({ message }: TypeError, socket: unknown): void {
   process.emitWarning(message, { code: 'AUTHKIT_WRONG_CALL' });

@@ -175,7 +175,7 @@ export const ERROR_TEXTS = {
   },
 } satisfies Record<string, PageText>;
 
-/** The page texts for `invalid_state` errors with a known reason. Such a text tells the user what to do. */
+/** The page texts for `invalid_state` errors with a known reason. These texts tell the user what to do. */
 const INVALID_STATE_TEXTS = {
   invalid_state_no_cookie: {
     title: ERROR_TEXTS.invalid_state.title,
@@ -193,7 +193,7 @@ const INVALID_STATE_TEXTS = {
   },
 } satisfies Record<string, PageText>;
 
-/** The texts of the pages that routes send, other than error pages. */
+/** The texts of the pages that routes send, except for error pages. */
 const ROUTE_TEXTS = {
   signedIn: { title: 'You are signed in', text: 'You are being taken back to the application.' },
   continueSignIn: { title: 'You are signed in', text: 'Choose Continue to go on to the application.' },
@@ -228,7 +228,7 @@ export type PageTexts = { readonly [Name in PageName]?: Partial<PageText> } & {
   readonly buttons?: { readonly [Name in ButtonName]?: string };
 };
 
-/** The English texts of every page. */
+/** The English texts of all pages. */
 export const DEFAULT_TEXTS: Readonly<Record<PageName, PageText>> = {
   ...ERROR_TEXTS,
   ...INVALID_STATE_TEXTS,
@@ -236,15 +236,15 @@ export const DEFAULT_TEXTS: Readonly<Record<PageName, PageText>> = {
 };
 
 /**
- * Returns the page text for an `invalid_state` error with this reason, or `undefined` if the reason has no specific
- * text.
+ * Returns the page text for an `invalid_state` error with this reason, or `undefined` if there is no text for the
+ * reason.
  */
 export function invalidStateText(reason: string): string | undefined {
   const name = `invalid_state_${reason}`;
   return isInvalidStateName(name) ? INVALID_STATE_TEXTS[name].text : undefined;
 }
 
-/** The properties of an `AuthKitError` that determine its page. */
+/** The properties of an `AuthKitError` that determine which page shows it. */
 interface ErrorOfPage {
   readonly code: keyof typeof ERROR_TEXTS;
   readonly details: Readonly<Record<string, unknown>> | undefined;

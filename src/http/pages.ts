@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { Request, Response } from './handler-to-middleware.js';
 import { BUTTON_TEXTS, type ButtonName, type PageName, type PageTexts, textOf } from './page-texts.js';
 import { noStore } from './response.js';
@@ -10,16 +10,16 @@ export interface PageTheme {
   readonly lang: string;
   /** The name of the application. */
   readonly title?: string | undefined;
-  /** The URL of the logo: a path of this application, an https URL, or a `data:` URL. */
+  /** The URL of the logo: a path in this application, an https URL, or a `data:` URL. */
   readonly logo?: string | undefined;
-  /** The color of the button, in the form `#rrggbb`. */
+  /** The color of the button, in the format `#rrggbb`. */
   readonly color?: string | undefined;
   readonly texts: PageTexts;
   readonly render?: RenderPage | undefined;
 }
 
 /**
- * The theme of an application that sets no page options. Like every theme, it has no prototype, so a polluted
+ * The theme that is used if the application sets no page options. Like every theme, it has no prototype, so a polluted
  * `Object.prototype` cannot add a color, a logo or texts.
  */
 export const DEFAULT_THEME: PageTheme = Object.freeze(
@@ -33,9 +33,9 @@ export interface PageContent {
   /** The HTTP status of the response. */
   readonly status: number;
   readonly lang: string;
-  /** The title as plain text, which is not escaped. */
+  /** The title as plain text, not escaped for HTML. */
   readonly title: string;
-  /** The main text as plain text, which is not escaped. */
+  /** The main text as plain text, not escaped for HTML. */
   readonly text: string;
   /** HTML for `<head>`: charset, viewport and title. Pages that redirect automatically also contain the redirect. */
   readonly head: string;
@@ -50,7 +50,7 @@ export interface PageContent {
 
 export type RenderPage = (page: PageContent, req: Request, res: Response) => string | Promise<string>;
 
-/** Describes a page to send. The page's title and default text are determined by `name`. */
+/** Describes a page to send. `name` determines the page's title and default text. */
 export interface Page {
   readonly name: PageName;
   /** The HTTP status of the response. Default: 200. */
@@ -117,14 +117,14 @@ async function render(page: Page, theme: PageTheme, req: Request, res: Response)
   const content = { name: page.name, status: page.status ?? 200, lang, ...shown, head, body, nonce };
   const html: unknown = await theme.render(content, req, res);
   if (typeof html !== 'string') throw new TypeError('pages.render must return a string of HTML');
-  // If the application has set a policy, for example with helmet, that policy applies to the page.
+  // If the application has set a policy (for example, with helmet), that policy applies to the page.
   if (res.hasHeader('content-security-policy')) return { html, policy: undefined };
   return { html, policy: policyOf(`'self' 'nonce-${nonce}'`, ["'self'", 'data:'], "; font-src 'self'") };
 }
 
 /**
- * Builds the `Content-Security-Policy` of a page. It does not allow scripts, frames, or content from other origins
- * except the logo. Forms can only be submitted to this application.
+ * Builds the `Content-Security-Policy` of a page. It blocks scripts, frames, and content from other origins except for
+ * the logo. Forms can be submitted only to this application.
  */
 function policyOf(style: string, images: readonly string[], more = ''): string {
   const directives = [

@@ -25,9 +25,9 @@ export function lastSegment(req: Request): string {
 }
 
 /**
- * Returns the value of a header. `name` is in lower case. Only own properties count, so a polluted `Object.prototype`
- * cannot add a header. Adapters of serverless platforms pass repeated headers as a list. Cookies are separated by
- * semicolons (RFC 9113 section 8.2.3), and the values of all other headers by commas.
+ * Returns the value of a header. `name` must be in lower case. Only own properties count, so a polluted
+ * `Object.prototype` cannot add a header. Adapters of serverless platforms pass repeated headers as a list. Cookies are
+ * separated by semicolons (RFC 9113 section 8.2.3), and the values of all other headers by commas.
  */
 export function header({ headers }: Request, name: string): string | undefined {
   const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
@@ -37,7 +37,7 @@ export function header({ headers }: Request, name: string): string | undefined {
 /**
  * Whether a browser will show the response as a page.
  *
- * Fetch Metadata headers decide, if the request has them. Older browsers do not send these headers, but they list
+ * If the request has Fetch Metadata headers, they decide. Older browsers do not send these headers, but they list
  * `text/html` in `Accept`.
  */
 export function isNavigation(req: Request): boolean {
@@ -53,7 +53,7 @@ export function isPageLoad(req: Request): boolean {
 
 /**
  * Whether the headers show that a script sent the request. The headers of some clients, such as curl, supertest and
- * forms in older browsers, do not show what sent the request. For these clients, the result is false.
+ * forms in older browsers, do not show what sent the request. For such requests, the result is false.
  */
 export function isScripted(req: Request): boolean {
   const mode = header(req, 'sec-fetch-mode');
@@ -63,8 +63,8 @@ export function isScripted(req: Request): boolean {
 }
 
 /**
- * Whether `X-Requested-With` shows that a script sent the request, as jQuery and other libraries do. Other values do
- * not count: an Android WebView sends the name of its package in this header with every page load.
+ * Whether the `X-Requested-With` header, which jQuery and other libraries set, shows that a script sent the request.
+ * Other values do not count: an Android WebView sends its app's package name in this header with every page load.
  */
 function isXHR(req: Request): boolean {
   return header(req, 'x-requested-with')?.toLowerCase() === 'xmlhttprequest';
@@ -116,8 +116,8 @@ function accepts(req: Request, type: string): boolean {
 }
 
 /**
- * Returns the value of a parameter that can have several names. The result is `undefined` if the parameter is missing
- * or empty.
+ * Returns the value of a parameter that has one or more accepted names. The result is `undefined` if the parameter is
+ * missing or empty.
  *
  * @throws {AuthKitError} `invalid_request` if the parameter is repeated (RFC 6749 section 3.1).
  */
@@ -137,9 +137,10 @@ export interface OriginConfig {
 /**
  * Whether the headers show that another site sent this request.
  *
- * If `Origin` is a foreign origin, the result is false for a trusted one, and true for any other. If `Origin` is this
- * application's origin, `null` or missing, `Sec-Fetch-Site` decides. If both headers are missing, the result is false:
- * every current browser sends one of them with such a request, so the client is probably not a browser.
+ * If `Origin` is a foreign origin, the result is false if that origin is trusted, and true otherwise. If `Origin` is
+ * this application's origin, `null` or missing, `Sec-Fetch-Site` decides. If both headers are missing, the result is
+ * false: every current browser sends at least one of them with a cross-site request, so the client is probably not a
+ * browser.
  *
  * @param trusted Foreign origins that may send the request.
  */
@@ -165,16 +166,16 @@ export function isCrossSite(
 /**
  * Whether it is unknown which page sent the request, because the `Origin` header is `null` and the `Sec-Fetch-Site`
  * header is missing. Old browsers never send `Sec-Fetch-Site`, and current browsers do not send it over http. The
- * request may come from another site, for example from a sandboxed frame.
+ * request may come from another site, for example, from a sandboxed frame.
  */
 export function isOfUnknownOrigin(req: Request): boolean {
   return header(req, 'origin') === 'null' && !header(req, 'sec-fetch-site');
 }
 
 /**
- * Whether a page of a foreign origin that is not trusted opens this WebSocket. Browsers send `Origin` with every
- * WebSocket handshake, and they may send the session cookie whatever the origin is. The `Origin` of a sandboxed frame
- * is `null`.
+ * Whether the page that opens this WebSocket has a foreign origin that is not trusted. Browsers send `Origin` with
+ * every WebSocket handshake, and they may send the session cookie whatever the origin is. The `Origin` of a sandboxed
+ * frame is `null`.
  */
 export function isForeignWebSocket(req: Request, { returnToRules, trustedOrigins }: OriginConfig): boolean {
   const origin = header(req, 'origin');
@@ -182,8 +183,8 @@ export function isForeignWebSocket(req: Request, { returnToRules, trustedOrigins
 }
 
 /**
- * Whether the page that sent this request has a different origin than the application. On such a page, a path from the
- * response would be resolved against the wrong host.
+ * Whether the page that sent this request has a different origin than the application. That page would resolve a path
+ * in the response against the wrong host.
  */
 export function isFromAnotherOrigin(
   req: Request,

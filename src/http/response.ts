@@ -1,5 +1,5 @@
 import onHeaders from 'on-headers';
-import { log } from '../events.js';
+import { log } from '../diagnostics.js';
 import type { Request, Response } from './handler-to-middleware.js';
 import { isNavigation, isWebSocketUpgrade, trimOWS } from './request.js';
 import { perObjectState } from '../per-object-state.js';
@@ -33,7 +33,7 @@ export function json(res: Response, status: number, body: object): 'sent' {
   return noStore(res, JSON.stringify(body));
 }
 
-/** Ends the response and forbids every cache to store it, whatever headers other middleware sets. */
+/** Ends the response and forbids all caches to store it, regardless of the headers that other middleware sets. */
 export function noStore(res: Response, body: string): 'sent' {
   responseStateOf(res).isNoStore = true;
   removeFields(res, OTHER_CACHING);
@@ -44,7 +44,7 @@ export function noStore(res: Response, body: string): 'sent' {
 
 /**
  * The state that determines which headers this package adds to a response. They are added when the head is written,
- * because the handler could still replace them before. For example, `setHeader('Set-Cookie', …)` drops cookies that
+ * because until then the handler can still replace them. For example, `setHeader('Set-Cookie', …)` drops cookies that
  * were set earlier, and `express.static` sets its own `Cache-Control`.
  */
 export interface ResponseState {
@@ -61,7 +61,9 @@ export interface ResponseState {
   timings: Map<string, () => number> | undefined;
   /** Whether this package sends the response itself. If so, no cache may store the response. */
   isNoStore: boolean;
-  /** Whether the response depends on the user. If so, caches must keep the responses to different cookies apart. */
+  /**
+   * Whether the response depends on the user. If so, caches must store a separate response for each `Cookie` header.
+   */
   isPersonal: boolean;
   /**
    * Whether the request has reached a guard. If so, shared caches must not store the response, and private caches must
@@ -74,7 +76,7 @@ export interface ResponseState {
   isGuardedPage: boolean;
   /**
    * The value of the `Cache-Control` header before the guard ran. If the header has a different value later, the
-   * handler has set it.
+   * handler has changed it.
    */
   cacheControlBefore: string | undefined;
   /**
@@ -172,11 +174,11 @@ function hasHead(res: Partial<Response>): boolean {
 }
 
 /**
- * Whether a cookie that is set now reaches the client. If it does not, sessions must not be refreshed: a refresh token
- * can be used only once, and the new one would be lost.
+ * Whether a cookie that is set now will reach the client. If it will not, sessions must not be refreshed: a refresh
+ * token can be used only once, and the new one would be lost.
  *
- * The response to an accepted WebSocket upgrade is sent by the WebSocket library, without `res`: `ws` ignores the
- * response that express-ws or an application creates, and socket.io joins several cookies into one header.
+ * The WebSocket library sends the response to an accepted upgrade without using `res`: `ws` ignores the response that
+ * express-ws or an application creates, and socket.io joins several cookies into one header.
  */
 export function canSetCookie(req: Request, res: Response): boolean {
   const isUpgraded = isWebSocketUpgrade(req) && (req as { upgrade?: boolean }).upgrade !== false;
@@ -196,7 +198,7 @@ export function markGuarded(state: ResponseState, req: Request): void {
 
 /**
  * Adds the headers that the state requires. Exceptions are logged and not thrown, because they would surface in the
- * code of the application that called `writeHead`.
+ * application code that called `writeHead`.
  */
 function addHeaders(state: ResponseState): void {
   try {
@@ -228,10 +230,10 @@ function addCookiesAndCaching(state: ResponseState): boolean {
 const SETTERS = ['setHeader', 'appendHeader', 'removeHeader'] as const;
 
 /**
- * Prevents other middleware from changing cookies and caching headers while `writeHead` continues. Middleware that uses
- * `on-headers` replaces `writeHead`, and the last replacement runs first. Middleware that was mounted before this
- * package can therefore change headers after it. Such middleware must not make the response public or drop the cookie
- * of a refreshed session.
+ * Prevents other middleware from changing cookies and caching headers while `writeHead` is still running. Middleware
+ * that uses `on-headers` replaces `writeHead`, and the last replacement runs first. Middleware that was mounted before
+ * this package can therefore change the headers that this package has added. Such middleware must not make the response
+ * public or drop the cookie of a refreshed session.
  */
 function keepCookiesAndCaching(state: ResponseState): void {
   const { res } = state;
@@ -256,7 +258,7 @@ function keepCookiesAndCaching(state: ResponseState): void {
   returnCopies(res);
 }
 
-/** Makes `getHeader` return a copy of a list, so that a change to the list itself does not drop a cookie. */
+/** Makes `getHeader` return a copy of a list, so modifying the list does not drop a cookie. */
 function returnCopies(res: Partial<Response>): void {
   const { getHeader } = res;
   if (typeof getHeader !== 'function') return;
@@ -306,7 +308,7 @@ function cookieName(line: string): string {
  */
 function cacheControlFor({ res, isGuardedPage, cacheControlBefore }: ResponseState): string {
   const current = cacheControlOf(res);
-  // A cache that knows `must-understand` ignores `no-store` next to it (RFC 9111 section 5.2.2.3).
+  // A cache that supports `must-understand` ignores `no-store` in the same header (RFC 9111 section 5.2.2.3).
   const isPublic = hasDirective(current, 'public') || hasDirective(current, 'must-understand');
   if (hasDirective(current, 'no-store')) return isPublic ? 'private, no-store' : (current as string);
   const isChosen = current !== undefined && current !== cacheControlBefore && !isPublic;
@@ -350,8 +352,8 @@ const KNOWN = [
 ];
 
 /**
- * Removes the fields whose names match, such as `CDN-Cache-Control`: a cache that obeys a targeted field ignores
- * `Cache-Control` (RFC 9213).
+ * Removes the header fields whose names match `names`, such as `CDN-Cache-Control`. A cache that obeys a targeted field
+ * ignores `Cache-Control` (RFC 9213).
  */
 function removeFields(res: Partial<Response>, names: RegExp): void {
   const { getHeaderNames, removeHeader } = res;

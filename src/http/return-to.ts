@@ -1,8 +1,8 @@
 import { canParse } from '../url-can-parse.js';
 
 /**
- * The maximum length of a `returnTo`, in characters. A `returnTo` becomes part of the sealed transaction, and two URLs
- * contain that transaction. Node limits the URL and the headers of a request to 16 KB in total.
+ * The maximum length of a `returnTo`, in characters. A `returnTo` becomes part of the sealed transaction, which in turn
+ * becomes part of two URLs. Node limits the URL and the headers of a request to 16 KB in total.
  */
 const MAX_LENGTH = 4096;
 
@@ -25,11 +25,11 @@ const DOUBLED = /^[/\\]{2}/;
 export interface ReturnToRules {
   /** The application's own origin. A safe URL of this origin is returned as a path. */
   origin: string;
-  /** Other origins to which a user may return. */
+  /** Additional origins to which a user may return. */
   origins: readonly string[];
   /**
    * The paths of this package's routes. They are refused, because returning to one would cause a redirect loop or sign
-   * the user out. A path that ends in a slash stands for all paths below it.
+   * the user out. A path that ends in a slash includes all paths below it.
    */
   ownPaths: readonly string[];
 }
@@ -39,8 +39,8 @@ export interface ReturnToRules {
  * leaves the application (RFC 9700 section 4.11).
  *
  * The returned string is checked, not the input. A URL is safe if it leads to the same origin in each of three cases:
- * unchanged, after a proxy has decoded its path once, and after its path has been parsed again. If the function is
- * called with a value that it has returned, it returns the same value.
+ * unchanged, after a proxy has decoded its path once, and after its path has been parsed again. The function is
+ * idempotent.
  */
 export function safeReturnTo(value: unknown, rules: ReturnToRules): string | undefined {
   if (typeof value !== 'string' || value.length > MAX_LENGTH) return undefined;

@@ -3,16 +3,16 @@ import { nextSignInOptions } from '../auth/login-url.js';
 import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
 import { isLoopback } from '../config/insecure-http.js';
-import type { SignInFor } from '../config/login.js';
-import type { SignInOptions, SignInUrlOptions } from '../config/options.js';
+import type { SignInFor } from '../config/login-and-sign-up.js';
+import type { SignInOptions, SignInUrlOptions } from '../config/authkit-options.js';
 import { AuthKitError } from '../errors.js';
-import { log } from '../events.js';
+import { log } from '../diagnostics.js';
 import { type Cookies, headerRoom } from '../http/cookies.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
-import { ownProperties } from '../own-properties.js';
-import type { ClaimNonce } from '../workos/unclaimed-environment.js';
+import { ownProperties } from '../plain-objects.js';
+import type { ClaimNonce } from '../workos/nonce-to-claim-environment.js';
 import { codeChallenge, codeVerifierOf } from './pkce.js';
 import { silence } from './silent-sign-in.js';
 import {
@@ -32,7 +32,7 @@ const MAX_STATE = 2048;
  */
 const MAX_TRANSACTION = 7168;
 
-/** Matches a PKCE challenge of the method S256, which is a SHA-256 hash in base64url (RFC 7636 section 4.2). */
+/** Matches a PKCE challenge for the method S256, which is a SHA-256 hash in base64url (RFC 7636 section 4.2). */
 const CHALLENGE = /^[\w-]{43}$/;
 
 /** The values that are stored in the transaction of a sign-in. `attributes` have already been validated. */
@@ -71,8 +71,8 @@ export interface AuthorizationRequestDependencies<Options extends object> {
   /** Builds the authorization URL from its query parameters. */
   authorizationUrl: (query: URLSearchParams) => string;
   /**
-   * Returns the claim nonce for a sign-in. Only `authkit()` sets this function. Without it, no claim nonce is added to
-   * authorization URLs.
+   * Returns the claim nonce for a sign-in. Only `authkit()` sets this function. Without this function, no claim nonce
+   * is added to authorization URLs.
    */
   claimNonce?: ClaimNonce;
 }
@@ -117,8 +117,8 @@ export function createAuthorizationRequest<Options extends object>({
 }
 
 /**
- * Returns the maximum age of an authentication that WorkOS accepts for this sign-in, in seconds. This is the `max_age`
- * of the sign-in. With `prompt=login`, WorkOS requires a new authentication, so the maximum age is 0.
+ * Returns the maximum age, in seconds, of an authentication that WorkOS accepts for this sign-in. This is the sign-in's
+ * `max_age`. With `prompt=login`, WorkOS requires a new authentication, so the maximum age is 0.
  */
 function freshness({ maxAge, prompt }: { maxAge?: number; prompt?: string }): Pick<Transaction, 'maxAge'> {
   if (prompt === 'login') return { maxAge: 0 };
@@ -221,11 +221,11 @@ function checkedCallback(value: unknown, { allowInsecureHttp }: Config): string 
 }
 
 /**
- * Seals a transaction, and ensures that the callback URL and the browser's cookies together stay below Node's limit for
- * request headers. If they would exceed this limit, the requested `returnTo` is dropped. The application's `state` is
- * never dropped.
+ * Seals a transaction. The callback URL and the browser's cookies together should stay below Node's limit for request
+ * headers. If they would exceed this limit, the requested `returnTo` is dropped. The application's `state` is never
+ * dropped.
  *
- * @param room The number of bytes that are left within this limit, given the browser's cookies.
+ * @param room The number of bytes that the browser's cookies leave within this limit.
  */
 async function sealToFit(
   transaction: Transaction,
@@ -250,8 +250,8 @@ function seal(transaction: Transaction, config: Config): Promise<string> {
 }
 
 /**
- * Creates a function that retries a sign-in that WorkOS did not finish, by sending the user to AuthKit. A sign-in is
- * retried only once, because further retries could cause a redirect loop.
+ * Creates the function that retries a sign-in that WorkOS did not finish. The retry sends the user to AuthKit. A
+ * sign-in is retried only once, because further retries could cause a redirect loop.
  *
  * @returns A function that resolves to the authorization URL, or to `undefined` if the sign-in is not retried.
  */

@@ -2,24 +2,24 @@ import type { AuthenticateRequest } from '../auth/request-auth.js';
 import { type Config, requestTimeoutOf } from '../config/index.js';
 import { Deadline } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
-import { log, publish } from '../events.js';
+import { log, publish } from '../diagnostics.js';
 import type { Cookies } from '../http/cookies.js';
 import type { RespondWithError } from '../http/error-response.js';
 import type { Handler, Request, Response } from '../http/handler-to-middleware.js';
+import { invalidStateText } from '../http/page-texts.js';
 import { sendPage } from '../http/pages.js';
 import { isPageLoad, query, single } from '../http/request.js';
 import { noStore, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
 import type { Completed, ExchangeOnce } from './code-exchange.js';
-import { invalidState, type InvalidStateReason } from './invalid-state.js';
 import type { RedirectLoopGuard } from './redirect-loop.js';
 import { codeVerifierOf } from './pkce.js';
 import { endsSilently } from './silent-sign-in.js';
 import { isSecretOf, openTransaction, returnRules, type Transaction } from './sign-in-transaction.js';
 
 /**
- * Matches an authorization code. It allows the characters of RFC 6749 appendix A.11, except for the space. Codes from
- * WorkOS have about 26 characters.
+ * Matches an authorization code, which may contain the characters of RFC 6749 appendix A.11 except for the space. Codes
+ * from WorkOS have about 26 characters.
  */
 const CODE = /^[\u0021-\u007e]{1,1024}$/;
 
@@ -119,7 +119,7 @@ interface InvalidTransaction {
 
 /**
  * Opens the transaction in `state`, and finds the secret that proves that this browser began the sign-in. Clears the
- * transaction cookie, so the transaction can be used for only one callback, whatever the result.
+ * transaction cookie, so the transaction can be used for only one callback, regardless of the result.
  */
 function consumeTransaction(
   state: string,
@@ -155,7 +155,7 @@ function linkTarget(
 }
 
 /**
- * Responds to a callback whose `state` is not valid, for example because the user pressed the back button, switched to
+ * Responds to a callback whose `state` is not valid, for example, because the user pressed the back button, switched to
  * a different browser, or took too long to sign in. A user who is signed in is redirected to the default page. A new
  * sign-in is never started automatically, because that could cause a redirect loop.
  */
@@ -179,7 +179,10 @@ interface SignInCallback extends OwnTransaction {
   readonly params: URLSearchParams;
 }
 
-/** Handles the callback of a sign-in that this browser began. Its query contains a code or an error from WorkOS. */
+/**
+ * Handles the callback of a sign-in that this browser began. The callback's query contains a code or an error from
+ * WorkOS.
+ */
 async function handleResponse(
   callback: SignInCallback,
   req: Request,
@@ -253,7 +256,7 @@ function isRedirect(done: Completed | RedirectInstead): done is RedirectInstead 
 /**
  * Sends a page that ends the chain of redirects, because a browser does not send a `SameSite=Strict` cookie if another
  * site is in that chain. If the sign-in began on this site, the page redirects automatically. If the sign-in began on
- * another site, the user has to click a link on the page. Without this click, a link on the other site could open any
+ * another site, the user must click a link on the page. Without this click, a link on the other site could open any
  * page of this site with the cookie.
  */
 function sendLandingPage(
@@ -279,7 +282,7 @@ function isMisspeltState([name, value]: [name: string, value: string]): boolean 
 }
 
 /**
- * Handles a callback without `state`. WorkOS sends such a callback for an impersonation from the dashboard and for an
+ * Handles a callback without `state`, which WorkOS sends for an impersonation from the dashboard and for an
  * IdP-initiated sign-in. By default, no session is created, because an attacker may have sent the code.
  */
 async function unsolicitedCallback(
@@ -340,4 +343,57 @@ function authorizationError(error: string, params: URLSearchParams): AuthKitErro
     },
     ...(description === undefined ? {} : { description }),
   });
+}
+
+/**
+ * The reason why a callback does not belong to a sign-in that this browser began. An `invalid_state` error contains it
+ * as `details.reason`.
+ *
+ * - `no_cookie`: the browser did not send the transaction cookie of the sign-in.
+ * - `other_host`: the browser did not send the transaction cookie, because the sign-in began at a host other than the
+ *   host of the redirect URI.
+ * - `seal`: `state` was not created by this application, or was modified.
+ * - `expired`: the sign-in took longer than `signInLifetime`.
+ * - `spent`: a callback with this `state` has been handled before.
+ */
+type InvalidStateReason = 'no_cookie' | 'other_host' | 'seal' | 'expired' | 'spent';
+
+/**
+ * Creates an `invalid_state` error.
+ *
+ * @param host The host at which the sign-in began, if `reason` is `other_host`.
+ */
+function invalidState(reason: InvalidStateReason, config: Config, host = ''): AuthKitError {
+  const publicMessage = invalidStateText(reason);
+  return new AuthKitError('invalid_state', messageOf(reason, config, host), {
+    details: { reason },
+    ...(publicMessage === undefined ? {} : { publicMessage }),
+  });
+}
+
+function messageOf(reason: InvalidStateReason, config: Config, host: string): string {
+  const { origin } = new URL(config.redirectUri);
+  switch (reason) {
+    case 'no_cookie':
+      return (
+        'the browser did not send the cookie of this sign-in. Usual causes: the sign-in began under another name of ' +
+        'this host (127.0.0.1 is not localhost for a cookie); it began over http although redirectUri is https, so ' +
+        'the browser dropped the Secure cookie; it began in another browser; or cookies are blocked. ' +
+        `Open the app at ${origin}`
+      );
+    case 'other_host':
+      return (
+        `the sign-in began at ${host}, but redirectUri is at ${origin}, and a browser does not send cookies of one ` +
+        `host to another. Open the app at ${origin}, change redirectUri, or set cookie.domain`
+      );
+    case 'seal':
+      return (
+        'state was not made by this application, or was changed on the way. If it was made by another process of it, ' +
+        'clientId, redirectUri or cookiePassword differ'
+      );
+    case 'expired':
+      return `the sign-in took longer than signInLifetime, ${config.signInLifetime} seconds`;
+    case 'spent':
+      return 'a callback with this state has been handled before';
+  }
 }

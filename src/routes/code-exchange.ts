@@ -1,9 +1,9 @@
 import type { AuthKitConfig, Config } from '../config/index.js';
-import type { SignInResult } from '../config/options.js';
+import type { SignInResult } from '../config/authkit-options.js';
 import { type Deadline, withDeadline } from '../deadline.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { AuthKitError, unavailable } from '../errors.js';
-import { publish } from '../events.js';
+import { publish } from '../diagnostics.js';
 import { expiringMap } from '../expiring-map.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import type { Revocation } from '../session/revocation.js';
@@ -103,8 +103,8 @@ export function createAcceptSignIn({
   revocation,
 }: AcceptSignInDependencies): AcceptSignIn {
   // The IDs of users whose first sign-in was accepted. If a new user signs in again within `signInLifetime`, that
-  // sign-in must not count as the first one, because it would overwrite a role that an administrator has assigned in
-  // the meantime.
+  // sign-in must not count as a first sign-in, because saving its attributes could overwrite a role that an
+  // administrator has assigned in the meantime.
   const signedInOnce = expiringMap<true>({
     max: MAX_STATES,
     ttl: config.signInLifetime * 1000 + CLOCK_SKEW,
@@ -127,8 +127,8 @@ export function createAcceptSignIn({
       ? await saveAttributes(confirmed, { attributes, from, startedAt }, deadline)
       : confirmed;
     const tokenMac = macOf(await verifyInTime(tokens.accessToken));
-    // The session may have been ended in this application, but not at WorkOS, before this sign-in. In that case, this
-    // sign-in starts it again. If the session was ended during this sign-in, it stays ended.
+    // If the session was ended in this application but not at WorkOS before this sign-in began, this sign-in starts it
+    // again. If the session was ended during this sign-in, it stays ended.
     if (!wasEnded && (await isEnded(tokens.accessToken)))
       throw new AuthKitError('unauthenticated', 'the session has ended during the sign-in');
     const session = toSession(tokens, {
@@ -142,7 +142,7 @@ export function createAcceptSignIn({
 }
 
 /**
- * Returns the earliest time at which the user can have authenticated, in seconds since the epoch. WorkOS accepts an
+ * Returns the earliest time at which the user may have authenticated, in seconds since the epoch. WorkOS accepts an
  * authentication from up to `max_age` seconds ago, so a sign-in with a large `maxAge` does not prove that the user
  * authenticated recently.
  */
@@ -167,7 +167,7 @@ export type VerifyInTime = (accessToken: string) => Promise<TokenVerification>;
 
 /**
  * Creates a verifier that waits for the signing keys for at most a quarter of `timeout`. This time is short, because
- * the exchange may already have taken a whole `timeout`, and the session still has to be stored.
+ * the exchange may already have taken the full `timeout`, and the session must still be stored.
  */
 export function createVerifyInTime(verify: VerifyAccessToken, { timeout }: AuthKitConfig): VerifyInTime {
   return async (accessToken) =>
@@ -216,14 +216,14 @@ function signInResult(
   };
 }
 
-/** Whether the user was created during this sign-in, or has never signed in before according to WorkOS. */
+/** Whether the user was created during this sign-in, or, according to WorkOS, has never signed in before. */
 function isFirst({ user }: Tokens, { issuedAt, restartOf = issuedAt }: SignInStart): boolean {
   return user.lastSignInAt === null || Date.parse(user.createdAt) >= restartOf;
 }
 
 /**
- * How long a repeated callback gets the result of the first one, in milliseconds. A double click or a reload, for
- * example, repeats a callback.
+ * For how long a repeated callback gets the result of the first one, in milliseconds. A callback is repeated after a
+ * double click or a reload, for example.
  */
 const SHARED = 10_000;
 
@@ -261,11 +261,11 @@ export interface ExchangeOnce {
    */
   exchange: (reply: CallbackReply) => Promise<Completed | 'spent' | 'answered'>;
   /**
-   * Marks a state as spent without exchanging a code, for example because WorkOS responded with an error or because a
+   * Marks a state as spent without exchanging a code, for example, because WorkOS responded with an error or because a
    * native client will redeem the code.
    *
-   * @param answer The response from WorkOS, which is the query of the callback. The same response may be repeated for
-   * ten seconds.
+   * @param answer The response from WorkOS: the query of the callback. The same response may be repeated for ten
+   * seconds.
    * @returns True for the first callback with this state, and for a repeat of that callback within ten seconds.
    */
   spend: (reply: Pick<CallbackReply, 'state' | 'secret'> & { answer: string }) => boolean;

@@ -1,7 +1,7 @@
 import { canParse } from '../url-can-parse.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { navigationOnly } from '../http/error-response.js';
 import type { Handler, Request, Response } from '../http/handler-to-middleware.js';
@@ -48,7 +48,7 @@ function isOwnNavigation(req: Request): boolean {
 
 /**
  * Sends a page that asks the user to confirm that the account should be linked. Without confirmation, another site
- * could send the user to this route to connect an account that does not belong to the user.
+ * could send the user to this route to link an account that does not belong to the user.
  */
 function sendConfirmation(
   req: Request,

@@ -1,15 +1,15 @@
 import { canParse } from '../url-can-parse.js';
 import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
-import type { SignInFor } from '../config/login.js';
-import type { SignUpAttributes } from '../config/options.js';
+import type { SignInFor } from '../config/login-and-sign-up.js';
+import type { SignUpAttributes } from '../config/authkit-options.js';
 import { AUTHKIT, providerNamed } from '../config/provider-names.js';
 import { AuthKitError } from '../errors.js';
 import { navigationOnly } from '../http/error-response.js';
 import type { Handler, Request } from '../http/handler-to-middleware.js';
 import { lastSegment, query, single, target } from '../http/request.js';
 import { redirect } from '../http/response.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { SignInFlow, StartSignIn } from './authorization-request.js';
 
 export interface LoginDependencies<Options extends object> {
@@ -22,7 +22,7 @@ export interface LoginDependencies<Options extends object> {
   attributes?: (params: URLSearchParams) => SignUpAttributes | undefined;
 }
 
-/** Settings of a login route that the query of a request cannot change. */
+/** Settings of a login route that the query string of a request cannot change. */
 export interface LoginRoute<Options extends object> {
   readonly fixed?: Options;
   /** Whether the last segment of the path names a provider. */
@@ -63,8 +63,9 @@ const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'
  * local machine, such as `127.0.0.1` instead of `localhost`. To a browser, these are different hosts, so it would not
  * send the transaction cookie to the callback. Returns `undefined` if no redirect is needed.
  *
- * If the port in the `Host` header differs, that header does not contain the host that the browser uses, so it is
- * ignored. The origin of the result always comes from the configuration. The `Host` header is only compared with it.
+ * If the port in the `Host` header differs from that of the redirect URI, the header does not contain the host that the
+ * browser uses, so it is ignored. The origin of the result always comes from the configuration. The `Host` header is
+ * only compared with it.
  */
 function loopbackLocation(req: Request, { redirectUri }: Config): string | undefined {
   const { host } = req.headers;

@@ -3,7 +3,7 @@ import { bearerChallenge } from '../auth/deny.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
-import { publish } from '../events.js';
+import { publish } from '../diagnostics.js';
 import type { Cookies } from '../http/cookies.js';
 import { createErrorResponder, refusePrefetch } from '../http/error-response.js';
 import type { Handler, Request, Response } from '../http/handler-to-middleware.js';
@@ -21,7 +21,7 @@ import {
 } from '../http/request.js';
 import { json, noStore, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { sessionIdIn, type Sessions } from '../session/create-and-end.js';
 import { isNotStored } from '../session/sessions-in-store.js';
 
@@ -93,8 +93,8 @@ export function createEndSession({
 }
 
 /**
- * Returns the absolute URL of the page that the user is sent to after the sign-out. If it is `undefined`, WorkOS uses
- * the URL that is set in the WorkOS dashboard.
+ * Returns the absolute URL of the page that the user is sent to after the sign-out. If the result is `undefined`,
+ * WorkOS uses the URL that is set in the WorkOS dashboard.
  */
 function returnUrl(
   requested: string | undefined,
@@ -157,7 +157,8 @@ export function createLogout(dependencies: LogoutDependencies): Handler {
   return async (req, res) => {
     const returnTo = single(query(req), 'returnTo', 'return_to');
     const token = bearerTokenOf(req);
-    // If there is a session cookie, the token is ignored, because a gateway may have added it to a browser's request.
+    // If there is a session cookie, the token is ignored, because a gateway may have added the token to a browser's
+    // request.
     if (endBearerSession && token !== undefined && req.method === 'POST' && !hasSession(req, cookies)) {
       return json(res, 200, { logoutUrl: await endBearerSession(token, returnTo) });
     }
@@ -179,8 +180,8 @@ function hasSession(req: Request, cookies: Cookies): boolean {
  * signing the user out (CSRF).
  *
  * @returns `allowed` for a POST request from this application, and for a click on a link in this application. `confirm`
- * for any other page load, and for a form without a session cookie that may be on another site. In both cases, the user
- * has to confirm the sign-out. `prefetch` for a request that the browser made in advance, and `nothing` for a HEAD
+ * if the user must confirm the sign-out: for any other page load, and for a form submission without a session cookie
+ * that may come from another site. `prefetch` for a request that the browser made in advance, and `nothing` for a HEAD
  * request.
  * @throws {AuthKitError} `forbidden` for any other request.
  */
@@ -192,7 +193,8 @@ function checkLogout(
   if (req.method === 'HEAD') return 'nothing';
   if (req.method !== 'GET') {
     if (isCrossSite(req, config)) throw foreignLogout();
-    // Browsers send no session cookie with a POST request from another site, but the response would still clear it.
+    // Browsers do not send the session cookie with a POST request from another site, but the response would still clear
+    // the cookie.
     if (hasSession(req, cookies) || !isOfUnknownOrigin(req)) return 'allowed';
     if (isNavigation(req)) return 'confirm';
     throw foreignLogout();
@@ -216,7 +218,7 @@ function isLinkOfThisOrigin(req: Request): boolean {
   );
 }
 
-/** The query parameter in the URL of the hidden image, which is on the page that is shown after a sign-out. */
+/** The query parameter in the URL of the hidden image on the page that is shown after a sign-out. */
 const CLEAR_PAGES = 'forget';
 
 /** Whether this is a request for the hidden image, from a page of this application in a browser that has no session. */
@@ -258,7 +260,7 @@ async function redirectToLogout(
   config: Config,
 ): Promise<'sent'> {
   if (isScripted(req)) {
-    // The page that runs the script stays open, so the script has to replace that page.
+    // The script's own page is still open, so it is not discarded. The script must leave it with `location.replace()`.
     setClearSiteData(res);
     return json(res, 200, { logoutUrl });
   }
@@ -288,7 +290,7 @@ export interface SignOutOptions {
   returnTo?: string;
   /**
    * Whether to sign the user out without the checks that the logout route makes. The default is `false`. Set this
-   * option only if the handler itself has checked that the request comes from the application, for example with a CSRF
+   * option only if the handler itself has checked that the request comes from the application, for example, with a CSRF
    * token.
    */
   trusted?: boolean;

@@ -1,10 +1,10 @@
 import type { Config } from '../config/index.js';
-import type { OnSuccessResult } from '../config/options.js';
+import type { OnSuccessResult } from '../config/authkit-options.js';
 import { AuthKitError } from '../errors.js';
-import { publishError } from '../events.js';
+import { publishError } from '../diagnostics.js';
 import type { Response } from '../http/handler-to-middleware.js';
 import { safeReturnTo } from '../http/return-to.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { returnRules, type Transaction } from './sign-in-transaction.js';
 
 /** The outcome of `onSuccess`: the page to redirect to, and the data to store in the session. */
@@ -15,7 +15,7 @@ export interface OnSuccessOutcome {
 
 /**
  * Runs `onSuccess`, which can reject a sign-in by throwing an `AuthKitError` or by returning `{ reject: reason }`. Any
- * other error is a bug in the application, not a rejection, so it is passed on to Express's error handler.
+ * other error is a bug in the application, not a rejection, so it is passed on to the application's error handler.
  *
  * @param call Calls `onSuccess`, if there is one.
  * @returns The outcome, or `answered` if `onSuccess` has begun a response. In the latter case, no session is created.
@@ -60,8 +60,8 @@ const OTHER_NAMES: Readonly<Record<string, keyof OnSuccessResult>> = {
 
 /**
  * Reads the value that `onSuccess` returned. An unrelated object, such as a database row that the application has just
- * saved, is ignored. A boolean, a string or a misnamed key is an error, because the application may have meant to
- * reject the sign-in or to set `returnTo`.
+ * saved, is ignored. A boolean, a string or an object with a misnamed key is an error, because the application may have
+ * meant to reject the sign-in or to set `returnTo`.
  *
  * @throws {TypeError} if `returned` is a boolean, a string, or an object with a misnamed key.
  */

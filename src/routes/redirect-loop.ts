@@ -3,7 +3,7 @@ import type { Config } from '../config/index.js';
 import { AuthKitError } from '../errors.js';
 import { type Cookies, SIGN_IN_MARKER_LIFETIME } from '../http/cookies.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
-import { openPayload, type PayloadPurpose, sealPayload } from '../session/seal-for-one-purpose.js';
+import { openPayload, type PayloadPurpose, sealPayload } from '../session/purpose-bound-seal.js';
 
 /**
  * Detects a redirect loop: the browser signs in but does not send the session cookie back, so the guard redirects to

@@ -15,7 +15,7 @@ import { startTimer } from '../http/response.js';
 export interface AuthRouter extends Middleware {
   /** The middleware that sets `req.auth` and `req.user`. The router does this too, and it is harmless to run both. */
   readonly session: Middleware;
-  /** Creates guards that consider only this instance. */
+  /** Creates guards that check only how this instance has authenticated a request. */
   readonly requireAuth: RequireAuth;
   /** Handles the callback in an application that defines the callback route itself. */
   readonly handleCallback: (req: IncomingMessage, res: ServerResponse, next?: Next) => void;
@@ -114,24 +114,21 @@ function createPathFilter({ routes }: Config): RegExp {
   return new RegExp(`^(?:[^/]|[^?]*\\\\|(?:${paths.map(escapeRegExp).join('|')})(?![\\w.~-]))`, 'i');
 }
 
-/**
- * Handles only paths that end in the name of a provider. Any other path below the login route belongs to the
- * application.
- */
+/** Handles only paths that end in a provider name. Any other path below the login route belongs to the application. */
 function forProviders(handler: Handler): Handler {
   return (req, res) => (providerNamed(lastSegment(req)) === undefined ? 'next' : handler(req, res));
 }
 
 /**
- * Creates the middleware of a route. It turns errors into responses and, if `serverTiming` is set, reports the
- * duration.
+ * Creates the middleware of a route. It turns errors into responses and, if `serverTiming` is set, reports the duration
+ * of the request.
  */
 function routeMiddleware(name: RouteName, handler: Handler, config: Config): Middleware {
   const answered = answerErrors(createErrorResponder(config, name), handler);
   return middleware(config.serverTiming ? withTimer(TIMERS[name] ?? name, answered) : answered);
 }
 
-/** The timers of routes that are not named after the route, without the prefix `authkit-`. */
+/** The timer names that differ from the names of their routes, without the prefix `authkit-`. */
 const TIMERS: Readonly<Partial<Record<RouteName, string>>> = {
   signUp: 'login',
   switchOrganization: 'switch',

@@ -3,16 +3,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { SessionAuth } from '../auth/principal.js';
 import type { AuthenticateRequest } from '../auth/request-auth.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
-import type { SignInUrlOptions } from '../config/options.js';
-import { isRecord } from '../config/problem-list.js';
+import type { SignInUrlOptions } from '../config/authkit-options.js';
 import { Deadline } from '../deadline.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { safeReturnTo } from '../http/return-to.js';
 import type { Cookies } from '../http/cookies.js';
 import { isCrossSite, isOfUnknownOrigin, isSafeMethod } from '../http/request.js';
 import { canSetCookie } from '../http/response.js';
-import { ownProperties } from '../own-properties.js';
-import type { Authenticator } from '../session/authenticate.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
+import type { Authenticator } from '../session/authenticate-session.js';
 import type { Sessions } from '../session/create-and-end.js';
 import type { Revocation } from '../session/revocation.js';
 import { sessionIdentityIn } from '../session/sealed-session.js';
@@ -30,7 +29,7 @@ export interface SavedSession {
   readonly auth: SessionAuth;
   /**
    * The page to redirect the user to. It is the `returnTo` from the result of `onSuccess`, from the options, or from
-   * the configuration of the instance, in this order. It has been validated.
+   * the configuration of the instance, in this order of precedence. It has been validated.
    */
   readonly returnTo: string;
 }
@@ -112,9 +111,9 @@ function isText(value: unknown): boolean {
 
 /**
  * Checks that the session cookie can be set, and that the request does not come from another site. Another site must
- * not be able to sign a browser in to an account of its choice (login CSRF, RFC 9700 section 4.7). GET requests may
- * come from any site, because a link to this route can be anywhere, for example in an e-mail. The cookie's `SameSite`
- * attribute does not prevent a sign-in by another site, because a sign-in does not need a cookie.
+ * not be able to sign a browser in to an account of that site's choice (login CSRF, RFC 9700 section 4.7). GET requests
+ * may come from any site, because a link to this route can be anywhere, for example, in an e-mail. The cookie's
+ * `SameSite` attribute does not prevent a sign-in by another site, because a sign-in does not need a cookie.
  */
 function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKitConfig): void {
   if (!canSetCookie(req, res))
@@ -126,7 +125,7 @@ function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKi
 }
 
 /**
- * Checks that the access token is valid at this time and that its session has not ended. The token comes from the
+ * Checks that the access token is currently valid and that its session has not ended. The token comes from the
  * application and not directly from WorkOS. Therefore, it is not accepted while the signing keys of WorkOS are
  * unavailable.
  */
@@ -164,7 +163,9 @@ function startOf({ returnTo, state, attributes }: SaveSessionOptions, config: Au
   });
 }
 
-/** Makes the new session the session of the request. The session cookie has already been set on the response. */
+/**
+ * Makes the new session the current session of the request. The session cookie has already been set on the response.
+ */
 async function signInRequest(
   req: IncomingMessage,
   res: ServerResponse,

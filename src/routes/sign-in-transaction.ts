@@ -1,18 +1,18 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Config } from '../config/index.js';
-import type { SignUpAttributes } from '../config/options.js';
+import type { SignUpAttributes } from '../config/authkit-options.js';
 import type { ReturnToRules } from '../http/return-to.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import {
   openPayload,
   type PayloadBinding,
   type PayloadPurpose,
   sealPayload,
-} from '../session/seal-for-one-purpose.js';
+} from '../session/purpose-bound-seal.js';
 import { sha256 } from '../sha256.js';
 
 /**
- * The data of one sign-in, which is kept from the login route until the callback.
+ * The data of one sign-in, from the login request to the callback.
  *
  * The transaction is sealed in `state`. This parameter is part of the authorization URL and of the callback URL, so it
  * appears in logs and browser histories. Therefore, the transaction contains only a hash of the secret in the browser's
@@ -41,19 +41,19 @@ export interface Transaction {
    */
   readonly restartOf?: number;
   /**
-   * The maximum age of an authentication that WorkOS accepts for this sign-in, in seconds. It is 0 for `prompt=login`.
+   * The maximum age, in seconds, of an authentication that WorkOS accepts for this sign-in. It is 0 for `prompt=login`.
    */
   readonly maxAge?: number;
   /**
    * Set for a sign-in with `prompt=none`, which may end without a session. `always` means that the application makes
-   * every sign-in silent, and `once` that only this sign-in is silent.
+   * every sign-in silent, and `once` means that only this sign-in is silent.
    */
   readonly silent?: 'once' | 'always';
   /** Set if the browser signed in a few seconds ago but did not send the session cookie back. */
   readonly isRepeat?: true;
   /** Set if the sign-in began on a page of this site or in the application's code, not on another site. */
   readonly beganHere?: true;
-  /** What a sign-in of `sso()` asked WorkOS for. The profile has to come from there. */
+  /** The identity provider that a sign-in of `sso()` requested. The profile must come from this provider. */
   readonly identityProvider?: IdentityProvider;
   /** The host of the login request, if it differs from the host of the callback. */
   readonly host?: string;
@@ -61,7 +61,7 @@ export interface Transaction {
   readonly issuedAt: number;
 }
 
-/** The organization, the connection or the OAuth provider through which a user has to sign in. */
+/** The organization, the connection or the OAuth provider through which a user must sign in. */
 export interface IdentityProvider {
   readonly organization?: string | undefined;
   readonly connection?: string | undefined;
@@ -123,7 +123,7 @@ export function openTransaction(sealed: string, rules: TransactionRules): Opened
   return { kind, transaction: payload as unknown as Transaction };
 }
 
-/** Compares two strings in a time that does not depend on where they differ. */
+/** Compares two strings. The time that this takes does not depend on where they differ. */
 export function isSame(a: string, b: string): boolean {
   return timingSafeEqual(Buffer.from(sha256(a)), Buffer.from(sha256(b)));
 }

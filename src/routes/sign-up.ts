@@ -1,9 +1,9 @@
 import type { AuthKitConfig } from '../config/index.js';
-import type { SignUpAttributes } from '../config/options.js';
+import type { SignUpAttributes } from '../config/authkit-options.js';
 import { type Deadline, withDeadline } from '../deadline.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { AuthKitError } from '../errors.js';
-import { log } from '../events.js';
+import { log } from '../diagnostics.js';
 import { single } from '../http/request.js';
 import type { Tokens, WorkOSClient } from '../workos/api-client.js';
 import { isJson } from './sign-in-transaction.js';
@@ -159,7 +159,7 @@ export function createSaveAttributes(
     if (user === undefined || isRoleSaved === undefined)
       log('sign-in', { unsaved: 'attributes', late: true });
     // The role is a claim of the access token, so only new tokens contain it. A refresh invalidates the old refresh
-    // token, so the sign-in has to wait for the new tokens. If there is not enough time to wait, the session gets the
+    // token, so the sign-in must wait for the new tokens. If there is not enough time to wait, the session gets the
     // role when it is next refreshed.
     const refreshed =
       isRoleSaved && left() >= timeout

@@ -1,4 +1,4 @@
-import type { SignInOptions } from '../config/options.js';
+import type { SignInOptions } from '../config/authkit-options.js';
 import { type AuthKitError, isUnfinished } from '../errors.js';
 import type { Transaction } from './sign-in-transaction.js';
 
@@ -39,7 +39,7 @@ export function endsSilently(
   if (silent === undefined) return false;
   const needsInteraction =
     isUnfinished(code) || (code === 'authorization_failed' && NEEDS_INTERACTION.includes(details?.['error']));
-  // If every sign-in is silent, a guarded page would immediately start the next one, which causes a redirect loop. A
-  // repeated sign-in is therefore an error.
+  // If every sign-in is silent, a guarded page would immediately start another sign-in, which would cause a redirect
+  // loop. A repeated sign-in is therefore an error.
   return needsInteraction && !(silent === 'always' && isRepeat === true);
 }

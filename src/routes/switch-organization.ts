@@ -3,7 +3,7 @@ import { loginUrlForScript } from '../auth/login-url.js';
 import type { SessionAuth } from '../auth/principal.js';
 import { type AuthenticateRequest, timedOut } from '../auth/request-auth.js';
 import type { Config } from '../config/index.js';
-import type { SignInUrlOptions } from '../config/options.js';
+import type { SignInUrlOptions } from '../config/authkit-options.js';
 import { withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished } from '../errors.js';
 import type { RespondWithError } from '../http/error-response.js';
@@ -12,7 +12,7 @@ import { sendPage } from '../http/pages.js';
 import { header, isCrossSite, isScripted, query, single, target } from '../http/request.js';
 import { json, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
-import type { Authentication, Authenticator } from '../session/authenticate.js';
+import type { Authentication, Authenticator } from '../session/authenticate-session.js';
 import type { Session } from '../session/sealed-session.js';
 import { isMisconfigured } from '../workos/error-answers.js';
 import { UpstreamError } from '../workos/fetch.js';
@@ -185,8 +185,7 @@ export function createRefreshRequestSession({
 }
 
 /**
- * The outcome of a refresh: the new state of the session, if the state changes, and the error to throw, if there is
- * one.
+ * The outcome of a refresh: the new state of the session, if it has changed, and the error to throw, if there is one.
  */
 interface RefreshOutcome {
   readonly result?: Authentication;
@@ -194,7 +193,7 @@ interface RefreshOutcome {
 }
 
 /**
- * Refreshes a session at WorkOS. If WorkOS only refuses the requested organization, the outcome is the error
+ * Refreshes a session at WorkOS. If WorkOS refuses only the requested organization, the outcome is the error
  * `forbidden`, and the session does not change.
  */
 export async function refreshSession(
@@ -211,7 +210,7 @@ export async function refreshSession(
   if (result.kind !== 'ended') return { result };
   const { error } = result;
   if (organizationId === undefined || error.code === 'unauthenticated') return { result, error };
-  // The session stays active in its current organization, whatever the other organization requires.
+  // The session stays active in its current organization, regardless of what the requested organization requires.
   return { error: error.code === 'organization_unavailable' ? organizationForbidden(error) : error };
 }
 

@@ -1,6 +1,5 @@
 import { timedOut } from '../auth/request-auth.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
-import { isRecord } from '../config/problem-list.js';
 import { Deadline, withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
@@ -8,14 +7,14 @@ import { readFields } from '../http/body.js';
 import type { Handler, Request, Response } from '../http/handler-to-middleware.js';
 import { header } from '../http/request.js';
 import { json, vary } from '../http/response.js';
-import { ownProperties } from '../own-properties.js';
-import type { Authenticator } from '../session/authenticate.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
+import type { Authenticator } from '../session/authenticate-session.js';
 import {
   openPayload,
   type PayloadBinding,
   type PayloadPurpose,
   sealPayload,
-} from '../session/seal-for-one-purpose.js';
+} from '../session/purpose-bound-seal.js';
 import type { Revocation } from '../session/revocation.js';
 import { type Session, sessionIdentityOf } from '../session/sealed-session.js';
 import { sha256 } from '../sha256.js';
@@ -41,13 +40,13 @@ const ORGANIZATION = /^[\w-]{1,128}$/;
 
 const MAX_CODES = 10_000;
 
-/** The maximum size of the request body, in bytes. A form that contains a sealed session is smaller. */
+/** The maximum size of the request body, in bytes. Forms that contain a sealed session are smaller than this. */
 const MAX_BODY = 32_768;
 
 /**
- * Creates the handler of `POST /token`, the token endpoint for native and single-page clients. A client gets tokens for
- * a code and its verifier (RFC 6749 section 4.1.3, RFC 7636 section 4.5), and new tokens for a refresh token (RFC 6749
- * section 6). The endpoint does not use cookies.
+ * Creates the handler of `POST /token`, the token endpoint for native and single-page clients. A client gets tokens in
+ * exchange for a code and its verifier (RFC 6749 section 4.1.3, RFC 7636 section 4.5), and new tokens in exchange for a
+ * refresh token (RFC 6749 section 6). The endpoint does not use cookies.
  */
 export function createToken(dependencies: TokenDependencies): Handler {
   const { config } = dependencies;
@@ -79,7 +78,7 @@ function grantSession(
 
 /**
  * Creates the function that redeems codes. A code is spent on its first use, even if that use fails. Each process
- * remembers the codes that were spent in it. If a code is redeemed again in a different process, WorkOS refuses to
+ * remembers which codes it has marked as spent. If a code is redeemed again in a different process, WorkOS refuses to
  * exchange the WorkOS code that is sealed in it.
  */
 function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencies): RedeemCode {
@@ -100,7 +99,7 @@ function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencie
       if (signedIn === 'answered') return signedIn;
       const { session } = signedIn;
       // The user may have signed out of this application but not of WorkOS. In that case, the new session has the same
-      // ID as the ended session, so the ID must no longer be revoked.
+      // ID as the ended session, so the revocation of that ID must be undone.
       const reopened = revocation.reopenSession(sessionIdentityOf(session));
       if (!(await withDeadline(deadline.left(), reopened)))
         throw unavailable('the store is unavailable, so the sign-in could not be finished: sign in again');

@@ -1,14 +1,14 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { AuthKitConfig } from '../config/index.js';
 import { AuthKitError, unavailable } from '../errors.js';
-import { publish, type WebhookProblem } from '../events.js';
+import { publish, type WebhookProblem } from '../diagnostics.js';
 import { expiringMap } from '../expiring-map.js';
 import { rawBody } from '../http/body.js';
 import { answerErrors, type RespondWithError } from '../http/error-response.js';
 import { type Handler, type Middleware, middleware, type Request } from '../http/handler-to-middleware.js';
 import { header, trimOWS } from '../http/request.js';
 import { json } from '../http/response.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { ENDED_FOR, type Revocation } from '../session/revocation.js';
 import type { SignedStore } from '../stores/signed-store.js';
 
@@ -25,7 +25,7 @@ export interface WebhookEvent {
 export interface WebhookOptions {
   /**
    * The secret of the webhook endpoint, from the WorkOS dashboard. The default is the environment variable
-   * `WORKOS_WEBHOOK_SECRET`. While you rotate secrets, pass a list: webhooks may be signed with any secret in it.
+   * `WORKOS_WEBHOOK_SECRET`. While you rotate secrets, pass a list: webhooks may be signed with any secret in the list.
    */
   secret?: string | readonly string[];
   /**
@@ -89,8 +89,8 @@ export function createWebhooks(dependencies: WebhookDependencies): CreateWebhook
 type WebhookRefusal = Exclude<WebhookProblem, 'store' | 'handler'>;
 
 /**
- * Used both for an invalid signature and for a webhook that is too old, so an attacker cannot tell which of the two it
- * was.
+ * The error message for both an invalid signature and a webhook that is too old, so an attacker cannot tell which of
+ * the two was the reason.
  */
 const SIGNATURE =
   'the signature is not valid: the secret is wrong, the body was changed, or it is more than 3 minutes old';
@@ -127,7 +127,7 @@ interface Delivery {
 }
 
 /**
- * Reads and verifies a delivery. If the delivery is refused, for example because WorkOS did not sign it, returns the
+ * Reads and verifies a delivery. If the delivery is refused, for example, because WorkOS did not sign it, returns the
  * reason.
  */
 async function readDelivery(
@@ -272,7 +272,7 @@ export function signPayload(timestamp: string, body: Buffer | string, secret: st
 }
 
 /**
- * How long a delivery must be remembered, in milliseconds, so it is accepted only once. If the timestamp of a signature
- * is in the future, the signature is valid for up to twice the tolerance.
+ * How long a delivery must be remembered to prevent replays, in milliseconds. If the timestamp of a signature is in the
+ * future, the signature is valid for up to twice the tolerance.
  */
 const REPLAYABLE_FOR = TOLERANCE * 2;

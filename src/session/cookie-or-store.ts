@@ -1,4 +1,4 @@
-import type { SessionProblem } from '../events.js';
+import type { SessionProblem } from '../diagnostics.js';
 import type { SignedStore } from '../stores/signed-store.js';
 import type { Session } from './sealed-session.js';
 import {
@@ -10,10 +10,11 @@ import {
 import type { RefreshedSession } from './refresh-at-workos.js';
 
 /**
- * The storage of sessions. A session is either in the cookie itself, or in the store with only its ID in the cookie.
+ * Stores sessions. A session is either in the cookie itself, or in the store. If it is in the store, the cookie
+ * contains only its ID.
  */
 export interface SessionStorage {
-  /** Opens a cookie value that contains a session or an ID. Returns a promise if the session is in the store. */
+  /** Opens a cookie value, which contains either a session or an ID. For an ID, returns a promise. */
   open: (value: string) => Session | undefined | Promise<Session | NotStored>;
   /** Opens a cookie value that contains the session itself. Returns `undefined` for any other value. */
   openSealed: (value: string) => Session | undefined;
@@ -25,7 +26,7 @@ export interface SessionStorage {
   isOutdated: (session: Session) => boolean;
   /** Replaces an outdated session in the store with a newer version, and returns the session to use. */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
-  /** Whether a session must be moved, because it is not stored where `mode` specifies. */
+  /** Whether a session must be moved, because it is not in the storage that `mode` specifies. */
   needsMigration: (session: Session) => boolean;
   /**
    * Moves a session to the storage that `mode` specifies, and returns the new cookie value. Returns `undefined` if the
@@ -50,7 +51,7 @@ export interface SessionStorageOptions {
   passwords: readonly [string, ...string[]];
   /** Opens a session from a cookie. */
   open: (sealed: string) => Session | undefined;
-  /** Opens a session from the store. Unlike a session from a cookie, it may have any size. */
+  /** Opens a session from the store. Its size is not limited, unlike that of a session from a cookie. */
   openStored: (sealed: string) => Session | undefined;
   seal: (session: Session) => Promise<string>;
   /** Returns why a cookie value could not be opened. */
@@ -63,7 +64,7 @@ export function createSessionStorage({ store, ...options }: SessionStorageOption
   return store ? withStore({ store, ...options }) : inCookies(options);
 }
 
-/** Creates the storage for an instance without a store, where the cookie contains the complete session. */
+/** Creates the storage for an instance that has no store. The cookie contains the complete session. */
 function inCookies({
   open,
   seal,
@@ -114,7 +115,7 @@ function withStore(options: SessionStorageOptions & { store: SignedStore }): Ses
     async replace(before, next) {
       const id = stored.idOf(before) ?? ids.deriveFrom(before);
       const result = await stored.replace(id, before, next);
-      // If the store is unavailable, the cookie contains the new tokens until the store is available again.
+      // If the store is unavailable, the cookie contains the session itself until the store is available again.
       if (result === 'unavailable') return next.sealed;
       return result === 'not_found' ? undefined : ids.write(id, next.session);
     },

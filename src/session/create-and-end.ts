@@ -9,21 +9,21 @@ import { isNotStored, type StoreUnavailable } from './sessions-in-store.js';
 /** Creates a session when a user signs in, and ends it when the user signs out. */
 export interface Sessions {
   /**
-   * Finds the session to sign out: the first session among the cookie values, even if it has expired or ended. If the
-   * store is unavailable, returns only the data in the cookie value.
+   * Finds the session that a sign-out ends. This is the first session among the cookie values, even if it has expired
+   * or ended. If the store is unavailable, returns only the data that the cookie value contains.
    */
   peek: (values: readonly string[]) => Promise<Session | StoreUnavailable | undefined>;
   /**
-   * Stores the session of a new sign-in and returns its cookie value. Also ends the browser's earlier sessions, in the
-   * same way as a sign-out from this application does (OWASP ASVS 7.2.4). If ending them takes longer than the
-   * deadline, it continues after the response is sent.
+   * Stores the session of a new sign-in and returns its cookie value. Also ends the browser's earlier sessions, just as
+   * a sign-out from this application does (OWASP ASVS 7.2.4). If this is not finished by the deadline, it continues
+   * after the response has been sent.
    *
-   * @param values The values of the session cookie that the browser sent with the sign-in.
+   * @param values The session cookie values in the request that completes the sign-in.
    * @throws {AuthKitError} `upstream_unavailable` if the store is unavailable or does not reply before the deadline.
    */
   create: (session: Session, values: readonly string[], deadline: Deadline) => Promise<string>;
   /**
-   * Ends a session. The session ends immediately in this process. In the other processes, it ends at most half a second
+   * Ends a session. The session ends immediately in this process. In other processes, it ends at most half a second
    * after the promise is fulfilled.
    */
   end: (session: Session | StoreUnavailable) => Promise<void>;
@@ -40,7 +40,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
     const found = await storage.open(value);
     return found && isNotStored(found) && found.kind === 'not_found' ? undefined : found;
   };
-  /** Ends a session, also if a refresh has continued it under a new ID. */
+  /** Ends a session. If a refresh has continued the session under a new ID, also ends the session with that ID. */
   const end = async (session: Session | StoreUnavailable, except?: string) => {
     const newest = isNotStored(session) ? undefined : refresh.successorOf(session)?.session;
     const sessionIds = new Set([sessionIdIn(session), newest && sessionIdOf(newest)]);
@@ -48,11 +48,11 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
     await Promise.all([...ending.map((id) => revocation.endSession(id)), storage.delete(session)]);
   };
   /**
-   * Ends an earlier session of the browser. If the new session belongs to the same WorkOS session, the earlier one is
-   * only deleted from the store.
+   * Ends an earlier session of the browser. If it belongs to the same WorkOS session as the new one, it is only deleted
+   * from the store.
    */
   const replace = async (earlier: Session | StoreUnavailable, session: Session) => {
-    // A response that is still in progress must not set the cookie of the earlier session again.
+    // A response that is still in progress must not set the earlier session's cookie again.
     if (!isNotStored(earlier) && earlier.refreshToken !== session.refreshToken) refresh.replace(earlier);
     await end(earlier, sessionIdOf(session));
   };
@@ -62,8 +62,8 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
   };
   const save = async (session: Session) => {
     const value = await storage.create(session);
-    // The user may have signed out of this application but not of WorkOS. In that case, the new session has the same ID
-    // as the ended one.
+    // The user may have signed out of this application but not of WorkOS. In that case, the new session has the same
+    // WorkOS session ID as the ended one.
     return (await revocation.reopenSession(sessionIdentityOf(session))) ? value : undefined;
   };
   return {
@@ -85,7 +85,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
   };
 }
 
-/** Returns the WorkOS session ID. It is known even if the session is in a store that is unavailable. */
+/** Returns the WorkOS session ID. The cookie contains this ID, so it is known even if the store is unavailable. */
 export function sessionIdIn(session: Session | StoreUnavailable): string | undefined {
   return isNotStored(session) ? session.reference.sessionId : sessionIdOf(session);
 }

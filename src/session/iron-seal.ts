@@ -6,18 +6,17 @@ import {
   pbkdf2Sync,
   timingSafeEqual,
 } from 'node:crypto';
-import { isRecord } from '../config/problem-list.js';
-import { ownProperties } from '../own-properties.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 
 /**
- * The beginning of every seal. The format of a seal is iron's `Fe26.2` with the version suffix of iron-session. All
- * WorkOS SDKs use this format:
+ * Every seal starts with this prefix. The format of a seal is iron's `Fe26.2`, followed by the version suffix of
+ * iron-session. All WorkOS SDKs use this format:
  *
  *   Fe26.2*<password id>*<salt>*<iv>*<ciphertext>*<expiration>*<hmac salt>*<hmac>~2
  *
  * The ciphertext is encrypted with AES-256-CBC. The HMAC is HMAC-SHA256 over everything before `*<hmac salt>`. Both
- * keys are derived with PBKDF2-SHA1(password, salt, 1 round), each with its own salt. A single round of PBKDF2 does not
- * slow down an attacker who guesses passwords, so the password itself must be strong.
+ * keys are derived with PBKDF2-SHA1(password, salt, 1 round), each with a different salt. A single round of PBKDF2 does
+ * not slow down an attacker who guesses passwords, so the password itself must be strong.
  */
 const PREFIX = 'Fe26.2';
 
@@ -27,7 +26,7 @@ const PASSWORD_ID = '1';
 
 /**
  * The maximum length of a seal that comes from a header, in characters. A longer seal is refused before any
- * cryptography. By default, Node does not accept a `Cookie` header of this length.
+ * cryptographic operation. By default, Node rejects a `Cookie` header of this length.
  */
 const MAX_SEAL_LENGTH = 16_384;
 
@@ -44,13 +43,12 @@ const MILLISECONDS = /^[1-9][0-9]{0,15}$/;
 /** The clock difference that iron tolerates by default, in milliseconds. */
 const CLOCK_SKEW = 60_000;
 
-/** Seals `data`. This package and every WorkOS SDK with the same password can open the seal. */
+/** Seals `data`. This package and every WorkOS SDK that uses the same password can open the seal. */
 export async function seal(data: object, password: string): Promise<string> {
   // Imported on demand, because most requests only open seals.
   const iron = await import('iron-webcrypto');
   const { encryption, integrity, ...others } = iron.defaults;
-  // The options have no prototype, because a polluted `Object.prototype` must not choose the salt or the initialization
-  // vector.
+  // The options have no prototype, so a polluted `Object.prototype` cannot set the salt or the initialization vector.
   const options = ownProperties({
     ...others,
     encryption: ownProperties(encryption),
@@ -67,10 +65,11 @@ export async function seal(data: object, password: string): Promise<string> {
  *
  * This function is synchronous and uses `node:crypto`. `iron-webcrypto` takes about 30 times as long for the same seal,
  * because it uses promises and other threads. This package therefore uses `iron-webcrypto` only to seal. The tests
- * check that both open the same seals.
+ * check that both implementations open the same seals.
  *
- * @param passwords Every password is tried, because the SDKs write the ID `1` into the seal for every password.
- * @param now The current time, in milliseconds since the epoch. It is only used for seals that expire.
+ * @param passwords The passwords to try, in this order. A seal does not show which password was used, because the SDKs
+ * write the password ID `1` into every seal.
+ * @param now The current time, in milliseconds since the epoch. It is used only for seals that have an expiration time.
  * @param maxLength The maximum length of the seal, in characters. A seal that does not come from a header may be longer
  * than the default.
  */
@@ -130,8 +129,8 @@ function isAscii(text: string): boolean {
 }
 
 /**
- * Checks the HMAC of a seal. The HMACs are compared as text: several base64url strings can decode to the same bytes,
- * and only one of these strings is accepted.
+ * Checks the HMAC of a seal. The HMACs are compared as text, because several base64url strings can decode to the same
+ * bytes, and only one of them may be accepted.
  */
 function isAuthentic({ signed, hmacSalt, hmac }: SealParts, password: string): boolean {
   const key = deriveKey(password, hmacSalt);
@@ -158,7 +157,8 @@ function decrypt({ salt, iv, ciphertext }: SealParts, password: string): unknown
 
 /**
  * Derives a key from a password. As in iron, the salt is the hexadecimal text itself, not the bytes that it encodes.
- * The result is a key object, because on Node 24, each HMAC and each cipher takes 9 µs longer with a key in bytes.
+ * The result is a key object, because on Node 24, each HMAC and each cipher takes 9 µs longer if the key is passed as
+ * bytes.
  */
 function deriveKey(password: string, salt: string): KeyObject {
   return createSecretKey(pbkdf2Sync(password, salt, 1, KEY_LENGTH, 'sha1'));

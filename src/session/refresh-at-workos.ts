@@ -1,6 +1,6 @@
 import type { AuthKitConfig } from '../config/index.js';
 import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
-import { log, publish, type RefreshFailureReason } from '../events.js';
+import { log, publish, type RefreshFailureReason } from '../diagnostics.js';
 import {
   decodeUnverified,
   macOf,
@@ -15,7 +15,7 @@ import { type Session, sessionIdOf, withTokens } from './sealed-session.js';
 /** A session with new tokens. */
 export interface RefreshedSession {
   readonly kind: 'refreshed';
-  /** The ID of the organization that the refresh requested; empty if it requested none. */
+  /** The ID of the requested organization; empty if none was requested. */
   readonly organization: string;
   readonly session: Session;
   readonly sealed: string;
@@ -31,7 +31,8 @@ export type RefreshResult =
   | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
 /**
- * Exchanges the refresh token of a session for new tokens, for the given organization if there is one. Never rejects.
+ * Exchanges a session's refresh token for new tokens. If `organizationId` is given, the new tokens are for that
+ * organization. Never rejects.
  */
 export type RefreshTokens = (session: Session, organizationId: string | undefined) => Promise<RefreshResult>;
 
@@ -50,8 +51,8 @@ export interface TokenRefreshOptions {
 export const REMEMBERED_FOR = 60_000;
 
 /**
- * Returns how long a refresh result is remembered, in milliseconds: until the new access token expires, but at least
- * {@link REMEMBERED_FOR}.
+ * Returns how long a refresh result is remembered, in milliseconds: until the new access token expires, but for at
+ * least {@link REMEMBERED_FOR}.
  */
 export function rememberedFor(result: RefreshResult, now: number): number {
   const expiresAt = result.kind === 'refreshed' ? expiryOf(result.session) : undefined;
@@ -71,8 +72,8 @@ function expiryOf({ accessToken }: Session): number | undefined {
 }
 
 /**
- * Creates the function that refreshes tokens at WorkOS. This function accepts a response only if it is about the same
- * user.
+ * Creates the function that refreshes tokens at WorkOS. That function accepts a response only if the response is for
+ * the same user.
  */
 export function createTokenRefresh(options: TokenRefreshOptions): RefreshTokens {
   return async (session, organizationId) => {
@@ -103,10 +104,11 @@ async function refreshTokens(
 }
 
 /**
- * Returns why a response from WorkOS is not accepted, or `undefined` if it is accepted. A response about a different
- * user is not accepted. A response with a new `sid` is accepted, because WorkOS may open a new session. Tokens are also
- * accepted if they cannot be verified now, because the keys are unavailable or this server's clock is ahead: they came
- * from WorkOS itself, the old refresh token is no longer valid, and every request verifies the access token again.
+ * Returns why a response from WorkOS is not accepted, or `undefined` if it is accepted. A response for a different user
+ * is not accepted. A response with a new `sid` is accepted, because WorkOS may start a new session. Tokens are also
+ * accepted if they cannot currently be verified, which happens if the signing keys are unavailable or this server's
+ * clock is ahead. The old refresh token is no longer valid, so the new tokens must not be lost. They came from WorkOS
+ * itself, and every request verifies the access token again.
  */
 function problemOf(before: Session, next: Tokens, verification: TokenVerification): string | undefined {
   if (next.user.id !== before.user.id) return 'the session of another user';
@@ -116,7 +118,7 @@ function problemOf(before: Session, next: Tokens, verification: TokenVerificatio
   return subject === before.user.id ? undefined : 'an access token of another user';
 }
 
-/** The minimum time between two warnings about the clock, in milliseconds. */
+/** The minimum time between two clock warnings, in milliseconds. */
 const WARN_EVERY = 60_000;
 
 let warnedAt = -Infinity;
@@ -136,8 +138,9 @@ export function warnAboutClock(): void {
 }
 
 /**
- * Converts the error that `invalid_grant` causes to `unauthenticated`. If WorkOS returns `invalid_grant` for a refresh
- * token, the session has ended, whatever the error description says. Other errors are returned unchanged.
+ * Returns an `unauthenticated` error in place of an error that `invalid_grant` caused. If WorkOS returns
+ * `invalid_grant` for a refresh token, the session has ended, whatever the error description says. All other errors are
+ * returned unchanged.
  */
 function toSessionEnded(error: AuthKitError): AuthKitError {
   return error.code === 'code_exchange_failed' ? sessionEnded(error).error : error;
@@ -160,13 +163,13 @@ export function isSessionEnded(result: RefreshResult): boolean {
 
 /**
  * Whether the refresh token of a session can no longer be used. WorkOS may return the same refresh token again. In that
- * case, the result is not remembered, because the next refresh with the token can have a different one.
+ * case, the result is not remembered, because the next refresh with this token may have a different result.
  */
 export function isTokenSpent({ refreshToken }: Session, result: RefreshResult): boolean {
   return result.kind === 'refreshed' ? result.session.refreshToken !== refreshToken : isSessionEnded(result);
 }
 
-/** Creates the callbacks that report each refresh to the application's hooks and to the subscribers of its events. */
+/** Creates the callbacks that report each refresh to the application's hooks and to event subscribers. */
 export function createRefreshHooks({
   clientId,
   hooks,
@@ -198,7 +201,7 @@ export function createRefreshHooks({
   };
 }
 
-/** Returns why a refresh failed, and the HTTP status of the response from WorkOS if it is known. */
+/** Returns why a refresh failed, and the HTTP status of the WorkOS response, if known. */
 function causeOf(failure: Exclude<RefreshResult, RefreshedSession>): {
   reason: RefreshFailureReason;
   status: number | undefined;
@@ -218,7 +221,7 @@ function causeOf(failure: Exclude<RefreshResult, RefreshedSession>): {
   return { reason: isAnswer ? 'answer' : 'internal', status: undefined };
 }
 
-/** Calls a hook of the application. An error in the hook is logged and does not make the request fail. */
+/** Calls one of the application's hooks. An error in the hook is logged and does not make the request fail. */
 function notify<T>(hook: ((context: T) => unknown) | undefined, context: T): void {
   const failed = (error: unknown) => {
     log('hook', { failed: error instanceof Error ? error.name : typeof error });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { unavailable } from '../errors.js';
-import { log } from '../events.js';
+import { log } from '../diagnostics.js';
 import { expiringMap } from '../expiring-map.js';
 import { sha256 } from '../sha256.js';
 import type { Entry, SignedStore } from '../stores/signed-store.js';
@@ -15,15 +15,15 @@ import {
   sessionEnded,
 } from './refresh-at-workos.js';
 
-/** The time after which a lock expires unless its process extends it, in milliseconds. */
+/** How long a lock is valid unless the process that holds it extends it, in milliseconds. */
 const LEASE = 2500;
 
 /** How often a process extends its lock, in milliseconds. */
 const EXTEND_EVERY = LEASE / 5;
 
 /**
- * The first pause between two reads of the store, in milliseconds, while a process waits for another process's refresh
- * result. Each pause is twice as long as the one before it, up to {@link LONGEST_PAUSE}.
+ * The first pause between two reads of the store, in milliseconds. A process that waits for another process's refresh
+ * result doubles the pause after each read, up to {@link LONGEST_PAUSE}.
  */
 const FIRST_PAUSE = 15;
 
@@ -41,7 +41,7 @@ const REFUSED = 'refused';
 
 /**
  * The time during which refusals of a refresh token are not accepted as final, in milliseconds. It starts with the
- * first refusal that could not be confirmed, and covers the requests of one page and a quick retry.
+ * first refusal that could not be confirmed, and is long enough for all requests of a page and a quick retry.
  */
 const DOUBTED_FOR = 5000;
 
@@ -59,14 +59,14 @@ export interface RefreshLockOptions {
 }
 
 /**
- * Wraps `refresh` so that only one process refreshes a session. This process holds a lock, and the others wait for its
- * result. If it finds that WorkOS is unavailable, the waiting processes do not call WorkOS either. The next request
- * calls WorkOS again.
+ * Wraps `refresh` so that only one process refreshes a session. That process holds a lock, and the other processes wait
+ * for its result. If it finds that WorkOS is unavailable, the waiting processes do not call WorkOS either. The next
+ * request calls WorkOS again.
  *
  * If the store is unavailable, or if the lock is held for too long, a process refreshes the session without the lock.
  * This is safe for 30 seconds after the first refresh, because WorkOS returns the same tokens again during that time.
- * Later, WorkOS refuses a refresh token that another process has used, so {@link confirmRefusal} decides whether the
- * session has ended.
+ * After that, WorkOS refuses a refresh token that another process has used, and {@link confirmRefusal} decides whether
+ * the session has ended.
  */
 export function withRefreshLock(refresh: RefreshTokens, options: RefreshLockOptions): RefreshTokens {
   const { store, waitForLock } = options;
@@ -102,11 +102,11 @@ interface RefreshContext extends RefreshLockOptions {
 }
 
 /**
- * Creates a watch that detects whether the process that holds the lock fails to refresh the session while this process
- * waits.
+ * Creates a watch for a process that waits for the lock. The watch detects whether the process that holds the lock has
+ * failed to refresh the session.
  */
 function createFailureWatch(id: string, store: SignedStore) {
-  /** The failure that the store already contained before the wait, if any. */
+  /** The failure that the store already contained when the wait started, if any. */
   let known: string | undefined;
   let isStarted = false;
   const read = async () => {
@@ -158,7 +158,7 @@ async function refreshHoldingLock(
   }
 }
 
-/** Reads the refresh result that another process has stored for the refresh token of a session. */
+/** Reads the refresh result that another process has stored for a session's refresh token. */
 async function readSharedResult({
   session,
   store,
@@ -178,11 +178,11 @@ async function readSharedResult({
 
 /**
  * Stores a refresh result for the other processes. New tokens replace a refusal, but a refusal never replaces new
- * tokens. A process that was paused during its refresh may store its new tokens late, after WorkOS has refused the same
- * refresh token to another process.
+ * tokens. This precedence is needed because a process that is paused during its refresh may store its new tokens late.
+ * In the meantime, WorkOS may have refused another process's request with the same refresh token.
  *
- * @param isConclusive Whether a refusal means that the session has ended. This is true if this process held the lock
- * and the store contained no result from another process.
+ * @param isConclusive Whether a refusal means that the session has ended. True if this process held the lock and the
+ * store contained no result from another process.
  */
 async function shareResult(
   result: RefreshResult,
@@ -203,16 +203,17 @@ async function shareResult(
 }
 
 /**
- * Decides whether a refusal means that the session has ended. It is called if this process did not hold the lock or
- * could not store the refusal.
+ * Decides whether a refusal means that the session has ended. Called if this process did not hold the lock, could not
+ * read the store or could not store the refusal.
  *
- * WorkOS may have refused the refresh token because another process has used it, and an outage of the store may hide
- * the result of that process. So this function reads the result again. If there is still no result, the user stays
- * signed in, and the request gets a 503 response because a retry may find the result. The session cookie is not
- * cleared, because the browser may already have a new cookie from the other process.
+ * WorkOS may have refused the refresh token because another process has used it, and a store outage may hide that
+ * process's result. This function therefore reads the result again. If there is still no result, the user stays signed
+ * in, and the request gets a 503 response because a retry may find the result. The session cookie is not cleared,
+ * because the browser may already have a new cookie from the other process.
  *
- * If the session has really ended, requests must not get 503 until the store is available again: an outage may take
- * hours, and the user could not sign in during that time. So a later refusal of the same token is accepted.
+ * If the session has really ended, requests must not get 503 responses until the store is available again: an outage
+ * may last hours, and the user could not sign in during that time. A later refusal of the same token is therefore
+ * accepted.
  */
 async function confirmRefusal(refusal: RefreshResult, context: RefreshContext): Promise<RefreshResult> {
   const { session, doubts } = context;
@@ -233,8 +234,8 @@ async function confirmRefusal(refusal: RefreshResult, context: RefreshContext): 
 /** Remembers refusals that could not be confirmed. */
 interface Doubts {
   /**
-   * Whether to accept a refusal, because the first refusal of the same token was long enough ago. If there was no
-   * earlier refusal, the current one is remembered as the first.
+   * Whether to accept a refusal. True if the first refusal of the same token was at least {@link DOUBTED_FOR} ago. If
+   * there was no earlier refusal, the current one is remembered as the first.
    */
   areOver: (id: string) => boolean;
 }

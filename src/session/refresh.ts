@@ -12,7 +12,7 @@ import {
 } from './refresh-at-workos.js';
 
 export interface RefreshOptions {
-  /** The client ID. It is part of each key, so that two instances cannot get each other's results. */
+  /** The client ID. It is part of each key, so two instances cannot get each other's results. */
   clientId: string;
   renew: RefreshTokens;
   /** Returns the current time, in milliseconds since the epoch. */
@@ -33,8 +33,8 @@ export interface Refresh {
   /** Whether a session may be refreshed before its token expires. False for ten seconds after a failed attempt. */
   canRefreshAhead: (session: Session) => boolean;
   /**
-   * Call this function if a refresh takes too long while the current token is still valid. The refresh continues, but
-   * the next requests do not wait for it.
+   * Reports that a refresh takes too long while the current token is still valid. The refresh continues, but for the
+   * next ten seconds, requests use the current token without waiting for the refresh.
    */
   backOff: (session: Session) => void;
 }
@@ -87,7 +87,7 @@ interface Attempt {
 
 /** What this process knows about one refresh token. */
 interface RefreshRecord {
-  /** The exchange that is in progress or has used the refresh token. */
+  /** The exchange that is in progress, or the one that has used up the refresh token. */
   attempt: Attempt | undefined;
   successor: RefreshedSession | undefined;
   /**
@@ -95,7 +95,9 @@ interface RefreshRecord {
    * can still be used.
    */
   readonly refusals: Map<string, RefreshResult>;
-  /** When the last refresh failed or took too long, according to the system clock and to the monotonic clock. */
+  /**
+   * When the last refresh failed or took too long, in milliseconds by both the system clock and the monotonic clock.
+   */
   failedAt: { readonly time: number; readonly monotonic: number } | undefined;
 }
 
@@ -147,7 +149,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
     },
     canRefreshAhead(session) {
       const failedAt = records.find(session)?.failedAt;
-      // It is enough that the time has passed on one of the two clocks, because the system clock may be set back.
+      // It is enough if the time has passed on one of the two clocks, because the system clock may have been set back.
       return (
         !failedAt || now() - failedAt.time >= BACKOFF || performance.now() - failedAt.monotonic >= BACKOFF
       );
@@ -201,8 +203,8 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
           record.successor = result;
           replaced.set(key, true);
         }
-        // The record is deleted first, because the map does not measure the size of an entry again if its value is the
-        // same object.
+        // The record is deleted first, because the map does not recalculate an entry's size if the value is the same
+        // object.
         records.delete(key);
         records.set(key, record, { ttl: rememberedFor(result, now()) });
         return;

@@ -1,24 +1,24 @@
-import { log, publish } from '../events.js';
+import { log, publish } from '../diagnostics.js';
 import { expiringMap } from '../expiring-map.js';
 import type { Found, SignedStore } from '../stores/signed-store.js';
 import type { SessionIdentity } from './sealed-session.js';
 
 /**
- * The status of a session. `changed` means that the user has changed at WorkOS since the access token was issued. The
- * token then counts as expired, and the session must be refreshed to get new claims.
+ * The status of a session. `changed` means that the user's data at WorkOS has changed since the access token was
+ * issued. The token then counts as expired, and the session must be refreshed to get new claims.
  */
 export type RevocationStatus = 'active' | 'changed' | 'revoked';
 
-/** Ends sessions before their tokens expire: in this process, and in all processes that share a store. */
+/** Ends sessions before their tokens expire, in this process and in all processes that share its store. */
 export interface Revocation {
   /**
    * Returns the status of a session. If there is a store, each process reads a session's status from it at most twice a
    * second.
    */
   status: (identity: SessionIdentity) => Promise<RevocationStatus>;
-  /** Returns the status of a session without waiting, or `undefined` if the status has to be read from the store. */
+  /** Returns the status of a session without waiting, or `undefined` if the status must be read from the store. */
   statusNow: (identity: SessionIdentity) => RevocationStatus | undefined;
-  /** Whether this process knows that a session has been ended. */
+  /** Whether this process knows that a session has ended. */
   isEndedHere: (identity: SessionIdentity) => boolean;
   /**
    * Ends a session. Resolves to false if the store is unavailable. In that case, the other processes do not know that
@@ -31,15 +31,15 @@ export interface Revocation {
    */
   reopenSession: (identity: SessionIdentity) => Promise<boolean>;
   /**
-   * Ends each session of a user if its token was issued before `before`, a time in milliseconds since the epoch. A
-   * token that was issued in the same second as `before` remains valid, because `iat` is in whole seconds and the token
-   * may belong to a new sign-in. To end the session of such a token, use `endSession`. Resolves to false if the store
-   * is unavailable.
+   * Ends a user's sessions whose access token was issued before `before` (milliseconds since the epoch). A token that
+   * was issued in the same second as `before` remains valid, because `iat` is in whole seconds and the token may belong
+   * to a new sign-in. To end the session of such a token, use `endSession`. Resolves to false if the store is
+   * unavailable.
    */
   endUser: (userId: string, before: number) => Promise<boolean>;
   /**
-   * Marks a user as changed, so each of the user's sessions is refreshed before it is used again. Resolves to false if
-   * the store is unavailable.
+   * Marks a user as changed, so each of the user's sessions is refreshed on its next request. Resolves to false if the
+   * store is unavailable.
    */
   changeUser: (userId: string) => Promise<boolean>;
 }
@@ -53,14 +53,14 @@ export interface RevocationOptions {
   endedFor?: number;
 }
 
-/** When a user's sessions were last ended and when the user last changed, in milliseconds since the epoch. */
+/** When a user's sessions were last ended and when the user's data last changed, in milliseconds since the epoch. */
 interface UserMark {
   readonly endedBefore: number;
   readonly changedAt: number;
 }
 
 /**
- * The default for how long an ended session is remembered, in milliseconds: one day, the maximum lifetime of an access
+ * How long an ended session is remembered by default, in milliseconds: one day, the maximum lifetime of an access
  * token.
  */
 export const ENDED_FOR = 86_400_000;
@@ -85,13 +85,13 @@ const MAX_CHANGED = 10_000;
 
 const MAX_CHECKED = 100_000;
 
-/** How many times a process tries to write a user's mark if other processes keep changing it. */
+/** How many times a process tries to write a user's mark while other processes keep changing it. */
 const ATTEMPTS = 5;
 
-/** Defines which tokens of a session are revoked: those that were issued before a certain time. */
+/** Defines which tokens of a session are revoked. */
 interface SessionMark {
   /**
-   * The time before which the revoked tokens were issued, in seconds since the epoch. `Infinity` revokes all tokens.
+   * Tokens that were issued before this time, in seconds since the epoch, are revoked. `Infinity` revokes all tokens.
    */
   readonly before: number;
   /**
@@ -150,8 +150,8 @@ export function createRevocation(options: RevocationOptions): Revocation {
 type LocalMarks = ReturnType<typeof createLocalMarks>;
 
 /**
- * Creates this process's in-memory records of ended sessions and changed users. They are stored separately, so a large
- * number of changed users cannot make the process forget that a session was ended.
+ * Creates this process's in-memory records of ended sessions and changed users. The two kinds of records are kept
+ * separately, so a large number of changed users cannot make the process forget that a session has ended.
  */
 function createLocalMarks(now: () => number, endedFor: number, isShared: boolean) {
   const ended = {
@@ -174,14 +174,14 @@ function createLocalMarks(now: () => number, endedFor: number, isShared: boolean
     return issuedAt === before && except !== undefined && tokenId !== except;
   };
   return {
-    /** IDs of sessions that this process has ended or reopened, if the store does not contain this change yet. */
+    /** IDs of sessions that have been ended or reopened in this process, but not yet in the store. */
     unsaved: expiringMap<true>(ended),
     isSessionEnded,
     markOfSession: (sessionId: string) => sessions.get(sessionId),
     status(identity: SessionIdentity): RevocationStatus {
       if (isSessionEnded(identity)) return 'revoked';
       const { userId, issuedAt } = identity;
-      // `iat` is in whole seconds, so a token from the same second counts as issued later.
+      // `iat` is in whole seconds, so a token that was issued in the same second counts as issued later.
       const issuedUntil = (issuedAt + 1) * 1000;
       if (issuedUntil <= (endedUsers.get(userId) ?? -Infinity)) return 'revoked';
       return issuedUntil <= (changedUsers.get(userId) ?? -Infinity) ? 'changed' : 'active';

@@ -1,7 +1,6 @@
 import type { Impersonator, User } from '@workos-inc/node';
-import { isRecord } from '../config/problem-list.js';
-import type { SessionProblem } from '../events.js';
-import { ownProperties } from '../own-properties.js';
+import type { SessionProblem } from '../diagnostics.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 import { perObjectState } from '../per-object-state.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import { isSealed, open, seal } from './iron-seal.js';
@@ -10,10 +9,10 @@ import { isSealed, open, seal } from './iron-seal.js';
 const EXTENSION = 'authkitExpress';
 
 /**
- * The version of the fields that only this package reads. A release that adds fields must increase it. Earlier releases
- * then ignore the new fields, but keep them when they refresh a session, so both releases can run side by side. If a
- * field must not be ignored, the session needs a different `purpose`. `test/session/formats.test.ts` contains sessions
- * of each version.
+ * The version of the fields that only this package reads. A release that adds fields must increase the version. Earlier
+ * releases then ignore the new fields, but keep them when they refresh a session, so old and new releases can run side
+ * by side. If a field must not be ignored, the session needs a different `purpose`. `test/session/formats.test.ts`
+ * contains sessions of each version.
  */
 export const SESSION_VERSION = 1;
 
@@ -73,8 +72,8 @@ export function toSession(fields: SessionFields, extension: SessionExtension): S
 }
 
 /**
- * Returns a copy of a session with new tokens. If the WorkOS response has no impersonator, the copy keeps the session's
- * impersonator. The same applies to the authentication method.
+ * Returns a copy of a session with new tokens. The copy keeps the session's impersonator and authentication method if
+ * the WorkOS response does not contain them.
  *
  * @param tokenMac The MAC of the new access token, if its signature was verified.
  */
@@ -86,7 +85,7 @@ export function withTokens(session: Session, fields: SessionFields, tokenMac?: s
 
 export function sealSession({ extension, ...session }: Session, password: string): Promise<string> {
   const payload = { ...session, [EXTENSION]: { purpose: 'session', version: SESSION_VERSION, ...extension } };
-  // iron can only seal plain data. The SDK may return other objects.
+  // iron can only seal plain data, but the SDK may return other kinds of objects.
   const plain = JSON.parse(JSON.stringify(payload)) as object;
   return seal(plain, password);
 }
@@ -138,7 +137,7 @@ export function sessionIdOf(session: Session): string | undefined {
   return sessionIdentityOf(session).sessionId;
 }
 
-/** The values by which a session can be revoked. */
+/** The values that determine whether a session is revoked. */
 export interface SessionIdentity {
   readonly sessionId: string | undefined;
   readonly userId: string;
@@ -168,7 +167,7 @@ export function sessionIdentityOf(
   return identity;
 }
 
-/** Returns the session identity from the claims of an access token. */
+/** Returns the identity of a session, from the claims of its access token. */
 export function sessionIdentityIn(claims: Readonly<Record<string, unknown>>): SessionIdentity {
   return identityOf(claims['sub'], claims);
 }

@@ -6,8 +6,8 @@ import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.j
 import type { RefreshedSession } from './refresh-at-workos.js';
 
 /**
- * The result if the store is unavailable, or if this process cannot read the session's entry now. Only the content of
- * the cookie is known.
+ * The result if the store is unavailable, or if this process cannot read the session's store entry. In that case, only
+ * the content of the cookie is known.
  */
 export interface StoreUnavailable {
   readonly kind: 'unavailable';
@@ -19,8 +19,8 @@ export interface StoreUnavailable {
 export type NotStored = { readonly kind: 'not_found' } | StoreUnavailable;
 
 /**
- * How long to wait before a missing entry is read again, in milliseconds. A replica of the store may not have a new
- * entry yet.
+ * How long to wait before a missing entry is read again, in milliseconds. The pause gives a replica of the store time
+ * to receive a new entry.
  */
 const REPLICATION_PAUSE = 50;
 
@@ -29,7 +29,7 @@ export interface StoredSessions {
   find: (reference: SessionReference) => Promise<Session | NotStored>;
   /**
    * Returns the ID under which a session is stored. The ID is known if the session was found in the store or has
-   * replaced a session in it.
+   * replaced a session there.
    */
   idOf: (session: Session) => string | undefined;
   /** Adds a session under a new ID. */
@@ -37,8 +37,8 @@ export interface StoredSessions {
   /** Replaces a session in the store with its refreshed version. */
   replace: (id: string, before: Session, next: RefreshedSession) => Promise<'ok' | NotStored['kind']>;
   /**
-   * Whether a session that was found is older than the version that its cookie refers to. This happens if the store has
-   * lost a write.
+   * Whether a session that was found in the store is older than the version that its cookie refers to. This happens if
+   * the store has lost a write.
    */
   isOutdated: (session: Session) => boolean;
   /** Replaces an outdated session in the store with a newer version, and returns the session to use. */
@@ -54,7 +54,7 @@ export interface StoredSessionsOptions {
   lifetime: number;
 }
 
-/** The ID and the entry of a session in the store. */
+/** The ID and the store entry of a session. */
 interface StoredAt {
   readonly id: string;
   readonly entry: Entry;
@@ -122,7 +122,7 @@ async function find(
   return session;
 }
 
-/** Reads an entry. If it is missing, reads it once more after a pause. */
+/** Reads an entry. If it is missing, tries once more after a pause. */
 async function read(id: string, store: SignedStore): Promise<Found> {
   const entry = await store.get('session', id);
   if (entry.kind !== 'miss') return entry;
@@ -151,25 +151,25 @@ async function write(
 /** The content of a cookie value that refers to a session in the store. */
 export interface SessionReference {
   readonly id: string;
-  /** The WorkOS session ID. With it, a user can sign out while the store is unavailable. */
+  /** The WorkOS session ID. It allows a user to sign out even while the store is unavailable. */
   readonly sessionId: string | undefined;
   /**
-   * When the session's access token was issued, in seconds since the epoch; `undefined` if an earlier release set the
-   * cookie.
+   * When the session's access token was issued, in seconds since the epoch; `undefined` if an earlier release of this
+   * package set the cookie.
    */
   readonly issuedAt: number | undefined;
 }
 
 /** Creates the IDs of sessions in the store, and reads and writes the cookie values that contain these IDs. */
 export interface SessionIds {
-  /** Creates a random ID of 256 bits. */
+  /** Creates a random 256-bit ID. */
   create: () => string;
   /** Derives the ID of a session that is moved to the store. All requests with the same cookie get the same ID. */
   deriveFrom: (session: Session) => string;
   write: (id: string, session: Session) => string;
   /** Whether a value has the format of a cookie value with an ID. The MAC is not checked. */
   hasForm: (value: string) => boolean;
-  /** Reads a cookie value whose MAC is valid. Returns `undefined` for any other value. The store is not called. */
+  /** Reads a cookie value whose MAC is valid. Returns `undefined` for any other value. Does not call the store. */
   read: (value: string) => SessionReference | undefined;
 }
 
@@ -182,15 +182,15 @@ const HASH_LENGTH = 11;
 
 /**
  * The maximum length of a session ID in a cookie value, in characters. A longer ID is left out. The IDs that WorkOS
- * issues have 34 characters.
+ * issues are 34 characters long.
  */
 const MAX_SESSION_ID = 64;
 
 /**
  * Creates the functions that read and write cookie values of the form `s1.<id>.<version>.<session id>.<mac>`. Because
  * of the MAC, forged values are refused without a call to the store. The version has the form `<time of issue in base
- * 36>-<hash>`, and changes whenever the session gets new tokens. It prevents a process from using an old cached session
- * for a browser that has newer tokens, and it shows when the store has lost the newer tokens.
+ * 36>-<hash>`, and changes whenever the session gets new tokens. The version prevents a process from using an old
+ * cached session for a browser that has newer tokens. It also shows when the store has lost the newer tokens.
  *
  * @param passwords The first password is used to sign, and all of them are used to verify.
  */
@@ -227,8 +227,8 @@ export function createSessionIds(passwords: readonly [string, ...string[]]): Ses
 }
 
 /**
- * Returns when the session's access token was issued, in seconds since the epoch, according to the version in a cookie
- * value.
+ * Returns the time in the version of a cookie value: when the session's access token was issued, in seconds since the
+ * epoch.
  */
 function issuedAtOf(version: string): number | undefined {
   if (version.length <= HASH_LENGTH) return undefined;

@@ -11,17 +11,15 @@ export interface VerifiedSession {
 }
 
 /**
- * A cache of verified sessions by cookie value. With it, most requests do not need cryptography. A session is cached
- * from its second request to this process on. If it were cached from the first, sessions with a single request would
- * fill the cache, which takes more time and memory than verifying a session twice.
+ * A cache of verified sessions, by cookie value. With this cache, most requests do not need cryptography. A session is
+ * cached on its second request to this process. If it were cached on the first request, sessions with a single request
+ * would fill the cache, and that takes more time and memory than verifying a session twice.
  */
 export interface SessionCache {
-  /**
-   * Returns the session for a cookie value, or `undefined` if the session is not cached or has to be verified again.
-   */
+  /** Returns the session for a cookie value, or `undefined` if the session is not cached or must be verified again. */
   get: (value: string) => VerifiedSession | undefined;
   /**
-   * Caches a session if its cookie value was seen before. Otherwise, only remembers that the value was seen.
+   * Caches a session if its cookie value has been seen before. If not, only remembers that the value has now been seen.
    *
    * @param isInStore Whether the session is in a store, where another process may change it at any time.
    */
@@ -37,7 +35,7 @@ interface Entry {
   /** When the entry expires, in milliseconds since the epoch. */
   readonly until: number;
   /**
-   * When the session has to be read from the store again, in milliseconds by the monotonic clock; `Infinity` if the
+   * When the session must be read from the store again, in milliseconds by the monotonic clock; `Infinity` if the
    * session is not in a store.
    */
   readonly storeCheckedUntil: number;
@@ -59,8 +57,8 @@ const NO_CACHE: SessionCache = {
 };
 
 /**
- * Length of a cache key, in characters. The key is the end of the cookie value. It contains a MAC over the rest of the
- * value, and is faster to hash than the whole value.
+ * Length of a cache key, in characters. The key is the last part of the cookie value. This part contains a MAC over the
+ * rest of the value, and is faster to hash than the whole value.
  */
 const KEY_LENGTH = 48;
 
@@ -79,10 +77,10 @@ export function createSessionCache(maxBytes: number, now: () => number): Session
   return {
     get(value) {
       const entry = entries.get(value.slice(-KEY_LENGTH));
-      // Two different cookie values may have the same ending.
+      // Two different cookie values may end in the same characters.
       if (entry?.value !== value) return undefined;
       const time = now();
-      // If the clock was set back, the entry must not be kept longer.
+      // If the clock has been set back, the entry must not be used for longer.
       if (time >= entry.until || time < entry.since) return undefined;
       const { verified, storeCheckedUntil } = entry;
       return storeCheckedUntil === Infinity || performance.now() < storeCheckedUntil ? verified : undefined;

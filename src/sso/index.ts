@@ -4,12 +4,12 @@ import { createAuthenticateRequest, createAuthenticate } from '../auth/request-a
 import { ssoParameters as parameters } from '../config/authorization-parameters.js';
 import { softTimeoutOf } from '../config/index.js';
 import type { SSOOptions, SSOSignInOptions, SSOSignInUrlOptions } from '../config/sso-options.js';
-import { resolveSSOConfig, type SSOConfig } from '../config/sso.js';
+import { resolveSSOConfig, type SSOConfig } from '../config/resolve-sso-config.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
 import { isRequest } from '../http/handler-to-middleware.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { createAuthorizationRequest, type StartSignIn } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
 import { createExchangeOnce } from '../routes/code-exchange.js';
@@ -21,8 +21,8 @@ import { createRevocation } from '../session/revocation.js';
 import { createSignedStore } from '../stores/signed-store.js';
 import { createWorkOSClient } from '../workos/api-client.js';
 import { type HasAppClient, withAppClient } from '../workos/load-sdk.js';
-import { createSSOSessions } from './authenticator.js';
-import { createIdPInitiated, createProfileExchange, type ExchangeProfile } from './code-exchange.js';
+import { createSSOSessions } from './authenticate-session.js';
+import { createIdPInitiated, createProfileExchange, type ExchangeProfile } from './profile-exchange.js';
 
 export type {
   SSOOptions,
@@ -32,13 +32,13 @@ export type {
 } from '../config/sso-options.js';
 
 /**
- * The router that `sso()` returns. It handles the routes for single sign-on with the SSO API of WorkOS, and sets
+ * The router that `sso()` returns. It handles the routes for single sign-on with the WorkOS SSO API, and sets
  * `req.auth` and `req.user` on all other requests.
  */
 export interface SSO extends AuthRouter, HasAppClient {
   /**
-   * Ends the session of a request in this application. WorkOS has no session for an SSO sign-in. This method makes the
-   * same checks as the logout route.
+   * Ends the session of a request. Only this application has a session, because WorkOS creates none for an SSO sign-in.
+   * This method makes the same checks as the logout route.
    */
   signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
   /** Authenticates a request that has no response, such as a WebSocket upgrade. */
@@ -73,7 +73,7 @@ export function sso(options: SSOOptions = {}): SSO {
   const softTimeout = softTimeoutOf(config);
   const workos = createWorkOSClient(config);
 
-  // Sessions: each session is in a cookie. The store contains only records of sessions that were signed out.
+  // Sessions: each session is in a cookie. The store contains only records of ended sessions.
   const maxAge = Math.min(config.cookie.maxAge, sessionLifetime);
   const cookies = createCookies({ ...config.cookie, maxAge }, config.signInLifetime);
   const store = sharedStoreOf(config, softTimeout);
@@ -150,8 +150,8 @@ function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfi
 }
 
 /**
- * Adds a check that the sign-in options name an organization, connection, provider or domain, and keeps them for the
- * check of the profile.
+ * Adds a check that the sign-in options name an organization, connection, provider or domain. All of these except the
+ * domain are stored in the transaction, because the profile is checked against them later.
  */
 function withSelector(
   startSignIn: StartSignIn<SSOSignInOptions>,
@@ -172,7 +172,7 @@ function withSelector(
   };
 }
 
-/** Extends an exchange, so it also ends this browser's earlier sessions, as a sign-out would (OWASP ASVS 7.2.4). */
+/** Wraps an exchange so that it also ends this browser's earlier sessions, as a sign-out would (OWASP ASVS 7.2.4). */
 function endingEarlierSessions(
   exchangeProfile: ExchangeProfile,
   endSessionsOf: (req: IncomingMessage) => Promise<unknown>,

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expiringMap } from '../expiring-map.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { Store } from './index.js';
 
 type Done = (error?: unknown, value?: unknown) => void;
@@ -40,7 +40,7 @@ const SETTLED = 25;
  */
 const SHORT = 60_000;
 
-/** The maximum difference between the system clocks of two machines, in milliseconds. */
+/** The maximum tolerated difference between the system clocks of two machines, in milliseconds. */
 const CLOCK_SKEW = 60_000;
 
 /** The maximum number of short-lived entries that a process remembers having seen. */
@@ -50,8 +50,8 @@ const MAX_SEEN = 10_000;
  * Creates a store from any `express-session` store, such as one from connect-redis, connect-pg-simple or memorystore.
  *
  * An `express-session` store has no operation that sets a key only if the key does not exist, so `add` and `replace`
- * are atomic only within one process. In rare cases, two processes refresh the same session at the same time. WorkOS
- * then returns the same tokens to both.
+ * are atomic only within one process. In rare cases, two processes therefore refresh the same session at the same time.
+ * WorkOS then returns the same tokens to both.
  *
  * @throws {TypeError} if `store` is not an `express-session` store.
  * @example
@@ -117,7 +117,8 @@ function createEntries(store: ExpressSessionStore, prefix: string) {
     set: async (key: string, value: string, ttl: number) => {
       const entry = entryOf(value, ttl);
       await toPromise((done) => methods.set(prefix + key, entry, done));
-      // If the entry is short-lived, this call records when the process first saw it. Its age is measured from now on.
+      // If the entry is short-lived, this call records when the process first saw it. The age of the entry is measured
+      // from that time.
       isExpired(key, entry);
     },
     delete: (key: string) => toPromise((done) => methods.destroy(prefix + key, done)),

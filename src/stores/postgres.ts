@@ -3,8 +3,8 @@
  *
  * @module authkit-express/postgres
  */
-import { log } from '../events.js';
-import { ownProperties } from '../own-properties.js';
+import { log } from '../diagnostics.js';
+import { ownProperties } from '../plain-objects.js';
 import type { Store } from './index.js';
 
 /** The methods that `postgresStore` calls on a `Pool` of the `pg` package. */
@@ -22,12 +22,12 @@ const TABLE = 'authkit_store';
 const NAME = /^[a-z_][a-z\d_]{0,62}(?:\.[a-z_][a-z\d_]{0,62})?$/;
 
 /**
- * The minimum time between two sweeps, in milliseconds. A sweep deletes expired rows. If it did not delete all of them,
- * the next write starts another sweep.
+ * The minimum time between two sweeps, in milliseconds. A sweep deletes expired rows. If a sweep did not delete all of
+ * them, the next write starts another one.
  */
 const SWEEP_INTERVAL = 60_000;
 
-/** The maximum number of rows that one sweep deletes. With this limit, a sweep does not delay other statements. */
+/** The maximum number of rows that one sweep deletes. The limit keeps a sweep from delaying other statements. */
 const SWEEP_ROWS = 1000;
 
 /**
@@ -116,8 +116,8 @@ function statements(table: string) {
 }
 
 /**
- * Creates a function that deletes expired rows from time to time. It is called after each write. There is no timer,
- * because a store has no `close` method that could stop it, so the timer would still query the pool after the
+ * Creates a function that is called after each write and deletes expired rows from time to time. It does not use a
+ * timer. A store has no `close` method that could stop a timer, so the timer would still query the pool after the
  * application has closed the pool.
  */
 function createSweep(run: () => Promise<{ rowCount: number | null }>): () => void {

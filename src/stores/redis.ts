@@ -3,8 +3,8 @@
  *
  * @module authkit-express/redis
  */
-import { log } from '../events.js';
-import { ownProperties } from '../own-properties.js';
+import { log } from '../diagnostics.js';
+import { ownProperties } from '../plain-objects.js';
 import type { Store } from './index.js';
 
 /** The methods that `redisStore` calls on a client of node-redis 4 to 6 or ioredis 5 and 6. */

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { type AuthKitEvents, publish } from '../events.js';
+import { type AuthKitEvents, publish } from '../diagnostics.js';
 import { sha256 } from '../sha256.js';
 import type { Store } from './index.js';
 
@@ -20,9 +20,9 @@ export type Written = 'ok' | 'unavailable';
 export type Unavailable = { readonly kind: 'unavailable' };
 
 /**
- * The result of a read. `unreadable` means that there is a value but its signature could not be verified. The value was
- * altered, was moved to a different key, was written by a release with a different format, or was signed with a
- * password that this process does not know.
+ * The result of a read. `unreadable` means that there is a value but its signature could not be verified. Possible
+ * reasons: the value was altered, was moved to a different key, was written by a release with a different format, or
+ * was signed with a password that this process does not know.
  */
 export type Found = Entry | { readonly kind: 'miss' } | { readonly kind: 'unreadable' } | Unavailable;
 
@@ -67,8 +67,8 @@ export interface SignedStoreOptions {
   /** The maximum time that a call waits for the store, in milliseconds. */
   deadline: number;
   /**
-   * Whether to emit a process warning if the store does not work. Set this if an outage would otherwise go unnoticed,
-   * because requests succeed without the store.
+   * Whether to emit a process warning if the store does not work. Set this option if requests succeed without the
+   * store, because an outage would then go unnoticed.
    */
   warnsIfLost?: boolean;
 }
@@ -77,8 +77,8 @@ const VERSION = '1';
 
 /**
  * Creates a store that signs every entry together with its key. An attacker who has access only to the store therefore
- * cannot create an entry, or replace one user's entry with that of a different user. Entries are not encrypted, so
- * callers must seal secrets before they pass them to this store.
+ * cannot create an entry, or replace one user's entry with another user's. Entries are not encrypted, so callers must
+ * seal secrets before they pass them to this store.
  */
 export function createSignedStore(options: SignedStoreOptions): SignedStore {
   const { store, clientId, passwords } = options;
@@ -124,14 +124,14 @@ export function createSignedStore(options: SignedStoreOptions): SignedStore {
 }
 
 /**
- * Whether a reply is `true`. A store that the application implements may resolve to anything, such as the number of
- * rows or an empty object.
+ * Whether a reply is `true`. A store that the application implements may resolve to anything, such as a row count or an
+ * empty object.
  */
 function isTrue(value: unknown): boolean {
   return value === true;
 }
 
-/** Derives a key for one purpose from a cookie password. The password itself is only used to seal. */
+/** Derives a key for one purpose from a cookie password. The password itself is used only to seal. */
 export function deriveKey(password: string, purpose: string): Buffer {
   return createHmac('sha256', password).update(`authkit-express ${purpose}`).digest();
 }
@@ -156,7 +156,7 @@ function isSigned(secret: Buffer, key: string, text: string, mac: string): boole
   return expected.length === given.length && timingSafeEqual(expected, given);
 }
 
-/** The reply to one call of the store. */
+/** The reply to one call to the store. */
 export type StoreReply<T> = { readonly kind: 'ok'; readonly value: T } | { readonly kind: 'unavailable' };
 
 /** Calls the store with a time limit. Never throws or rejects. */
@@ -167,8 +167,7 @@ type StoreOperation = AuthKitEvents['authkit:store']['operation'];
 const UNAVAILABLE = Object.freeze({ kind: 'unavailable' });
 
 /**
- * How long the store is not called after a call has timed out, in milliseconds. After this pause, one call tries the
- * store again.
+ * How long the store is not called after a timeout, in milliseconds. After this pause, one call tries the store again.
  */
 const PAUSE = 1000;
 
@@ -287,9 +286,9 @@ async function callWithin<T>(deadline: number, call: () => Promise<T>): Promise<
 }
 
 /**
- * Creates a timer that counts only the time in which this process handles events. A busy process does not mean that the
- * store is unavailable. A turn of the event loop that takes longer than a tick therefore counts as one tick, because
- * the reply may have arrived during that turn.
+ * Creates a timer that counts only the time during which this process handles events. A busy process does not mean that
+ * the store is unavailable. A turn of the event loop that takes longer than a tick therefore counts as one tick,
+ * because the reply may have arrived during that turn.
  */
 function createTimer(ms: number) {
   let timer: NodeJS.Timeout;

@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { canParse } from '../url-can-parse.js';
 
 /**
- * The clock of a test WorkOS. Applications that use `workos.options`, and Node child processes that use `workos.env`,
- * follow this clock too.
+ * The clock of a test WorkOS. Applications that use `workos.options` follow this clock too, and so do Node child
+ * processes that use `workos.env`.
  */
 export interface TestClock {
   /** The current time, in milliseconds since the epoch. */
@@ -36,14 +36,14 @@ export function createClock(start?: number, onAdvance?: (advanced: number) => vo
 /** A file that shares the clock with child processes. */
 export interface ClockFile {
   /**
-   * Writes the new time to the file. Pass this function to `createClock` as `onAdvance`. When it returns, child
-   * processes read the new time.
+   * Writes the new time to the file. Pass this function to `createClock` as `onAdvance`. Once the function has
+   * returned, child processes read the new time.
    */
   update: (advanced: number) => void;
   /**
    * Returns environment variables that make a Node child process follow the clock. The first call creates the file.
    *
-   * @throws {Error} If clock-preload.js, which the child process has to load, does not exist.
+   * @throws {Error} If preload-test-clock.js does not exist. The child process must load this file.
    */
   variables: () => Readonly<Record<string, string>>;
   /** Deletes the file. A child process that already has the file open keeps reading its last content. */
@@ -56,7 +56,7 @@ export interface ClockFile {
  * @param start The start time, in milliseconds since the epoch, as for `createClock`.
  */
 export function createClockFile(start?: number): ClockFile {
-  // The content of the file, in the format that clock-preload.js reads. Each update is a single short write, so no
+  // The content of the file, in the format that preload-test-clock.js reads. Each update is a single short write, so no
   // process reads a partly written file.
   const content = new Float64Array([start ?? NaN, 0]);
   let folder: string | undefined;
@@ -91,18 +91,18 @@ export function createClockFile(start?: number): ClockFile {
   };
 }
 
-const PRELOAD = './clock-preload.js';
+const PRELOAD = './preload-test-clock.js';
 
 /**
- * Returns the URL of clock-preload.js, which a child process loads. A path may contain spaces and quotation marks,
- * which would have to be escaped in NODE_OPTIONS. In a URL, they are percent-encoded.
+ * Returns the URL of preload-test-clock.js, which a child process loads. The function returns a URL because spaces and
+ * quotation marks in a path would have to be escaped in NODE_OPTIONS. In a URL, they are percent-encoded.
  */
 function preloadUrl(): string {
   const from = import.meta.url;
   const url = canParse(PRELOAD, from) ? new URL(PRELOAD, from) : undefined;
   if (url && existsSync(fileURLToPath(url))) return url.href;
   throw new Error(
-    'workos.env: clock-preload.js, which a child process loads to follow workos.clock, is not beside the code of ' +
+    'workos.env: preload-test-clock.js, which a child process loads to follow workos.clock, is not beside the code of ' +
       'authkit-express/testing. A bundler has copied that code: mark authkit-express as external.',
   );
 }

@@ -4,9 +4,14 @@ import { createClock, createClockFile, type TestClock } from './clock.js';
 import type { TestApiKey } from './endpoints/api-keys.js';
 import type { TestInvitation } from './endpoints/invitations.js';
 import type { OAuthServer, TestOAuthToken } from './endpoints/oauth.js';
-import { STEP_MESSAGES, type RequiredStep } from './endpoints/required-steps.js';
+import { STEP_MESSAGES, type RequiredStep } from './endpoints/required-sign-in-steps.js';
 import { createIdPStart, type TestIdPStart } from './endpoints/sso.js';
-import { createEnvironment, type Environment, type Lifetimes, type Settings } from './workos-environment.js';
+import {
+  createEnvironment,
+  type Environment,
+  type Lifetimes,
+  type Settings,
+} from './fake-workos-environment.js';
 import type { Calls, Fault, RecordedCall } from './faults.js';
 import { checkNames, didYouMean, type Names } from './options.js';
 import { listen } from './http-server.js';
@@ -18,7 +23,7 @@ import {
   type CookieAgent,
   type TestSignIn,
   type TestAuthorization,
-} from './sign-in.js';
+} from './sign-in-helper.js';
 import {
   createDirectory,
   type Directory,
@@ -54,7 +59,7 @@ export interface TestWorkOSOptions {
   /** The slugs of the Pipes providers that users can link accounts with. Default: `['github']`. */
   pipes?: readonly string[];
   /**
-   * The URL that a logout without `return_to` redirects to. Default: the origin of the redirect URI that was used last.
+   * The URL that a logout without `return_to` redirects to. Default: the origin of the most recently used redirect URI.
    */
   homepage?: string;
   /** The secret that `workos.webhook` signs requests with. */
@@ -67,11 +72,11 @@ export interface TestWorkOSOptions {
   /** Lifetime of access tokens, in seconds. Default: 300. */
   accessTokenLifetime?: number;
   /**
-   * How long a refresh token can be exchanged again for the same tokens, in seconds. Default: 30. With 0, a refresh
-   * token can be exchanged only once.
+   * How long after its first exchange a refresh token can be exchanged again for the same tokens, in seconds. Default:
+   * 30. With 0, a refresh token can be exchanged only once.
    */
   replayWindow?: number;
-  /** Whether the process keeps running as long as the server is open. Default: true. */
+  /** Whether the open server keeps the process running. Default: true. */
   keepsProcess?: boolean;
 }
 
@@ -98,9 +103,9 @@ export interface TestWorkOS extends Lifetimes {
    * an application that reads its configuration from environment variables.
    *
    * In a Node child process, `Date.now()` and `new Date()` follow `clock`. To achieve this, `NODE_OPTIONS` contains the
-   * options of this process and an additional option, which loads a module that replaces `Date`. Timers,
-   * `performance.now()` and `Temporal` are not affected. In this process, `Date` is not replaced. An application in
-   * this process also needs the option `now: workos.clock.now`.
+   * options of this process and an additional option that loads a replacement for `Date`. Timers, `performance.now()`
+   * and `Temporal` are not affected. In this process, `Date` is not replaced, so an application in this process also
+   * needs the option `now: workos.clock.now`.
    *
    * @example
    * spawn('node', ['server.js'], { env: { ...process.env, ...workos.env } });
@@ -171,7 +176,7 @@ export interface TestWorkOS extends Lifetimes {
    */
   totpCode: (idOrEmail: string) => string;
   /**
-   * Makes requests fail, or replaces the responses to them. The fault ends when `restore` or `recover` is called, or
+   * Makes requests fail, or changes the responses to them. The fault ends when `restore` or `recover` is called, or
    * after `times` requests.
    */
   fail: (fault: Fault) => { restore: () => void };
@@ -188,8 +193,8 @@ export interface TestWorkOS extends Lifetimes {
   /** The secret that `webhook` signs requests with. Pass it to `auth.webhooks({ secret })`. */
   readonly webhookSecret: string;
   /**
-   * Creates a signed webhook request from the name of an event, such as `session.revoked`, and the event's data. The
-   * request is not sent.
+   * Creates a signed webhook request. The arguments are the name of an event, such as `session.revoked`, and the
+   * event's data. Does not send the request.
    */
   webhook: ReturnType<typeof createWebhookSigner>;
   /**
@@ -221,7 +226,8 @@ export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise
   const directory = createDirectory(options, clock.now);
   const closing = new AbortController();
   const { signal } = closing;
-  // Every delayed response adds a listener to the signal, so Node must not warn about a large number of listeners.
+  // Every delayed response adds a listener to the signal, so a large number of listeners is normal and Node must not
+  // warn about it.
   setMaxListeners(0, signal);
   const { port = 0, keepsProcess = true } = options;
   const server = await listen({
@@ -248,7 +254,7 @@ export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise
     close,
     ...controls(environment, directory, settings, url, clock),
   });
-  // `env` is a getter because it creates the clock file, which most tests do not need.
+  // `env` is a getter because reading it creates the clock file, which most tests do not need.
   return Object.defineProperty(workos as TestWorkOS, 'env', {
     get: () => environmentVariables(settings, server.port, clockFile.variables()),
     enumerable: true,
@@ -483,7 +489,7 @@ function checkStep(step: RequiredStep): void {
   throw new Error(`requireStep(): there is no step "${step.code}".${didYouMean(step.code, known)}`);
 }
 
-/** Wraps a function. The returned function throws if its options contain a property that is not in `known`. */
+/** Wraps `act` in a function that throws if its options contain a property that is not in `known`. */
 function checked<Arguments extends [object?], Result>(
   where: string,
   known: Names,

@@ -8,7 +8,7 @@ import {
   type Operation,
   type TestRequest,
   type TestResponse,
-} from './endpoints/http.js';
+} from './endpoints/request-and-response.js';
 import { checkNames, didYouMean } from './options.js';
 
 /** A request that the test WorkOS received. */
@@ -21,7 +21,10 @@ export interface RecordedCall {
   readonly body: Readonly<Record<string, unknown>> | undefined;
   /** When the request arrived according to the test WorkOS's clock, in milliseconds since the epoch. */
   readonly at: number;
-  /** The response status. It is not set before there is a response, or if a fault resets the connection or hangs. */
+  /**
+   * The response status. Not set until there is a response, and never set if a fault resets the connection or sends
+   * nothing.
+   */
   status?: number;
 }
 
@@ -64,8 +67,8 @@ export interface TestEndpoint {
 }
 
 /**
- * Selects requests to the test WorkOS, and changes the responses to them. If `status`, `body`, `reset` or `hang` is
- * set, a request is not processed unless `after` is also set. Delays use real time, not the test clock.
+ * Selects requests to the test WorkOS, and specifies how the test WorkOS responds to them. If `status`, `body`, `reset`
+ * or `hang` is set, a request is not processed unless `after` is also set. Delays use real time, not the test clock.
  *
  * @example
  * workos.fail({ on: 'refresh', status: 503, times: 1 });
@@ -73,15 +76,15 @@ export interface TestEndpoint {
  */
 export interface Fault {
   /**
-   * The requests that the fault applies to: those for an operation or for an endpoint. The operation `authenticate`
-   * matches requests with any grant type.
+   * The requests that the fault applies to, by operation or by endpoint. The operation `authenticate` matches requests
+   * with any grant type.
    */
   on: Operation | TestEndpoint;
   /** How many requests the fault applies to. Default: all requests until `restore` or `recover` is called. */
   times?: number;
   /**
-   * Whether the test WorkOS processes the request before the fault applies. Use it to lose only the response: for
-   * example, a refresh token is rotated, but the application does not receive the new tokens.
+   * Whether the test WorkOS processes the request before the fault applies. Set it to lose only the response. A
+   * refresh, for example, still rotates the refresh token, but the application does not receive the new tokens.
    */
   after?: boolean;
   /** The response status. Default if `body` is set: 200. */
@@ -141,7 +144,7 @@ export interface Faults {
   clear: () => void;
   /**
    * Decides how the server responds to a request. The oldest fault that matches the request is applied; if no fault
-   * matches, the response is that of `answer`.
+   * matches, the response of `answer` is used.
    */
   deliver: (
     operation: Operation,
@@ -151,7 +154,7 @@ export interface Faults {
 }
 
 /**
- * Creates the list of a test WorkOS's faults, which is empty at first.
+ * Creates the list of faults in a test WorkOS. The list is empty at first.
  *
  * @param signal Cancels pending delays when it is aborted.
  */

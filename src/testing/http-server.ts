@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
-import { type TestRequest, type TestResponse, json } from './endpoints/http.js';
+import { type TestRequest, type TestResponse, json } from './endpoints/request-and-response.js';
 import type { Delivery } from './faults.js';
 import { newId } from './state/tokens.js';
 
@@ -11,14 +11,14 @@ const MAX_BODY = 1_048_576;
 export interface TestServer {
   readonly port: number;
   readonly url: string;
-  /** Closes the server and all its connections. It can be called more than once. */
+  /** Closes the server and all its connections. Can be called more than once. */
   close: () => Promise<void>;
 }
 
 export interface ServerOptions {
   /** The port to listen on. 0 means any free port. */
   port: number;
-  /** Whether the process keeps running as long as the server is open. */
+  /** Whether the open server keeps the process running. */
   keepsProcess: boolean;
   /** The signal that is aborted when the server closes. */
   signal: AbortSignal;
@@ -69,8 +69,8 @@ async function respond(
 }
 
 /**
- * Creates an error handler that responds with status 500 and the error message. It reports mistakes in a test, such as
- * an `alter` function that throws.
+ * Creates an error handler that responds with status 500 and the error message. This reveals mistakes in a test, such
+ * as an `alter` function that throws.
  */
 function failure(signal: AbortSignal) {
   return (error: unknown): Delivery => {

@@ -1,24 +1,24 @@
 /**
- * A fake WorkOS that runs in the test process, called the test WorkOS. This module also contains `testStore`, which
- * checks a custom store.
+ * The test WorkOS, a fake WorkOS that runs in the test process. This module also contains `testStore`, which checks a
+ * custom store.
  *
  * @module authkit-express/testing
  */
-import type { TestSignIn } from './sign-in.js';
+import type { TestSignIn } from './sign-in-helper.js';
 import { createTestWorkOS, type TestWorkOS } from './create-test-workos.js';
 
 export { createTestWorkOS } from './create-test-workos.js';
 export type { TestAuthKitOptions, TestWorkOS, TestWorkOSOptions } from './create-test-workos.js';
 export type { TestApiKey } from './endpoints/api-keys.js';
 export type { TestClock } from './clock.js';
-export type { Operation } from './endpoints/http.js';
+export type { Operation } from './endpoints/request-and-response.js';
 export type { TestInvitation } from './endpoints/invitations.js';
 export type { TestOAuthToken } from './endpoints/oauth.js';
-export type { RequiredStep, StepCode } from './endpoints/required-steps.js';
+export type { RequiredStep, StepCode } from './endpoints/required-sign-in-steps.js';
 export type { TestIdPStart } from './endpoints/sso.js';
 export type { Fault, RecordedCall, TestEndpoint } from './faults.js';
-export { testStore, type TestStoreOptions } from './test-store.js';
-export type { TestSignIn, TestAuthorization } from './sign-in.js';
+export { testStore, type TestStoreOptions } from './store-conformance.js';
+export type { TestSignIn, TestAuthorization } from './sign-in-helper.js';
 export type {
   MembershipStatus,
   TestConnection,

@@ -35,7 +35,7 @@ export function didYouMean(name: string, known: readonly string[]): string {
 }
 
 /**
- * Returns the Levenshtein distance of two words: the smallest number of characters that have to be inserted, removed or
+ * Returns the Levenshtein distance of two words: the smallest number of characters that must be inserted, removed or
  * replaced to turn one word into the other.
  */
 function distance(a: string, b: string): number {

@@ -24,7 +24,7 @@ const WEBHOOK_OPTIONS: Readonly<Record<keyof TestWebhookOptions, true>> = {
 };
 
 /**
- * Creates a function that makes signed webhook requests. The function shares no code with `auth.webhooks()`, which
+ * Creates a function that creates signed webhook requests. The function shares no code with `auth.webhooks()`, which
  * verifies such requests, so tests detect a mistake in either of them.
  *
  * @see https://workos.com/docs/events/data-syncing/webhooks

@@ -56,8 +56,8 @@ export interface Claims extends TokenClaims {
  * - `expired`: the token has expired but is otherwise valid, or its key is no longer published. A refresh decides
  *   whether the session continues.
  * - `invalid`: the token must not be accepted. `reason` names the part that is invalid.
- * - `unavailable`: the token cannot be verified, because its key cannot be fetched now. If `isKeyUnknown` is set, other
- *   keys are available, but the key of this token may be newer than they are. `retryAfter` is in seconds.
+ * - `unavailable`: the token cannot be verified, because its key cannot currently be fetched. If `isKeyUnknown` is set,
+ *   other keys are available, but the key of this token may be newer than they are. `retryAfter` is in seconds.
  */
 export type TokenVerification =
   | { readonly kind: 'valid'; readonly claims: Claims; readonly mac?: string }
@@ -81,8 +81,8 @@ export interface AccessTokenRules {
   now: () => number;
   keys: JWKS;
   /**
-   * Creates and checks the MACs that replace repeated signature checks. Default: the signature of a token is checked in
-   * every verification.
+   * Creates and checks the MACs that replace repeated signature checks. If `macs` is not set, the signature of a token
+   * is checked in every verification.
    */
   macs?: TokenMacs;
 }
@@ -101,14 +101,14 @@ export type VerifyAccessToken = (
   mac?: string,
 ) => Promise<TokenVerification>;
 
-/** Returns the MAC that a verification has created, or `undefined` if it has created none. */
+/** Returns the MAC in the result of a verification, or `undefined` if there is none. */
 export function macOf(verification: TokenVerification): string | undefined {
   return verification.kind === 'valid' ? verification.mac : undefined;
 }
 
 /**
- * Creates the function that verifies WorkOS access tokens. These are JWTs (RFC 7519) that are signed with RS256, by a
- * key of the configured key set.
+ * Creates the function that verifies WorkOS access tokens. These are JWTs (RFC 7519) that are signed with RS256 by a
+ * key in the configured key set.
  */
 export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
   return async (text, isTrusted = false, mac) => {
@@ -126,8 +126,8 @@ export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
 }
 
 /**
- * Verifies a token synchronously, with the MAC that an earlier verification returned. Returns `undefined` if the MAC is
- * invalid or the keys have to be fetched. In this case, call {@link VerifyAccessToken}.
+ * Verifies a token synchronously, using the MAC that an earlier verification returned. Returns `undefined` if the MAC
+ * is invalid or the keys must be fetched. In this case, call {@link VerifyAccessToken}.
  */
 export type VerifyByMac = (token: string, mac: string | undefined) => TokenVerification | undefined;
 
@@ -148,7 +148,7 @@ interface ParsedToken {
 
 /**
  * Whether the MAC of a token is valid. A valid MAC shows that this application has verified the token's signature
- * before. Everything else about the token still has to be checked.
+ * before. Everything else about the token must still be checked.
  */
 function hasValidMac(
   { text, kid }: ParsedToken,
@@ -213,7 +213,7 @@ type UnverifiedClaims = ParsedToken['claims'];
 function sessionProblem({ sid, aud, client_id: client }: UnverifiedClaims, rules: AccessTokenRules) {
   const { clientId, sessionAudience = [clientId] } = rules;
   if (client !== undefined && client !== clientId) return 'client_id';
-  // WorkOS sets no `aud`, but a JWT template can.
+  // WorkOS does not set `aud`, but a JWT template can.
   if (aud !== undefined && !isForAudience(aud, sessionAudience)) return 'aud';
   return typeof sid === 'string' && sid !== '' ? undefined : 'sid';
 }
@@ -225,8 +225,8 @@ function sessionProblem({ sid, aud, client_id: client }: UnverifiedClaims, rules
 const ACCESS_TOKEN_TYPES: readonly unknown[] = [undefined, 'at+jwt', 'application/at+jwt', 'jwt'];
 
 /**
- * Returns why a token is not an access token for this resource (RFC 9068 section 4), otherwise `undefined`. The token
- * may be for a different audience, or of a different kind, such as an ID token.
+ * Returns why a token is not an access token for this resource (RFC 9068 section 4), or `undefined` if it is one. The
+ * token may be for a different audience, or of a different kind, such as an ID token.
  */
 function resourceProblem(typ: unknown, claims: UnverifiedClaims, audience: readonly string[]) {
   const { aud, sid, nonce, at_hash: hash } = claims;
@@ -263,7 +263,7 @@ function parse(token: string): ParsedToken | undefined {
 
 /**
  * Reads the claims of a token without any check. Use these claims only to find out which session a sealed token belongs
- * to, or whose keys have to verify a token.
+ * to, or which issuer's keys must verify a token.
  *
  * @returns An object without a prototype. It is empty if the token is malformed.
  */
@@ -288,8 +288,8 @@ function withoutPrototype(value: object): Readonly<Record<string, unknown>> {
 }
 
 /**
- * Decodes base64url (RFC 7515 section 2). Returns `undefined` if the text is not in canonical form, which Node would
- * accept.
+ * Decodes base64url (RFC 7515 section 2). Returns `undefined` if the text is not in canonical form, although Node would
+ * accept it.
  */
 function decode(base64url: string): Buffer | undefined {
   const decoded = Buffer.from(base64url, 'base64url');

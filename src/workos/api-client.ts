@@ -1,8 +1,8 @@
 import type { AuthenticationResponse, ProfileAndToken, WorkOS } from '@workos-inc/node';
 import { type Config, softTimeoutOf } from '../config/index.js';
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { AuthKitError, unavailable } from '../errors.js';
-import { createAnonymousBudget, createRefusedCodeBudget } from './call-budget.js';
+import { createAnonymousBudget, createRefusedCodeBudget } from './limit-unauthenticated-calls.js';
 import { classifyErrorAnswer } from './error-answers.js';
 import { createFetch, type Fetch, UpstreamError } from './fetch.js';
 import { type CircuitState, createLimiter } from './rate-limit-and-circuit-breaker.js';
@@ -29,7 +29,7 @@ export type ApiResult<T> =
   | { readonly kind: 'refused'; readonly error: AuthKitError }
   | { readonly kind: 'unavailable'; readonly error: AuthKitError };
 
-/** What WorkOS's SSO API returns in exchange for a code. */
+/** What the WorkOS SSO API returns in exchange for a code. */
 export type ProfileReply = ProfileAndToken<Record<string, unknown>>;
 
 export interface WorkOSClient {
@@ -69,7 +69,7 @@ export interface WorkOSClient {
   fetchKeys: () => Promise<unknown>;
   /**
    * Fetches the JSON Web Key Set of this client ID, and resolves with the response. Its `Date` header contains the time
-   * by WorkOS's clock.
+   * according to WorkOS's clock.
    */
   fetchKeysResponse: () => Promise<Response>;
   /** Fetches the JSON Web Key Set of AuthKit's OAuth server. `issuer` is the URL of the AuthKit domain. */
@@ -229,7 +229,7 @@ function createApiCall(client: GetClient, now: () => number): WorkOSClient['call
 }
 
 /**
- * Whether WorkOS refused the code itself. A response about the user, such as that a second factor is required, means
+ * Whether WorkOS refused the code itself. A response about the user, such as one that requires a second factor, means
  * that the code is genuine. The response to a malformed code may look like the response to a mistake in the
  * configuration, so such a response also counts as a refusal.
  */

@@ -108,7 +108,7 @@ function nextStep(code: AuthKitErrorCode): [AuthKitErrorCode, string] {
 export function classifyErrorAnswer(answer: UpstreamError): ErrorAnswer {
   const { status, body } = answer;
   if (status === undefined || !isRefusal(status)) {
-    // If the daily quota of the environment is used up, an operator has to act.
+    // If the daily quota of the environment is used up, an operator must act.
     return { kind: status === 429 && MISCONFIGURED.includes(wordOf(body)) ? 'misconfigured' : 'unavailable' };
   }
   const word = wordOf(body);
@@ -128,9 +128,7 @@ export function isMisconfigured(answer: UpstreamError): boolean {
   return MISCONFIGURED.includes(wordOf(answer.body));
 }
 
-/**
- * Whether a status is a 4xx status that is about the request itself. 408 and 429 are about a timeout and a rate limit.
- */
+/** Whether a status is a 4xx status that is about the request itself. 408 (timeout) and 429 (rate limit) are not. */
 function isRefusal(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }

@@ -1,4 +1,4 @@
-import { type AuthKitEvents, publish } from '../events.js';
+import { type AuthKitEvents, publish } from '../diagnostics.js';
 import {
   type CallPriority,
   type CallReport,
@@ -9,7 +9,7 @@ import {
 /** The maximum size of a response body, in bytes. No response from WorkOS is larger. */
 const MAX_BYTES = 1_048_576;
 
-/** Why a call to WorkOS failed. `circuit_open`: the call was not made. */
+/** Why a call to WorkOS failed. `circuit_open` means that the call was not made, because the circuit is open. */
 export type UpstreamFailure = 'status' | 'network' | 'timeout' | 'malformed' | 'circuit_open';
 
 /**
@@ -65,7 +65,7 @@ export interface FetchOptions {
   priority: CallPriority;
   /**
    * Whether to repeat a call once if its connection was lost before the response arrived. Set this option only for
-   * calls to which WorkOS gives the same response the second time.
+   * calls for which WorkOS returns the same response the second time.
    */
   repeatsLostCalls?: boolean;
   /** Replaces the global `fetch`. */
@@ -76,8 +76,8 @@ export interface FetchOptions {
  * Creates a `fetch` function that calls WorkOS through the limiter. It has one deadline for the head and the body of a
  * response, limits the size of the body, and does not follow redirects.
  *
- * @returns A function that resolves to a successful JSON response, which keeps only its `Date` and `Age` headers. If
- * there is none, the function rejects with an {@link UpstreamError}.
+ * @returns A function that resolves to a successful JSON response with only the `Date` and `Age` headers that WorkOS
+ * sent. If there is no such response, the function rejects with an {@link UpstreamError}.
  */
 export function createFetch({
   timeout,
@@ -152,7 +152,7 @@ async function request(
 }
 
 /**
- * Waits for `start`, but rejects as soon as the signal is aborted, even if the app's own `fetch` ignores the signal.
+ * Waits for `start`, but rejects as soon as the signal is aborted, even if the app's custom `fetch` ignores the signal.
  */
 async function untilAborted<T>(signal: AbortSignal, start: () => Promise<T>): Promise<T> {
   let abort!: () => void;

@@ -1,6 +1,6 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { createOptionalWait } from '../deadline.js';
-import { type KeysFailureReason, publish } from '../events.js';
+import { type KeysFailureReason, publish } from '../diagnostics.js';
 import { expiringMap } from '../expiring-map.js';
 import { UpstreamError } from './fetch.js';
 
@@ -70,8 +70,8 @@ export interface JWKS {
   /**
    * Fetches the set if there is none or if a fetch is due, and waits for the fetch. The returned promise never rejects.
    *
-   * @param isForced Whether to fetch the set even if it is fresh. Nevertheless, it is not fetched if the last attempt
-   * was only a moment ago.
+   * @param isForced Whether to fetch the set even if it is fresh. The set is not fetched if the last attempt was only a
+   * moment ago.
    */
   load: (isForced?: boolean) => Promise<void>;
   /** Returns the time since the keys in use were fetched, in milliseconds, or `undefined` if there are no keys. */
@@ -86,13 +86,14 @@ export interface JWKSOptions {
   now: () => number;
   /**
    * How long the middleware waits for a session, in milliseconds. If old keys can still be used, a request waits for
-   * newer ones for a quarter of this time at most.
+   * newer ones for at most a quarter of this time.
    */
   softTimeout: number;
 }
 
 /**
- * Creates a cache of WorkOS's public keys. The cache keeps working during an outage of the server that publishes them.
+ * Creates a cache of WorkOS's public keys. The cache keeps working during an outage of the server that publishes the
+ * keys.
  */
 export function createJWKS(options: JWKSOptions): JWKS {
   const { fetchKeys, now, softTimeout } = options;
@@ -104,7 +105,7 @@ export function createJWKS(options: JWKSOptions): JWKS {
   const misses = createMisses(now);
   const age = () => since(fetchedAt, now);
   const report = createReporter(options);
-  // The wait for newer keys has to be shorter than the time that the middleware waits for a session.
+  // The wait for newer keys must be shorter than the time that the middleware waits for a session.
   const waitForNewer = createOptionalWait(softTimeout / 4);
 
   const fetchSet = async () => {

@@ -13,7 +13,7 @@ export interface SDKModule {
 
 /** The installed `@workos-inc/node`. */
 export interface SDK {
-  /** Imports the SDK. The SDK has a size of 4 MB, so it is not imported before the first call to WorkOS. */
+  /** Imports the SDK. The SDK is 4 MB in size, so it is not imported until the first call to WorkOS. */
   load: () => Promise<SDKModule>;
   /** Loads the SDK synchronously. */
   loadNow: () => SDKModule;
@@ -26,7 +26,7 @@ export interface SDK {
 
 /**
  * The name of the SDK's package. It is joined at run time, because webpack would try to resolve a literal at build
- * time. That would fail, because webpack uses different conditions than Node.
+ * time. That would fail, because webpack uses different export conditions than Node.
  */
 const NAME = ['@workos-inc', 'node'].join('/');
 
@@ -49,7 +49,7 @@ export const installedSDK: SDK = {
 export function installedVersion(url: string): string | undefined {
   const sdk = readManifest('@workos-inc/node/package.json', url);
   if (sdk) return sdk.version;
-  // The two paths lead from `dist` and from `src/workos` to the manifest of this package. If neither of them does, this
+  // The two paths lead from `dist` and from `src/workos` to the manifest of this package. If neither path does, this
   // code is part of a bundle, which may contain the SDK.
   const nearest = readManifest('../package.json', url) ?? readManifest('../../package.json', url);
   return nearest?.name === 'authkit-express' ? 'missing' : undefined;
@@ -72,8 +72,8 @@ export function warnAboutSDK({ version }: SDK): void {
 }
 
 /**
- * Whether a version is in the range of the peer dependency in package.json, or newer. A newer major version may work.
- * {@link loadClient} checks whether it does.
+ * Whether a version is in the range of the peer dependency in package.json, or is newer. A newer major version may
+ * work. {@link loadClient} checks whether it does.
  */
 function isSupported(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
@@ -128,7 +128,7 @@ function newAppClient(config: Config, loadNow: SDK['loadNow']): WorkOS {
   return new sdk.WorkOS({ ...credentialsOf(config), timeout, ...fetchFn });
 }
 
-/** The property for calls to WorkOS that `authkit()` and `sso()` instances have in common. */
+/** The property that `authkit()` and `sso()` instances provide for calls to WorkOS. */
 export interface HasAppClient {
   /**
    * A `WorkOS` client of `@workos-inc/node` for your own calls to WorkOS. It has the API key, client ID, API address,

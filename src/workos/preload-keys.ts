@@ -1,6 +1,6 @@
 /**
- * The delay between start-up and the loading of the keys, in milliseconds. After this delay, the application is
- * listening, and a script that only imports the application has exited.
+ * The delay between start-up and the loading of the keys, in milliseconds. By then, the application is listening, and a
+ * script that only imports the application has exited.
  */
 const START_DELAY = 50;
 

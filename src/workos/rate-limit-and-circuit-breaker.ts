@@ -3,12 +3,12 @@
  * response or repeated failures. What an error response means for the user is decided in `error-answers.ts`.
  */
 
-import { publish } from '../events.js';
+import { publish } from '../diagnostics.js';
 
 /** The maximum number of calls to WorkOS that one instance has in flight at the same time. */
 const MAX_IN_FLIGHT = 50;
 
-/** The maximum number of background calls in flight. All other slots are reserved for sign-ins. */
+/** The maximum number of background calls in flight. The remaining slots are reserved for sign-ins. */
 const MAX_BACKGROUND = 40;
 
 /** The circuit opens after this many failures in a row. */
@@ -54,7 +54,7 @@ export interface Limiter {
    *
    * @param signal If it is aborted, the wait for a slot ends.
    * @throws {CircuitOpenError} immediately, if the circuit is open.
-   * @throws The reason of the signal, if no slot was free in time.
+   * @throws The signal's reason, if no slot became free in time.
    */
   run: <T extends { readonly report: CallReport }>(
     call: () => Promise<T>,
@@ -65,8 +65,8 @@ export interface Limiter {
 }
 
 /**
- * The calls that a circuit breaker is responsible for. `anonymous`: calls that requests without a valid credential
- * cause. `main`: all other calls.
+ * The calls that a circuit breaker controls. `anonymous`: calls that requests without a valid credential cause. `main`:
+ * all other calls.
  */
 export type CircuitScope = 'main' | 'anonymous';
 
@@ -76,12 +76,12 @@ export interface LimiterOptions {
   scope?: CircuitScope;
   /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
-  /** Returns a number from 0 up to 1, for the jitter of the pauses. */
+  /** Returns a number from 0 (inclusive) to 1 (exclusive), for the jitter of the pauses. */
   random?: () => number;
 }
 
 /**
- * Creates a limiter. Calls to WorkOS pass through it, so WorkOS never receives too many calls at the same time, and
+ * Creates a limiter. Calls to WorkOS pass through it, so WorkOS never receives too many calls at the same time and
  * receives fewer calls during an outage.
  */
 export function createLimiter(options: LimiterOptions): Limiter {
@@ -155,7 +155,7 @@ function createCircuitBreaker(
   };
   const recordSuccess = (wasProbe: boolean) => {
     failures = 0;
-    // A call that began before WorkOS asked for the pause does not end the pause.
+    // The success of a call that began before WorkOS asked for the pause does not end the pause.
     if (state !== 'closed' && isRateLimited && !wasProbe) return;
     enter('closed', 'recovered');
   };

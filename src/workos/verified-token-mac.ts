@@ -26,8 +26,7 @@ const PURPOSE = 'authkit-express access token verified v1';
 const KEY_LENGTH = 32;
 
 /**
- * The length of a MAC, in bytes. RFC 2104 section 5 recommends at least half of the hash length, which is 128 bits for
- * SHA-256.
+ * The length of a MAC, in bytes. RFC 2104 section 5 recommends at least half of the hash length: 128 bits for SHA-256.
  */
 const MAC_LENGTH = 16;
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { compileRule, itemsOf, ownEntriesOf, type Subject } from '../../src/auth/authorization-rule.js';
+import { compileRule, itemsOf, ownEntriesOf, type Subject } from '../../src/auth/role-and-permission-rule.js';
 import { type AcceptedTypes, compileGuardRule, isAge } from '../../src/auth/guard-options.js';
 import type { Principal } from '../../src/auth/principal.js';
 

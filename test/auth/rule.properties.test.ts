@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { compileRule, type Rule, type Subject } from '../../src/auth/authorization-rule.js';
+import { compileRule, type Rule, type Subject } from '../../src/auth/role-and-permission-rule.js';
 import { fc, LONG } from '../support/properties.js';
 
 describe('rules', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { WorkOS } from '@workos-inc/node';
-import { OPTION_ADVICE } from '../../src/config/suggestions.js';
+import { OPTION_ADVICE } from '../../src/config/did-you-mean.js';
 import { GOOD, GOOD_SSO, problemsOf, ssoProblemsOf, titleOf } from './problem-of.js';
 
 describe('a misspelt option is answered with the option that was meant', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { resolveConfig } from '../../src/config/index.js';
-import { resolveSSOConfig } from '../../src/config/sso.js';
+import { resolveSSOConfig } from '../../src/config/resolve-sso-config.js';
 
 const good = {
   clientId: 'client_01TEST',

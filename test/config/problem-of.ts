@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { AuthKitError } from 'authkit-express';
 import { resolveConfig } from '../../src/config/index.js';
-import { resolveSSOConfig } from '../../src/config/sso.js';
+import { resolveSSOConfig } from '../../src/config/resolve-sso-config.js';
 
 /** Valid options. */
 export const GOOD = {

@@ -20,14 +20,14 @@ const FILES = {
     'http/response',
   ],
   'session/iron-seal': ['session/iron-seal', 'session/seal-format', 'session/seal.properties'],
-  'session/seal-for-one-purpose': ['session/seal-for-one-purpose', 'session/seal-purpose'],
+  'session/purpose-bound-seal': ['session/purpose-bound-seal', 'session/seal-purpose'],
   'session/sealed-session': ['session/sealed-session', 'session/iron-seal'],
   'session/verified-session-cache': ['session/verified-session-cache'],
   'session/refresh': [
     'session/refresh-due',
     'session/refresh',
     'session/refresh-results',
-    'session/authenticate',
+    'session/authenticate-session',
     'session/refresh.properties',
     'session/refresh-at-workos',
     'session/refresh-rotation',
@@ -60,6 +60,8 @@ const FILES = {
   'routes/sign-in-transaction': ['routes/sign-in-transaction', 'routes/sign-in', 'routes/callback'],
   'routes/webhooks': ['routes/webhook-signatures', 'routes/webhooks'],
   'auth/verified-token-cache': ['auth/verified-token-cache'],
+  'auth/api-key': ['auth/bearer-token', 'auth/bearer-token-budget', 'auth/accepted-credentials'],
+  'workos/cached-lookup': ['auth/bearer-token', 'auth/bearer-token-budget', 'auth/accepted-credentials'],
   'auth/bearer-token': [
     'auth/bearer-results',
     'auth/verified-token-cache',
@@ -67,13 +69,13 @@ const FILES = {
     'auth/accepted-credentials',
     'auth/protected-resource',
   ],
-  'auth/authorization-rule': [
+  'auth/role-and-permission-rule': [
     'auth/compiled-rules',
     'auth/rule-mistakes',
     'auth/rule-of-a-list',
     'auth/rule-of-a-proxy',
     'auth/rule.properties',
-    'auth/authorization-rule',
+    'auth/role-and-permission-rule',
   ],
   'auth/guard-options': [
     'auth/compiled-rules',
@@ -82,7 +84,7 @@ const FILES = {
     'auth/rule-of-a-list',
     'auth/rule-of-a-proxy',
     'auth/guard-options',
-    'auth/authorization-rule',
+    'auth/role-and-permission-rule',
     'auth/bearer-token',
     'auth/protected-resource',
   ],
@@ -108,9 +110,9 @@ const FILES = {
     'auth/bearer-token',
   ],
   'sso/index': ['sso/methods', 'sso/sso', 'sso/selector-names', 'sso/session', 'sso/sign-in-again'],
-  'sso/code-exchange': ['sso/sso', 'sso/session', 'events'],
-  'sso/authenticator': ['sso/session', 'sso/sign-out-with-a-store', 'sso/sign-in-again', 'sso/sso'],
-  'session/sso-session': ['session/sso-session', 'sso/session', 'sso/sso'],
+  'sso/profile-exchange': ['sso/sso', 'sso/session', 'diagnostics'],
+  'sso/authenticate-session': ['sso/session', 'sso/sign-out-with-a-store', 'sso/sign-in-again', 'sso/sso'],
+  'session/sealed-sso-session': ['session/sealed-sso-session', 'sso/session', 'sso/sso'],
 };
 const GOAL = 90;
 const files = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(FILES);

@@ -13,7 +13,7 @@ import {
   withTokens,
   type Session,
 } from '../../src/session/sealed-session.js';
-import { openSSOSession, sealSSOSession, type SSOSession } from '../../src/session/sso-session.js';
+import { openSSOSession, sealSSOSession, type SSOSession } from '../../src/session/sealed-sso-session.js';
 import { createSessionStorage } from '../../src/session/cookie-or-store.js';
 import { createSessionIds } from '../../src/session/sessions-in-store.js';
 import { createSignedStore } from '../../src/stores/signed-store.js';

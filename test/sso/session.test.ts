@@ -15,10 +15,15 @@ import { mapStore } from '../support/map-store.js';
 import { ADA, json } from '../support/app.js';
 import { messagesOn } from '../support/events.js';
 import { PROFILE, SECOND } from '../support/sso-profile.js';
-import type { SSOConfig } from '../../src/config/sso.js';
+import type { SSOConfig } from '../../src/config/resolve-sso-config.js';
 import type { Revocation, RevocationStatus } from '../../src/session/revocation.js';
-import { newSSOSession, sealSSOSession, type SSOProfile, toUser } from '../../src/session/sso-session.js';
-import { createSSOSessions } from '../../src/sso/authenticator.js';
+import {
+  newSSOSession,
+  sealSSOSession,
+  type SSOProfile,
+  toUser,
+} from '../../src/session/sealed-sso-session.js';
+import { createSSOSessions } from '../../src/sso/authenticate-session.js';
 import { createSSOWorkOS, startSSO } from './support.js';
 
 const SIGN_OUT = { method: 'POST', headers: { 'sec-fetch-site': 'same-origin' } };

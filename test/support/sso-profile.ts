@@ -1,4 +1,4 @@
-import type { SSOProfile } from '../../src/session/sso-session.js';
+import type { SSOProfile } from '../../src/session/sealed-sso-session.js';
 import { ADA } from './app.js';
 
 /** When the SSO sessions of unit tests begin, in seconds since the epoch. */

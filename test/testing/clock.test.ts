@@ -28,7 +28,7 @@ beforeAll(async () => {
     entryPoints: {
       app: 'test/testing/child-app.ts',
       testing: 'src/testing/index.ts',
-      'clock-preload': 'src/testing/clock-preload.js',
+      'preload-test-clock': 'src/testing/preload-test-clock.js',
       'elsewhere/testing': 'src/testing/index.ts',
     },
     outdir: folder,

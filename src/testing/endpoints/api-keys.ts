@@ -10,7 +10,7 @@ import {
   unprocessable,
   type Fields,
   type Route,
-} from './http.js';
+} from './request-and-response.js';
 
 export interface TestApiKey {
   /** Id or name of the organization that the key gives access to. Default: the first organization. */

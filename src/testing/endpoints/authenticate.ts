@@ -1,4 +1,9 @@
-import type { AuthFactors, CodeCheck, OneTimeCodes, Passwords } from '../state/credentials.js';
+import type {
+  AuthFactors,
+  CodeCheck,
+  OneTimeCodes,
+  Passwords,
+} from '../state/passwords-codes-and-factors.js';
 import type { Directory, DirectoryUser } from '../state/users-and-organizations.js';
 import type { Refusal, Session, Sessions } from '../state/sessions.js';
 import { newSecret, provesChallenge, type AuthorizationCodes, type ProviderTokens } from '../state/tokens.js';
@@ -13,10 +18,10 @@ import {
   type Route,
   type TestRequest,
   type TestResponse,
-} from './http.js';
+} from './request-and-response.js';
 import type { Invitations } from './invitations.js';
-import { tokensJson } from './json.js';
-import { requiredStepJson, type RequiredSteps, type StepCode } from './required-steps.js';
+import { tokensJson } from './resource-json.js';
+import { requiredStepJson, type RequiredSteps, type StepCode } from './required-sign-in-steps.js';
 
 export interface AuthenticateDependencies {
   clientId: string;
@@ -33,8 +38,8 @@ export interface AuthenticateDependencies {
 }
 
 /**
- * An authentication in progress. The identity of the user is proved, but additional steps may be required before tokens
- * are issued.
+ * An authentication in progress. The user's identity has been proved, but additional steps may be required before
+ * tokens are issued.
  */
 interface Attempt {
   readonly userId: string;
@@ -47,8 +52,8 @@ interface Attempt {
   readonly oauthTokens: ProviderTokens | undefined;
   readonly invitationToken: string | undefined;
   /**
-   * Whether all steps count as completed, except those that `requireStep` requires. This is true for sign-ins on
-   * AuthKit's pages, because these pages handle the other steps, and for refreshes.
+   * Whether the attempt skips all steps except those that `requireStep` requires. True for refreshes, and for sign-ins
+   * on AuthKit's pages, because these pages handle the other steps.
    */
   readonly isHosted: boolean;
   readonly done: ReadonlySet<StepCode>;
@@ -116,9 +121,7 @@ export function authenticateRoutes(dependencies: AuthenticateDependencies): Rout
 
 type Attempts = ReturnType<typeof createAttempts>;
 
-/**
- * Creates the functions that finish an authentication, and the store of the authentications that still require a step.
- */
+/** Creates the functions that finish an authentication, and the store for authentications that still require a step. */
 function createAttempts(dependencies: AuthenticateDependencies) {
   const { directory, sessions, invitations } = dependencies;
   const pending = new Map<string, Attempt>();
@@ -171,8 +174,8 @@ function createAttempts(dependencies: AuthenticateDependencies) {
 }
 
 /**
- * Returns the next step that an attempt requires. E-mail verification and MFA come first, then the steps that a test
- * requires with `requireStep`, then the choice of an organization.
+ * Returns the next step that an attempt requires. E-mail verification comes first, then MFA, then the steps that a test
+ * requires with `requireStep`, and finally the choice of an organization.
  */
 function nextStep(
   { isHosted, organizationId, invitationToken, done }: Attempt,
@@ -284,15 +287,17 @@ function createRefreshGrant(
 
 /**
  * Returns whether a session can be refreshed for an organization. The user must be an active member of the
- * organization. Exception for a session that `signIn` started in an organization that the user does not belong to: it
- * can be refreshed for that organization.
+ * organization. Exception: a session that `signIn` started in an organization that the user does not belong to can be
+ * refreshed for that organization.
  */
 function mayEnter(user: DirectoryUser, session: Session, organizationId: string | undefined): boolean {
   if (organizationId === undefined || isActiveMember(user, organizationId)) return true;
   return organizationId === session.organizationId && !session.isMember;
 }
 
-/** Creates an attempt from a refresh that requires a step. The attempt is finished after that step. */
+/**
+ * Creates an attempt from a refresh that requires a step. The attempt is finished once that step has been completed.
+ */
 function attemptOf(session: Session, organizationId: string | undefined, now: number): Attempt {
   const { userId, authenticationMethod, userAgent, ipAddress } = session;
   const who = { userId, organizationId, authenticationMethod, userAgent, ipAddress };

@@ -5,7 +5,7 @@ import {
   type AuthorizationRequest,
   type Endpoint,
   type RequestProblem,
-} from './authorization-request.js';
+} from './validate-authorization-request.js';
 import {
   json,
   redirect,
@@ -14,7 +14,7 @@ import {
   type Route,
   type TestRequest,
   type TestResponse,
-} from './http.js';
+} from './request-and-response.js';
 import type { Invitations } from './invitations.js';
 import { errorPage, signInPage, signUpPage } from './sign-in-page.js';
 
@@ -23,8 +23,7 @@ export interface AuthorizeDependencies {
   redirectUris: readonly string[] | undefined;
   directory: Directory;
   /**
-   * The authorization codes that each endpoint has issued. A code from the SSO API is not valid at AuthKit, and vice
-   * versa.
+   * The authorization codes that each endpoint has issued. AuthKit and the SSO API do not accept each other's codes.
    */
   codes: Readonly<Record<Endpoint, AuthorizationCodes>>;
   invitations: Invitations;
@@ -66,8 +65,8 @@ function createShow(dependencies: AuthorizeDependencies): (request: TestRequest)
 }
 
 /**
- * Returns an error to send to the redirect URI, or `undefined` if there is no error. The redirect URI is trusted at
- * this point.
+ * Returns an error to send to the redirect URI, or `undefined` if there is no error. The redirect URI has already been
+ * checked.
  */
 function errorFor(
   { endpoint, connectionId, organizationId, invitationToken, isSilent }: AuthorizationRequest,
@@ -76,7 +75,7 @@ function errorFor(
   const error = (code: string, description: string) => ({ error: code, error_description: description });
   if (invitationToken !== undefined && invitations.problem(invitationToken))
     return error('invitation_invalid', 'The invitation is unknown or no longer pending.');
-  // The test WorkOS does not keep browser sessions, so a user always has to sign in on the page.
+  // The test WorkOS does not keep browser sessions, so a user must always sign in on the page.
   if (isSilent) return error('login_required', 'The user is not signed in, and prompt is none.');
   if (endpoint !== '/sso/authorize') return undefined;
   if (connectionId !== undefined && !directory.findConnection(connectionId))
@@ -108,8 +107,8 @@ function createChoose(dependencies: AuthorizeDependencies): (request: TestReques
 }
 
 /**
- * Signs a user in, and redirects to the application with an authorization code. The organization is that of the
- * invitation, or else that of the connection, or else the result of `chooseOrganization`.
+ * Signs a user in, and redirects to the application with an authorization code. The organization comes from the
+ * invitation, or else from the connection, or else from `chooseOrganization`.
  */
 function signIn(
   authorization: AuthorizationRequest,
@@ -182,8 +181,8 @@ function chooseUser(fields: Fields, directory: Directory): DirectoryUser | strin
 }
 
 /**
- * Returns the id of the organization that was selected on the page, or else of the one that the application requested,
- * or else of the user's first organization.
+ * Returns the id of the organization that was selected on the page, or else of the organization that the application
+ * requested, or else of the user's first organization.
  */
 function chooseOrganization(
   fields: Fields,
@@ -224,7 +223,7 @@ function issueCode(
   });
 }
 
-/** Creates random tokens that stand for those of an OAuth provider. They expire after one hour. */
+/** Creates random tokens in place of those that an OAuth provider would issue. They expire after one hour. */
 function providerTokens(provider: string, now: number, scopes: readonly string[]): ProviderTokens {
   const [accessToken, refreshToken] = [newSecret(), newSecret()];
   return { provider, accessToken, refreshToken, expiresAt: now + 3600, scopes: [...scopes] };

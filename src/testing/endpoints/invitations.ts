@@ -10,7 +10,7 @@ import {
   type Fields,
   type Route,
   type TestResponse,
-} from './http.js';
+} from './request-and-response.js';
 
 const DAY = 86_400_000;
 const DEFAULT_DAYS = 7;
@@ -49,8 +49,8 @@ export interface Invitations {
   /** Creates an invitation and returns its token. */
   create: (invitation: TestInvitation) => string;
   /**
-   * Returns the reason why a token cannot be used, or cannot be used by the user with the given e-mail address. Returns
-   * `undefined` if the token can be used.
+   * Returns the reason why a token cannot be used, or `undefined` if it can be used. If `email` is given, the
+   * invitation must be for that e-mail address.
    */
   problem: (token: string, email?: string) => InvitationProblem | undefined;
   /** Accepts an invitation. If it is for an organization, makes the user a member and returns the organization's id. */

@@ -1,6 +1,6 @@
 import type { Directory } from '../state/users-and-organizations.js';
 import { newSecret } from '../state/tokens.js';
-import { apiError, json, redirect, text, type Route } from './http.js';
+import { apiError, json, redirect, text, type Route } from './request-and-response.js';
 
 /** A link between a user and an account at a provider. It is pending until the browser opens the authorization URL. */
 interface AccountLink {

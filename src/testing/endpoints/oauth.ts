@@ -11,19 +11,20 @@ import {
   type Route,
   type TestRequest,
   type TestResponse,
-} from './http.js';
+} from './request-and-response.js';
 
 /** The options of `oauthToken`, which issues an access token of AuthKit's OAuth server. */
 export interface TestOAuthToken {
   /** Id or e-mail address of the user. Default: the first user. */
   user?: string | undefined;
   /**
-   * Client id (`client_…`) of an M2M application. If it is set, the token is for that application and not for a user.
+   * Client id (`client_…`) of an M2M application. If it is set, the token is for that application rather than for a
+   * user.
    */
   machine?: string;
   /**
-   * The `aud` claim, which names the resource that the token is for. Default: the application's client id, which is
-   * also the audience if a client requests no resource.
+   * The `aud` claim, which names the resource that the token is for. Default: the application's client id, as for a
+   * client that requests no resource.
    */
   audience?: string | readonly string[] | undefined;
   organizationId?: string | undefined;
@@ -31,7 +32,7 @@ export interface TestOAuthToken {
   /** Lifetime of the token, in seconds. Default: 300. A negative number creates a token that has already expired. */
   expiresIn?: number;
   /**
-   * Additional claims. They replace claims of the same name that the OAuth server sets; `undefined` removes such a
+   * Additional claims. They replace claims of the same name that the OAuth server sets. The value `undefined` removes a
    * claim.
    */
   claims?: Readonly<Record<string, unknown>>;
@@ -71,8 +72,8 @@ interface CodeGrant {
 
 /**
  * Creates AuthKit's OAuth server. It supports server metadata (RFC 8414), dynamic client registration (RFC 7591), the
- * authorization code grant with PKCE, and the client credentials grant. There is no consent page. The server acts as if
- * the user in `login_hint` had consented, or the first user if there is no `login_hint`.
+ * authorization code grant with PKCE, and the client credentials grant. There is no consent page: the server acts as if
+ * the user in `login_hint` had consented. Without a `login_hint`, this is the first user.
  */
 export function createOAuthServer(dependencies: OAuthDependencies): OAuthServer {
   const { url, directory, keys } = dependencies;

@@ -18,8 +18,8 @@ import {
   type Fields,
   type Route,
   type TestResponse,
-} from './http.js';
-import { membershipJson, organizationJson } from './json.js';
+} from './request-and-response.js';
+import { membershipJson, organizationJson } from './resource-json.js';
 import { metadataOf, metadataProblem } from './users.js';
 
 /** @see https://workos.com/docs/reference/organization */

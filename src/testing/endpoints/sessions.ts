@@ -1,8 +1,8 @@
 import { canParse } from '../../url-can-parse.js';
 import type { Directory } from '../state/users-and-organizations.js';
 import type { Sessions } from '../state/sessions.js';
-import { apiError, json, listPage, notFound, redirect, text, type Route } from './http.js';
-import { sessionJson } from './json.js';
+import { apiError, json, listPage, notFound, redirect, text, type Route } from './request-and-response.js';
+import { sessionJson } from './resource-json.js';
 
 export interface SessionsDependencies {
   directory: Directory;

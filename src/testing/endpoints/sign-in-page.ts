@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Directory, DirectoryUser, Membership } from '../state/users-and-organizations.js';
-import type { AuthorizationRequest } from './authorization-request.js';
-import { text, type Fields, type TestResponse } from './http.js';
+import type { AuthorizationRequest } from './validate-authorization-request.js';
+import { text, type Fields, type TestResponse } from './request-and-response.js';
 
 /**
- * The style sheet of the pages. It is inline, so a page does not have to load another file. All text has a contrast
+ * The style sheet of the pages. It is inline, so a page does not need to load a second file. All text has a contrast
  * ratio of at least 4.5:1 against its background.
  */
 const STYLE = `:root{color-scheme:light dark;--page:#f6f5fa;--card:#fff;--ink:#1d1b26;--soft:#5d5a6b;--line:#dfdce6;--accent:#5145cd;--on-accent:#fff;--hover:#f3f1fd;--note:#fdf3d8;--on-note:#5c4300}

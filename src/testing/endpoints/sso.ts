@@ -7,8 +7,16 @@ import {
   type Authorization,
   type AuthorizationCodes,
 } from '../state/tokens.js';
-import { json, listPage, notFound, oauthError, text, type Fields, type Route } from './http.js';
-import { oauthTokensJson } from './json.js';
+import {
+  json,
+  listPage,
+  notFound,
+  oauthError,
+  text,
+  type Fields,
+  type Route,
+} from './request-and-response.js';
+import { oauthTokensJson } from './resource-json.js';
 
 export interface SSODependencies {
   clientId: string;

@@ -1,4 +1,4 @@
-import type { Passwords } from '../state/credentials.js';
+import type { Passwords } from '../state/passwords-codes-and-factors.js';
 import type { Directory, UserChanges } from '../state/users-and-organizations.js';
 import {
   apiError,
@@ -11,13 +11,13 @@ import {
   type Fields,
   type Route,
   type TestResponse,
-} from './http.js';
-import { userJson } from './json.js';
+} from './request-and-response.js';
+import { userJson } from './resource-json.js';
 
 export interface UsersDependencies {
   directory: Directory;
   passwords: Passwords;
-  /** Deletes a user and all data of that user, such as sessions and API keys. */
+  /** Deletes a user and all of the user's data, such as sessions and API keys. */
   deleteUser: (id: string) => void;
 }
 
@@ -136,8 +136,8 @@ function lastNameOf(name: unknown): { value: string | undefined } | undefined {
 }
 
 /**
- * Merges the metadata in a request body into the known metadata. If the value of a key is `null`, the key is removed.
- * If `metadata` itself is `null`, all keys are removed.
+ * Merges the metadata in a request body into the existing metadata. If the value of a key is `null`, the key is
+ * removed. If `metadata` itself is `null`, all keys are removed.
  */
 export function metadataOf(known: Readonly<Record<string, string>>, body: Fields): Record<string, string> {
   const given = body['metadata'];
@@ -148,7 +148,7 @@ export function metadataOf(known: Readonly<Record<string, string>>, body: Fields
 }
 
 /**
- * Checks that metadata is within the limits of WorkOS: at most 50 keys of up to 40 characters, with values of up to 600
+ * Checks that metadata is within WorkOS's limits: at most 50 keys of up to 40 characters, with values of up to 600
  * characters.
  */
 export function metadataProblem({ metadata }: Fields): TestResponse | undefined {

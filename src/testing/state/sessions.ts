@@ -85,7 +85,10 @@ export interface Sessions {
 
 export interface SessionRules {
   now: () => number;
-  /** Returns how long a refresh token can be exchanged again for the same token pair, in seconds. */
+  /**
+   * Returns how long after its first exchange a refresh token can be exchanged again for the same token pair, in
+   * seconds.
+   */
   replayWindow: () => number;
   issueAccessToken: (session: Session, lifetime?: number) => Promise<string>;
 }

@@ -33,7 +33,7 @@ export interface SigningKeys {
 const shared = new Map<string, Promise<SigningKey>>();
 
 /**
- * Creates a set of 2048-bit RSA keys (RFC 7518 section 3.3). The first key is only generated when it is needed.
+ * Creates a set of 2048-bit RSA keys (RFC 7518 section 3.3). The first key is generated only when it is needed.
  *
  * @param use What the keys sign. Session tokens and the tokens of the OAuth server are signed with different keys.
  */

@@ -57,8 +57,8 @@ export interface Authorization {
 export interface AuthorizationCodes {
   issue: (authorization: Authorization) => string;
   /**
-   * Returns the authorization for a code. Returns `undefined` if the code is unknown, used or expired. The code counts
-   * as used from then on, even if the rest of the exchange fails.
+   * Returns the authorization for a code. Returns `undefined` if the code is unknown, used or expired. After this call,
+   * the code counts as used, even if the rest of the exchange fails.
    */
   consume: (code: string) => Authorization | undefined;
 }

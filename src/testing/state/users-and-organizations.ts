@@ -152,11 +152,14 @@ export type OrganizationChanges = Partial<
 export interface Directory {
   /** Returns all users, oldest first. Every other list in the directory has the same order. */
   users: () => readonly DirectoryUser[];
-  /** Finds a user by id or e-mail address. The case of the address is ignored. */
+  /** Finds a user by id or e-mail address. The address is not case-sensitive. */
   findUser: (idOrEmail: string) => DirectoryUser | undefined;
   /** Finds a user by id only. */
   getUser: (id: string) => DirectoryUser | undefined;
-  /** Creates a user. If a user with this id or e-mail address exists, changes the given fields of that user instead. */
+  /**
+   * Creates a user. If the user already exists, changes the given fields instead. The user is found by id or, if no id
+   * is given, by e-mail address.
+   */
   putUser: (user: TestUser) => DirectoryUser;
   createUser: (fields: UserChanges & { email: string }) => DirectoryUser;
   updateUser: (id: string, changes: UserChanges) => DirectoryUser;
@@ -176,9 +179,9 @@ export interface Directory {
 
   memberships: () => readonly Membership[];
   getMembership: (id: string) => Membership | undefined;
-  /** Finds the membership of a user in an organization, whatever the status of the membership. */
+  /** Finds a user's membership in an organization, whatever its status. */
   findMembership: (userId: string, organizationId: string) => Membership | undefined;
-  /** Creates a membership, or replaces the roles of an existing membership. The membership is active afterwards. */
+  /** Creates an active membership. If the membership already exists, replaces its roles and activates it. */
   putMembership: (userId: string, organizationId: string, roles: readonly string[]) => Membership;
   setMembershipStatus: (id: string, status: MembershipStatus) => Membership;
   removeMembership: (id: string) => void;
@@ -305,7 +308,7 @@ function createMemberships(organizations: ReturnType<typeof createOrganizations>
   const idOf = (userId: string, organizationId: string) => idFor('om', `${userId}/${organizationId}`);
 
   /**
-   * Returns the permissions of a new membership: those of an existing membership with the same role. As at WorkOS,
+   * Returns the permissions of a new membership: those of an existing membership with the same role. As in WorkOS,
    * permissions depend on the role.
    */
   const permissionsOf = (organizationId: string, role: string) => {
@@ -433,7 +436,8 @@ function newUser(email: string, at: string): Omit<User, 'name'> {
 }
 
 /**
- * Adds the user's full name. The fields have the same order as in the SDK, so the same user always has the same JSON.
+ * Adds the user's full name. The fields have the same order as in the SDK, so the same user always has the same JSON
+ * representation.
  */
 function toUser(user: Omit<User, 'name'>): User {
   const { object, id, email, emailVerified, firstName, lastName, ...others } = user;
@@ -467,7 +471,7 @@ export function rolesOf({ role, roles }: Pick<Membership, 'role' | 'roles'>): re
   return role === undefined ? roles : [role, ...roles.filter((slug) => slug !== role)];
 }
 
-/** The roles, permissions and other rights of a user in an organization, as access tokens contain them. */
+/** The roles, permissions and other rights of a user in an organization, as they appear in access tokens. */
 export interface Grants {
   role?: string | undefined;
   roles?: readonly string[] | undefined;
@@ -477,7 +481,7 @@ export interface Grants {
 }
 
 /**
- * Returns the rights that a user's membership and organization grant. Values in `named` take precedence. As at WorkOS,
+ * Returns the rights that a user's membership and organization grant. Values in `named` take precedence. As in WorkOS,
  * permissions depend on the role: if `named` contains a role, the permissions of the membership do not apply.
  */
 export function grantsOf(

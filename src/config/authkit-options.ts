@@ -6,7 +6,7 @@ import type { Next } from '../http/handler-to-middleware.js';
 import type { PagesOption } from './pages.js';
 import type { Store } from '../stores/index.js';
 
-/** Parameters of WorkOS's authorization URL, with the names that the WorkOS SDK uses. */
+/** Parameters of WorkOS's authorization URL, named as in the WorkOS SDK. */
 export interface SignInOptions {
   /** Organization to sign in to, `org_…`. */
   organizationId?: string;
@@ -27,7 +27,7 @@ export interface SignInOptions {
   /** Token of the WorkOS invitation that the user accepts. */
   invitationToken?: string;
   /**
-   * Maximum time since the user last authenticated, in seconds (OpenID Connect `max_age`). After a longer time, the
+   * Maximum time since the user last authenticated, in seconds (OpenID Connect `max_age`). If more time has passed, the
    * user must authenticate again.
    */
   maxAge?: number;
@@ -99,7 +99,7 @@ export interface SignInResult {
    * write such a query.
    */
   stateFrom: 'app' | 'link' | undefined;
-  /** Attributes of the sign-up. If `signUp.defaultRole` is set, they always contain a role. */
+  /** Attributes of the sign-up. If `signUp.defaultRole` is set, they always include a role. */
   attributes: SignUpAttributes;
   /** Where `attributes` come from. The values have the same meaning as in `stateFrom`. */
   attributesFrom: 'app' | 'link' | undefined;
@@ -126,7 +126,7 @@ export interface OnSuccessResult {
   data?: unknown;
 }
 
-// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a hook without `return` is the usual one
+// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- most hooks have no `return`
 type MaybeOnSuccessResult = OnSuccessResult | undefined | void;
 
 export interface ErrorContext {
@@ -157,7 +157,7 @@ export interface SessionRefreshResult {
  *   }
  * }
  */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- for the application to merge its fields into
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- the application merges its fields into this interface
 export interface AppUser {}
 
 type LoadedRow = (keyof AppUser extends never ? object : AppUser) | null | undefined;
@@ -184,8 +184,8 @@ export interface AuthKitOptions {
   redirectUri?: string;
   /**
    * Whether `redirectUri`, `clientRedirectUris`, `trustedOrigins` and the WorkOS API may use http on hosts other than
-   * this machine. Default false. With http, cookies, codes and tokens are sent unencrypted, so set this only in a
-   * private network, such as a Docker Compose network.
+   * this machine. Default false. With http, cookies, codes and tokens are sent unencrypted, so set this to true only in
+   * a private network, such as a Docker Compose network.
    */
   allowInsecureHttp?: boolean;
   /**
@@ -234,23 +234,23 @@ export interface AuthKitOptions {
    */
   issuer?: string | readonly string[];
   /**
-   * Values of the `aud` claim that are accepted in access tokens, if your JWT template sets this claim. A token without
-   * `aud` is always accepted. Default: the client ID.
+   * Values of the `aud` claim that are accepted in access tokens. Only needed if your JWT template sets this claim: a
+   * token without `aud` is always accepted. Default: the client ID.
    */
   audience?: string | readonly string[];
   /**
-   * The application's own WorkOS client. Its key, client ID, base URL and `fetchFn` are the defaults for the
+   * The application's own WorkOS client. Its API key, client ID, base URL and `fetchFn` are the defaults for the
    * corresponding options.
    */
   workos?: WorkOS;
   /**
    * Replaces the global `fetch` for every call to WorkOS, for example to use an outgoing proxy. Default: the `fetchFn`
-   * of `workos`. If it is not set, the global `fetch` is used.
+   * of `workos`, or the global `fetch`.
    */
   fetch?: typeof globalThis.fetch;
   /** How long one call to WorkOS may take, in milliseconds, from 50 to 60000. Default 5000. */
   timeout?: number;
-  /** Paths of the routes below the mount point. `false` leaves a route out. */
+  /** Paths of the routes below the mount point. `false` disables a route. */
   routes?: RouteOptions;
   /** Where users are sent after a sign-in without a `returnTo`. Default `/`. */
   returnTo?: string;
@@ -259,14 +259,14 @@ export interface AuthKitOptions {
    */
   postLogoutReturnTo?: string;
   /**
-   * Other origins that a `returnTo` may point to, such as `https://docs.example.com`. Default none. This option gives
-   * the pages of these origins no further permissions. To let them use the session cookie, set `trustedOrigins`.
+   * Additional origins that a `returnTo` may point to, such as `https://docs.example.com`. Default none. This option
+   * gives pages on these origins no other permissions. To let such pages use the session cookie, set `trustedOrigins`.
    */
   returnToOrigins?: readonly string[];
   /**
-   * Other origins whose pages may use the user's session cookie to open WebSockets, sign out and switch organizations.
-   * Pages on the origin of `redirectUri` can always do this. An http origin must be on this machine, unless
-   * `allowInsecureHttp` is set. Default none.
+   * Additional origins whose pages may use the user's session cookie to open WebSockets, sign out and switch
+   * organizations. Pages on the origin of `redirectUri` can always do this. An http origin must be on this machine,
+   * unless `allowInsecureHttp` is set. Default none.
    */
   trustedOrigins?: readonly string[];
   /** Options for every sign-in, or a function that returns them for a request. A link cannot override these options. */
@@ -300,8 +300,8 @@ export interface AuthKitOptions {
      */
     save?: boolean;
     /**
-     * Keys of `metadata` that are saved if they come from a link. Metadata that was set in code is saved completely.
-     * Default none.
+     * Keys of `metadata` that are saved if they come from a link. Metadata that was set in code is always saved in
+     * full. Default none.
      */
     metadata?: readonly string[];
   };
@@ -337,7 +337,7 @@ export interface AuthKitOptions {
   pages?: PagesOption;
   /** Runs after a session has been refreshed. */
   onSessionRefreshSuccess?: (result: SessionRefreshResult) => unknown;
-  /** Runs after a session could not be refreshed, because WorkOS refused the refresh or is unavailable. */
+  /** Runs if a session could not be refreshed because WorkOS refused the refresh or is unavailable. */
   onSessionRefreshError?: (context: { error: AuthKitError; sessionId: string | undefined }) => unknown;
   /**
    * Whether responses get a `Server-Timing` header that shows how long session authentication and this package's routes
@@ -345,14 +345,15 @@ export interface AuthKitOptions {
    */
   serverTiming?: boolean;
   /**
-   * Maximum size of the verified-session cache in each process, in bytes. Default 16 MiB. `false` disables the cache.
+   * The verified-session cache of each process. `maxBytes` is its maximum size, in bytes. Default 16 MiB. `false`
+   * disables the cache.
    */
   sessionMemory?: false | { maxBytes?: number };
   /** Returns the current time, in milliseconds since the epoch. Only for tests. Default `Date.now`. */
   now?: () => number;
 }
 
-/** Paths of the routes below the mount point. `false` leaves a route out. */
+/** Paths of the routes below the mount point. `false` disables a route. */
 export interface RouteOptions {
   /**
    * Starts a sign-in. Also adds the route `GET <path>/:provider`, which starts a sign-in with that provider. `false`

@@ -1,20 +1,14 @@
 import type { Profile, User } from '@workos-inc/node';
 import { randomUUID } from 'node:crypto';
-import { isRecord } from '../config/problem-list.js';
-import { ownProperties } from '../own-properties.js';
-import {
-  openPayload,
-  type PayloadBinding,
-  type PayloadPurpose,
-  sealPayload,
-} from './seal-for-one-purpose.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
+import { openPayload, type PayloadBinding, type PayloadPurpose, sealPayload } from './purpose-bound-seal.js';
 
 /** A user's profile from the identity provider, without `rawAttributes`, which can be of any size. */
 export type SSOProfile = Readonly<Omit<Profile<Record<string, unknown>>, 'rawAttributes'>>;
 
 /**
- * The content of an SSO session cookie. It contains no tokens, because WorkOS keeps no session for a sign-in with the
- * SSO API.
+ * The content of an SSO session cookie. It contains no tokens, because WorkOS does not create a session for a sign-in
+ * with the SSO API.
  */
 export interface SSOSession {
   readonly id: string;
@@ -27,15 +21,15 @@ export interface SSOSession {
   readonly data?: unknown;
 }
 
-/** An SSO session from a cookie value that was opened, so its content is authentic. */
+/** An SSO session that was opened from a sealed cookie value. Its content is therefore authentic. */
 export interface VerifiedSSOSession {
   readonly kind: 'sso';
   readonly session: SSOSession;
 }
 
 /**
- * The purpose of a sealed SSO session. With a separate purpose, `sso()` does not accept sessions of `authkit()`, and
- * `authkit()` does not accept sessions of `sso()`.
+ * The purpose of a sealed SSO session. Because this purpose is different from that of other sessions, `sso()` and
+ * `authkit()` do not accept each other's sessions.
  */
 const SSO_SESSION: PayloadPurpose = { name: 'sso-session', isBoundToRedirectUri: false };
 

@@ -1,7 +1,7 @@
 import type { Directory, DirectoryUser } from '../state/users-and-organizations.js';
 import { idFor } from '../state/tokens.js';
-import type { Fields } from './http.js';
-import { userJson } from './json.js';
+import type { Fields } from './request-and-response.js';
+import { userJson } from './resource-json.js';
 
 /** An additional step that WorkOS requires before it issues tokens. */
 export type StepCode =
@@ -25,7 +25,7 @@ export interface RequiredStep {
   /** Id or name of the organization. Default: every organization, and also sign-ins without an organization. */
   organizationId?: string;
   /**
-   * When the step is required: `code` is for sign-ins with any grant type, and `refresh` is for refreshes. Default:
+   * When the step is required: `code` means on sign-ins with any grant type, and `refresh` means on refreshes. Default:
    * both.
    */
   on?: 'code' | 'refresh';
@@ -105,7 +105,7 @@ export function requiredStepJson(
   const { email } = user;
   const message = STEP_MESSAGES[code];
   const step = { code, message, pending_authentication_token: pendingToken };
-  // Two of the steps are required by an organization's policy. For these two, WorkOS returns an OAuth error.
+  // An organization's policy can require two of the steps. For these two, WorkOS returns an OAuth error.
   const policy = {
     error: code,
     error_description: message,

@@ -85,8 +85,7 @@ export interface Passwords {
 }
 
 /**
- * Creates the store of the users' passwords. They are stored in plain text, because they only give access to a test
- * WorkOS.
+ * Creates the store for user passwords. They are stored in plain text, because they only give access to a test WorkOS.
  */
 export function createPasswords(now: () => number): Passwords {
   const passwords = new Map<string, string | { isHash: true }>();
@@ -171,7 +170,7 @@ export function createAuthFactors(now: () => number): AuthFactors {
       const factor = factors.get(challenge.factorId);
       if (challenge.isUsed) return 'used';
       if (now() >= challenge.expiresAt) return 'expired';
-      // The codes of the previous and of the next 30-second step are also accepted. RFC 6238 section 5.2 recommends
+      // The codes of the previous and the next 30-second step are also accepted. RFC 6238 section 5.2 recommends
       // allowing at most one step.
       const isRight =
         factor && [-1, 0, 1].some((steps) => totp(factor.secret, now() + steps * STEP) === code);

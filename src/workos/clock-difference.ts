@@ -6,7 +6,7 @@ export interface WorkOSClock {
   /** Compares the clocks. `headers` are the headers of a response from WorkOS that has just arrived. */
   observe: (headers: Headers) => void;
   /**
-   * Returns how far this server's clock is ahead of WorkOS's clock, in milliseconds. The number is negative if this
+   * Returns how far this server's clock is ahead of WorkOS's clock, in milliseconds. The result is negative if this
    * server's clock is behind, and `undefined` before the first response.
    */
   offset: () => number | undefined;
@@ -29,7 +29,7 @@ const RESOLUTION = 2000;
 /**
  * Creates the functions that compare this server's clock with WorkOS's clock.
  *
- * @param now Returns the current time by this server's clock, in milliseconds since the epoch.
+ * @param now Returns the current time according to this server's clock, in milliseconds since the epoch.
  */
 export function createWorkOSClock(now: () => number): WorkOSClock {
   let observed: { readonly offset: number; readonly at: number; readonly monotonic: number } | undefined;

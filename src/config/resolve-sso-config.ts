@@ -11,9 +11,9 @@ import {
   resolveCommon,
   throwProblems,
 } from './index.js';
-import type { SignInFor } from './login.js';
+import type { SignInFor } from './login-and-sign-up.js';
 import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
-import { SSO_ADVICE } from './suggestions.js';
+import { SSO_ADVICE } from './did-you-mean.js';
 
 /** The configuration of `sso()`: its options and environment variables after validation, with defaults. */
 export interface SSOConfig extends Config {
@@ -21,7 +21,7 @@ export interface SSOConfig extends Config {
   /** How long a session lasts, in seconds. */
   readonly sessionLifetime: number;
   readonly acceptIdPInitiated: boolean;
-  /** The shared store, in which the processes record sessions that were signed out. */
+  /** The shared store, in which the processes record which sessions were signed out. */
   readonly store: Store | undefined;
   readonly hooks: Readonly<Pick<SSOOptions, 'onSuccess' | 'onError'>>;
 }
@@ -76,7 +76,7 @@ const DEFAULTS: InstanceDefaults<SSOSignInOptions> = {
 };
 
 /**
- * The default lifetime of a session, in seconds: 8 hours, the length of a working day. WorkOS does not end the session
+ * The default lifetime of a session, in seconds: 8 hours, the length of a working day. WorkOS never ends a session
  * earlier.
  */
 const LIFETIME = 28_800;

@@ -1,9 +1,9 @@
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import type { SSOSignInOptions } from '../config/sso-options.js';
 import { providerNamed } from '../config/provider-names.js';
-import type { SSOConfig } from '../config/sso.js';
+import type { SSOConfig } from '../config/resolve-sso-config.js';
 import { AuthKitError } from '../errors.js';
-import { publish } from '../events.js';
+import { publish } from '../diagnostics.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
 import type { RedirectInstead } from '../routes/callback.js';
@@ -16,7 +16,7 @@ import {
   type SSOProfile,
   type SSOSession,
   toUser,
-} from '../session/sso-session.js';
+} from '../session/sealed-sso-session.js';
 import type { ProfileReply, WorkOSClient } from '../workos/api-client.js';
 
 /** The parts of a sign-in's transaction that the code exchange needs. */
@@ -117,9 +117,9 @@ export interface IdPInitiatedDependencies {
 /**
  * Creates the handler for sign-ins that began at the identity provider. This application did not request the code of
  * such a sign-in, so an attacker may have sent it (login CSRF, RFC 9700 section 4.7). Therefore, the handler starts a
- * new sign-in, unless `acceptIdPInitiated` is set. The new sign-in uses the configured connection or, if none is
- * configured, the connection that the code came from. A user who is already signed in at the identity provider only
- * sees a redirect.
+ * new sign-in, unless `acceptIdPInitiated` is set. The new sign-in uses the configured identity provider or, if none is
+ * configured, the connection that the code came from. A user who is already signed in at the identity provider sees
+ * only a redirect.
  */
 export function createIdPInitiated({
   config,
@@ -144,7 +144,7 @@ export function createIdPInitiated({
   };
 }
 
-/** Returns the ID of the connection that a code came from. The user's profile is ignored. */
+/** Returns the ID of the connection that a code came from. The rest of the profile is ignored. */
 async function connectionOf(code: string, workos: WorkOSClient): Promise<string> {
   const result = await workos.exchangeProfile(code, undefined);
   if (result.kind !== 'ok') throw result.error;

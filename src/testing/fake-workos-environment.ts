@@ -2,7 +2,7 @@ import type { TestClock } from './clock.js';
 import { createApiKeys } from './endpoints/api-keys.js';
 import { authenticateRoutes } from './endpoints/authenticate.js';
 import { authorizeRoutes } from './endpoints/authorize.js';
-import { credentialRoutes } from './endpoints/credentials.js';
+import { credentialRoutes } from './endpoints/passwords-codes-and-factors.js';
 import {
   apiError,
   json,
@@ -13,17 +13,21 @@ import {
   type Route,
   type TestRequest,
   type TestResponse,
-} from './endpoints/http.js';
+} from './endpoints/request-and-response.js';
 import { createInvitations } from './endpoints/invitations.js';
 import { createOAuthServer } from './endpoints/oauth.js';
 import { membershipRoutes, organizationRoutes } from './endpoints/organizations.js';
 import { createPipes } from './endpoints/linked-accounts.js';
-import { createRequiredSteps } from './endpoints/required-steps.js';
+import { createRequiredSteps } from './endpoints/required-sign-in-steps.js';
 import { sessionRoutes } from './endpoints/sessions.js';
 import { ssoRoutes } from './endpoints/sso.js';
 import { userRoutes } from './endpoints/users.js';
 import { createCalls, createFaults, type Delivery } from './faults.js';
-import { createAuthFactors, createOneTimeCodes, createPasswords } from './state/credentials.js';
+import {
+  createAuthFactors,
+  createOneTimeCodes,
+  createPasswords,
+} from './state/passwords-codes-and-factors.js';
 import { grantsOf, type Directory } from './state/users-and-organizations.js';
 import { accessTokenClaims, createSessions, type Session } from './state/sessions.js';
 import { createSigningKeys, type SigningKeys } from './state/signing-keys.js';
@@ -47,8 +51,8 @@ export interface Lifetimes {
   /** Lifetime of access tokens issued from now on, in seconds. */
   accessTokenLifetime: number;
   /**
-   * How long a refresh token can be exchanged again for the same tokens, in seconds. With 0, a refresh token can be
-   * exchanged only once.
+   * How long after its first exchange a refresh token can be exchanged again for the same tokens, in seconds. With 0, a
+   * refresh token can be exchanged only once.
    */
   replayWindow: number;
 }
@@ -176,8 +180,8 @@ function createRouter(apiKey: string, routes: readonly Route[]): (request: TestR
       const isAllowed = !needsApiKey || request.authorization === `Bearer ${apiKey}`;
       return { operation, handle: () => (isAllowed ? route.handle(request, parameters) : apiError(401)) };
     }
-    // Clients request paths below `/.well-known/` to find out which metadata a server has. A 404 tells them that the
-    // metadata does not exist.
+    // Clients request paths under `/.well-known/` to find out which metadata a server provides. A 404 tells them that
+    // the metadata does not exist.
     const isProbe = request.path.startsWith('/.well-known/');
     return { operation: 'other', handle: () => (isProbe ? apiError(404) : notImplemented(request)) };
   };

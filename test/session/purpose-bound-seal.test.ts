@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { open, seal } from '../../src/session/iron-seal.js';
-import { openPayload, type PayloadPurpose, sealPayload } from '../../src/session/seal-for-one-purpose.js';
+import { openPayload, type PayloadPurpose, sealPayload } from '../../src/session/purpose-bound-seal.js';
 
 const PASSWORD = 'correct-horse-battery-staple-0123456789';
 const NOW = 1_700_000_000_000;

@@ -241,8 +241,8 @@ function indexOf(items: readonly { readonly id: string }[], id: string): number 
 }
 
 /**
- * Creates the response of an endpoint that the test WorkOS does not implement. Its status is 501 and not 404, because
- * an application would take a 404 to mean that an object does not exist.
+ * Creates the response of an endpoint that the test WorkOS does not implement. Its status is 501 rather than 404,
+ * because an application would take a 404 to mean that an object does not exist.
  */
 export function notImplemented({ method, path }: TestRequest, what = `${method} ${path}`): TestResponse {
   const stub = `workos.fail({ on: { method: '${method}', path: '${path}' }, status: 200, body: { … } })`;

@@ -18,7 +18,7 @@ export interface AuthKitEvents {
   'authkit:sign-in': Who & { authenticationMethod: string | undefined; isImpersonated: boolean };
   /** A sign-in failed: the callback route responded with an error. */
   'authkit:sign-in-failed': { clientId: string; code: AuthKitErrorCode };
-  /** A session was refreshed. The message is published once per refresh, however many requests waited for it. */
+  /** A session was refreshed. The message is published once per refresh, no matter how many requests waited for it. */
   'authkit:refresh': Who;
   /**
    * A refresh failed. `refused`: the session has ended, or WorkOS requires a further step from the user. `unavailable`:
@@ -51,7 +51,7 @@ export interface AuthKitEvents {
    * published if `onSuccess` throws an `AuthKitError`, because that is how an application rejects a sign-in.
    */
   'authkit:error': { clientId: string; source: 'onSuccess' | 'signIn'; error: unknown };
-  /** WorkOS was called. `duration` is in milliseconds. `status` is `undefined` if there was no response. */
+  /** A call to WorkOS finished. `duration` is in milliseconds. `status` is `undefined` if there was no response. */
   'authkit:upstream': {
     method: string;
     path: string;
@@ -61,12 +61,12 @@ export interface AuthKitEvents {
   };
   /**
    * The circuit breaker around calls to WorkOS changed state. `open`: calls fail immediately, for `pause` milliseconds.
-   * `half-open`: one call is made as a probe. `closed`: WorkOS responds again.
+   * `half-open`: one call is made as a probe. `closed`: WorkOS is responding again.
    */
   'authkit:breaker': {
     clientId: string;
     /**
-     * `anonymous`: calls for requests without a valid credential, such as a request with a made-up API key. `main`: all
+     * `anonymous`: calls for requests without a valid credential, for example to check a made-up API key. `main`: all
      * other calls.
      */
     scope: 'main' | 'anonymous';
@@ -76,7 +76,8 @@ export interface AuthKitEvents {
   };
   /**
    * The outcome of a store operation differs from the previous outcome of the same operation. The first outcome is
-   * published only if it is not `ok`. `duration` is in milliseconds. `code` is the `code` or the `name` of the error.
+   * published only if it is not `ok`. `duration` is in milliseconds. `code` is the error's `code` or, if it has none,
+   * its `name`.
    */
   'authkit:store': {
     clientId: string;
@@ -86,9 +87,9 @@ export interface AuthKitEvents {
     code: string | undefined;
   };
   /**
-   * Signing keys were fetched for the first time or have changed, or the outcome of fetching them has changed. `count`
-   * is the number of keys in use. `age` is the time since these keys were fetched, in milliseconds. `issuer` is the
-   * OAuth server of a protected resource, or `undefined` for the keys that verify sessions.
+   * Signing keys were fetched for the first time, the keys have changed, or the outcome of fetching them has changed.
+   * `count` is the number of keys in use. `age` is the time since these keys were fetched, in milliseconds. `issuer` is
+   * the OAuth server of a protected resource, or `undefined` for the keys that verify sessions.
    */
   'authkit:keys': {
     clientId: string;
@@ -101,7 +102,7 @@ export interface AuthKitEvents {
   };
   /**
    * A session cookie was not accepted, or the session in the store is older than the cookie. The message is published
-   * for every request with that cookie. `userId` and `sessionId` are `undefined` if they cannot be read from the
+   * for every request that sends the cookie. `userId` and `sessionId` are `undefined` if they cannot be read from the
    * cookie.
    */
   'authkit:session': {
@@ -114,9 +115,9 @@ export interface AuthKitEvents {
     sessionId: string | undefined;
   };
   /**
-   * A webhook was received. `refused`: the webhook is not genuine, or was received before. `failed`: the webhook is
-   * genuine, but could not be processed, so WorkOS will send it again. `event` and `eventId` are `undefined` for a
-   * webhook that is not genuine.
+   * A webhook was received. `refused`: the webhook is not genuine, or the same webhook was received before. `failed`:
+   * the webhook is genuine but could not be processed, so WorkOS will send it again. `event` and `eventId` are
+   * `undefined` for a webhook that is not genuine.
    */
   'authkit:webhook': {
     clientId: string;
@@ -127,8 +128,8 @@ export interface AuthKitEvents {
   };
   /**
    * A session, or every session of a user, was ended before its access token expired. `sessionId` is `undefined` if all
-   * sessions of the user were ended. `isShared` is false if the store was unavailable, so other processes do not know
-   * about it. If the app has no store, `isShared` is true.
+   * sessions of the user were ended. `isShared` is false if the store was unavailable, so the other processes have not
+   * been told. If the app has no store, `isShared` is true.
    */
   'authkit:revoked': {
     clientId: string;
@@ -140,14 +141,14 @@ export interface AuthKitEvents {
 
 /**
  * The condition of a guard's rule that a request did not meet, with the required value. If the required value is a
- * function, the condition contains the name of the function, or `anonymous`.
+ * function, the condition contains the function's name, or `anonymous` if the function has no name.
  */
 export interface FailedCondition {
   readonly role?: RequiredValues;
   readonly permission?: RequiredValues;
   readonly entitlement?: RequiredValues;
   readonly featureFlag?: RequiredValues;
-  /** `true`, the ID of an organization, or the name of a function. */
+  /** `true`, an organization ID, or the name of a function. */
   readonly organization?: true | string;
   readonly impersonation?: boolean;
   readonly sameOrigin?: true | readonly string[];
@@ -163,11 +164,13 @@ type RequiredValues = string | readonly string[] | { readonly any: readonly stri
  * Why a refresh failed.
  *
  * - `session_ended`: WorkOS no longer accepts the refresh token.
- * - `next_step`: WorkOS requires another step from the user first, such as a second factor. `code` says which.
+ * - `next_step`: WorkOS requires another step from the user first, such as a second factor. `code` names the step.
  * - `refused`: WorkOS refused the refresh for a different reason, for example because the user has left the
- *   organization. `code` says why.
+ *   organization. `code` gives the reason.
  * - `status`: WorkOS responded with an error status, such as 429 for a rate limit.
- * - `network`, `timeout`, `malformed`: WorkOS could not be reached, did not respond in time, or did not send JSON.
+ * - `network`: WorkOS could not be reached.
+ * - `timeout`: WorkOS did not respond in time.
+ * - `malformed`: WorkOS did not respond with JSON.
  * - `circuit_open`: WorkOS was not called, because recent calls failed or WorkOS asked this app to slow down.
  * - `misconfigured`: WorkOS refused the refresh because of the app's configuration, such as a wrong API key or client
  *   ID.
@@ -187,17 +190,21 @@ export type RefreshFailureReason =
   | 'answer'
   | 'internal';
 
-/** Why the signing keys could not be fetched. `no_usable_key`: the response contains no RSA signing key. */
+/**
+ * Why the signing keys could not be fetched. `no_usable_key`: the response contains no RSA signing key. The other
+ * values have the same meaning as in {@link RefreshFailureReason}.
+ */
 export type KeysFailureReason =
   'status' | 'network' | 'timeout' | 'malformed' | 'circuit_open' | 'no_usable_key';
 
 /**
- * Why a session was not accepted.
+ * Why a message was published on the channel `authkit:session`.
  *
  * - `format`: the cookie value does not have the format of the WorkOS SDKs' session cookies.
  * - `password`: the cookie value has the right format, but none of the cookie passwords decrypts it. The cookie may be
  *   forged.
- * - `content`: one of the cookie passwords decrypts the cookie value, but the content is not a session or has expired.
+ * - `content`: one of the cookie passwords decrypts the cookie value, but the content is not a session, or the session
+ *   has expired.
  * - `token`: the access token is invalid.
  * - `subject`: the access token belongs to a different user.
  * - `token_expired`: the access token has expired, or its user has changed since it was issued. The session was not
@@ -297,7 +304,7 @@ const CHANNELS = {
 
 /**
  * The part of the package that a log line is about. For example, `DEBUG=authkit:session` selects the area `session`.
- * Each event is logged in the area that has the event's name.
+ * Each event is logged under the area that has the event's name.
  */
 type Area =
   | 'login'

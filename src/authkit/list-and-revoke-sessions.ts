@@ -18,7 +18,7 @@ export interface ActiveSession {
   readonly userAgent: string | null;
   readonly ipAddress: string | null;
   readonly organizationId: string | undefined;
-  /** WorkOS's name for the method with which the user signed in, such as `password` or `sso`. */
+  /** WorkOS's name for the method that the user signed in with, such as `password` or `sso`. */
   readonly authMethod: string;
   /** The member of your WorkOS team who is impersonating the user, if any. */
   readonly impersonator: { readonly email: string; readonly reason: string | null } | undefined;
@@ -28,9 +28,9 @@ export interface ActiveSession {
 export interface Management {
   /**
    * Returns the active sessions that the user of this request has at WorkOS. Before you end a session whose ID comes
-   * from a form, check that the ID is in this list: it could be the ID of a different user's session.
+   * from a form, check that the ID is in this list. Otherwise, a user could end a different user's session.
    *
-   * @throws {AuthKitError} `unauthenticated` if the request has no session of `authkit()`; `upstream_unavailable` if
+   * @throws {AuthKitError} `unauthenticated` if the request has no `authkit()` session; `upstream_unavailable` if
    * WorkOS is unavailable.
    * @see https://workos.com/docs/reference/authkit/session/list
    * @example
@@ -113,7 +113,7 @@ export function createManagement(dependencies: ManagementDependencies): Manageme
         throw new AuthKitError('invalid_request', 'revokeUserSessions(userId) needs the ID of a user');
       const isShared = await revocation.endUser(userId, now());
       // `endUser` does not affect tokens that were issued in the current second, because they may come from a new
-      // sign-in. Therefore, the sessions are also ended by their IDs.
+      // sign-in. Therefore, the sessions are also ended by ID.
       await Promise.all((await list(userId)).map(({ id }) => revoke(id)));
       if (!isShared) throw notShared();
     },

@@ -1,5 +1,5 @@
 import { canParse } from '../../url-can-parse.js';
-import { text } from './http.js';
+import { text } from './request-and-response.js';
 
 /** An authorization request whose parameters have been checked. */
 export interface AuthorizationRequest {
@@ -37,8 +37,8 @@ export interface RequestProblem {
 export interface RequestRules {
   clientId: string;
   /**
-   * The redirect URIs to accept. They must match exactly. If `undefined`, any https URL is accepted, and any http URL
-   * with a loopback host, such as `localhost`.
+   * The redirect URIs to accept. They must match exactly. `undefined` accepts any https URL, and any http URL with a
+   * loopback host, such as `localhost`.
    */
   redirectUris: readonly string[] | undefined;
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Auth } from './principal.js';
 
 export interface RequestProperties {
-  /** Defines `req.auth` and `req.user`, and replaces any values that other middleware has set. */
+  /** Defines `req.auth` and `req.user`, replacing any values that other middleware has set. */
   expose: (req: IncomingMessage) => void;
   /**
    * Defines `req.auth` and `req.user` again if the request lost them when it was passed to an app that uses a different
@@ -11,7 +11,7 @@ export interface RequestProperties {
   ensure: (req: IncomingMessage) => void;
 }
 
-/** The values of `req.auth` and `req.user`. */
+/** Functions that return the values of `req.auth` and `req.user`. */
 export interface RequestValues {
   auth: () => Auth;
   user: () => unknown;
@@ -54,9 +54,9 @@ export function defineRequestProperties(read: Read): RequestProperties {
 }
 
 /**
- * Finds `express.request`, the prototype that the requests of all Express apps inherit from. Between the requests of an
- * app and `express.request` is the prototype of that app, which has an `app` property. Prototypes with a `constructor`
- * property belong to Node. They are not used, because code outside Express shares them.
+ * Finds `express.request`, the prototype that the requests of all Express apps inherit from. An app's requests inherit
+ * from `express.request` through the app's request prototype, which has an `app` property. Prototypes with a
+ * `constructor` property belong to Node. They are not used, because code outside Express shares them.
  */
 function requestOfExpress(prototype: object | null): object | undefined {
   let found: object | undefined;
@@ -82,7 +82,7 @@ function accessor(
         configurable: true,
         enumerable,
         get(this: object): unknown {
-          // For a request that this copy of the package has not seen, the accessor returns the value that was defined
+          // For a request that this copy of the package has not seen, the accessor calls the getter that was defined
           // earlier.
           const values = read(this);
           return values ? pick(values) : other?.get?.call(this);

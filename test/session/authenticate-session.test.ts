@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Claims } from '../../src/workos/access-token.js';
-import { createAuthenticator } from '../../src/session/authenticate.js';
+import { createAuthenticator } from '../../src/session/authenticate-session.js';
 import { createTokenRefresh } from '../../src/session/refresh-at-workos.js';
 import { createSessionStorage } from '../../src/session/cookie-or-store.js';
 import { createRefresh } from '../../src/session/refresh.js';

@@ -1,8 +1,8 @@
 import type { Config } from '../config/index.js';
 import { softTimeoutOf } from '../config/index.js';
 import { isLoopback } from '../config/insecure-http.js';
-import { log } from '../events.js';
-import { createAnonymousBudget } from './call-budget.js';
+import { log } from '../diagnostics.js';
+import { createAnonymousBudget } from './limit-unauthenticated-calls.js';
 import { createFetch, UpstreamError } from './fetch.js';
 import { createLimiter } from './rate-limit-and-circuit-breaker.js';
 
@@ -16,7 +16,7 @@ import { createLimiter } from './rate-limit-and-circuit-breaker.js';
  */
 export type ClaimNonce = (redirectUri: string) => Promise<string | undefined>;
 
-/** For how long after a failure sign-ins start without a nonce, in milliseconds. */
+/** How long sign-ins start without a nonce after a failure, in milliseconds. */
 const PAUSE = 60_000;
 
 /** Matches a nonce. Only printable ASCII is accepted, because the nonce becomes part of a URL. */

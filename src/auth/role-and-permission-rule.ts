@@ -1,7 +1,7 @@
 import type { Impersonator } from '@workos-inc/node';
 import { types } from 'node:util';
-import { closestName } from '../config/suggestions.js';
-import type { FailedCondition } from '../events.js';
+import { closestName } from '../config/did-you-mean.js';
+import type { FailedCondition } from '../diagnostics.js';
 
 /**
  * The values that a condition requires. A string is one required value. A list requires all of its values, and `{ any:
@@ -11,9 +11,9 @@ export type OneOrMore = string | readonly string[] | { readonly any: readonly st
 
 /** The conditions of a rule. An authenticated principal must meet all of them. */
 export interface Rule {
-  /** The roles that the principal must have in its organization, by slug. */
+  /** Slugs of the roles that the principal must have in its organization. */
   role?: OneOrMore;
-  /** The permissions that the principal must have, by slug, such as `billing:read`. */
+  /** Slugs of the permissions that the principal must have, such as `billing:read`. */
   permission?: OneOrMore;
   /**
    * The organization that the principal must be in. `true` accepts any organization. A string accepts only the
@@ -189,7 +189,7 @@ function isAny(value: unknown): value is { any: unknown } {
  * are also the items that are used. Items are read by index, because a custom iterator could return different items
  * each time.
  *
- * @returns The copy, or `undefined` if `list` is not an array or is a `Proxy`, whose items can change with each read.
+ * @returns The copy, or `undefined` if `list` is not an array or is a `Proxy`, whose items can change on each read.
  */
 export function itemsOf(list: unknown): unknown[] | undefined {
   if (!Array.isArray(list) || types.isProxy(list)) return undefined;

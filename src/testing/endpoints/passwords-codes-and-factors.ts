@@ -6,7 +6,7 @@ import type {
   OneTimeCodes,
   PasswordReset,
   Passwords,
-} from '../state/credentials.js';
+} from '../state/passwords-codes-and-factors.js';
 import type { Directory } from '../state/users-and-organizations.js';
 import {
   apiError,
@@ -18,9 +18,9 @@ import {
   unprocessable,
   type Fields,
   type Route,
-} from './http.js';
+} from './request-and-response.js';
 import type { Invitations } from './invitations.js';
-import { userJson } from './json.js';
+import { userJson } from './resource-json.js';
 import { isStrongPassword, weakPassword } from './users.js';
 
 export interface CredentialsDependencies {
@@ -54,7 +54,7 @@ function magicAuthRoutes({ directory, oneTimeCodes, invitations }: CredentialsDe
         const problem = invitation === undefined ? undefined : invitations.problem(invitation, email);
         if (problem)
           return json(400, { error: 'invitation_invalid', error_description: problem.description });
-        // As at WorkOS, a user is created if the e-mail address is unknown.
+        // As in WorkOS, a user is created if the e-mail address is unknown.
         const { user } = directory.findUser(email) ?? directory.createUser({ email });
         return json(201, codeJson(oneTimeCodes.send('magic_auth', user)));
       },
@@ -261,7 +261,7 @@ function factorJson({ id, userId, issuer, account, createdAt }: AuthFactor): Fie
   };
 }
 
-/** An image of a single pixel instead of a QR code. Tests can read the secret from the other fields of the response. */
+/** A single-pixel image in place of a QR code. Tests can read the secret from the other fields of the response. */
 const QR_CODE =
   'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8/5+hHgAHggJ/PchI7wAAAABJRU5ErkJggg==';
 

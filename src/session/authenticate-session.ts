@@ -1,7 +1,7 @@
 import { createOptionalWait, type OptionalWait } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
-import { publish, type SessionProblem } from '../events.js';
-import { ownProperties } from '../own-properties.js';
+import { publish, type SessionProblem } from '../diagnostics.js';
+import { ownProperties } from '../plain-objects.js';
 import { decodeUnverified, type VerifyAccessToken, type VerifyByMac } from '../workos/access-token.js';
 import type { Refresh } from './refresh.js';
 import { refreshDueAt } from './refresh-due.js';
@@ -16,11 +16,11 @@ import { createSessionCache, type SessionCache, type VerifiedSession } from './v
  * The result of authenticating a request by its session cookie.
  *
  * - `authenticated`: the user is signed in. If `sealed` is set, the response sets a newer session cookie.
- * - `anonymous`: the request is treated as signed out. The response does not clear the cookie, because another process
- *   may be able to read it, or the browser may have received a newer one in the meantime.
+ * - `anonymous`: the request is treated as signed out. The response does not clear the cookie, because a different
+ *   process may be able to open it, or the browser may have received a newer cookie in the meantime.
  * - `ended`: WorkOS refused to refresh the session. The response clears the cookie.
  * - `unavailable`: WorkOS or the store is unavailable. The user stays signed in. If `sealed` is set, the session has
- *   new tokens that cannot be verified now, and the response sets the new session cookie.
+ *   new tokens that cannot currently be verified, and the response sets the new session cookie.
  */
 export type Authentication =
   | (VerifiedSession & Delivery)
@@ -32,7 +32,7 @@ export type Authentication =
     } & Problem)
   | ({ readonly kind: 'unavailable'; readonly error: AuthKitError } & Delivery & Problem);
 
-/** Why a session was not accepted, as published in the event `authkit:session`. */
+/** Why a session was not accepted, as published in the `authkit:session` event. */
 interface Problem {
   readonly why?: SessionProblem;
   readonly detail?: string;
@@ -42,7 +42,7 @@ interface Problem {
 interface Delivery {
   /** The new value of the session cookie. */
   readonly sealed?: string;
-  /** The session that `sealed` contains or refers to, if it is not the session that the request uses. */
+  /** The session that `sealed` contains or refers to. Set only if it differs from the session that the request uses. */
   readonly sealedSession?: Session;
 }
 
@@ -58,20 +58,20 @@ export interface AuthenticatorDependencies {
   /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
   /**
-   * How long a request waits for an optional result, in milliseconds. While its current tokens are still valid, it
-   * waits for new ones only half as long.
+   * How long a request waits for an optional result, in milliseconds. If the current access token is still valid, the
+   * request waits for new tokens only half as long.
    */
   softTimeout: number;
 }
 
 export interface Authenticator {
   /**
-   * Authenticates a request by its session cookie values. The first value with a signed-in session is used. Returns a
+   * Authenticates a request by its session cookie values. Uses the first value whose session is signed in. Returns a
    * promise only if the result requires waiting.
    *
-   * @param values The cookie values. The value that is most likely to be current comes first.
-   * @param mayRefresh Returns whether the response can still set a cookie. If it cannot, a session whose token has
-   * expired is `anonymous`.
+   * @param values The cookie values, starting with the one that is most likely to be current.
+   * @param mayRefresh Returns whether the response can still set a cookie. If not, the result for an expired access
+   * token is `anonymous`.
    */
   authenticate: (
     values: readonly string[],
@@ -80,15 +80,15 @@ export interface Authenticator {
   /** Refreshes a session immediately. If `organizationId` is `undefined`, the session keeps its organization. */
   refresh: (session: Session, organizationId: string | undefined) => Promise<Authentication>;
   /**
-   * Whether the cookie of a session may still be set. False if this process knows that the session has ended or has
-   * been replaced.
+   * Whether a session's cookie may still be set. False if this process knows that the session has ended or has been
+   * replaced.
    */
   isLive: (session: Session) => boolean;
 }
 
 interface Dependencies extends AuthenticatorDependencies {
   cache: SessionCache;
-  /** Limits how long a request waits for new tokens while its current tokens are still valid. */
+  /** Limits how long a request waits for new tokens while the current access token is still valid. */
   waitForTokens: OptionalWait;
 }
 
@@ -97,8 +97,8 @@ const NONE: Authentication = Object.freeze({ kind: 'anonymous', reason: 'none' }
 export function createAuthenticator(options: AuthenticatorDependencies): Authenticator {
   const { refresh, revocation, memoryBytes, now, softTimeout } = options;
   const cache = createSessionCache(memoryBytes, now);
-  // This wait is shorter than the time that the middleware waits for the session. When that time is over, the
-  // middleware treats the request as signed out.
+  // This wait must be shorter than the middleware's wait for the session, which is `softTimeout`. After `softTimeout`,
+  // the middleware treats the request as signed out.
   const dependencies: Dependencies = {
     ...options,
     cache,
@@ -119,8 +119,8 @@ export function createAuthenticator(options: AuthenticatorDependencies): Authent
 
 /**
  * Returns the rank of a result. If a request has several cookie values and none of them is signed in, the result with
- * the highest rank is used. `unavailable` keeps the cookie and ranks above `ended`, which clears it. The results of
- * kind `anonymous` rank lowest, and their order only affects which reason is reported.
+ * the highest rank is used. `unavailable` keeps the cookie and ranks above `ended`, which clears it. Results of kind
+ * `anonymous` rank lowest. Their order only affects which reason is reported.
  */
 function precedence(result: Authentication): number {
   if (result.kind === 'unavailable') return Object.hasOwn(result, 'sealed') ? 6 : 5;
@@ -133,11 +133,11 @@ interface CookieValue {
   readonly value: string;
   readonly cached: VerifiedSession | undefined;
   /**
-   * The cached session, or the session that the value contains. `undefined` if the session has to be read from the
-   * store, or if the value is invalid.
+   * The cached session, or the session that the value contains. `undefined` if the session must be read from the store,
+   * or if the value is invalid.
    */
   readonly session: Session | undefined;
-  /** What `storage.open` has returned, if it has been called. */
+  /** The return value of `storage.open`, if it has been called. */
   readonly opening: ReturnType<SessionStorage['open']>;
 }
 
@@ -147,9 +147,9 @@ function openCookie(value: string, { cache, storage }: Dependencies): CookieValu
 }
 
 /**
- * Authenticates a request without waiting. This works for most requests: the session is in the cache, or the MAC in the
- * session shows that the signature of its access token was verified before. Returns `undefined` if the result requires
- * waiting, or if the session is not accepted.
+ * Authenticates a request without waiting. This works for most requests: the session is in the cache, or its MAC shows
+ * that the signature of the access token has already been verified. Returns `undefined` if the result requires waiting,
+ * or if the session is not accepted.
  */
 function authenticateNow(cookie: CookieValue, dependencies: Dependencies): Authentication | undefined {
   const { revocation, storage, cache, now } = dependencies;
@@ -183,20 +183,20 @@ async function authenticateAll(
     if (next.result.kind === 'authenticated') return next.result;
     if (precedence(next.result) > precedence(found.result)) found = next;
   }
-  // A request publishes only one event, even if an attacker has planted many cookies with this name.
+  // Only one event is published per request, even if an attacker has planted many cookies with this name.
   return publishProblem(found, dependencies);
 }
 
 /**
- * Opens a cookie value without waiting for the store. All values are opened at the same time, because the store is read
- * twice for each ID that it does not have, and an attacker can plant many of them.
+ * Starts opening a cookie value, without waiting for the store. All values are opened at the same time, because an
+ * attacker can plant many cookies whose ID is not in the store, and the store is read twice for each such ID.
  */
 function startOpening(value: string, dependencies: Dependencies): CookieValue {
   const cookie = openCookie(value, dependencies);
   return cookie.session ? cookie : { ...cookie, opening: dependencies.storage.open(value) };
 }
 
-/** The result for one cookie value, and the session that was found for it. */
+/** The result for one cookie value, and the session that was found for that value. */
 interface ValueResult {
   readonly result: Authentication;
   readonly session?: Session;
@@ -223,8 +223,8 @@ async function authenticateValue(
 }
 
 /**
- * Restores a session whose latest version the store has lost, for example in a failover, if this process still has that
- * version in memory.
+ * Restores a session if the store has lost the latest version, for example in a failover, and this process still has
+ * that version in memory.
  */
 async function restoreSession(
   outdated: Session,
@@ -284,7 +284,7 @@ async function verifySession(
   const verification = await dependencies.verify(session.accessToken, false, session.extension.tokenMac);
   if (verification.kind === 'unavailable' && !verification.isKeyUnknown)
     return unavailableAuthentication(NO_KEYS, 'keys');
-  // New tokens are signed with a published key, so a refresh also helps if the key of the current token is unknown.
+  // New tokens are signed with a published key, so a refresh also helps if the current token's signing key is unknown.
   if (verification.kind === 'expired' || verification.kind === 'unavailable')
     return mayRefresh() ? renewSession(session, dependencies) : anonymous('expired', 'token_expired');
   if (verification.kind === 'invalid') return anonymous('invalid', 'token', verification.reason);
@@ -294,8 +294,8 @@ async function verifySession(
 }
 
 /**
- * Accepts a valid session. Refreshes the session if a refresh is due, and moves it if it is not stored where `mode`
- * specifies.
+ * Accepts a valid session. Refreshes the session if a refresh is due, and moves it if it is not in the storage that
+ * `mode` specifies.
  *
  * @param isChanged Whether the user has changed at WorkOS since the access token was issued. If so, the token counts as
  * expired, because the user may have lost a role that the token still contains.
@@ -333,22 +333,22 @@ function deliveryOf(result: Delivery): Delivery {
 
 /**
  * Refreshes a session whose token is still valid. The request waits only briefly for new tokens. If they do not arrive
- * in that time, the request uses the current token.
+ * in time, the request uses the current token.
  */
 async function refreshAhead(verified: VerifiedSession, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, waitForTokens } = dependencies;
   const { session } = verified;
   const result = await waitForTokens(renewSession(session, dependencies));
   if (result === undefined) refresh.backOff(session);
-  // The response sets the cookie with the new tokens, although this request still uses the old ones.
+  // The response sets the cookie with the new tokens, even though this request still uses the old ones.
   if (result?.kind === 'unavailable' && Object.hasOwn(result, 'sealed'))
     return { ...verified, sealedSession: session, ...deliveryOf(result) };
   return result === undefined || result.kind === 'unavailable' ? verified : result;
 }
 
 /**
- * Gets new tokens for a session whose tokens have expired or will expire soon. If another request has already refreshed
- * the session, a request with the old cookie uses the latest session that this process knows.
+ * Gets new tokens for a session. If another request has already refreshed the session, a request with the old cookie
+ * uses the latest version that this process knows of.
  */
 async function renewSession(session: Session, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, now } = dependencies;
@@ -381,8 +381,8 @@ async function refreshSession(
 }
 
 /**
- * Stores a session with new tokens. The browser gets the new tokens even if they cannot be verified now, because the
- * old refresh token has been used and is no longer valid.
+ * Stores a session with new tokens. The browser gets the new tokens even if they cannot currently be verified, because
+ * the old refresh token has been used and is no longer valid.
  */
 async function acceptRefreshed(
   before: Session,
@@ -417,8 +417,8 @@ async function isRevoked(session: Session, { revocation }: Dependencies): Promis
 }
 
 /**
- * Returns the organization of a session. Every refresh request names the organization, so a refresh never changes it
- * unintentionally.
+ * Returns the ID of a session's organization. Every refresh request includes this ID, so a refresh never changes the
+ * organization unintentionally.
  */
 function organizationOf(session: Session): string | undefined {
   const { org_id: organizationId } = decodeUnverified(session.accessToken);

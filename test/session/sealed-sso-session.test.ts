@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest';
-import { type PayloadBinding, sealPayload } from '../../src/session/seal-for-one-purpose.js';
-import { newSSOSession, openSSOSession, sealSSOSession, toUser } from '../../src/session/sso-session.js';
+import { type PayloadBinding, sealPayload } from '../../src/session/purpose-bound-seal.js';
+import {
+  newSSOSession,
+  openSSOSession,
+  sealSSOSession,
+  toUser,
+} from '../../src/session/sealed-sso-session.js';
 import { ADA } from '../support/app.js';
 import { PROFILE, SECOND } from '../support/sso-profile.js';
 

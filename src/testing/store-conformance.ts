@@ -4,15 +4,15 @@ import type { Store } from '../stores/index.js';
 
 export interface TestStoreOptions {
   /**
-   * A second store of the same kind, whose connection does not work, such as one with a closed client. If it is given,
-   * `testStore` also checks that all methods of this store reject.
+   * A second store of the same kind that is unavailable, such as one whose client is closed. If this store is given,
+   * `testStore` also checks that all its methods reject.
    */
   unavailable?: Store;
 }
 
 /**
- * The time to live of values that expire during the checks, in milliseconds. It is longer than a call to the store
- * takes, but short enough to wait for. It is not an integer, because a store must accept fractions.
+ * The time to live of values that expire during the checks, in milliseconds. It is longer than a store call takes, but
+ * short enough to wait for. It is not an integer, because a store must accept fractions.
  */
 const BRIEF = 400.5;
 
@@ -21,7 +21,7 @@ const MINUTE = 60_000;
 /** How long to wait for an expired value to disappear, in milliseconds. */
 const EXPIRY_LIMIT = 10_000;
 
-/** The number of concurrent calls that are made to check that a method is atomic. */
+/** The number of concurrent calls in each atomicity check. */
 const CONCURRENT = 20;
 
 /** Length of the longest value that this package stores, in characters. That value is a session with large tokens. */
@@ -188,7 +188,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
 };
 
 /**
- * Compares strictly, because a store may resolve to a value that is not a boolean, even if its types do not allow that.
+ * Compares strictly, because a store's method may resolve to a value that is not a boolean, even if its type does not
+ * allow that.
  */
 function isExactly(value: unknown, expected: boolean): boolean {
   return value === expected;

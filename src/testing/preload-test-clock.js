@@ -37,8 +37,8 @@ function replaceDate(file) {
     const [start = NaN, advanced = 0] = content;
     return Math.trunc((Number.isNaN(start) ? realNow() : start) + advanced);
   };
-  // `TestDate` is a proxy and not a subclass. Dates that Node creates, such as those that `fs.stat` returns, are
-  // therefore instances of `TestDate` too.
+  // `TestDate` is a proxy rather than a subclass, so dates that Node creates, such as those that `fs.stat` returns, are
+  // instances of `TestDate` too.
   const TestDate = new Proxy(Date, {
     apply: () => new Date(now()).toString(),
     construct: (target, given, newTarget) => {

@@ -42,7 +42,7 @@ export function createAnonymousBudget({ now, softTimeout }: { now: Clock; softTi
  * Creates an instance's budget for authorization codes that WorkOS refuses. The budget is needed because anyone can
  * begin a sign-in and make up a code. WorkOS has one rate limit for all calls of an environment, including the
  * refreshes of signed-in users: 500 writes in ten seconds. This budget allows half of that rate. Codes that WorkOS
- * accepts do not count against the budget, but their exchange has to wait while refused codes have used it up.
+ * accepts do not count against the budget, but their exchange must wait while the budget is used up.
  *
  * @param timeout The time limit for one call to WorkOS, in milliseconds. A request waits for the budget for half of
  * this time.
@@ -94,7 +94,7 @@ function createBudget({ burst, perSecond, maxWaiting, wait }: BudgetLimits, now:
     timer ??= setTimeout(serve, 1000 / perSecond);
     const isStarted = await withDeadline(wait, started);
     if (isStarted) return true;
-    // If the call was started at the very moment of the deadline, it counts as started.
+    // A call that was started exactly at the deadline counts as started.
     return !waiting.delete(start);
   };
   return {

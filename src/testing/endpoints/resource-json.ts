@@ -111,8 +111,8 @@ export function oauthTokensJson(tokens: ProviderTokens | undefined): Record<stri
 const WEEK = 604_800_000;
 
 /**
- * Returns a session in the JSON format of the WorkOS API. Sessions of the test WorkOS do not expire. Because the format
- * requires `expires_at`, it is set to one week after the start of the session.
+ * Returns a session in the JSON format of the WorkOS API. Sessions of the test WorkOS do not expire. The format
+ * requires `expires_at`, so this field is set to one week after the start of the session.
  */
 export function sessionJson(session: Session): Record<string, unknown> {
   const { id, userId, organizationId, impersonator, authenticationMethod, createdAt, endedAt } = session;
@@ -146,7 +146,7 @@ const AUTH_METHODS: Readonly<Record<string, string>> = {
   SSO: 'sso',
 };
 
-/** Returns the name that a session has for an authentication method. Authentication responses use different names. */
+/** Converts an authentication method from its name in authentication responses to its name in sessions. */
 function authMethodOf(authenticationMethod: string): string {
   return AUTH_METHODS[authenticationMethod] ?? (authenticationMethod.endsWith('OAuth') ? 'oauth' : 'unknown');
 }

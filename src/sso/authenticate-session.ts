@@ -1,10 +1,10 @@
 import type { SessionAuthenticator, SessionResult } from '../auth/request-auth.js';
-import type { SSOConfig } from '../config/sso.js';
+import type { SSOConfig } from '../config/resolve-sso-config.js';
 import { expiringMap } from '../expiring-map.js';
 import type { EndSessions } from '../routes/logout.js';
 import type { Revocation } from '../session/revocation.js';
 import type { SessionIdentity } from '../session/sealed-session.js';
-import { openSSOSession, type SSOSession, type VerifiedSSOSession } from '../session/sso-session.js';
+import { openSSOSession, type SSOSession, type VerifiedSSOSession } from '../session/sealed-sso-session.js';
 
 /** The maximum total size of all cached sessions, in bytes. */
 const MAX_CACHE_BYTES = 8 * 1_048_576;
@@ -50,8 +50,8 @@ function candidatesOf(
 }
 
 /**
- * Returns the first session that has not been signed out according to the store. If all of them have been signed out,
- * the result is `anonymous` with the reason `ended`.
+ * Returns the first session that, according to the store, has not ended. If all of them have ended, the result is
+ * `anonymous` with the reason `ended`.
  */
 async function firstActive(
   candidates: readonly VerifiedSSOSession[],
@@ -77,7 +77,7 @@ function identityOf({ id, profile, signedInAt }: SSOSession): SessionIdentity {
 
 /**
  * Creates a function that decrypts the session in a cookie. Decrypted sessions, including expired sessions, are cached
- * by the value of their cookie, so most requests need no decryption.
+ * by cookie value, so most requests need no decryption.
  */
 function createSessionCache(config: SSOConfig) {
   const cache = expiringMap<VerifiedSSOSession>({

@@ -1,20 +1,20 @@
 import type { IncomingMessage } from 'node:http';
 import { canParse } from '../url-can-parse.js';
 import { AuthKitError } from '../errors.js';
-import { publishError } from '../events.js';
-import { ownProperties } from '../own-properties.js';
+import { publishError } from '../diagnostics.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 import type { ParameterSet } from './authorization-parameters.js';
 import { isLoopback } from './insecure-http.js';
-import type { AuthKitOptions } from './options.js';
-import { isRecord, type Problems } from './problem-list.js';
+import type { AuthKitOptions } from './authkit-options.js';
+import type { Problems } from './problem-list.js';
 import { AUTHKIT, providerNamed, PROVIDERS } from './provider-names.js';
-import { SIGN_UP_ADVICE, suggestionFor } from './suggestions.js';
+import { SIGN_UP_ADVICE, suggestionFor } from './did-you-mean.js';
 
 /** What a link to the login route may request. */
 export interface LoginRules {
   /** Names of the query parameters that are read. All others are ignored. */
   readonly params: ReadonlySet<string>;
-  /** WorkOS's names of the providers that a link may select. */
+  /** WorkOS's names for the providers that a link may select. */
   readonly providers: ReadonlySet<string>;
   /** Exact URLs to which authorization codes for `POST /token` may be sent. */
   readonly clientRedirectUris: readonly string[];
@@ -34,15 +34,15 @@ const ALWAYS = ['returnTo', 'maxAge'] as const;
 /** Query parameters of the login route that are not sent to WorkOS, because this package handles them itself. */
 const LOCAL = ['returnTo', 'state', 'codeChallenge', 'displayName', 'locale', 'metadata', 'role'] as const;
 
-/** The slug of a role. */
+/** Matches a role slug. */
 const SLUG = /^[\w-]{1,64}$/;
 
 /** Returns the sign-in options that the application has set for a request. */
 export type SignInFor<Options> = (req: IncomingMessage) => Promise<Options>;
 
 /**
- * Reads the `signIn` option, which is an object of sign-in options or a function of the request. A query cannot
- * override these sign-in options.
+ * Reads the `signIn` option, which is an object of sign-in options, or a function that returns such an object for a
+ * request. A query cannot override these sign-in options.
  */
 export function readSignIn<Options extends object>(
   value: unknown,

@@ -33,8 +33,8 @@ export interface TestSignIn {
   /** Lifetime of the first access token, in seconds. A negative number creates a token that has already expired. */
   expiresIn?: number;
   /**
-   * Additional claims for all access tokens of the session. They replace claims of the same name that WorkOS sets;
-   * `undefined` removes such a claim.
+   * Additional claims for all access tokens of the session. They replace claims of the same name that WorkOS sets. The
+   * value `undefined` removes a claim.
    */
   claims?: Readonly<Record<string, unknown>>;
   /** The `User-Agent` that WorkOS stores with the session. Default: none. */
@@ -243,7 +243,7 @@ export async function submitSignInPage(url: URL, authorization: TestAuthorizatio
   checkNames('authorize()', authorization, AUTHORIZATION_OPTIONS);
   const { organizationId, user, deny = false, userAgent } = authorization;
   const headers: Record<string, string> = userAgent === undefined ? {} : { 'user-agent': userAgent };
-  // With `prompt=none`, WorkOS shows no page. If `user` is given, that user is treated as signed in at WorkOS.
+  // With `prompt=none`, WorkOS shows no page. If `user` is given, that user is treated as already signed in to WorkOS.
   const isSilent = url.searchParams.get('prompt') === 'none';
   const page = await fetch(url, { headers, redirect: isSilent ? 'manual' : 'follow' });
   const answer = page.headers.get('location');

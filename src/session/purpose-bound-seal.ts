@@ -1,9 +1,9 @@
-import { ownProperties } from '../own-properties.js';
+import { ownProperties } from '../plain-objects.js';
 import { open, seal } from './iron-seal.js';
 
 /**
- * The purpose of a sealed value, and the rules that decide whether the value is valid. The same constant is used to
- * seal a value and to open it.
+ * The purpose of a sealed value, and the rules that decide whether the value is valid. The same constant is used both
+ * to seal a value and to open it.
  */
 export interface PayloadPurpose {
   /**
@@ -21,7 +21,7 @@ export interface PayloadPurpose {
   readonly clockSkew?: number;
 }
 
-/** The parts of a `Config` that are used to seal and to open a payload. */
+/** The parts of a `Config` that are needed to seal and open payloads. */
 export interface PayloadBinding {
   readonly clientId: string;
   readonly redirectUri: string;
@@ -30,12 +30,12 @@ export interface PayloadBinding {
   readonly now: () => number;
 }
 
-/** A payload that was opened. Its data is authentic, because it was sealed by an instance with the same password. */
+/** An opened payload. Its data is authentic, because it was sealed with one of the instance's passwords. */
 export type SealedPayload = Readonly<Record<string, unknown>>;
 
 /**
- * The default `clockSkew`, in milliseconds. A sign-in may begin on one server and end on a different server whose clock
- * is behind.
+ * The default `clockSkew`, in milliseconds. It is needed because a sign-in may begin on one server and end on a
+ * different server whose clock is behind.
  */
 const CLOCK_SKEW = 120_000;
 
@@ -60,7 +60,7 @@ export function sealPayload(
     ...(purpose.isBoundToRedirectUri ? { redirectUri } : {}),
     issuedAt: now(),
   };
-  // iron can only seal plain data. A session may contain other objects, which come from the WorkOS SDK.
+  // iron can only seal plain data, but a session may contain other kinds of objects that come from the WorkOS SDK.
   return seal(JSON.parse(JSON.stringify({ ...data, ...envelope })) as object, cookiePasswords[0]);
 }
 
