@@ -101,3 +101,29 @@ test('T62 a removed role is not accepted while WorkOS is unavailable, and the us
   const later = await ask();
   expect([later.status, later.setCookies.length]).toEqual([403, 1]);
 });
+
+test('T62 if the second refresh fails, the browser receives the tokens of the first, which cannot be refreshed again', async () => {
+  const site = await withAdministrator();
+  const { workos, grace, ask } = site;
+  const other = await site.sibling();
+  workos.clock.advance(290_000);
+  expect((await ask()).status).toBe(200);
+  await removeRole(site, other.origin);
+  // WorkOS repeats its answer to the first refresh, and is then unavailable.
+  workos.fail({
+    on: 'refresh',
+    times: 1,
+    alter: (body) => {
+      workos.fail({ on: 'refresh', status: 500 });
+      return body;
+    },
+  });
+  const reply = await send(`${other.origin}/account`, { headers: { ...FETCH, cookie: grace } });
+  expect([reply.status, reply.setCookies.length]).toEqual([503, 1]);
+  const [received] = reply.setCookies[0]!.split(';', 1);
+  expect(received).not.toBe(grace);
+  workos.recover();
+  workos.clock.advance(60_000);
+  const later = await send(`${other.origin}/account`, { headers: { ...FETCH, cookie: received! } });
+  expect([later.status, later.setCookies.length]).toEqual([403, 1]);
+});
