@@ -198,7 +198,7 @@ ${table(['framework', '@workos-inc/node', ...nodes.map(({ version }) => `Node ${
 ## Test runners
 
 \`authkit-express/testing\` is tested with these runners. For node:test, see [Testing your app](testing.md#nodetest). jest
-can \`require\` an ES module only on Node 24 and newer. On older versions, jest has to transpile the package.
+can \`require\` an ES module only on Node 24 and newer. On older versions, jest must transpile the package.
 
 ${table(['runner', ...nodes.map(({ version }) => `Node ${version}`)], runners)}
 
