@@ -207,8 +207,8 @@ export type KeysFailureReason =
  *   has expired.
  * - `token`: the access token is invalid.
  * - `subject`: the access token belongs to a different user.
- * - `token_expired`: the access token has expired. The session was not refreshed, because the response could not set a
- *   cookie with a new token.
+ * - `token_expired`: the access token has expired, or its user has changed since it was issued. The session was not
+ *   refreshed, because the response could not set a cookie with a new token.
  * - `not_in_store`: the session is not in the store.
  * - `revoked`: the session has been ended.
  * - `refused`: WorkOS refused to refresh the session.

@@ -34,16 +34,16 @@ export function defineRequestProperties(read: Read): RequestProperties {
   const user = accessor('user', read, (values) => values.user());
   const prepared = new WeakSet<object>();
   const expose = (req: IncomingMessage) => {
-    const prototype = Object.getPrototypeOf(req) as object;
+    const prototype = Object.getPrototypeOf(req) as object | null;
     const isSet = Object.hasOwn(req, 'auth') || Object.hasOwn(req, 'user');
-    if (!isSet && prepared.has(prototype)) return;
+    if (!isSet && prototype && prepared.has(prototype)) return;
     const shared = isSet ? undefined : requestOfExpress(prototype);
     const target = shared && Object.isExtensible(shared) ? shared : req;
     if (target === req || !prepared.has(target))
       for (const define of [auth, user]) define(target, target === req);
     if (target === req) return;
     prepared.add(target);
-    prepared.add(prototype);
+    if (prototype) prepared.add(prototype);
   };
   return {
     expose,
@@ -58,10 +58,13 @@ export function defineRequestProperties(read: Read): RequestProperties {
  * from `express.request` through the app's request prototype, which has an `app` property. Prototypes with a
  * `constructor` property belong to Node. They are not used, because code outside Express shares them.
  */
-function requestOfExpress(prototype: object): object | undefined {
+function requestOfExpress(prototype: object | null): object | undefined {
   let found: object | undefined;
-  for (let object = prototype; Object.hasOwn(object, 'app'); object = Object.getPrototypeOf(object) as object)
+  let object = prototype;
+  while (object && Object.hasOwn(object, 'app')) {
     found = object;
+    object = Object.getPrototypeOf(object) as object | null;
+  }
   const parent = found && (Object.getPrototypeOf(found) as object | null);
   return parent && !Object.hasOwn(parent, 'constructor') ? parent : found;
 }

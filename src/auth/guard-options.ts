@@ -55,9 +55,10 @@ export interface GuardRule<A extends AuthType = 'session'> extends Omit<Rule, 'o
   unauthenticated?: 'redirect' | 'respond' | Unauthenticated;
   /**
    * Whether a request with a session cookie and an unsafe method, such as POST, must come from the application's own
-   * origin. A list additionally allows requests from the origins in that list. The default is `false`. The cookie
-   * attribute `SameSite=Lax` already protects against unsafe requests from other sites, but not against those from
-   * other hosts of the same registrable domain.
+   * origin. A list additionally allows requests from the origins in that list. An http origin in the list must be on
+   * this machine, unless `allowInsecureHttp` is set. The default is `false`. The cookie attribute `SameSite=Lax` already
+   * protects against unsafe requests from other sites, but not against those from other hosts of the same registrable
+   * domain.
    */
   sameOrigin?: boolean | readonly string[];
   check?: Check<A>;

@@ -185,7 +185,7 @@ function resolveResource(options: ProtectedResourceOptions): ResourceConfig {
     (texts(scopes).length === 0 || !texts(scopes).every((scope) => SCOPE.test(scope)))
   )
     problems.add('scopes must be a list of OAuth scopes, such as ["openid", "profile"]');
-  const others = typeof audience === 'string' ? [audience] : texts(audience);
+  const others = texts(typeof audience === 'string' ? [audience] : audience);
   if (audience !== undefined && others.length === 0)
     problems.add('audience must be a string or a list of strings');
   if (name !== undefined && typeof name !== 'string') problems.add('name must be a string');

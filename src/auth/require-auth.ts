@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { after, withDeadline } from '../deadline.js';
+import type { Config } from '../config/index.js';
+import { isLoopback } from '../config/insecure-http.js';
 import { AuthKitError } from '../errors.js';
 import {
   isRequest,
@@ -196,14 +198,16 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
       const challenge = { error: 'invalid_token', error_description: 'not accepted here' } as const;
       return denyToken(req, res, requestAuth, rule, { ...challenge, ...context.challenge });
     }
+    const { config } = requestAuth.instance;
     if (
       sameOrigin &&
       isSessionType(auth.type) &&
       !isSafeMethod(req) &&
-      isCrossSite(req, requestAuth.instance.config, sameOrigin)
+      isCrossSite(req, config, trustedOf(sameOrigin, config))
     ) {
+      const isInsecure = !isCrossSite(req, config, sameOrigin);
       return denyForbidden(req, res, requestAuth, auth, {
-        message: 'this request has to come from this application',
+        message: isInsecure ? INSECURE_ORIGIN : 'this request has to come from this application',
         rule: { sameOrigin: sameOrigin.length === 0 ? true : sameOrigin },
       });
     }
@@ -212,6 +216,24 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
   };
   return (req, res, requestAuths) =>
     after(whenAllAuthenticated(requestAuths), (results) => decide(req, res, requestAuths, results));
+}
+
+const INSECURE_ORIGIN =
+  'this request comes from an http origin in sameOrigin: use https for that origin, or set allowInsecureHttp: true if ' +
+  'that network is private';
+
+/**
+ * Returns the origins in `sameOrigin` that are trusted at an instance. An http origin of a host other than this machine
+ * is trusted only with `allowInsecureHttp`, as in the option `trustedOrigins`. A guard is created before it is known
+ * which instances it covers, so this is checked for each request.
+ */
+function trustedOf(sameOrigin: readonly string[], { allowInsecureHttp }: Config): readonly string[] {
+  return allowInsecureHttp ? sameOrigin : sameOrigin.filter((origin) => !isInsecureOrigin(origin));
+}
+
+function isInsecureOrigin(origin: string): boolean {
+  const { protocol, hostname } = new URL(origin);
+  return protocol === 'http:' && !isLoopback(hostname);
 }
 
 /**

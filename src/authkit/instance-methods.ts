@@ -100,7 +100,8 @@ export interface Methods {
   /**
    * Authenticates a request that has no response, such as a WebSocket upgrade. The result is `SignedOut` if the
    * `Origin` header names an origin that is neither the application's own nor trusted. The result is also `SignedOut`
-   * if the access token has expired, because a refreshed session could not be stored in a cookie.
+   * if the access token has expired, or if a webhook reports that its user has changed since it was issued, because a
+   * refreshed session could not be stored in a cookie.
    */
   authenticate: (req: IncomingMessage) => Promise<Auth>;
 }

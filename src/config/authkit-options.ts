@@ -183,9 +183,9 @@ export interface AuthKitOptions {
   /** Absolute URL of the callback route, as registered with WorkOS. Default `WORKOS_REDIRECT_URI`. */
   redirectUri?: string;
   /**
-   * Whether `redirectUri`, `clientRedirectUris` and the WorkOS API may use http on hosts other than this machine.
-   * Default false. With http, cookies, codes and tokens are sent unencrypted, so set this to true only in a private
-   * network, such as a Docker Compose network.
+   * Whether `redirectUri`, `clientRedirectUris`, `trustedOrigins` and the WorkOS API may use http on hosts other than
+   * this machine. Default false. With http, cookies, codes and tokens are sent unencrypted, so set this to true only in
+   * a private network, such as a Docker Compose network.
    */
   allowInsecureHttp?: boolean;
   /**
@@ -265,7 +265,8 @@ export interface AuthKitOptions {
   returnToOrigins?: readonly string[];
   /**
    * Additional origins whose pages may use the user's session cookie to open WebSockets, sign out and switch
-   * organizations. Pages on the origin of `redirectUri` can always do this. Default none.
+   * organizations. Pages on the origin of `redirectUri` can always do this. An http origin must be on this machine,
+   * unless `allowInsecureHttp` is set. Default none.
    */
   trustedOrigins?: readonly string[];
   /** Options for every sign-in, or a function that returns them for a request. A link cannot override these options. */

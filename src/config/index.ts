@@ -15,7 +15,7 @@ import {
   readIssuers,
   readRedirectUri,
 } from './credentials.js';
-import { isLoopback, readAllowInsecureHttp } from './insecure-http.js';
+import { isLoopback, readAllowInsecureHttp, refuseInsecureHttp } from './insecure-http.js';
 import {
   type LoginRules,
   readLoginRules,
@@ -296,7 +296,7 @@ export function resolveCommon<SignIn extends object>(
       problems,
     ),
     returnToRules: rules,
-    trustedOrigins: readOrigins('trustedOrigins', options.trustedOrigins, problems) ?? [],
+    trustedOrigins: readTrustedOrigins(options.trustedOrigins, isHttpAllowed, problems),
     loadUser,
     login: readLoginRules(options, defaults.parameters, isHttpAllowed, problems),
     signIn: readSignIn(options.signIn, defaults.parameters, clientId, problems),
@@ -423,10 +423,32 @@ function readServerTiming(value: unknown, problems: Problems): boolean {
 
 /** Reads a list of origins. Returns `undefined` if the list is invalid. */
 function readOrigins(name: string, value: unknown, problems: Problems): readonly string[] | undefined {
-  const origins = value ?? [];
-  if (Array.isArray(origins) && origins.every(isOrigin)) return Object.freeze([...origins]);
+  // The copy is checked, so exactly the checked items are used. Holes become `undefined`.
+  const origins: unknown[] | undefined = Array.isArray(value ?? [])
+    ? Array.from((value ?? []) as [])
+    : undefined;
+  if (origins?.every(isOrigin)) return Object.freeze(origins);
   problems.add(`${name} must be a list of origins, such as ["https://admin.example.com"]`);
   return undefined;
+}
+
+/**
+ * Reads the origins whose pages may use the session cookie. They must use https: an attacker on the network can add
+ * scripts to any page that is sent over http.
+ */
+function readTrustedOrigins(value: unknown, isHttpAllowed: boolean, problems: Problems): readonly string[] {
+  const origins = readOrigins('trustedOrigins', value, problems) ?? [];
+  for (const origin of origins) {
+    const { protocol, hostname } = new URL(origin);
+    if (protocol !== 'http:') continue;
+    const sends = 'pages that may use the session cookie';
+    refuseInsecureHttp(
+      { option: `trustedOrigins (${origin})`, sends, hostname, direction: 'from' },
+      isHttpAllowed,
+      problems,
+    );
+  }
+  return origins;
 }
 
 /**

@@ -16,18 +16,28 @@ export function readAllowInsecureHttp(value: unknown, problems: Problems): boole
   return value === true;
 }
 
+/** A use of http in an option. */
+interface InsecureUse {
+  readonly option: string;
+  /** What http sends unencrypted. */
+  readonly sends: string;
+  readonly hostname: string;
+  /** Whether it is sent to the host or from the host. */
+  readonly direction?: 'to' | 'from';
+}
+
 /**
  * Reports the use of http for a host other than this machine, unless it is allowed. An attacker on the network could
  * read and change the unencrypted data (RFC 9700 section 2.6).
  */
 export function refuseInsecureHttp(
-  { option, sends, hostname }: { option: string; sends: string; hostname: string },
+  { option, sends, hostname, direction = 'to' }: InsecureUse,
   isAllowed: boolean,
   problems: Problems,
 ): void {
   if (isAllowed || isLoopback(hostname)) return;
   problems.add(
-    `${option} uses http, which sends ${sends} unencrypted to ${hostname}: use https, or set ` +
+    `${option} uses http, which sends ${sends} unencrypted ${direction} ${hostname}: use https, or set ` +
       'allowInsecureHttp: true if that network is private',
   );
 }

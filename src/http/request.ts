@@ -26,11 +26,12 @@ export function lastSegment(req: Request): string {
 
 /**
  * Returns the value of a header. `name` must be in lower case. Only own properties count, so a polluted
- * `Object.prototype` cannot add a header.
+ * `Object.prototype` cannot add a header. Adapters of serverless platforms pass repeated headers as a list. Cookies are
+ * separated by semicolons (RFC 9113 section 8.2.3), and the values of all other headers by commas.
  */
 export function header({ headers }: Request, name: string): string | undefined {
   const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
-  return Array.isArray(value) ? value.join(', ') : value;
+  return Array.isArray(value) ? value.join(name === 'cookie' ? '; ' : ', ') : value;
 }
 
 /**
@@ -74,8 +75,12 @@ export function isSpeculative(req: Request): boolean {
   return ['sec-purpose', 'purpose', 'x-moz'].some((name) => header(req, name) !== undefined);
 }
 
-/** Whether the request is a WebSocket handshake (RFC 6455 section 4.2.1). */
+/**
+ * Whether the request is a WebSocket handshake: an HTTP/1.1 upgrade (RFC 6455 section 4.2.1), or an extended CONNECT
+ * request of HTTP/2 (RFC 8441 section 5), which has no `Upgrade` header.
+ */
 export function isWebSocketUpgrade(req: Request): boolean {
+  if (header(req, ':protocol')?.toLowerCase() === 'websocket') return true;
   const upgrade = header(req, 'upgrade');
   if (upgrade === undefined) return false;
   return upgrade.split(',').some((protocol) => trimOWS(protocol).toLowerCase() === 'websocket');

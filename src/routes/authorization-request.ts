@@ -40,8 +40,14 @@ export type SignInFlow = Pick<
   SignInUrlOptions,
   'returnTo' | 'state' | 'redirectUri' | 'codeChallenge' | 'attributes'
 > &
-  Pick<Transaction, 'restartOf' | 'beganHere' | 'identityProvider'> &
-  Required<Pick<Transaction, 'from'>>;
+  Pick<Transaction, 'restartOf' | 'identityProvider'> &
+  Required<Pick<Transaction, 'from'>> & {
+    /**
+     * Whether the sign-in began on this site. Set for a retry, because its request comes from WorkOS, which may be at a
+     * host of this site. Otherwise, the request that begins the sign-in decides.
+     */
+    readonly beganHere?: boolean;
+  };
 
 /**
  * Starts a sign-in: sets a transaction cookie and returns the authorization URL, whose `state` is the sealed
@@ -159,7 +165,7 @@ function requestFields(
   const beganHere = flow.beganHere ?? (flow.from === 'app' || HERE.includes(header(req, 'sec-fetch-site')));
   return {
     // Needed only for the landing page, which is shown after a sign-in if the session cookie is `SameSite=Strict`.
-    ...(config.cookie.sameSite === 'strict' && beganHere ? { beganHere } : {}),
+    ...(config.cookie.sameSite === 'strict' && beganHere ? { beganHere: true as const } : {}),
     ...(isOther ? { host } : {}),
   };
 }
@@ -260,8 +266,12 @@ export function createSignInRetry(signIn: StartSignIn<SignInOptions>) {
       transaction.restartOf === undefined && isPageLoad(req) ? nextSignInOptions(error) : undefined;
     if (!options) return undefined;
     log('login', { restart: error.code });
+    // The retry must ask for an authentication that is as recent as the first attempt did. Otherwise, WorkOS could
+    // answer the retry with the session that it already has, and a step-up would be lost.
+    const { maxAge } = ownProperties(transaction);
+    const sameAge = maxAge === undefined ? {} : { maxAge };
     try {
-      return await signIn(req, res, options, sameFlow(transaction));
+      return await signIn(req, res, ownProperties({ ...options, ...sameAge }), sameFlow(transaction));
     } catch (problem) {
       // The options that the application sets for every sign-in may conflict with the options of the retry.
       if (problem instanceof AuthKitError) return undefined;
@@ -271,12 +281,19 @@ export function createSignInRetry(signIn: StartSignIn<SignInOptions>) {
 }
 
 function sameFlow(transaction: Transaction): SignInFlow {
-  const { returnTo, from = 'link', state, attributes, callback, issuedAt, beganHere } = transaction;
+  const {
+    returnTo,
+    from = 'link',
+    state,
+    attributes,
+    callback,
+    issuedAt,
+    beganHere,
+  } = ownProperties(transaction);
   return {
-    ...{ returnTo, from, restartOf: issuedAt },
+    ...{ returnTo, from, restartOf: issuedAt, beganHere: beganHere === true },
     ...(state === undefined ? {} : { state }),
     ...(attributes === undefined ? {} : { attributes }),
     ...(callback === undefined ? {} : { redirectUri: callback }),
-    ...(beganHere === undefined ? {} : { beganHere }),
   };
 }

@@ -296,6 +296,9 @@ async function verifySession(
 /**
  * Accepts a valid session. Refreshes the session if a refresh is due, and moves it if it is not in the storage that
  * `mode` specifies.
+ *
+ * @param isChanged Whether the user has changed at WorkOS since the access token was issued. If so, the token counts as
+ * expired, because the user may have lost a role that the token still contains.
  */
 async function acceptSession(
   value: string,
@@ -306,7 +309,9 @@ async function acceptSession(
 ): Promise<Authentication> {
   const { cache, refresh, storage, now } = dependencies;
   const { session, claims } = verified;
-  const isDue = isChanged || now() >= refreshDueAt(claims);
+  if (isChanged)
+    return mayRefresh() ? renewSession(session, dependencies) : anonymous('expired', 'token_expired');
+  const isDue = now() >= refreshDueAt(claims);
   if (isDue && mayRefresh() && refresh.canRefreshAhead(session)) return refreshAhead(verified, dependencies);
   if (!isDue) cache.set(value, verified, storage.isInStore(session));
   if (!storage.needsMigration(session) || !mayRefresh()) return verified;
@@ -349,8 +354,9 @@ async function renewSession(session: Session, dependencies: Dependencies): Promi
   const { refresh, now } = dependencies;
   const newest = refresh.successorOf(session);
   if (!newest) return refreshSession(session, organizationOf(session), dependencies);
-  if (isExpired(newest.session, now()))
-    return refreshSession(newest.session, organizationOf(newest.session), dependencies);
+  // The latest session may have been issued before a change of the user too.
+  const isOutdated = isExpired(newest.session, now()) || (await isChangedSince(newest.session, dependencies));
+  if (isOutdated) return refreshSession(newest.session, organizationOf(newest.session), dependencies);
   return acceptRefreshed(session, newest, dependencies);
 }
 
@@ -358,13 +364,20 @@ async function refreshSession(
   session: Session,
   organizationId: string | undefined,
   dependencies: Dependencies,
+  isRepeat = false,
 ): Promise<Authentication> {
   const result = await dependencies.refresh.run(session, organizationId);
   if (await isRevoked(session, dependencies)) return anonymous('ended', 'revoked');
   if (result.kind === 'refused')
     return { kind: 'ended', error: result.error, organizationId, why: 'refused' };
   if (result.kind === 'unavailable') return { kind: 'unavailable', error: result.error, why: 'workos' };
-  return acceptRefreshed(session, result, dependencies);
+  const accepted = await acceptRefreshed(session, result, dependencies);
+  if (isRepeat || accepted.kind !== 'authenticated' || !(await isChangedSince(result.session, dependencies)))
+    return accepted;
+  // Another process has refreshed the session before the user changed, so its result contains the old claims.
+  const newer = await refreshSession(result.session, organizationId, dependencies, true);
+  if (newer.kind !== 'unavailable' || Object.hasOwn(newer, 'sealed')) return newer;
+  return { ...newer, sealedSession: result.session, ...deliveryOf(accepted) };
 }
 
 /**
@@ -393,6 +406,10 @@ async function acceptRefreshed(
   const verified: VerifiedSession = { kind: 'authenticated', session, claims: verification.claims };
   cache.set(sealed, verified, storage.isInStore(session));
   return { ...verified, sealed };
+}
+
+async function isChangedSince(session: Session, { revocation }: Dependencies): Promise<boolean> {
+  return (await revocation.status(sessionIdentityOf(session))) === 'changed';
 }
 
 async function isRevoked(session: Session, { revocation }: Dependencies): Promise<boolean> {

@@ -5,7 +5,7 @@ import type { SessionIdentity } from './sealed-session.js';
 
 /**
  * The status of a session. `changed` means that the user's data at WorkOS has changed since the access token was
- * issued. The session must then be refreshed to get new claims.
+ * issued. The token then counts as expired, and the session must be refreshed to get new claims.
  */
 export type RevocationStatus = 'active' | 'changed' | 'revoked';
 

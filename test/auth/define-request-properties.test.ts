@@ -1,8 +1,9 @@
-import { IncomingMessage } from 'node:http';
+import { createServer, IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import express from 'express';
 import express4 from 'express4';
 import request from 'supertest';
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { authkit, requireAuth, type Auth } from 'authkit-express';
 import { createTestWorkOS } from 'authkit-express/testing';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
@@ -29,6 +30,28 @@ test('a cached session is found by the whole cookie value, not by a part of it',
     expect((await ask(forged)).status, String(index)).toBe(401);
   }
   expect(served()).toBe(before);
+});
+
+test('a request without a prototype is authenticated and guarded', async () => {
+  const { auth, cookie } = await createTestApp('express5');
+  const guard = requireAuth();
+  const server = createServer(({ method, url, headers, httpVersion, rawHeaders }, res) => {
+    const fields = { method, url, headers, httpVersion, rawHeaders };
+    const req = Object.assign(Object.create(null) as IncomingMessage & { auth: Auth }, fields);
+    auth(req, res, (error) => {
+      if (error !== undefined) res.writeHead(500).end();
+      else guard(req, res, () => res.end(req.auth.user?.email));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/x`;
+  const ask = async (headers: Record<string, string>) => {
+    const { status, body } = await send(url, { headers: { ...FETCH, ...headers }, agent: false });
+    return [status, status === 200 ? body : ''];
+  };
+  expect(await ask({ cookie: await cookie({ user: ADA }) })).toEqual([200, ADA]);
+  expect(await ask({})).toEqual([401, '']);
 });
 
 test('an object that inherits from a request reads the same auth, and setting it there does not change the request', async () => {

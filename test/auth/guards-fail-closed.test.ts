@@ -147,6 +147,38 @@ test('T52 an origin that a user may be sent to may not act with the cookie', asy
   expect(login.status).toBe(302);
 });
 
+test('T57 sameOrigin accepts an http origin of another host only with allowInsecureHttp', async () => {
+  const http = 'http://admin.example.com';
+  const local = 'http://localhost:5173';
+  const https = 'https://admin.example.com';
+  for (const [allowInsecureHttp, expected] of [
+    [false, 403],
+    [true, 200],
+  ] as const) {
+    const messages: string[] = [];
+    const { origin, cookie } = await createTestApp('express5', {
+      authkit: { allowInsecureHttp, onError: ({ error }) => void messages.push(error.message) },
+      rule: { sameOrigin: [http, local, https] },
+    });
+    const session = await cookie();
+    const post = async (from: string) =>
+      (
+        await send(`${origin}/account`, {
+          method: 'POST',
+          headers: { ...FETCH, cookie: session, origin: from },
+        })
+      ).status;
+    expect(await post(http)).toBe(expected);
+    expect(await post(local)).toBe(200);
+    expect(await post(https)).toBe(200);
+    expect(await post('http://localhost:5174')).toBe(403);
+    expect(messages).toEqual([
+      ...(allowInsecureHttp ? [] : [expect.stringContaining('allowInsecureHttp: true') as string]),
+      'this request has to come from this application',
+    ]);
+  }
+});
+
 test('T56 no field for CDNs survives on a guarded or personal response', async () => {
   const fields = [
     'CDN-Cache-Control',

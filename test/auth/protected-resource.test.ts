@@ -260,6 +260,8 @@ test.each([
   ],
   [{ resource: 'https://a.b', authorizationServers: ['https://c.d'], scopes: ['a b'] }, /scopes/],
   [{ resource: 'https://a.b', authorizationServers: ['https://c.d'], audience: [] }, /audience/],
+  [{ resource: 'https://a.b', authorizationServers: ['https://c.d'], audience: '' }, /audience/],
+  [{ resource: 'https://a.b', authorizationServers: ['https://c.d'], audience: ['x', ''] }, /audience/],
   [
     { resource: 'https://a.b', authorizationServers: ['https://c.d'], issuer: 'x' },
     /unknown option "issuer"/,

@@ -55,3 +55,24 @@ test('T48 a long maxAge in a link does not count as a fresh authentication', asy
   }
   fault.restore();
 });
+
+test('T48 a sign-in that WorkOS asks to retry still needs an authentication that is as recent', async () => {
+  const { origin, workos, browser } = await createTestApp('express5', { rule: { maxAge: 60 } });
+  const fault = await withoutAuthTime(workos);
+  const sent = (location: string | undefined) => new URL(location!).searchParams.get('max_age');
+  for (const [query, maxAge] of [
+    ['maxAge=60', '60'],
+    ['prompt=login', '0'],
+    ['', null],
+  ] as const) {
+    const step = workos.requireStep({ code: 'sso_required', user: ADA });
+    const login = await browser.go(`${origin}/login?${query}`);
+    const retry = await browser.go(await workos.authorize(login.location!, { user: ADA }));
+    expect([query, sent(retry.location)]).toEqual([query, maxAge]);
+    await browser.go(await workos.authorize(retry.location!, { user: ADA }));
+    const reply = await browser.go(`${origin}/account`, { headers: FETCH });
+    expect([query, reply.status]).toEqual([query, maxAge === null ? 401 : 200]);
+    step.restore();
+  }
+  fault.restore();
+});

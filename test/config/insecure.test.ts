@@ -29,6 +29,15 @@ describe('T57 http off this machine is refused unless allowInsecureHttp is set',
       'clientRedirectUris',
       (host, more) => problemsOf({ ...GOOD, clientRedirectUris: [`http://${host}/cb`], ...more }),
     ],
+    [
+      'trustedOrigins',
+      (host, more) =>
+        problemsOf({ ...GOOD, trustedOrigins: ['https://spa.example.com', `http://${host}:8080`], ...more }),
+    ],
+    [
+      'trustedOrigins of sso()',
+      (host, more) => ssoProblemsOf({ ...GOOD_SSO, trustedOrigins: [`http://${host}`], ...more }),
+    ],
   ];
   describe.each(kinds)('%s', (_, problems) => {
     test.each(ELSEWHERE)('%s', (host) => {
@@ -39,6 +48,17 @@ describe('T57 http off this machine is refused unless allowInsecureHttp is set',
     test.each(HERE)('%s is this machine', (host) => {
       expect(problems(host)).toEqual([]);
     });
+  });
+
+  test('each trusted http origin is reported, and an origin in returnToOrigins may use http', () => {
+    const origins = ['http://a.example', 'https://b.example', 'http://localhost:5173', 'http://c.example'];
+    expect(problemsOf({ ...GOOD, trustedOrigins: origins })).toEqual([
+      expect.stringMatching(
+        /^trustedOrigins \(http:\/\/a\.example\) uses http, .* from a\.example: use https/,
+      ),
+      expect.stringContaining('c.example'),
+    ]);
+    expect(problemsOf({ ...GOOD, returnToOrigins: origins })).toEqual([]);
   });
 
   test('the environment cannot turn off https silently', () => {

@@ -34,6 +34,18 @@ describe.each(['trustedOrigins', 'returnToOrigins'] as const)('%s', (name) => {
     expect(() => resolveConfig(options, {})).toThrow(`${name} must be a list of origins`);
   });
 
+  test('a list with a hole or with an iterator of its own is checked by the items that are used', () => {
+    const iterated = Object.assign(['https://admin.example.com'], {
+      *[Symbol.iterator]() {
+        yield 'https://evil.example/';
+      },
+    });
+    for (const origins of [[, 'https://admin.example.com'], iterated]) {
+      const options = { ...good, [name]: origins } as never;
+      expect(() => resolveConfig(options, {})).toThrow(`${name} must be a list of origins`);
+    }
+  });
+
   test('a string in place of a list is refused', () => {
     const options = { ...good, [name]: 'https://admin.example.com' } as never;
     expect(() => resolveConfig(options, {})).toThrow(`${name} must be a list of origins`);

@@ -68,6 +68,20 @@ test('an upgrade to WebSocket is recognised in a list and in any case', () => {
   expect(isWebSocketUpgrade(request({}))).toBe(false);
 });
 
+test('an extended CONNECT request of HTTP/2 is recognised as a WebSocket', () => {
+  expect(isWebSocketUpgrade(request({ ':method': 'CONNECT', ':protocol': 'websocket' }))).toBe(true);
+  expect(isWebSocketUpgrade(request({ ':method': 'CONNECT', ':protocol': 'WebSocket' }))).toBe(true);
+  expect(isWebSocketUpgrade(request({ ':method': 'CONNECT', ':protocol': 'connect-udp' }))).toBe(false);
+  expect(isWebSocketUpgrade(request({ ':method': 'GET' }))).toBe(false);
+});
+
+test('the items of a header that is a list are joined as the header requires', () => {
+  const lists = { cookie: ['a=1', 'b=2'], origin: ['https://a.example', 'https://b.example'] };
+  const req = { headers: lists } as unknown as IncomingMessage;
+  expect(header(req, 'cookie')).toBe('a=1; b=2');
+  expect(header(req, 'origin')).toBe('https://a.example, https://b.example');
+});
+
 test('a header is an own property', () => {
   const inherited = Object.create({ cookie: 'a=b' }) as Record<string, string>;
   expect(header(request(inherited), 'cookie')).toBeUndefined();

@@ -37,8 +37,9 @@ const config = mergeConfig(
     },
   }),
 );
-// `mergeConfig` merges lists, but these have to replace the default. Files that share nothing need no other set-up.
-config.test = { ...config.test, setupFiles: ['test/support/no-preload.ts'] };
+// `mergeConfig` merges lists, but these lists must replace the defaults. Files that share nothing need no other set-up.
+// Stryker runs the tests in threads, which do not accept V8 options.
+config.test = { ...config.test, setupFiles: ['test/support/no-preload.ts'], execArgv: [] };
 if (chosen.length > 0) {
   config.test = {
     ...config.test,

@@ -41,6 +41,28 @@ test('T42 a callback URL creates no session without the cookie, whether it was u
   await steal();
 });
 
+test('T53 a retry of a sign-in that began on another site waits for a click, wherever WorkOS is', async () => {
+  const { origin, workos } = await createTestApp('express5', { authkit: { cookie: { sameSite: 'strict' } } });
+  for (const [site, goesOn] of [
+    ['cross-site', false],
+    ['same-origin', true],
+  ] as const) {
+    const step = workos.requireStep({ code: 'sso_required', user: ADA });
+    const headers = { ...NAVIGATION, 'sec-fetch-site': site };
+    const begun = await send(`${origin}/login?returnTo=/open`, { headers });
+    // With a custom authentication domain, AuthKit is at a host of this site.
+    const back = { ...NAVIGATION, 'sec-fetch-site': 'same-site' };
+    const asAda = { user: ADA };
+    const callback = await workos.authorize(begun.location!, asAda);
+    const retry = await send(callback, { headers: { ...back, cookie: cookiesOf(begun) } });
+    expect(retry.location).toContain('connection_id=');
+    const again = await workos.authorize(retry.location!, asAda);
+    const landed = await send(again, { headers: { ...back, cookie: cookiesOf(retry) } });
+    expect([landed.status, landed.body.includes('http-equiv="refresh"')]).toEqual([200, goesOn]);
+    step.restore();
+  }
+});
+
 test('T53 after a cross-site link, the landing page of a strict session waits for a click', async () => {
   const { origin, workos } = await createTestApp('express5', { authkit: { cookie: { sameSite: 'strict' } } });
   for (const [site, goesOn] of [

@@ -497,6 +497,22 @@ test('a refused process keeps its result if it stores it itself, and not if the 
   expect(pauses.asked).toEqual([250]);
 });
 
+test('a refusal is not conclusive if the store failed after the lock was acquired: another process may have new tokens', async () => {
+  pauses.areShort = true;
+  const { signed } = expiringStore();
+  let reads = 0;
+  const failing: SignedStore = {
+    ...signed,
+    get: (kind, id) => {
+      reads += 1;
+      return reads === 2 ? Promise.resolve({ kind: 'unavailable' }) : signed.get(kind, id);
+    },
+  };
+  const result = await inProcess(failing, () => Promise.resolve(sessionEnded()))();
+  expect(result).toMatchObject({ kind: 'unavailable', error: { code: 'upstream_unavailable' } });
+  expect(await signed.get('refresh', sha256('rt_1'))).toEqual({ kind: 'miss' });
+});
+
 test('a lock is extended while its process waits for WorkOS, so that no other process refreshes too', async () => {
   const { signed, calls } = expiringStore();
   let refreshes = 0;

@@ -1,0 +1,129 @@
+import { expect, test } from 'vitest';
+import { createTestApp, type Options, type TestApp } from '../support/app.js';
+import { FETCH, send } from '../support/browser.js';
+import { mapStore } from '../support/map-store.js';
+
+const SECRET = 'whsec_of_this_test';
+const GRACE = 'grace@example.com';
+
+/** An application whose `/account` is for administrators, and a user who is one. */
+async function withAdministrator(authkit: Options = {}) {
+  const site = await createTestApp('express5', {
+    authkit,
+    workos: {
+      webhookSecret: SECRET,
+      organizations: [{ id: 'org_acme', name: 'Acme' }],
+      users: [{ email: GRACE, memberships: [{ organizationId: 'Acme', role: 'admin' }] }],
+    },
+    mount: (app, auth) => {
+      app.use('/hook', auth.webhooks({ secret: SECRET }));
+      app.use(auth);
+    },
+    rule: { role: 'admin' },
+  });
+  const cookie = await site.cookie({ user: GRACE });
+  const ask = (by = cookie) => send(`${site.origin}/account`, { headers: { ...FETCH, cookie: by } });
+  expect((await ask()).status).toBe(200);
+  return { ...site, grace: cookie, ask };
+}
+
+/** Removes the role at WorkOS, which sends a webhook. */
+async function removeRole({ workos, origin }: TestApp, receiver = origin): Promise<void> {
+  workos.clock.advance(2000);
+  const { id } = workos.putUser({
+    email: GRACE,
+    memberships: [{ organizationId: 'Acme', role: 'member' }],
+  });
+  const { body, headers } = workos.webhook('organization_membership.updated', { id: 'om_1', user_id: id });
+  const reply = await send(`${receiver}/hook`, { method: 'POST', headers: { ...headers }, body });
+  expect(reply.status).toBe(200);
+}
+
+test('T62 a user whose role was removed does not keep it with an earlier cookie of the session', async () => {
+  const site = await withAdministrator();
+  const { workos, grace, ask } = site;
+  workos.clock.advance(290_000);
+  const refreshed = await ask();
+  expect([refreshed.status, refreshed.setCookies.length]).toEqual([200, 1]);
+  const [current] = refreshed.setCookies[0]!.split(';', 1);
+  await removeRole(site);
+  for (const cookie of [grace, grace, current!, grace]) expect((await ask(cookie)).status).toBe(403);
+  expect(workos.callsTo('refresh')).toHaveLength(2);
+});
+
+test.each([
+  ['without a store', () => ({})],
+  ['with a store', () => ({ store: mapStore() })],
+  ['with sessions in a store', () => ({ store: mapStore(), session: 'store' as const })],
+])('T62 the result of a refresh in another process does not bring the role back, %s', async (_, options) => {
+  const site = await withAdministrator(options());
+  const { workos, grace, ask } = site;
+  const other = await site.sibling();
+  workos.clock.advance(290_000);
+  const refreshed = await ask();
+  expect(refreshed.status).toBe(200);
+  await removeRole(site, other.origin);
+  const headers = { ...FETCH, cookie: grace };
+  for (let request = 0; request < 2; request += 1) {
+    const reply = await send(`${other.origin}/account`, { headers });
+    expect(reply.status).toBe(403);
+    const [renewed = grace] = reply.setCookies[0]?.split(';', 1) ?? [];
+    expect((await send(`${other.origin}/account`, { headers: { ...FETCH, cookie: renewed } })).status).toBe(
+      403,
+    );
+  }
+});
+
+test('T62 a WebSocket is not opened with the claims that a user had before a change', async () => {
+  const site = await withAdministrator();
+  const { auth, grace, origin, workos, ask } = site;
+  const connect = (cookie: string) => auth.authenticate({ headers: { cookie, origin } } as never);
+  expect(await connect(grace)).toMatchObject({ type: 'session', role: 'admin' });
+  await removeRole(site);
+  expect(await connect(grace)).toMatchObject({ type: null, reason: 'expired' });
+  expect(workos.callsTo('refresh')).toEqual([]);
+  const { status, setCookies } = await ask();
+  expect(status).toBe(403);
+  expect(await connect(setCookies[0]!.split(';', 1)[0]!)).toMatchObject({ type: 'session', role: 'member' });
+});
+
+test('T62 a removed role is not accepted while WorkOS is unavailable, and the user stays signed in', async () => {
+  const site = await withAdministrator();
+  const { workos, ask } = site;
+  await removeRole(site);
+  const fault = workos.fail({ on: 'refresh', status: 500 });
+  for (let request = 0; request < 2; request += 1) {
+    const reply = await ask();
+    expect([reply.status, reply.setCookies]).toEqual([503, []]);
+  }
+  fault.restore();
+  workos.clock.advance(60_000);
+  const later = await ask();
+  expect([later.status, later.setCookies.length]).toEqual([403, 1]);
+});
+
+test('T62 if the second refresh fails, the browser receives the tokens of the first, which cannot be refreshed again', async () => {
+  const site = await withAdministrator();
+  const { workos, grace, ask } = site;
+  const other = await site.sibling();
+  workos.clock.advance(290_000);
+  expect((await ask()).status).toBe(200);
+  await removeRole(site, other.origin);
+  // WorkOS repeats its answer to the first refresh, and is then unavailable.
+  workos.fail({
+    on: 'refresh',
+    times: 1,
+    alter: (body) => {
+      workos.fail({ on: 'refresh', status: 500 });
+      return body;
+    },
+  });
+  const reply = await send(`${other.origin}/account`, { headers: { ...FETCH, cookie: grace } });
+  expect([reply.status, reply.setCookies.length]).toEqual([503, 1]);
+  const [received] = reply.setCookies[0]!.split(';', 1);
+  expect(received).not.toBe(grace);
+  workos.recover();
+  workos.clock.advance(60_000);
+  const later = await send(`${other.origin}/account`, { headers: { ...FETCH, cookie: received! } });
+  expect([later.status, later.setCookies.length]).toEqual([403, 1]);
+});
