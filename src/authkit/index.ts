@@ -261,7 +261,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const management = createManagement({
     workos,
     revocation,
-    now,
+    now: clock.now,
     requestTimeout: requestTimeoutOf(config),
     authOf,
   });

@@ -64,6 +64,7 @@ export interface Management {
 export interface ManagementDependencies {
   workos: Pick<WorkOSClient, 'call'>;
   revocation: Revocation;
+  /** Returns the current time by the clock of WorkOS, in milliseconds since the epoch. */
   now: () => number;
   /** How long listing a user's sessions may take, in milliseconds. */
   requestTimeout: number;

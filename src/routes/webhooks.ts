@@ -50,7 +50,7 @@ export type CreateWebhooks = (options?: WebhookOptions) => Middleware;
 
 export function createWebhooks(dependencies: WebhookDependencies): CreateWebhooks {
   const { config, revocation, respondWithError } = dependencies;
-  const { clientId, now, webhookSecret } = config;
+  const { clientId, webhookSecret } = config;
   const claimDelivery = createDeliveryClaims(dependencies);
   const report = (
     outcome: 'accepted' | 'refused' | 'failed',
@@ -69,10 +69,10 @@ export function createWebhooks(dependencies: WebhookDependencies): CreateWebhook
     const receive: Handler = async (req, res) => {
       const received = await readDelivery(req, secrets, config);
       if (typeof received === 'string') throw refuse(received);
-      const { event, delivery } = received;
+      const { event, sentAt, delivery } = received;
       const release = await claimDelivery(delivery);
       if (!release) throw refuse('replayed', event);
-      const failure = await applyEvent(event, { revocation, now: now(), onEvent });
+      const failure = await applyEvent(event, { revocation, sentAt, onEvent });
       if (failure) {
         // WorkOS will send the event again, and that delivery must not be refused as a repeat.
         await release();
@@ -122,6 +122,8 @@ function checkSecrets(secret: unknown): readonly string[] {
 
 interface Delivery {
   readonly event: WebhookEvent;
+  /** When WorkOS sent this delivery, in milliseconds since the epoch, according to WorkOS's clock. */
+  readonly sentAt: number;
   /** A string that identifies this delivery of the event. */
   readonly delivery: string;
 }
@@ -140,10 +142,11 @@ async function readDelivery(
   const body = await rawBody(req, { maxBytes: MAX_BODY, timeout });
   if (!body) return 'body';
   if (!isSignedBy(secrets, signature, body)) return 'signature';
-  if (Math.abs(now() - Number(signature.timestamp)) > TOLERANCE) return 'too_old';
+  const sentAt = Number(signature.timestamp);
+  if (Math.abs(now() - sentAt) > TOLERANCE) return 'too_old';
   const event = parseEvent(body);
   if (!event) return 'no_event';
-  return { event, delivery: signPayload(signature.timestamp, body, secrets[0] ?? '') };
+  return { event, sentAt, delivery: signPayload(signature.timestamp, body, secrets[0] ?? '') };
 }
 
 function parseEvent(body: Buffer): WebhookEvent | undefined {
@@ -160,8 +163,7 @@ function parseEvent(body: Buffer): WebhookEvent | undefined {
 
 interface ApplyContext {
   readonly revocation: Revocation;
-  /** The current time, in milliseconds since the epoch. */
-  readonly now: number;
+  readonly sentAt: number;
   readonly onEvent: WebhookOptions['onEvent'];
 }
 
@@ -171,10 +173,10 @@ interface ApplyContext {
  */
 async function applyEvent(
   event: WebhookEvent,
-  { revocation, now, onEvent }: ApplyContext,
+  { revocation, sentAt, onEvent }: ApplyContext,
 ): Promise<{ readonly reason: 'store' | 'handler'; readonly error: AuthKitError } | undefined> {
   const { id, user_id: userId } = event.data;
-  if (!(await revoke(event.event, textOf(id), textOf(userId), revocation, now))) {
+  if (!(await revoke(event.event, textOf(id), textOf(userId), revocation, sentAt))) {
     const message = 'the store is unavailable, so the other processes have not been told';
     return { reason: 'store', error: unavailable(message) };
   }
@@ -191,19 +193,24 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
+/**
+ * Applies an event to the sessions of this application. Tokens were issued before or after `sentAt` by the same clock,
+ * because both times come from WorkOS. A difference between the clocks of WorkOS and this server therefore has no
+ * effect: neither does an outdated token stay valid, nor is a new token refreshed again and again.
+ */
 function revoke(
   event: string,
   id: string,
   userId: string,
   revocation: Revocation,
-  now: number,
+  sentAt: number,
 ): Promise<boolean> {
   if (event === 'session.revoked') return revocation.endSession(id);
   // Tokens that WorkOS issues to a deleted user within the next day are revoked too. This cannot affect a new sign-in,
   // because a deleted user cannot sign in again.
-  if (event === 'user.deleted') return revocation.endUser(id, now + ENDED_FOR);
-  if (event === 'user.updated') return revocation.changeUser(id);
-  if (event.startsWith('organization_membership.')) return revocation.changeUser(userId);
+  if (event === 'user.deleted') return revocation.endUser(id, sentAt + ENDED_FOR);
+  if (event === 'user.updated') return revocation.changeUser(id, sentAt);
+  if (event.startsWith('organization_membership.')) return revocation.changeUser(userId, sentAt);
   return Promise.resolve(true);
 }
 

@@ -360,11 +360,17 @@ async function renewSession(session: Session, dependencies: Dependencies): Promi
   return acceptRefreshed(session, newest, dependencies);
 }
 
+/**
+ * The maximum number of refreshes for one request. More than one is needed if other processes have refreshed the session
+ * several times before its user changed, because each of those results contains the old claims.
+ */
+const MAX_REFRESHES = 5;
+
 async function refreshSession(
   session: Session,
   organizationId: string | undefined,
   dependencies: Dependencies,
-  isRepeat = false,
+  refreshes = 1,
 ): Promise<Authentication> {
   const result = await dependencies.refresh.run(session, organizationId);
   if (await isRevoked(session, dependencies)) return anonymous('ended', 'revoked');
@@ -372,10 +378,14 @@ async function refreshSession(
     return { kind: 'ended', error: result.error, organizationId, why: 'refused' };
   if (result.kind === 'unavailable') return { kind: 'unavailable', error: result.error, why: 'workos' };
   const accepted = await acceptRefreshed(session, result, dependencies);
-  if (isRepeat || accepted.kind !== 'authenticated' || !(await isChangedSince(result.session, dependencies)))
+  if (accepted.kind !== 'authenticated' || !(await isChangedSince(result.session, dependencies)))
     return accepted;
-  // Another process has refreshed the session before the user changed, so its result contains the old claims.
-  const newer = await refreshSession(result.session, organizationId, dependencies, true);
+  // Another process has refreshed the session before the user changed, so its result contains the old claims. They are
+  // not accepted even after the last attempt, but the browser receives the newest tokens.
+  const newer: Authentication =
+    refreshes < MAX_REFRESHES
+      ? await refreshSession(result.session, organizationId, dependencies, refreshes + 1)
+      : unavailableAuthentication(STILL_OUTDATED, 'workos');
   if (newer.kind !== 'unavailable' || Object.hasOwn(newer, 'sealed')) return newer;
   return { ...newer, sealedSession: result.session, ...deliveryOf(accepted) };
 }
@@ -426,6 +436,8 @@ function organizationOf(session: Session): string | undefined {
 }
 
 const NO_KEYS = 'the signing keys of WorkOS are unavailable';
+
+const STILL_OUTDATED = 'the access tokens were issued before the user changed';
 
 const CLOCK_AHEAD =
   'WorkOS issued an access token that has expired by the clock of this server: set the clock, e.g. with NTP';

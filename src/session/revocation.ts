@@ -31,17 +31,19 @@ export interface Revocation {
    */
   reopenSession: (identity: SessionIdentity) => Promise<boolean>;
   /**
-   * Ends a user's sessions whose access token was issued before `before` (milliseconds since the epoch). A token that
+   * Ends a user's sessions whose access token was issued before `before`, in milliseconds since the epoch by the clock
+   * of WorkOS, which issues the tokens. A token that
    * was issued in the same second as `before` remains valid, because `iat` is in whole seconds and the token may belong
    * to a new sign-in. To end the session of such a token, use `endSession`. Resolves to false if the store is
    * unavailable.
    */
   endUser: (userId: string, before: number) => Promise<boolean>;
   /**
-   * Marks a user as changed, so each of the user's sessions is refreshed on its next request. Resolves to false if the
-   * store is unavailable.
+   * Marks a user as changed, so each of the user's sessions whose access token was issued before `at` is refreshed on
+   * its next request. `at` is in milliseconds since the epoch, by the clock of WorkOS. Resolves to false if the store
+   * is unavailable.
    */
-  changeUser: (userId: string) => Promise<boolean>;
+  changeUser: (userId: string, at: number) => Promise<boolean>;
 }
 
 export interface RevocationOptions {
@@ -53,7 +55,10 @@ export interface RevocationOptions {
   endedFor?: number;
 }
 
-/** When a user's sessions were last ended and when the user's data last changed, in milliseconds since the epoch. */
+/**
+ * When a user's sessions were last ended and when the user's data last changed, in milliseconds since the epoch by the
+ * clock of WorkOS.
+ */
 interface UserMark {
   readonly endedBefore: number;
   readonly changedAt: number;
@@ -81,7 +86,7 @@ const MAX_ENDED = 100_000;
  * The maximum number of changed users that a process remembers. If a user is forgotten, the user's sessions keep their
  * claims until their tokens expire.
  */
-const MAX_CHANGED = 10_000;
+const MAX_CHANGED = 100_000;
 
 const MAX_CHECKED = 100_000;
 
@@ -143,7 +148,7 @@ export function createRevocation(options: RevocationOptions): Revocation {
       publish('revoked', { clientId, sessionId: undefined, userId, isShared });
       return isShared;
     },
-    changeUser: (userId) => mark(userId, { ...UNMARKED, changedAt: now() }),
+    changeUser: (userId, at) => mark(userId, { ...UNMARKED, changedAt: at }),
   };
 }
 
@@ -294,8 +299,9 @@ function latest(a: UserMark, b: UserMark): UserMark {
   };
 }
 
+/** Returns the text of the store entry for a user: two whole numbers, even if the `now` option returns fractions. */
 function textOf({ endedBefore, changedAt }: UserMark): string {
-  return `${endedBefore} ${changedAt}`;
+  return `${Math.floor(endedBefore)} ${Math.floor(changedAt)}`;
 }
 
 function userMarkOf(found: Found): UserMark | undefined {

@@ -12,6 +12,12 @@ export interface WorkOSClock {
   offset: () => number | undefined;
   /** Whether this server's clock has been changed since the last response. */
   hasJumped: () => boolean;
+  /**
+   * Returns the current time according to WorkOS's clock, in milliseconds since the epoch. Times that are compared with
+   * the `iat` claim of a token must come from that clock. If the difference between the clocks is not known, returns
+   * the time of this server's clock.
+   */
+  now: () => number;
 }
 
 /**
@@ -33,6 +39,11 @@ const RESOLUTION = 2000;
  */
 export function createWorkOSClock(now: () => number): WorkOSClock {
   let observed: { readonly offset: number; readonly at: number; readonly monotonic: number } | undefined;
+  const hasJumped = () => {
+    if (!observed) return false;
+    const drift = now() - observed.at - (performance.now() - observed.monotonic);
+    return Math.abs(drift) > JUMP;
+  };
   return {
     observe(headers) {
       const date = Date.parse(headers.get('date') ?? '');
@@ -44,10 +55,7 @@ export function createWorkOSClock(now: () => number): WorkOSClock {
       observed = { offset, at: now(), monotonic: performance.now() };
     },
     offset: () => observed?.offset,
-    hasJumped() {
-      if (!observed) return false;
-      const drift = now() - observed.at - (performance.now() - observed.monotonic);
-      return Math.abs(drift) > JUMP;
-    },
+    hasJumped,
+    now: () => now() - (hasJumped() ? 0 : (observed?.offset ?? 0)),
   };
 }

@@ -127,3 +127,46 @@ test('T62 if the second refresh fails, the browser receives the tokens of the fi
   const later = await send(`${other.origin}/account`, { headers: { ...FETCH, cookie: received! } });
   expect([later.status, later.setCookies.length]).toEqual([403, 1]);
 });
+
+/** Refreshes a session several times, each time with the newest cookie. */
+async function refreshTimes(
+  times: number,
+  { workos, grace, origin }: TestApp & { grace: string },
+): Promise<void> {
+  let cookie = grace;
+  for (let refresh = 0; refresh < times; refresh += 1) {
+    workos.clock.advance(1000);
+    const headers = { ...FETCH, cookie, origin };
+    const reply = await send(`${origin}/switch?organizationId=org_acme`, { method: 'POST', headers });
+    expect([reply.status, reply.setCookies.length]).toEqual([200, 1]);
+    cookie = reply.setCookies[0]!.split(';', 1)[0]!;
+  }
+}
+
+test.each([
+  ['without a store', () => ({})],
+  ['with a store', () => ({ store: mapStore() })],
+  ['with sessions in a store', () => ({ store: mapStore(), session: 'store' as const })],
+])(
+  'T62 the results of several refreshes in another process do not bring the role back, %s',
+  async (_, options) => {
+    const site = await withAdministrator({ ...options(), routes: { switchOrganization: '/switch' } });
+    const other = await site.sibling();
+    await refreshTimes(4, site);
+    await removeRole(site, other.origin);
+    const reply = await send(`${other.origin}/account`, { headers: { ...FETCH, cookie: site.grace } });
+    expect(reply.status).toBe(403);
+  },
+);
+
+test('T62 the old claims are not accepted either if other processes have refreshed the session many times', async () => {
+  const site = await withAdministrator({ routes: { switchOrganization: '/switch' } });
+  const other = await site.sibling();
+  await refreshTimes(8, site);
+  await removeRole(site, other.origin);
+  const ask = (cookie: string) => send(`${other.origin}/account`, { headers: { ...FETCH, cookie } });
+  const reply = await ask(site.grace);
+  // The browser receives the newest tokens, with which the next request continues.
+  expect([reply.status, reply.setCookies.length]).toEqual([503, 1]);
+  expect((await ask(reply.setCookies[0]!.split(';', 1)[0]!)).status).toBe(403);
+});

@@ -30,7 +30,7 @@ describe('what has ended stays ended', () => {
     const revocation = createRevocation({ clientId: 'client_1', store: undefined, now: () => NOW });
     await revocation.endUser('user_deleted', NOW + 86_400_000);
     await revocation.endSession('session_ended');
-    for (let user = 0; user < 20_000; user += 1) await revocation.changeUser(`user_${user}`);
+    for (let user = 0; user < 20_000; user += 1) await revocation.changeUser(`user_${user}`, NOW);
     expect(await revocation.status(identity('session_1', 'user_deleted'))).toBe('revoked');
     expect(await revocation.status(identity('session_ended'))).toBe('revoked');
   });
@@ -45,6 +45,13 @@ describe('what has ended stays ended', () => {
     }
     expect(await revocation.status(identity('x', 'user_deleted'))).toBe('revoked');
     expect(await revocation.status(identity('session_ended'))).toBe('revoked');
+  });
+
+  test('T64 a changed user is not forgotten, whatever number of other users is changed, up to 100,000', async () => {
+    const revocation = createRevocation({ clientId: 'client_1', store: undefined, now: () => NOW });
+    await revocation.changeUser('user_demoted', NOW);
+    for (let user = 1; user < 100_000; user += 1) await revocation.changeUser(`user_${user}`, NOW);
+    expect(await revocation.status(identity('session_1', 'user_demoted', SECOND - 1))).toBe('changed');
   });
 
   test('for as long as its tokens live', async () => {
@@ -124,7 +131,7 @@ describe('the mark of a user that another process writes at the same moment', ()
         },
       };
       const revocation = createRevocation({ clientId: 'client_1', store: sign(racing), now: () => NOW });
-      expect(await revocation.changeUser('user_1')).toBe(true);
+      expect(await revocation.changeUser('user_1', NOW)).toBe(true);
       const third = createRevocation({ clientId: 'client_1', store: sign(plain), now: () => NOW });
       expect(await third.status(identity('s', 'user_1', SECOND - 2))).toBe('changed');
       expect(await third.status(identity('s', 'user_1', SECOND - 100))).toBe('revoked');

@@ -125,7 +125,7 @@ async function writeAll(): Promise<Recorded> {
     tokenId: 'jti_01',
   });
   await revocation.endUser('user_ended', NOW);
-  await revocation.changeUser('user_changed');
+  await revocation.changeUser('user_changed', NOW);
   const next = await sealSession(NEXT, PASSWORD);
   const refresh = withRefreshLock(
     () => Promise.resolve({ kind: 'refreshed', organization: 'org_01', session: NEXT, sealed: next }),

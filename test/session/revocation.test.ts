@@ -93,13 +93,8 @@ describe('without a store', () => {
   });
 
   test('a changed user is refreshed until the token was issued after the last change', async () => {
-    let now = NOW + 5000;
-    const revocation = revocationWith(undefined, () => now);
-    await revocation.changeUser('user_1');
-    now += 5000;
-    await revocation.changeUser('user_1');
-    now -= 7000;
-    await revocation.changeUser('user_1');
+    const revocation = revocationWith();
+    for (const at of [NOW + 5000, NOW + 10_000, NOW + 3000]) await revocation.changeUser('user_1', at);
     expect(await revocation.status(identity('s', 'user_1', SECOND + 9))).toBe('changed');
     expect(revocation.isEndedHere(identity('s', 'user_1', SECOND + 9))).toBe(false);
     expect(await revocation.status(identity('s', 'user_1', SECOND + 10))).toBe('active');
@@ -125,7 +120,7 @@ describe('without a store', () => {
     let now = NOW;
     const revocation = revocationWith(undefined, () => now);
     await revocation.endUser('user_1', NOW);
-    await revocation.changeUser('user_2');
+    await revocation.changeUser('user_2', NOW);
     now += DAY;
     expect(await revocation.status(identity('s', 'user_1', SECOND - 1))).toBe('revoked');
     expect(await revocation.status(identity('s', 'user_2', SECOND - 1))).toBe('changed');
@@ -139,7 +134,7 @@ describe('without a store', () => {
     const messages = await published(async () => {
       await revocation.endSession('session_1');
       await revocation.endUser('user_1', NOW);
-      await revocation.changeUser('user_1');
+      await revocation.changeUser('user_1', NOW);
     });
     const shared = { clientId: 'client_1', isShared: true };
     expect(messages).toEqual([
@@ -184,7 +179,7 @@ describe('with a store', () => {
     const one = revocationWith(store);
     expect(await one.endSession('session_1')).toBe(true);
     expect(await one.endUser('user_1', NOW)).toBe(true);
-    expect(await one.changeUser('user_2')).toBe(true);
+    expect(await one.changeUser('user_2', NOW)).toBe(true);
     expect(lifetimes).toEqual([DAY, DAY, DAY]);
     const two = revocationWith(store);
     expect(two.isEndedHere(identity('session_1', 'user_3'))).toBe(false);
@@ -195,10 +190,19 @@ describe('with a store', () => {
     expect(await two.status(identity('s', 'user_3', SECOND - 1))).toBe('active');
   });
 
+  test('other processes understand a time that is not a whole number of milliseconds', async () => {
+    const { store } = countingStore();
+    await revocationWith(store).endUser('user_1', NOW + 0.25);
+    await revocationWith(store).changeUser('user_2', NOW + 0.75);
+    const other = revocationWith(store);
+    expect(await other.status(identity('s', 'user_1', SECOND - 1))).toBe('revoked');
+    expect(await other.status(identity('s', 'user_2', SECOND - 1))).toBe('changed');
+  });
+
   test('a mark of a user is kept for a day when it is added to another one, and both hold', async () => {
     const { store, lifetimes } = countingStore();
     await revocationWith(store).endUser('user_1', NOW - 5000);
-    await revocationWith(store, () => NOW - 1000).changeUser('user_1');
+    await revocationWith(store).changeUser('user_1', NOW - 1000);
     await revocationWith(store).endUser('user_1', NOW - 9000);
     expect(lifetimes).toEqual([DAY, DAY, DAY]);
     const other = revocationWith(store);
@@ -387,7 +391,7 @@ describe('with a store', () => {
         ...store,
         add: async (...args) => ((attempts += 1) <= failures ? { kind: 'taken' } : store.add(...args)),
       };
-      expect(await revocationWith(busy).changeUser(`user_${failures}`)).toBe(isWritten);
+      expect(await revocationWith(busy).changeUser(`user_${failures}`, NOW)).toBe(isWritten);
       expect(attempts).toBe(5);
     }
   });
