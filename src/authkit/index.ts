@@ -212,7 +212,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     const signedIn = await exchangeCode(callbackRequest);
     if (signedIn === 'answered') return signedIn;
     const { req, deadline } = callbackRequest;
-    const sealed = await sessions.create(signedIn.session, cookies.sessionValues(req), deadline);
+    const { session, earlierEnd } = signedIn;
+    const sealed = await sessions.create(session, cookies.sessionValues(req), deadline, earlierEnd);
     return { sealed, returnTo: signedIn.returnTo };
   });
   const callback = createCallback({

@@ -6,7 +6,7 @@ import { AuthKitError, unavailable } from '../errors.js';
 import { publish } from '../diagnostics.js';
 import { expiringMap } from '../expiring-map.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
-import type { Revocation } from '../session/revocation.js';
+import type { Revocation, SessionEnd } from '../session/revocation.js';
 import { type Session, sessionIdentityIn, sessionIdOf, toSession } from '../session/sealed-session.js';
 import { sha256 } from '../sha256.js';
 import {
@@ -24,6 +24,8 @@ import { CLOCK_SKEW, isSame, type Transaction } from './sign-in-transaction.js';
 export interface SignedInSession {
   readonly session: Session;
   readonly returnTo: string;
+  /** How the session was ended before this sign-in, if it was. */
+  readonly earlierEnd: SessionEnd | undefined;
 }
 
 /** The values that a code exchange needs. They come from a callback or from a client's request to the token route. */
@@ -93,7 +95,7 @@ export interface AcceptSignInDependencies {
   config: AuthKitConfig;
   saveAttributes: SaveAttributes;
   verifyInTime: VerifyInTime;
-  revocation: Pick<Revocation, 'status'>;
+  revocation: Pick<Revocation, 'status' | 'endOf'>;
 }
 
 export function createAcceptSignIn({
@@ -110,10 +112,15 @@ export function createAcceptSignIn({
     ttl: config.signInLifetime * 1000 + CLOCK_SKEW,
     now: config.now,
   });
-  const isEnded = async (accessToken: string) =>
-    (await revocation.status(sessionIdentityIn(decodeUnverified(accessToken)))) === 'revoked';
+  const endOf = async (accessToken: string) => {
+    const identity = sessionIdentityIn(decodeUnverified(accessToken));
+    return {
+      isEnded: (await revocation.status(identity)) === 'revoked',
+      end: await revocation.endOf(identity),
+    };
+  };
   return async ({ tokens: confirmed, transaction, req, res, deadline }) => {
-    const wasEnded = await isEnded(confirmed.accessToken);
+    const before = await endOf(confirmed.accessToken);
     const userId = confirmed.user.id;
     const isFirstSignIn = !signedInOnce.has(userId) && isFirst(confirmed, transaction);
     const signIn = { ...signInResult(confirmed, transaction, config), isFirstSignIn };
@@ -129,7 +136,8 @@ export function createAcceptSignIn({
     const tokenMac = macOf(await verifyInTime(tokens.accessToken));
     // If the session was ended in this application but not at WorkOS before this sign-in began, this sign-in starts it
     // again. If the session was ended during this sign-in, it stays ended.
-    if (!wasEnded && (await isEnded(tokens.accessToken)))
+    const after = await endOf(tokens.accessToken);
+    if (after.isEnded && (!before.isEnded || after.end !== before.end))
       throw new AuthKitError('unauthenticated', 'the session has ended during the sign-in');
     const session = toSession(tokens, {
       ...authenticatedAt(transaction, config),
@@ -137,7 +145,7 @@ export function createAcceptSignIn({
       tokenMac,
     });
     publishSignIn(session, config);
-    return { session, returnTo: outcome.returnTo };
+    return { session, returnTo: outcome.returnTo, earlierEnd: before.end };
   };
 }
 

@@ -66,8 +66,9 @@ export function createSaveSession(dependencies: SaveSessionDependencies): SaveSe
     const transaction = startOf(ownProperties(options), config);
     const signedIn = await acceptSignIn({ tokens, transaction, req, res, deadline });
     if (signedIn === 'answered') return undefined;
-    const sealed = await sessions.create(signedIn.session, cookies.sessionValues(req), deadline);
-    cookies.setSession(req, res, sealed, () => authenticator.isLive(signedIn.session));
+    const { session, earlierEnd } = signedIn;
+    const sealed = await sessions.create(session, cookies.sessionValues(req), deadline, earlierEnd);
+    cookies.setSession(req, res, sealed, () => authenticator.isLive(session));
     return { auth: await signInRequest(req, res, sealed, dependencies), returnTo: signedIn.returnTo };
   };
 }

@@ -97,10 +97,10 @@ function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencie
       const deadline = new Deadline(requestTimeoutOf(config));
       const signedIn = await exchangeCode({ ...opened, codeVerifier, req, res, deadline });
       if (signedIn === 'answered') return signedIn;
-      const { session } = signedIn;
+      const { session, earlierEnd } = signedIn;
       // The user may have signed out of this application but not of WorkOS. In that case, the new session has the same
       // ID as the ended session, so the revocation of that ID must be undone.
-      const reopened = revocation.reopenSession(sessionIdentityOf(session));
+      const reopened = revocation.reopenSession(sessionIdentityOf(session), earlierEnd);
       if (!(await withDeadline(deadline.left(), reopened)))
         throw unavailable('the store is unavailable, so the sign-in could not be finished: sign in again');
       return session;

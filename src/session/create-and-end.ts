@@ -1,7 +1,7 @@
 import { type Deadline, withDeadline } from '../deadline.js';
 import { unavailable } from '../errors.js';
 import type { Refresh } from './refresh.js';
-import type { Revocation } from './revocation.js';
+import type { Revocation, SessionEnd } from './revocation.js';
 import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
 import type { SessionStorage } from './cookie-or-store.js';
 import { isNotStored, type StoreUnavailable } from './sessions-in-store.js';
@@ -19,9 +19,16 @@ export interface Sessions {
    * after the response has been sent.
    *
    * @param values The session cookie values in the request that completes the sign-in.
+   * @param earlierEnd How the session was ended before the sign-in, if it was. A session that has been ended since then
+   * stays ended.
    * @throws {AuthKitError} `upstream_unavailable` if the store is unavailable or does not reply before the deadline.
    */
-  create: (session: Session, values: readonly string[], deadline: Deadline) => Promise<string>;
+  create: (
+    session: Session,
+    values: readonly string[],
+    deadline: Deadline,
+    earlierEnd: SessionEnd | undefined,
+  ) => Promise<string>;
   /**
    * Ends a session. The session ends immediately in this process. In other processes, it ends at most half a second
    * after the promise is fulfilled.
@@ -60,11 +67,11 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
     const earlier = (await Promise.all(values.map(find))).filter((found) => found !== undefined);
     await Promise.all(earlier.map((found) => replace(found, session)));
   };
-  const save = async (session: Session) => {
+  const save = async (session: Session, earlierEnd: SessionEnd | undefined) => {
     const value = await storage.create(session);
     // The user may have signed out of this application but not of WorkOS. In that case, the new session has the same
     // WorkOS session ID as the ended one.
-    return (await revocation.reopenSession(sessionIdentityOf(session))) ? value : undefined;
+    return (await revocation.reopenSession(sessionIdentityOf(session), earlierEnd)) ? value : undefined;
   };
   return {
     async peek(values) {
@@ -74,8 +81,8 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
       }
       return undefined;
     },
-    async create(session, values, deadline) {
-      const value = await withDeadline(deadline.left(), save(session));
+    async create(session, values, deadline, earlierEnd) {
+      const value = await withDeadline(deadline.left(), save(session, earlierEnd));
       if (value === undefined)
         throw unavailable('the store is unavailable, so the session could not be saved: try again');
       await withDeadline(deadline.left(), replaceEarlier(values, session));

@@ -9,6 +9,9 @@ import type { SessionIdentity } from './sealed-session.js';
  */
 export type RevocationStatus = 'active' | 'changed' | 'revoked';
 
+/** How a session was ended. Each end of a session in this process is a different object. */
+export type SessionEnd = Readonly<SessionMark>;
+
 /** Ends sessions before their tokens expire, in this process and in all processes that share its store. */
 export interface Revocation {
   /**
@@ -25,11 +28,16 @@ export interface Revocation {
    * the session has ended.
    */
   endSession: (sessionId: string) => Promise<boolean>;
+  /** Returns how a session was ended, or `undefined` if it has not been ended. */
+  endOf: (identity: SessionIdentity) => Promise<SessionEnd | undefined>;
   /**
-   * Accepts a new sign-in whose session has the same ID as an ended session. Tokens that were issued before this
-   * sign-in, and other tokens from the same second, remain revoked. Resolves to false if the store is unavailable.
+   * Accepts a new sign-in whose session has the same ID as a session that ended before the sign-in. Tokens that were
+   * issued before this sign-in, and other tokens from the same second, remain revoked. Resolves to false if the store
+   * is unavailable.
+   *
+   * @param end The result of `endOf` when the sign-in began. If the session has been ended since then, it stays ended.
    */
-  reopenSession: (identity: SessionIdentity) => Promise<boolean>;
+  reopenSession: (identity: SessionIdentity, end: SessionEnd | undefined) => Promise<boolean>;
   /**
    * Ends a user's sessions whose access token was issued before `before`, in milliseconds since the epoch by the clock
    * of WorkOS, which issues the tokens. A token that
@@ -128,19 +136,24 @@ export function createRevocation(options: RevocationOptions): Revocation {
     await check?.(identity);
     return local.status(identity);
   };
+  const endOf = async (identity: SessionIdentity) => {
+    await check?.(identity);
+    return local.endOf(identity);
+  };
   return {
     status,
     statusNow: (identity) => (check?.(identity) ? undefined : local.status(identity)),
     isEndedHere: (identity) => local.status(identity) === 'revoked',
     async endSession(sessionId) {
-      const isShared = await writeSession(sessionId, ENTIRELY);
+      const isShared = await writeSession(sessionId, { ...ENTIRELY });
       publish('revoked', { clientId, sessionId, userId: undefined, isShared });
       return isShared;
     },
-    async reopenSession(identity) {
+    endOf,
+    async reopenSession(identity, end) {
       const { sessionId, issuedAt, tokenId } = identity;
-      await check?.(identity);
-      if (sessionId === undefined || !local.isSessionEnded(identity)) return true;
+      const current = await endOf(identity);
+      if (sessionId === undefined || current === undefined || current !== end) return true;
       return writeSession(sessionId, { before: issuedAt, except: tokenId });
     },
     async endUser(userId, before) {
@@ -171,20 +184,20 @@ function createLocalMarks(now: () => number, endedFor: number, isShared: boolean
   const endedUsers = expiringMap<number>(ended);
   const changedUsers = expiringMap<number>({ max: MAX_CHANGED, ttl: endedFor, now });
 
-  const isSessionEnded = ({ sessionId, issuedAt, tokenId }: SessionIdentity) => {
+  const endOf = ({ sessionId, issuedAt, tokenId }: SessionIdentity): SessionEnd | undefined => {
     const mark = sessionId === undefined ? undefined : sessions.get(sessionId);
-    if (!mark) return false;
+    if (!mark) return undefined;
     const { before, except } = mark;
-    if (before === Infinity || issuedAt < before) return true;
-    return issuedAt === before && except !== undefined && tokenId !== except;
+    const isOther = issuedAt === before && except !== undefined && tokenId !== except;
+    return before === Infinity || issuedAt < before || isOther ? mark : undefined;
   };
   return {
     /** IDs of sessions that have been ended or reopened in this process, but not yet in the store. */
     unsaved: expiringMap<true>(ended),
-    isSessionEnded,
+    endOf,
     markOfSession: (sessionId: string) => sessions.get(sessionId),
     status(identity: SessionIdentity): RevocationStatus {
-      if (isSessionEnded(identity)) return 'revoked';
+      if (endOf(identity)) return 'revoked';
       const { userId, issuedAt } = identity;
       // `iat` is in whole seconds, so a token that was issued in the same second counts as issued later.
       const issuedUntil = (issuedAt + 1) * 1000;
@@ -229,7 +242,9 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
     // If this process has ended or reopened the session in the meantime, that change is newer than the reply from the
     // store.
     const isNewer = !local.unsaved.has(sessionId) && local.markOfSession(sessionId) === known;
-    if (found.kind === 'hit' && isNewer) local.endSession(sessionId, sessionMarkOf(found.text));
+    // The same end must not become a different object, because a sign-in compares it with the end at its beginning.
+    const isOther = found.kind === 'hit' && (!known || sessionTextOf(known) !== found.text);
+    if (isOther && isNewer) local.endSession(sessionId, sessionMarkOf(found.text));
   };
   const askAboutUser = async (userId: string) => {
     const mark = userMarkOf(await store.get('user', userId));
@@ -267,7 +282,7 @@ function sessionTextOf({ before, except }: SessionMark): string {
  */
 function sessionMarkOf(text: string): SessionMark {
   const match = /^ended before (\d{1,12})(?: except (.+))?$/.exec(text);
-  return match ? { before: Number(match[1]), except: match[2] } : ENTIRELY;
+  return match ? { before: Number(match[1]), except: match[2] } : { ...ENTIRELY };
 }
 
 /** Updates a user's mark in the store, and keeps the changes that other processes make at the same time. */

@@ -134,7 +134,7 @@ describe('19B the deadline of a sign-in', () => {
       refresh: { replace: (earlier: Session) => void replaced.push(earlier), successorOf: () => undefined },
     };
     const { create } = createSessions(dependencies as unknown as SessionsDependencies);
-    return { created: create(session('new'), ['earlier'], new Deadline(1000)), replaced };
+    return { created: create(session('new'), ['earlier'], new Deadline(1000), undefined), replaced };
   }
 
   test.each([

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openTransaction, sealTransaction } from '../../src/routes/sign-in-transaction.js';
-import { createRevocation } from '../../src/session/revocation.js';
+import { createRevocation, type Revocation } from '../../src/session/revocation.js';
 import { withRefreshLock } from '../../src/session/refresh-lock.js';
 import { open, seal } from '../../src/session/iron-seal.js';
 import {
@@ -12,6 +12,7 @@ import {
   toSession,
   withTokens,
   type Session,
+  type SessionIdentity,
 } from '../../src/session/sealed-session.js';
 import { openSSOSession, sealSSOSession, type SSOSession } from '../../src/session/sealed-sso-session.js';
 import { createSessionStorage } from '../../src/session/cookie-or-store.js';
@@ -20,6 +21,11 @@ import { createSignedStore } from '../../src/stores/signed-store.js';
 import { FETCH, send } from '../support/browser.js';
 import { mapStore } from '../support/map-store.js';
 import { createTestApp } from '../support/app.js';
+
+/** Signs in to a session that may have ended before. */
+async function reopen(revocation: Revocation, identity: SessionIdentity): Promise<boolean> {
+  return revocation.reopenSession(identity, await revocation.endOf(identity));
+}
 
 /**
  * What each version of the formats wrote: cookies and store entries. Every release must be able to read all of them,
@@ -118,7 +124,7 @@ async function writeAll(): Promise<Recorded> {
   const revocation = createRevocation({ clientId: CLIENT, store, now: () => NOW });
   await revocation.endSession('session_ended');
   await revocation.endSession('session_again');
-  await revocation.reopenSession({
+  await reopen(revocation, {
     sessionId: 'session_again',
     userId: 'user_01',
     issuedAt: NOW / 1000,

@@ -6,6 +6,11 @@ import type { Store } from '../../src/stores/index.js';
 import { createSignedStore, type SignedStore } from '../../src/stores/signed-store.js';
 import { mapStore } from '../support/map-store.js';
 
+/** Signs in to a session that may have ended before. */
+async function reopen(revocation: Revocation, identity: SessionIdentity): Promise<boolean> {
+  return revocation.reopenSession(identity, await revocation.endOf(identity));
+}
+
 const SECOND = 1_700_000_000;
 const NOW = SECOND * 1000;
 const DAY = 86_400_000;
@@ -103,14 +108,14 @@ describe('without a store', () => {
   test('a session that was not ended stays as it is after a new sign-in', async () => {
     const revocation = revocationWith();
     for (const sessionId of ['session_1', undefined])
-      expect(await revocation.reopenSession(identity(sessionId, 'user_1', SECOND, 'new'))).toBe(true);
+      expect(await reopen(revocation, identity(sessionId, 'user_1', SECOND, 'new'))).toBe(true);
     expect(await revocation.status(identity('session_1', 'user_1', SECOND - 1, 'old'))).toBe('active');
   });
 
   test('a new sign-in without a token ID ends only the tokens of earlier seconds', async () => {
     const revocation = revocationWith();
     await revocation.endSession('session_1');
-    await revocation.reopenSession(identity('session_1'));
+    await reopen(revocation, identity('session_1'));
     expect(await revocation.status(identity('session_1'))).toBe('active');
     expect(await revocation.status(identity('session_1', 'user_1', SECOND, 'other'))).toBe('active');
     expect(await revocation.status(identity('session_1', 'user_1', SECOND - 1))).toBe('revoked');
@@ -216,7 +221,7 @@ describe('with a store', () => {
     const [one, two] = [revocationWith(store), revocationWith(store)];
     await one.endSession('session_1');
     // The second process has not been asked about the session before.
-    expect(await two.reopenSession(identity('session_1', 'user_1', SECOND, 'new'))).toBe(true);
+    expect(await reopen(two, identity('session_1', 'user_1', SECOND, 'new'))).toBe(true);
     const third = revocationWith(store);
     expect(await third.status(identity('session_1', 'user_1', SECOND, 'new'))).toBe('active');
     expect(await third.status(identity('session_1', 'user_1', SECOND, 'old'))).toBe('revoked');
@@ -229,10 +234,10 @@ describe('with a store', () => {
     const entry = async () => ((await store.get('ended', 'session_1')) as { text: string }).text;
     await revocation.endSession('session_1');
     expect(await entry()).toBe('ended');
-    await revocation.reopenSession(identity('session_1', 'user_1', SECOND, 'token_1'));
+    await reopen(revocation, identity('session_1', 'user_1', SECOND, 'token_1'));
     expect(await entry()).toBe(`ended before ${SECOND} except token_1`);
     await revocation.endSession('session_1');
-    await revocation.reopenSession(identity('session_1'));
+    await reopen(revocation, identity('session_1'));
     expect(await entry()).toBe(`ended before ${SECOND}`);
   });
 
@@ -300,7 +305,7 @@ describe('with a store', () => {
     };
     const revocation = revocationWith(slow);
     const asked = revocation.status(identity('session_1', 'user_1', SECOND, 'new'));
-    const reopens = revocation.reopenSession(identity('session_1', 'user_1', SECOND, 'new'));
+    const reopens = reopen(revocation, identity('session_1', 'user_1', SECOND, 'new'));
     answer();
     await Promise.all([asked, reopens]);
     expect(await revocation.status(identity('session_1', 'user_1', SECOND, 'new'))).toBe('active');

@@ -1,0 +1,118 @@
+import { expect, test, vi } from 'vitest';
+import { createRevocation } from '../../src/session/revocation.js';
+import { createSignedStore } from '../../src/stores/signed-store.js';
+import { createTestApp, type Options, type TestApp } from '../support/app.js';
+import { mapStore } from '../support/map-store.js';
+
+const SECRET = 'whsec_of_this_test';
+
+function claimsOf(token: string): Record<string, unknown> {
+  const [, payload = ''] = token.split('.');
+  return JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown>;
+}
+
+const accountOf = async ({ browser, origin }: TestApp) => (await browser.fetch(`${origin}/account`)).status;
+
+test('T65 a session that is ended while a new sign-in is stored stays ended', async () => {
+  let sessionId = '';
+  let isEnding = false;
+  const plain = mapStore();
+  const store = {
+    ...plain,
+    async add(key: string, value: string) {
+      const result = await plain.add(key, value, 1);
+      if (isEnding && key.startsWith('session:')) {
+        isEnding = false;
+        await site.auth.revokeSession(sessionId);
+      }
+      return result;
+    },
+  };
+  const authkit: Options = {
+    store,
+    session: 'store',
+    onSuccess: ({ accessToken }) => {
+      sessionId = String(claimsOf(accessToken)['sid']);
+      isEnding = true;
+    },
+  };
+  const site: TestApp = await createTestApp('express5', { authkit });
+  await site.signIn();
+  expect([sessionId === '', isEnding]).toEqual([false, false]);
+  // The refresh token is not tested here: WorkOS refuses it, because the session has ended there too.
+  expect(await accountOf(site)).toBe(401);
+});
+
+test('T65 a session that was ended here before a sign-in, and is ended again during it, stays ended', async () => {
+  let again: string | undefined;
+  const authkit: Options = {
+    onSuccess: async () => {
+      if (again !== undefined) await site.auth.revokeSession(again);
+    },
+  };
+  const site: TestApp = await createTestApp('express5', { authkit, workos: { webhookSecret: SECRET } });
+  await site.signIn();
+  const { sessionId } = JSON.parse((await site.browser.fetch(`${site.origin}/account`)).body) as {
+    sessionId: string;
+  };
+  await site.browser.fetch(`${site.origin}/logout`, { method: 'POST' });
+  // The browser did not sign out of WorkOS, so the next sign-in is in the same session of WorkOS.
+  site.workos.fail({
+    on: 'code',
+    alter: async (body) => ({
+      ...body,
+      access_token: await site.workos.signToken({
+        ...claimsOf(String(body['access_token'])),
+        sid: sessionId,
+      }),
+    }),
+  });
+  again = sessionId;
+  await site.signIn();
+  expect(await accountOf(site)).toBe(401);
+  again = undefined;
+  await site.signIn();
+  expect(await accountOf(site)).toBe(200);
+});
+
+test('T65 a sign-in accepts only a session that had ended before the sign-in', async () => {
+  const now = () => 1_700_000_000_000;
+  const revocation = createRevocation({ clientId: 'client_1', store: undefined, now });
+  const identity = { sessionId: 'session_1', userId: 'user_1', issuedAt: 1_700_000_000, tokenId: 'new' };
+  const none = await revocation.endOf(identity);
+  await revocation.endSession('session_1');
+  const first = await revocation.endOf(identity);
+  await revocation.endSession('session_1');
+  const second = await revocation.endOf(identity);
+  for (const [end, status] of [
+    [none, 'revoked'],
+    [first, 'revoked'],
+    [second, 'active'],
+  ] as const) {
+    expect(await revocation.reopenSession(identity, end)).toBe(true);
+    expect(await revocation.status(identity)).toBe(status);
+  }
+});
+
+test('a long sign-in is accepted if the store says again what it said at its beginning', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    const store = createSignedStore({
+      store: mapStore(),
+      clientId: 'client_1',
+      passwords: ['a-password-for-tests-and-for-nothing-else'],
+      deadline: 1000,
+    });
+    const now = () => 1_700_000_000_000;
+    const [one, two] = [0, 1].map(() => createRevocation({ clientId: 'client_1', store, now }));
+    const identity = { sessionId: 'session_1', userId: 'user_1', issuedAt: 1_700_000_000, tokenId: 'new' };
+    await one!.endSession('session_1');
+    const end = await two!.endOf(identity);
+    vi.advanceTimersByTime(10_000);
+    expect(await two!.status(identity)).toBe('revoked');
+    expect(await two!.reopenSession(identity, end)).toBe(true);
+    expect(await two!.status(identity)).toBe('active');
+  } finally {
+    vi.useRealTimers();
+  }
+});
