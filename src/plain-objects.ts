@@ -7,3 +7,16 @@ export function ownProperties<T extends object>(value: T): T {
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
+
+/**
+ * Whether a value is an object whose own properties can be read as options. Promises, `Map` objects and objects that
+ * only have getters or inherited properties are not: they would be read as if they were empty, so options such as
+ * `cookie.name` would be ignored without an error.
+ */
+export function isOptions(value: unknown): value is Record<string, unknown> {
+  if (!isRecord(value)) return false;
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  // The `Object.prototype` of another realm, such as that of a Jest test, has no prototype either.
+  const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
+  return isPlain || Object.keys(value).length > 0;
+}

@@ -1,7 +1,7 @@
 import type { CookieConfig } from '../http/cookies.js';
 import { number } from './credentials.js';
 import { type Problems, variable } from './problem-list.js';
-import { isRecord, ownProperties } from '../plain-objects.js';
+import { isOptions, ownProperties } from '../plain-objects.js';
 import type { Route, Routes } from './routes.js';
 import { COOKIE_ADVICE } from './did-you-mean.js';
 
@@ -50,8 +50,8 @@ export function cookie(
   problems: Problems,
 ): CookieConfig {
   const given = value === undefined ? {} : value;
-  if (!isRecord(given)) problems.add(`cookie must be an object: { ${Object.keys(KEYS).join(', ')} }`);
-  const options = ownProperties(isRecord(given) ? given : {});
+  if (!isOptions(given)) problems.add(`cookie must be an object: { ${Object.keys(KEYS).join(', ')} }`);
+  const options = ownProperties(isOptions(given) ? given : {});
   problems.unknownKeys('cookie option', options, KEYS, COOKIE_ADVICE);
   // `null` does not select the default but is reported as a problem. In express-session, `maxAge: null` means a cookie
   // that the browser discards when it closes.

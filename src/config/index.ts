@@ -3,7 +3,7 @@ import { canParse } from '../url-can-parse.js';
 import { AuthKitError } from '../errors.js';
 import type { CookieConfig } from '../http/cookies.js';
 import { type ReturnToRules, safeReturnTo } from '../http/return-to.js';
-import { isRecord, ownProperties } from '../plain-objects.js';
+import { isOptions, isRecord, ownProperties } from '../plain-objects.js';
 import { type Store, STORE_METHODS } from '../stores/index.js';
 import { authKitParameters, type ParameterSet } from './authorization-parameters.js';
 import { cookie } from './cookie.js';
@@ -181,7 +181,7 @@ function readClaimToken(
 function readMemoryBytes(value: unknown, problems: Problems): number {
   if (value === undefined) return MEMORY_BYTES;
   if (value === false) return 0;
-  if (isRecord(value)) {
+  if (isOptions(value)) {
     const own = ownProperties(value);
     problems.unknownKeys('sessionMemory option', own, { maxBytes: true }, SESSION_MEMORY_ADVICE);
     const { maxBytes = MEMORY_BYTES } = own;
@@ -268,7 +268,7 @@ export function resolveCommon<SignIn extends object>(
   const rules = returnToRulesOf(redirect, origins ?? [], routes);
   /** Whether all origins are valid, so page URLs can be checked against them. */
   const areOriginsValid = redirect !== undefined && origins !== undefined;
-  const cookieOptions = isRecord(options.cookie) ? ownProperties(options.cookie) : options.cookie;
+  const cookieOptions = isOptions(options.cookie) ? ownProperties(options.cookie) : options.cookie;
   const { onError, loadUser, now, fetch } = options;
   checkFunctions({ onError, loadUser, now, fetch }, problems);
   return {
@@ -304,7 +304,7 @@ export function resolveCommon<SignIn extends object>(
     hooks: Object.freeze(onError ? { onError } : {}),
     pages: readPages(options.pages, problems),
     serverTiming: readServerTiming(options.serverTiming, problems),
-    now: now ?? Date.now,
+    now: readClock(now, problems),
   };
 }
 
@@ -350,7 +350,7 @@ export function readOptions<Options extends object>(
   const value: unknown = given;
   if (isRecord(value) && typeof value['then'] === 'function')
     throwProblems([`${name}() was called with a promise: await the options first`]);
-  if (!isRecord(value)) throwProblems([`${name}() takes an object of options`]);
+  if (!isOptions(value)) throwProblems([`${name}() takes an object of options`]);
   const options = ownProperties(given);
   const problems = new Problems();
   problems.unknownKeys('option', options, known, advice);
@@ -360,6 +360,34 @@ export function readOptions<Options extends object>(
 export function checkFunctions(given: Readonly<Record<string, unknown>>, problems: Problems): void {
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined && typeof value !== 'function') problems.add(`${name} must be a function`);
+  }
+}
+
+/** A time in seconds since the epoch, between 2001 and 2286. As milliseconds, it would be in 1970. */
+const SECONDS = { min: 1e9, max: 1e10 };
+
+/**
+ * Reads the option `now`. The clock is tried once: with a clock that returns seconds, or something else than a number,
+ * no access token would ever expire.
+ */
+function readClock(now: unknown, problems: Problems): () => number {
+  if (typeof now !== 'function') return Date.now;
+  const time = timeOf(now as () => unknown);
+  const isTime = typeof time === 'number' && Number.isFinite(time);
+  if (!isTime || (time >= SECONDS.min && time < SECONDS.max))
+    problems.add('now must return the time in milliseconds since the epoch, as Date.now does');
+  return now as () => number;
+}
+
+/** Returns the time of a clock. A clock that throws may not be ready yet, so it is not refused. */
+function timeOf(now: () => unknown): unknown {
+  try {
+    const time = now();
+    // An async function may reject. It is refused, so its error must not be an unhandled rejection.
+    if (time instanceof Promise) time.catch(() => undefined);
+    return time;
+  } catch {
+    return 0;
   }
 }
 

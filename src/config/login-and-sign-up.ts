@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { canParse } from '../url-can-parse.js';
 import { AuthKitError } from '../errors.js';
 import { publishError } from '../diagnostics.js';
-import { isRecord, ownProperties } from '../plain-objects.js';
+import { isOptions, isRecord, ownProperties } from '../plain-objects.js';
 import type { ParameterSet } from './authorization-parameters.js';
 import { isLoopback } from './insecure-http.js';
 import type { AuthKitOptions } from './authkit-options.js';
@@ -51,11 +51,11 @@ export function readSignIn<Options extends object>(
   problems: Problems,
 ): SignInFor<Options> {
   if (typeof value === 'function') return ofRequest(value as SignInFunction, parameters, clientId);
-  if (value !== undefined && !isRecord(value))
+  if (value !== undefined && !isOptions(value))
     problems.add(
       'signIn must be an object of sign-in options, or a function of the request that returns one',
     );
-  const options = parameters.canonical((isRecord(value) ? ownProperties(value) : {}) as Options);
+  const options = parameters.canonical((isOptions(value) ? ownProperties(value) : {}) as Options);
   for (const problem of parameters.problemsOf(options)) problems.add(`signIn: ${problem}`);
   const fixed = Promise.resolve(Object.freeze(ownProperties(options)));
   return () => fixed;
@@ -99,11 +99,15 @@ function returnedProblem(
   parameters: Pick<ParameterSet<object>, 'problemsOf'>,
 ): string | undefined {
   if (returned === undefined || returned === null) return undefined;
-  if (isRecord(returned)) {
+  if (isOptions(returned)) {
     const problems = parameters.problemsOf(returned);
     return problems.length === 0 ? undefined : `options that are not valid: ${problems.join('; ')}`;
   }
-  const what = Array.isArray(returned) ? 'an array' : `a ${typeof returned}`;
+  const what = Array.isArray(returned)
+    ? 'an array'
+    : isRecord(returned)
+      ? 'an object without options'
+      : `a ${typeof returned}`;
   return `${what}: return an object of sign-in options, such as { organizationId: 'org_123' }, or nothing`;
 }
 
@@ -170,8 +174,8 @@ function clientUriProblem(uri: string, isHttpAllowed: boolean): string | undefin
 
 export function readSignUpRules(value: unknown, problems: Problems): SignUpRules {
   const given = value ?? {};
-  if (!isRecord(given)) problems.add('signUp must be an object: { roles, defaultRole, save, metadata }');
-  const options = isRecord(given) ? ownProperties(given) : {};
+  if (!isOptions(given)) problems.add('signUp must be an object: { roles, defaultRole, save, metadata }');
+  const options = isOptions(given) ? ownProperties(given) : {};
   problems.unknownKeys(
     'signUp option',
     options,
@@ -182,7 +186,7 @@ export function readSignUpRules(value: unknown, problems: Problems): SignUpRules
   const metadata = readStrings('signUp.metadata', options['metadata'], [], problems);
   const { defaultRole, save = false } = options;
   if (!roles.every((role) => SLUG.test(role))) problems.add('signUp.roles must be slugs of roles');
-  const areRolesValid = roles === (options['roles'] ?? roles);
+  const areRolesValid = roles.length > 0 || !hasItems(options['roles']);
   if (areRolesValid && defaultRole !== undefined && !roles.includes(defaultRole as string))
     problems.add('signUp.defaultRole must be one of signUp.roles');
   if (typeof save !== 'boolean') problems.add('signUp.save must be true or false');
@@ -194,14 +198,20 @@ export function readSignUpRules(value: unknown, problems: Problems): SignUpRules
   });
 }
 
+function hasItems(list: unknown): boolean {
+  return list !== undefined && list !== null && !(Array.isArray(list) && list.length === 0);
+}
+
 function readStrings(
   name: string,
   value: unknown,
   fallback: readonly string[],
   problems: Problems,
 ): readonly string[] {
-  const list = value ?? fallback;
-  if (Array.isArray(list) && list.every((item) => typeof item === 'string')) return list;
+  if (value === undefined || value === null) return fallback;
+  // The copy is checked, so exactly the checked items are used. Holes become `undefined`.
+  const list: unknown[] | undefined = Array.isArray(value) ? Array.from(value as []) : undefined;
+  if (list?.every((item) => typeof item === 'string')) return Object.freeze(list);
   problems.add(`${name} must be a list of strings`);
   return [];
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { canParse } from '../url-can-parse.js';
 import { BUTTON_TEXTS, DEFAULT_TEXTS, type PageTexts } from '../http/page-texts.js';
 import { DEFAULT_THEME, type PageTheme, type RenderPage } from '../http/pages.js';
-import { isRecord, ownProperties } from '../plain-objects.js';
+import { isOptions, isRecord, ownProperties } from '../plain-objects.js';
 import { Problems } from './problem-list.js';
 import { type Advice } from './did-you-mean.js';
 
@@ -124,7 +124,7 @@ function warnOnce(problem: string): void {
  */
 function readTheme(value: unknown, problems: Problems, ofValues = problems): PageTheme {
   if (value === undefined) return DEFAULT_THEME;
-  if (!isRecord(value)) {
+  if (!isOptions(value)) {
     problems.add("pages must be an object such as { title: 'Example' }, or a function that returns one");
     return DEFAULT_THEME;
   }
@@ -223,7 +223,7 @@ const NO_SUCH_PAGE = 'there is no such page; docs/branding.md lists all of them'
 
 function readTexts(value: unknown, problems: Problems): PageTexts {
   if (value === undefined) return DEFAULT_THEME.texts;
-  if (!isRecord(value)) {
+  if (!isOptions(value)) {
     problems.add("pages.texts must be an object such as { signOut: { title: 'Abmelden?' } }");
     return DEFAULT_THEME.texts;
   }
@@ -240,7 +240,7 @@ const PAGE_TEXT = { title: true, text: true } as const;
 function readText(name: string, value: unknown, problems: Problems): object | undefined {
   if (value === undefined) return undefined;
   const isButtons = name === 'buttons';
-  if (!isRecord(value)) {
+  if (!isOptions(value)) {
     const form = isButtons ? "{ signIn: 'Anmelden' }" : '{ title, text }';
     problems.add(`pages.texts.${name} must be an object such as ${form}`);
     return undefined;

@@ -1,5 +1,5 @@
 import { canParse } from '../url-can-parse.js';
-import { isRecord, ownProperties } from '../plain-objects.js';
+import { isOptions, ownProperties } from '../plain-objects.js';
 import { refuseInsecureHttp } from './insecure-http.js';
 import type { AuthKitOptions } from './authkit-options.js';
 import type { Problems } from './problem-list.js';
@@ -68,8 +68,8 @@ export function parseRoutes(
   problems: Problems,
 ): Routes {
   const given: unknown = value ?? {};
-  if (!isRecord(given)) problems.add("routes must be an object of paths, such as { login: '/login' }");
-  const own = isRecord(given) ? ownProperties(given) : {};
+  if (!isOptions(given)) problems.add("routes must be an object of paths, such as { login: '/login' }");
+  const own = isOptions(given) ? ownProperties(given) : {};
   problems.unknownKeys('route', own, ROUTES, ROUTE_ADVICE);
   const paths: Readonly<Record<string, unknown>> = { ...defaults, ...own };
   const names = Object.keys(ROUTES) as (keyof Routes)[];
