@@ -80,7 +80,8 @@ interface ParameterSetRules<Options extends object, Alias extends string> {
 /**
  * Creates the set of parameters for one authorization endpoint.
  *
- * @param rows The options in the order in which they are sent. The compiler checks that none is missing.
+ * @param rows One row for each option, in the order in which the parameters are sent. The compiler checks that no option
+ * is missing.
  */
 function parameterSet<Options extends object, Alias extends keyof Options & string = never>(
   rows: Readonly<Record<Exclude<keyof Options & string, Alias>, Parameter>>,

@@ -72,8 +72,8 @@ function expiryOf({ accessToken }: Session): number | undefined {
 }
 
 /**
- * Creates the function that refreshes tokens at WorkOS. That function accepts a response only if the response is for
- * the same user.
+ * Creates the function that refreshes tokens at WorkOS. That function rejects a response that is for a different
+ * user than the session.
  */
 export function createTokenRefresh(options: TokenRefreshOptions): RefreshTokens {
   return async (session, organizationId) => {

@@ -164,7 +164,7 @@ export interface SessionReference {
 export interface SessionIds {
   /** Creates a random 256-bit ID. */
   create: () => string;
-  /** Derives the ID of a session that is moved to the store. All requests with the same cookie get the same ID. */
+  /** Derives the ID for a session that moves from its cookie to the store. The same cookie always gives the same ID. */
   deriveFrom: (session: Session) => string;
   write: (id: string, session: Session) => string;
   /** Whether a value has the format of a cookie value with an ID. The MAC is not checked. */

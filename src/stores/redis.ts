@@ -45,10 +45,10 @@ interface Commands {
  * Creates a store that uses Redis, Valkey or another server with the same protocol. The client must read from
  * primaries, not from replicas.
  *
- * @param client A connected client of node-redis 4 to 6 (`createClient`, `createCluster`, `createClientPool`,
- * `createSentinel`) or of ioredis 5 and 6. The store handles its `error` events, so a lost connection does not end the
+ * @param client A connected client from node-redis 4 to 6 (`createClient`, `createCluster`, `createClientPool`,
+ * `createSentinel`) or ioredis 5 or 6. The store handles its `error` events, so a lost connection does not crash the
  * process.
- * @throws {TypeError} if `client` is not a client of node-redis or ioredis.
+ * @throws {TypeError} if `client` is not a node-redis or ioredis client.
  * @example
  * const client = createClient({ url: 'rediss://cache.example.com' });
  * await client.connect();

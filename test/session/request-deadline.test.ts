@@ -210,12 +210,12 @@ describe('19B the processes that wait for another one', () => {
 });
 
 test('T44 a request that planted cookies make slow does not shorten the wait of other requests', async () => {
-  const at = await createTestApp('express5', { authkit: { timeout: 1500 } });
+  const at = await createTestApp('express5', { authkit: { timeout: 4000 } });
   const [slow, other] = (await expired(at, 2)) as [string, string];
   const planted = [slow, ...['a', 'b', 'c'].map((letter) => `wos-session=${letter}`)].join('; ');
   // Longer than a route without a guard waits for a session, and then longer than the brief wait after a timeout.
   for (const [cookie, delay, email] of [
-    [planted, 600, null],
+    [planted, 1000, null],
     [other, 100, 'user1@example.com'],
   ] as const) {
     at.workos.fail({ on: 'refresh', delay, times: 1 });

@@ -218,7 +218,7 @@ describe('in Chromium', () => {
     ['another origin', 'returnToOrigins'],
     ['expired session', 'clock.advance'],
     ['nginx', 'large_client_header_buffers'],
-    ['own user row', 'loadUser'],
+    ['my own database', 'loadUser'],
     ['everywhere', 'revokeUserSessions'],
     ['invalid_state', 'no_cookie'],
     ['Which cookies', 'wos-session'],
