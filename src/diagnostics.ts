@@ -66,10 +66,10 @@ export interface AuthKitEvents {
   'authkit:breaker': {
     clientId: string;
     /**
-     * `anonymous`: calls for requests without a valid credential, for example to check a made-up API key. `main`: all
-     * other calls.
+     * `anonymous`: calls for requests without a valid credential, for example to check a made-up API key. `keys`: calls
+     * that fetch signing keys. Each server that publishes keys has a separate circuit breaker. `main`: all other calls.
      */
-    scope: 'main' | 'anonymous';
+    scope: 'main' | 'anonymous' | 'keys';
     state: 'closed' | 'open' | 'half-open';
     reason: 'failures' | 'rate_limit' | 'probe' | 'recovered';
     pause: number;

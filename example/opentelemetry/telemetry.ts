@@ -77,8 +77,8 @@ on('authkit:error', ({ source }) => {
 });
 // A metric is exported only once it has a value, so these start with "nothing is wrong".
 breakerOpen.record(0);
-on('authkit:breaker', ({ state }) => {
-  breakerOpen.record(state === 'closed' ? 0 : 1);
+on('authkit:breaker', ({ scope, state }) => {
+  if (scope === 'main') breakerOpen.record(state === 'closed' ? 0 : 1);
 });
 on('authkit:store', ({ operation, outcome, code = outcome }) => {
   storeAvailable.record(outcome === 'ok' ? 1 : 0, { operation });

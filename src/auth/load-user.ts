@@ -20,8 +20,8 @@ export type RequestUser = keyof AppUser extends never ? WorkOSUser : AppUser;
 
 /** The application's user that corresponds to a WorkOS user. */
 export interface LoadedUser {
-  /** The ID of the WorkOS user. */
-  readonly userId: string;
+  /** The principal that was passed to `loadUser`. */
+  readonly auth: SignedIn;
   /**
    * The result of `loadUser`. It is `undefined` until the user has been loaded, or if the application has no matching
    * user.
@@ -32,7 +32,7 @@ export interface LoadedUser {
 }
 
 /**
- * Starts loading the application's user with `loadUser`. The loaded user is also stored in `res.locals.user`.
+ * Starts loading the application's user with `loadUser`.
  *
  * @param deadline The maximum time that `loadUser` may take, in milliseconds. Without this limit, a database that does
  * not respond would block the request forever.
@@ -40,14 +40,12 @@ export interface LoadedUser {
 export function startLoadingUser(
   loadUser: LoadUser,
   auth: SignedIn,
-  { req, res, deadline }: { req: Request; res: Response; deadline: number },
+  { req, deadline }: { req: Request; deadline: number },
 ): LoadedUser {
   const load = async () => {
-    const row = await rowWithin(deadline, async () => loadUser({ user: auth.user, auth, req }));
-    loaded.row = row;
-    setLocalUser(res, row);
+    loaded.row = await rowWithin(deadline, async () => loadUser({ user: auth.user, auth, req }));
   };
-  const loaded: LoadedUser = { userId: auth.user.id, row: undefined, done: Promise.resolve().then(load) };
+  const loaded: LoadedUser = { auth, row: undefined, done: Promise.resolve().then(load) };
   return loaded;
 }
 
@@ -62,11 +60,13 @@ async function rowWithin(deadline: number, load: () => Promise<unknown>): Promis
 }
 
 /**
- * Defines `res.locals.user`, which templates read as `user`. Reading `res.locals.user` marks the response as
- * user-specific, as reading `req.user` does. Connect does not define `res.locals`, so this function creates the object
- * if it does not exist.
+ * Defines `res.locals.user`, which templates read as `user`. Like `req.user`, the property is an accessor, so its value
+ * changes if the principal of the request changes, and reading it marks the response as user-specific. Connect does not
+ * define `res.locals`, so this function creates the object if it does not exist.
+ *
+ * @param read Returns the value of `req.user`.
  */
-export function setLocalUser(res: Response, user: unknown): void {
+export function defineLocalUser(res: Response, read: () => unknown): void {
   const response = res as { locals?: Record<string, unknown> };
   response.locals ??= Object.create(null) as Record<string, unknown>;
   Object.defineProperty(response.locals, 'user', {
@@ -74,7 +74,7 @@ export function setLocalUser(res: Response, user: unknown): void {
     enumerable: true,
     get() {
       responseStateOf(res).isPersonal = true;
-      return user;
+      return read();
     },
     set(this: object, value: unknown) {
       Object.defineProperty(this, 'user', { value, configurable: true, enumerable: true, writable: true });

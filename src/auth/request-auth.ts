@@ -13,9 +13,16 @@ import type { Authentication } from '../session/authenticate-session.js';
 import type { Session } from '../session/sealed-session.js';
 import type { SSOSession, VerifiedSSOSession } from '../session/sealed-sso-session.js';
 import type { BearerVerifiers, VerifyBearer } from './bearer-token.js';
-import { type LoadedUser, setLocalUser, startLoadingUser } from './load-user.js';
+import { defineLocalUser, type LoadedUser, startLoadingUser } from './load-user.js';
 import { loginUrl, nextLoginParameters } from './login-url.js';
-import { type Auth, type Principal, signedOut, toSessionAuth, toSSOAuth } from './principal.js';
+import {
+  type Auth,
+  type Principal,
+  type SignedIn,
+  signedOut,
+  toSessionAuth,
+  toSSOAuth,
+} from './principal.js';
 import { defineRequestProperties } from './define-request-properties.js';
 
 /** The result of authenticating a request's session cookie at an `authkit()` or `sso()` instance. */
@@ -101,9 +108,9 @@ export class RequestAuth {
 
   /** Returns the value of `req.user`: the result of `loadUser` if that option is set, otherwise the WorkOS user. */
   user(): unknown {
-    const { user } = this.auth();
-    if (user === null) return undefined;
-    return this.instance.config.loadUser ? this.loadedFor(user.id)?.row : user;
+    const auth = this.auth();
+    if (auth.user === null) return undefined;
+    return this.instance.config.loadUser ? this.loadedFor(auth)?.row : auth.user;
   }
 
   /**
@@ -160,22 +167,21 @@ export class RequestAuth {
   }
 
   /**
-   * Loads the application's user with the `loadUser` option. The same user is loaded only once per request. Returns
-   * `undefined` if the option is not set, or if no user is signed in.
+   * Loads the application's user with the `loadUser` option. This happens only once for each principal of the request,
+   * because `loadUser` may read the organization or role of the principal. Returns `undefined` if the option is not set,
+   * or if no user is signed in.
    */
   loadUser(): Promise<void> | undefined {
     const { config } = this.instance;
     const { loadUser } = config;
     if (!loadUser) return undefined;
     const auth = this.auth();
-    if (!auth.user) {
-      setLocalUser(this.res, undefined);
-      return undefined;
-    }
     const { req, res } = this;
-    this.loaded =
-      this.loadedFor(auth.user.id) ??
-      startLoadingUser(loadUser, auth, { req, res, deadline: requestTimeoutOf(config) });
+    const known = auth.user ? this.loadedFor(auth) : undefined;
+    if (known) return known.done;
+    defineLocalUser(res, () => selectSignedIn(requestAuthsOf(req))?.user());
+    if (!auth.user) return undefined;
+    this.loaded = startLoadingUser(loadUser, auth, { req, deadline: requestTimeoutOf(config) });
     return this.loaded.done;
   }
 
@@ -185,8 +191,8 @@ export class RequestAuth {
     return user !== null && this.user() === undefined;
   }
 
-  private loadedFor(userId: string): LoadedUser | undefined {
-    return this.loaded?.userId === userId ? this.loaded : undefined;
+  private loadedFor(auth: SignedIn): LoadedUser | undefined {
+    return this.loaded?.auth === auth ? this.loaded : undefined;
   }
 }
 

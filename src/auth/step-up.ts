@@ -2,6 +2,7 @@ import { AuthKitError } from '../errors.js';
 import type { Outcome, Request, Response } from '../http/handler-to-middleware.js';
 import { isPageLoad } from '../http/request.js';
 import { redirect } from '../http/response.js';
+import { ownProperties } from '../plain-objects.js';
 import { bearerChallenge, denyForbidden, publishDenied } from './deny.js';
 import { loginUrl, loginUrlForScript } from './login-url.js';
 import { isSessionType, type SignedIn } from './principal.js';
@@ -19,17 +20,26 @@ const JUST_SIGNED_IN = 10;
  * sign-in had no `maxAge` either, the result is false.
  */
 export function isRecent(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
-  const at = claimedAt(auth) ?? freshSignInAt(requestAuth);
   // The current time is rounded down, because `auth_time` is in whole seconds.
-  return typeof at === 'number' && Math.floor(requestAuth.instance.config.now() / 1000) - at <= maxAge;
+  const now = Math.floor(requestAuth.instance.config.now() / 1000);
+  const at = claimedAt(auth, now) ?? freshSignInAt(requestAuth);
+  return typeof at === 'number' && now - at <= maxAge;
 }
+
+/** How much later than `iat` the time in `auth_time` may be, in seconds, because clocks differ. */
+const CLOCK_SKEW = 60;
 
 /**
  * The `auth_time` claim, in seconds since the epoch. SSO sessions have no claims, because the SSO API issues no tokens.
+ *
+ * A user authenticates before the token is issued. If `auth_time` is later, it cannot be a time in seconds, and would
+ * count as recent forever. The result is then `-Infinity`, so the authentication counts as old. `auth_time` is compared
+ * with `iat`, because both come from the clock of WorkOS.
  */
-function claimedAt(auth: SignedIn): unknown {
+function claimedAt(auth: SignedIn, now: number): unknown {
   if (auth.type === 'sso') return undefined;
-  return Object.hasOwn(auth.claims, 'auth_time') ? auth.claims.auth_time : undefined;
+  const { auth_time: at, iat = now } = ownProperties(auth.claims);
+  return typeof at === 'number' && at > iat + CLOCK_SKEW ? -Infinity : at;
 }
 
 /**

@@ -118,10 +118,15 @@ export interface MethodDependencies {
 }
 
 export function createMethods(dependencies: MethodDependencies): Methods {
-  const { config, refreshRequestSession, saveSession } = dependencies;
+  const { config, saveSession } = dependencies;
   const getSignInUrl = createGetSignInUrl(dependencies);
   const signOut = createSignOut(dependencies);
-  const switchToOrganization = createSwitchToOrganization({ ...dependencies, getSignInUrl });
+  const refreshRequestSession = withLoadedUser(dependencies);
+  const switchToOrganization = createSwitchToOrganization({
+    ...dependencies,
+    refreshRequestSession,
+    getSignInUrl,
+  });
   const authenticate = createAuthenticate(dependencies);
   return {
     getSignInUrl: async (req, res, options = {}) => {
@@ -168,6 +173,21 @@ export function createMethods(dependencies: MethodDependencies): Methods {
       markPersonal(requestAuthsOf(req));
       return authenticate(req);
     },
+  };
+}
+
+/**
+ * Wraps the refresh so that it also calls `loadUser` again. Otherwise, `req.user` would still be the row that was loaded
+ * for the previous organization.
+ */
+function withLoadedUser({
+  refreshRequestSession,
+  authenticateRequest,
+}: Pick<MethodDependencies, 'refreshRequestSession' | 'authenticateRequest'>): RefreshRequestSession {
+  return async (req, res, organizationId) => {
+    const auth = await refreshRequestSession(req, res, organizationId);
+    await (await authenticateRequest(req, res)).loadUser();
+    return auth;
   };
 }
 

@@ -21,7 +21,7 @@ import { sha256 } from '../sha256.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import type { ExchangeCode } from './code-exchange.js';
 import { codeChallenge } from './pkce.js';
-import { isSame, type Transaction } from './sign-in-transaction.js';
+import { CLOCK_SKEW, isSame, type Transaction } from './sign-in-transaction.js';
 import { refreshSession } from './switch-organization.js';
 
 export interface TokenDependencies {
@@ -83,7 +83,8 @@ function grantSession(
  */
 function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencies): RedeemCode {
   const { now } = config;
-  const spent = expiringMap<true>({ max: MAX_CODES, ttl: CODE_LIFETIME, now });
+  // A code of a process whose clock is ahead is valid for longer than its lifetime.
+  const spent = expiringMap<true>({ max: MAX_CODES, ttl: CODE_LIFETIME + CLOCK_SKEW, now });
   return async (fields, req, res) => {
     const sealed = fields.get('code') ?? '';
     const key = sha256(sealed);

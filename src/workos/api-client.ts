@@ -80,7 +80,7 @@ export interface WorkOSClient {
    * @throws {AuthKitError} `sdk_missing`
    */
   appClient: () => WorkOS;
-  /** Returns the state of the circuit breaker for all calls except anonymous ones. */
+  /** Returns the state of the circuit breaker for all calls except anonymous ones and those that fetch keys. */
   circuit: () => CircuitState;
   authorizationUrl: (query: URLSearchParams) => string;
   ssoAuthorizationUrl: (query: URLSearchParams) => string;
@@ -90,7 +90,7 @@ export interface WorkOSClient {
 /** Creates the WorkOS client of an instance. Every call that it makes passes through a limiter. */
 export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): WorkOSClient {
   const { clientId, api, now, timeout } = config;
-  const { signIn, refresh, background, anonymous, fetchJSON, appClient, circuit } = createClients(
+  const { signIn, refresh, background, anonymous, fetchKeysOf, appClient, circuit } = createClients(
     config,
     sdk,
   );
@@ -112,7 +112,7 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
   const refreshTokens = createAuthenticateCall(refresh, isComplete, now);
   const call = createApiCall(background, now);
   const callAnonymous = createApiCall(anonymous, now);
-  const fetchKeysResponse = () => fetchJSON(`${api.origin}/sso/jwks/${encodeURIComponent(clientId)}`);
+  const fetchKeysResponse = () => fetchKeysOf(api.origin, `/sso/jwks/${encodeURIComponent(clientId)}`);
 
   return {
     exchangeCode: (code, codeVerifier) =>
@@ -143,7 +143,7 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
       isKnown ? callAnonymous(request) : inBudget(() => callAnonymous(request), isWelcome),
     fetchKeys: async () => (await fetchKeysResponse()).json(),
     fetchKeysResponse,
-    fetchIssuerKeys: async (issuer) => (await fetchJSON(`${issuer}/oauth2/jwks`)).json(),
+    fetchIssuerKeys: async (issuer) => (await fetchKeysOf(issuer, '/oauth2/jwks')).json(),
     appClient,
     circuit,
     ...createUrls(api.origin),
@@ -165,16 +165,33 @@ function createClients(config: Config, sdk: SDK) {
     let client: Promise<WorkOS> | undefined;
     return () => (client ??= loadClient(config, fetchFn, sdk.load));
   };
-  const background = createFetch({ ...base, priority: 'background' });
   warnAboutSDK(sdk);
   return {
     signIn: clientOf(createFetch({ ...base, priority: 'sign-in' })),
     refresh: clientOf(createFetch({ ...base, priority: 'background', repeatsLostCalls: true })),
-    background: clientOf(background),
+    background: clientOf(createFetch({ ...base, priority: 'background' })),
     anonymous: clientOf(createFetch({ ...base, limiter: anonymousLimiter, priority: 'background' })),
-    fetchJSON: background,
+    fetchKeysOf: createKeysFetch(config),
     appClient: createAppClient(config, sdk),
     circuit: limiter.circuit,
+  };
+}
+
+/**
+ * Creates the function that fetches signing keys. Each server that publishes keys has a separate limiter, because anyone
+ * can cause these fetches with a made-up token. If a server does not publish its keys, users can still sign in and
+ * refresh their sessions.
+ */
+function createKeysFetch({ clientId, now, timeout, fetch }: Config) {
+  const fetches = new Map<string, Fetch>();
+  return (server: string, path: string): Promise<Response> => {
+    let fetchFrom = fetches.get(server);
+    if (!fetchFrom) {
+      const limiter = createLimiter({ clientId, scope: 'keys', now });
+      fetchFrom = createFetch({ timeout, limiter, fetch, priority: 'background' });
+      fetches.set(server, fetchFrom);
+    }
+    return fetchFrom(server + path);
   };
 }
 

@@ -16,10 +16,16 @@ const STALE_IF_ERROR = 86_400_000;
 const RETRY = 10_000;
 
 /**
- * The shortest time between two fetches by `load` while there are no keys, in milliseconds. A request that needs a key
- * fetches the keys without waiting for this time.
+ * The shortest time between two fetches by `load` while there are no keys, in milliseconds. Requests fetch the keys more
+ * often, until {@link MAX_FAILURES} fetches in a row have failed.
  */
 const FIRST_RETRY = 1000;
+
+/**
+ * The number of failed fetches in a row after which requests fetch the keys at most once per `FIRST_RETRY`. Anyone can
+ * send a token that needs a key, so without this limit, each request could cause a call while there are no keys.
+ */
+const MAX_FAILURES = 10;
 
 /**
  * The first pause after a fetch that did not find the requested key ID, in milliseconds. The pause doubles with each
@@ -100,6 +106,7 @@ export function createJWKS(options: JWKSOptions): JWKS {
   let current: KeySet | undefined;
   let fetchedAt = -Infinity;
   let triedAt = -Infinity;
+  let failures = 0;
   let inFlight:
     { readonly done: Promise<void>; readonly isPreload: boolean; readonly at: number } | undefined;
   const misses = createMisses(now);
@@ -113,9 +120,11 @@ export function createJWKS(options: JWKSOptions): JWKS {
     try {
       current = importKeys(await fetchKeys());
       fetchedAt = now();
+      failures = 0;
       misses.forget();
       report({ kind: 'ok', keys: current });
     } catch (error) {
+      failures += 1;
       report({ kind: 'unavailable', error, keys: current, age: current && age() });
     }
   };
@@ -151,6 +160,9 @@ export function createJWKS(options: JWKSOptions): JWKS {
     return found;
   };
 
+  /** Whether a request must not fetch the keys now, because many fetches have failed and the last one is recent. */
+  const isPaused = () => !inFlight && failures >= MAX_FAILURES && since(triedAt, now) < FIRST_RETRY;
+
   return {
     hasFresh: (kid) => {
       const found = lookup(kid);
@@ -163,7 +175,8 @@ export function createJWKS(options: JWKSOptions): JWKS {
       else if (isDue && since(triedAt, now) >= (current ? RETRY : FIRST_RETRY)) await reload(true);
     },
     async find(kid, isTrusted = false) {
-      if (!current || age() >= STALE_IF_ERROR) return fetchFor(kid);
+      if (!current || age() >= STALE_IF_ERROR)
+        return !isTrusted && isPaused() ? { kind: 'unavailable' } : fetchFor(kid);
       const mayRetry = since(triedAt, now) >= RETRY;
       if (age() >= MAX_AGE && (mayRetry || inFlight)) await waitForNewer(reload());
       const found = lookup(kid);

@@ -65,10 +65,10 @@ export interface Limiter {
 }
 
 /**
- * The calls that a circuit breaker controls. `anonymous`: calls that requests without a valid credential cause. `main`:
- * all other calls.
+ * The calls that a circuit breaker controls. `anonymous`: calls that requests without a valid credential cause. `keys`:
+ * calls that fetch signing keys. `main`: all other calls.
  */
-export type CircuitScope = 'main' | 'anonymous';
+export type CircuitScope = 'main' | 'anonymous' | 'keys';
 
 export interface LimiterOptions {
   clientId: string;

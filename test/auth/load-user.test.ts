@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { authkit, requireAuth } from 'authkit-express';
+import { authkit, requireAuth, type AuthKit } from 'authkit-express';
 import { FRAMEWORKS, serve } from '../support/frameworks.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, json, createTestApp, type Options } from '../support/app.js';
@@ -116,6 +116,125 @@ test('a bearer token is loaded at the guard that accepts it, instead of the user
   const key = await ask('/token', { authorization: `Bearer ${workos.createApiKey()}` });
   expect(key.json).toEqual({ user: null, local: null, workos: null });
   expect(calls).toEqual([]);
+});
+
+/** A user who is an administrator of one organization and a member of another. */
+const TWO_ORGANIZATIONS = {
+  organizations: [
+    { id: 'org_acme', name: 'Acme' },
+    { id: 'org_other', name: 'Other' },
+  ],
+  users: [
+    {
+      email: ADA,
+      memberships: [
+        { organizationId: 'org_acme', role: 'admin' },
+        { organizationId: 'org_other', role: 'member' },
+      ],
+    },
+  ],
+};
+
+interface Membership {
+  organization: string | undefined;
+  isAdmin: boolean;
+}
+
+const loadMembership: LoadUser = ({ auth }) => ({
+  organization: auth.organizationId,
+  isAdmin: auth.role === 'admin',
+});
+
+type WithMembership = IncomingMessage & { user: Membership };
+
+test('T67 a check that reads req.user sees the row of the access token, not the row of the same user in the cookie', async () => {
+  const { origin, workos } = await createTestApp('express5', {
+    workos: TWO_ORGANIZATIONS,
+    authkit: { loadUser: loadMembership },
+    routes: (site) => {
+      const check = (_auth: unknown, req: IncomingMessage) => (req as WithMembership).user.isAdmin;
+      site.route('/admin', requireAuth({ accepts: ['session', 'bearer'], check }), (_req, res) => {
+        json(res, (res as unknown as { locals: { user: unknown } }).locals.user);
+      });
+    },
+  });
+  const inAcme = { user: ADA, organizationId: 'org_acme' };
+  const inOther = { user: ADA, organizationId: 'org_other' };
+  const ask = async (cookieOf: typeof inAcme, tokenOf: typeof inAcme) => {
+    const [cookie, token] = [await workos.signIn(cookieOf), await workos.accessToken(tokenOf)];
+    return send(`${origin}/admin`, { headers: { ...FETCH, cookie, authorization: `Bearer ${token}` } });
+  };
+  expect((await ask(inAcme, inOther)).status).toBe(403);
+  const admin = await ask(inOther, inAcme);
+  expect(admin.status).toBe(200);
+  expect(JSON.parse(admin.body)).toEqual({ organization: 'org_acme', isAdmin: true });
+});
+
+test.each([
+  [
+    'switchToOrganization',
+    (auth: AuthKit, req: IncomingMessage, res: ServerResponse) =>
+      auth.switchToOrganization(req, res, 'org_other'),
+  ],
+  [
+    'refreshSession',
+    (auth: AuthKit, req: IncomingMessage, res: ServerResponse) =>
+      auth.refreshSession(req, res, { organizationId: 'org_other' }),
+  ],
+])('T67 after %s, req.user is the row for the new organization', async (_, change) => {
+  const { origin, workos } = await createTestApp('express5', {
+    workos: TWO_ORGANIZATIONS,
+    authkit: { loadUser: loadMembership },
+    routes: (site, auth) => {
+      site.route('/change', requireAuth(), async (req, res) => {
+        await change(auth, req, res);
+        const { locals } = res as unknown as { locals: { user: unknown } };
+        json(res, [(req as WithMembership).user, locals.user]);
+      });
+    },
+  });
+  const cookie = await workos.signIn({ user: ADA, organizationId: 'org_acme' });
+  const reply = await send(`${origin}/change`, { headers: { ...FETCH, cookie } });
+  const row = { organization: 'org_other', isAdmin: false };
+  expect(JSON.parse(reply.body)).toEqual([row, row]);
+});
+
+test('T67 with several instances, res.locals.user is the user that the guard has checked', async () => {
+  const { workos } = await createTestApp('express5');
+  const site = await serve('express5', (app, origin) => {
+    const instance = (name: string) =>
+      authkit({
+        ...workos.options,
+        redirectUri: `${origin}/${name}/callback`,
+        routes: { login: `/${name}/login`, logout: `/${name}/logout` },
+        cookie: { name },
+        loadUser: ({ user }) => ({ email: user.email }),
+      });
+    const [one, two] = [instance('one'), instance('two')];
+    app.use(one);
+    app.use(two);
+    for (const [path, guard] of [
+      ['/one', one.requireAuth()],
+      ['/two', two.requireAuth()],
+    ] as const) {
+      app.route(path, guard, (req, res) => {
+        const { locals } = res as unknown as { locals: { user: unknown } };
+        json(res, [(req as unknown as { user: unknown }).user, locals.user]);
+      });
+    }
+  });
+  const one = await workos.signIn({ user: ADA, cookieName: 'one' });
+  const two = await workos.signIn({ user: GRACE, cookieName: 'two' });
+  for (const [path, cookie, email] of [
+    ['/one', `${one}; ${two}`, ADA],
+    ['/two', `${one}; ${two}`, GRACE],
+    ['/one', one, ADA],
+    ['/two', two, GRACE],
+  ] as const) {
+    const reply = await send(site.origin + path, { headers: { ...FETCH, cookie } });
+    expect(JSON.parse(reply.body)).toEqual([{ email }, { email }]);
+  }
+  await site.close();
 });
 
 test('a loadUser that never returns is 503 after the deadline of a request', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { ADA, createTestApp } from '../support/app.js';
 import { withoutAuthTime } from '../support/auth-time.js';
-import { FETCH } from '../support/browser.js';
+import type { GuardRule } from 'authkit-express';
+import { FETCH, send } from '../support/browser.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 
 describe.each(FRAMEWORKS)('step-up authentication on %s', (framework) => {
@@ -75,4 +76,25 @@ test('T48 a sign-in that WorkOS asks to retry still needs an authentication that
     step.restore();
   }
   fault.restore();
+});
+
+test.each([
+  ['a day after the token was issued', (now: number) => now + 86_400],
+  ['in milliseconds', (now: number) => now * 1000],
+  ['larger than any date', () => 1e300],
+])('T48 an auth_time that is %s does not count as a fresh authentication', async (_, authTime) => {
+  const { origin, workos } = await createTestApp('express5', {
+    rule: { maxAge: 60, accepts: ['session', 'bearer'] } as GuardRule,
+  });
+  const claims = { auth_time: authTime(Math.floor(Date.now() / 1000)) };
+  const cookie = await workos.signIn({ claims });
+  const authorization = `Bearer ${await workos.accessToken({ claims })}`;
+  for (const credential of [{ cookie }, { authorization }])
+    expect((await send(`${origin}/account`, { headers: { ...FETCH, ...credential } })).status).toBe(401);
+});
+
+test('T48 an auth_time that is a few seconds after the token was issued counts, because clocks differ', async () => {
+  const { origin, workos } = await createTestApp('express5', { rule: { maxAge: 60 } });
+  const cookie = await workos.signIn({ claims: { auth_time: Math.floor(Date.now() / 1000) + 5 } });
+  expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
 });

@@ -243,6 +243,31 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
   });
 });
 
+test('T02 a code from a process whose clock is ahead is redeemed once, for as long as the code is valid', async () => {
+  let now = Date.now();
+  const at = await native('express5', { authkit: { now: () => now + 100_000 } });
+  const other = await at.sibling({ now: () => now, redirectUri: `${at.origin}/callback` });
+  const verifier = newVerifier();
+  const code = await at.codeFor(verifier);
+  const redeem = () =>
+    send(`${other.origin}/token`, {
+      method: 'POST',
+      headers: { ...FETCH, 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({
+        grant_type: 'authorization_code',
+        code,
+        code_verifier: verifier,
+      }).toString(),
+    });
+  expect((await redeem()).status).toBe(200);
+  for (let seconds = 0; seconds < 200; seconds += 20) {
+    now += 20_000;
+    const again = await redeem();
+    expect([again.status, errorOf(again)]).toEqual([400, 'invalid_grant']);
+  }
+  expect(at.workos.callsTo('code')).toHaveLength(1);
+});
+
 test('a request body that never ends is answered at the deadline', async () => {
   const { origin } = await native('express5', { authkit: { timeout: 200 } });
   const { status, body } = await new Promise<{ status: number; body: string }>((resolve, reject) => {

@@ -379,6 +379,53 @@ describe('keys that are fetched in advance', () => {
   });
 });
 
+describe('T68 while there are no keys and they cannot be fetched', () => {
+  test('ten requests fetch them at once, and after that one request each second', async () => {
+    const { state, jwks, down } = setUp();
+    state.publish = down;
+    for (let nth = 0; nth < 200; nth += 1) expect(await jwks.find(`kid_${nth}`)).toEqual(UNAVAILABLE);
+    expect(state.fetches).toBe(10);
+    state.now += SECOND - 1;
+    await jwks.find('a');
+    expect(state.fetches).toBe(10);
+    state.now += 1;
+    for (let nth = 0; nth < 200; nth += 1) await jwks.find(`kid_${nth}`);
+    expect(state.fetches).toBe(11);
+    state.now -= 10 * SECOND;
+    await jwks.find('a');
+    expect(state.fetches).toBe(12);
+  });
+
+  test('the token of a sign-in or refresh fetches them at once, and so do requests as soon as they are there', async () => {
+    const { state, jwks, down } = setUp();
+    const published = state.publish;
+    state.publish = down;
+    for (let nth = 0; nth < 20; nth += 1) await jwks.find('a');
+    expect(await jwks.find('a', true)).toEqual(UNAVAILABLE);
+    expect(state.fetches).toBe(11);
+    state.publish = published;
+    expect(await jwks.find('a')).toEqual(UNAVAILABLE);
+    expect(await jwks.find('a', true)).toMatchObject(FOUND);
+    state.now += DAY;
+    state.publish = down;
+    for (let nth = 0; nth < 20; nth += 1) expect(await jwks.find('a')).toEqual(UNAVAILABLE);
+    expect(state.fetches).toBe(22);
+  });
+
+  test('a request joins a fetch that is in flight', async () => {
+    const { state, jwks, down } = setUp();
+    state.publish = down;
+    for (let nth = 0; nth < 20; nth += 1) await jwks.find('a');
+    const next = later();
+    state.publish = next.publish;
+    const [trusted, other] = [jwks.find('a', true), jwks.find('a')];
+    next.send();
+    expect(await trusted).toMatchObject(FOUND);
+    expect(await other).toMatchObject(FOUND);
+    expect(state.fetches).toBe(11);
+  });
+});
+
 describe('the keys of a set', () => {
   test.each<[string, unknown]>([
     ['null', null],
