@@ -2,7 +2,6 @@
 // PORT. If WORKOS_API_KEY is set, the example uses the real WorkOS. Otherwise this file starts a test WorkOS in this process
 // and sets the environment variables for it.
 import { existsSync, readdirSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { createTestWorkOS } from 'authkit-express/testing';
 
 const { argv, env } = process;
@@ -16,7 +15,7 @@ if (!file) {
   process.exit(1);
 }
 
-if (!env['PORT'] || env['PORT'] === '0') env['PORT'] = env['PORT'] ? await freePort() : '3000';
+env['PORT'] ||= '3000';
 const origin = `http://localhost:${env['PORT']}`;
 env['WORKOS_REDIRECT_URI'] ||= `${origin}/callback`;
 if (!env['WORKOS_API_KEY']) await useTestWorkOS(env['WORKOS_REDIRECT_URI']);
@@ -37,12 +36,4 @@ async function useTestWorkOS(redirectUri: string): Promise<void> {
   console.log(
     '  WORKOS_API_KEY is not set, so this runs on a test WorkOS. Sign in as Ada (with access to billing), Grace or Alan.',
   );
-}
-
-async function freePort(): Promise<string> {
-  const probe = createServer().listen(0);
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return String(port);
 }

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { requireAuth, signedIn } from 'authkit-express';
 import { hasChromium, launch, reusedPages, type User } from '../support/chromium.js';
 import { createTestApp } from '../support/app.js';
+import { freePort } from '../support/free-port.js';
 
 describe.skipIf(!hasChromium)('in Chromium', () => {
   let browser: Browser;
@@ -29,7 +30,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       const root = fileURLToPath(new URL('../..', import.meta.url));
       example = spawn(process.execPath, ['--import', 'tsx', 'example/run.ts'], {
         cwd: root,
-        env: { ...process.env, WORKOS_API_KEY: '', PORT: '0' },
+        env: { ...process.env, WORKOS_API_KEY: '', PORT: String(await freePort()) },
       });
       address = await new Promise((resolve, reject) => {
         let printed = '';

@@ -6,6 +6,7 @@ import { WebSocket } from 'ws';
 import { Browser, FETCH, send } from '../support/browser.js';
 import { ROOT } from '../support/documentation.js';
 import { runExample, signInWith } from '../support/example.js';
+import { freePort } from '../support/free-port.js';
 
 const ADA = 'ada@example.com';
 const GRACE = 'grace@example.com';
@@ -169,7 +170,7 @@ describe('commonjs, by npm run example', () => {
   test('runs without an account, and signs in', async () => {
     const child = spawn(process.execPath, ['--import', 'tsx', 'example/run.ts', 'commonjs'], {
       cwd: ROOT,
-      env: { PATH: process.env['PATH'], PORT: '0' },
+      env: { PATH: process.env['PATH'], PORT: String(await freePort()) },
     });
     onTestFinished(() => void child.kill());
     let printed = '';
