@@ -216,6 +216,7 @@ export type KeysFailureReason =
  * - `store_entry`: the entry in the store cannot be read.
  * - `keys`: the signing keys are unavailable.
  * - `workos`: WorkOS is unavailable.
+ * - `user_changed`: the user has changed, and several refreshes returned only tokens from before the change.
  * - `clock`: this server's clock is fast, so even new tokens look expired.
  * - `store_older`: the store holds an older version of the session than the cookie refers to, for example after a
  *   failover.
@@ -234,6 +235,7 @@ export type SessionProblem =
   | 'store_entry'
   | 'keys'
   | 'workos'
+  | 'user_changed'
   | 'clock'
   | 'store_older';
 

@@ -12,7 +12,7 @@ const auth = authkit();
 app.use(auth);
 
 /**
- * Calls `end` when a request's session has ended or its access token has expired.
+ * Calls `end` when a request's session has ended, its access token has expired, or its user has changed.
  *
  * @returns A function that stops the checks.
  */

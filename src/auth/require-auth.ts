@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { after, withDeadline } from '../deadline.js';
-import type { Config } from '../config/index.js';
-import { isLoopback } from '../config/insecure-http.js';
+import { isInsecureOrigin } from '../config/insecure-http.js';
 import { AuthKitError } from '../errors.js';
 import {
   isRequest,
@@ -177,6 +176,9 @@ type Guard<Rest extends unknown[] = []> = (
 
 function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Guard {
   const { sameOrigin } = rule;
+  // An http origin of a host other than this machine is trusted only with `allowInsecureHttp`, as in `trustedOrigins`. A
+  // guard is created before it is known which instances it covers, so each request chooses one of the two lists.
+  const secureOrigins = (sameOrigin ?? []).filter((origin) => !isInsecureOrigin(origin));
   const decide = (
     req: Request,
     res: Response,
@@ -203,7 +205,7 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
       sameOrigin &&
       isSessionType(auth.type) &&
       !isSafeMethod(req) &&
-      isCrossSite(req, config, trustedOf(sameOrigin, config))
+      isCrossSite(req, config, config.allowInsecureHttp ? sameOrigin : secureOrigins)
     ) {
       const isInsecure = !isCrossSite(req, config, sameOrigin);
       return denyForbidden(req, res, requestAuth, auth, {
@@ -221,20 +223,6 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
 const INSECURE_ORIGIN =
   'this request comes from an http origin in sameOrigin: use https for that origin, or set allowInsecureHttp: true if ' +
   'that network is private';
-
-/**
- * Returns the origins in `sameOrigin` that are trusted at an instance. An http origin of a host other than this machine
- * is trusted only with `allowInsecureHttp`, as in the option `trustedOrigins`. A guard is created before it is known
- * which instances it covers, so this is checked for each request.
- */
-function trustedOf(sameOrigin: readonly string[], { allowInsecureHttp }: Config): readonly string[] {
-  return allowInsecureHttp ? sameOrigin : sameOrigin.filter((origin) => !isInsecureOrigin(origin));
-}
-
-function isInsecureOrigin(origin: string): boolean {
-  const { protocol, hostname } = new URL(origin);
-  return protocol === 'http:' && !isLoopback(hostname);
-}
 
 /**
  * Returns the result of authenticating the session cookie at each instance. Waits for results that are not known yet,

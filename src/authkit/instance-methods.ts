@@ -68,7 +68,8 @@ export interface Methods {
    *
    * @throws {AuthKitError} `unauthenticated` if there is no session, or if it has ended; `forbidden` if the user has no
    * access to the given organization; `upstream_unavailable` if WorkOS or the store is unavailable. If WorkOS requires
-   * a further step from the user, the error's code names that step, for example `mfa_challenge`.
+   * a further step from the user, the error's code names that step, for example `mfa_challenge`. If `loadUser` throws,
+   * that error is thrown, although the session has been refreshed.
    */
   refreshSession: (
     req: IncomingMessage,

@@ -183,8 +183,8 @@ export interface AuthKitOptions {
   /** Absolute URL of the callback route, as registered with WorkOS. Default `WORKOS_REDIRECT_URI`. */
   redirectUri?: string;
   /**
-   * Whether `redirectUri`, `clientRedirectUris`, `trustedOrigins` and the WorkOS API may use http on hosts other than
-   * this machine. Default false. With http, cookies, codes and tokens are sent unencrypted, so set this to true only in
+   * Whether `redirectUri`, `clientRedirectUris`, `trustedOrigins`, the `sameOrigin` list of a guard and the WorkOS API
+   * may use http on hosts other than this machine. Default false. With http, cookies, codes and tokens are sent unencrypted, so set this to true only in
    * a private network, such as a Docker Compose network.
    */
   allowInsecureHttp?: boolean;

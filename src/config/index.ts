@@ -15,7 +15,7 @@ import {
   readIssuers,
   readRedirectUri,
 } from './credentials.js';
-import { isLoopback, readAllowInsecureHttp, refuseInsecureHttp } from './insecure-http.js';
+import { isInsecureOrigin, isLoopback, readAllowInsecureHttp, USE_HTTPS } from './insecure-http.js';
 import {
   type LoginRules,
   readLoginRules,
@@ -367,8 +367,8 @@ export function checkFunctions(given: Readonly<Record<string, unknown>>, problem
 const SECONDS = { min: 1e9, max: 1e10 };
 
 /**
- * Reads the option `now`. The clock is tried once: with a clock that returns seconds, or something else than a number,
- * no access token would ever expire.
+ * Reads the option `now`. The clock is tried once: with a clock that returns seconds, or a value that is not a number, no
+ * access token would ever expire.
  */
 function readClock(now: unknown, problems: Problems): () => number {
   if (typeof now !== 'function') return Date.now;
@@ -466,14 +466,10 @@ function readOrigins(name: string, value: unknown, problems: Problems): readonly
  */
 function readTrustedOrigins(value: unknown, isHttpAllowed: boolean, problems: Problems): readonly string[] {
   const origins = readOrigins('trustedOrigins', value, problems) ?? [];
-  for (const origin of origins) {
-    const { protocol, hostname } = new URL(origin);
-    if (protocol !== 'http:') continue;
-    const sends = 'pages that may use the session cookie';
-    refuseInsecureHttp(
-      { option: `trustedOrigins (${origin})`, sends, hostname, direction: 'from' },
-      isHttpAllowed,
-      problems,
+  for (const origin of isHttpAllowed ? [] : origins.filter(isInsecureOrigin)) {
+    problems.add(
+      `trustedOrigins contains ${origin}: an attacker on the network could change its pages, which may use the session ` +
+        `cookie: ${USE_HTTPS}`,
     );
   }
   return origins;

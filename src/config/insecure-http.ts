@@ -16,14 +16,14 @@ export function readAllowInsecureHttp(value: unknown, problems: Problems): boole
   return value === true;
 }
 
+export const USE_HTTPS = 'use https, or set allowInsecureHttp: true if that network is private';
+
 /** A use of http in an option. */
 interface InsecureUse {
   readonly option: string;
   /** What http sends unencrypted. */
   readonly sends: string;
   readonly hostname: string;
-  /** Whether it is sent to the host or from the host. */
-  readonly direction?: 'to' | 'from';
 }
 
 /**
@@ -31,13 +31,16 @@ interface InsecureUse {
  * read and change the unencrypted data (RFC 9700 section 2.6).
  */
 export function refuseInsecureHttp(
-  { option, sends, hostname, direction = 'to' }: InsecureUse,
+  { option, sends, hostname }: InsecureUse,
   isAllowed: boolean,
   problems: Problems,
 ): void {
   if (isAllowed || isLoopback(hostname)) return;
-  problems.add(
-    `${option} uses http, which sends ${sends} unencrypted ${direction} ${hostname}: use https, or set ` +
-      'allowInsecureHttp: true if that network is private',
-  );
+  problems.add(`${option} uses http, which sends ${sends} unencrypted to ${hostname}: ${USE_HTTPS}`);
+}
+
+/** Whether an origin uses http on a host other than this machine. */
+export function isInsecureOrigin(origin: string): boolean {
+  const { protocol, hostname } = new URL(origin);
+  return protocol === 'http:' && !isLoopback(hostname);
 }

@@ -197,6 +197,10 @@ function textOf(value: unknown): string {
  * Applies an event to the sessions of this application. Tokens were issued before or after `sentAt` by the same clock,
  * because both times come from WorkOS. A difference between the clocks of WorkOS and this server therefore has no
  * effect: neither does an outdated token stay valid, nor is a new token refreshed again and again.
+ *
+ * `sentAt` may be later than the event, for example if WorkOS sends the event again. Tokens that were issued in between
+ * are then refreshed once more than necessary. The earlier time in the event is not used, because a token that was
+ * issued while the change took effect could keep a removed role.
  */
 function revoke(
   event: string,

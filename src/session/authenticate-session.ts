@@ -361,8 +361,8 @@ async function renewSession(session: Session, dependencies: Dependencies): Promi
 }
 
 /**
- * The maximum number of refreshes for one request. More than one is needed if other processes have refreshed the session
- * several times before its user changed, because each of those results contains the old claims.
+ * The maximum number of refreshes for one request. More than one is needed if other processes have refreshed the
+ * session several times before its user changed, because each of those results contains the old claims.
  */
 const MAX_REFRESHES = 5;
 
@@ -385,7 +385,7 @@ async function refreshSession(
   const newer: Authentication =
     refreshes < MAX_REFRESHES
       ? await refreshSession(result.session, organizationId, dependencies, refreshes + 1)
-      : unavailableAuthentication(STILL_OUTDATED, 'workos');
+      : unavailableAuthentication(STILL_OUTDATED, 'user_changed');
   if (newer.kind !== 'unavailable' || Object.hasOwn(newer, 'sealed')) return newer;
   return { ...newer, sealedSession: result.session, ...deliveryOf(accepted) };
 }

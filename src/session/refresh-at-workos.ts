@@ -72,8 +72,8 @@ function expiryOf({ accessToken }: Session): number | undefined {
 }
 
 /**
- * Creates the function that refreshes tokens at WorkOS. That function rejects a response that is for a different
- * user than the session.
+ * Creates the function that refreshes tokens at WorkOS. That function does not accept a response for a different user
+ * than the session's.
  */
 export function createTokenRefresh(options: TokenRefreshOptions): RefreshTokens {
   return async (session, organizationId) => {

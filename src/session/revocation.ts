@@ -40,10 +40,9 @@ export interface Revocation {
   reopenSession: (identity: SessionIdentity, end: SessionEnd | undefined) => Promise<boolean>;
   /**
    * Ends a user's sessions whose access token was issued before `before`, in milliseconds since the epoch by the clock
-   * of WorkOS, which issues the tokens. A token that
-   * was issued in the same second as `before` remains valid, because `iat` is in whole seconds and the token may belong
-   * to a new sign-in. To end the session of such a token, use `endSession`. Resolves to false if the store is
-   * unavailable.
+   * of WorkOS, which issues the tokens. A token that was issued in the same second as `before` remains valid, because
+   * `iat` is in whole seconds and the token may belong to a new sign-in. To end the session of such a token, use
+   * `endSession`. Resolves to false if the store is unavailable.
    */
   endUser: (userId: string, before: number) => Promise<boolean>;
   /**

@@ -21,7 +21,7 @@ import { createRevocation } from '../session/revocation.js';
 import { createSignedStore } from '../stores/signed-store.js';
 import { createWorkOSClient } from '../workos/api-client.js';
 import { type HasAppClient, withAppClient } from '../workos/load-sdk.js';
-import { createSSOSessions } from './authenticate-session.js';
+import { createSSOSessions } from './sessions.js';
 import { createIdPInitiated, createProfileExchange, type ExchangeProfile } from './profile-exchange.js';
 
 export type {

@@ -2,7 +2,7 @@ import type { AuthenticationResponse, ProfileAndToken, WorkOS } from '@workos-in
 import { type Config, softTimeoutOf } from '../config/index.js';
 import { ownProperties } from '../plain-objects.js';
 import { AuthKitError, unavailable } from '../errors.js';
-import { createAnonymousBudget, createRefusedCodeBudget } from './limit-unauthenticated-calls.js';
+import { createAnonymousBudget, createRefusedCodeBudget } from './limit-anonymous-calls.js';
 import { classifyErrorAnswer } from './error-answers.js';
 import { createFetch, type Fetch, UpstreamError } from './fetch.js';
 import { type CircuitState, createLimiter } from './rate-limit-and-circuit-breaker.js';

@@ -2,7 +2,7 @@ import type { Config } from '../config/index.js';
 import { softTimeoutOf } from '../config/index.js';
 import { isLoopback } from '../config/insecure-http.js';
 import { log } from '../diagnostics.js';
-import { createAnonymousBudget } from './limit-unauthenticated-calls.js';
+import { createAnonymousBudget } from './limit-anonymous-calls.js';
 import { createFetch, UpstreamError } from './fetch.js';
 import { createLimiter } from './rate-limit-and-circuit-breaker.js';
 

@@ -23,7 +23,7 @@ import {
   type SSOProfile,
   toUser,
 } from '../../src/session/sealed-sso-session.js';
-import { createSSOSessions } from '../../src/sso/authenticate-session.js';
+import { createSSOSessions } from '../../src/sso/sessions.js';
 import { createSSOWorkOS, startSSO } from './support.js';
 
 const SIGN_OUT = { method: 'POST', headers: { 'sec-fetch-site': 'same-origin' } };

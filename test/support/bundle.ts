@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, type BuildOptions } from 'esbuild';
@@ -28,7 +29,7 @@ export async function bundle(name: string, options: BuildOptions): Promise<strin
   });
   const path = join(folder, `authkit-${name}.mjs`);
   // A different test file may be running the bundle at this moment.
-  const written = `${path}.${process.pid}`;
+  const written = `${path}.${randomUUID()}`;
   mkdirSync(folder, { recursive: true });
   writeFileSync(written, outputFiles[0]!.contents);
   renameSync(written, path);

@@ -24,9 +24,13 @@ export interface User {
   close: () => Promise<void>;
 }
 
+/** Playwright's default size of a page, in pixels. */
+const VIEWPORT = { width: 1280, height: 720 };
+
 /**
  * Returns a function that opens a page for a user without cookies. Once a user is closed, the next one gets the same
- * page without cookies, because starting a new browser context takes longer than most tests.
+ * page without cookies, because starting a new browser context takes longer than most tests. Scripts that a test adds
+ * with `addInitScript` would stay.
  */
 export function reusedPages(browser: Browser): () => Promise<User> {
   const idle: Page[] = [];
@@ -35,8 +39,11 @@ export function reusedPages(browser: Browser): () => Promise<User> {
     const close = async () => {
       page.removeAllListeners();
       for (const other of page.context().pages()) if (other !== page) await other.close();
-      await page.context().clearCookies();
+      // The page is left first, because a response that is still on its way could set a cookie.
       await page.goto('about:blank');
+      await page.context().clearCookies();
+      await page.setViewportSize(VIEWPORT);
+      await page.emulateMedia({ colorScheme: null });
       idle.push(page);
     };
     return { page, close };

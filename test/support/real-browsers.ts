@@ -172,11 +172,13 @@ function withPuppeteer(name: BrowserName, browser: Browser, profile: string): Re
 /** Returns whether it succeeded: Firefox's driver loses a page that was restored from the back/forward cache. */
 async function forget({ context, page }: PuppeteerUser): Promise<boolean> {
   for (const other of await context.pages()) if (other !== page) await other.close();
-  await context.deleteCookie(...(await context.cookies()));
-  return page.goto('about:blank', { timeout: 5000 }).then(
+  // The page is left first, because a response that is still on its way could set a cookie.
+  const isBlank = await page.goto('about:blank', { timeout: 5000 }).then(
     () => true,
     () => false,
   );
+  await context.deleteCookie(...(await context.cookies()));
+  return isBlank;
 }
 
 function tabOf(page: Page): Tab {

@@ -72,6 +72,7 @@ function responds(port: number): Promise<boolean> {
     const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
     socket.on('data', () => socket.destroy());
     socket.on('error', () => undefined);
+    socket.setTimeout(1000, () => socket.destroy());
     // A server that needs a password responds with an error, and one that is loading its data with `-LOADING`.
     socket.on('close', () => {
       resolve(socket.bytesRead > 0);

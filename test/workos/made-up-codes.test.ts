@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { resolveConfig } from '../../src/config/index.js';
 import { createWorkOSClient, type WorkOSClient } from '../../src/workos/api-client.js';
-import { createRefusedCodeBudget } from '../../src/workos/limit-unauthenticated-calls.js';
+import { createRefusedCodeBudget } from '../../src/workos/limit-anonymous-calls.js';
 import { GOOD } from '../config/problem-of.js';
 import { ADA } from '../support/app.js';
 
