@@ -240,11 +240,9 @@ for (const { name, missing, launch } of browsersToTest()) {
         const { origin, workos } = await createTestApp('express5');
         const tab = await newTab();
         await tab.open(`${origin}/account`);
+        // Both clicks are sent before WorkOS has responded to the first one, as with any network between them.
+        workos.fail({ on: 'choose', delay: 1000, times: 1 });
         await choose(tab, ADA, 2);
-        // If the first click has already signed the user in when the second callback arrives, the second callback leads
-        // to the home page (B02).
-        await reaches(tab, new RegExp(`^${origin}/(?:account)?$`));
-        await tab.open(`${origin}/account`);
         await reaches(tab, `${origin}/account`);
         await tab.reload();
         await shows(tab, 'ada@example.com');
