@@ -3,6 +3,7 @@ import { after } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import type { Request } from '../http/handler-to-middleware.js';
 import { header } from '../http/request.js';
+import type { RevocationStatus } from '../session/revocation.js';
 import {
   createOAuthTokenVerifier,
   type TokenClaims,
@@ -74,6 +75,11 @@ export interface BearerVerifiers {
   /** Verifies API keys and the access tokens that WorkOS issues for sessions. */
   forSessions: VerifyBearer;
   /**
+   * Like `forSessions`, but also accepts access tokens that were issued before their user changed. A sign-out does not
+   * depend on the user's roles or profile.
+   */
+  forSignOut: VerifyBearer;
+  /**
    * Creates a verifier for API keys and for OAuth access tokens. An access token must have been issued by one of the
    * given authorization servers for the given audience.
    */
@@ -84,21 +90,27 @@ export interface BearerVerifiersDependencies {
   clientId: string;
   verify: VerifyAccessToken;
   workos: WorkOSClient;
-  /** Returns false if the token's session has ended. */
-  isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
+  /** Returns the status of the token's session. */
+  statusOf: (claims: TokenClaims) => RevocationStatus | Promise<RevocationStatus>;
+  /** Returns when a user last changed. Called after `statusOf`. */
+  changedAt: (userId: string) => number;
   now: () => number;
   softTimeout: number;
 }
 
 /** Creates the bearer token verifiers of an instance. All verifiers share the same cached users and API keys. */
 export function createBearerVerifiers(dependencies: BearerVerifiersDependencies): BearerVerifiers {
-  const { clientId, verify, workos, isLive, now, softTimeout } = dependencies;
-  const lookups = {
+  const { clientId, verify, workos, statusOf, now, softTimeout } = dependencies;
+  const shared = {
     users: createUserLookup(dependencies),
     apiKeys: createApiKeyLookup({ workos, now, softTimeout }),
+    statusOf,
+    acceptsOutdated: false,
   };
+  const ofSessions = { ...shared, verify: rememberValidTokens(verify, now) };
   return {
-    forSessions: createVerifyBearer({ ...lookups, verify: rememberValidTokens(verify, now), isLive }),
+    forSessions: createVerifyBearer(ofSessions),
+    forSignOut: createVerifyBearer({ ...ofSessions, acceptsOutdated: true }),
     forResource: (audience, servers) => {
       const { fetchIssuerKeys: fetchKeys } = workos;
       const verifyGranted = createOAuthTokenVerifier({
@@ -109,7 +121,7 @@ export function createBearerVerifiers(dependencies: BearerVerifiersDependencies)
         now,
         softTimeout,
       });
-      return createVerifyBearer({ ...lookups, verify: rememberValidTokens(verifyGranted, now), isLive });
+      return createVerifyBearer({ ...shared, verify: rememberValidTokens(verifyGranted, now) });
     },
   };
 }
@@ -117,12 +129,14 @@ export function createBearerVerifiers(dependencies: BearerVerifiersDependencies)
 /** Creates the cached lookup of users by ID. */
 function createUserLookup({
   workos,
+  changedAt,
   now,
   softTimeout,
-}: Pick<BearerVerifiersDependencies, 'workos' | 'now' | 'softTimeout'>): CachedLookup<User> {
+}: Pick<BearerVerifiersDependencies, 'workos' | 'changedAt' | 'now' | 'softTimeout'>): CachedLookup<User> {
   return createCachedLookup({
-    // User IDs come from verified tokens and are not secret, so they do not have to be hashed.
-    nameOf: (id) => id,
+    // User IDs come from verified tokens and are not secret, so they do not have to be hashed. After a change of the
+    // user, the key is different, so the earlier profile is not used any more.
+    nameOf: (id) => `${id} ${changedAt(id)}`,
     ask: (id) => workos.call(({ userManagement }) => userManagement.getUser(id)),
     maxAge: USER_MAX_AGE,
     staleIfError: USER_STALE_IF_ERROR,
@@ -135,7 +149,9 @@ interface VerifyBearerDependencies {
   users: CachedLookup<User>;
   apiKeys: CachedLookup<ApiKey>;
   verify: VerifyTokenWithCache;
-  isLive: (claims: TokenClaims) => boolean | Promise<boolean>;
+  statusOf: BearerVerifiersDependencies['statusOf'];
+  /** Whether to accept tokens that were issued before their user changed. */
+  acceptsOutdated: boolean;
 }
 
 /**
@@ -161,7 +177,7 @@ function verifyToken(
   token: string,
   verification: TokenVerification,
   accepts: ReadonlySet<AuthType>,
-  { users, isLive }: VerifyBearerDependencies,
+  { users, statusOf, acceptsOutdated }: VerifyBearerDependencies,
 ): BearerResult | Promise<BearerResult> {
   if (verification.kind === 'unavailable') return keysUnavailable(verification);
   if (verification.kind === 'expired') return refused('expired');
@@ -169,8 +185,10 @@ function verifyToken(
   const claims: TokenClaims = verification.claims;
   const type = isMachine(claims) ? 'machine' : 'bearer';
   if (!accepts.has(type)) return refused(`${type} tokens are not accepted here`);
-  return after(isLive(claims), (live) => {
-    if (!live) return refused('signed out');
+  return after(statusOf(claims), (status) => {
+    if (status === 'revoked') return refused('signed out');
+    // As in a session, the token counts as expired: its user may have lost a role that the token still contains.
+    if (status === 'changed' && !acceptsOutdated) return refused('issued before the user changed');
     if (type === 'machine') return { kind: 'ok', principal: toMachineAuth(claims, token) };
     return after(users(claims.sub), (answer) =>
       toResult(answer, (user) => toBearerAuth(user, claims, token)),

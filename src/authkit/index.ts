@@ -3,7 +3,6 @@ import { createAuthenticateRequest } from '../auth/request-auth.js';
 import { authKitParameters as parameters } from '../config/authorization-parameters.js';
 import { resolveConfig, requestTimeoutOf, softTimeoutOf } from '../config/index.js';
 import type { AuthKitOptions } from '../config/authkit-options.js';
-import { after } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
@@ -173,12 +172,20 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const cookies = createCookies(config.cookie, config.signInLifetime);
 
   // Access tokens and API keys.
-  const isLive = (claims: TokenClaims) => {
+  const statusOf = (claims: TokenClaims) => {
     const identity = sessionIdentityIn(claims);
-    const status = revocation.statusNow(identity) ?? revocation.status(identity);
-    return after(status, (known) => known !== 'revoked');
+    return revocation.statusNow(identity) ?? revocation.status(identity);
   };
-  const bearerVerifiers = createBearerVerifiers({ clientId, verify, workos, isLive, now, softTimeout });
+  const { changedAt } = revocation;
+  const bearerVerifiers = createBearerVerifiers({
+    clientId,
+    verify,
+    workos,
+    statusOf,
+    changedAt,
+    now,
+    softTimeout,
+  });
 
   // Authentication of requests.
   const respondWithError = createErrorResponder(config);

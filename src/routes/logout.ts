@@ -123,7 +123,7 @@ export function createEndBearerSession({
   logoutUrl,
 }: EndBearerSessionDependencies): EndBearerSession {
   return async (token, requestedReturnTo) => {
-    const result = await bearerVerifiers.forSessions(token, new Set(['bearer']));
+    const result = await bearerVerifiers.forSignOut(token, new Set(['bearer']));
     if (result.kind === 'unavailable') throw result.error;
     if (result.kind === 'refused') throw invalidToken(result.reason);
     const { principal } = result;

@@ -46,11 +46,16 @@ export interface Revocation {
    */
   endUser: (userId: string, before: number) => Promise<boolean>;
   /**
-   * Marks a user as changed, so each of the user's sessions whose access token was issued before `at` is refreshed on
-   * its next request. `at` is in milliseconds since the epoch, by the clock of WorkOS. Resolves to false if the store
+   * Marks a user as changed. Access tokens that were issued to the user before `at` then count as expired, so each of the
+   * user's sessions is refreshed on its next request. `at` is in milliseconds since the epoch, by the clock of WorkOS. Resolves to false if the store
    * is unavailable.
    */
   changeUser: (userId: string, at: number) => Promise<boolean>;
+  /**
+   * Returns the time of the latest change of a user that this process knows of, in milliseconds since the epoch by the
+   * clock of WorkOS, or 0 if there is none. A change that another process has received is known after `status`.
+   */
+  changedAt: (userId: string) => number;
 }
 
 export interface RevocationOptions {
@@ -161,6 +166,7 @@ export function createRevocation(options: RevocationOptions): Revocation {
       return isShared;
     },
     changeUser: (userId, at) => mark(userId, { ...UNMARKED, changedAt: at }),
+    changedAt: local.changedAt,
   };
 }
 
@@ -195,6 +201,7 @@ function createLocalMarks(now: () => number, endedFor: number, isShared: boolean
     unsaved: expiringMap<true>(ended),
     endOf,
     markOfSession: (sessionId: string) => sessions.get(sessionId),
+    changedAt: (userId: string) => changedUsers.get(userId) ?? 0,
     status(identity: SessionIdentity): RevocationStatus {
       if (endOf(identity)) return 'revoked';
       const { userId, issuedAt } = identity;

@@ -142,6 +142,7 @@ const NOT_ACCEPTED = { kind: 'refused', reason: 'sso() accepts no bearer tokens'
 /** Verifiers that refuse every bearer token, because only `authkit()` accepts access tokens and API keys. */
 const NO_TOKENS: BearerVerifiers = {
   forSessions: () => NOT_ACCEPTED,
+  forSignOut: () => NOT_ACCEPTED,
   forResource: () => () => NOT_ACCEPTED,
 };
 

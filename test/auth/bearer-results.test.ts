@@ -3,6 +3,7 @@ import type { User } from '@workos-inc/node';
 import { describe, expect, test } from 'vitest';
 import { bearerTokenOf, createBearerVerifiers } from '../../src/auth/bearer-token.js';
 import type { AuthType } from '../../src/auth/principal.js';
+import type { RevocationStatus } from '../../src/session/revocation.js';
 import { AuthKitError, unavailable } from '../../src/errors.js';
 import type { TokenVerification } from '../../src/workos/access-token.js';
 import type { ApiResult, WorkOSClient } from '../../src/workos/api-client.js';
@@ -48,27 +49,28 @@ const USER = { id: 'user_1', email: 'ada@example.com' } as User;
 
 interface Case {
   verification?: TokenVerification;
-  isLive?: boolean | Promise<boolean>;
+  status?: RevocationStatus | Promise<RevocationStatus>;
   answer?: ApiResult<unknown>;
 }
 
 /** Verifiers with WorkOS replaced by one answer, and what they have asked WorkOS for. */
-function setUp({ verification, isLive = true, answer }: Case = {}) {
+function setUp({ verification, status = 'active', answer }: Case = {}) {
   const asked: string[] = [];
   const call = (name: string) => () => {
     asked.push(name);
     return Promise.resolve(answer ?? { kind: 'ok', value: USER });
   };
-  const { forSessions } = createBearerVerifiers({
+  const { forSessions, forSignOut } = createBearerVerifiers({
     clientId: 'client_1',
     verify: () => Promise.resolve(verification ?? { kind: 'valid', claims: CLAIMS }),
     workos: { call: call('user'), callForAnonymous: call('apiKey') } as unknown as WorkOSClient,
-    isLive: () => isLive,
+    statusOf: () => status,
+    changedAt: () => 0,
     now: () => NOW,
     softTimeout: 1000,
   });
   const verify = (token: string, ...accepts: AuthType[]) => forSessions(token, new Set(accepts));
-  return { verify, asked };
+  return { verify, asked, forSignOut };
 }
 
 test.each<[token: string, accepts: AuthType[], reason: string]>([
@@ -99,8 +101,10 @@ test.each<[Case, AuthType, reason: string, asked: string[]]>([
     'machine tokens are not accepted here',
     [],
   ],
-  [{ isLive: false }, 'bearer', 'signed out', []],
-  [{ isLive: Promise.resolve(false) }, 'bearer', 'signed out', []],
+  [{ status: 'revoked' }, 'bearer', 'signed out', []],
+  [{ status: Promise.resolve('revoked') }, 'bearer', 'signed out', []],
+  [{ status: 'changed' }, 'bearer', 'issued before the user changed', []],
+  [{ status: Promise.resolve('changed') }, 'bearer', 'issued before the user changed', []],
   [
     { answer: { kind: 'refused', error: new AuthKitError('unauthenticated', 'gone') } },
     'bearer',
@@ -111,6 +115,13 @@ test.each<[Case, AuthType, reason: string, asked: string[]]>([
   const { verify, asked } = setUp(given);
   expect(await verify(TOKEN, accepts)).toEqual({ kind: 'refused', reason });
   expect(asked).toEqual(calls);
+});
+
+test('for a sign-out, a token from before a change of its user is accepted, but not a token of an ended session', async () => {
+  const accepts = new Set<AuthType>(['bearer']);
+  expect(await setUp({ status: 'changed' }).forSignOut(TOKEN, accepts)).toMatchObject({ kind: 'ok' });
+  const ended = await setUp({ status: 'revoked' }).forSignOut(TOKEN, accepts);
+  expect(ended).toEqual({ kind: 'refused', reason: 'signed out' });
 });
 
 test('without keys a token is not refused: the result is unavailable, with the time after which to try again', async () => {
@@ -159,7 +170,7 @@ test('the second request with a token is authenticated without waiting, unless a
   expect(await verify(TOKEN, 'bearer', 'session')).toMatchObject(expected);
   expect(verify(TOKEN, 'bearer')).toMatchObject(expected);
   expect(asked).toEqual(['user']);
-  const shared = setUp({ isLive: Promise.resolve(true) });
+  const shared = setUp({ status: Promise.resolve('active') });
   await shared.verify(TOKEN, 'bearer');
   const pending = shared.verify(TOKEN, 'bearer');
   expect(pending).toBeInstanceOf(Promise);

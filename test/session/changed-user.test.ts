@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createAdministratorApp, GRACE, removeRole } from '../support/administrator.js';
+import { createAdministratorApp, deliver, GRACE, removeRole, RESOURCE } from '../support/administrator.js';
 import type { Options, TestApp } from '../support/app.js';
 import { FETCH, send } from '../support/browser.js';
 import { messagesOn } from '../support/events.js';
@@ -146,4 +146,69 @@ test('T62 the old claims are not accepted either if other processes have refresh
   // The browser receives the newest tokens, with which the next request continues.
   expect([reply.status, reply.setCookies.length]).toEqual([503, 1]);
   expect((await ask(reply.setCookies[0]!.split(';', 1)[0]!)).status).toBe(403);
+});
+
+const bearer = (token: string) => ({ ...FETCH, authorization: `Bearer ${token}` });
+
+test.each([
+  ['without a store', () => ({})],
+  ['with a store', () => ({ store: mapStore() })],
+])('T62 an access token in Authorization is refused after its user has changed, %s', async (_, options) => {
+  const authkit: Options = options();
+  const site = await createAdministratorApp(authkit);
+  const { workos, origin } = site;
+  const other = await site.sibling();
+  const newTokens = async () => ({
+    '/api': await workos.accessToken({ user: GRACE }),
+    '/mcp': await workos.oauthToken({ user: GRACE, audience: RESOURCE }),
+  });
+  const tokens = await newTokens();
+  const ask = async (at: string, path: keyof typeof tokens, by = tokens) => {
+    const { status, headers } = await send(at + path, { headers: bearer(by[path]) });
+    return [status, headers['www-authenticate']];
+  };
+  expect(await ask(origin, '/api')).toEqual([200, undefined]);
+  expect(await ask(origin, '/mcp')).toEqual([200, undefined]);
+  await removeRole(site);
+  // The client refreshes its tokens, which is necessary only once.
+  const refreshed = await newTokens();
+  for (const at of authkit.store ? [origin, other.origin] : [origin]) {
+    for (const path of ['/api', '/mcp'] as const) {
+      const [status, challenge] = await ask(at, path);
+      expect(status).toBe(401);
+      expect(challenge).toContain(
+        'error="invalid_token", error_description="issued before the user changed"',
+      );
+    }
+    expect(await ask(at, '/api', refreshed)).toEqual([403, 'Bearer error="insufficient_scope"']);
+    expect(await ask(at, '/mcp', refreshed)).toEqual([200, undefined]);
+  }
+});
+
+test('T62 a token that was issued after a change of its user does not carry the old profile of the user', async () => {
+  const { workos, origin } = await createAdministratorApp();
+  const ask = async () => {
+    const token = await workos.oauthToken({ user: 'usr', audience: RESOURCE });
+    const reply = await send(`${origin}/mcp`, { headers: bearer(token) });
+    return (JSON.parse(reply.body) as { email: string }).email;
+  };
+  workos.putUser({ id: 'usr', email: 'grace@company.example' });
+  expect(await ask()).toBe('grace@company.example');
+  workos.clock.advance(2000);
+  workos.putUser({ id: 'usr', email: 'grace@private.example' });
+  await deliver(workos.webhook('user.updated', { id: 'usr' }), origin);
+  expect(await ask()).toBe('grace@private.example');
+  expect(await ask()).toBe('grace@private.example');
+  expect(workos.callsTo('user')).toHaveLength(2);
+});
+
+test('a client whose user has changed can sign out with the access token that it has', async () => {
+  const site = await createAdministratorApp();
+  const { workos, origin } = site;
+  const token = await workos.accessToken({ user: GRACE });
+  await removeRole(site);
+  const signOut = () => send(`${origin}/logout`, { method: 'POST', headers: bearer(token) });
+  expect((await signOut()).status).toBe(200);
+  expect(workos.callsTo('revokeSession')).toHaveLength(1);
+  expect((await signOut()).status).toBe(401);
 });

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import { createTestApp, type Options, type TestApp } from './app.js';
+import { protectedResource, requireAuth } from 'authkit-express';
+import { createTestApp, type Options, type TestApp, whoami } from './app.js';
 import { send } from './browser.js';
 
 const SECRET = 'whsec_of_this_test';
@@ -7,7 +8,13 @@ const SECRET = 'whsec_of_this_test';
 /** An administrator of the organization Acme. */
 export const GRACE = 'grace@example.com';
 
-/** An application whose `/account` is for administrators, and which receives webhooks. */
+/** The protected resource of the application. */
+export const RESOURCE = 'https://api.example.com/mcp';
+
+/**
+ * An application whose `/account` is for administrators, and which receives webhooks. Clients send access tokens to
+ * `/api`, which is for administrators too, and to the protected resource `/mcp`.
+ */
 export function createAdministratorApp(
   authkit: Options = {},
   workos: { now?: number } = {},
@@ -25,6 +32,11 @@ export function createAdministratorApp(
       app.use(auth);
     },
     rule: { role: 'admin' },
+    routes: (app, _auth, { workos: { url } }) => {
+      const mcp = protectedResource({ resource: RESOURCE, authorizationServers: [url] });
+      app.route('/api', requireAuth({ accepts: ['bearer'], role: 'admin' }), whoami);
+      app.route('/mcp', mcp.requireAuth(), whoami);
+    },
   });
 }
 
@@ -35,7 +47,14 @@ export async function removeRole({ workos, origin }: TestApp, receiver = origin)
     email: GRACE,
     memberships: [{ organizationId: 'Acme', role: 'member' }],
   });
-  const { body, headers } = workos.webhook('organization_membership.updated', { id: 'om_1', user_id: id });
-  const reply = await send(`${receiver}/hook`, { method: 'POST', headers: { ...headers }, body });
+  await deliver(workos.webhook('organization_membership.updated', { id: 'om_1', user_id: id }), receiver);
+}
+
+/** Sends a webhook to a process. */
+export async function deliver(
+  { body, headers }: ReturnType<TestApp['workos']['webhook']>,
+  origin: string,
+): Promise<void> {
+  const reply = await send(`${origin}/hook`, { method: 'POST', headers: { ...headers }, body });
   expect(reply.status).toBe(200);
 }
