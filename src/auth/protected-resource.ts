@@ -229,8 +229,9 @@ function address(value: unknown): URL | undefined {
   return isPlain && (url.protocol === 'https:' || isLocal) ? url : undefined;
 }
 
-/** Returns the list if all its items are non-empty strings, otherwise an empty list. */
+/** Returns a copy of the list if all its items are non-empty strings, otherwise an empty list. */
 function texts(value: unknown): readonly string[] {
-  const isList = Array.isArray(value) && value.every((one) => typeof one === 'string' && one !== '');
-  return isList ? (value as string[]) : [];
+  // Holes become `undefined`, which would match the `aud` of a token that has none.
+  const list: unknown[] = Array.isArray(value) ? Array.from(value as []) : [];
+  return list.every((one) => typeof one === 'string' && one !== '') ? (list as string[]) : [];
 }

@@ -39,12 +39,18 @@ export async function readFields(
   limits: BodyLimits,
 ): Promise<ReadonlyMap<string, string> | undefined> {
   const { body } = req;
-  if (typeof body === 'object' && body !== null && !Buffer.isBuffer(body)) return stringFields(body);
+  if (typeof body === 'object' && body !== null && !Buffer.isBuffer(body) && !isUnread(req, body))
+    return stringFields(body);
   const text = (await rawBody(req, limits))?.toString('utf8');
   const type = trimOWS((header(req, 'content-type') ?? '').split(';', 1)[0] ?? '').toLowerCase();
   if (text === undefined) return undefined;
   if (type === 'application/x-www-form-urlencoded') return formFields(text);
   return type === 'application/json' ? jsonFields(text) : undefined;
+}
+
+/** Whether `body` is the empty object that a body parser of Express 4 sets for a body that it has not read. */
+function isUnread(req: Request, body: object): boolean {
+  return Object.keys(body).length === 0 && !req.readableEnded;
 }
 
 function toBytes(value: unknown): Buffer | undefined {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { protectedResource } from 'authkit-express';
 import { GOOD, GOOD_SSO, problemsOf, ssoProblemsOf } from './problem-of.js';
 
 class Getters {
@@ -50,6 +51,20 @@ test('T66 a list with holes is refused', () => {
     expect(problemsOf({ ...GOOD, signUp: { [option]: new Array(2) } }), option).toEqual([
       `signUp.${option} must be a list of strings`,
     ]);
+});
+
+test('T66 a list with holes is refused by protectedResource(): a token without aud would be accepted', () => {
+  const authorizationServers = ['https://example.authkit.app'];
+  const good = { resource: 'https://api.example.com/mcp', authorizationServers };
+  const holes = ['a'];
+  holes[2] = 'b';
+  for (const [option, list] of Object.entries({
+    audience: holes,
+    scopes: holes,
+    authorizationServers: [...authorizationServers].concat(new Array<string>(1)),
+  }))
+    expect(() => protectedResource({ ...good, [option]: list }), option).toThrow(`- ${option} must`);
+  expect(() => protectedResource({ ...good, audience: new Array<string>(1) })).toThrow('- audience must');
 });
 
 test.each([

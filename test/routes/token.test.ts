@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import express from 'express';
+import express4 from 'express4';
 import { MemoryStore } from 'express-session';
 import * as oauth from 'oauth4webapi';
 import { describe, expect, test } from 'vitest';
@@ -397,6 +398,17 @@ test.each([['urlencoded'], ['json'], ['raw'], ['text']] as const)(
     expect(reply.status).toBe(200);
   },
 );
+
+test('works with a form after express.json() of Express 4, which sets an empty body although it has not read the form', async () => {
+  const { codeFor, redeem } = await native('express4', {
+    mount: (app, auth) => {
+      app.use(express4.json() as Handler);
+      app.use(auth);
+    },
+  });
+  const verifier = newVerifier();
+  expect((await redeem(await codeFor(verifier), verifier)).status).toBe(200);
+});
 
 test('without a token route, a challenge in a link is ignored and one from code is an error', async () => {
   const { origin, browser, workos } = await createTestApp('express5', {
