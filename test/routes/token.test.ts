@@ -402,7 +402,7 @@ test.each([['urlencoded'], ['json'], ['raw'], ['text']] as const)(
 test('works with a form after express.json() of Express 4, which sets an empty body although it has not read the form', async () => {
   const { codeFor, redeem } = await native('express4', {
     mount: (app, auth) => {
-      app.use(express4.json() as Handler);
+      app.use((express4 as typeof express).json() as Handler);
       app.use(auth);
     },
   });
