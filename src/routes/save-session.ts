@@ -174,7 +174,9 @@ async function signInRequest(
   { authenticator, authenticateRequest }: SaveSessionDependencies,
 ): Promise<SessionAuth> {
   const requestAuth = await authenticateRequest(req, res);
-  const result = await authenticator.authenticate([sealed], () => false);
+  // If the user has changed during the sign-in, for example because `onSuccess` has updated the user, the session is
+  // refreshed.
+  const result = await authenticator.authenticate([sealed], () => canSetCookie(req, res));
   if (result.kind === 'anonymous' || result.kind === 'ended')
     throw new AuthKitError('unauthenticated', 'the session has ended while it was saved');
   if (result.kind === 'unavailable') throw result.error;

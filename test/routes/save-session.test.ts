@@ -3,6 +3,7 @@ import type { AuthenticationResponse, WorkOS } from '@workos-inc/node';
 import { describe, expect, test } from 'vitest';
 import type { Auth, AuthKit, AuthKitError } from 'authkit-express';
 import { createTestApp, json, type Options, type TestAppOptions } from '../support/app.js';
+import { deliver } from '../support/administrator.js';
 import { Browser, FETCH } from '../support/browser.js';
 import { FRAMEWORKS, type Framework } from '../support/frameworks.js';
 import { mapStore } from '../support/map-store.js';
@@ -453,4 +454,27 @@ test('a second factor, in two requests of the application', async () => {
   const reply = await browser.go(`${origin}/factor?code=${workos.totpCode(ADA)}`);
   expect(JSON.parse(reply.body)).toEqual({ email: ADA });
   expect((await browser.go(`${origin}/account`)).status).toBe(200);
+});
+
+test('if the user changes while onSuccess runs, for example by an update that it makes, the user is signed in with new tokens', async () => {
+  const secret = 'whsec_of_this_test';
+  const site: Awaited<ReturnType<typeof start>> = await start('express5', {
+    workos: { ...ENVIRONMENT, webhookSecret: secret },
+    mount: (app, auth) => {
+      app.use('/hook', auth.webhooks({ secret }));
+      app.use(auth);
+    },
+    authkit: {
+      async onSuccess({ user: { id } }) {
+        site.workos.clock.advance(3000);
+        await deliver(site.workos.webhook('user.updated', { id }), site.origin);
+      },
+    },
+  });
+  const browser = new Browser();
+  const reply = await site.post(browser);
+  expect([reply.status, JSON.parse(reply.body)]).toMatchObject([200, { type: 'session', isSame: true }]);
+  expect(site.workos.callsTo('refresh')).toHaveLength(1);
+  expect((await browser.fetch(`${site.origin}/account`)).status).toBe(200);
+  expect(site.workos.callsTo('refresh')).toHaveLength(1);
 });
