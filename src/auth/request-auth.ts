@@ -63,6 +63,11 @@ export interface Instance {
    * the route may not need a session.
    */
   softTimeout: number;
+  /**
+   * Returns the current time by the clock of WorkOS, in milliseconds since the epoch. Times in the claims of a token are
+   * from that clock.
+   */
+  workosNow: () => number;
 }
 
 /** The authentication state of one request at one instance. */

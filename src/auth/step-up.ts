@@ -20,10 +20,17 @@ const JUST_SIGNED_IN = 10;
  * sign-in had no `maxAge` either, the result is false.
  */
 export function isRecent(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
-  // The current time is rounded down, because `auth_time` is in whole seconds.
-  const now = Math.floor(requestAuth.instance.config.now() / 1000);
-  const at = claimedAt(auth, now) ?? freshSignInAt(requestAuth);
+  const { config, workosNow } = requestAuth.instance;
+  const claimed = claimedAt(auth, seconds(workosNow));
+  const at = claimed ?? freshSignInAt(requestAuth);
+  // The claim is from the clock of WorkOS, and the time of the sign-in is from this server's clock.
+  const now = seconds(at === claimed ? workosNow : config.now);
   return typeof at === 'number' && now - at <= maxAge;
+}
+
+/** Returns the current time in seconds. It is rounded down, because `auth_time` is in whole seconds. */
+function seconds(now: () => number): number {
+  return Math.floor(now() / 1000);
 }
 
 /** How much later than `iat` the time in `auth_time` may be, in seconds, because clocks differ. */

@@ -196,6 +196,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     respondWithError,
     bearerVerifiers,
     softTimeout,
+    workosNow: clock.now,
   });
 
   // Sign-in: the redirect to AuthKit, and the callback with a code.
@@ -213,7 +214,13 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const login = { config, parameters, signIn: startSignIn, attributes };
   const saveAttributes = createSaveAttributes(config, workos);
   const verifyInTime = createVerifyInTime(verify, config);
-  const acceptSignIn = createAcceptSignIn({ config, saveAttributes, verifyInTime, revocation });
+  const acceptSignIn = createAcceptSignIn({
+    config,
+    saveAttributes,
+    verifyInTime,
+    revocation,
+    workosNow: clock.now,
+  });
   const exchangeCode = createCodeExchange({ workos, verifyInTime, acceptSignIn });
   const exchangeOnce = createExchangeOnce(config, async (callbackRequest) => {
     const signedIn = await exchangeCode(callbackRequest);

@@ -96,6 +96,8 @@ export interface AcceptSignInDependencies {
   saveAttributes: SaveAttributes;
   verifyInTime: VerifyInTime;
   revocation: Pick<Revocation, 'status' | 'endOf'>;
+  /** Returns the current time by the clock of WorkOS, in milliseconds since the epoch. */
+  workosNow: () => number;
 }
 
 export function createAcceptSignIn({
@@ -103,6 +105,7 @@ export function createAcceptSignIn({
   saveAttributes,
   verifyInTime,
   revocation,
+  workosNow,
 }: AcceptSignInDependencies): AcceptSignIn {
   // The IDs of users whose first sign-in was accepted. If a new user signs in again within `signInLifetime`, that
   // sign-in must not count as a first sign-in, because saving its attributes could overwrite a role that an
@@ -122,14 +125,17 @@ export function createAcceptSignIn({
   return async ({ tokens: confirmed, transaction, req, res, deadline }) => {
     const before = await endOf(confirmed.accessToken);
     const userId = confirmed.user.id;
-    const isFirstSignIn = !signedInOnce.has(userId) && isFirst(confirmed, transaction);
+    // The time is converted to the clock of WorkOS, because it is compared with the times at which WorkOS created the
+    // user and the membership.
+    const { issuedAt, restartOf = issuedAt } = transaction;
+    const startedAt = restartOf - config.now() + workosNow();
+    const isFirstSignIn = !signedInOnce.has(userId) && isFirst(confirmed, startedAt);
     const signIn = { ...signInResult(confirmed, transaction, config), isFirstSignIn };
     const call = () => config.hooks.onSuccess?.({ ...signIn, returnTo: transaction.returnTo, req, res });
     const outcome = await deadline.exclude(runOnSuccess(call, res, transaction, config));
     if (outcome === 'answered') return outcome;
     const { attributes, attributesFrom: from } = signIn;
     if (isFirstSignIn) signedInOnce.set(userId, true);
-    const startedAt = transaction.restartOf ?? transaction.issuedAt;
     const tokens = isFirstSignIn
       ? await saveAttributes(confirmed, { attributes, from, startedAt }, deadline)
       : confirmed;
@@ -225,8 +231,8 @@ function signInResult(
 }
 
 /** Whether the user was created during this sign-in, or, according to WorkOS, has never signed in before. */
-function isFirst({ user }: Tokens, { issuedAt, restartOf = issuedAt }: SignInStart): boolean {
-  return user.lastSignInAt === null || Date.parse(user.createdAt) >= restartOf;
+function isFirst({ user }: Tokens, startedAt: number): boolean {
+  return user.lastSignInAt === null || Date.parse(user.createdAt) >= startedAt;
 }
 
 /**

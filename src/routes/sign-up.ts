@@ -122,7 +122,7 @@ export interface AttributesToSave {
   readonly attributes: SignUpAttributes;
   /** Whether the attributes come from the application's code, or from a link, which anyone can create. */
   readonly from: 'app' | 'link' | undefined;
-  /** When the sign-in began, in milliseconds since the epoch. */
+  /** When the sign-in began, in milliseconds since the epoch by the clock of WorkOS. */
   readonly startedAt: number;
 }
 

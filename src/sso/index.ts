@@ -93,6 +93,7 @@ export function sso(options: SSOOptions = {}): SSO {
     respondWithError: createErrorResponder(config),
     bearerVerifiers: NO_TOKENS,
     softTimeout,
+    workosNow: config.now,
   });
 
   // Sign-in: the redirect to the identity provider, and the callback with a code.

@@ -234,6 +234,7 @@ export async function createTestWorkOS(options: TestWorkOSOptions = {}): Promise
     port,
     keepsProcess,
     signal,
+    now: clock.now,
     answer: (request) => environment.answer(request),
   });
   const { url } = server;

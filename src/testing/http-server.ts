@@ -22,12 +22,16 @@ export interface ServerOptions {
   keepsProcess: boolean;
   /** The signal that is aborted when the server closes. */
   signal: AbortSignal;
+  /** Returns the time for the `Date` header of the responses, in milliseconds since the epoch. */
+  now: () => number;
   answer: (request: TestRequest) => Promise<Delivery>;
 }
 
 /** Starts the HTTP server. It passes each request to `answer`, which decides how the server responds. */
-export async function listen({ port, keepsProcess, signal, answer }: ServerOptions): Promise<TestServer> {
+export async function listen(options: ServerOptions): Promise<TestServer> {
+  const { port, keepsProcess, signal, now, answer } = options;
   const server = createServer((req, res) => {
+    res.setHeader('date', new Date(now()).toUTCString());
     void respond(req, res, answer, signal);
   });
   if (!keepsProcess) server.unref().on('connection', (socket) => socket.unref());

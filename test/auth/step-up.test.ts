@@ -98,3 +98,31 @@ test('T48 an auth_time that is a few seconds after the token was issued counts, 
   const cookie = await workos.signIn({ claims: { auth_time: Math.floor(Date.now() / 1000) + 5 } });
   expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
 });
+
+test.each([
+  ['ahead of', 120_000],
+  ['behind', -120_000],
+])(
+  'T63 an authentication counts as recent for as long as maxAge says, if the clock is two minutes %s that of WorkOS',
+  async (_, difference) => {
+    const start = Date.now();
+    let clockOfWorkOS = () => start;
+    const { origin, workos, cookie, auth } = await createTestApp('express5', {
+      authkit: { now: () => clockOfWorkOS() + difference },
+      workos: { now: start },
+      rule: { maxAge: 60 },
+    });
+    clockOfWorkOS = workos.options.now;
+    await auth.ready();
+    const session = await cookie({ user: ADA });
+    const ask = async () =>
+      (await send(`${origin}/account`, { headers: { ...FETCH, cookie: session } })).status;
+    expect(await ask()).toBe(200);
+    // The readiness check fetches the keys, whose response shows the time of WorkOS.
+    workos.clock.advance(59_000);
+    await auth.ready();
+    expect(await ask()).toBe(200);
+    workos.clock.advance(3000);
+    expect(await ask()).toBe(401);
+  },
+);
