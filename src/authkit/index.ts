@@ -281,7 +281,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     authOf,
   });
   const webhooks = createWebhooks({
-    config,
+    // The age of a webhook is the difference between two times of WorkOS.
+    config: { ...config, now: clock.now },
     revocation,
     store,
     respondWithError: createErrorResponder(config, 'webhooks'),

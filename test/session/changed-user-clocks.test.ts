@@ -53,3 +53,22 @@ test.each([
     expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
   },
 );
+
+test.each([
+  ['ahead of', 240_000],
+  ['behind', -240_000],
+])(
+  'T63 a webhook is not taken for an old one, so a removed role is lost, if the clock is four minutes %s that of WorkOS',
+  async (_, difference) => {
+    const site = await withClockDifference(difference);
+    await removeRole(site);
+    expect(await site.ask()).toBe(403);
+    // By the clock of WorkOS, a webhook is accepted for three minutes.
+    const { workos, auth, origin } = site;
+    const { body, headers } = workos.webhook('user.updated', { id: 'user_1' });
+    workos.clock.advance(181_000);
+    await auth.ready();
+    const late = await send(`${origin}/hook`, { method: 'POST', headers: { ...headers }, body });
+    expect(late.status).toBe(400);
+  },
+);
