@@ -46,9 +46,9 @@ export interface Revocation {
    */
   endUser: (userId: string, before: number) => Promise<boolean>;
   /**
-   * Marks a user as changed. Access tokens that were issued to the user before `at` then count as expired, so each of the
-   * user's sessions is refreshed on its next request. `at` is in milliseconds since the epoch, by the clock of WorkOS. Resolves to false if the store
-   * is unavailable.
+   * Marks a user as changed. Access tokens that were issued to the user before `at` then count as expired, so each of
+   * the user's sessions is refreshed on its next request. `at` is in milliseconds since the epoch, by the clock of
+   * WorkOS. Resolves to false if the store is unavailable.
    */
   changeUser: (userId: string, at: number) => Promise<boolean>;
   /**
