@@ -372,12 +372,18 @@ async function refreshSession(
   dependencies: Dependencies,
   refreshes = 1,
 ): Promise<Authentication> {
-  const result = await dependencies.refresh.run(session, organizationId);
+  const { refresh, storage } = dependencies;
+  // The session that the store contains, which is the one that is replaced.
+  let stored = session;
+  const result = await refresh.run(session, organizationId, async (before, refreshed) => {
+    await storage.replace(before, refreshed);
+    if (storage.isInStore(refreshed.session)) stored = refreshed.session;
+  });
   if (await isRevoked(session, dependencies)) return anonymous('ended', 'revoked');
   if (result.kind === 'refused')
     return { kind: 'ended', error: result.error, organizationId, why: 'refused' };
   if (result.kind === 'unavailable') return { kind: 'unavailable', error: result.error, why: 'workos' };
-  const accepted = await acceptRefreshed(session, result, dependencies);
+  const accepted = await acceptRefreshed(stored, result, dependencies);
   if (accepted.kind !== 'authenticated' || !(await isChangedSince(result.session, dependencies)))
     return accepted;
   // Another process has refreshed the session before the user changed, so its result contains the old claims. They are

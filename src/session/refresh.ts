@@ -22,8 +22,17 @@ export interface RefreshOptions {
 }
 
 export interface Refresh {
-  /** Exchanges the refresh token of a session for new tokens. This process uses each refresh token only once. */
-  run: RefreshTokens;
+  /**
+   * Exchanges the refresh token of a session for new tokens. This process uses each refresh token only once.
+   *
+   * @param onOther Called if the session has already been refreshed for a different organization, with the session
+   * before and after that refresh. The session after it is then refreshed for the requested organization.
+   */
+  run: (
+    session: Session,
+    organizationId: string | undefined,
+    onOther?: (before: Session, refreshed: RefreshedSession) => Promise<unknown>,
+  ) => Promise<RefreshResult>;
   /** Returns the latest session that this session was refreshed to, if this process knows one. */
   successorOf: (session: Session) => RefreshedSession | undefined;
   /** Whether a newer session has replaced this one. If so, the cookie of this session must no longer be set. */
@@ -111,7 +120,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
   const { now, renew } = options;
   const records = createRefreshRecords(options);
 
-  const run: RefreshTokens = async (session, organizationId) => {
+  const run: Refresh['run'] = async (session, organizationId, onOther) => {
     const record = records.of(session);
     const organization = organizationId ?? '';
     const refusal = record.refusals.get(organization);
@@ -124,11 +133,14 @@ export function createRefresh(options: RefreshOptions): Refresh {
       }),
     });
     const result = await attempt.result;
-    if (result.kind === 'refreshed')
-      return result.organization === organization ? result : run(result.session, organizationId);
+    if (result.kind === 'refreshed') {
+      if (result.organization === organization) return result;
+      await onOther?.(session, result);
+      return run(result.session, organizationId, onOther);
+    }
     // A refusal or a failure for a different organization says nothing about the requested one.
     const isFinal = attempt.organization === organization || isSessionEnded(result);
-    return isFinal ? result : run(session, organizationId);
+    return isFinal ? result : run(session, organizationId, onOther);
   };
 
   const successorOf = (session: Session) => {

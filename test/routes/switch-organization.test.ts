@@ -1,16 +1,19 @@
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { AuthKitError } from 'authkit-express';
 import { signedIn, type AuthKit } from 'authkit-express';
 import { FRAMEWORKS, type Framework } from '../support/frameworks.js';
 import type { Browser } from '../support/browser.js';
 import { FETCH, send } from '../support/browser.js';
-import { ADA, json, createTestApp, type TestApp } from '../support/app.js';
+import { mapStore } from '../support/map-store.js';
+import { ADA, json, createTestApp, type Options, type TestApp } from '../support/app.js';
 
 const ORGANIZATIONS = {
   organizations: [
     { id: 'org_a', name: 'A' },
     { id: 'org_b', name: 'B' },
     { id: 'org_c', name: 'C' },
+    { id: 'org_d', name: 'D' },
   ],
   users: [
     {
@@ -18,6 +21,7 @@ const ORGANIZATIONS = {
       memberships: [
         { organizationId: 'org_a', role: 'admin' },
         { organizationId: 'org_b', role: 'viewer' },
+        { organizationId: 'org_d', role: 'viewer' },
       ],
     },
   ],
@@ -30,10 +34,10 @@ const FORM = { 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'same-origin', ac
  * Ada is a member of A and B and has a session in A. `/where` returns the organization, and the handler of `/to/…`
  * switches to another.
  */
-async function tenants(framework: Framework = 'express5') {
+async function tenants(framework: Framework = 'express5', authkit: Options = {}) {
   const there = await createTestApp(framework, {
     workos: ORGANIZATIONS,
-    authkit: { routes: { switchOrganization: SWITCH } },
+    authkit: { routes: { switchOrganization: SWITCH }, ...authkit },
     routes: (app, auth) => {
       app.route('/where', auth.requireAuth(), (req, res) => {
         const { organizationId, role } = signedIn(req);
@@ -129,6 +133,54 @@ describe.each(FRAMEWORKS)('switching organizations on %s', (framework) => {
       await browser.fetch(`${origin}/to/org_a`);
     }
   });
+});
+
+describe.each([
+  ['the cookie', 'cookie'],
+  ['the store', 'store'],
+] as const)('with a store, and with the session in %s', (_, session) => {
+  /** Ada's session in A, and the response to a switch with its cookie. */
+  async function sessionInA() {
+    const there = await tenants('express5', { store: mapStore(), session });
+    const { browser, origin } = there;
+    expect(await there.where()).toBe('org_a');
+    const cookie = await browser.jar.getCookieString(origin);
+    const switchTo = (id: string, at = origin) =>
+      send(`${at}${SWITCH}?organizationId=${id}`, { method: 'POST', headers: { ...FETCH, cookie } });
+    const whereWith = async ({ setCookies }: { setCookies: string[] }, at = origin) => {
+      const [sent = ''] = setCookies[0]!.split(';', 1);
+      const { status, body } = await send(`${at}/where`, { headers: { ...FETCH, cookie: sent } });
+      return status === 200 ? (JSON.parse(body) as { organizationId: string }).organizationId : status;
+    };
+    return { ...there, switchTo, whereWith };
+  }
+
+  test.each(['the same process', 'another process'])(
+    'the session is in the organization of the later of two simultaneous switches, which goes to %s',
+    async (process) => {
+      const { origin, workos, switchTo, whereWith, sibling } = await sessionInA();
+      const other = await sibling();
+      let later: ReturnType<typeof switchTo> | undefined;
+      workos.fail({
+        on: 'refresh',
+        times: 1,
+        alter: async (body) => {
+          later = switchTo('org_d', process === 'the same process' ? origin : other.origin);
+          // The first switch ends after the later one has begun.
+          await setTimeout(50);
+          return body;
+        },
+      });
+      expect((await switchTo('org_b')).status).toBe(200);
+      const reply = await later!;
+      expect(reply.status).toBe(200);
+      expect(workos.callsTo('refresh').map(({ body }) => body?.['organization_id'])).toEqual([
+        'org_b',
+        'org_d',
+      ]);
+      for (const at of [origin, other.origin]) expect(await whereWith(reply, at)).toBe('org_d');
+    },
+  );
 });
 
 describe('the route', () => {
