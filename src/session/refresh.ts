@@ -108,6 +108,8 @@ interface RefreshRecord {
    * When the last refresh failed or took too long, in milliseconds by both the system clock and the monotonic clock.
    */
   failedAt: { readonly time: number; readonly monotonic: number } | undefined;
+  /** Whether a new sign-in has replaced the session. If so, it also replaces the result of a later refresh. */
+  isReplaced: boolean;
 }
 
 /**
@@ -190,22 +192,24 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
   const replaced = expiringMap<true>({ max: MAX_REPLACED, ttl: REPLACED_FOR, now });
   let added = 0;
   const keyOf = ({ refreshToken }: Session) => sha256(`${clientId}\0${refreshToken}`);
+  const recordOf = (session: Session): RefreshRecord => {
+    const key = keyOf(session);
+    const known = records.get(key);
+    if (known) return known;
+    const record: RefreshRecord = {
+      attempt: undefined,
+      successor: undefined,
+      refusals: new Map(),
+      failedAt: undefined,
+      isReplaced: false,
+    };
+    records.set(key, record);
+    if ((added += 1) % PURGE_EVERY === 0) records.purgeStale();
+    return record;
+  };
   return {
     find: (session: Session) => records.get(keyOf(session)),
-    of(session: Session): RefreshRecord {
-      const key = keyOf(session);
-      const known = records.get(key);
-      if (known) return known;
-      const record: RefreshRecord = {
-        attempt: undefined,
-        successor: undefined,
-        refusals: new Map(),
-        failedAt: undefined,
-      };
-      records.set(key, record);
-      if ((added += 1) % PURGE_EVERY === 0) records.purgeStale();
-      return record;
-    },
+    of: recordOf,
     /** Records the result of an attempt. */
     settle(session: Session, record: RefreshRecord, organization: string, result: RefreshResult): void {
       record.failedAt = result.kind === 'unavailable' ? failure(now()) : undefined;
@@ -214,6 +218,7 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
         if (result.kind === 'refreshed') {
           record.successor = result;
           replaced.set(key, true);
+          if (record.isReplaced) replaced.set(keyOf(result.session), true);
         }
         // The record is deleted first, because the map does not recalculate an entry's size if the value is the same
         // object.
@@ -227,6 +232,7 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
     isReplaced: (session: Session) => replaced.has(keyOf(session)),
     markReplaced(session: Session): void {
       replaced.set(keyOf(session), true);
+      recordOf(session).isReplaced = true;
     },
   };
 }
