@@ -77,7 +77,10 @@ export interface Authenticator {
     values: readonly string[],
     mayRefresh: () => boolean,
   ) => Authentication | Promise<Authentication>;
-  /** Refreshes a session immediately. If `organizationId` is `undefined`, the session keeps its organization. */
+  /**
+   * Refreshes a session immediately. If `organizationId` is `undefined`, the session keeps its organization, or the one
+   * that a simultaneous request has switched it to.
+   */
   refresh: (session: Session, organizationId: string | undefined) => Promise<Authentication>;
   /**
    * Whether a session's cookie may still be set. False if this process knows that the session has ended or has been
@@ -111,8 +114,7 @@ export function createAuthenticator(options: AuthenticatorDependencies): Authent
       const first = openCookie(value, dependencies);
       return authenticateNow(first, dependencies) ?? authenticateAll(first, values, mayRefresh, dependencies);
     },
-    refresh: (session, organizationId) =>
-      refreshSession(session, organizationId ?? organizationOf(session), dependencies),
+    refresh: (session, organizationId) => refreshSession(session, organizationId, dependencies),
     isLive: (session) => !revocation.isEndedHere(sessionIdentityOf(session)) && !refresh.isReplaced(session),
   };
 }
@@ -353,10 +355,10 @@ async function refreshAhead(verified: VerifiedSession, dependencies: Dependencie
 async function renewSession(session: Session, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, now } = dependencies;
   const newest = refresh.successorOf(session);
-  if (!newest) return refreshSession(session, organizationOf(session), dependencies);
+  if (!newest) return refreshSession(session, undefined, dependencies);
   // The latest session may have been issued before a change of the user too.
   const isOutdated = isExpired(newest.session, now()) || (await isChangedSince(newest.session, dependencies));
-  if (isOutdated) return refreshSession(newest.session, organizationOf(newest.session), dependencies);
+  if (isOutdated) return refreshSession(newest.session, undefined, dependencies);
   return acceptRefreshed(session, newest, dependencies);
 }
 
@@ -366,18 +368,27 @@ async function renewSession(session: Session, dependencies: Dependencies): Promi
  */
 const MAX_REFRESHES = 5;
 
+/**
+ * Refreshes a session and stores the result.
+ *
+ * @param requested The ID of the requested organization. If it is `undefined`, the session keeps its organization, or
+ * the one that a simultaneous request has switched it to.
+ */
 async function refreshSession(
   session: Session,
-  organizationId: string | undefined,
+  requested: string | undefined,
   dependencies: Dependencies,
   refreshes = 1,
 ): Promise<Authentication> {
   const { refresh, storage } = dependencies;
+  const organizationId = requested ?? organizationOf(session);
   // The session that the store contains, which is the one that is replaced.
   let stored = session;
   const result = await refresh.run(session, organizationId, async (before, refreshed) => {
+    if (requested === undefined) return true;
     await storage.replace(before, refreshed);
     if (storage.isInStore(refreshed.session)) stored = refreshed.session;
+    return false;
   });
   if (await isRevoked(session, dependencies)) return anonymous('ended', 'revoked');
   if (result.kind === 'refused')
@@ -390,7 +401,7 @@ async function refreshSession(
   // not accepted even after the last attempt, but the browser receives the newest tokens.
   const newer: Authentication =
     refreshes < MAX_REFRESHES
-      ? await refreshSession(result.session, organizationId, dependencies, refreshes + 1)
+      ? await refreshSession(result.session, requested, dependencies, refreshes + 1)
       : unavailableAuthentication(STILL_OUTDATED, 'user_changed');
   if (newer.kind !== 'unavailable' || Object.hasOwn(newer, 'sealed')) return newer;
   return { ...newer, sealedSession: result.session, ...deliveryOf(accepted) };

@@ -25,13 +25,14 @@ export interface Refresh {
   /**
    * Exchanges the refresh token of a session for new tokens. This process uses each refresh token only once.
    *
-   * @param onOther Called if the session has already been refreshed for a different organization, with the session
-   * before and after that refresh. The session after it is then refreshed for the requested organization.
+   * @param acceptOther Called if the session has already been refreshed for a different organization, with the session
+   * before and after that refresh. Resolves to whether this is the result. Otherwise, and by default, the session after
+   * that refresh is refreshed for the requested organization.
    */
   run: (
     session: Session,
     organizationId: string | undefined,
-    onOther?: (before: Session, refreshed: RefreshedSession) => Promise<unknown>,
+    acceptOther?: (before: Session, refreshed: RefreshedSession) => Promise<boolean>,
   ) => Promise<RefreshResult>;
   /** Returns the latest session that this session was refreshed to, if this process knows one. */
   successorOf: (session: Session) => RefreshedSession | undefined;
@@ -122,7 +123,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
   const { now, renew } = options;
   const records = createRefreshRecords(options);
 
-  const run: Refresh['run'] = async (session, organizationId, onOther) => {
+  const run: Refresh['run'] = async (session, organizationId, acceptOther) => {
     const record = records.of(session);
     const organization = organizationId ?? '';
     const refusal = record.refusals.get(organization);
@@ -136,13 +137,12 @@ export function createRefresh(options: RefreshOptions): Refresh {
     });
     const result = await attempt.result;
     if (result.kind === 'refreshed') {
-      if (result.organization === organization) return result;
-      await onOther?.(session, result);
-      return run(result.session, organizationId, onOther);
+      if (result.organization === organization || (await acceptOther?.(session, result))) return result;
+      return run(result.session, organizationId, acceptOther);
     }
     // A refusal or a failure for a different organization says nothing about the requested one.
     const isFinal = attempt.organization === organization || isSessionEnded(result);
-    return isFinal ? result : run(session, organizationId, onOther);
+    return isFinal ? result : run(session, organizationId, acceptOther);
   };
 
   const successorOf = (session: Session) => {

@@ -150,7 +150,7 @@ test('a slow response does not undo a new sign-in in the same WorkOS session', a
   expect(await site.me()).toMatchObject({ email: ADA, sessionId: sid });
 });
 
-test('a refresh that finishes after a new sign-in in the same WorkOS session does not undo the sign-in', async () => {
+test('T69 a refresh that finishes after a new sign-in in the same WorkOS session does not undo the sign-in', async () => {
   const site = await slowSite();
   const { sessionId: sid } = await site.me();
   site.workos.clock.advance(EXPIRED);
