@@ -214,7 +214,7 @@ export async function refreshSession(
   const refusal = error.code === 'organization_unavailable' ? organizationForbidden(error) : error;
   if (authenticator.isLive(session)) return { error: refusal };
   // WorkOS had already issued new tokens, so those of the session cannot be refreshed again.
-  return { ...(await refreshSession(session, session.organizationId, authenticator)), error: refusal };
+  return { ...(await refreshSession(session, undefined, authenticator)), error: refusal };
 }
 
 /** Whether WorkOS refused the request because of the organization, not because of the app's credentials or the user. */

@@ -77,10 +77,7 @@ export interface Authenticator {
     values: readonly string[],
     mayRefresh: () => boolean,
   ) => Authentication | Promise<Authentication>;
-  /**
-   * Refreshes a session immediately. If `organizationId` is `undefined`, the session keeps its organization, or the one
-   * that a simultaneous request has switched it to.
-   */
+  /** Refreshes a session immediately. If `organizationId` is `undefined`, the session keeps its organization. */
   refresh: (session: Session, organizationId: string | undefined) => Promise<Authentication>;
   /**
    * Whether a session's cookie may still be set. False if this process knows that the session has ended or has been
@@ -114,7 +111,8 @@ export function createAuthenticator(options: AuthenticatorDependencies): Authent
       const first = openCookie(value, dependencies);
       return authenticateNow(first, dependencies) ?? authenticateAll(first, values, mayRefresh, dependencies);
     },
-    refresh: (session, organizationId) => refreshSession(session, organizationId, dependencies),
+    refresh: (session, organizationId) =>
+      refreshSession(session, organizationId ?? organizationOf(session), dependencies),
     isLive: (session) => !revocation.isEndedHere(sessionIdentityOf(session)) && !refresh.isReplaced(session),
   };
 }

@@ -159,7 +159,12 @@ describe.each([
     const duringSwitchToB = async (ask: () => Promise<Reply>) => {
       workos.fail({ on: 'refresh', times: 1, delay: 100 });
       const switching = switchTo('org_b');
-      await vi.waitFor(() => expect(requested()).toEqual(['org_b']), { interval: 5 });
+      await vi.waitFor(
+        () => {
+          expect(requested()).toEqual(['org_b']);
+        },
+        { interval: 5 },
+      );
       const [switched, reply] = await Promise.all([switching, ask()]);
       expect(switched.status).toBe(200);
       return { switched, reply };
