@@ -147,26 +147,26 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     : refreshLocally;
   const refresh = createRefresh({ clientId, renew: refreshTokens, now });
   const revocation = createRevocation({ clientId, store, now });
-  const storage = createSessionStorage({
+  const storageOptions = {
     mode: storageConfig.mode,
     store,
     passwords,
     open,
     openStored,
     seal,
-    problemOf: (sealed) => problemOfSealed(sealed, passwords, now()),
+    problemOf: (sealed: string) => problemOfSealed(sealed, passwords, now()),
     lifetime: config.cookie.maxAge * 1000,
-  });
-  const authenticator = createAuthenticator({
-    clientId,
-    storage,
-    verify,
-    verifyByMac: createMacVerifier(rules),
-    refresh,
-    revocation,
-    memoryBytes: config.memoryBytes,
-    now,
-    softTimeout,
+  };
+  const storage = createSessionStorage(storageOptions);
+  const verifyByMac = createMacVerifier(rules);
+  const { memoryBytes } = config;
+  const authenticators = { clientId, verify, verifyByMac, refresh, revocation, now, softTimeout };
+  const authenticator = createAuthenticator({ ...authenticators, storage, memoryBytes });
+  // The session of a native or single-page client is in the client's refresh token, and never in the store.
+  const clientAuthenticator = createAuthenticator({
+    ...authenticators,
+    storage: createSessionStorage({ ...storageOptions, store: undefined }),
+    memoryBytes: 0,
   });
   const sessions = createSessions({ storage, revocation, refresh });
   const cookies = createCookies(config.cookie, config.signInLifetime);
@@ -302,7 +302,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     signUp: createLogin(login, { fixed: { screenHint: 'sign-up' } }),
     callback,
     logout: createLogout({ config, cookies, endSession, endBearerSession }),
-    token: createToken({ config, authenticator, exchangeCode, revocation }),
+    token: createToken({ config, authenticator: clientAuthenticator, exchangeCode, revocation }),
     connect: createLinkAccount({ config, authenticateRequest, workos }),
     switchOrganization: createSwitchRoute(
       { config, authenticateRequest, refreshRequestSession, getSignInUrl },

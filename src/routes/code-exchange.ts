@@ -117,10 +117,8 @@ export function createAcceptSignIn({
   });
   const endOf = async (accessToken: string) => {
     const identity = sessionIdentityIn(decodeUnverified(accessToken));
-    return {
-      isEnded: (await revocation.status(identity)) === 'revoked',
-      end: await revocation.endOf(identity),
-    };
+    const end = await revocation.endOf(identity);
+    return { isEnded: (await revocation.status(identity)) === 'revoked', end };
   };
   return async ({ tokens: confirmed, transaction, req, res, deadline }) => {
     const before = await endOf(confirmed.accessToken);

@@ -157,7 +157,7 @@ export type RefreshRequestSession = (
 ) => Promise<SessionAuth>;
 
 export interface RefreshRequestDependencies {
-  authenticator: Pick<Authenticator, 'refresh'>;
+  authenticator: Pick<Authenticator, 'refresh' | 'isLive'>;
   authenticateRequest: AuthenticateRequest;
 }
 
@@ -193,8 +193,9 @@ interface RefreshOutcome {
 }
 
 /**
- * Refreshes a session at WorkOS. If WorkOS refuses only the requested organization, the outcome is the error
- * `forbidden`, and the session does not change.
+ * Refreshes a session at WorkOS. If WorkOS refuses only the requested organization, the outcome is an error, such as
+ * `forbidden`, and the session stays active in its current organization, regardless of what the requested organization
+ * requires.
  */
 export async function refreshSession(
   session: Session,
@@ -210,8 +211,10 @@ export async function refreshSession(
   if (result.kind !== 'ended') return { result };
   const { error } = result;
   if (organizationId === undefined || error.code === 'unauthenticated') return { result, error };
-  // The session stays active in its current organization, regardless of what the requested organization requires.
-  return { error: error.code === 'organization_unavailable' ? organizationForbidden(error) : error };
+  const refusal = error.code === 'organization_unavailable' ? organizationForbidden(error) : error;
+  if (authenticator.isLive(session)) return { error: refusal };
+  // WorkOS had already issued new tokens, so those of the session cannot be refreshed again.
+  return { ...(await refreshSession(session, undefined, authenticator)), error: refusal };
 }
 
 /** Whether WorkOS refused the request because of the organization, not because of the app's credentials or the user. */

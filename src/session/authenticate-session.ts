@@ -353,10 +353,10 @@ async function refreshAhead(verified: VerifiedSession, dependencies: Dependencie
 async function renewSession(session: Session, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, now } = dependencies;
   const newest = refresh.successorOf(session);
-  if (!newest) return refreshSession(session, organizationOf(session), dependencies);
+  if (!newest) return refreshSession(session, undefined, dependencies);
   // The latest session may have been issued before a change of the user too.
   const isOutdated = isExpired(newest.session, now()) || (await isChangedSince(newest.session, dependencies));
-  if (isOutdated) return refreshSession(newest.session, organizationOf(newest.session), dependencies);
+  if (isOutdated) return refreshSession(newest.session, undefined, dependencies);
   return acceptRefreshed(session, newest, dependencies);
 }
 
@@ -366,25 +366,40 @@ async function renewSession(session: Session, dependencies: Dependencies): Promi
  */
 const MAX_REFRESHES = 5;
 
+/**
+ * Refreshes a session and stores the result.
+ *
+ * @param requested The ID of the requested organization. If it is `undefined`, the session keeps its organization, or
+ * the one that a simultaneous request has switched it to.
+ */
 async function refreshSession(
   session: Session,
-  organizationId: string | undefined,
+  requested: string | undefined,
   dependencies: Dependencies,
   refreshes = 1,
 ): Promise<Authentication> {
-  const result = await dependencies.refresh.run(session, organizationId);
+  const { refresh, storage } = dependencies;
+  const organizationId = requested ?? organizationOf(session);
+  // The session that the store contains, which is the one that is replaced.
+  let stored = session;
+  const result = await refresh.run(session, organizationId, async (before, refreshed) => {
+    if (requested === undefined) return true;
+    await storage.replace(before, refreshed);
+    if (storage.isInStore(refreshed.session)) stored = refreshed.session;
+    return false;
+  });
   if (await isRevoked(session, dependencies)) return anonymous('ended', 'revoked');
   if (result.kind === 'refused')
     return { kind: 'ended', error: result.error, organizationId, why: 'refused' };
   if (result.kind === 'unavailable') return { kind: 'unavailable', error: result.error, why: 'workos' };
-  const accepted = await acceptRefreshed(session, result, dependencies);
+  const accepted = await acceptRefreshed(stored, result, dependencies);
   if (accepted.kind !== 'authenticated' || !(await isChangedSince(result.session, dependencies)))
     return accepted;
   // Another process has refreshed the session before the user changed, so its result contains the old claims. They are
   // not accepted even after the last attempt, but the browser receives the newest tokens.
   const newer: Authentication =
     refreshes < MAX_REFRESHES
-      ? await refreshSession(result.session, organizationId, dependencies, refreshes + 1)
+      ? await refreshSession(result.session, requested, dependencies, refreshes + 1)
       : unavailableAuthentication(STILL_OUTDATED, 'user_changed');
   if (newer.kind !== 'unavailable' || Object.hasOwn(newer, 'sealed')) return newer;
   return { ...newer, sealedSession: result.session, ...deliveryOf(accepted) };

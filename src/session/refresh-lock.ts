@@ -30,6 +30,9 @@ const FIRST_PAUSE = 15;
 /** The longest pause between two reads of the store, in milliseconds. */
 const LONGEST_PAUSE = 250;
 
+/** The maximum number of later refresh results that are read from the store for one request. */
+const MAX_FOLLOWED = 10;
+
 /**
  * How long a failed refresh is recorded in the store, in milliseconds. Other processes can see the failure during this
  * time.
@@ -158,12 +161,16 @@ async function refreshHoldingLock(
   }
 }
 
-/** Reads the refresh result that another process has stored for a session's refresh token. */
-async function readSharedResult({
-  session,
-  store,
-  open,
-}: RefreshContext): Promise<RefreshResult | 'unavailable' | undefined> {
+/**
+ * Reads the refresh result that another process has stored for a session's refresh token. If the session has been
+ * refreshed again since, for example to switch the organization, returns the latest result. The tokens of an earlier
+ * result cannot be refreshed again.
+ */
+async function readSharedResult(
+  context: RefreshContext,
+  followed = 0,
+): Promise<RefreshResult | 'unavailable' | undefined> {
+  const { session, store, open } = context;
   const found = await store.get('refresh', idOf(session));
   if (found.kind === 'unavailable') return 'unavailable';
   if (found.kind !== 'hit') return undefined;
@@ -171,9 +178,11 @@ async function readSharedResult({
   // The format is `<sealed session> <organization>`. A seal contains no spaces.
   const [sealed = '', ...organization] = found.text.split(' ');
   const next = open(sealed);
-  return next?.user.id === session.user.id
-    ? { kind: 'refreshed', organization: organization.join(' '), session: next, sealed }
-    : undefined;
+  if (next?.user.id !== session.user.id) return undefined;
+  const later =
+    followed < MAX_FOLLOWED ? await readSharedResult({ ...context, session: next }, followed + 1) : undefined;
+  if (later && later !== 'unavailable') return later;
+  return { kind: 'refreshed', organization: organization.join(' '), session: next, sealed };
 }
 
 /**

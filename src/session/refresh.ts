@@ -22,8 +22,18 @@ export interface RefreshOptions {
 }
 
 export interface Refresh {
-  /** Exchanges the refresh token of a session for new tokens. This process uses each refresh token only once. */
-  run: RefreshTokens;
+  /**
+   * Exchanges the refresh token of a session for new tokens. This process uses each refresh token only once.
+   *
+   * @param acceptOther Called if the session has already been refreshed for a different organization, with the session
+   * before and after that refresh. Resolves to whether this is the result. Otherwise, and by default, the session after
+   * that refresh is refreshed for the requested organization.
+   */
+  run: (
+    session: Session,
+    organizationId: string | undefined,
+    acceptOther?: (before: Session, refreshed: RefreshedSession) => Promise<boolean>,
+  ) => Promise<RefreshResult>;
   /** Returns the latest session that this session was refreshed to, if this process knows one. */
   successorOf: (session: Session) => RefreshedSession | undefined;
   /** Whether a newer session has replaced this one. If so, the cookie of this session must no longer be set. */
@@ -99,6 +109,8 @@ interface RefreshRecord {
    * When the last refresh failed or took too long, in milliseconds by both the system clock and the monotonic clock.
    */
   failedAt: { readonly time: number; readonly monotonic: number } | undefined;
+  /** Whether a new sign-in has replaced the session. If so, it also replaces the result of a later refresh. */
+  isReplaced: boolean;
 }
 
 /**
@@ -111,7 +123,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
   const { now, renew } = options;
   const records = createRefreshRecords(options);
 
-  const run: RefreshTokens = async (session, organizationId) => {
+  const run: Refresh['run'] = async (session, organizationId, acceptOther) => {
     const record = records.of(session);
     const organization = organizationId ?? '';
     const refusal = record.refusals.get(organization);
@@ -124,11 +136,13 @@ export function createRefresh(options: RefreshOptions): Refresh {
       }),
     });
     const result = await attempt.result;
-    if (result.kind === 'refreshed')
-      return result.organization === organization ? result : run(result.session, organizationId);
+    if (result.kind === 'refreshed') {
+      if (result.organization === organization || (await acceptOther?.(session, result))) return result;
+      return run(result.session, organizationId, acceptOther);
+    }
     // A refusal or a failure for a different organization says nothing about the requested one.
     const isFinal = attempt.organization === organization || isSessionEnded(result);
-    return isFinal ? result : run(session, organizationId);
+    return isFinal ? result : run(session, organizationId, acceptOther);
   };
 
   const successorOf = (session: Session) => {
@@ -178,22 +192,24 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
   const replaced = expiringMap<true>({ max: MAX_REPLACED, ttl: REPLACED_FOR, now });
   let added = 0;
   const keyOf = ({ refreshToken }: Session) => sha256(`${clientId}\0${refreshToken}`);
+  const recordOf = (session: Session): RefreshRecord => {
+    const key = keyOf(session);
+    const known = records.get(key);
+    if (known) return known;
+    const record: RefreshRecord = {
+      attempt: undefined,
+      successor: undefined,
+      refusals: new Map(),
+      failedAt: undefined,
+      isReplaced: false,
+    };
+    records.set(key, record);
+    if ((added += 1) % PURGE_EVERY === 0) records.purgeStale();
+    return record;
+  };
   return {
     find: (session: Session) => records.get(keyOf(session)),
-    of(session: Session): RefreshRecord {
-      const key = keyOf(session);
-      const known = records.get(key);
-      if (known) return known;
-      const record: RefreshRecord = {
-        attempt: undefined,
-        successor: undefined,
-        refusals: new Map(),
-        failedAt: undefined,
-      };
-      records.set(key, record);
-      if ((added += 1) % PURGE_EVERY === 0) records.purgeStale();
-      return record;
-    },
+    of: recordOf,
     /** Records the result of an attempt. */
     settle(session: Session, record: RefreshRecord, organization: string, result: RefreshResult): void {
       record.failedAt = result.kind === 'unavailable' ? failure(now()) : undefined;
@@ -202,6 +218,7 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
         if (result.kind === 'refreshed') {
           record.successor = result;
           replaced.set(key, true);
+          if (record.isReplaced) replaced.set(keyOf(result.session), true);
         }
         // The record is deleted first, because the map does not recalculate an entry's size if the value is the same
         // object.
@@ -215,6 +232,7 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
     isReplaced: (session: Session) => replaced.has(keyOf(session)),
     markReplaced(session: Session): void {
       replaced.set(keyOf(session), true);
+      recordOf(session).isReplaced = true;
     },
   };
 }

@@ -9,7 +9,10 @@ import type { SessionIdentity } from './sealed-session.js';
  */
 export type RevocationStatus = 'active' | 'changed' | 'revoked';
 
-/** How a session was ended. Each end of a session in this process is a different object. */
+/**
+ * How a session was ended. Each end of a session in this process is a different object, and each end in any process has
+ * a different text in the store.
+ */
 export type SessionEnd = Readonly<SessionMark>;
 
 /** Ends sessions before their tokens expire, in this process and in all processes that share its store. */
@@ -28,14 +31,15 @@ export interface Revocation {
    * the session has ended.
    */
   endSession: (sessionId: string) => Promise<boolean>;
-  /** Returns how a session was ended, or `undefined` if it has not been ended. */
+  /** Returns how a session was ended, or `undefined` if it has not been ended. Always reads the store, if there is one. */
   endOf: (identity: SessionIdentity) => Promise<SessionEnd | undefined>;
   /**
    * Accepts a new sign-in whose session has the same ID as a session that ended before the sign-in. Tokens that were
    * issued before this sign-in, and other tokens from the same second, remain revoked. Resolves to false if the store
    * is unavailable.
    *
-   * @param end The result of `endOf` when the sign-in began. If the session has been ended since then, it stays ended.
+   * @param end The result of `endOf` when the sign-in began. If the session has been ended since then, by this process
+   * or another, it stays ended.
    */
   reopenSession: (identity: SessionIdentity, end: SessionEnd | undefined) => Promise<boolean>;
   /**
@@ -116,6 +120,8 @@ interface SessionMark {
    * in whole seconds, so only the `jti` distinguishes this token from an earlier one of the same second.
    */
   readonly except?: string | undefined;
+  /** The text of the store entry. */
+  readonly text: string;
 }
 
 const UNMARKED: UserMark = { endedBefore: 0, changedAt: 0 };
@@ -132,33 +138,44 @@ export function createRevocation(options: RevocationOptions): Revocation {
     local.endSession(sessionId, ended);
     if (!store) return true;
     local.unsaved.set(sessionId, true);
-    const isSaved = (await store.put('ended', sessionId, sessionTextOf(ended), endedFor)) === 'ok';
+    const isSaved = (await store.put('ended', sessionId, ended.text, endedFor)) === 'ok';
     if (isSaved) local.unsaved.delete(sessionId);
     return isSaved;
   };
-  const status = async (identity: SessionIdentity) => {
-    await check?.(identity);
-    return local.status(identity);
-  };
-  const endOf = async (identity: SessionIdentity) => {
-    await check?.(identity);
-    return local.endOf(identity);
+  /** Replaces the end of a session by a new sign-in, unless the store contains a later end from another process. */
+  const replaceEnd = async (sessionId: string, end: SessionEnd, reopened: SessionMark) => {
+    const isUnsaved = local.unsaved.has(sessionId);
+    const found = isUnsaved ? undefined : await store?.get('ended', sessionId);
+    if (found?.kind === 'unavailable') return false;
+    if (!store || found?.kind !== 'hit') return writeSession(sessionId, reopened);
+    if (found.text !== end.text) return true;
+    const written = await store.replace('ended', sessionId, found, reopened.text, endedFor);
+    // If this process has ended the session in the meantime, that end is newer.
+    if (written.kind === 'hit' && local.markOfSession(sessionId) === end)
+      local.endSession(sessionId, reopened);
+    return written.kind !== 'unavailable';
   };
   return {
-    status,
-    statusNow: (identity) => (check?.(identity) ? undefined : local.status(identity)),
+    async status(identity) {
+      await check?.unlessRecent(identity);
+      return local.status(identity);
+    },
+    statusNow: (identity) => (check?.unlessRecent(identity) ? undefined : local.status(identity)),
     isEndedHere: (identity) => local.status(identity) === 'revoked',
     async endSession(sessionId) {
-      const isShared = await writeSession(sessionId, { ...ENTIRELY });
+      const isShared = await writeSession(sessionId, sessionMarkOf(`ended at ${Math.floor(now())}`));
       publish('revoked', { clientId, sessionId, userId: undefined, isShared });
       return isShared;
     },
-    endOf,
+    async endOf(identity) {
+      await check?.now(identity);
+      return local.endOf(identity);
+    },
     async reopenSession(identity, end) {
       const { sessionId, issuedAt, tokenId } = identity;
-      const current = await endOf(identity);
-      if (sessionId === undefined || current === undefined || current !== end) return true;
-      return writeSession(sessionId, { before: issuedAt, except: tokenId });
+      if (sessionId === undefined || end === undefined || local.endOf(identity) !== end) return true;
+      const text = `ended before ${issuedAt}${tokenId === undefined ? '' : ` except ${tokenId}`}`;
+      return replaceEnd(sessionId, end, { before: issuedAt, except: tokenId, text });
     },
     async endUser(userId, before) {
       const isShared = await mark(userId, { ...UNMARKED, endedBefore: before });
@@ -234,8 +251,8 @@ function warnForgotten(): void {
 }
 
 /**
- * Creates a function that reads the status of a session from the store, unless it was read less than half a second ago.
- * The function returns `undefined` if the status is already known.
+ * Creates the functions that read the status of a session from the store. `unlessRecent` returns `undefined` if the
+ * status was read less than half a second ago.
  */
 function createStoreCheck(store: SignedStore, local: LocalMarks) {
   const checks = expiringMap<{ until: number; pending: Promise<void> | undefined }>({
@@ -249,7 +266,7 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
     // store.
     const isNewer = !local.unsaved.has(sessionId) && local.markOfSession(sessionId) === known;
     // The same end must not become a different object, because a sign-in compares it with the end at its beginning.
-    const isOther = found.kind === 'hit' && (!known || sessionTextOf(known) !== found.text);
+    const isOther = found.kind === 'hit' && known?.text !== found.text;
     if (isOther && isNewer) local.endSession(sessionId, sessionMarkOf(found.text));
   };
   const askAboutUser = async (userId: string) => {
@@ -258,37 +275,34 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
   };
   const ask = ({ sessionId, userId }: SessionIdentity) =>
     Promise.all([sessionId === undefined ? undefined : askAboutSession(sessionId), askAboutUser(userId)]);
-  return (identity: SessionIdentity): Promise<void> | undefined => {
-    const key = `${identity.sessionId ?? ''} ${identity.userId}`;
-    const last = checks.get(key);
-    if (last && performance.now() < last.until) return last.pending;
+  const keyOf = ({ sessionId = '', userId }: SessionIdentity) => `${sessionId} ${userId}`;
+  const now = (identity: SessionIdentity): Promise<void> => {
     const check = { until: Infinity, pending: undefined as Promise<void> | undefined };
-    check.pending = ask(identity).then(() => {
+    const pending = ask(identity).then(() => {
       check.until = performance.now() + CHECKED_FOR;
       check.pending = undefined;
     });
-    checks.set(key, check);
-    return check.pending;
+    check.pending = pending;
+    checks.set(keyOf(identity), check);
+    return pending;
+  };
+  return {
+    now,
+    unlessRecent(identity: SessionIdentity): Promise<void> | undefined {
+      const last = checks.get(keyOf(identity));
+      return last && performance.now() < last.until ? last.pending : now(identity);
+    },
   };
 }
 
-const ENTIRELY: SessionMark = { before: Infinity };
-
 /**
- * Returns the text of the store entry for an ended session: `ended` or, after a new sign-in, `ended before <seconds>
- * except <jti of the new token>`.
- */
-function sessionTextOf({ before, except }: SessionMark): string {
-  if (before === Infinity) return 'ended';
-  return `ended before ${before}${except === undefined ? '' : ` except ${except}`}`;
-}
-
-/**
- * Parses the text of the store entry for an ended session. Text in any other format revokes all tokens of the session.
+ * Parses the text of the store entry for an ended session: `ended at <milliseconds>` or, after a new sign-in, `ended
+ * before <seconds> except <jti of the new token>`. The time in the first form distinguishes this end from the next one.
+ * Text in any other format revokes all tokens of the session.
  */
 function sessionMarkOf(text: string): SessionMark {
   const match = /^ended before (\d{1,12})(?: except (.+))?$/.exec(text);
-  return match ? { before: Number(match[1]), except: match[2] } : { ...ENTIRELY };
+  return match ? { before: Number(match[1]), except: match[2], text } : { before: Infinity, text };
 }
 
 /** Updates a user's mark in the store, and keeps the changes that other processes make at the same time. */

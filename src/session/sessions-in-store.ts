@@ -133,19 +133,30 @@ async function read(id: string, store: SignedStore): Promise<Found> {
 async function write(
   id: string,
   before: Session,
-  { session, sealed }: RefreshedSession,
-  { store, lifetime }: StoredSessionsOptions,
+  refreshed: RefreshedSession,
+  options: StoredSessionsOptions,
   places: WeakMap<Session, StoredAt>,
 ): ReturnType<StoredSessions['replace']> {
+  const { store, open, lifetime } = options;
+  const { session, sealed } = refreshed;
   const place = places.get(before);
   const written = place
     ? await store.replace('session', id, place.entry, sealed, lifetime)
     : await store.add('session', id, sealed, lifetime);
   if (written.kind === 'unavailable') return written.kind;
-  // If the entry has changed in the meantime, another process has refreshed or ended the session.
   const entry = written.kind === 'hit' ? written : await read(id, store);
+  if (written.kind === 'taken' && entry.kind === 'hit' && isSameToken(open(entry.text), before)) {
+    // The session has been moved from the cookie to the store, by this request or a simultaneous one.
+    places.set(before, { id, entry });
+    return write(id, before, refreshed, options, places);
+  }
+  // If the entry has changed in the meantime, another process has refreshed or ended the session.
   if (entry.kind === 'hit') places.set(session, { id, entry });
   return entry.kind === 'miss' ? 'not_found' : 'ok';
+}
+
+function isSameToken(stored: Session | undefined, { refreshToken }: Session): boolean {
+  return stored?.refreshToken === refreshToken;
 }
 
 /** The content of a cookie value that refers to a session in the store. */

@@ -1,16 +1,18 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { AuthKitError } from 'authkit-express';
 import { signedIn, type AuthKit } from 'authkit-express';
 import { FRAMEWORKS, type Framework } from '../support/frameworks.js';
 import type { Browser } from '../support/browser.js';
-import { FETCH, send } from '../support/browser.js';
-import { ADA, json, createTestApp, type TestApp } from '../support/app.js';
+import { FETCH, send, type Reply } from '../support/browser.js';
+import { mapStore } from '../support/map-store.js';
+import { ADA, json, createTestApp, type Options, type TestApp } from '../support/app.js';
 
 const ORGANIZATIONS = {
   organizations: [
     { id: 'org_a', name: 'A' },
     { id: 'org_b', name: 'B' },
     { id: 'org_c', name: 'C' },
+    { id: 'org_d', name: 'D' },
   ],
   users: [
     {
@@ -18,6 +20,7 @@ const ORGANIZATIONS = {
       memberships: [
         { organizationId: 'org_a', role: 'admin' },
         { organizationId: 'org_b', role: 'viewer' },
+        { organizationId: 'org_d', role: 'viewer' },
       ],
     },
   ],
@@ -30,10 +33,10 @@ const FORM = { 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'same-origin', ac
  * Ada is a member of A and B and has a session in A. `/where` returns the organization, and the handler of `/to/…`
  * switches to another.
  */
-async function tenants(framework: Framework = 'express5') {
+async function tenants(framework: Framework = 'express5', authkit: Options = {}) {
   const there = await createTestApp(framework, {
     workos: ORGANIZATIONS,
-    authkit: { routes: { switchOrganization: SWITCH } },
+    authkit: { routes: { switchOrganization: SWITCH }, ...authkit },
     routes: (app, auth) => {
       app.route('/where', auth.requireAuth(), (req, res) => {
         const { organizationId, role } = signedIn(req);
@@ -130,6 +133,91 @@ describe.each(FRAMEWORKS)('switching organizations on %s', (framework) => {
     }
   });
 });
+
+describe.each([
+  ['the cookie', 'cookie'],
+  ['the store', 'store'],
+] as const)('with a store, and with the session in %s', (_, session) => {
+  /** Ada's session in A, at two processes. */
+  async function sessionInA() {
+    const there = await tenants('express5', { store: mapStore(), session });
+    const { browser, origin, workos } = there;
+    expect(await there.where()).toBe('org_a');
+    const other = await there.sibling();
+    const cookie = await browser.jar.getCookieString(origin);
+    const switchTo = (id: string, at = origin) =>
+      send(`${at}${SWITCH}?organizationId=${id}`, { method: 'POST', headers: { ...FETCH, cookie } });
+    const whereAt = (at: string, by = cookie) => send(`${at}/where`, { headers: { ...FETCH, cookie: by } });
+    /** The organizations in which the processes see the session of a response. */
+    const whereAfter = async ({ setCookies }: Reply) => {
+      const [sent = ''] = setCookies[0]!.split(';', 1);
+      const replies = [await whereAt(origin, sent), await whereAt(other.origin, sent)];
+      return replies.map(({ body }) => (JSON.parse(body) as { organizationId: string }).organizationId);
+    };
+    const requested = () => workos.callsTo('refresh').map(({ body }) => body?.['organization_id']);
+    /** Sends a request while WorkOS handles a switch to B. Returns both responses. */
+    const duringSwitchToB = async (ask: () => Promise<Reply>) => {
+      workos.fail({ on: 'refresh', times: 1, delay: 100 });
+      const switching = switchTo('org_b');
+      await vi.waitFor(
+        () => {
+          expect(requested()).toEqual(['org_b']);
+        },
+        { interval: 5 },
+      );
+      const [switched, reply] = await Promise.all([switching, ask()]);
+      expect(switched.status).toBe(200);
+      return { switched, reply };
+    };
+    return { ...there, other, switchTo, whereAt, whereAfter, duringSwitchToB, requested };
+  }
+
+  test.each(['the same process', 'another process'])(
+    'T69 the session is in the organization of the later of two simultaneous switches, which goes to %s',
+    async (process) => {
+      const { origin, other, switchTo, whereAfter, duringSwitchToB, requested } = await sessionInA();
+      const at = process === 'the same process' ? origin : other.origin;
+      const { reply } = await duringSwitchToB(() => switchTo('org_d', at));
+      expect(reply.status).toBe(200);
+      expect(requested()).toEqual(['org_b', 'org_d']);
+      expect(await whereAfter(reply)).toEqual(['org_d', 'org_d']);
+    },
+  );
+
+  test.each(['the same process', 'another process'])(
+    'T69 a simultaneous request whose token has expired, and which goes to %s, does not undo a switch',
+    async (process) => {
+      const { origin, other, workos, whereAt, whereAfter, duringSwitchToB, requested } = await sessionInA();
+      const at = process === 'the same process' ? origin : other.origin;
+      const { switched, reply } = await duringSwitchToB(() => {
+        workos.clock.advance(301_000);
+        return whereAt(at);
+      });
+      expect([reply.status, JSON.parse(reply.body)]).toMatchObject([200, { organizationId: 'org_b' }]);
+      expect(requested()).toEqual(['org_b']);
+      for (const each of [switched, reply]) expect(await whereAfter(each)).toEqual(['org_b', 'org_b']);
+    },
+  );
+});
+
+test.each(['cookie', 'store'] as const)(
+  'T69 a switch by the first request of a session from a cookie is kept, with session: %j',
+  async (session) => {
+    const { browser, origin, workos, where, sibling } = await tenants('express5', {
+      store: mapStore(),
+      session,
+    });
+    const reply = await browser.fetch(`${origin}${SWITCH}?organizationId=org_b`, { method: 'POST' });
+    expect(reply.status).toBe(200);
+    expect(await where()).toBe('org_b');
+    const other = await sibling();
+    expect(JSON.parse((await browser.fetch(`${other.origin}/where`)).body)).toMatchObject({
+      organizationId: 'org_b',
+    });
+    workos.clock.advance(600_000);
+    expect(await where()).toBe('org_b');
+  },
+);
 
 describe('the route', () => {
   test('does not exist unless it is configured', async () => {

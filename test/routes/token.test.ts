@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { expressStore, requireAuth } from 'authkit-express';
 import { FRAMEWORKS, type Framework, type Handler } from '../support/frameworks.js';
 import { FETCH, send, type Reply } from '../support/browser.js';
+import { mapStore } from '../support/map-store.js';
 import { ADA, createTestApp, type TestAppOptions, whoami } from '../support/app.js';
 
 const APP = 'com.example.app://signed-in';
@@ -433,4 +434,20 @@ test('a client can refresh if sessions are in a store', async () => {
     expect(tokens(reply).access_token).not.toBe(next.access_token);
     next = tokens(reply);
   }
+});
+
+test('the refreshes of a client add no sessions to the store, which no cookie refers to', async () => {
+  const entries = new Map<string, string>();
+  const { codeFor, redeem, token, workos } = await native('express5', {
+    authkit: { store: mapStore(entries), session: 'store' },
+  });
+  const verifier = newVerifier();
+  let { refresh_token: current } = tokens(await redeem(await codeFor(verifier), verifier));
+  for (let refresh = 0; refresh < 3; refresh += 1) {
+    workos.clock.advance(60_000);
+    const reply = await token({ grant_type: 'refresh_token', refresh_token: current });
+    expect(reply.status).toBe(200);
+    current = tokens(reply).refresh_token;
+  }
+  expect([...entries.keys()].filter((key) => key.startsWith('session:'))).toEqual([]);
 });

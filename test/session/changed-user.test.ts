@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import { createAdministratorApp, deliver, GRACE, removeRole, RESOURCE } from '../support/administrator.js';
-import type { Options, TestApp } from '../support/app.js';
+import { createTestApp, type Options, type TestApp } from '../support/app.js';
 import { FETCH, send } from '../support/browser.js';
 import { messagesOn } from '../support/events.js';
 import { mapStore } from '../support/map-store.js';
+
+const SECRET = 'whsec_of_this_test';
 
 /** An application for administrators, and the cookie of a user who is one. */
 async function withAdministrator(authkit: Options = {}) {
@@ -102,6 +104,57 @@ test('T62 if the second refresh fails, the browser receives the tokens of the fi
   const later = await send(`${other.origin}/account`, { headers: { ...FETCH, cookie: received! } });
   expect([later.status, later.setCookies.length]).toEqual([403, 1]);
 });
+
+test.each([
+  ['without a store', () => ({})],
+  ['with a store', () => ({ store: mapStore() })],
+  ['with sessions in a store', () => ({ store: mapStore(), session: 'store' as const })],
+])(
+  'T62 a user who is removed from an organization while switching to it keeps the session in the previous one, %s',
+  async (_, options) => {
+    const site = await createTestApp('express5', {
+      workos: {
+        webhookSecret: SECRET,
+        organizations: [
+          { id: 'org_acme', name: 'Acme' },
+          { id: 'org_beta', name: 'Beta' },
+        ],
+        users: [{ email: GRACE, memberships: [{ organizationId: 'Acme' }, { organizationId: 'Beta' }] }],
+      },
+      authkit: { ...options(), routes: { switchOrganization: '/switch' } },
+      mount: (app, auth) => {
+        app.use('/hook', auth.webhooks({ secret: SECRET }));
+        app.use(auth);
+      },
+      rule: { organization: 'org_acme' },
+    });
+    const { workos, origin } = site;
+    const cookie = await site.cookie({ user: GRACE, organizationId: 'Acme' });
+    workos.fail({
+      on: 'refresh',
+      times: 1,
+      alter: async (tokens) => {
+        workos.clock.advance(2000);
+        const { id } = workos.putUser({ email: GRACE, memberships: [{ organizationId: 'Acme' }] });
+        const event = workos.webhook('organization_membership.deleted', { id: 'om_1', user_id: id });
+        await send(`${origin}/hook`, { method: 'POST', headers: { ...event.headers }, body: event.body });
+        return tokens;
+      },
+    });
+    // The tokens are from before the removal, so they are refreshed again, and WorkOS refuses this.
+    const refused = await send(`${origin}/switch?organizationId=org_beta`, {
+      method: 'POST',
+      headers: { ...FETCH, cookie },
+    });
+    expect([refused.status, refused.setCookies.length]).toEqual([403, 1]);
+    // Later, WorkOS does not repeat its answers, and a new process remembers nothing.
+    workos.clock.advance(600_000);
+    const third = await site.sibling();
+    const [received = ''] = refused.setCookies[0]!.split(';', 1);
+    const reply = await send(`${third.origin}/account`, { headers: { ...FETCH, cookie: received } });
+    expect(reply.status).toBe(200);
+  },
+);
 
 /** Refreshes a session several times, each time with the newest cookie. */
 async function refreshTimes(

@@ -52,21 +52,9 @@ test('T65 a session that was ended here before a sign-in, and is ended again dur
   };
   const site: TestApp = await createTestApp('express5', { authkit, workos: { webhookSecret: SECRET } });
   await site.signIn();
-  const { sessionId } = JSON.parse((await site.browser.fetch(`${site.origin}/account`)).body) as {
-    sessionId: string;
-  };
+  const sessionId = await sessionIdAt(site);
   await site.browser.fetch(`${site.origin}/logout`, { method: 'POST' });
-  // The browser did not sign out of WorkOS, so the next sign-in is in the same session of WorkOS.
-  site.workos.fail({
-    on: 'code',
-    alter: async (body) => ({
-      ...body,
-      access_token: await site.workos.signToken({
-        ...claimsOf(String(body['access_token'])),
-        sid: sessionId,
-      }),
-    }),
-  });
+  continueSession(site, sessionId);
   again = sessionId;
   await site.signIn();
   expect(await accountOf(site)).toBe(401);
@@ -74,6 +62,49 @@ test('T65 a session that was ended here before a sign-in, and is ended again dur
   await site.signIn();
   expect(await accountOf(site)).toBe(200);
 });
+
+/** Gives the next sign-ins the ID of an earlier session, as WorkOS does if the user did not sign out of WorkOS. */
+function continueSession({ workos }: TestApp, sid: string): void {
+  workos.fail({
+    on: 'code',
+    alter: async (body) => ({
+      ...body,
+      access_token: await workos.signToken({ ...claimsOf(String(body['access_token'])), sid }),
+    }),
+  });
+}
+
+const sessionIdAt = async ({ browser, origin }: TestApp) =>
+  (JSON.parse((await browser.fetch(`${origin}/account`)).body) as { sessionId: string }).sessionId;
+
+test.each([
+  ['with a store', {}],
+  ['with sessions in a store', { session: 'store' as const }],
+])(
+  'T65 a session that was ended before a sign-in, and is ended again during it by another process, stays ended, %s',
+  async (_, options) => {
+    let again: string | undefined;
+    const authkit: Options = {
+      ...options,
+      store: mapStore(),
+      onSuccess: async () => {
+        if (again !== undefined) await other.auth.revokeSession(again);
+      },
+    };
+    const site: TestApp = await createTestApp('express5', { authkit });
+    const other = await site.sibling();
+    await site.signIn();
+    const sessionId = await sessionIdAt(site);
+    await site.browser.fetch(`${site.origin}/logout`, { method: 'POST' });
+    continueSession(site, sessionId);
+    again = sessionId;
+    await site.signIn();
+    expect(await accountOf(site)).toBe(401);
+    again = undefined;
+    await site.signIn();
+    expect(await accountOf(site)).toBe(200);
+  },
+);
 
 test('T65 a sign-in accepts only a session that had ended before the sign-in', async () => {
   const now = () => 1_700_000_000_000;

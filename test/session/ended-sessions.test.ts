@@ -188,10 +188,11 @@ describe('a new sign-in in a WorkOS session that was signed out here', () => {
   test('is refused while the store that has to know is unavailable', async () => {
     let isDown = false;
     const plain = mapStore();
-    const set: Store['set'] = (...args) => (isDown ? Promise.reject(new Error('down')) : plain.set(...args));
+    const replace: Store['replace'] = (...args) =>
+      isDown ? Promise.reject(new Error('down')) : plain.replace(...args);
     const revocation = createRevocation({
       clientId: 'client_1',
-      store: sign({ ...plain, set }),
+      store: sign({ ...plain, replace }),
       now: () => NOW,
     });
     await revocation.endSession('session_1');

@@ -150,6 +150,31 @@ test('a slow response does not undo a new sign-in in the same WorkOS session', a
   expect(await site.me()).toMatchObject({ email: ADA, sessionId: sid });
 });
 
+test('T69 a refresh that finishes after a new sign-in in the same WorkOS session does not undo the sign-in', async () => {
+  const site = await slowSite();
+  const { sessionId: sid } = await site.me();
+  site.workos.clock.advance(EXPIRED);
+  let release: () => void = () => undefined;
+  const isSignedIn = new Promise<void>((resolve) => (release = resolve));
+  site.workos.fail({
+    on: 'refresh',
+    times: 1,
+    alter: async (body) => {
+      await isSignedIn;
+      return body;
+    },
+  });
+  const refreshed = site.browser.fetch(`${site.origin}/me`);
+  site.workos.fail({
+    on: 'code',
+    alter: async (body) => ({ ...body, access_token: await inSession(site, body, sid) }),
+  });
+  await site.signIn(ADA, '/login');
+  release();
+  const { status, setCookies } = await refreshed;
+  expect([status, setCookies]).toEqual([200, []]);
+});
+
 async function inSession(site: TestApp, body: Record<string, unknown>, sid: string): Promise<string> {
   const [, payload = ''] = String(body['access_token']).split('.');
   const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object;

@@ -253,10 +253,28 @@ test('a refresh is made with a lock, its result is stored, and the lock is relea
   expect(calls).toEqual(['get refresh', 'add lock', 'get refresh', 'put refresh', 'release lock']);
   // The result is stored until its access token expires.
   expect(lifetimes).toEqual({ 'add lock': 2500, 'put refresh': 2_000_000_000_000 - 1_000_000 });
-  // The next process uses the result and needs no lock.
+  // The next process uses the result, unless the session has been refreshed again, and needs no lock.
   calls.length = 0;
   expect(await inProcess(store, notNeeded)()).toMatchObject({ session: { refreshToken: 'rt_2' } });
-  expect(calls).toEqual(['get refresh']);
+  expect(calls).toEqual(['get refresh', 'get refresh']);
+});
+
+test('T69 the latest result is used if other processes have refreshed the session several times', async () => {
+  const { store, calls } = recordingStore();
+  const shareRefreshes = async (from: number, to: number) => {
+    for (let token = from; token < to; token += 1) {
+      const { sealed } = refreshedTo(sessionOf('user_1', `rt_${token + 1}`)) as { sealed: string };
+      await store.put('refresh', sha256(`rt_${token}`), `${sealed} org_${token + 1}`, 60_000);
+    }
+  };
+  await shareRefreshes(1, 4);
+  const run = inProcess(store, notNeeded);
+  expect(await run()).toMatchObject({ organization: 'org_4', session: { refreshToken: 'rt_4' } });
+  // The number of reads is limited.
+  await shareRefreshes(4, 20);
+  calls.length = 0;
+  expect(await run()).toMatchObject({ session: { refreshToken: 'rt_12' } });
+  expect(calls).toHaveLength(11);
 });
 
 test('the organization of a result is stored with it', async () => {

@@ -228,12 +228,53 @@ describe('with a store', () => {
     expect(await third.status(identity('session_1', 'user_1', SECOND - 1, 'old'))).toBe('revoked');
   });
 
+  test('T65 a sign-in does not replace the end of its session by another process', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const { store } = countingStore();
+    let clock = NOW;
+    const [one, two] = [0, 1].map(() => revocationWith(store, () => clock)) as [Revocation, Revocation];
+    const signedIn = identity('session_1', 'user_1', SECOND, 'new');
+    await one.endSession('session_1');
+    const end = await two.endOf(signedIn);
+    expect(end).toBeDefined();
+    clock += 1;
+    // The second process has just read the store, so it does not know that the session is ended again.
+    await one.endSession('session_1');
+    expect(await two.reopenSession(signedIn, end)).toBe(true);
+    for (const wait of [0, 500]) {
+      vi.advanceTimersByTime(wait);
+      for (const process of [one, two]) expect(await process.status(signedIn)).toBe('revoked');
+    }
+    // The next sign-in is accepted.
+    expect(await reopen(two, signedIn)).toBe(true);
+    vi.advanceTimersByTime(500);
+    for (const process of [one, two]) expect(await process.status(signedIn)).toBe('active');
+  });
+
+  test('T65 a sign-in does not replace the end of its session by another process at the same moment', async () => {
+    const { store } = countingStore();
+    let clock = NOW;
+    const one = revocationWith(store, () => (clock += 1));
+    const two = revocationWith({
+      ...store,
+      replace: async (...args) => {
+        await one.endSession('session_1');
+        return store.replace(...args);
+      },
+    });
+    const signedIn = identity('session_1', 'user_1', SECOND, 'new');
+    await one.endSession('session_1');
+    expect(await reopen(two, signedIn)).toBe(true);
+    expect(await two.status(signedIn)).toBe('revoked');
+    expect(await revocationWith(store).status(signedIn)).toBe('revoked');
+  });
+
   test('an entry says which tokens of a session are ended', async () => {
     const { store } = countingStore();
     const revocation = revocationWith(store);
     const entry = async () => ((await store.get('ended', 'session_1')) as { text: string }).text;
     await revocation.endSession('session_1');
-    expect(await entry()).toBe('ended');
+    expect(await entry()).toBe(`ended at ${NOW}`);
     await reopen(revocation, identity('session_1', 'user_1', SECOND, 'token_1'));
     expect(await entry()).toBe(`ended before ${SECOND} except token_1`);
     await revocation.endSession('session_1');
@@ -243,6 +284,7 @@ describe('with a store', () => {
 
   test.each([
     ['ended', 'revoked', 'revoked'],
+    [`ended at ${NOW}`, 'revoked', 'revoked'],
     [`ended before ${SECOND}`, 'revoked', 'active'],
     [`ended before ${SECOND} except token_1`, 'revoked', 'active'],
     [`ended before ${SECOND} except a token of two words`, 'revoked', 'revoked'],
