@@ -380,10 +380,12 @@ async function refreshSession(
 ): Promise<Authentication> {
   const { refresh, storage } = dependencies;
   const organizationId = requested ?? organizationOf(session);
-  // The session that the store contains, which is the one that is replaced.
+  // The version of the session that the store contains. The result replaces this version.
   let stored = session;
   const result = await refresh.run(session, organizationId, async (before, refreshed) => {
     if (requested === undefined) return true;
+    // The refresh continues with the session in the other organization. That session is stored first: the store replaces
+    // a session only if it contains the version from before the refresh.
     await storage.replace(before, refreshed);
     if (storage.isInStore(refreshed.session)) stored = refreshed.session;
     return false;
