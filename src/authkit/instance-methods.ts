@@ -178,8 +178,8 @@ export function createMethods(dependencies: MethodDependencies): Methods {
 }
 
 /**
- * Wraps the refresh so that it also calls `loadUser` again. Otherwise, `req.user` would still be the row that was loaded
- * for the previous organization.
+ * Wraps the refresh so that it also calls `loadUser` again. Otherwise, after a switch to a different organization,
+ * `req.user` would still be the row that was loaded for the previous one.
  */
 function withLoadedUser({
   refreshRequestSession,

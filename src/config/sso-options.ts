@@ -35,8 +35,8 @@ export interface SSOSignInOptions {
   /** Additional OAuth scopes to request from the provider. */
   providerScopes?: readonly string[];
   /**
-   * Parameters that are passed to the provider unchanged, such as `{ hd: 'example.com' }`. Can only be set in code, not
-   * by a link.
+   * Parameters that are passed to the provider unchanged, such as `{ hd: 'example.com' }`. Can only be set in
+   * code, not by the parameters of a sign-in link.
    */
   providerQueryParams?: Readonly<Record<string, string | number | boolean>>;
 }

@@ -91,8 +91,8 @@ export interface JWKSOptions {
   fetchKeys: () => Promise<unknown>;
   now: () => number;
   /**
-   * How long the middleware waits for a session, in milliseconds. If old keys can still be used, a request waits for
-   * newer ones for at most a quarter of this time.
+   * How long the middleware waits for a session to be verified, in milliseconds. If old keys can still be used, a
+   * request waits at most a quarter of this time for newer keys.
    */
   softTimeout: number;
 }
