@@ -247,8 +247,8 @@ export const providerScopes: Parameter = {
 };
 
 /**
- * The option `providerQueryParams`. It can only be set in code, not by a sign-in link, because its parameters are passed to the
- * provider unchanged. They are sent in the format that the WorkOS SDK uses, such as `provider_query_params[hd]`.
+ * The option `providerQueryParams`. It can only be set in code, not by a sign-in link, because its parameters are passed
+ * to the provider unchanged. They are sent in the format that the WorkOS SDK uses, such as `provider_query_params[hd]`.
  */
 export const providerQueryParams: Parameter = {
   wire: 'provider_query_params',
