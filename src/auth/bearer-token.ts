@@ -75,8 +75,8 @@ export interface BearerVerifiers {
   /** Verifies API keys and the access tokens that WorkOS issues for sessions. */
   forSessions: VerifyBearer;
   /**
-   * Like `forSessions`, but also accepts access tokens that were issued before their user changed. A sign-out does not
-   * depend on the user's roles or profile.
+   * Like `forSessions`, but also accepts access tokens that were issued before their user changed, because a sign-out
+   * does not use the claims that may be outdated.
    */
   forSignOut: VerifyBearer;
   /**
@@ -107,10 +107,10 @@ export function createBearerVerifiers(dependencies: BearerVerifiersDependencies)
     statusOf,
     acceptsOutdated: false,
   };
-  const ofSessions = { ...shared, verify: rememberValidTokens(verify, now) };
+  const sessionDependencies = { ...shared, verify: rememberValidTokens(verify, now) };
   return {
-    forSessions: createVerifyBearer(ofSessions),
-    forSignOut: createVerifyBearer({ ...ofSessions, acceptsOutdated: true }),
+    forSessions: createVerifyBearer(sessionDependencies),
+    forSignOut: createVerifyBearer({ ...sessionDependencies, acceptsOutdated: true }),
     forResource: (audience, servers) => {
       const { fetchIssuerKeys: fetchKeys } = workos;
       const verifyGranted = createOAuthTokenVerifier({
@@ -134,8 +134,8 @@ function createUserLookup({
   softTimeout,
 }: Pick<BearerVerifiersDependencies, 'workos' | 'changedAt' | 'now' | 'softTimeout'>): CachedLookup<User> {
   return createCachedLookup({
-    // User IDs come from verified tokens and are not secret, so they do not have to be hashed. After a change of the
-    // user, the key is different, so the earlier profile is not used any more.
+    // User IDs come from verified tokens and are not secret, so they do not have to be hashed. When a user changes, so
+    // does the cache key, so the earlier profile is no longer used.
     nameOf: (id) => `${id} ${changedAt(id)}`,
     ask: (id) => workos.call(({ userManagement }) => userManagement.getUser(id)),
     maxAge: USER_MAX_AGE,

@@ -231,7 +231,8 @@ function address(value: unknown): URL | undefined {
 
 /** Returns a copy of the list if all its items are non-empty strings, otherwise an empty list. */
 function texts(value: unknown): readonly string[] {
-  // Holes become `undefined`, which would match the `aud` of a token that has none.
-  const list: unknown[] = Array.isArray(value) ? Array.from(value as []) : [];
+  // `every` skips holes, and a hole would match the missing `aud` of a token. In the copy, holes are `undefined`, so
+  // the list is refused.
+  const list = Array.isArray(value) ? Array.from(value as unknown[]) : [];
   return list.every((one) => typeof one === 'string' && one !== '') ? (list as string[]) : [];
 }

@@ -64,8 +64,8 @@ export interface Instance {
    */
   softTimeout: number;
   /**
-   * Returns the current time by the clock of WorkOS, in milliseconds since the epoch. Times in the claims of a token are
-   * from that clock.
+   * Returns the current time by the clock of WorkOS, in milliseconds since the epoch. The times in the claims of a
+   * token come from that clock.
    */
   workosNow: () => number;
 }

@@ -24,7 +24,7 @@ export function isRecent(auth: SignedIn, requestAuth: RequestAuth, maxAge: numbe
   const claimed = claimedAt(auth, seconds(workosNow));
   const at = claimed ?? freshSignInAt(requestAuth);
   // The claim is from the clock of WorkOS, and the time of the sign-in is from this server's clock.
-  const now = seconds(at === claimed ? workosNow : config.now);
+  const now = seconds(claimed === undefined ? config.now : workosNow);
   return typeof at === 'number' && now - at <= maxAge;
 }
 

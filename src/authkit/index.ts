@@ -160,11 +160,11 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const storage = createSessionStorage(storageOptions);
   const verifyByMac = createMacVerifier(rules);
   const { memoryBytes } = config;
-  const authenticators = { clientId, verify, verifyByMac, refresh, revocation, now, softTimeout };
-  const authenticator = createAuthenticator({ ...authenticators, storage, memoryBytes });
+  const authenticatorOptions = { clientId, verify, verifyByMac, refresh, revocation, now, softTimeout };
+  const authenticator = createAuthenticator({ ...authenticatorOptions, storage, memoryBytes });
   // The session of a native or single-page client is in the client's refresh token, and never in the store.
   const clientAuthenticator = createAuthenticator({
-    ...authenticators,
+    ...authenticatorOptions,
     storage: createSessionStorage({ ...storageOptions, store: undefined }),
     memoryBytes: 0,
   });
@@ -176,13 +176,12 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     const identity = sessionIdentityIn(claims);
     return revocation.statusNow(identity) ?? revocation.status(identity);
   };
-  const { changedAt } = revocation;
   const bearerVerifiers = createBearerVerifiers({
     clientId,
     verify,
     workos,
     statusOf,
-    changedAt,
+    changedAt: revocation.changedAt,
     now,
     softTimeout,
   });
@@ -281,7 +280,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     authOf,
   });
   const webhooks = createWebhooks({
-    // The age of a webhook is the difference between two times of WorkOS.
+    // The age of a webhook is measured with the clock of WorkOS, which also set its timestamp.
     config: { ...config, now: clock.now },
     revocation,
     store,

@@ -1,10 +1,10 @@
 import type { AuthenticationResponse } from '@workos-inc/node';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { SessionAuth } from '../auth/principal.js';
-import type { AuthenticateRequest } from '../auth/request-auth.js';
+import { type AuthenticateRequest, timedOut } from '../auth/request-auth.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
 import type { SignInUrlOptions } from '../config/authkit-options.js';
-import { Deadline } from '../deadline.js';
+import { Deadline, withDeadline } from '../deadline.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { safeReturnTo } from '../http/return-to.js';
 import type { Cookies } from '../http/cookies.js';
@@ -69,7 +69,8 @@ export function createSaveSession(dependencies: SaveSessionDependencies): SaveSe
     const { session, earlierEnd } = signedIn;
     const sealed = await sessions.create(session, cookies.sessionValues(req), deadline, earlierEnd);
     cookies.setSession(req, res, sealed, () => authenticator.isLive(session));
-    return { auth: await signInRequest(req, res, sealed, dependencies), returnTo: signedIn.returnTo };
+    const auth = await signInRequest(req, res, sealed, deadline, dependencies);
+    return { auth, returnTo: signedIn.returnTo };
   };
 }
 
@@ -165,21 +166,31 @@ function startOf({ returnTo, state, attributes }: SaveSessionOptions, config: Au
 }
 
 /**
- * Makes the new session the current session of the request. The session cookie has already been set on the response.
+ * Makes the new session the current session of the request. The session cookie has already been set on the response,
+ * and is set again if the session is refreshed.
  */
 async function signInRequest(
   req: IncomingMessage,
   res: ServerResponse,
   sealed: string,
+  deadline: Deadline,
   { authenticator, authenticateRequest }: SaveSessionDependencies,
 ): Promise<SessionAuth> {
   const requestAuth = await authenticateRequest(req, res);
   // If the user has changed during the sign-in, for example because `onSuccess` has updated the user, the session is
   // refreshed.
-  const result = await authenticator.authenticate([sealed], () => canSetCookie(req, res));
+  const authenticating = authenticator.authenticate([sealed], () => canSetCookie(req, res));
+  const result =
+    authenticating instanceof Promise
+      ? ((await withDeadline(deadline.left(), authenticating)) ?? timedOut())
+      : authenticating;
   if (result.kind === 'anonymous' || result.kind === 'ended')
     throw new AuthKitError('unauthenticated', 'the session has ended while it was saved');
-  if (result.kind === 'unavailable') throw result.error;
+  if (result.kind === 'unavailable') {
+    // The refresh token of the session has been used, so the browser must receive the new tokens.
+    if (Object.hasOwn(result, 'sealed')) requestAuth.setAuthentication(result);
+    throw result.error;
+  }
   requestAuth.setAuthentication(result);
   await requestAuth.loadUser();
   return requestAuth.auth() as SessionAuth;

@@ -157,7 +157,7 @@ export type RefreshRequestSession = (
 ) => Promise<SessionAuth>;
 
 export interface RefreshRequestDependencies {
-  authenticator: Pick<Authenticator, 'refresh' | 'isLive'>;
+  authenticator: Pick<Authenticator, 'refresh'>;
   authenticateRequest: AuthenticateRequest;
 }
 
@@ -194,8 +194,7 @@ interface RefreshOutcome {
 
 /**
  * Refreshes a session at WorkOS. If WorkOS refuses only the requested organization, the outcome is an error, such as
- * `forbidden`, and the session stays active in its current organization, regardless of what the requested organization
- * requires.
+ * `forbidden`, and the session stays active in its current organization.
  */
 export async function refreshSession(
   session: Session,
@@ -203,18 +202,27 @@ export async function refreshSession(
   authenticator: RefreshRequestDependencies['authenticator'],
 ): Promise<RefreshOutcome> {
   const result = await authenticator.refresh(session, organizationId);
-  if (result.kind === 'unavailable') {
-    const isRefused = organizationId !== undefined && isAboutOrganization(result.error);
-    const error = isRefused ? organizationForbidden(result.error) : result.error;
-    return Object.hasOwn(result, 'sealed') ? { result, error } : { error };
-  }
-  if (result.kind !== 'ended') return { result };
+  if (result.kind !== 'unavailable' && result.kind !== 'ended') return { result };
   const { error } = result;
-  if (organizationId === undefined || error.code === 'unauthenticated') return { result, error };
-  const refusal = error.code === 'organization_unavailable' ? organizationForbidden(error) : error;
-  if (authenticator.isLive(session)) return { error: refusal };
-  // WorkOS had already issued new tokens, so those of the session cannot be refreshed again.
+  const isSpent = result.kind === 'ended' ? result.isSpent : Object.hasOwn(result, 'sealed');
+  if (!isRefusedOrganization(result, organizationId)) {
+    return result.kind === 'ended' || isSpent ? { result, error } : { error };
+  }
+  const isAccess = result.kind === 'unavailable' || error.code === 'organization_unavailable';
+  const refusal = isAccess ? organizationForbidden(error) : error;
+  if (!isSpent) return { error: refusal };
+  // WorkOS has already issued tokens for the requested organization, so the session's own tokens cannot be refreshed
+  // again.
   return { ...(await refreshSession(session, undefined, authenticator)), error: refusal };
+}
+
+/** Whether WorkOS refused the requested organization, and not the session. */
+function isRefusedOrganization(
+  { kind, error }: Extract<Authentication, { kind: 'unavailable' | 'ended' }>,
+  organizationId: string | undefined,
+): boolean {
+  if (organizationId === undefined) return false;
+  return kind === 'ended' ? error.code !== 'unauthenticated' : isAboutOrganization(error);
 }
 
 /** Whether WorkOS refused the request because of the organization, not because of the app's credentials or the user. */

@@ -26,7 +26,7 @@ import { refreshSession } from './switch-organization.js';
 
 export interface TokenDependencies {
   config: AuthKitConfig;
-  authenticator: Pick<Authenticator, 'refresh' | 'isLive'>;
+  authenticator: Pick<Authenticator, 'refresh'>;
   exchangeCode: ExchangeCode;
   revocation: Pick<Revocation, 'reopenSession'>;
 }

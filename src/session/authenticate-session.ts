@@ -29,6 +29,11 @@ export type Authentication =
       readonly kind: 'ended';
       readonly error: AuthKitError;
       readonly organizationId?: string | undefined;
+      /**
+       * Whether this request had already received new tokens for the organization, so the session's own refresh token
+       * is used up.
+       */
+      readonly isSpent: boolean;
     } & Problem)
   | ({ readonly kind: 'unavailable'; readonly error: AuthKitError } & Delivery & Problem);
 
@@ -77,7 +82,10 @@ export interface Authenticator {
     values: readonly string[],
     mayRefresh: () => boolean,
   ) => Authentication | Promise<Authentication>;
-  /** Refreshes a session immediately. If `organizationId` is `undefined`, the session keeps its organization. */
+  /**
+   * Refreshes a session immediately. If `organizationId` is `undefined`, the session keeps its organization, even if a
+   * simultaneous request has switched it to a different one.
+   */
   refresh: (session: Session, organizationId: string | undefined) => Promise<Authentication>;
   /**
    * Whether a session's cookie may still be set. False if this process knows that the session has ended or has been
@@ -112,7 +120,7 @@ export function createAuthenticator(options: AuthenticatorDependencies): Authent
       return authenticateNow(first, dependencies) ?? authenticateAll(first, values, mayRefresh, dependencies);
     },
     refresh: (session, organizationId) =>
-      refreshSession(session, organizationId ?? organizationOf(session), dependencies),
+      refreshSession(session, { id: organizationId ?? organizationOf(session) }, dependencies),
     isLive: (session) => !revocation.isEndedHere(sessionIdentityOf(session)) && !refresh.isReplaced(session),
   };
 }
@@ -353,10 +361,10 @@ async function refreshAhead(verified: VerifiedSession, dependencies: Dependencie
 async function renewSession(session: Session, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, now } = dependencies;
   const newest = refresh.successorOf(session);
-  if (!newest) return refreshSession(session, undefined, dependencies);
+  if (!newest) return refreshSession(session, 'current', dependencies);
   // The latest session may have been issued before a change of the user too.
   const isOutdated = isExpired(newest.session, now()) || (await isChangedSince(newest.session, dependencies));
-  if (isOutdated) return refreshSession(newest.session, undefined, dependencies);
+  if (isOutdated) return refreshSession(newest.session, 'current', dependencies);
   return acceptRefreshed(session, newest, dependencies);
 }
 
@@ -369,30 +377,30 @@ const MAX_REFRESHES = 5;
 /**
  * Refreshes a session and stores the result.
  *
- * @param requested The ID of the requested organization. If it is `undefined`, the session keeps its organization, or
- * the one that a simultaneous request has switched it to.
+ * @param target The organization to refresh the session for. An `id` of `undefined` means no organization. `current`
+ * means the session's organization, or the one that a simultaneous request has switched the session to.
  */
 async function refreshSession(
   session: Session,
-  requested: string | undefined,
+  target: { readonly id: string | undefined } | 'current',
   dependencies: Dependencies,
   refreshes = 1,
 ): Promise<Authentication> {
   const { refresh, storage } = dependencies;
-  const organizationId = requested ?? organizationOf(session);
+  const organizationId = target === 'current' ? organizationOf(session) : target.id;
   // The version of the session that the store contains. The result replaces this version.
   let stored = session;
   const result = await refresh.run(session, organizationId, async (before, refreshed) => {
-    if (requested === undefined) return true;
-    // The refresh continues with the session in the other organization. That session is stored first: the store replaces
-    // a session only if it contains the version from before the refresh.
+    if (target === 'current') return true;
+    // The refresh continues with the session in the other organization. That session is stored first, because the store
+    // replaces a session only if it contains the version from before the refresh.
     await storage.replace(before, refreshed);
     if (storage.isInStore(refreshed.session)) stored = refreshed.session;
     return false;
   });
   if (await isRevoked(session, dependencies)) return anonymous('ended', 'revoked');
   if (result.kind === 'refused')
-    return { kind: 'ended', error: result.error, organizationId, why: 'refused' };
+    return { kind: 'ended', error: result.error, organizationId, isSpent: refreshes > 1, why: 'refused' };
   if (result.kind === 'unavailable') return { kind: 'unavailable', error: result.error, why: 'workos' };
   const accepted = await acceptRefreshed(stored, result, dependencies);
   if (accepted.kind !== 'authenticated' || !(await isChangedSince(result.session, dependencies)))
@@ -401,7 +409,7 @@ async function refreshSession(
   // not accepted even after the last attempt, but the browser receives the newest tokens.
   const newer: Authentication =
     refreshes < MAX_REFRESHES
-      ? await refreshSession(result.session, requested, dependencies, refreshes + 1)
+      ? await refreshSession(result.session, target, dependencies, refreshes + 1)
       : unavailableAuthentication(STILL_OUTDATED, 'user_changed');
   if (newer.kind !== 'unavailable' || Object.hasOwn(newer, 'sealed')) return newer;
   return { ...newer, sealedSession: result.session, ...deliveryOf(accepted) };

@@ -163,8 +163,8 @@ async function refreshHoldingLock(
 
 /**
  * Reads the refresh result that another process has stored for a session's refresh token. If the session has been
- * refreshed again since, for example to switch the organization, returns the latest result. The tokens of an earlier
- * result cannot be refreshed again.
+ * refreshed again since, for example to switch the organization, returns the latest of at most {@link MAX_FOLLOWED}
+ * later results. The tokens of an earlier result cannot be refreshed again.
  */
 async function readSharedResult(
   context: RefreshContext,
@@ -181,7 +181,7 @@ async function readSharedResult(
   if (next?.user.id !== session.user.id) return undefined;
   const later =
     followed < MAX_FOLLOWED ? await readSharedResult({ ...context, session: next }, followed + 1) : undefined;
-  if (later && later !== 'unavailable') return later;
+  if (later && later !== 'unavailable' && later.kind === 'refreshed') return later;
   return { kind: 'refreshed', organization: organization.join(' '), session: next, sealed };
 }
 

@@ -25,9 +25,9 @@ export interface Refresh {
   /**
    * Exchanges the refresh token of a session for new tokens. This process uses each refresh token only once.
    *
-   * @param acceptOther Called if the session has already been refreshed for a different organization, with the session
-   * before and after that refresh. Resolves to whether this is the result. Otherwise, and by default, the session after
-   * that refresh is refreshed for the requested organization.
+   * @param acceptOther Called if a different request has refreshed the session for another organization. Receives the
+   * session before and after that refresh, and resolves to whether to return this result. If it resolves to false or is
+   * not given, the refreshed session is refreshed again for the requested organization.
    */
   run: (
     session: Session,
@@ -109,7 +109,7 @@ interface RefreshRecord {
    * When the last refresh failed or took too long, in milliseconds by both the system clock and the monotonic clock.
    */
   failedAt: { readonly time: number; readonly monotonic: number } | undefined;
-  /** Whether a new sign-in has replaced the session. If so, it also replaces the result of a later refresh. */
+  /** Whether a new sign-in has replaced the session. If so, it also replaces all later versions of the session. */
   isReplaced: boolean;
 }
 
@@ -207,6 +207,10 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
     if ((added += 1) % PURGE_EVERY === 0) records.purgeStale();
     return record;
   };
+  const markReplaced = (session: Session): void => {
+    replaced.set(keyOf(session), true);
+    recordOf(session).isReplaced = true;
+  };
   return {
     find: (session: Session) => records.get(keyOf(session)),
     of: recordOf,
@@ -218,7 +222,7 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
         if (result.kind === 'refreshed') {
           record.successor = result;
           replaced.set(key, true);
-          if (record.isReplaced) replaced.set(keyOf(result.session), true);
+          if (record.isReplaced) markReplaced(result.session);
         }
         // The record is deleted first, because the map does not recalculate an entry's size if the value is the same
         // object.
@@ -230,10 +234,7 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
       if (result.kind === 'refused') addRefusal(record.refusals, organization, result);
     },
     isReplaced: (session: Session) => replaced.has(keyOf(session)),
-    markReplaced(session: Session): void {
-      replaced.set(keyOf(session), true);
-      recordOf(session).isReplaced = true;
-    },
+    markReplaced,
   };
 }
 

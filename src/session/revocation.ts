@@ -10,8 +10,8 @@ import type { SessionIdentity } from './sealed-session.js';
 export type RevocationStatus = 'active' | 'changed' | 'revoked';
 
 /**
- * How a session was ended. Each end of a session in this process is a different object, and each end in any process has
- * a different text in the store.
+ * How a session was ended. Each end of a session in this process is a different object. Ends at different times also
+ * have different texts in the store.
  */
 export type SessionEnd = Readonly<SessionMark>;
 
@@ -31,7 +31,9 @@ export interface Revocation {
    * the session has ended.
    */
   endSession: (sessionId: string) => Promise<boolean>;
-  /** Returns how a session was ended, or `undefined` if it has not been ended. Always reads the store, if there is one. */
+  /**
+   * Returns how a session was ended, or `undefined` if it has not been ended. Always reads the store, if there is one.
+   */
   endOf: (identity: SessionIdentity) => Promise<SessionEnd | undefined>;
   /**
    * Accepts a new sign-in whose session has the same ID as a session that ended before the sign-in. Tokens that were
@@ -144,10 +146,11 @@ export function createRevocation(options: RevocationOptions): Revocation {
   };
   /** Replaces the end of a session by a new sign-in, unless the store contains a later end from another process. */
   const replaceEnd = async (sessionId: string, end: SessionEnd, reopened: SessionMark) => {
-    const isUnsaved = local.unsaved.has(sessionId);
-    const found = isUnsaved ? undefined : await store?.get('ended', sessionId);
-    if (found?.kind === 'unavailable') return false;
-    if (!store || found?.kind !== 'hit') return writeSession(sessionId, reopened);
+    if (!store || local.unsaved.has(sessionId)) return writeSession(sessionId, reopened);
+    const found = await store.get('ended', sessionId);
+    if (found.kind === 'unavailable') return false;
+    if (local.markOfSession(sessionId) !== end) return true;
+    if (found.kind !== 'hit') return writeSession(sessionId, reopened);
     if (found.text !== end.text) return true;
     const written = await store.replace('ended', sessionId, found, reopened.text, endedFor);
     // If this process has ended the session in the meantime, that end is newer.
@@ -157,10 +160,10 @@ export function createRevocation(options: RevocationOptions): Revocation {
   };
   return {
     async status(identity) {
-      await check?.unlessRecent(identity);
+      await check?.readUnlessRecent(identity);
       return local.status(identity);
     },
-    statusNow: (identity) => (check?.unlessRecent(identity) ? undefined : local.status(identity)),
+    statusNow: (identity) => (check?.readUnlessRecent(identity) ? undefined : local.status(identity)),
     isEndedHere: (identity) => local.status(identity) === 'revoked',
     async endSession(sessionId) {
       const isShared = await writeSession(sessionId, sessionMarkOf(`ended at ${Math.floor(now())}`));
@@ -168,7 +171,7 @@ export function createRevocation(options: RevocationOptions): Revocation {
       return isShared;
     },
     async endOf(identity) {
-      await check?.now(identity);
+      await check?.read(identity);
       return local.endOf(identity);
     },
     async reopenSession(identity, end) {
@@ -251,8 +254,8 @@ function warnForgotten(): void {
 }
 
 /**
- * Creates the functions that read the status of a session from the store. `unlessRecent` returns `undefined` if the
- * status was read less than half a second ago.
+ * Creates the functions that read the status of a session from the store. `readUnlessRecent` returns `undefined` if the
+ * status was read less than half a second ago. `read` always reads it.
  */
 function createStoreCheck(store: SignedStore, local: LocalMarks) {
   const checks = expiringMap<{ until: number; pending: Promise<void> | undefined }>({
@@ -276,7 +279,7 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
   const ask = ({ sessionId, userId }: SessionIdentity) =>
     Promise.all([sessionId === undefined ? undefined : askAboutSession(sessionId), askAboutUser(userId)]);
   const keyOf = ({ sessionId = '', userId }: SessionIdentity) => `${sessionId} ${userId}`;
-  const now = (identity: SessionIdentity): Promise<void> => {
+  const read = (identity: SessionIdentity): Promise<void> => {
     const check = { until: Infinity, pending: undefined as Promise<void> | undefined };
     const pending = ask(identity).then(() => {
       check.until = performance.now() + CHECKED_FOR;
@@ -287,10 +290,10 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
     return pending;
   };
   return {
-    now,
-    unlessRecent(identity: SessionIdentity): Promise<void> | undefined {
+    read,
+    readUnlessRecent(identity: SessionIdentity): Promise<void> | undefined {
       const last = checks.get(keyOf(identity));
-      return last && performance.now() < last.until ? last.pending : now(identity);
+      return last && performance.now() < last.until ? last.pending : read(identity);
     },
   };
 }

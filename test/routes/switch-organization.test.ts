@@ -185,6 +185,18 @@ describe.each([
   );
 
   test.each(['the same process', 'another process'])(
+    'T69 a simultaneous switch that WorkOS refuses, and which goes to %s, does not undo a switch',
+    async (process) => {
+      const { origin, other, switchTo, whereAfter, duringSwitchToB, requested } = await sessionInA();
+      const at = process === 'the same process' ? origin : other.origin;
+      const { switched, reply } = await duringSwitchToB(() => switchTo('org_c', at));
+      expect([reply.status, JSON.parse(reply.body)]).toMatchObject([403, { error: 'forbidden' }]);
+      expect(requested()).toEqual(['org_b', 'org_c']);
+      expect(await whereAfter(switched)).toEqual(['org_b', 'org_b']);
+    },
+  );
+
+  test.each(['the same process', 'another process'])(
     'T69 a simultaneous request whose token has expired, and which goes to %s, does not undo a switch',
     async (process) => {
       const { origin, other, workos, whereAt, whereAfter, duringSwitchToB, requested } = await sessionInA();

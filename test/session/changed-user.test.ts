@@ -156,6 +156,58 @@ test.each([
   },
 );
 
+test.each([
+  ['without a store', () => ({})],
+  ['with a store', () => ({ store: mapStore() })],
+  ['with sessions in a store', () => ({ store: mapStore(), session: 'store' as const })],
+])(
+  'T62 if WorkOS refuses the tokens of a changed user for the organization without naming the reason, the session stays in the previous one, %s',
+  async (_, options) => {
+    const site = await createTestApp('express5', {
+      workos: {
+        webhookSecret: SECRET,
+        organizations: [
+          { id: 'org_acme', name: 'Acme' },
+          { id: 'org_beta', name: 'Beta' },
+        ],
+        users: [{ email: GRACE, memberships: [{ organizationId: 'Acme' }, { organizationId: 'Beta' }] }],
+      },
+      authkit: { ...options(), routes: { switchOrganization: '/switch' } },
+      mount: (app, auth) => {
+        app.use('/hook', auth.webhooks({ secret: SECRET }));
+        app.use(auth);
+      },
+      rule: { organization: 'org_acme' },
+    });
+    const { workos, origin } = site;
+    const cookie = await site.cookie({ user: GRACE, organizationId: 'Acme' });
+    workos.fail({
+      on: 'refresh',
+      times: 1,
+      alter: async (tokens) => {
+        workos.clock.advance(2000);
+        const { id } = workos.users()[0]!;
+        const event = workos.webhook('user.updated', { id });
+        workos.fail({ on: 'refresh', status: 403, body: { error: 'unknown' }, times: 1 });
+        await send(`${origin}/hook`, { method: 'POST', headers: { ...event.headers }, body: event.body });
+        return tokens;
+      },
+    });
+    // The tokens are from before the change, so they are refreshed again.
+    const refused = await send(`${origin}/switch?organizationId=org_beta`, {
+      method: 'POST',
+      headers: { ...FETCH, cookie },
+    });
+    expect([refused.status, refused.setCookies.length]).toEqual([403, 1]);
+    // Later, WorkOS does not repeat its answers, and a new process remembers nothing.
+    workos.clock.advance(600_000);
+    const third = await site.sibling();
+    const [received = ''] = refused.setCookies[0]!.split(';', 1);
+    const reply = await send(`${third.origin}/account`, { headers: { ...FETCH, cookie: received } });
+    expect(reply.status).toBe(200);
+  },
+);
+
 /** Refreshes a session several times, each time with the newest cookie. */
 async function refreshTimes(
   times: number,

@@ -277,6 +277,20 @@ test('T69 the latest result is used if other processes have refreshed the sessio
   expect(calls).toHaveLength(11);
 });
 
+test('a later refresh that WorkOS has refused does not end the session of an earlier cookie', async () => {
+  const { store } = recordingStore();
+  const { sealed } = refreshedTo(sessionOf('user_1', 'rt_2')) as { sealed: string };
+  await store.put('refresh', sha256('rt_1'), `${sealed} org_2`, 60_000);
+  const refuse = withRefreshLock(() => Promise.resolve(sessionEnded()), {
+    store,
+    open: (text) => JSON.parse(Buffer.from(text, 'base64url').toString()) as Session,
+    now: () => 1_000_000,
+    waitForLock: 10_000,
+  });
+  expect(await refuse(sessionOf('user_1', 'rt_2'), undefined)).toMatchObject({ kind: 'refused' });
+  expect(await inProcess(store, notNeeded)()).toMatchObject({ session: { refreshToken: 'rt_2' } });
+});
+
 test('the organization of a result is stored with it', async () => {
   const { signed } = expiringStore();
   for (const organization of ['org_1', '', 'an organization with spaces']) {

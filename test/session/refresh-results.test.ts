@@ -102,6 +102,28 @@ test('a sign-in replaces the newest session that came from a cookie, for an hour
   expect(replaced()).toEqual([false, false, false, false]);
 });
 
+test('T69 a sign-in also replaces the sessions to which a refresh in progress leads, whatever their number', async () => {
+  const finish: (() => void)[] = [];
+  const renew = ({ refreshToken }: Session, organization = ''): Promise<RefreshResult> =>
+    new Promise((resolve) => {
+      finish.push(() => {
+        resolve({ kind: 'refreshed', organization, session: sessionOf(`${refreshToken}+`), sealed: 's' });
+      });
+    });
+  const { run, replace, isReplaced } = createRefresh({ clientId: 'client_1', renew, now: () => 1000 });
+  const refreshing = run(sessionOf('rt'), undefined);
+  const switching = run(sessionOf('rt'), 'org_b');
+  replace(sessionOf('rt'));
+  finish[0]!();
+  await refreshing;
+  await vi.waitFor(() => {
+    expect(finish).toHaveLength(2);
+  });
+  finish[1]!();
+  expect(await switching).toMatchObject({ session: { refreshToken: 'rt++' } });
+  expect(['rt', 'rt+', 'rt++'].map((name) => isReplaced(sessionOf(name)))).toEqual([true, true, true]);
+});
+
 test('a refresh that returns the same refresh token replaces no session', async () => {
   const renew = (session: Session): Promise<RefreshResult> =>
     Promise.resolve({ kind: 'refreshed', organization: '', session, sealed: 's' });
