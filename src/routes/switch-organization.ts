@@ -167,9 +167,12 @@ export function createRefreshRequestSession({
 }: RefreshRequestDependencies): RefreshRequestSession {
   return async (req, res, organizationId) => {
     const requestAuth = await authenticateRequest(req, res);
-    await requestAuth.whenAuthenticated();
+    const authenticated = await requestAuth.whenAuthenticated();
     const session = requestAuth.session();
-    if (!session) throw new AuthKitError('unauthenticated', 'the request has no session to refresh');
+    if (!session) {
+      if (authenticated.kind === 'unavailable') throw authenticated.error;
+      throw new AuthKitError('unauthenticated', 'the request has no session to refresh');
+    }
     const outcome = refreshSession(session, organizationId, authenticator);
     const { result, error } = (await withDeadline(requestAuth.deadline.left(), outcome)) ?? {
       error: timedOut().error,
@@ -178,8 +181,6 @@ export function createRefreshRequestSession({
     if (error) throw error;
     const auth = requestAuth.auth();
     if (auth.type !== 'session') throw new AuthKitError('unauthenticated', 'the session has ended');
-    if (organizationId !== undefined && auth.organizationId !== organizationId)
-      throw new AuthKitError('forbidden', 'WorkOS returned tokens for another organization');
     return auth;
   };
 }
@@ -202,6 +203,15 @@ export async function refreshSession(
   authenticator: RefreshRequestDependencies['authenticator'],
 ): Promise<RefreshOutcome> {
   const result = await authenticator.refresh(session, organizationId);
+  if (
+    result.kind === 'authenticated' &&
+    organizationId !== undefined &&
+    result.claims.org_id !== organizationId
+  )
+    return {
+      result,
+      error: new AuthKitError('forbidden', 'WorkOS returned tokens for another organization'),
+    };
   if (result.kind !== 'unavailable' && result.kind !== 'ended') return { result };
   const { error } = result;
   const isSpent = result.kind === 'ended' ? result.isSpent : Object.hasOwn(result, 'sealed');

@@ -101,6 +101,18 @@ describe.each(FRAMEWORKS)('switching organizations on %s', (framework) => {
     expect(await where()).toBe('org_a');
   });
 
+  test('during an outage, a switch by a session whose access token has expired is 503', async () => {
+    const { browser, origin, where, workos } = await tenants(framework);
+    workos.clock.advance(600_000);
+    workos.fail({ on: 'refresh', status: 503 });
+    for (const path of ['/to/org_b', `${SWITCH}?organizationId=org_b`]) {
+      const reply = await browser.fetch(`${origin}${path}`, { method: 'POST' });
+      expect([path, reply.status]).toEqual([path, 503]);
+    }
+    workos.recover();
+    expect(await where()).toBe('org_a');
+  });
+
   test('an ended session is signed out, and an outage is 503', async () => {
     const { browser, origin, where, workos } = await tenants(framework);
     const outage = workos.fail({ on: 'refresh', status: 503 });

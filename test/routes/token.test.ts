@@ -201,6 +201,35 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     expect((await refresh(first.refresh_token)).status).toBe(200);
   });
 
+  test('tokens for a different organization than the requested one are not passed on', async () => {
+    const { codeFor, redeem, token, workos } = await native(framework, {
+      workos: {
+        organizations: [{ id: 'org_a', name: 'A' }],
+        users: [{ email: ADA, memberships: [{ organizationId: 'org_a' }] }],
+      },
+    });
+    const verifier = newVerifier();
+    const first = tokens(await redeem(await codeFor(verifier), verifier));
+    workos.fail({
+      on: 'refresh',
+      times: 1,
+      alter: async (granted) => {
+        const payload = Buffer.from(
+          (granted['access_token'] as string).split('.')[1]!,
+          'base64url',
+        ).toString();
+        const claims = { ...(JSON.parse(payload) as object), org_id: 'org_of_others' };
+        return { ...granted, access_token: await workos.signToken(claims) };
+      },
+    });
+    const reply = await token({
+      grant_type: 'refresh_token',
+      refresh_token: first.refresh_token,
+      organization_id: 'org_a',
+    });
+    expect({ status: reply.status, error: errorOf(reply) }).toEqual({ status: 403, error: 'forbidden' });
+  });
+
   test('a denied sign-in is reported to the client, and so is a denial by onSuccess', async () => {
     const { open, browser, workos, redeem, codeFor } = await native(framework, {
       authkit: {
