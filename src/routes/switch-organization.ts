@@ -203,23 +203,17 @@ export async function refreshSession(
   authenticator: RefreshRequestDependencies['authenticator'],
 ): Promise<RefreshOutcome> {
   const result = await authenticator.refresh(session, organizationId);
-  if (
-    result.kind === 'authenticated' &&
-    organizationId !== undefined &&
-    result.claims.org_id !== organizationId
-  )
-    return {
-      result,
-      error: new AuthKitError('forbidden', 'WorkOS returned tokens for another organization'),
-    };
-  if (result.kind !== 'unavailable' && result.kind !== 'ended') return { result };
+  if (result.kind === 'anonymous') return { result };
+  if (result.kind === 'authenticated')
+    return organizationId === undefined || result.claims.org_id === organizationId
+      ? { result }
+      : { result, error: new AuthKitError('forbidden', 'WorkOS returned tokens for another organization') };
   const { error } = result;
   const isSpent = result.kind === 'ended' ? result.isSpent : Object.hasOwn(result, 'sealed');
-  if (!isRefusedOrganization(result, organizationId)) {
+  if (!isRefusedOrganization(result, organizationId))
     return result.kind === 'ended' || isSpent ? { result, error } : { error };
-  }
-  const isAccess = result.kind === 'unavailable' || error.code === 'organization_unavailable';
-  const refusal = isAccess ? organizationForbidden(error) : error;
+  const isForbidden = result.kind === 'unavailable' || error.code === 'organization_unavailable';
+  const refusal = isForbidden ? organizationForbidden(error) : error;
   if (!isSpent) return { error: refusal };
   // WorkOS has already issued tokens for the requested organization, so the session's own tokens cannot be refreshed
   // again.

@@ -99,30 +99,54 @@ test('T48 an auth_time that is a few seconds after the token was issued counts, 
   expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
 });
 
-test.each([
+/** An app whose clock differs from WorkOS's clock by so many milliseconds, and that knows the difference. */
+async function appWithClock(difference: number) {
+  const start = Date.now();
+  let clockOfWorkOS = () => start;
+  const site = await createTestApp('express5', {
+    authkit: { now: () => clockOfWorkOS() + difference },
+    workos: { now: start },
+    rule: { maxAge: 60 },
+  });
+  clockOfWorkOS = site.workos.options.now;
+  // The readiness check fetches the keys, whose response shows the time of WorkOS.
+  await site.auth.ready();
+  return site;
+}
+
+const DIFFERENCES = [
   ['ahead of', 120_000],
   ['behind', -120_000],
-])(
+] as const;
+
+test.each(DIFFERENCES)(
   'T63 an authentication counts as recent for as long as maxAge says, if the clock is two minutes %s that of WorkOS',
   async (_, difference) => {
-    const start = Date.now();
-    let clockOfWorkOS = () => start;
-    const { origin, workos, cookie, auth } = await createTestApp('express5', {
-      authkit: { now: () => clockOfWorkOS() + difference },
-      workos: { now: start },
-      rule: { maxAge: 60 },
-    });
-    clockOfWorkOS = workos.options.now;
-    await auth.ready();
+    const { origin, workos, cookie, auth } = await appWithClock(difference);
     const session = await cookie({ user: ADA });
     const ask = async () =>
       (await send(`${origin}/account`, { headers: { ...FETCH, cookie: session } })).status;
     expect(await ask()).toBe(200);
-    // The readiness check fetches the keys, whose response shows the time of WorkOS.
     workos.clock.advance(59_000);
     await auth.ready();
     expect(await ask()).toBe(200);
     workos.clock.advance(3000);
     expect(await ask()).toBe(401);
+  },
+);
+
+test.each(DIFFERENCES)(
+  'T63 so does a sign-in with maxAge whose token has no auth_time, if the clock is two minutes %s that of WorkOS',
+  async (_, difference) => {
+    const { origin, workos, browser, auth, served } = await appWithClock(difference);
+    await withoutAuthTime(workos);
+    const login = await browser.go(`${origin}/login?maxAge=0`);
+    await browser.go(await workos.authorize(login.location!, { user: ADA }));
+    const ask = async () => (await browser.go(`${origin}/account`, { headers: FETCH })).status;
+    workos.clock.advance(58_000);
+    await auth.ready();
+    expect([await ask(), served()]).toEqual([200, 1]);
+    workos.clock.advance(4000);
+    expect([await ask(), served()]).toEqual([401, 1]);
   },
 );

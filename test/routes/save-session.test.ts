@@ -456,7 +456,10 @@ test('a second factor, in two requests of the application', async () => {
   expect((await browser.go(`${origin}/account`)).status).toBe(200);
 });
 
-test('if the user changes while onSuccess runs, for example by an update that it makes, the user is signed in with new tokens', async () => {
+/** An application in which `onSuccess` changes the user, and then does something else. */
+async function startWithChange(
+  afterwards: (site: Awaited<ReturnType<typeof start>>) => Promise<void> = () => Promise.resolve(),
+) {
   const secret = 'whsec_of_this_test';
   const site: Awaited<ReturnType<typeof start>> = await start('express5', {
     workos: { ...ENVIRONMENT, webhookSecret: secret },
@@ -468,40 +471,34 @@ test('if the user changes while onSuccess runs, for example by an update that it
       async onSuccess({ user: { id } }) {
         site.workos.clock.advance(3000);
         await deliver(site.workos.webhook('user.updated', { id }), site.origin);
+        await afterwards(site);
       },
     },
   });
+  return site;
+}
+
+test('if the user changes while onSuccess runs, for example by an update that it makes, the user is signed in with new tokens', async () => {
+  const { post, origin, workos } = await startWithChange();
   const browser = new Browser();
-  const reply = await site.post(browser);
+  const reply = await post(browser);
   expect([reply.status, JSON.parse(reply.body)]).toMatchObject([200, { type: 'session', isSame: true }]);
-  expect(site.workos.callsTo('refresh')).toHaveLength(1);
-  expect((await browser.fetch(`${site.origin}/account`)).status).toBe(200);
-  expect(site.workos.callsTo('refresh')).toHaveLength(1);
+  expect(workos.callsTo('refresh')).toHaveLength(1);
+  expect((await browser.fetch(`${origin}/account`)).status).toBe(200);
+  expect(workos.callsTo('refresh')).toHaveLength(1);
 });
 
 test('if the new tokens of that refresh cannot be verified, the browser receives them, and the error is that of an outage', async () => {
-  const secret = 'whsec_of_this_test';
-  const site: Awaited<ReturnType<typeof start>> = await start('express5', {
-    workos: { ...ENVIRONMENT, webhookSecret: secret },
-    mount: (app, auth) => {
-      app.use('/hook', auth.webhooks({ secret }));
-      app.use(auth);
-    },
-    authkit: {
-      async onSuccess({ user: { id } }) {
-        site.workos.clock.advance(3000);
-        await deliver(site.workos.webhook('user.updated', { id }), site.origin);
-        await site.workos.rotateKeys();
-        site.workos.fail({ on: 'jwks', status: 503 });
-      },
-    },
+  const { post, origin, workos } = await startWithChange(async (site) => {
+    await site.workos.rotateKeys();
+    site.workos.fail({ on: 'jwks', status: 503 });
   });
   const browser = new Browser();
-  const reply = await site.post(browser);
+  const reply = await post(browser);
   expect([reply.status, JSON.parse(reply.body)]).toMatchObject([503, { code: 'upstream_unavailable' }]);
-  expect(site.workos.callsTo('refresh')).toHaveLength(1);
-  site.workos.recover();
+  expect(workos.callsTo('refresh')).toHaveLength(1);
+  workos.recover();
   // WorkOS no longer accepts the refresh token that was passed to saveSession().
-  site.workos.clock.advance(600_000);
-  expect((await browser.fetch(`${site.origin}/account`)).status).toBe(200);
+  workos.clock.advance(600_000);
+  expect((await browser.fetch(`${origin}/account`)).status).toBe(200);
 });

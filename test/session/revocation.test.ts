@@ -269,6 +269,33 @@ describe('with a store', () => {
     expect(await revocationWith(store).status(signedIn)).toBe('revoked');
   });
 
+  test('T65 a sign-in does not replace an end of its session by this process while the store is read, though the entry is lost', async () => {
+    const { store, map } = countingStore();
+    const signedIn = identity('session_1', 'user_1', SECOND, 'new');
+    let ending: Promise<boolean> | undefined;
+    let clock = NOW;
+    const revocation: Revocation = revocationWith(
+      {
+        ...store,
+        get: async (...args) => {
+          const found = await store.get(...args);
+          if (isReopening && args[0] === 'ended') ending ??= revocation.endSession('session_1');
+          return found;
+        },
+      },
+      () => (clock += 1),
+    );
+    let isReopening = false;
+    await revocation.endSession('session_1');
+    const end = await revocation.endOf(signedIn);
+    map.clear();
+    isReopening = true;
+    expect(await revocation.reopenSession(signedIn, end)).toBe(true);
+    expect(await ending).toBe(true);
+    expect(await revocation.status(signedIn)).toBe('revoked');
+    expect(await revocationWith(store).status(signedIn)).toBe('revoked');
+  });
+
   test('an entry says which tokens of a session are ended', async () => {
     const { store } = countingStore();
     const revocation = revocationWith(store);
