@@ -1,8 +1,9 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { requireAuth } from 'authkit-express';
 import { type Framework, FRAMEWORKS } from '../support/frameworks.js';
-import { type Browser, type Reply, send } from '../support/browser.js';
-import { ADA, createTestApp, type TestApp } from '../support/app.js';
+import { type Browser, FETCH, type Reply, send } from '../support/browser.js';
+import { mapStore } from '../support/map-store.js';
+import { ADA, createTestApp, type Options, type TestApp } from '../support/app.js';
 
 const EXPIRED = 301_000;
 
@@ -13,7 +14,7 @@ interface SlowSite extends TestApp {
 }
 
 /** Ada is signed in to `org_a`, and her access token has expired. */
-async function slowSite(framework: Framework = 'express5'): Promise<SlowSite> {
+async function slowSite(framework: Framework = 'express5', authkit: Options = {}): Promise<SlowSite> {
   let started: (release: () => void) => void;
   const site = await createTestApp(framework, {
     workos: {
@@ -27,7 +28,7 @@ async function slowSite(framework: Framework = 'express5'): Promise<SlowSite> {
         { email: 'grace@example.com', memberships: [{ organizationId: 'org_a' }] },
       ],
     },
-    authkit: { routes: { switchOrganization: '/switch' } },
+    authkit: { routes: { switchOrganization: '/switch' }, ...authkit },
     routes: (app) => {
       app.route('/slow', requireAuth(), (_req, res) => {
         started(() => res.end('slow'));
@@ -210,4 +211,36 @@ test('a browser that missed the response of a switch gets the newest session wit
   site.workos.clock.advance(EXPIRED);
   expect(await site.me()).toMatchObject({ email: ADA, organizationId: 'org_b' });
   expect(site.workos.callsTo('refresh').filter(({ status }) => status !== 200)).toEqual([]);
+});
+
+describe.each(['cookie', 'store'] as const)('with several processes, and with session: %j', (session) => {
+  /** Ada's expired session, at a process that has just read from the store that the session has not ended. */
+  async function twoProcesses() {
+    const site = await slowSite('express5', { store: mapStore(), session });
+    const { origin } = await site.sibling();
+    await site.browser.fetch(`${origin}/me`);
+    const headers = { ...FETCH, cookie: await site.browser.jar.getCookieString(origin) };
+    site.workos.clock.advance(EXPIRED);
+    return { ...site, meAtOther: () => send(`${origin}/me`, { headers }) };
+  }
+
+  test('T69 a refresh that finishes after a sign-in at another process does not undo the sign-in', async () => {
+    const { workos, meAtOther, signIn } = await twoProcesses();
+    workos.fail({ on: 'refresh', times: 1, delay: 200 });
+    const refreshed = meAtOther();
+    await vi.waitFor(() => {
+      expect(workos.callsTo('refresh')).toHaveLength(2);
+    });
+    await signIn('grace@example.com', '/login?prompt=login');
+    const reply = await refreshed;
+    expect([reply.status, reply.setCookies]).toEqual([401, []]);
+  });
+
+  test('T69 the result of an earlier refresh does not undo a sign-in at another process', async () => {
+    const { meAtOther, signIn } = await twoProcesses();
+    expect(sets(await meAtOther())).toHaveLength(1);
+    await signIn('grace@example.com', '/login?prompt=login');
+    const reply = await meAtOther();
+    expect([reply.status, reply.setCookies]).toEqual([401, []]);
+  });
 });
