@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { requireAuth } from 'authkit-express';
-import { type Framework, FRAMEWORKS } from '../support/frameworks.js';
+import { type Framework, FRAMEWORKS, type Handler } from '../support/frameworks.js';
 import { type Browser, FETCH, type Reply, send } from '../support/browser.js';
 import { mapStore } from '../support/map-store.js';
 import { ADA, createTestApp, type Options, type TestApp } from '../support/app.js';
@@ -9,7 +9,7 @@ const EXPIRED = 301_000;
 
 interface SlowSite extends TestApp {
   /** Starts a request whose handler runs at once but whose response is sent only when `answer` is called. */
-  slow: () => Promise<{ answer: () => Promise<Reply> }>;
+  slow: (path?: string) => Promise<{ answer: () => Promise<Reply> }>;
   me: (browser?: Browser) => Promise<{ email: string; organizationId: string | null; sessionId: string }>;
 }
 
@@ -30,9 +30,11 @@ async function slowSite(framework: Framework = 'express5', authkit: Options = {}
     },
     authkit: { routes: { switchOrganization: '/switch' }, ...authkit },
     routes: (app) => {
-      app.route('/slow', requireAuth(), (_req, res) => {
+      const slow: Handler = (_req, res) => {
         started(() => res.end('slow'));
-      });
+      };
+      app.route('/slow', requireAuth(), slow);
+      app.route('/slow-open', slow);
       app.route('/me', requireAuth(), (req, res) => {
         const { auth, user } = req as unknown as {
           auth: { organizationId: string | null; sessionId: string };
@@ -47,9 +49,9 @@ async function slowSite(framework: Framework = 'express5', authkit: Options = {}
   site.workos.clock.advance(EXPIRED);
   return {
     ...site,
-    async slow() {
+    async slow(path = '/slow') {
       const isStarted = new Promise<() => void>((resolve) => (started = resolve));
-      const reply = site.browser.fetch(`${site.origin}/slow`);
+      const reply = site.browser.fetch(site.origin + path);
       const release = await isStarted;
       return {
         answer: () => {
@@ -97,6 +99,40 @@ test('a slow response does not bring back a user after another one signed in', a
   expect(await site.me()).toMatchObject({ email: 'grace@example.com' });
   expect((await answer()).setCookies).toEqual([]);
   expect(await site.me()).toMatchObject({ email: 'grace@example.com' });
+});
+
+test('T69 a slow response with a session that needs several cookies does not clear the cookie of a new sign-in', async () => {
+  const site = await slowSite();
+  site.workos.fail({
+    on: 'refresh',
+    times: 1,
+    alter: async (body) => ({
+      ...body,
+      access_token: await withClaims(site, body, { plan: 'x'.repeat(4000) }),
+    }),
+  });
+  const { answer } = await site.slow();
+  await site.signIn('grace@example.com', '/login?prompt=login');
+  expect((await answer()).setCookies).toEqual([]);
+  expect(await site.me()).toMatchObject({ email: 'grace@example.com' });
+});
+
+test('T69 a slow response to a session that WorkOS has ended does not clear the cookie of a new sign-in', async () => {
+  const site = await slowSite();
+  const old = await site.browser.jar.getCookieString(site.origin);
+  const sessionId = (await site.me()).sessionId;
+  await site.browser.jar.removeAllCookies();
+  await site.browser.jar.setCookie(old, site.origin);
+  site.workos.endSession(sessionId);
+  site.workos.clock.advance(EXPIRED);
+  const { answer } = await site.slow('/slow-open');
+  await site.signIn();
+  expect(await site.me()).toMatchObject({ email: ADA });
+  const { now } = performance;
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 2000);
+  expect((await answer()).setCookies).toEqual([]);
+  clock.mockRestore();
+  expect(await site.me()).toMatchObject({ email: ADA });
 });
 
 test('a slow response does not bring back a user after a sign-out', async () => {
@@ -176,10 +212,14 @@ test('T69 a refresh that finishes after a new sign-in in the same WorkOS session
   expect([status, setCookies]).toEqual([200, []]);
 });
 
-async function inSession(site: TestApp, body: Record<string, unknown>, sid: string): Promise<string> {
+function inSession(site: TestApp, body: Record<string, unknown>, sid: string): Promise<string> {
+  return withClaims(site, body, { sid });
+}
+
+async function withClaims(site: TestApp, body: Record<string, unknown>, added: object): Promise<string> {
   const [, payload = ''] = String(body['access_token']).split('.');
   const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object;
-  return site.workos.signToken({ ...claims, sid });
+  return site.workos.signToken({ ...claims, ...added });
 }
 
 test('a long poll does not put back a session that was refreshed several times meanwhile', async () => {
