@@ -200,6 +200,11 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
     namesOf(present(req, isOurs))
       .sort((a, b) => a.length - b.length || (a < b ? -1 : 1))
       .slice(0, MAX_CLEARED);
+  // Browsers do not send `strict` cookies to the callback, so the names of an earlier session are not known there.
+  const unsentNames =
+    config.sameSite === 'strict'
+      ? [name, ...Array.from({ length: MAX_CHUNKS }, (_, i) => `${name}.${i}`)]
+      : [];
   return {
     sessionValues(req) {
       const only = onlyValue(header(req, 'cookie'), name);
@@ -216,8 +221,9 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
         const size = `the session has ${sealed.length} bytes, and three cookies hold ${room * MAX_CHUNKS}`;
         throw new AuthKitError('cookie_too_large', size);
       }
-      // Without this step, chunks left over from an earlier session would be read as part of the new session.
-      expire(res, sessionNames(req), isLive);
+      // Without this step, cookies left over from an earlier session would be read together with the new session.
+      const names = sessionNames(req);
+      expire(res, names.length === 0 ? unsentNames : names, isLive);
       pieces.forEach((piece, i) => {
         const key = pieces.length === 1 ? name : `${name}.${i}`;
         setCookie(res, key, () => (isLive() ? setCookieLine(key, piece, lasting) : undefined), 'last');
