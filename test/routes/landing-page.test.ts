@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { FRAMEWORKS } from '../support/frameworks.js';
-import { Browser, NAVIGATION, type Reply, send } from '../support/browser.js';
+import { Browser, FETCH, NAVIGATION, type Reply, send } from '../support/browser.js';
 import { ADA, createTestApp } from '../support/app.js';
 
 const goesOnByItself = ({ body }: Reply) => body.includes('http-equiv="refresh"');
@@ -53,6 +53,7 @@ test('T12 with strict cookies, a sign-in replaces the previous session, although
     authkit: { cookie: { sameSite: 'strict' } },
   });
   await signIn(ADA, '/account');
+  const old = await browser.jar.getCookieString(origin);
   const { location } = await browser.go(`${origin}/login?prompt=login`);
   // The session of the new user needs several cookies, and that of the previous user needs one.
   workos.fail({
@@ -72,4 +73,5 @@ test('T12 with strict cookies, a sign-in replaces the previous session, although
   for (const line of landed.setCookies) await browser.jar.setCookie(line, origin);
   const reply = await browser.fetch(`${origin}/account`);
   expect(JSON.parse(reply.body)).toMatchObject({ email: 'grace@example.com' });
+  expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: old } })).status).toBe(401);
 });
