@@ -25,10 +25,17 @@ export function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promi
 export class Deadline {
   /** When the deadline passes, in milliseconds by the monotonic clock. */
   private end: number;
+  /** When the request arrived, in milliseconds by the monotonic clock. */
+  private readonly startedAt = performance.now();
 
   /** @param ms The time until the deadline, in milliseconds. */
   constructor(ms: number) {
-    this.end = performance.now() + ms;
+    this.end = this.startedAt + ms;
+  }
+
+  /** Returns the time since the request arrived, in milliseconds. */
+  elapsed(): number {
+    return performance.now() - this.startedAt;
   }
 
   /** Returns the time until the deadline, in milliseconds. After the deadline, returns 0. */

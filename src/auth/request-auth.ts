@@ -160,7 +160,7 @@ export class RequestAuth {
    * accordingly.
    */
   setAuthentication(next: SessionResult): void {
-    this.result = setSessionCookie(this.req, this.res, next, this.instance);
+    this.result = setSessionCookie(this.req, this.res, next, this);
     this.current = undefined;
   }
 
@@ -202,11 +202,11 @@ export class RequestAuth {
 }
 
 /**
- * How long after a session was found to have ended its cookie may be cleared, in milliseconds. A slow response, such as
- * a long poll, must not clear the cookie of a sign-in that has been made in the meantime. If the cookie is not cleared,
- * the next response clears it.
+ * How long after the arrival of a request its response may clear the cookie of a session that has ended, in
+ * milliseconds. Later, the browser may already have the cookie of a new sign-in at another process. If the cookie is
+ * not cleared, the response to the next request with this cookie clears it.
  */
-const CLEARED_WITHIN = 1000;
+const CLEARED_WITHIN = 2000;
 
 /**
  * Sets or clears the session cookie if `result` requires it, and returns `result`. If the session is too large for
@@ -216,15 +216,19 @@ function setSessionCookie(
   req: Request,
   res: Response,
   result: SessionResult,
-  { cookies, authenticator }: Instance,
+  { instance: { cookies, authenticator }, deadline }: RequestAuth,
 ): SessionResult {
   if (result.kind === 'sso' || result.kind === 'anonymous') return result;
   // Only an own `sealed` property counts, so a polluted `Object.prototype` cannot supply a cookie.
   if (result.kind !== 'ended' && !Object.hasOwn(result, 'sealed')) return result;
   if (!canSetCookie(req, res)) return result;
   if (result.kind === 'ended') {
-    const endedAt = performance.now();
-    cookies.clearSession(req, res, () => performance.now() - endedAt < CLEARED_WITHIN);
+    const { session } = result;
+    cookies.clearSession(
+      req,
+      res,
+      () => deadline.elapsed() < CLEARED_WITHIN && (authenticator.isLive?.(session) ?? true),
+    );
     return result;
   }
   try {

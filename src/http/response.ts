@@ -92,8 +92,8 @@ const POSITIONS: readonly Position[] = ['first', 'middle', 'last'];
 
 interface PendingCookie {
   /**
-   * Returns the complete `Set-Cookie` value, or `undefined` if the session has ended in the meantime. This function is
-   * called when the head is written.
+   * Returns the complete `Set-Cookie` value, or `undefined` if the cookie must no longer be set or cleared. This function
+   * is called when the head is written.
    */
   readonly line: () => string | undefined;
   readonly position: Position;

@@ -92,9 +92,8 @@ export function createAuthorizationRequest<Options extends object>({
   authorizationUrl,
   claimNonce = () => Promise.resolve(undefined),
 }: AuthorizationRequestDependencies<Options>): StartSignIn<Options> {
-  /** Returns the sessions that the sign-in replaces, unless it is for a client that keeps its own session. */
+  /** Returns the sessions that the sign-in ends. */
   const earlierSessions = (req: Request, flow: SignInFlow): Pick<Transaction, 'earlierSessions'> => {
-    if (flow.codeChallenge !== undefined) return {};
     const found = cookies.sessionValues(req).flatMap((value) => earlierSessionOf(value) ?? []);
     // The request for a retry comes from WorkOS, so it does not have the cookies of the first attempt.
     const all = [...(flow.earlierSessions ?? []), ...found].slice(0, MAX_EARLIER_SESSIONS);

@@ -18,7 +18,8 @@ import { createSessionCache, type SessionCache, type VerifiedSession } from './v
  * - `authenticated`: the user is signed in. If `sealed` is set, the response sets a newer session cookie.
  * - `anonymous`: the request is treated as signed out. The response does not clear the cookie, because a different
  *   process may be able to open it, or the browser may have received a newer cookie in the meantime.
- * - `ended`: WorkOS refused to refresh the session. The response clears the cookie.
+ * - `ended`: WorkOS refused to refresh the session. The response clears the cookie, unless the browser may already have
+ *   a newer one.
  * - `unavailable`: WorkOS or the store is unavailable. The user stays signed in. If `sealed` is set, the session has
  *   new tokens that cannot currently be verified, and the response sets the new session cookie.
  */
@@ -27,6 +28,7 @@ export type Authentication =
   | ({ readonly kind: 'anonymous'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' } & Problem)
   | ({
       readonly kind: 'ended';
+      readonly session: Session;
       readonly error: AuthKitError;
       readonly organizationId?: string | undefined;
       /**
@@ -359,13 +361,14 @@ async function refreshAhead(verified: VerifiedSession, dependencies: Dependencie
  * uses the latest version that this process knows of.
  */
 async function renewSession(session: Session, dependencies: Dependencies): Promise<Authentication> {
-  const { refresh, now } = dependencies;
+  const { refresh, revocation, now } = dependencies;
   const newest = refresh.successorOf(session);
   if (!newest) return refreshSession(session, 'current', dependencies);
+  const status = await revocation.latestStatus(sessionIdentityOf(newest.session));
+  if (status === 'revoked') return anonymous('ended', 'revoked');
   // The latest session may have been issued before a change of the user too.
-  const isChanged = (await statusOf(newest.session, dependencies, true)) === 'changed';
-  const isOutdated = isChanged || isExpired(newest.session, now());
-  if (isOutdated) return refreshSession(newest.session, 'current', dependencies);
+  if (status === 'changed' || isExpired(newest.session, now()))
+    return refreshSession(newest.session, 'current', dependencies);
   return acceptRefreshed(session, newest, dependencies);
 }
 
@@ -387,7 +390,7 @@ async function refreshSession(
   dependencies: Dependencies,
   refreshes = 1,
 ): Promise<Authentication> {
-  const { refresh, storage } = dependencies;
+  const { refresh, revocation, storage } = dependencies;
   const organizationId = target === 'current' ? organizationOf(session) : target.id;
   // The version of the session that the store contains. The result replaces this version.
   let stored = session;
@@ -401,9 +404,17 @@ async function refreshSession(
   });
   // The store is always read, because another process may have ended the session a moment ago. The browser may then have
   // the cookie of a new sign-in, which the new tokens must not replace.
-  if ((await statusOf(session, dependencies, true)) === 'revoked') return anonymous('ended', 'revoked');
+  if ((await revocation.latestStatus(sessionIdentityOf(session))) === 'revoked')
+    return anonymous('ended', 'revoked');
   if (result.kind === 'refused')
-    return { kind: 'ended', error: result.error, organizationId, isSpent: refreshes > 1, why: 'refused' };
+    return {
+      kind: 'ended',
+      session,
+      error: result.error,
+      organizationId,
+      isSpent: refreshes > 1,
+      why: 'refused',
+    };
   if (result.kind === 'unavailable') return { kind: 'unavailable', error: result.error, why: 'workos' };
   const accepted = await acceptRefreshed(stored, result, dependencies);
   if (accepted.kind !== 'authenticated' || (await statusOf(result.session, dependencies)) !== 'changed')
@@ -446,12 +457,8 @@ async function acceptRefreshed(
   return { ...verified, sealed };
 }
 
-function statusOf(
-  session: Session,
-  { revocation }: Dependencies,
-  isForced?: boolean,
-): Promise<RevocationStatus> {
-  return revocation.status(sessionIdentityOf(session), isForced);
+function statusOf(session: Session, { revocation }: Dependencies): Promise<RevocationStatus> {
+  return revocation.status(sessionIdentityOf(session));
 }
 
 /**

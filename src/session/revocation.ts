@@ -19,11 +19,11 @@ export type SessionEnd = Readonly<SessionMark>;
 export interface Revocation {
   /**
    * Returns the status of a session. If there is a store, each process reads a session's status from it at most twice a
-   * second, unless `isForced` is set.
-   *
-   * @param isForced Whether to read the store even if the status was read less than half a second ago.
+   * second.
    */
-  status: (identity: SessionIdentity, isForced?: boolean) => Promise<RevocationStatus>;
+  status: (identity: SessionIdentity) => Promise<RevocationStatus>;
+  /** Returns the status of a session. Always reads the store, if there is one. */
+  latestStatus: (identity: SessionIdentity) => Promise<RevocationStatus>;
   /** Returns the status of a session without waiting, or `undefined` if the status must be read from the store. */
   statusNow: (identity: SessionIdentity) => RevocationStatus | undefined;
   /** Whether this process knows that a session has ended. */
@@ -161,8 +161,12 @@ export function createRevocation(options: RevocationOptions): Revocation {
     return written.kind !== 'unavailable';
   };
   return {
-    async status(identity, isForced = false) {
-      await (isForced ? check?.read(identity) : check?.readUnlessRecent(identity));
+    async status(identity) {
+      await check?.readUnlessRecent(identity);
+      return local.status(identity);
+    },
+    async latestStatus(identity) {
+      await check?.read(identity);
       return local.status(identity);
     },
     statusNow: (identity) => (check?.readUnlessRecent(identity) ? undefined : local.status(identity)),

@@ -1,6 +1,8 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { Browser, FETCH, NAVIGATION, type Reply, send } from '../support/browser.js';
+import type { TestWorkOS } from 'authkit-express/testing';
+import { mapStore } from '../support/map-store.js';
 import { ADA, createTestApp } from '../support/app.js';
 
 const goesOnByItself = ({ body }: Reply) => body.includes('http-equiv="refresh"');
@@ -56,22 +58,61 @@ test('T12 with strict cookies, a sign-in replaces the previous session, although
   const old = await browser.jar.getCookieString(origin);
   const { location } = await browser.go(`${origin}/login?prompt=login`);
   // The session of the new user needs several cookies, and that of the previous user needs one.
-  workos.fail({
-    on: 'code',
-    alter: async (body) => {
-      const [, payload = ''] = String(body['access_token']).split('.');
-      const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object;
-      return { ...body, access_token: await workos.signToken({ ...claims, plan: 'x'.repeat(4000) }) };
-    },
-  });
+  workos.fail({ on: 'code', alter: (body) => withClaims(workos, body, { plan: 'x'.repeat(4000) }) });
   const callback = await workos.authorize(location!, { user: 'grace@example.com' });
-  const cookies = (await browser.jar.getCookieString(origin)).split('; ');
-  // The callback request comes from WorkOS, so browsers send it without strict cookies.
-  const cookie = cookies.filter((one) => !one.startsWith('wos-session=')).join('; ');
-  const landed = await send(callback, { headers: { ...NAVIGATION, cookie } });
+  const landed = await send(callback, {
+    headers: { ...NAVIGATION, cookie: await withoutSession(browser, origin) },
+  });
   expect(landed.status).toBe(200);
   for (const line of landed.setCookies) await browser.jar.setCookie(line, origin);
   const reply = await browser.fetch(`${origin}/account`);
   expect(JSON.parse(reply.body)).toMatchObject({ email: 'grace@example.com' });
   expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: old } })).status).toBe(401);
+});
+
+test('T12 with strict cookies, a sign-in in the same WorkOS session deletes the previous session from the store', async () => {
+  const { origin, workos, browser, signIn } = await createTestApp('express5', {
+    authkit: { cookie: { sameSite: 'strict' }, session: 'store', store: mapStore() },
+  });
+  await signIn(ADA, '/account');
+  const old = await browser.jar.getCookieString(origin);
+  const { sessionId: sid } = JSON.parse((await browser.fetch(`${origin}/account`)).body) as {
+    sessionId: string;
+  };
+  const { location } = await browser.go(`${origin}/login?prompt=login`);
+  workos.fail({ on: 'code', alter: (body) => withClaims(workos, body, { sid }) });
+  const callback = await workos.authorize(location!, { user: ADA });
+  const landed = await send(callback, {
+    headers: { ...NAVIGATION, cookie: await withoutSession(browser, origin) },
+  });
+  expect(landed.status).toBe(200);
+  // The session is read from the store again after half a second.
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 1000);
+  onTestFinished(() => {
+    clock.mockRestore();
+  });
+  expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: old } })).status).toBe(401);
+});
+
+/** The browser's cookies without its session, as the browser sends them to a callback with strict cookies. */
+async function withoutSession(browser: Browser, origin: string): Promise<string> {
+  const cookies = (await browser.jar.getCookieString(origin)).split('; ');
+  return cookies.filter((one) => !one.startsWith('wos-session')).join('; ');
+}
+
+/** The response of WorkOS to a code, with more claims in its access token. */
+async function withClaims(workos: TestWorkOS, body: Record<string, unknown>, added: object): Promise<object> {
+  const [, payload = ''] = String(body['access_token']).split('.');
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object;
+  return { ...body, access_token: await workos.signToken({ ...claims, ...added }) };
+}
+
+test('with strict cookies, a request to /login neither refreshes the previous session nor waits for WorkOS', async () => {
+  const { origin, workos, browser, signIn } = await createTestApp('express5', {
+    authkit: { cookie: { sameSite: 'strict' } },
+  });
+  await signIn(ADA, '/account');
+  workos.clock.advance(301_000);
+  expect((await browser.go(`${origin}/login?prompt=login`)).status).toBe(302);
+  expect(workos.callsTo('refresh')).toEqual([]);
 });
