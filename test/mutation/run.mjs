@@ -55,11 +55,7 @@ const FILES = {
     'session/refreshed-sessions',
     'session/authenticate-session',
   ],
-  'session/sessions-in-store': [
-    'session/authentication-results',
-    'session/refreshed-sessions',
-    'session/session-ids.properties',
-  ],
+  'session/sessions-in-store': ['session/stored-sessions', 'session/session-ids.properties'],
   'workos/verified-token-mac': ['workos/verified-token-mac'],
   'workos/load-sdk': ['workos/load-sdk'],
   'workos/access-token': [
