@@ -61,7 +61,7 @@ const FILES = {
     'workos/jwks-policy',
     'auth/anonymous-key-fetches',
   ],
-  'routes/switch-organization': ['routes/switch-organization', 'routes/token', 'session/changed-user'],
+  'routes/switch-organization': ['routes/refresh-outcomes', 'routes/switch-organization'],
   'routes/token': ['routes/token'],
   'routes/sign-in-transaction': ['routes/sign-in-transaction', 'routes/sign-in', 'routes/callback'],
   'routes/webhooks': ['routes/webhook-signatures', 'routes/webhooks'],

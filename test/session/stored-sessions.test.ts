@@ -56,7 +56,7 @@ async function withSession() {
 const fails = () => Promise.reject(new Error('down'));
 
 describe('finding a session', () => {
-  test('a missing session is looked up again, because the store may be a replica', async () => {
+  test('only a missing session is looked up again, because the store may be a replica', async () => {
     const { store } = await withSession();
     let reads = 0;
     const get = async (key: string) => {
@@ -65,7 +65,11 @@ describe('finding a session', () => {
     };
     const { find } = startProcess({ ...store, get });
     expect(await find(REFERENCE)).toEqual({ kind: 'not_found' });
-    expect(await find(REFERENCE)).toMatchObject({ refreshToken: 'rt_1' });
+    expect(reads).toBe(2);
+    for (const expected of [4, 5]) {
+      expect(await find(REFERENCE)).toMatchObject({ refreshToken: 'rt_1' });
+      expect(reads).toBe(expected);
+    }
   });
 
   test.each([
@@ -201,12 +205,19 @@ describe('replacing a session with its refreshed version', () => {
       writes += 1;
       return store.replace(...parameters);
     };
-    const process = startProcess({ ...store, replace });
+    let reads = 0;
+    const get = async (key: string) => {
+      reads += 1;
+      return store.get(key);
+    };
+    const process = startProcess({ ...store, get, replace });
     const next = await refreshedTo('rt_2');
     const sessions = [await process.found(), await process.found()];
     const results = await Promise.all(sessions.map((before) => process.replace(REFERENCE.id, before, next)));
     expect(results).toEqual(['ok', 'ok']);
     expect(writes).toBe(1);
+    // Finding the session was the only reason to read the store.
+    expect(reads).toBe(2);
     expect(process.idOf(next.session)).toBe(REFERENCE.id);
     expect(await startProcess(store).refreshToken()).toBe('rt_2');
   });
@@ -221,11 +232,21 @@ describe('replacing a session with its refreshed version', () => {
 
   test('does not bring back a session that has been deleted', async () => {
     const { map, store } = await withSession();
-    const { found, replace } = startProcess(store);
+    const { found, idOf, replace } = startProcess(store);
     const before = await found();
     map.clear();
-    expect(await replace(REFERENCE.id, before, await refreshedTo('rt_2'))).toBe('not_found');
+    const next = await refreshedTo('rt_2');
+    expect(await replace(REFERENCE.id, before, next)).toBe('not_found');
+    expect(idOf(next.session)).toBeUndefined();
     expect(map.size).toBe(0);
+  });
+
+  test('does not bring back a session that has been moved from the same cookie and then deleted', async () => {
+    // The entry is deleted after the store has found that there is one.
+    const { idOf, replace } = startProcess({ ...mapStore(), add: async () => false });
+    const next = await refreshedTo('rt_2');
+    expect(await replace(REFERENCE.id, sessionWith('rt_1'), next)).toBe('not_found');
+    expect(idOf(next.session)).toBeUndefined();
   });
 
   test('does not overwrite the version of another process', async () => {
