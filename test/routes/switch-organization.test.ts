@@ -126,6 +126,26 @@ describe.each(FRAMEWORKS)('switching organizations on %s', (framework) => {
     expect((await browser.fetch(`${origin}/where`)).status).toBe(401);
   });
 
+  test.each(['/to/org_b', `${SWITCH}?organizationId=org_b`])(
+    'a session that is ended during a switch is signed out: %s',
+    async (path) => {
+      const { auth, browser, origin, workos } = await tenants(framework);
+      const session = await browser.fetch(`${origin}/account`);
+      const { sessionId } = JSON.parse(session.body) as { sessionId: string };
+      workos.fail({
+        on: 'refresh',
+        times: 1,
+        alter: async (tokens) => {
+          await auth.revokeSession(sessionId);
+          return tokens;
+        },
+      });
+      const reply = await browser.fetch(`${origin}${path}`, { method: 'POST' });
+      expect([reply.status, JSON.parse(reply.body)]).toMatchObject([401, { error: 'unauthenticated' }]);
+      expect((await browser.fetch(`${origin}/where`)).status).toBe(401);
+    },
+  );
+
   test('an organization that requires its own sign-in gets it, and the user returns to the same page', async () => {
     const { browser, origin, where, workos } = await tenants(framework);
     for (const code of ['sso_required', 'mfa_enrollment', 'mfa_challenge'] as const) {
