@@ -166,6 +166,42 @@ describe.each(FRAMEWORKS)('switching organizations on %s', (framework) => {
   });
 });
 
+test('neither a page load, a form nor a script is sent to a sign-in that cannot help', async () => {
+  const { browser, origin, where, workos } = await tenants();
+  // The session is in this organization already, so the sign-in would lead back to the same refusal.
+  workos.requireStep({ code: 'sso_required', organizationId: 'org_a', on: 'refresh' });
+  for (const [id, error] of [
+    ['org_c', 'forbidden'],
+    ['org_a', 'sso_required'],
+  ] as const) {
+    const page = await browser.go(`${origin}/to/${id}`);
+    expect([page.status, JSON.parse(page.body)]).toEqual([403, { error }]);
+    const url = `${origin}${SWITCH}?organizationId=${id}`;
+    const form = await browser.go(url, { method: 'POST', headers: FORM });
+    expect(form.status).toBe(403);
+    expect(form.body).not.toContain('organization_id=');
+    const script = await browser.fetch(url, { method: 'POST' });
+    expect([script.status, JSON.parse(script.body)]).toMatchObject([403, { error }]);
+    expect(script.body).not.toContain('loginUrl');
+  }
+  expect(await where()).toBe('org_a');
+});
+
+test.each([
+  ['the page of the form', '/where', '/where'],
+  ['the default page, if the browser does not send a referrer', undefined, '/'],
+])('after a form submission and a sign-in, the user returns to %s', async (_, page, expected) => {
+  const { browser, origin, where, workos } = await tenants();
+  const step = workos.requireStep({ code: 'sso_required', organizationId: 'org_b', on: 'refresh' });
+  const headers = { ...FORM, ...(page === undefined ? {} : { referer: origin + page }) };
+  const away = await browser.go(`${origin}/to/org_b`, { method: 'POST', headers });
+  expect(away.status).toBe(303);
+  step.restore();
+  const back = await browser.go(await workos.authorize(away.location!, { user: ADA }));
+  expect(back.location).toBe(origin + expected);
+  expect(await where()).toBe('org_b');
+});
+
 describe.each([
   ['the cookie', 'cookie'],
   ['the store', 'store'],
@@ -295,6 +331,7 @@ describe('the route', () => {
         authkit: { routes: { switchOrganization: SWITCH } },
         mount: (app, auth) => {
           app.use(express.urlencoded({ extended: true }) as never);
+          app.use(express.json({ strict: false }) as never);
           app.use(auth);
         },
         routes: (app, auth) => {
@@ -322,6 +359,10 @@ describe('the route', () => {
     ])
       expect((await post(body)).status, body).toBe(400);
     expect((await post('organizationId=org_a&returnTo=https://evil.example')).location).toBe(`${origin}/`);
+    const asJson = { ...FORM, 'content-type': 'application/json' };
+    expect(
+      (await browser.go(origin + SWITCH, { method: 'POST', headers: asJson, body: 'null' })).status,
+    ).toBe(400);
   });
 
   test('another site or a link cannot switch the organization', async () => {
