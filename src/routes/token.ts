@@ -149,10 +149,10 @@ async function tokenResponse(session: Session, config: AuthKitConfig): Promise<o
   return {
     access_token: accessToken,
     token_type: 'Bearer',
-    ...(expiresIn === undefined ? {} : { expires_in: expiresIn }),
+    expires_in: expiresIn,
     refresh_token: await sealClientSession(session, config),
     user,
-    ...(organizationId === undefined ? {} : { organization_id: organizationId }),
+    organization_id: organizationId,
   };
 }
 

@@ -528,6 +528,22 @@ test.each([
   expect([reply.status, errorOf(reply)]).toEqual([expected, error]);
 });
 
+test('a code is redeemed only by an instance with the same redirect URI', async () => {
+  const { codeFor, origin, sibling, workos } = await native('express5');
+  const verifier = newVerifier();
+  const code = await codeFor(verifier);
+  const redeemAt = async (redirectUri: string) => {
+    const other = await sibling({ redirectUri });
+    const fields = { grant_type: 'authorization_code', code, code_verifier: verifier };
+    const headers = { ...FETCH, 'content-type': 'application/x-www-form-urlencoded' };
+    const body = new URLSearchParams(fields).toString();
+    return (await send(`${other.origin}/token`, { method: 'POST', headers, body })).status;
+  };
+  expect(await redeemAt('https://other.example.com/callback')).toBe(400);
+  expect(workos.callsTo('code')).toEqual([]);
+  expect(await redeemAt(`${origin}/callback`)).toBe(200);
+});
+
 test('a response of onSuccess takes the place of the tokens', async () => {
   const { codeFor, redeem } = await native('express5', {
     authkit: { onSuccess: ({ res }) => void res.end('mine') },
