@@ -490,9 +490,17 @@ test('every error tells the client what is wrong', async () => {
   const problems: [reply: Reply, error: string, description: RegExp][] = [
     [await token({}), 'unsupported_grant_type', /grant_type must be/],
     [await token({}, { 'content-type': 'text/plain' }), 'invalid_request', /a form or a JSON object/],
+    [await token({ grant_type: 'authorization_code' }), 'invalid_grant', /code is unknown/],
     [await redeem('junk', verifier), 'invalid_grant', /code is unknown/],
+    [await redeem(await codeFor(verifier), ''), 'invalid_grant', /code_verifier/],
+    [
+      await token({ grant_type: 'authorization_code', code: await codeFor(verifier) }),
+      'invalid_grant',
+      /code_verifier/,
+    ],
     [await redeem(await codeFor(verifier), newVerifier()), 'invalid_grant', /code_verifier/],
     [await redeem(await codeFor(verifier), verifier, { redirect_uri: SPA }), 'invalid_grant', /redirect_uri/],
+    [await token({ grant_type: 'refresh_token' }), 'invalid_grant', /refresh token is invalid/],
     [await refreshWith({ refresh_token: 'junk' }), 'invalid_grant', /refresh token is invalid/],
     [await refreshWith({ organization_id: 'org a' }), 'invalid_request', /organization_id must be/],
   ];
@@ -517,15 +525,18 @@ test.each([
 });
 
 test.each([
-  ['does not accept the code', 400, { error: 'invalid_grant' }, 400, 'invalid_grant'],
-  ['is unavailable', 503, {}, 503, 'upstream_unavailable'],
-])('if WorkOS %s, the client is told so', async (_, status, body, expected, error) => {
+  ['does not accept the code', 400, { error: 'invalid_grant' }, 400, 'invalid_grant', /does not accept/],
+  ['is unavailable', 503, {}, 503, 'upstream_unavailable', /WorkOS/],
+])('if WorkOS %s, the client is told so', async (_, status, body, expected, error, description) => {
   const { codeFor, redeem, workos } = await native('express5');
   const verifier = newVerifier();
   const code = await codeFor(verifier);
   workos.fail({ on: 'code', status, body });
   const reply = await redeem(code, verifier);
-  expect([reply.status, errorOf(reply)]).toEqual([expected, error]);
+  expect([reply.status, JSON.parse(reply.body)]).toMatchObject([
+    expected,
+    { error, error_description: expect.stringMatching(description) as string },
+  ]);
 });
 
 test('a code is redeemed only by an instance with the same redirect URI', async () => {
@@ -575,7 +586,10 @@ test('if the store is unavailable, a client does not get tokens for a session th
     }),
   });
   const reply = await redeem(await codeFor(verifier), verifier);
-  expect([reply.status, errorOf(reply)]).toEqual([503, 'upstream_unavailable']);
+  expect([reply.status, JSON.parse(reply.body)]).toMatchObject([
+    503,
+    { error: 'upstream_unavailable', error_description: expect.stringMatching(/sign in again/) as string },
+  ]);
 });
 
 test('a client that has to take a further step is told which one, and its session continues', async () => {
