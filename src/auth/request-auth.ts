@@ -202,6 +202,13 @@ export class RequestAuth {
 }
 
 /**
+ * How long after a session was found to have ended its cookie may be cleared, in milliseconds. A slow response, such as
+ * a long poll, must not clear the cookie of a sign-in that has been made in the meantime. If the cookie is not cleared,
+ * the next response clears it.
+ */
+const CLEARED_WITHIN = 1000;
+
+/**
  * Sets or clears the session cookie if `result` requires it, and returns `result`. If the session is too large for
  * cookies, returns `unavailable` with the error `cookie_too_large` instead, so the session is not dropped silently.
  */
@@ -216,7 +223,8 @@ function setSessionCookie(
   if (result.kind !== 'ended' && !Object.hasOwn(result, 'sealed')) return result;
   if (!canSetCookie(req, res)) return result;
   if (result.kind === 'ended') {
-    cookies.clearSession(req, res);
+    const endedAt = performance.now();
+    cookies.clearSession(req, res, () => performance.now() - endedAt < CLEARED_WITHIN);
     return result;
   }
   try {

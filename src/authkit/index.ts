@@ -3,10 +3,12 @@ import { createAuthenticateRequest } from '../auth/request-auth.js';
 import { authKitParameters as parameters } from '../config/authorization-parameters.js';
 import { resolveConfig, requestTimeoutOf, softTimeoutOf } from '../config/index.js';
 import type { AuthKitOptions } from '../config/authkit-options.js';
+import { withDeadline } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
 import { isRequest, type Middleware } from '../http/handler-to-middleware.js';
+import { ownProperties } from '../plain-objects.js';
 import { createAuthorizationRequest, createSignInRetry } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
 import {
@@ -40,6 +42,7 @@ import {
   sealSession,
   type Session,
   sessionIdentityIn,
+  sessionIdOf,
 } from '../session/sealed-session.js';
 import { createSessionStorage } from '../session/cookie-or-store.js';
 import { createRefreshHooks, createTokenRefresh } from '../session/refresh-at-workos.js';
@@ -203,6 +206,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const startSignIn = createAuthorizationRequest({
     config,
     cookies,
+    authenticateRequest,
     redirectLoop,
     parameters,
     authorizationUrl: workos.authorizationUrl,
@@ -224,9 +228,12 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const exchangeOnce = createExchangeOnce(config, async (callbackRequest) => {
     const signedIn = await exchangeCode(callbackRequest);
     if (signedIn === 'answered') return signedIn;
-    const { req, deadline } = callbackRequest;
+    const { req, deadline, transaction } = callbackRequest;
     const { session, earlierEnd } = signedIn;
     const sealed = await sessions.create(session, cookies.sessionValues(req), deadline, earlierEnd);
+    const { earlierSessionId } = ownProperties(transaction);
+    if (earlierSessionId !== undefined && earlierSessionId !== sessionIdOf(session))
+      await withDeadline(deadline.left(), revocation.endSession(earlierSessionId));
     return { sealed, returnTo: signedIn.returnTo };
   });
   const callback = createCallback({

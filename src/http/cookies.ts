@@ -83,8 +83,8 @@ export interface Cookies {
    */
   sessionValues: (req: Request) => readonly string[];
   /**
-   * Sets the session cookie, in chunks if necessary. The cookie is added when the response head is written, and only if
-   * `isLive` returns true at that time.
+   * Sets the session cookie, in chunks if necessary. When the response head is written, the cookies of the request are
+   * replaced, but only if `isLive` returns true at that time.
    *
    * @throws {AuthKitError} `cookie_too_large` if the session does not fit into three cookies.
    */
@@ -92,8 +92,10 @@ export interface Cookies {
   /**
    * Clears the session cookie and the sign-in marker. The marker is cleared because a sign-in soon after a deliberate
    * sign-out is not part of a redirect loop.
+   *
+   * @param isCurrent Called when the response head is written. If it returns false, the session cookie is not cleared.
    */
-  clearSession: (req: Request, res: Response) => void;
+  clearSession: (req: Request, res: Response, isCurrent?: () => boolean) => void;
   signInMarkerValues: (req: Request) => readonly string[];
   setSignInMarker: (res: Response, sealed: string) => void;
   clearSignInMarker: (req: Request, res: Response) => void;
@@ -138,8 +140,8 @@ export function createCookies(config: CookieConfig, signInLifetime: number): Coo
     ...session,
     ...signInMarker,
     ...transactionCookies(prefix + TRANSACTION, transaction),
-    clearSession(req, res) {
-      session.clearSession(req, res);
+    clearSession(req, res, isCurrent) {
+      session.clearSession(req, res, isCurrent);
       signInMarker.clearSignInMarker(req, res);
     },
   };
@@ -188,14 +190,21 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
   const lasting: Attributes = endsWithBrowser ? attributes : { ...attributes, maxAge };
   const room = MAX_COOKIE - setCookieLine(`${name}.0`, '', lasting).length;
   const isOurs = (key: string) => key === name || isChunk(name, key);
-  const expire = (res: Response, key: string) => {
-    setCookie(res, key, () => expiredLine(key, attributes), 'last');
+  const expire = (res: Response, names: Iterable<string>, isCurrent: () => boolean) => {
+    clearHostOnly(res, names, attributes, isCurrent);
+    for (const key of names)
+      setCookie(res, key, () => (isCurrent() ? expiredLine(key, attributes) : undefined), 'last');
   };
   // The names are sorted by index, so the limit does not cut off any chunk that can be part of a session.
   const sessionNames = (req: Request) =>
     namesOf(present(req, isOurs))
       .sort((a, b) => a.length - b.length || (a < b ? -1 : 1))
       .slice(0, MAX_CLEARED);
+  // Browsers do not send `strict` cookies to the callback, so the names of an earlier session are not known there.
+  const unsentNames =
+    config.sameSite === 'strict'
+      ? [name, ...Array.from({ length: MAX_CHUNKS }, (_, i) => `${name}.${i}`)]
+      : [];
   return {
     sessionValues(req) {
       const only = onlyValue(header(req, 'cookie'), name);
@@ -212,19 +221,16 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
         const size = `the session has ${sealed.length} bytes, and three cookies hold ${room * MAX_CHUNKS}`;
         throw new AuthKitError('cookie_too_large', size);
       }
+      // Without this step, cookies left over from an earlier session would be read together with the new session.
       const names = sessionNames(req);
-      // Without this step, chunks left over from an earlier session would be read as part of the new session.
-      for (const key of names) expire(res, key);
-      clearHostOnly(res, names, attributes);
+      expire(res, names.length === 0 ? unsentNames : names, isLive);
       pieces.forEach((piece, i) => {
         const key = pieces.length === 1 ? name : `${name}.${i}`;
         setCookie(res, key, () => (isLive() ? setCookieLine(key, piece, lasting) : undefined), 'last');
       });
     },
-    clearSession(req, res) {
-      const names = sessionNames(req);
-      clearHostOnly(res, names, attributes);
-      for (const key of new Set([name, ...names])) expire(res, key);
+    clearSession(req, res, isCurrent = () => true) {
+      expire(res, new Set([name, ...sessionNames(req)]), isCurrent);
     },
   };
 }
@@ -234,10 +240,16 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
  * still have a host-only cookie from before that change. The browser then sends both cookies, and the server cannot
  * tell them apart.
  */
-function clearHostOnly(res: Response, names: readonly string[], attributes: Attributes): void {
+function clearHostOnly(
+  res: Response,
+  names: Iterable<string>,
+  attributes: Attributes,
+  isCurrent: () => boolean,
+): void {
   const { domain, ...hostOnly } = ownProperties(attributes);
   if (domain === undefined) return;
-  for (const key of names) setCookie(res, `${key} of this host`, () => expiredLine(key, hostOnly));
+  for (const key of names)
+    setCookie(res, `${key} of this host`, () => (isCurrent() ? expiredLine(key, hostOnly) : undefined));
 }
 
 type SignInMarkerCookie = Pick<Cookies, 'signInMarkerValues' | 'setSignInMarker' | 'clearSignInMarker'>;

@@ -1,5 +1,6 @@
 import { canParse } from '../url-can-parse.js';
 import { nextSignInOptions } from '../auth/login-url.js';
+import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
 import { isLoopback } from '../config/insecure-http.js';
@@ -12,6 +13,7 @@ import type { Request, Response } from '../http/handler-to-middleware.js';
 import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
 import { ownProperties } from '../plain-objects.js';
+import { sessionIdOf } from '../session/sealed-session.js';
 import type { ClaimNonce } from '../workos/nonce-to-claim-environment.js';
 import { codeChallenge, codeVerifierOf } from './pkce.js';
 import { silence } from './silent-sign-in.js';
@@ -40,7 +42,7 @@ export type SignInFlow = Pick<
   SignInUrlOptions,
   'returnTo' | 'state' | 'redirectUri' | 'codeChallenge' | 'attributes'
 > &
-  Pick<Transaction, 'restartOf' | 'identityProvider'> &
+  Pick<Transaction, 'restartOf' | 'identityProvider' | 'earlierSessionId'> &
   Required<Pick<Transaction, 'from'>> & {
     /**
      * Whether the sign-in began on this site. Set for a retry, because its request comes from WorkOS, which may be at a
@@ -66,6 +68,7 @@ export type StartSignIn<Options extends object> = (
 export interface AuthorizationRequestDependencies<Options extends object> {
   config: Config & { readonly signIn: SignInFor<Options> };
   cookies: Cookies;
+  authenticateRequest: AuthenticateRequest;
   redirectLoop: { readonly isLooping: (req: Request, res: Response) => Promise<boolean> };
   parameters: ParameterSet<Options>;
   /** Builds the authorization URL from its query parameters. */
@@ -80,6 +83,7 @@ export interface AuthorizationRequestDependencies<Options extends object> {
 export function createAuthorizationRequest<Options extends object>({
   config,
   cookies,
+  authenticateRequest,
   redirectLoop,
   parameters,
   authorizationUrl,
@@ -92,6 +96,7 @@ export function createAuthorizationRequest<Options extends object>({
     const fields = {
       ...flowFields(flow, config),
       ...requestFields(req, flow, config),
+      ...(config.cookie.sameSite === 'strict' ? await earlierSession(req, res, authenticateRequest) : {}),
       ...freshness(signIn),
       ...silence(signIn, pinned),
       ...((await redirectLoop.isLooping(req, res)) ? { isRepeat: true as const } : {}),
@@ -129,7 +134,7 @@ type Fields = Omit<Transaction, 'secretHash' | 'issuedAt'>;
 
 function flowFields(flow: SignInFlow, config: Config): Fields {
   const { from, state, attributes, redirectUri, codeChallenge: clientChallenge, restartOf } = flow;
-  const { identityProvider } = flow;
+  const { identityProvider, earlierSessionId } = flow;
   const callback = redirectUri === undefined ? undefined : checkedCallback(redirectUri, config);
   return {
     from,
@@ -143,7 +148,21 @@ function flowFields(flow: SignInFlow, config: Config): Fields {
     ...(clientChallenge === undefined ? {} : { clientChallenge }),
     ...(restartOf === undefined ? {} : { restartOf }),
     ...(identityProvider === undefined ? {} : { identityProvider }),
+    ...(earlierSessionId === undefined ? {} : { earlierSessionId }),
   };
+}
+
+/** Returns the ID of the session that the sign-in will replace, if the request has one. */
+async function earlierSession(
+  req: Request,
+  res: Response,
+  authenticateRequest: AuthenticateRequest,
+): Promise<Pick<Transaction, 'earlierSessionId'>> {
+  const requestAuth = await authenticateRequest(req, res);
+  await requestAuth.whenAuthenticated();
+  const session = requestAuth.session();
+  const earlierSessionId = session ? sessionIdOf(session) : requestAuth.ssoSession()?.id;
+  return earlierSessionId === undefined ? {} : { earlierSessionId };
 }
 
 /**
@@ -289,11 +308,13 @@ function sameFlow(transaction: Transaction): SignInFlow {
     callback,
     issuedAt,
     beganHere,
+    earlierSessionId,
   } = ownProperties(transaction);
   return {
     ...{ returnTo, from, restartOf: issuedAt, beganHere: beganHere === true },
     ...(state === undefined ? {} : { state }),
     ...(attributes === undefined ? {} : { attributes }),
     ...(callback === undefined ? {} : { redirectUri: callback }),
+    ...(earlierSessionId === undefined ? {} : { earlierSessionId }),
   };
 }

@@ -53,6 +53,11 @@ export interface Transaction {
   readonly isRepeat?: true;
   /** Set if the sign-in began on a page of this site or in the application's code, not on another site. */
   readonly beganHere?: true;
+  /**
+   * The ID of the session that the browser had when the sign-in began. Set only for `strict` cookies, because browsers
+   * do not send these to the callback.
+   */
+  readonly earlierSessionId?: string;
   /** The identity provider that a sign-in of `sso()` requested. The profile must come from this provider. */
   readonly identityProvider?: IdentityProvider;
   /** The host of the login request, if it differs from the host of the callback. */

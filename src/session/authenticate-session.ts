@@ -5,7 +5,7 @@ import { ownProperties } from '../plain-objects.js';
 import { decodeUnverified, type VerifyAccessToken, type VerifyByMac } from '../workos/access-token.js';
 import type { Refresh } from './refresh.js';
 import { refreshDueAt } from './refresh-due.js';
-import type { Revocation } from './revocation.js';
+import type { Revocation, RevocationStatus } from './revocation.js';
 import { type Session, sessionIdentityOf } from './sealed-session.js';
 import type { SessionStorage } from './cookie-or-store.js';
 import { isNotStored } from './sessions-in-store.js';
@@ -363,7 +363,8 @@ async function renewSession(session: Session, dependencies: Dependencies): Promi
   const newest = refresh.successorOf(session);
   if (!newest) return refreshSession(session, 'current', dependencies);
   // The latest session may have been issued before a change of the user too.
-  const isOutdated = isExpired(newest.session, now()) || (await isChangedSince(newest.session, dependencies));
+  const isChanged = (await statusOf(newest.session, dependencies, true)) === 'changed';
+  const isOutdated = isChanged || isExpired(newest.session, now());
   if (isOutdated) return refreshSession(newest.session, 'current', dependencies);
   return acceptRefreshed(session, newest, dependencies);
 }
@@ -398,12 +399,14 @@ async function refreshSession(
     if (storage.isInStore(refreshed.session)) stored = refreshed.session;
     return false;
   });
-  if (await isRevoked(session, dependencies)) return anonymous('ended', 'revoked');
+  // The store is always read, because another process may have ended the session a moment ago. The browser may then have
+  // the cookie of a new sign-in, which the new tokens must not replace.
+  if ((await statusOf(session, dependencies, true)) === 'revoked') return anonymous('ended', 'revoked');
   if (result.kind === 'refused')
     return { kind: 'ended', error: result.error, organizationId, isSpent: refreshes > 1, why: 'refused' };
   if (result.kind === 'unavailable') return { kind: 'unavailable', error: result.error, why: 'workos' };
   const accepted = await acceptRefreshed(stored, result, dependencies);
-  if (accepted.kind !== 'authenticated' || !(await isChangedSince(result.session, dependencies)))
+  if (accepted.kind !== 'authenticated' || (await statusOf(result.session, dependencies)) !== 'changed')
     return accepted;
   // Another process has refreshed the session before the user changed, so its result contains the old claims. They are
   // not accepted even after the last attempt, but the browser receives the newest tokens.
@@ -426,7 +429,7 @@ async function acceptRefreshed(
 ): Promise<Authentication> {
   const { cache, verify, storage, now } = dependencies;
   const { session } = refreshed;
-  if (await isRevoked(session, dependencies)) return anonymous('ended', 'revoked');
+  if ((await statusOf(session, dependencies)) === 'revoked') return anonymous('ended', 'revoked');
   const sealed = await storage.replace(before, refreshed);
   if (sealed === undefined) return anonymous('ended', 'not_in_store');
   const verification = await verify(session.accessToken, true, session.extension.tokenMac);
@@ -443,12 +446,12 @@ async function acceptRefreshed(
   return { ...verified, sealed };
 }
 
-async function isChangedSince(session: Session, { revocation }: Dependencies): Promise<boolean> {
-  return (await revocation.status(sessionIdentityOf(session))) === 'changed';
-}
-
-async function isRevoked(session: Session, { revocation }: Dependencies): Promise<boolean> {
-  return (await revocation.status(sessionIdentityOf(session))) === 'revoked';
+function statusOf(
+  session: Session,
+  { revocation }: Dependencies,
+  isForced?: boolean,
+): Promise<RevocationStatus> {
+  return revocation.status(sessionIdentityOf(session), isForced);
 }
 
 /**

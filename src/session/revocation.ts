@@ -19,9 +19,11 @@ export type SessionEnd = Readonly<SessionMark>;
 export interface Revocation {
   /**
    * Returns the status of a session. If there is a store, each process reads a session's status from it at most twice a
-   * second.
+   * second, unless `isForced` is set.
+   *
+   * @param isForced Whether to read the store even if the status was read less than half a second ago.
    */
-  status: (identity: SessionIdentity) => Promise<RevocationStatus>;
+  status: (identity: SessionIdentity, isForced?: boolean) => Promise<RevocationStatus>;
   /** Returns the status of a session without waiting, or `undefined` if the status must be read from the store. */
   statusNow: (identity: SessionIdentity) => RevocationStatus | undefined;
   /** Whether this process knows that a session has ended. */
@@ -159,8 +161,8 @@ export function createRevocation(options: RevocationOptions): Revocation {
     return written.kind !== 'unavailable';
   };
   return {
-    async status(identity) {
-      await check?.readUnlessRecent(identity);
+    async status(identity, isForced = false) {
+      await (isForced ? check?.read(identity) : check?.readUnlessRecent(identity));
       return local.status(identity);
     },
     statusNow: (identity) => (check?.readUnlessRecent(identity) ? undefined : local.status(identity)),

@@ -22,7 +22,12 @@ import { createSignedStore } from '../stores/signed-store.js';
 import { createWorkOSClient } from '../workos/api-client.js';
 import { type HasAppClient, withAppClient } from '../workos/load-sdk.js';
 import { createSSOSessions } from './sessions.js';
-import { createIdPInitiated, createProfileExchange, type ExchangeProfile } from './profile-exchange.js';
+import {
+  createIdPInitiated,
+  createProfileExchange,
+  type ExchangeProfile,
+  type SSOSignInStart,
+} from './profile-exchange.js';
 
 export type {
   SSOOptions,
@@ -100,12 +105,23 @@ export function sso(options: SSOOptions = {}): SSO {
   const redirectLoop = createRedirectLoopGuard({ config, cookies, authenticateRequest });
   const authorizationUrl = workos.ssoAuthorizationUrl;
   const startSignIn = withSelector(
-    createAuthorizationRequest({ config, cookies, redirectLoop, parameters, authorizationUrl }),
+    createAuthorizationRequest({
+      config,
+      cookies,
+      authenticateRequest,
+      redirectLoop,
+      parameters,
+      authorizationUrl,
+    }),
     config,
   );
   const login = { config, parameters, signIn: startSignIn };
-  const exchangeProfile = endingEarlierSessions(createProfileExchange(config, workos), (req) =>
-    endSessions(cookies.sessionValues(req)),
+  const exchangeProfile = endingEarlierSessions(
+    createProfileExchange(config, workos),
+    async (req, { earlierSessionId }) => {
+      await endSessions(cookies.sessionValues(req));
+      if (earlierSessionId !== undefined) await revocation.endSession(earlierSessionId);
+    },
   );
   const exchangeOnce = createExchangeOnce(config, ({ code, codeVerifier, transaction: start, req, res }) =>
     exchangeProfile({ code, codeVerifier, start, req, res }),
@@ -177,11 +193,11 @@ function withSelector(
 /** Wraps an exchange so that it also ends this browser's earlier sessions, as a sign-out would (OWASP ASVS 7.2.4). */
 function endingEarlierSessions(
   exchangeProfile: ExchangeProfile,
-  endSessionsOf: (req: IncomingMessage) => Promise<unknown>,
+  endSessionsOf: (req: IncomingMessage, start: SSOSignInStart) => Promise<unknown>,
 ): ExchangeProfile {
   return async (callback) => {
     const done = await exchangeProfile(callback);
-    if (done !== 'answered') await endSessionsOf(callback.req);
+    if (done !== 'answered') await endSessionsOf(callback.req, ownProperties(callback.start));
     return done;
   };
 }

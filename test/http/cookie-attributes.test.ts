@@ -55,13 +55,18 @@ test.each<[options: Partial<CookieConfig>, attributes: string]>([
       return setCookies.filter((line) => options.domain === undefined || line.includes('; Domain='));
     };
     const name = options.name ?? 'wos-session';
-    expect(await linesOf(10, setSession)).toEqual([`${name}=xxxxxxxxxx; Max-Age=9; ${attributes}`]);
-    const pieces = await linesOf(6000, setSession);
+    const linesSet = async (size: number) =>
+      (await linesOf(size, setSession)).filter((line) => !line.includes('; Max-Age=0;'));
+    expect(await linesSet(10)).toEqual([`${name}=xxxxxxxxxx; Max-Age=9; ${attributes}`]);
+    const pieces = await linesSet(6000);
     expect(pieces.length).toBeGreaterThan(1);
     for (const [index, line] of pieces.entries())
       expect(line.replace(/=x+;/, '=;')).toBe(`${name}.${index}=; Max-Age=9; ${attributes}`);
     const sent = pieces.map((line) => line.split(';', 1)[0]).join('; ');
-    const cleared = await linesOf(0, clearSession, `${name}=x; ${sent}`);
+    const clear: typeof setSession = (req, res) => {
+      clearSession(req, res);
+    };
+    const cleared = await linesOf(0, clear, `${name}=x; ${sent}`);
     expect(cleared).toEqual(
       [name, ...pieces.map((_, index) => `${name}.${index}`)].map(
         (one) => `${one}=; Max-Age=0; ${attributes.replace(/Path=[^;]+;/, `$& ${EPOCH};`)}`,

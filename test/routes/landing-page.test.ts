@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { FRAMEWORKS } from '../support/frameworks.js';
-import { Browser, type Reply } from '../support/browser.js';
+import { Browser, FETCH, NAVIGATION, type Reply, send } from '../support/browser.js';
 import { ADA, createTestApp } from '../support/app.js';
 
 const goesOnByItself = ({ body }: Reply) => body.includes('http-equiv="refresh"');
@@ -46,4 +46,32 @@ test('with lax cookies there is no landing page, wherever the sign-in began', as
   });
   const landed = await browser.go(await workos.authorize(login.location!, { user: ADA }));
   expect([landed.status, landed.location]).toEqual([302, `${origin}/open`]);
+});
+
+test('T12 with strict cookies, a sign-in replaces the previous session, although the callback does not receive its cookie', async () => {
+  const { origin, workos, browser, signIn } = await createTestApp('express5', {
+    authkit: { cookie: { sameSite: 'strict' } },
+  });
+  await signIn(ADA, '/account');
+  const old = await browser.jar.getCookieString(origin);
+  const { location } = await browser.go(`${origin}/login?prompt=login`);
+  // The session of the new user needs several cookies, and that of the previous user needs one.
+  workos.fail({
+    on: 'code',
+    alter: async (body) => {
+      const [, payload = ''] = String(body['access_token']).split('.');
+      const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object;
+      return { ...body, access_token: await workos.signToken({ ...claims, plan: 'x'.repeat(4000) }) };
+    },
+  });
+  const callback = await workos.authorize(location!, { user: 'grace@example.com' });
+  const cookies = (await browser.jar.getCookieString(origin)).split('; ');
+  // The callback request comes from WorkOS, so browsers send it without strict cookies.
+  const cookie = cookies.filter((one) => !one.startsWith('wos-session=')).join('; ');
+  const landed = await send(callback, { headers: { ...NAVIGATION, cookie } });
+  expect(landed.status).toBe(200);
+  for (const line of landed.setCookies) await browser.jar.setCookie(line, origin);
+  const reply = await browser.fetch(`${origin}/account`);
+  expect(JSON.parse(reply.body)).toMatchObject({ email: 'grace@example.com' });
+  expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: old } })).status).toBe(401);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { fingerprint } from '../../src/http/cookies.js';
 import { ADA, createTestApp } from '../support/app.js';
-import { NAVIGATION, send, type Reply } from '../support/browser.js';
+import { FETCH, NAVIGATION, send, type Reply } from '../support/browser.js';
 
 const isSession = (line: string) => /^wos-session(?:\.\d+)?=[^;]/.test(line);
 
@@ -61,6 +61,25 @@ test('T53 a retry of a sign-in that began on another site waits for a click, whe
     expect([landed.status, landed.body.includes('http-equiv="refresh"')]).toEqual([200, goesOn]);
     step.restore();
   }
+});
+
+test('T12 with strict cookies, the retry of a sign-in also ends the session that the browser had', async () => {
+  const { origin, workos, cookie } = await createTestApp('express5', {
+    authkit: { cookie: { sameSite: 'strict' } },
+  });
+  const old = await cookie({ user: ADA });
+  const step = workos.requireStep({ code: 'sso_required', user: ADA });
+  const begun = await send(`${origin}/login`, { headers: { ...NAVIGATION, cookie: old } });
+  const finish = async (reply: Reply) =>
+    send(await workos.authorize(reply.location!, { user: ADA }), {
+      headers: { ...NAVIGATION, cookie: cookiesOf(reply) },
+    });
+  const account = { headers: { ...FETCH, cookie: old } };
+  const retry = await finish(begun);
+  expect((await send(`${origin}/account`, account)).status).toBe(200);
+  expect((await finish(retry)).status).toBe(200);
+  expect((await send(`${origin}/account`, account)).status).toBe(401);
+  step.restore();
 });
 
 test('T53 after a cross-site link, the landing page of a strict session waits for a click', async () => {

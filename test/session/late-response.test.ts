@@ -1,19 +1,20 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { requireAuth } from 'authkit-express';
-import { type Framework, FRAMEWORKS } from '../support/frameworks.js';
-import { type Browser, type Reply, send } from '../support/browser.js';
-import { ADA, createTestApp, type TestApp } from '../support/app.js';
+import { type Framework, FRAMEWORKS, type Handler } from '../support/frameworks.js';
+import { type Browser, FETCH, type Reply, send } from '../support/browser.js';
+import { mapStore } from '../support/map-store.js';
+import { ADA, createTestApp, type Options, type TestApp } from '../support/app.js';
 
 const EXPIRED = 301_000;
 
 interface SlowSite extends TestApp {
   /** Starts a request whose handler runs at once but whose response is sent only when `answer` is called. */
-  slow: () => Promise<{ answer: () => Promise<Reply> }>;
+  slow: (path?: string) => Promise<{ answer: () => Promise<Reply> }>;
   me: (browser?: Browser) => Promise<{ email: string; organizationId: string | null; sessionId: string }>;
 }
 
 /** Ada is signed in to `org_a`, and her access token has expired. */
-async function slowSite(framework: Framework = 'express5'): Promise<SlowSite> {
+async function slowSite(framework: Framework = 'express5', authkit: Options = {}): Promise<SlowSite> {
   let started: (release: () => void) => void;
   const site = await createTestApp(framework, {
     workos: {
@@ -27,11 +28,13 @@ async function slowSite(framework: Framework = 'express5'): Promise<SlowSite> {
         { email: 'grace@example.com', memberships: [{ organizationId: 'org_a' }] },
       ],
     },
-    authkit: { routes: { switchOrganization: '/switch' } },
+    authkit: { routes: { switchOrganization: '/switch' }, ...authkit },
     routes: (app) => {
-      app.route('/slow', requireAuth(), (_req, res) => {
+      const slow: Handler = (_req, res) => {
         started(() => res.end('slow'));
-      });
+      };
+      app.route('/slow', requireAuth(), slow);
+      app.route('/slow-open', slow);
       app.route('/me', requireAuth(), (req, res) => {
         const { auth, user } = req as unknown as {
           auth: { organizationId: string | null; sessionId: string };
@@ -46,9 +49,9 @@ async function slowSite(framework: Framework = 'express5'): Promise<SlowSite> {
   site.workos.clock.advance(EXPIRED);
   return {
     ...site,
-    async slow() {
+    async slow(path = '/slow') {
       const isStarted = new Promise<() => void>((resolve) => (started = resolve));
-      const reply = site.browser.fetch(`${site.origin}/slow`);
+      const reply = site.browser.fetch(site.origin + path);
       const release = await isStarted;
       return {
         answer: () => {
@@ -96,6 +99,39 @@ test('a slow response does not bring back a user after another one signed in', a
   expect(await site.me()).toMatchObject({ email: 'grace@example.com' });
   expect((await answer()).setCookies).toEqual([]);
   expect(await site.me()).toMatchObject({ email: 'grace@example.com' });
+});
+
+test('T69 a slow response with a session that needs several cookies does not clear the cookie of a new sign-in', async () => {
+  const site = await slowSite();
+  site.workos.fail({
+    on: 'refresh',
+    times: 1,
+    alter: async (body) => ({
+      ...body,
+      access_token: await withClaims(site, body, { plan: 'x'.repeat(4000) }),
+    }),
+  });
+  const { answer } = await site.slow();
+  await site.signIn('grace@example.com', '/login?prompt=login');
+  expect((await answer()).setCookies).toEqual([]);
+  expect(await site.me()).toMatchObject({ email: 'grace@example.com' });
+});
+
+test('T69 a slow response to a session that WorkOS has ended does not clear the cookie of a new sign-in', async () => {
+  const site = await slowSite();
+  const old = await site.browser.jar.getCookieString(site.origin);
+  const sessionId = (await site.me()).sessionId;
+  await site.browser.jar.removeAllCookies();
+  await site.browser.jar.setCookie(old, site.origin);
+  site.workos.endSession(sessionId);
+  site.workos.clock.advance(EXPIRED);
+  const { answer } = await site.slow('/slow-open');
+  await site.signIn();
+  expect(await site.me()).toMatchObject({ email: ADA });
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 2000);
+  expect((await answer()).setCookies).toEqual([]);
+  clock.mockRestore();
+  expect(await site.me()).toMatchObject({ email: ADA });
 });
 
 test('a slow response does not bring back a user after a sign-out', async () => {
@@ -175,10 +211,14 @@ test('T69 a refresh that finishes after a new sign-in in the same WorkOS session
   expect([status, setCookies]).toEqual([200, []]);
 });
 
-async function inSession(site: TestApp, body: Record<string, unknown>, sid: string): Promise<string> {
+function inSession(site: TestApp, body: Record<string, unknown>, sid: string): Promise<string> {
+  return withClaims(site, body, { sid });
+}
+
+async function withClaims(site: TestApp, body: Record<string, unknown>, added: object): Promise<string> {
   const [, payload = ''] = String(body['access_token']).split('.');
   const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object;
-  return site.workos.signToken({ ...claims, sid });
+  return site.workos.signToken({ ...claims, ...added });
 }
 
 test('a long poll does not put back a session that was refreshed several times meanwhile', async () => {
@@ -210,4 +250,36 @@ test('a browser that missed the response of a switch gets the newest session wit
   site.workos.clock.advance(EXPIRED);
   expect(await site.me()).toMatchObject({ email: ADA, organizationId: 'org_b' });
   expect(site.workos.callsTo('refresh').filter(({ status }) => status !== 200)).toEqual([]);
+});
+
+describe.each(['cookie', 'store'] as const)('with several processes, and with session: %j', (session) => {
+  /** Ada's expired session, at a process that has just read from the store that the session has not ended. */
+  async function twoProcesses() {
+    const site = await slowSite('express5', { store: mapStore(), session });
+    const { origin } = await site.sibling();
+    await site.browser.fetch(`${origin}/me`);
+    const headers = { ...FETCH, cookie: await site.browser.jar.getCookieString(origin) };
+    site.workos.clock.advance(EXPIRED);
+    return { ...site, meAtOther: () => send(`${origin}/me`, { headers }) };
+  }
+
+  test('T69 a refresh that finishes after a sign-in at another process does not undo the sign-in', async () => {
+    const { workos, meAtOther, signIn } = await twoProcesses();
+    workos.fail({ on: 'refresh', times: 1, delay: 200 });
+    const refreshed = meAtOther();
+    await vi.waitFor(() => {
+      expect(workos.callsTo('refresh')).toHaveLength(2);
+    });
+    await signIn('grace@example.com', '/login?prompt=login');
+    const reply = await refreshed;
+    expect([reply.status, reply.setCookies]).toEqual([401, []]);
+  });
+
+  test('T69 the result of an earlier refresh does not undo a sign-in at another process', async () => {
+    const { meAtOther, signIn } = await twoProcesses();
+    expect(sets(await meAtOther())).toHaveLength(1);
+    await signIn('grace@example.com', '/login?prompt=login');
+    const reply = await meAtOther();
+    expect([reply.status, reply.setCookies]).toEqual([401, []]);
+  });
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { Browser, FETCH, send } from '../support/browser.js';
+import { ADA } from '../support/app.js';
+import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { createSSOWorkOS, startSSO } from './support.js';
 
@@ -29,4 +30,20 @@ test('a sign-in at sso() that onSuccess rejects ends no session', async () => {
   isAccepted = false;
   await signIn(browser);
   expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
+});
+
+test('T12 a sign-in at sso() ends the session that the browser had, although strict cookies are not sent to the callback', async () => {
+  const workos = await createSSOWorkOS();
+  const options = { cookie: { sameSite: 'strict' } } as const;
+  const { origin, signIn } = await startSSO(workos, 'express5', { options });
+  const { browser, cookie: first } = await signIn();
+  const status = async () =>
+    (await send(`${origin}/account`, { headers: { ...FETCH, cookie: first } })).status;
+  expect(await status()).toBe(200);
+  const { location } = await browser.go(`${origin}/sso/login`);
+  const callback = await workos.authorize(location!, { user: ADA });
+  const cookies = (await browser.jar.getCookieString(origin)).split('; ');
+  const cookie = cookies.filter((one) => one.startsWith('wos-auth-verifier-')).join('; ');
+  expect((await send(callback, { headers: { ...NAVIGATION, cookie } })).status).toBe(200);
+  expect(await status()).toBe(401);
 });
