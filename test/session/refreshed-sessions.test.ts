@@ -220,6 +220,19 @@ describe('a session whose token has expired', () => {
     expect(await ask(value)).toEqual({ kind: 'anonymous', reason: 'ended', why: 'revoked' });
   });
 
+  test('does not continue if another process ends it during the refresh', async () => {
+    const workos = new UnsignedWorkOS();
+    const store = mapStore();
+    const { ask, cookieOf } = startProcess(workos, { store, mode: 'cookie' });
+    const value = await cookieOf(workos.signIn());
+    workos.now += LIFETIME;
+    workos.respond = async (tokens) => {
+      await startProcess(workos, { store }).revocation.endSession('session_user_1');
+      return tokens();
+    };
+    expect(await ask(value)).toEqual({ kind: 'anonymous', reason: 'ended', why: 'revoked' });
+  });
+
   test('does not continue if WorkOS refuses to refresh it because it has just ended', async () => {
     const workos = new UnsignedWorkOS();
     const { ask, cookieOf, revocation } = startProcess(workos);
@@ -407,6 +420,18 @@ describe('after a user has changed', () => {
       ['rt_2', undefined],
     ]);
   });
+});
+
+test('a cookie from before a refresh does not get claims that another process knows to be old', async () => {
+  const workos = new UnsignedWorkOS();
+  const store = mapStore();
+  const { ask, cookieOf } = startProcess(workos, { store, mode: 'cookie' });
+  const value = await cookieOf(workos.signIn());
+  workos.now += LIFETIME;
+  expect(await ask(value)).toMatchObject({ session: { refreshToken: 'rt_2' } });
+  workos.now += 2000;
+  await startProcess(workos, { store }).revocation.changeUser('user_1', workos.now);
+  expect(await ask(value)).toMatchObject({ kind: 'authenticated', session: { refreshToken: 'rt_3' } });
 });
 
 describe.each([
