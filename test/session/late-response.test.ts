@@ -265,12 +265,22 @@ describe.each(['cookie', 'store'] as const)('with several processes, and with se
 
   test('T69 a refresh that finishes after a sign-in at another process does not undo the sign-in', async () => {
     const { workos, meAtOther, signIn } = await twoProcesses();
-    workos.fail({ on: 'refresh', times: 1, delay: 200 });
+    let release = () => {};
+    const isSignedIn = new Promise<void>((resolve) => (release = resolve));
+    workos.fail({
+      on: 'refresh',
+      times: 1,
+      alter: async (body) => {
+        await isSignedIn;
+        return body;
+      },
+    });
     const refreshed = meAtOther();
     await vi.waitFor(() => {
       expect(workos.callsTo('refresh')).toHaveLength(2);
     });
     await signIn('grace@example.com', '/login?prompt=login');
+    release();
     const reply = await refreshed;
     expect([reply.status, reply.setCookies]).toEqual([401, []]);
   });
