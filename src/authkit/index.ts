@@ -3,12 +3,10 @@ import { createAuthenticateRequest } from '../auth/request-auth.js';
 import { authKitParameters as parameters } from '../config/authorization-parameters.js';
 import { resolveConfig, requestTimeoutOf, softTimeoutOf } from '../config/index.js';
 import type { AuthKitOptions } from '../config/authkit-options.js';
-import { withDeadline } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
 import { isRequest, type Middleware } from '../http/handler-to-middleware.js';
-import { ownProperties } from '../plain-objects.js';
 import { createAuthorizationRequest, createSignInRetry } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
 import {
@@ -28,6 +26,7 @@ import {
 import { createRedirectLoopGuard } from '../routes/redirect-loop.js';
 import { createSaveSession } from '../routes/save-session.js';
 import { checkAttributes, createSaveAttributes, parseAttributes } from '../routes/sign-up.js';
+import { earlierSessionsOf } from '../routes/sign-in-transaction.js';
 import { createRefreshRequestSession, createSwitchRoute } from '../routes/switch-organization.js';
 import { clientUrl, createToken } from '../routes/token.js';
 import { createWebhooks, type WebhookOptions } from '../routes/webhooks.js';
@@ -42,7 +41,6 @@ import {
   sealSession,
   type Session,
   sessionIdentityIn,
-  sessionIdOf,
 } from '../session/sealed-session.js';
 import { createSessionStorage } from '../session/cookie-or-store.js';
 import { createRefreshHooks, createTokenRefresh } from '../session/refresh-at-workos.js';
@@ -206,7 +204,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const startSignIn = createAuthorizationRequest({
     config,
     cookies,
-    authenticateRequest,
+    earlierSessionOf: storage.earlierSessionOf,
     redirectLoop,
     parameters,
     authorizationUrl: workos.authorizationUrl,
@@ -230,10 +228,9 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     if (signedIn === 'answered') return signedIn;
     const { req, deadline, transaction } = callbackRequest;
     const { session, earlierEnd } = signedIn;
-    const sealed = await sessions.create(session, cookies.sessionValues(req), deadline, earlierEnd);
-    const { earlierSessionId } = ownProperties(transaction);
-    if (earlierSessionId !== undefined && earlierSessionId !== sessionIdOf(session))
-      await withDeadline(deadline.left(), revocation.endSession(earlierSessionId));
+    const values = cookies.sessionValues(req);
+    const others = earlierSessionsOf(transaction);
+    const sealed = await sessions.create(session, values, deadline, earlierEnd, others);
     return { sealed, returnTo: signedIn.returnTo };
   });
   const callback = createCallback({

@@ -1,6 +1,5 @@
 import { canParse } from '../url-can-parse.js';
 import { nextSignInOptions } from '../auth/login-url.js';
-import type { AuthenticateRequest } from '../auth/request-auth.js';
 import type { ParameterSet } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
 import { isLoopback } from '../config/insecure-http.js';
@@ -13,7 +12,7 @@ import type { Request, Response } from '../http/handler-to-middleware.js';
 import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
 import { ownProperties } from '../plain-objects.js';
-import { sessionIdOf } from '../session/sealed-session.js';
+import type { SessionStorage } from '../session/cookie-or-store.js';
 import type { ClaimNonce } from '../workos/nonce-to-claim-environment.js';
 import { codeChallenge, codeVerifierOf } from './pkce.js';
 import { silence } from './silent-sign-in.js';
@@ -34,6 +33,9 @@ const MAX_STATE = 2048;
  */
 const MAX_TRANSACTION = 7168;
 
+/** The maximum number of earlier sessions of the browser that a sign-in ends. A browser has more only if they are planted. */
+const MAX_EARLIER_SESSIONS = 3;
+
 /** Matches a PKCE challenge for the method S256, which is a SHA-256 hash in base64url (RFC 7636 section 4.2). */
 const CHALLENGE = /^[\w-]{43}$/;
 
@@ -42,7 +44,7 @@ export type SignInFlow = Pick<
   SignInUrlOptions,
   'returnTo' | 'state' | 'redirectUri' | 'codeChallenge' | 'attributes'
 > &
-  Pick<Transaction, 'restartOf' | 'identityProvider' | 'earlierSessionId'> &
+  Pick<Transaction, 'restartOf' | 'identityProvider' | 'earlierSessions'> &
   Required<Pick<Transaction, 'from'>> & {
     /**
      * Whether the sign-in began on this site. Set for a retry, because its request comes from WorkOS, which may be at a
@@ -68,7 +70,8 @@ export type StartSignIn<Options extends object> = (
 export interface AuthorizationRequestDependencies<Options extends object> {
   config: Config & { readonly signIn: SignInFor<Options> };
   cookies: Cookies;
-  authenticateRequest: AuthenticateRequest;
+  /** Reads a session cookie value without a call to WorkOS or the store. */
+  earlierSessionOf: SessionStorage['earlierSessionOf'];
   redirectLoop: { readonly isLooping: (req: Request, res: Response) => Promise<boolean> };
   parameters: ParameterSet<Options>;
   /** Builds the authorization URL from its query parameters. */
@@ -83,12 +86,20 @@ export interface AuthorizationRequestDependencies<Options extends object> {
 export function createAuthorizationRequest<Options extends object>({
   config,
   cookies,
-  authenticateRequest,
+  earlierSessionOf,
   redirectLoop,
   parameters,
   authorizationUrl,
   claimNonce = () => Promise.resolve(undefined),
 }: AuthorizationRequestDependencies<Options>): StartSignIn<Options> {
+  /** Returns the sessions that the sign-in replaces, unless it is for a client that keeps its own session. */
+  const earlierSessions = (req: Request, flow: SignInFlow): Pick<Transaction, 'earlierSessions'> => {
+    if (flow.codeChallenge !== undefined) return {};
+    const found = cookies.sessionValues(req).flatMap((value) => earlierSessionOf(value) ?? []);
+    // The request for a retry comes from WorkOS, so it does not have the cookies of the first attempt.
+    const all = [...(flow.earlierSessions ?? []), ...found].slice(0, MAX_EARLIER_SESSIONS);
+    return all.length > 0 ? { earlierSessions: all.map(({ id, sessionId }) => ({ id, sessionId })) } : {};
+  };
   return async (req, res, options, given) => {
     const flow = ownProperties(given);
     const pinned = await config.signIn(req);
@@ -96,7 +107,7 @@ export function createAuthorizationRequest<Options extends object>({
     const fields = {
       ...flowFields(flow, config),
       ...requestFields(req, flow, config),
-      ...(config.cookie.sameSite === 'strict' ? await earlierSession(req, res, authenticateRequest) : {}),
+      ...(config.cookie.sameSite === 'strict' ? earlierSessions(req, flow) : {}),
       ...freshness(signIn),
       ...silence(signIn, pinned),
       ...((await redirectLoop.isLooping(req, res)) ? { isRepeat: true as const } : {}),
@@ -134,7 +145,7 @@ type Fields = Omit<Transaction, 'secretHash' | 'issuedAt'>;
 
 function flowFields(flow: SignInFlow, config: Config): Fields {
   const { from, state, attributes, redirectUri, codeChallenge: clientChallenge, restartOf } = flow;
-  const { identityProvider, earlierSessionId } = flow;
+  const { identityProvider } = flow;
   const callback = redirectUri === undefined ? undefined : checkedCallback(redirectUri, config);
   return {
     from,
@@ -148,21 +159,7 @@ function flowFields(flow: SignInFlow, config: Config): Fields {
     ...(clientChallenge === undefined ? {} : { clientChallenge }),
     ...(restartOf === undefined ? {} : { restartOf }),
     ...(identityProvider === undefined ? {} : { identityProvider }),
-    ...(earlierSessionId === undefined ? {} : { earlierSessionId }),
   };
-}
-
-/** Returns the ID of the session that the sign-in will replace, if the request has one. */
-async function earlierSession(
-  req: Request,
-  res: Response,
-  authenticateRequest: AuthenticateRequest,
-): Promise<Pick<Transaction, 'earlierSessionId'>> {
-  const requestAuth = await authenticateRequest(req, res);
-  await requestAuth.whenAuthenticated();
-  const session = requestAuth.session();
-  const earlierSessionId = session ? sessionIdOf(session) : requestAuth.ssoSession()?.id;
-  return earlierSessionId === undefined ? {} : { earlierSessionId };
 }
 
 /**
@@ -308,13 +305,13 @@ function sameFlow(transaction: Transaction): SignInFlow {
     callback,
     issuedAt,
     beganHere,
-    earlierSessionId,
+    earlierSessions,
   } = ownProperties(transaction);
   return {
     ...{ returnTo, from, restartOf: issuedAt, beganHere: beganHere === true },
     ...(state === undefined ? {} : { state }),
     ...(attributes === undefined ? {} : { attributes }),
     ...(callback === undefined ? {} : { redirectUri: callback }),
-    ...(earlierSessionId === undefined ? {} : { earlierSessionId }),
+    ...(earlierSessions === undefined ? {} : { earlierSessions }),
   };
 }

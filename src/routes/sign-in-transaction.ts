@@ -3,6 +3,7 @@ import type { Config } from '../config/index.js';
 import type { SignUpAttributes } from '../config/authkit-options.js';
 import type { ReturnToRules } from '../http/return-to.js';
 import { ownProperties } from '../plain-objects.js';
+import type { EarlierSession } from '../session/cookie-or-store.js';
 import {
   openPayload,
   type PayloadBinding,
@@ -54,16 +55,23 @@ export interface Transaction {
   /** Set if the sign-in began on a page of this site or in the application's code, not on another site. */
   readonly beganHere?: true;
   /**
-   * The ID of the session that the browser had when the sign-in began. Set only for `strict` cookies, because browsers
-   * do not send these to the callback.
+   * The sessions that the browser had when the sign-in began. Set only for `strict` cookies, because browsers do not
+   * send these to the callback.
    */
-  readonly earlierSessionId?: string;
+  readonly earlierSessions?: readonly EarlierSession[];
   /** The identity provider that a sign-in of `sso()` requested. The profile must come from this provider. */
   readonly identityProvider?: IdentityProvider;
   /** The host of the login request, if it differs from the host of the callback. */
   readonly host?: string;
   /** When the sign-in began, in milliseconds since the epoch. */
   readonly issuedAt: number;
+}
+
+/** Returns the sessions that a sign-in ends although its callback does not have their cookies. */
+export function earlierSessionsOf(
+  transaction: Pick<Transaction, 'earlierSessions'>,
+): readonly EarlierSession[] {
+  return ownProperties(transaction).earlierSessions ?? [];
 }
 
 /** The organization, the connection or the OAuth provider through which a user must sign in. */

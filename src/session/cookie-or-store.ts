@@ -1,6 +1,6 @@
 import type { SessionProblem } from '../diagnostics.js';
 import type { SignedStore } from '../stores/signed-store.js';
-import type { Session } from './sealed-session.js';
+import { type Session, sessionIdOf } from './sealed-session.js';
 import {
   createSessionIds,
   createStoredSessions,
@@ -8,6 +8,14 @@ import {
   type StoreUnavailable,
 } from './sessions-in-store.js';
 import type { RefreshedSession } from './refresh-at-workos.js';
+
+/** What is needed to end a session later without its cookie. */
+export interface EarlierSession {
+  /** The ID of the session in the store, if it is there. */
+  readonly id?: string | undefined;
+  /** The WorkOS session ID, or the ID of a session that `sso()` created. */
+  readonly sessionId: string | undefined;
+}
 
 /**
  * Stores sessions. A session is either in the cookie itself, or in the store. If it is in the store, the cookie
@@ -18,6 +26,8 @@ export interface SessionStorage {
   open: (value: string) => Session | undefined | Promise<Session | NotStored>;
   /** Opens a cookie value that contains the session itself. Returns `undefined` for any other value. */
   openSealed: (value: string) => Session | undefined;
+  /** Reads a cookie value without a call to the store. Returns `undefined` if the value is not valid. */
+  earlierSessionOf: (value: string) => EarlierSession | undefined;
   /** Returns why a cookie value could not be opened. */
   problemOf: (value: string) => SessionProblem;
   /** Whether a session is in the store. */
@@ -42,6 +52,8 @@ export interface SessionStorage {
   create: (session: Session) => Promise<string | undefined>;
   /** Deletes a session if it is in the store. */
   delete: (session: Session | StoreUnavailable) => Promise<unknown>;
+  /** Deletes the session with this ID from the store. */
+  deleteById: (id: string) => Promise<unknown>;
 }
 
 export interface SessionStorageOptions {
@@ -73,6 +85,7 @@ function inCookies({
   return {
     open,
     openSealed: open,
+    earlierSessionOf: (value) => earlierSession(open(value)),
     problemOf,
     isInStore: () => false,
     isOutdated: () => false,
@@ -82,7 +95,12 @@ function inCookies({
     replace: (_before, { sealed }) => Promise.resolve(sealed),
     create: seal,
     delete: () => Promise.resolve(),
+    deleteById: () => Promise.resolve(),
   };
+}
+
+function earlierSession(session: Session | undefined): EarlierSession | undefined {
+  return session && { sessionId: sessionIdOf(session) };
 }
 
 function withStore(options: SessionStorageOptions & { store: SignedStore }): SessionStorage {
@@ -98,11 +116,13 @@ function withStore(options: SessionStorageOptions & { store: SignedStore }): Ses
       return name ? stored.find(name) : open(value);
     },
     openSealed: open,
+    earlierSessionOf: (value: string) => ids.read(value) ?? earlierSession(open(value)),
     problemOf: (value: string) => (ids.hasForm(value) ? 'password' : options.problemOf(value)),
     isInStore,
     isOutdated: stored.isOutdated,
     restore: stored.restore,
     delete: stored.delete,
+    deleteById: stored.deleteById,
   };
   if (mode === 'cookie') {
     const { replace } = inCookies(options);

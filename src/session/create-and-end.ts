@@ -3,7 +3,7 @@ import { unavailable } from '../errors.js';
 import type { Refresh } from './refresh.js';
 import type { Revocation, SessionEnd } from './revocation.js';
 import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
-import type { SessionStorage } from './cookie-or-store.js';
+import type { EarlierSession, SessionStorage } from './cookie-or-store.js';
 import { isNotStored, type StoreUnavailable } from './sessions-in-store.js';
 
 /** Creates a session when a user signs in, and ends it when the user signs out. */
@@ -19,6 +19,7 @@ export interface Sessions {
    * after the response has been sent.
    *
    * @param values The session cookie values in the request that completes the sign-in.
+   * @param others The sessions that the browser had when the sign-in began, if that request does not have their cookies.
    * @param earlierEnd How the session was ended before the sign-in, if it was. A session that has been ended since then
    * stays ended.
    * @throws {AuthKitError} `upstream_unavailable` if the store is unavailable or does not reply before the deadline.
@@ -28,6 +29,7 @@ export interface Sessions {
     values: readonly string[],
     deadline: Deadline,
     earlierEnd: SessionEnd | undefined,
+    others?: readonly EarlierSession[],
   ) => Promise<string>;
   /**
    * Ends a session. The session ends immediately in this process. In other processes, it ends at most half a second
@@ -63,10 +65,15 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
     if (!isNotStored(earlier) && earlier.refreshToken !== session.refreshToken) refresh.replace(earlier);
     await end(earlier, sessionIdOf(session));
   };
-  const replaceEarlier = async (values: readonly string[], session: Session) => {
-    const earlier = (await Promise.all(values.map(find))).filter((found) => found !== undefined);
-    await Promise.all(earlier.map((found) => replace(found, session)));
+  const replaceValue = async (value: string, session: Session) => {
+    const earlier = await find(value);
+    if (earlier) await replace(earlier, session);
   };
+  const endOther = ({ id, sessionId }: EarlierSession, session: Session) =>
+    Promise.all([
+      sessionId === undefined || sessionId === sessionIdOf(session) || revocation.endSession(sessionId),
+      id === undefined || storage.deleteById(id),
+    ]);
   const save = async (session: Session, earlierEnd: SessionEnd | undefined) => {
     const value = await storage.create(session);
     // The user may have signed out of this application but not of WorkOS. In that case, the new session has the same
@@ -81,11 +88,15 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
       }
       return undefined;
     },
-    async create(session, values, deadline, earlierEnd) {
+    async create(session, values, deadline, earlierEnd, others = []) {
       const value = await withDeadline(deadline.left(), save(session, earlierEnd));
       if (value === undefined)
         throw unavailable('the store is unavailable, so the session could not be saved: try again');
-      await withDeadline(deadline.left(), replaceEarlier(values, session));
+      const ending = [
+        ...values.map((one) => replaceValue(one, session)),
+        ...others.map((one) => endOther(one, session)),
+      ];
+      await withDeadline(deadline.left(), Promise.all<unknown>(ending));
       return value;
     },
     end: (session) => end(session),

@@ -44,6 +44,7 @@ export interface StoredSessions {
   /** Replaces an outdated session in the store with a newer version, and returns the session to use. */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
   delete: (session: Session | StoreUnavailable) => Promise<unknown>;
+  deleteById: (id: string) => Promise<unknown>;
 }
 
 export interface StoredSessionsOptions {
@@ -69,6 +70,7 @@ export function createStoredSessions(options: StoredSessionsOptions): StoredSess
   const { store, open, seal, lifetime } = options;
   const places = new WeakMap<Session, StoredAt>();
   const replaced = new WeakMap<RefreshedSession, Map<string, ReturnType<StoredSessions['replace']>>>();
+  const deleteById = (id: string) => store.remove('session', id);
   return {
     find: (reference) => find(reference, options, places),
     idOf: (session) => places.get(session)?.id,
@@ -99,8 +101,9 @@ export function createStoredSessions(options: StoredSessionsOptions): StoredSess
     },
     async delete(session) {
       const id = isNotStored(session) ? session.reference.id : places.get(session)?.id;
-      if (id !== undefined) await store.remove('session', id);
+      if (id !== undefined) await deleteById(id);
     },
+    deleteById,
   };
 }
 

@@ -21,6 +21,7 @@ import { createRevocation } from '../session/revocation.js';
 import { createSignedStore } from '../stores/signed-store.js';
 import { createWorkOSClient } from '../workos/api-client.js';
 import { type HasAppClient, withAppClient } from '../workos/load-sdk.js';
+import { earlierSessionsOf } from '../routes/sign-in-transaction.js';
 import { createSSOSessions } from './sessions.js';
 import {
   createIdPInitiated,
@@ -88,7 +89,7 @@ export function sso(options: SSOOptions = {}): SSO {
     now,
     endedFor: sessionLifetime * 1000,
   });
-  const { authenticator, endSessions } = createSSOSessions(config, revocation);
+  const { authenticator, endSessions, earlierSessionOf } = createSSOSessions(config, revocation);
 
   // Authentication of requests.
   const authenticateRequest = createAuthenticateRequest({
@@ -108,7 +109,7 @@ export function sso(options: SSOOptions = {}): SSO {
     createAuthorizationRequest({
       config,
       cookies,
-      authenticateRequest,
+      earlierSessionOf,
       redirectLoop,
       parameters,
       authorizationUrl,
@@ -116,12 +117,11 @@ export function sso(options: SSOOptions = {}): SSO {
     config,
   );
   const login = { config, parameters, signIn: startSignIn };
-  const exchangeProfile = endingEarlierSessions(
-    createProfileExchange(config, workos),
-    async (req, { earlierSessionId }) => {
-      await endSessions(cookies.sessionValues(req));
-      if (earlierSessionId !== undefined) await revocation.endSession(earlierSessionId);
-    },
+  const exchangeProfile = endingEarlierSessions(createProfileExchange(config, workos), (req, start) =>
+    Promise.all([
+      endSessions(cookies.sessionValues(req)),
+      ...earlierSessionsOf(start).map(({ sessionId = '' }) => revocation.endSession(sessionId)),
+    ]),
   );
   const exchangeOnce = createExchangeOnce(config, ({ code, codeVerifier, transaction: start, req, res }) =>
     exchangeProfile({ code, codeVerifier, start, req, res }),
@@ -197,7 +197,7 @@ function endingEarlierSessions(
 ): ExchangeProfile {
   return async (callback) => {
     const done = await exchangeProfile(callback);
-    if (done !== 'answered') await endSessionsOf(callback.req, ownProperties(callback.start));
+    if (done !== 'answered') await endSessionsOf(callback.req, callback.start);
     return done;
   };
 }

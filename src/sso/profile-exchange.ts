@@ -22,7 +22,7 @@ import type { ProfileReply, WorkOSClient } from '../workos/api-client.js';
 /** The parts of a sign-in's transaction that the code exchange needs. */
 export type SSOSignInStart = Pick<
   Transaction,
-  'returnTo' | 'callback' | 'state' | 'from' | 'identityProvider' | 'earlierSessionId'
+  'returnTo' | 'callback' | 'state' | 'from' | 'identityProvider' | 'earlierSessions'
 >;
 
 export interface SSOCallback {

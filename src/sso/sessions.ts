@@ -2,6 +2,7 @@ import type { SessionAuthenticator, SessionResult } from '../auth/request-auth.j
 import type { SSOConfig } from '../config/resolve-sso-config.js';
 import { expiringMap } from '../expiring-map.js';
 import type { EndSessions } from '../routes/logout.js';
+import type { SessionStorage } from '../session/cookie-or-store.js';
 import type { Revocation } from '../session/revocation.js';
 import type { SessionIdentity } from '../session/sealed-session.js';
 import { openSSOSession, type SSOSession, type VerifiedSSOSession } from '../session/sealed-sso-session.js';
@@ -9,11 +10,15 @@ import { openSSOSession, type SSOSession, type VerifiedSSOSession } from '../ses
 /** The maximum total size of all cached sessions, in bytes. */
 const MAX_CACHE_BYTES = 8 * 1_048_576;
 
-/** Creates the functions that authenticate and end the sessions of `sso()`. Neither function calls WorkOS. */
+/** Creates the functions that authenticate and end the sessions of `sso()`. None of them calls WorkOS. */
 export function createSSOSessions(
   config: SSOConfig,
   revocation: Revocation,
-): { authenticator: SessionAuthenticator; endSessions: EndSessions } {
+): {
+  authenticator: SessionAuthenticator;
+  endSessions: EndSessions;
+  earlierSessionOf: SessionStorage['earlierSessionOf'];
+} {
   const openCached = createSessionCache(config);
 
   return {
@@ -33,6 +38,10 @@ export function createSSOSessions(
       await Promise.all(sessions.map(({ id }) => revocation.endSession(id)));
       const [first] = sessions;
       return first && { sessionId: first.id, user: userOf(first) };
+    },
+    earlierSessionOf(value) {
+      const verified = openCached(value);
+      return verified && { sessionId: verified.session.id };
     },
   };
 }
