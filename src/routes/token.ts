@@ -91,10 +91,9 @@ function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencie
     const opened = spent.has(key) ? undefined : openClientCode(sealed, config);
     if (!opened) throw invalidGrant('the code is unknown, has been used, or has expired');
     spent.set(key, true);
-    checkProof(fields, opened);
+    // The sign-in began with the client's challenge, so WorkOS requires the client's verifier.
+    const codeVerifier = verifierOf(fields, opened);
     try {
-      // The sign-in began with the client's challenge, so WorkOS requires the client's verifier.
-      const codeVerifier = fields.get('code_verifier') ?? '';
       const deadline = new Deadline(requestTimeoutOf(config));
       const signedIn = await exchangeCode({ ...opened, codeVerifier, req, res, deadline });
       if (signedIn === 'answered') return signedIn;
@@ -113,14 +112,18 @@ function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencie
   };
 }
 
-/** Checks that the client that sent the code also began the sign-in (RFC 7636 section 4.6). */
-function checkProof(fields: Fields, { transaction }: ClientCode): void {
+/**
+ * Checks that the client that sent the code also began the sign-in (RFC 7636 section 4.6). Returns the client's code
+ * verifier.
+ */
+function verifierOf(fields: Fields, { transaction }: ClientCode): string {
   const verifier = fields.get('code_verifier') ?? '';
   if (!VERIFIER.test(verifier) || !isSame(codeChallenge(verifier), transaction.clientChallenge ?? ''))
     throw invalidGrant('code_verifier does not match the code challenge of the sign-in');
   // If the client sends a redirect URI, it must be the URI that the code was sent to (RFC 6749 section 4.1.3).
   if ((fields.get('redirect_uri') ?? transaction.returnTo) !== transaction.returnTo)
     throw invalidGrant('redirect_uri is not the one that the code was sent to');
+  return verifier;
 }
 
 async function refreshClientSession(
@@ -149,10 +152,10 @@ async function tokenResponse(session: Session, config: AuthKitConfig): Promise<o
   return {
     access_token: accessToken,
     token_type: 'Bearer',
-    ...(expiresIn === undefined ? {} : { expires_in: expiresIn }),
+    expires_in: expiresIn,
     refresh_token: await sealClientSession(session, config),
     user,
-    ...(organizationId === undefined ? {} : { organization_id: organizationId }),
+    organization_id: organizationId,
   };
 }
 

@@ -42,7 +42,7 @@ export type Authentication =
 /** Why a session was not accepted, as published in the `authkit:session` event. */
 interface Problem {
   readonly why?: SessionProblem;
-  readonly detail?: string;
+  readonly detail?: string | undefined;
 }
 
 /** The session cookie that the response sets, if any. */
@@ -135,7 +135,7 @@ export function createAuthenticator(options: AuthenticatorDependencies): Authent
 function precedence(result: Authentication): number {
   if (result.kind === 'unavailable') return Object.hasOwn(result, 'sealed') ? 6 : 5;
   if (result.kind === 'ended') return 4;
-  return result.kind === 'anonymous' ? ['none', 'invalid', 'expired', 'ended'].indexOf(result.reason) : 7;
+  return result.kind === 'anonymous' ? ['expired', 'ended'].indexOf(result.reason) : 7;
 }
 
 /** A cookie value, and what is known about it without waiting. */
@@ -256,7 +256,7 @@ async function restoreSession(
 /** Publishes why the session of a request was not accepted, and returns the result. */
 function publishProblem(found: ValueResult, { clientId }: Dependencies): Authentication {
   const { result, session } = ownProperties(found);
-  if (result.kind === 'authenticated' || result.why === undefined) return result;
+  if (!('why' in result)) return result;
   const { userId, sessionId } = session ? sessionIdentityOf(session) : {};
   publish('session', {
     clientId,
@@ -489,5 +489,5 @@ function anonymous(
   why: SessionProblem,
   detail?: string,
 ): Authentication {
-  return { kind: 'anonymous', reason, why, ...(detail === undefined ? {} : { detail }) };
+  return { kind: 'anonymous', reason, why, detail };
 }

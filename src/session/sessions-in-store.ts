@@ -226,8 +226,9 @@ export function createSessionIds(passwords: readonly [string, ...string[]]): Ses
     hasForm,
     read(value) {
       if (!hasForm(value)) return undefined;
-      const [, id, version, encoded, mac, ...rest] = value.split('.') as [string, ...Partial<string[]>];
-      if (!id || !version || encoded === undefined || !mac || rest.length > 0) return undefined;
+      const parts = value.split('.') as [string, string, string, string, ...string[]];
+      const [, id, version, encoded, mac, ...rest] = parts;
+      if (!mac || rest.length > 0) return undefined;
       const given = Buffer.from(mac, 'base64url');
       // Only the canonical base64url form is accepted. Otherwise, the last character could be changed without making
       // the MAC invalid.

@@ -126,6 +126,26 @@ describe.each(FRAMEWORKS)('switching organizations on %s', (framework) => {
     expect((await browser.fetch(`${origin}/where`)).status).toBe(401);
   });
 
+  test.each(['/to/org_b', `${SWITCH}?organizationId=org_b`])(
+    'a session that is ended during a switch is signed out: %s',
+    async (path) => {
+      const { auth, browser, origin, workos } = await tenants(framework);
+      const session = await browser.fetch(`${origin}/account`);
+      const { sessionId } = JSON.parse(session.body) as { sessionId: string };
+      workos.fail({
+        on: 'refresh',
+        times: 1,
+        alter: async (tokens) => {
+          await auth.revokeSession(sessionId);
+          return tokens;
+        },
+      });
+      const reply = await browser.fetch(`${origin}${path}`, { method: 'POST' });
+      expect([reply.status, JSON.parse(reply.body)]).toMatchObject([401, { error: 'unauthenticated' }]);
+      expect((await browser.fetch(`${origin}/where`)).status).toBe(401);
+    },
+  );
+
   test('an organization that requires its own sign-in gets it, and the user returns to the same page', async () => {
     const { browser, origin, where, workos } = await tenants(framework);
     for (const code of ['sso_required', 'mfa_enrollment', 'mfa_challenge'] as const) {
@@ -144,6 +164,42 @@ describe.each(FRAMEWORKS)('switching organizations on %s', (framework) => {
       await browser.fetch(`${origin}/to/org_a`);
     }
   });
+});
+
+test('neither a page load, a form nor a script is sent to a sign-in that cannot help', async () => {
+  const { browser, origin, where, workos } = await tenants();
+  // The session is in this organization already, so the sign-in would lead back to the same refusal.
+  workos.requireStep({ code: 'sso_required', organizationId: 'org_a', on: 'refresh' });
+  for (const [id, error] of [
+    ['org_c', 'forbidden'],
+    ['org_a', 'sso_required'],
+  ] as const) {
+    const page = await browser.go(`${origin}/to/${id}`);
+    expect([page.status, JSON.parse(page.body)]).toEqual([403, { error }]);
+    const url = `${origin}${SWITCH}?organizationId=${id}`;
+    const form = await browser.go(url, { method: 'POST', headers: FORM });
+    expect(form.status).toBe(403);
+    expect(form.body).not.toContain('organization_id=');
+    const script = await browser.fetch(url, { method: 'POST' });
+    expect([script.status, JSON.parse(script.body)]).toMatchObject([403, { error }]);
+    expect(script.body).not.toContain('loginUrl');
+  }
+  expect(await where()).toBe('org_a');
+});
+
+test.each([
+  ['the page of the form', '/where', '/where'],
+  ['the default page, if the browser does not send a referrer', undefined, '/'],
+])('after a form submission and a sign-in, the user returns to %s', async (_, page, expected) => {
+  const { browser, origin, where, workos } = await tenants();
+  const step = workos.requireStep({ code: 'sso_required', organizationId: 'org_b', on: 'refresh' });
+  const headers = { ...FORM, ...(page === undefined ? {} : { referer: origin + page }) };
+  const away = await browser.go(`${origin}/to/org_b`, { method: 'POST', headers });
+  expect(away.status).toBe(303);
+  step.restore();
+  const back = await browser.go(await workos.authorize(away.location!, { user: ADA }));
+  expect(back.location).toBe(origin + expected);
+  expect(await where()).toBe('org_b');
 });
 
 describe.each([
@@ -275,6 +331,7 @@ describe('the route', () => {
         authkit: { routes: { switchOrganization: SWITCH } },
         mount: (app, auth) => {
           app.use(express.urlencoded({ extended: true }) as never);
+          app.use(express.json({ strict: false }) as never);
           app.use(auth);
         },
         routes: (app, auth) => {
@@ -302,6 +359,10 @@ describe('the route', () => {
     ])
       expect((await post(body)).status, body).toBe(400);
     expect((await post('organizationId=org_a&returnTo=https://evil.example')).location).toBe(`${origin}/`);
+    const asJson = { ...FORM, 'content-type': 'application/json' };
+    expect(
+      (await browser.go(origin + SWITCH, { method: 'POST', headers: asJson, body: 'null' })).status,
+    ).toBe(400);
   });
 
   test('another site or a link cannot switch the organization', async () => {

@@ -480,3 +480,161 @@ test('the refreshes of a client add no sessions to the store, which no cookie re
   }
   expect([...entries.keys()].filter((key) => key.startsWith('session:'))).toEqual([]);
 });
+
+test('every error tells the client what is wrong', async () => {
+  const { codeFor, redeem, token } = await native('express5');
+  const verifier = newVerifier();
+  const { refresh_token } = tokens(await redeem(await codeFor(verifier), verifier));
+  const refreshWith = (fields: Record<string, string>) =>
+    token({ grant_type: 'refresh_token', refresh_token, ...fields });
+  const problems: [reply: Reply, error: string, description: RegExp][] = [
+    [await token({}), 'unsupported_grant_type', /grant_type must be/],
+    [await token({}, { 'content-type': 'text/plain' }), 'invalid_request', /a form or a JSON object/],
+    [await token({ grant_type: 'authorization_code' }), 'invalid_grant', /code is unknown/],
+    [await redeem('junk', verifier), 'invalid_grant', /code is unknown/],
+    [await redeem(await codeFor(verifier), ''), 'invalid_grant', /code_verifier/],
+    [
+      await token({ grant_type: 'authorization_code', code: await codeFor(verifier) }),
+      'invalid_grant',
+      /code_verifier/,
+    ],
+    [await redeem(await codeFor(verifier), newVerifier()), 'invalid_grant', /code_verifier/],
+    [await redeem(await codeFor(verifier), verifier, { redirect_uri: SPA }), 'invalid_grant', /redirect_uri/],
+    [await token({ grant_type: 'refresh_token' }), 'invalid_grant', /refresh token is invalid/],
+    [await refreshWith({ refresh_token: 'junk' }), 'invalid_grant', /refresh token is invalid/],
+    [await refreshWith({ organization_id: 'org a' }), 'invalid_request', /organization_id must be/],
+  ];
+  for (const [{ status, body }, error, description] of problems) {
+    expect([status, JSON.parse(body)]).toMatchObject([
+      400,
+      { error, error_description: expect.stringMatching(description) as string },
+    ]);
+  }
+});
+
+test.each([
+  ['too long', 'x'.repeat(129)],
+  ['too short', 'x'.repeat(42)],
+  ['with an invalid first character', `!${'x'.repeat(43)}`],
+  ['with an invalid last character', `${'x'.repeat(43)}!`],
+])('a verifier that is %s is refused, even if it matches the challenge', async (_, verifier) => {
+  const { codeFor, redeem, workos } = await native('express5');
+  const reply = await redeem(await codeFor(verifier), verifier);
+  expect([reply.status, errorOf(reply)]).toEqual([400, 'invalid_grant']);
+  expect(workos.callsTo('code')).toEqual([]);
+});
+
+test.each([
+  ['does not accept the code', 400, { error: 'invalid_grant' }, 400, 'invalid_grant', /does not accept/],
+  ['is unavailable', 503, {}, 503, 'upstream_unavailable', /WorkOS/],
+])('if WorkOS %s, the client is told so', async (_, status, body, expected, error, description) => {
+  const { codeFor, redeem, workos } = await native('express5');
+  const verifier = newVerifier();
+  const code = await codeFor(verifier);
+  workos.fail({ on: 'code', status, body });
+  const reply = await redeem(code, verifier);
+  expect([reply.status, JSON.parse(reply.body)]).toMatchObject([
+    expected,
+    { error, error_description: expect.stringMatching(description) as string },
+  ]);
+});
+
+test('a code is redeemed only by an instance with the same redirect URI', async () => {
+  const { codeFor, origin, sibling, workos } = await native('express5');
+  const verifier = newVerifier();
+  const code = await codeFor(verifier);
+  const redeemAt = async (redirectUri: string) => {
+    const other = await sibling({ redirectUri });
+    const fields = { grant_type: 'authorization_code', code, code_verifier: verifier };
+    const headers = { ...FETCH, 'content-type': 'application/x-www-form-urlencoded' };
+    const body = new URLSearchParams(fields).toString();
+    return (await send(`${other.origin}/token`, { method: 'POST', headers, body })).status;
+  };
+  expect(await redeemAt('https://other.example.com/callback')).toBe(400);
+  expect(workos.callsTo('code')).toEqual([]);
+  expect(await redeemAt(`${origin}/callback`)).toBe(200);
+});
+
+test('a response of onSuccess takes the place of the tokens', async () => {
+  const { codeFor, redeem } = await native('express5', {
+    authkit: { onSuccess: ({ res }) => void res.end('mine') },
+  });
+  const verifier = newVerifier();
+  expect(await redeem(await codeFor(verifier), verifier)).toMatchObject({ status: 200, body: 'mine' });
+});
+
+test('if the store is unavailable, a client does not get tokens for a session that counts as ended elsewhere', async () => {
+  const store = mapStore();
+  let isEnded = false;
+  let isDown = false;
+  const get = async (key: string) => {
+    if (isDown) throw new Error('down');
+    return store.get(key);
+  };
+  const { auth, codeFor, redeem, workos } = await native('express5', {
+    authkit: { store: { ...store, get }, onSuccess: () => void (isDown = isEnded) },
+  });
+  const verifier = newVerifier();
+  const { sid } = claimsOf(tokens(await redeem(await codeFor(verifier), verifier)).access_token);
+  await auth.revokeSession(sid as string);
+  isEnded = true;
+  workos.fail({
+    on: 'code',
+    alter: async (body) => ({
+      ...body,
+      access_token: await workos.signToken({ ...claimsOf(String(body['access_token'])), sid }),
+    }),
+  });
+  const reply = await redeem(await codeFor(verifier), verifier);
+  expect([reply.status, JSON.parse(reply.body)]).toMatchObject([
+    503,
+    { error: 'upstream_unavailable', error_description: expect.stringMatching(/sign in again/) as string },
+  ]);
+});
+
+test('a client that has to take a further step is told which one, and its session continues', async () => {
+  const { codeFor, redeem, token, workos } = await native('express5', {
+    workos: {
+      organizations: [{ id: 'org_a', name: 'A' }],
+      users: [{ email: ADA, memberships: [{ organizationId: 'org_a' }] }],
+    },
+  });
+  const verifier = newVerifier();
+  const { refresh_token } = tokens(await redeem(await codeFor(verifier), verifier));
+  const refresh = (more: Record<string, string> = {}) =>
+    token({ grant_type: 'refresh_token', refresh_token, ...more });
+  const step = workos.requireStep({ code: 'mfa_challenge', organizationId: 'org_a', on: 'refresh' });
+  for (const more of [{ organization_id: 'org_a' }, {}]) {
+    const reply = await refresh(more);
+    expect([reply.status, errorOf(reply)]).toEqual([403, 'mfa_challenge']);
+  }
+  step.restore();
+  // A refusal is remembered for a minute.
+  workos.clock.advance(60_000);
+  expect(JSON.parse((await refresh({ organization_id: 'org_a' })).body)).toMatchObject({
+    token_type: 'Bearer',
+    organization_id: 'org_a',
+  });
+});
+
+test('a client whose session was ended by this application signs in again', async () => {
+  const { auth, codeFor, redeem, token } = await native('express5');
+  const verifier = newVerifier();
+  const { access_token, refresh_token } = tokens(await redeem(await codeFor(verifier), verifier));
+  await auth.revokeSession(claimsOf(access_token)['sid'] as string);
+  const reply = await token({ grant_type: 'refresh_token', refresh_token });
+  expect([reply.status, JSON.parse(reply.body)]).toMatchObject([
+    400,
+    { error: 'invalid_grant', error_description: 'the session has ended' },
+  ]);
+});
+
+test('a sign-in without state returns none', async () => {
+  const { browser, origin, workos } = await native('express5');
+  const { location } = await browser.go(
+    `${origin}/login?codeChallenge=${challengeOf(newVerifier())}&redirectTo=${encodeURIComponent(SPA)}`,
+  );
+  const back = await browser.go(await workos.authorize(location!, { user: ADA }));
+  const { searchParams } = new URL(back.location!);
+  expect([...searchParams.keys()]).toEqual(['from', 'code']);
+});

@@ -66,6 +66,16 @@ function refreshing({
   return { ...createRefresh({ clientId: 'client_1', renew, now }), asked, told };
 }
 
+test('sessions are refreshed separately', async () => {
+  const { run, asked } = refreshing();
+  const results = await Promise.all(['rt_a', 'rt_b'].map((token) => run(session(token), undefined)));
+  expect(asked).toEqual([
+    ['rt_a', undefined],
+    ['rt_b', undefined],
+  ]);
+  expect(results[0]).not.toBe(results[1]);
+});
+
 test('a result is remembered for its organization until the new token expires', async () => {
   let clock = 1000;
   const { run, asked, told } = refreshing({ now: () => clock });
