@@ -20,6 +20,7 @@ const signedInTo = (organizationId?: string): Authentication => ({
 
 const ended = (code: AuthKitErrorCode, isSpent = false): Authentication => ({
   kind: 'ended',
+  session: SESSION,
   error: new AuthKitError(code, 'refused by WorkOS'),
   isSpent,
 });

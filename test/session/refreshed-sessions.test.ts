@@ -434,6 +434,19 @@ test('a cookie from before a refresh does not get claims that another process kn
   expect(await ask(value)).toMatchObject({ kind: 'authenticated', session: { refreshToken: 'rt_3' } });
 });
 
+test('a session that another process has ended since its refresh is not refreshed again', async () => {
+  const workos = new UnsignedWorkOS();
+  const store = mapStore();
+  const { ask, cookieOf } = startProcess(workos, { store, mode: 'cookie' });
+  const value = await cookieOf(workos.signIn());
+  workos.now += LIFETIME;
+  expect(await ask(value)).toMatchObject({ session: { refreshToken: 'rt_2' } });
+  workos.now += LIFETIME;
+  await startProcess(workos, { store }).revocation.endSession('session_user_1');
+  expect(await ask(value)).toEqual({ kind: 'anonymous', reason: 'ended', why: 'revoked' });
+  expect(workos.refreshes).toEqual([['rt_1', undefined]]);
+});
+
 describe.each([
   ['in the cookie', () => ({})],
   ['in the store', () => ({ store: mapStore() })],
