@@ -19,7 +19,8 @@ export interface Sessions {
    * after the response has been sent.
    *
    * @param values The session cookie values in the request that completes the sign-in.
-   * @param others The sessions that the browser had when the sign-in began, if that request does not have their cookies.
+   * @param others Sessions that the browser had when the sign-in began. They are ended too. Browsers do not send strict
+   * cookies with the request that completes the sign-in.
    * @param earlierEnd How the session was ended before the sign-in, if it was. A session that has been ended since then
    * stays ended.
    * @throws {AuthKitError} `upstream_unavailable` if the store is unavailable or does not reply before the deadline.
