@@ -229,7 +229,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     const { req, deadline, transaction } = callbackRequest;
     const { session, earlierEnd } = signedIn;
     const values = cookies.sessionValues(req);
-    const others = earlierSessionsOf(transaction);
+    const others = earlierSessionsOf(transaction, values.map(storage.earlierSessionOf));
     const sealed = await sessions.create(session, values, deadline, earlierEnd, others);
     return { sealed, returnTo: signedIn.returnTo };
   });

@@ -33,7 +33,7 @@ const MAX_STATE = 2048;
  */
 const MAX_TRANSACTION = 7168;
 
-/** The maximum number of earlier sessions that a sign-in ends. Browsers have more only if an attacker planted them. */
+/** The maximum number of earlier sessions in a transaction. Browsers have more only if an attacker planted them. */
 const MAX_EARLIER_SESSIONS = 3;
 
 /** Matches a PKCE challenge for the method S256, which is a SHA-256 hash in base64url (RFC 7636 section 4.2). */

@@ -67,11 +67,16 @@ export interface Transaction {
   readonly issuedAt: number;
 }
 
-/** Returns the sessions that a sign-in ends although its callback does not have their cookies. */
+/**
+ * Returns the sessions that the browser had when the sign-in began, except those whose cookies are `sent` with the
+ * callback. Browsers send strict cookies if AuthKit has a domain of the same site.
+ */
 export function earlierSessionsOf(
   transaction: Pick<Transaction, 'earlierSessions'>,
+  sent: readonly (EarlierSession | undefined)[],
 ): readonly EarlierSession[] {
-  return ownProperties(transaction).earlierSessions ?? [];
+  const { earlierSessions = [] } = ownProperties(transaction);
+  return earlierSessions.filter(({ sessionId }) => !sent.some((one) => one?.sessionId === sessionId));
 }
 
 /** The organization, the connection or the OAuth provider through which a user must sign in. */

@@ -16,12 +16,12 @@ import { createExchangeOnce } from '../routes/code-exchange.js';
 import { createLogin } from '../routes/login.js';
 import { createEndSession, createLogout, createSignOut, type SignOutOptions } from '../routes/logout.js';
 import { createRedirectLoopGuard } from '../routes/redirect-loop.js';
+import { earlierSessionsOf } from '../routes/sign-in-transaction.js';
 import { type AuthRouter, createAuthRouter } from '../routes/router.js';
 import { createRevocation } from '../session/revocation.js';
 import { createSignedStore } from '../stores/signed-store.js';
 import { createWorkOSClient } from '../workos/api-client.js';
 import { type HasAppClient, withAppClient } from '../workos/load-sdk.js';
-import { earlierSessionsOf } from '../routes/sign-in-transaction.js';
 import { createSSOSessions } from './sessions.js';
 import {
   createIdPInitiated,
@@ -117,12 +117,14 @@ export function sso(options: SSOOptions = {}): SSO {
     config,
   );
   const login = { config, parameters, signIn: startSignIn };
-  const exchangeProfile = endingEarlierSessions(createProfileExchange(config, workos), (req, start) =>
-    Promise.all([
-      endSessions(cookies.sessionValues(req)),
-      ...earlierSessionsOf(start).map(({ sessionId = '' }) => revocation.endSession(sessionId)),
-    ]),
-  );
+  const exchangeProfile = endingEarlierSessions(createProfileExchange(config, workos), (req, start) => {
+    const values = cookies.sessionValues(req);
+    const others = earlierSessionsOf(start, values.map(earlierSessionOf));
+    return Promise.all([
+      endSessions(values),
+      ...others.map(({ sessionId }) => sessionId === undefined || revocation.endSession(sessionId)),
+    ]);
+  });
   const exchangeOnce = createExchangeOnce(config, ({ code, codeVerifier, transaction: start, req, res }) =>
     exchangeProfile({ code, codeVerifier, start, req, res }),
   );

@@ -1,7 +1,8 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { Browser, FETCH, NAVIGATION, type Reply, send } from '../support/browser.js';
-import type { TestWorkOS } from 'authkit-express/testing';
+import { withClaims } from '../support/claims.js';
+import { messagesOn } from '../support/events.js';
 import { mapStore } from '../support/map-store.js';
 import { ADA, createTestApp } from '../support/app.js';
 
@@ -94,17 +95,22 @@ test('T12 with strict cookies, a sign-in in the same WorkOS session deletes the 
   expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: old } })).status).toBe(401);
 });
 
+test('with strict cookies that the callback receives, the previous session is ended only once', async () => {
+  const { browser, origin, signIn } = await createTestApp('express5', {
+    authkit: { cookie: { sameSite: 'strict' } },
+  });
+  await signIn(ADA, '/account');
+  const account = await browser.fetch(`${origin}/account`);
+  const { sessionId } = JSON.parse(account.body) as { sessionId: string };
+  const ended = messagesOn('authkit:revoked');
+  await signIn('grace@example.com', '/login?prompt=login');
+  expect(ended.map((one) => one.sessionId)).toEqual([sessionId]);
+});
+
 /** The browser's cookies without its session, as the browser sends them to a callback with strict cookies. */
 async function withoutSession(browser: Browser, origin: string): Promise<string> {
   const cookies = (await browser.jar.getCookieString(origin)).split('; ');
   return cookies.filter((one) => !one.startsWith('wos-session')).join('; ');
-}
-
-/** The response of WorkOS to a code, with more claims in its access token. */
-async function withClaims(workos: TestWorkOS, body: Record<string, unknown>, added: object): Promise<object> {
-  const [, payload = ''] = String(body['access_token']).split('.');
-  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object;
-  return { ...body, access_token: await workos.signToken({ ...claims, ...added }) };
 }
 
 test('with strict cookies, a request to /login neither refreshes the previous session nor waits for WorkOS', async () => {

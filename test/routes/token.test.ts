@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { expressStore, requireAuth } from 'authkit-express';
 import { FRAMEWORKS, type Framework, type Handler } from '../support/frameworks.js';
 import { FETCH, send, type Reply } from '../support/browser.js';
+import { claimsOf, withClaims } from '../support/claims.js';
 import { mapStore } from '../support/map-store.js';
 import { ADA, createTestApp, type TestAppOptions, whoami } from '../support/app.js';
 
@@ -56,8 +57,6 @@ interface Tokens {
   user: { email: string };
 }
 const tokens = (reply: Reply) => JSON.parse(reply.body) as Tokens;
-const claimsOf = (accessToken: string) =>
-  JSON.parse(Buffer.from(accessToken.split('.')[1]!, 'base64url').toString()) as Record<string, unknown>;
 const errorOf = (reply: Reply) => (JSON.parse(reply.body) as { error: string }).error;
 
 describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
@@ -98,10 +97,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     const { sid } = claimsOf(before);
     await at.auth.revokeSession(sid as string);
     expect(await api(before)).toBe(401);
-    const alter = async (body: Record<string, unknown>) => ({
-      ...body,
-      access_token: await workos.signToken({ ...claimsOf(String(body['access_token'])), sid }),
-    });
+    const alter = (body: Record<string, unknown>) => withClaims(workos, body, { sid });
     workos.fail({ on: 'code', alter });
     const now = tokens(await redeem(await codeFor(verifier), verifier));
     expect(claimsOf(now.access_token)['sid']).toBe(sid);
@@ -213,14 +209,7 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
     workos.fail({
       on: 'refresh',
       times: 1,
-      alter: async (granted) => {
-        const payload = Buffer.from(
-          (granted['access_token'] as string).split('.')[1]!,
-          'base64url',
-        ).toString();
-        const claims = { ...(JSON.parse(payload) as object), org_id: 'org_of_others' };
-        return { ...granted, access_token: await workos.signToken(claims) };
-      },
+      alter: (granted) => withClaims(workos, granted, { org_id: 'org_of_others' }),
     });
     const reply = await token({
       grant_type: 'refresh_token',
@@ -580,10 +569,7 @@ test('if the store is unavailable, a client does not get tokens for a session th
   isEnded = true;
   workos.fail({
     on: 'code',
-    alter: async (body) => ({
-      ...body,
-      access_token: await workos.signToken({ ...claimsOf(String(body['access_token'])), sid }),
-    }),
+    alter: (body) => withClaims(workos, body, { sid }),
   });
   const reply = await redeem(await codeFor(verifier), verifier);
   expect([reply.status, JSON.parse(reply.body)]).toMatchObject([

@@ -2,14 +2,10 @@ import { expect, test, vi } from 'vitest';
 import { createRevocation } from '../../src/session/revocation.js';
 import { createSignedStore } from '../../src/stores/signed-store.js';
 import { createTestApp, type Options, type TestApp } from '../support/app.js';
+import { claimsOf, withClaims } from '../support/claims.js';
 import { mapStore } from '../support/map-store.js';
 
 const SECRET = 'whsec_of_this_test';
-
-function claimsOf(token: string): Record<string, unknown> {
-  const [, payload = ''] = token.split('.');
-  return JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown>;
-}
 
 const accountOf = async ({ browser, origin }: TestApp) => (await browser.fetch(`${origin}/account`)).status;
 
@@ -67,10 +63,7 @@ test('T65 a session that was ended here before a sign-in, and is ended again dur
 function continueSession({ workos }: TestApp, sid: string): void {
   workos.fail({
     on: 'code',
-    alter: async (body) => ({
-      ...body,
-      access_token: await workos.signToken({ ...claimsOf(String(body['access_token'])), sid }),
-    }),
+    alter: (body) => withClaims(workos, body, { sid }),
   });
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { requireAuth } from 'authkit-express';
 import { type Framework, FRAMEWORKS, type Handler } from '../support/frameworks.js';
 import { type Browser, FETCH, type Reply, send } from '../support/browser.js';
+import { withClaims } from '../support/claims.js';
 import { mapStore } from '../support/map-store.js';
 import { ADA, createTestApp, type Options, type TestApp } from '../support/app.js';
 
@@ -106,10 +107,7 @@ test('T69 a slow response with a session that needs several cookies does not cle
   site.workos.fail({
     on: 'refresh',
     times: 1,
-    alter: async (body) => ({
-      ...body,
-      access_token: await withClaims(site, body, { plan: 'x'.repeat(4000) }),
-    }),
+    alter: (body) => withClaims(site.workos, body, { plan: 'x'.repeat(4000) }),
   });
   const { answer } = await site.slow();
   await site.signIn('grace@example.com', '/login?prompt=login');
@@ -156,7 +154,7 @@ test('a sign-out with the cookie of before a refresh ends the session, even if t
   site.workos.fail({
     on: 'refresh',
     times: 1,
-    alter: async (body) => ({ ...body, access_token: await inSession(site, body, 'session_new') }),
+    alter: (body) => withClaims(site.workos, body, { sid: 'session_new' }),
   });
   const { answer } = await site.slow();
   await send(`${site.origin}/logout`, { method: 'POST', headers: { cookie: old } });
@@ -165,10 +163,7 @@ test('a sign-out with the cookie of before a refresh ends the session, even if t
 
 test('a sign-in does not end its own session if that continues the one before', async () => {
   const site = await slowSite();
-  const alter = async (body: Record<string, unknown>) => ({
-    ...body,
-    access_token: await inSession(site, body, 'session_new'),
-  });
+  const alter = (body: Record<string, unknown>) => withClaims(site.workos, body, { sid: 'session_new' });
   const old = await site.browser.cookie(site.origin, 'wos-session');
   site.workos.fail({ on: 'refresh', times: 1, alter });
   expect(await site.me()).toMatchObject({ sessionId: 'session_new' });
@@ -185,7 +180,7 @@ test('a slow response does not undo a new sign-in in the same WorkOS session', a
   const { answer } = await site.slow();
   site.workos.fail({
     on: 'code',
-    alter: async (body) => ({ ...body, access_token: await inSession(site, body, sid) }),
+    alter: (body) => withClaims(site.workos, body, { sid }),
   });
   await site.signIn(ADA, '/login');
   const cookie = await site.browser.cookie(site.origin, 'wos-session');
@@ -211,23 +206,13 @@ test('T69 a refresh that finishes after a new sign-in in the same WorkOS session
   const refreshed = site.browser.fetch(`${site.origin}/me`);
   site.workos.fail({
     on: 'code',
-    alter: async (body) => ({ ...body, access_token: await inSession(site, body, sid) }),
+    alter: (body) => withClaims(site.workos, body, { sid }),
   });
   await site.signIn(ADA, '/login');
   release();
   const { status, setCookies } = await refreshed;
   expect([status, setCookies]).toEqual([200, []]);
 });
-
-function inSession(site: TestApp, body: Record<string, unknown>, sid: string): Promise<string> {
-  return withClaims(site, body, { sid });
-}
-
-async function withClaims(site: TestApp, body: Record<string, unknown>, added: object): Promise<string> {
-  const [, payload = ''] = String(body['access_token']).split('.');
-  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object;
-  return site.workos.signToken({ ...claims, ...added });
-}
 
 test('a long poll does not put back a session that was refreshed several times meanwhile', async () => {
   const site = await slowSite();
