@@ -24,10 +24,11 @@ import {
   createLogout,
 } from '../routes/logout.js';
 import { createRedirectLoopGuard } from '../routes/redirect-loop.js';
+import { createRefreshRequestSession } from '../routes/refresh-session.js';
 import { createSaveSession } from '../routes/save-session.js';
 import { checkAttributes, createSaveAttributes, parseAttributes } from '../routes/sign-up.js';
 import { earlierSessionsOf } from '../routes/sign-in-transaction.js';
-import { createRefreshRequestSession, createSwitchRoute } from '../routes/switch-organization.js';
+import { createSwitchRoute } from '../routes/switch-organization.js';
 import { clientUrl, createToken } from '../routes/token.js';
 import { createWebhooks, type WebhookOptions } from '../routes/webhooks.js';
 import { createAuthenticator } from '../session/authenticate-session.js';

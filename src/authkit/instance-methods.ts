@@ -14,9 +14,10 @@ import type { Cookies } from '../http/cookies.js';
 import { ownProperties } from '../plain-objects.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
 import { createSignOut, type EndSession, type SignOutOptions } from '../routes/logout.js';
+import type { RefreshRequestSession } from '../routes/refresh-session.js';
 import type { SaveSession } from '../routes/save-session.js';
 import { checkAttributes } from '../routes/sign-up.js';
-import { createSwitchToOrganization, type RefreshRequestSession } from '../routes/switch-organization.js';
+import { createSwitchToOrganization } from '../routes/switch-organization.js';
 import type { Authenticator } from '../session/authenticate-session.js';
 
 /** The methods of an instance that the application's handlers call. */
