@@ -7,14 +7,11 @@ import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
 import { isRequest, type Middleware } from '../http/handler-to-middleware.js';
+import { createAcceptSignIn, createVerifyInTime } from '../routes/accept-sign-in.js';
 import { createAuthorizationRequest, createSignInRetry } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
-import {
-  createAcceptSignIn,
-  createVerifyInTime,
-  createCodeExchange,
-  createExchangeOnce,
-} from '../routes/code-exchange.js';
+import { createCodeExchange } from '../routes/code-exchange.js';
+import { createExchangeOnce } from '../routes/exchange-once.js';
 import { createLinkAccount } from '../routes/link-account.js';
 import { createLogin } from '../routes/login.js';
 import {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createExchangeOnce, type CallbackReply } from '../../src/routes/code-exchange.js';
+import { createExchangeOnce, type CallbackReply } from '../../src/routes/exchange-once.js';
 
 /** How long a result is shared, in milliseconds. */
 const SHARED = 10_000;
