@@ -221,10 +221,10 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     workosNow: clock.now,
   });
   const exchangeCode = createCodeExchange({ workos, verifyInTime, acceptSignIn });
-  const exchangeOnce = createExchangeOnce(config, async (callbackRequest) => {
-    const signedIn = await exchangeCode(callbackRequest);
+  const exchangeOnce = createExchangeOnce(config, async (exchangeRequest) => {
+    const signedIn = await exchangeCode(exchangeRequest);
     if (signedIn === 'answered') return signedIn;
-    const { req, deadline, transaction } = callbackRequest;
+    const { req, deadline, transaction } = exchangeRequest;
     const { session, earlierEnd } = signedIn;
     const values = cookies.sessionValues(req);
     const others = earlierSessionsOf(transaction, values.map(storage.earlierSessionOf));

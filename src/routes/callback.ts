@@ -204,8 +204,8 @@ async function handleResponse(
     if (transaction.isRepeat) throw redirectLoop.toError(req, res);
     const codeVerifier = codeVerifierOf(secret);
     const deadline = new Deadline(requestTimeoutOf(config));
-    const reply = { state, secret, code, codeVerifier, transaction, req, res, deadline };
-    const done = await exchangeOnce.exchange(reply);
+    const exchangeRequest = { state, secret, code, codeVerifier, transaction, req, res, deadline };
+    const done = await exchangeOnce.exchange(exchangeRequest);
     if (done === 'spent') return await refuseSpent();
     return await completeSignIn(done, transaction, req, res, dependencies);
   } catch (error) {

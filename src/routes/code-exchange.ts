@@ -7,7 +7,7 @@ import type { AcceptSignIn, SignedInSession, VerifyInTime } from './accept-sign-
 import type { Transaction } from './sign-in-transaction.js';
 
 /** The values that a code exchange needs. They come from a callback or from a client's request to the token route. */
-export interface CodeReply {
+export interface CodeExchangeRequest {
   code: string;
   codeVerifier: string;
   transaction: Transaction;
@@ -24,7 +24,7 @@ export interface CodeReply {
  * @returns The session, or `answered` if `onSuccess` sent the response. In the latter case, no session is created.
  * @throws {AuthKitError} if the exchange fails, or if `onSuccess` rejects the sign-in.
  */
-export type ExchangeCode = (reply: CodeReply) => Promise<SignedInSession | 'answered'>;
+export type ExchangeCode = (request: CodeExchangeRequest) => Promise<SignedInSession | 'answered'>;
 
 export interface CodeExchangeDependencies {
   workos: WorkOSClient;

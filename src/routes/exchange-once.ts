@@ -1,7 +1,7 @@
 import type { Config } from '../config/index.js';
 import { expiringMap } from '../expiring-map.js';
 import { sha256 } from '../sha256.js';
-import type { CodeReply } from './code-exchange.js';
+import type { CodeExchangeRequest } from './code-exchange.js';
 import { CLOCK_SKEW, isSame } from './sign-in-transaction.js';
 
 /**
@@ -26,7 +26,7 @@ export interface Completed {
   readonly returnTo: string;
 }
 
-export interface CallbackReply extends CodeReply {
+export interface CallbackExchangeRequest extends CodeExchangeRequest {
   state: string;
   /** The secret from the transaction cookie. */
   secret: string;
@@ -42,7 +42,7 @@ export interface ExchangeOnce {
    * @returns The completed sign-in, `spent`, or `answered` if `onSuccess` sent the response to this request.
    * @throws {AuthKitError} if the exchange fails, or if `onSuccess` rejects the sign-in.
    */
-  exchange: (reply: CallbackReply) => Promise<Completed | 'spent' | 'answered'>;
+  exchange: (request: CallbackExchangeRequest) => Promise<Completed | 'spent' | 'answered'>;
   /**
    * Marks a state as spent without exchanging a code, for example, because WorkOS responded with an error or because a
    * native client will redeem the code.
@@ -51,7 +51,7 @@ export interface ExchangeOnce {
    * seconds.
    * @returns True for the first callback with this state, and for a repeat of that callback within ten seconds.
    */
-  spend: (reply: Pick<CallbackReply, 'state' | 'secret'> & { answer: string }) => boolean;
+  spend: (callback: Pick<CallbackExchangeRequest, 'state' | 'secret'> & { answer: string }) => boolean;
   /** Returns whether this process has handled a callback with this state. */
   isSpent: (state: string) => boolean;
 }
@@ -83,7 +83,7 @@ interface SpentState {
  */
 export function createExchangeOnce(
   { now, signInLifetime, maxBytes = MAX_RESULT_BYTES }: ExchangeOnceOptions,
-  complete: (reply: CallbackReply) => Promise<Completed | 'answered'>,
+  complete: (request: CallbackExchangeRequest) => Promise<Completed | 'answered'>,
 ): ExchangeOnce {
   const ttl = signInLifetime * 1000 + CLOCK_SKEW;
   // An exchange must be remembered for as long as its state is valid. The result of the exchange is needed only for a
@@ -100,9 +100,9 @@ export function createExchangeOnce(
       of: ({ sealed, returnTo }) => EMPTY_RESULT_BYTES + sealed.length + returnTo.length * 2,
     },
   });
-  const run = async (key: string, exchange: Exchange, reply: CallbackReply) => {
+  const run = async (key: string, exchange: Exchange, request: CallbackExchangeRequest) => {
     try {
-      exchange.pending = complete(reply);
+      exchange.pending = complete(request);
       const outcome = await exchange.pending;
       results.purgeStale();
       if (outcome !== 'answered') results.set(key, outcome);
@@ -112,10 +112,10 @@ export function createExchangeOnce(
     }
   };
   return {
-    async exchange(reply) {
-      const key = sha256(reply.state);
+    async exchange(request) {
+      const key = sha256(request.state);
       if (spent.has(key)) return 'spent';
-      const proof = sha256(`${reply.secret} ${reply.code}`);
+      const proof = sha256(`${request.secret} ${request.code}`);
       const known = exchanges.get(key);
       if (known) {
         if (!isSame(proof, known.proof)) return 'spent';
@@ -125,7 +125,7 @@ export function createExchangeOnce(
       }
       const exchange: Exchange = { proof, pending: undefined };
       exchanges.set(key, exchange);
-      return run(key, exchange, reply);
+      return run(key, exchange, request);
     },
     spend({ state, secret, answer }) {
       const key = sha256(state);
