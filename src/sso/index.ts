@@ -117,17 +117,15 @@ export function sso(options: SSOOptions = {}): SSO {
     config,
   );
   const login = { config, parameters, signIn: startSignIn };
-  const exchangeProfile = endingEarlierSessions(createProfileExchange(config, workos), (req, start) => {
+  const exchangeProfile = endingEarlierSessions(createProfileExchange(config, workos), (req, transaction) => {
     const values = cookies.sessionValues(req);
-    const others = earlierSessionsOf(start, values.map(earlierSessionOf));
+    const others = earlierSessionsOf(transaction, values.map(earlierSessionOf));
     return Promise.all([
       endSessions(values),
       ...others.map(({ sessionId }) => sessionId === undefined || revocation.endSession(sessionId)),
     ]);
   });
-  const exchangeOnce = createExchangeOnce(config, ({ code, codeVerifier, transaction: start, req, res }) =>
-    exchangeProfile({ code, codeVerifier, start, req, res }),
-  );
+  const exchangeOnce = createExchangeOnce(config, exchangeProfile);
   const callback = createCallback({
     config,
     cookies,
@@ -195,11 +193,11 @@ function withSelector(
 /** Wraps an exchange so that it also ends this browser's earlier sessions, as a sign-out would (OWASP ASVS 7.2.4). */
 function endingEarlierSessions(
   exchangeProfile: ExchangeProfile,
-  endSessionsOf: (req: IncomingMessage, start: SSOSignInStart) => Promise<unknown>,
+  endSessionsOf: (req: IncomingMessage, transaction: SSOSignInStart) => Promise<unknown>,
 ): ExchangeProfile {
-  return async (callback) => {
-    const done = await exchangeProfile(callback);
-    if (done !== 'answered') await endSessionsOf(callback.req, callback.start);
+  return async (request) => {
+    const done = await exchangeProfile(request);
+    if (done !== 'answered') await endSessionsOf(request.req, request.transaction);
     return done;
   };
 }
