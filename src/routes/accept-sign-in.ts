@@ -6,6 +6,7 @@ import { AuthKitError } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import { ownProperties } from '../plain-objects.js';
+import { CLOCK_SKEW } from '../session/purpose-bound-seal.js';
 import type { Revocation, SessionEnd } from '../session/revocation.js';
 import { type Session, sessionIdentityIn, sessionIdOf, toSession } from '../session/sealed-session.js';
 import {
@@ -16,7 +17,7 @@ import {
 } from '../workos/access-token.js';
 import type { Tokens } from '../workos/api-client.js';
 import { runOnSuccess } from './on-success.js';
-import { CLOCK_SKEW, type Transaction } from './sign-in-transaction.js';
+import type { Transaction } from './sign-in-transaction.js';
 import type { SaveAttributes } from './sign-up.js';
 
 /** A sign-in that WorkOS has confirmed and the application has accepted. */

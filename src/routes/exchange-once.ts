@@ -1,8 +1,9 @@
 import type { Config } from '../config/index.js';
 import { expiringMap } from '../expiring-map.js';
+import { CLOCK_SKEW } from '../session/purpose-bound-seal.js';
 import { sha256 } from '../sha256.js';
 import type { CodeExchangeRequest } from './code-exchange.js';
-import { CLOCK_SKEW, isSame } from './sign-in-transaction.js';
+import { isSame } from './sign-in-transaction.js';
 
 /**
  * For how long a repeated callback gets the result of the first one, in milliseconds. A callback is repeated after a

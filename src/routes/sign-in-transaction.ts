@@ -5,6 +5,7 @@ import type { ReturnToRules } from '../http/return-to.js';
 import { ownProperties } from '../plain-objects.js';
 import type { EarlierSession } from '../session/cookie-or-store.js';
 import {
+  CLOCK_SKEW,
   openPayload,
   type PayloadBinding,
   type PayloadPurpose,
@@ -91,12 +92,6 @@ export interface IdentityProvider {
  * expired transaction is still used.
  */
 const TRANSACTION: PayloadPurpose = { name: 'transaction', isBoundToRedirectUri: true };
-
-/**
- * How far the clock of the server that receives the callback may be behind the clock of the server that began the
- * sign-in, in milliseconds.
- */
-export const CLOCK_SKEW = 120_000;
 
 /** Creates a transaction and the secret for the browser's transaction cookie. The transaction has no prototype. */
 export function newTransaction(

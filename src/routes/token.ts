@@ -10,6 +10,7 @@ import { json, vary } from '../http/response.js';
 import { isRecord, ownProperties } from '../plain-objects.js';
 import type { Authenticator } from '../session/authenticate-session.js';
 import {
+  CLOCK_SKEW,
   openPayload,
   type PayloadBinding,
   type PayloadPurpose,
@@ -22,7 +23,7 @@ import { decodeUnverified } from '../workos/access-token.js';
 import type { ExchangeCode } from './code-exchange.js';
 import { codeChallenge } from './pkce.js';
 import { refreshWithin } from './refresh-session.js';
-import { CLOCK_SKEW, isSame, type Transaction } from './sign-in-transaction.js';
+import { isSame, type Transaction } from './sign-in-transaction.js';
 
 export interface TokenDependencies {
   config: AuthKitConfig;
