@@ -5,6 +5,7 @@ import {
   type AuthenticateRequest,
   createAuthenticate,
   markPersonal,
+  type RequestAuth,
   requestAuthsOf,
 } from '../auth/request-auth.js';
 import { isRecent } from '../auth/step-up.js';
@@ -164,9 +165,7 @@ export function createMethods(dependencies: MethodDependencies): Methods {
     },
     isRecent(req, maxAge) {
       if (!isAge(maxAge)) throw new TypeError('isRecent(req, maxAge): maxAge must be a number of seconds');
-      const requestAuths = requestAuthsOf(req);
-      markPersonal(requestAuths);
-      const requestAuth = requestAuths.find(({ instance }) => instance.config === config);
+      const requestAuth = requestAuthAt(req, config);
       const auth = requestAuth?.auth();
       return requestAuth !== undefined && auth?.user ? isRecent(auth, requestAuth, maxAge) : false;
     },
@@ -209,14 +208,22 @@ function hasHeaders(req: unknown): boolean {
 }
 
 /**
+ * Returns the authentication state of a request at this instance, or `undefined` if the session middleware has not run
+ * on that request. Also marks the response as user-specific.
+ */
+function requestAuthAt(req: IncomingMessage, config: AuthKitConfig): RequestAuth | undefined {
+  const requestAuths = requestAuthsOf(req);
+  markPersonal(requestAuths);
+  return requestAuths.find(({ instance }) => instance.config === config);
+}
+
+/**
  * Creates a function that returns the `req.auth` of a request, whether or not the session middleware has run on that
  * request.
  */
 export function createAuthOf(config: AuthKitConfig, { authenticate }: Pick<Methods, 'authenticate'>) {
   return async (req: IncomingMessage): Promise<Auth> => {
-    const requestAuths = requestAuthsOf(req);
-    markPersonal(requestAuths);
-    const requestAuth = requestAuths.find(({ instance }) => instance.config === config);
+    const requestAuth = requestAuthAt(req, config);
     if (!requestAuth) return authenticate(req);
     await requestAuth.whenAuthenticated();
     return requestAuth.auth();
