@@ -210,13 +210,14 @@ async function handleResponse(
     return await completeSignIn(done, transaction, req, res, dependencies);
   } catch (error) {
     if (!(error instanceof AuthKitError)) throw error;
-    if (!clientUrl && endsSilently(error, transaction))
+    if (clientUrl) {
+      publish('sign-in-failed', { clientId: config.clientId, code: error.code });
+      return redirect(res, await clientUrl(error, transaction));
+    }
+    if (endsSilently(error, transaction))
       return await returnSignedOut(returnTo ?? config.returnTo, transaction, res, dependencies);
-    const location = clientUrl
-      ? await clientUrl(error, transaction)
-      : await retrySignIn?.(error, transaction, req, res);
+    const location = await retrySignIn?.(error, transaction, req, res);
     if (location === undefined) throw error;
-    publish('sign-in-failed', { clientId: config.clientId, code: error.code });
     return redirect(res, location);
   }
 }
