@@ -170,7 +170,7 @@ async function refuseState(
   await requestAuth.whenAuthenticated();
   if (requestAuth.auth().type !== null) return redirect(res, config.returnTo);
   const error = invalidState(reason, config, host);
-  log('sign-in-failed', { reason, message: error.message });
+  log('sign-in-failed', { reason });
   return failSignIn(error, returnTo, req, res, dependencies);
 }
 
