@@ -247,21 +247,19 @@ async function sealToFit(
   room: number,
   config: Config,
 ): Promise<Transaction & { state: string }> {
-  const sealed = await seal(transaction, config);
+  const sealed = await sealTransaction(transaction, config);
   if (sealed.length <= Math.min(MAX_TRANSACTION, room))
     return ownProperties({ ...transaction, state: sealed });
   // For a native or single-page client, `returnTo` is the client's redirect URI, which cannot be dropped.
   const isOwn = transaction.clientChallenge === undefined;
-  const shorter = isOwn ? await seal({ ...transaction, returnTo: config.returnTo }, config) : sealed;
+  const shorter = isOwn
+    ? await sealTransaction({ ...transaction, returnTo: config.returnTo }, config)
+    : sealed;
   if (shorter.length < sealed.length)
     log('login', { dropped: 'returnTo', bytes: transaction.returnTo.length });
   if (shorter.length > MAX_TRANSACTION)
     throw new AuthKitError('invalid_request', 'state and attributes of this sign-in are too long for a URL');
   return ownProperties({ ...transaction, state: shorter });
-}
-
-function seal(transaction: Transaction, config: Config): Promise<string> {
-  return sealTransaction(transaction, config);
 }
 
 /**

@@ -30,13 +30,6 @@ import {
   type SSOSignInStart,
 } from './profile-exchange.js';
 
-export type {
-  SSOOptions,
-  SSOSignInOptions,
-  SSOSignInResult,
-  SSOSignInUrlOptions,
-} from '../config/sso-options.js';
-
 /**
  * The router that `sso()` returns. It handles the routes for single sign-on with the WorkOS SSO API, and sets
  * `req.auth` and `req.user` on all other requests.
