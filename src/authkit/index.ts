@@ -144,7 +144,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const refreshTokens = store
     ? withRefreshLock(refreshLocally, { store, open: openStored, now, waitForLock })
     : refreshLocally;
-  const refresh = createRefresh({ clientId, renew: refreshTokens, now });
+  const refresh = createRefresh({ clientId, refreshTokens, now });
   const revocation = createRevocation({ clientId, store, now });
   const storageOptions = {
     mode: storageConfig.mode,

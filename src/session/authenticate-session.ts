@@ -296,7 +296,9 @@ async function verifySession(
     return unavailableAuthentication(NO_KEYS, 'keys');
   // New tokens are signed with a published key, so a refresh also helps if the current token's signing key is unknown.
   if (verification.kind === 'expired' || verification.kind === 'unavailable')
-    return mayRefresh() ? renewSession(session, dependencies) : anonymous('expired', 'token_expired');
+    return mayRefresh()
+      ? refreshOrUseSuccessor(session, dependencies)
+      : anonymous('expired', 'token_expired');
   if (verification.kind === 'invalid') return anonymous('invalid', 'token', verification.reason);
   if (verification.claims.sub !== session.user.id) return anonymous('invalid', 'subject');
   const verified: VerifiedSession = { kind: 'authenticated', session, claims: verification.claims };
@@ -320,7 +322,9 @@ async function acceptSession(
   const { cache, refresh, storage, now } = dependencies;
   const { session, claims } = verified;
   if (isChanged)
-    return mayRefresh() ? renewSession(session, dependencies) : anonymous('expired', 'token_expired');
+    return mayRefresh()
+      ? refreshOrUseSuccessor(session, dependencies)
+      : anonymous('expired', 'token_expired');
   const isDue = now() >= refreshDueAt(claims);
   if (isDue && mayRefresh() && refresh.canRefreshAhead(session)) return refreshAhead(verified, dependencies);
   if (!isDue) cache.set(value, verified, storage.isInStore(session));
@@ -348,7 +352,7 @@ function deliveryOf(result: Delivery): Delivery {
 async function refreshAhead(verified: VerifiedSession, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, waitForTokens } = dependencies;
   const { session } = verified;
-  const result = await waitForTokens(renewSession(session, dependencies));
+  const result = await waitForTokens(refreshOrUseSuccessor(session, dependencies));
   if (result === undefined) refresh.backOff(session);
   // The response sets the cookie with the new tokens, even though this request still uses the old ones.
   if (result?.kind === 'unavailable' && Object.hasOwn(result, 'sealed'))
@@ -360,7 +364,7 @@ async function refreshAhead(verified: VerifiedSession, dependencies: Dependencie
  * Gets new tokens for a session. If another request has already refreshed the session, a request with the old cookie
  * uses the latest version that this process knows of.
  */
-async function renewSession(session: Session, dependencies: Dependencies): Promise<Authentication> {
+async function refreshOrUseSuccessor(session: Session, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, revocation, now } = dependencies;
   const newest = refresh.successorOf(session);
   if (!newest) return refreshSession(session, 'current', dependencies);

@@ -14,7 +14,7 @@ import {
 export interface RefreshOptions {
   /** The client ID. It is part of each key, so two instances cannot get each other's results. */
   clientId: string;
-  renew: RefreshTokens;
+  refreshTokens: RefreshTokens;
   /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
   /** Memory limit for refresh results, in bytes. */
@@ -120,7 +120,7 @@ interface RefreshRecord {
  * sent again. A request for a different organization uses the refresh token of the session's successor.
  */
 export function createRefresh(options: RefreshOptions): Refresh {
-  const { now, renew } = options;
+  const { now, refreshTokens } = options;
   const records = createRefreshRecords(options);
 
   const run: Refresh['run'] = async (session, organizationId, acceptOther) => {
@@ -130,8 +130,8 @@ export function createRefresh(options: RefreshOptions): Refresh {
     if (refusal) return refusal;
     const attempt = (record.attempt ??= {
       organization,
-      result: renew(session, organizationId).then((result) => {
-        records.settle(session, record, organization, result);
+      result: refreshTokens(session, organizationId).then((result) => {
+        records.recordResult(session, record, organization, result);
         return result;
       }),
     });
@@ -215,7 +215,7 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
     find: (session: Session) => records.get(keyOf(session)),
     of: recordOf,
     /** Records the result of an attempt. */
-    settle(session: Session, record: RefreshRecord, organization: string, result: RefreshResult): void {
+    recordResult(session: Session, record: RefreshRecord, organization: string, result: RefreshResult): void {
       record.failedAt = result.kind === 'unavailable' ? failure(now()) : undefined;
       if (isTokenSpent(session, result)) {
         const key = keyOf(session);
