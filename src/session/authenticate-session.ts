@@ -25,7 +25,8 @@ import { createSessionCache, type SessionCache, type VerifiedSession } from './v
  */
 export type Authentication =
   | (VerifiedSession & Delivery)
-  | ({ readonly kind: 'anonymous'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' } & Problem)
+  | { readonly kind: 'anonymous'; readonly reason: 'none' }
+  | ({ readonly kind: 'anonymous'; readonly reason: 'invalid' | 'expired' | 'ended' } & Problem)
   | ({
       readonly kind: 'ended';
       readonly session: Session;
@@ -260,7 +261,7 @@ function publishProblem(found: ValueResult, { clientId }: Dependencies): Authent
   const { userId, sessionId } = session ? sessionIdentityOf(session) : {};
   publish('session', {
     clientId,
-    reason: result.kind === 'anonymous' ? (result.reason as 'invalid') : result.kind,
+    reason: result.kind === 'anonymous' ? result.reason : result.kind,
     why: result.why,
     detail: result.detail,
     userId,
@@ -383,14 +384,19 @@ async function refreshOrUseSuccessor(session: Session, dependencies: Dependencie
 const MAX_REFRESHES = 5;
 
 /**
+ * The organization to refresh a session for. An `id` of `undefined` means no organization. `current` means the session's
+ * organization, or the one that a simultaneous request has switched the session to.
+ */
+type RefreshTarget = { readonly id: string | undefined } | 'current';
+
+/**
  * Refreshes a session and stores the result.
  *
- * @param target The organization to refresh the session for. An `id` of `undefined` means no organization. `current`
- * means the session's organization, or the one that a simultaneous request has switched the session to.
+ * @param refreshes The number of refreshes for this request, including this one.
  */
 async function refreshSession(
   session: Session,
-  target: { readonly id: string | undefined } | 'current',
+  target: RefreshTarget,
   dependencies: Dependencies,
   refreshes = 1,
 ): Promise<Authentication> {
@@ -423,14 +429,27 @@ async function refreshSession(
   const accepted = await acceptRefreshed(stored, result, dependencies);
   if (accepted.kind !== 'authenticated' || (await statusOf(result.session, dependencies)) !== 'changed')
     return accepted;
-  // Another process has refreshed the session before the user changed, so its result contains the old claims. They are
-  // not accepted even after the last attempt, but the browser receives the newest tokens.
+  return refreshAfterUserChange(accepted, target, dependencies, refreshes);
+}
+
+/**
+ * Refreshes a session again, because its new tokens were issued before the user changed. This happens if another
+ * process has refreshed the session before the change. The old claims in these tokens are not accepted even after the
+ * last attempt, but the browser receives the newest tokens.
+ */
+async function refreshAfterUserChange(
+  outdated: VerifiedSession & Delivery,
+  target: RefreshTarget,
+  dependencies: Dependencies,
+  refreshes: number,
+): Promise<Authentication> {
+  const { session } = outdated;
   const newer: Authentication =
     refreshes < MAX_REFRESHES
-      ? await refreshSession(result.session, target, dependencies, refreshes + 1)
+      ? await refreshSession(session, target, dependencies, refreshes + 1)
       : unavailableAuthentication(STILL_OUTDATED, 'user_changed');
   if (newer.kind !== 'unavailable' || Object.hasOwn(newer, 'sealed')) return newer;
-  return { ...newer, sealedSession: result.session, ...deliveryOf(accepted) };
+  return { ...newer, sealedSession: session, ...deliveryOf(outdated) };
 }
 
 /**
