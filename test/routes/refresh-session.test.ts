@@ -149,3 +149,10 @@ test.each([
     });
   },
 );
+
+test('a refresh that takes longer than the request may wait is upstream_unavailable', async () => {
+  const refresh = () => new Promise<never>(() => undefined);
+  expect(await refreshWithin(1, SESSION, 'org_b', { refresh })).toEqual({
+    error: expect.objectContaining({ code: 'upstream_unavailable' }) as AuthKitError,
+  });
+});
