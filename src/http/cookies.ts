@@ -222,8 +222,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
         throw new AuthKitError('cookie_too_large', size);
       }
       // Without this step, cookies left over from an earlier session would be read together with the new session.
-      const names = sessionNames(req);
-      expire(res, names.length === 0 ? unsentNames : names, isLive);
+      expire(res, new Set([...unsentNames, ...sessionNames(req)]), isLive);
       pieces.forEach((piece, i) => {
         const key = pieces.length === 1 ? name : `${name}.${i}`;
         setCookie(res, key, () => (isLive() ? setCookieLine(key, piece, lasting) : undefined), 'last');
