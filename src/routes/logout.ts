@@ -39,9 +39,9 @@ export interface EndedSession {
 export type EndSessions = (values: readonly string[]) => Promise<EndedSession | undefined>;
 
 /** Creates the {@link EndSessions} function of `authkit()`, whose session cookies contain the session ID. */
-export function createEndSessions({ peek, end }: Pick<Sessions, 'peek' | 'end'>): EndSessions {
+export function createEndSessions({ find, end }: Pick<Sessions, 'find' | 'end'>): EndSessions {
   return async (values) => {
-    const found = await Promise.all(values.map((value) => peek([value])));
+    const found = await Promise.all(values.map(find));
     const sessions = found.filter((session) => session !== undefined);
     await Promise.all(sessions.map(end));
     const [first] = sessions;

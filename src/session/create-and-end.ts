@@ -9,10 +9,10 @@ import { type EarlierSession, isNotStored, type StoreUnavailable } from './sessi
 /** Creates a session when a user signs in, and ends it when the user signs out. */
 export interface Sessions {
   /**
-   * Finds the session that a sign-out ends. This is the first session among the cookie values, even if it has expired
-   * or ended. If the store is unavailable, returns only the data that the cookie value contains.
+   * Finds the session in a cookie value, even if it has expired or ended. If the store is unavailable, returns only the
+   * data that the cookie value contains.
    */
-  peek: (values: readonly string[]) => Promise<Session | StoreUnavailable | undefined>;
+  find: (value: string) => Promise<Session | StoreUnavailable | undefined>;
   /**
    * Stores the session of a new sign-in and returns its cookie value. Also ends the browser's earlier sessions, just as
    * a sign-out from this application does (OWASP ASVS 7.2.4). If this is not finished by the deadline, it continues
@@ -77,13 +77,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
     return (await revocation.reopenSession(sessionIdentityOf(session), earlierEnd)) ? value : undefined;
   };
   return {
-    async peek(values) {
-      for (const value of values) {
-        const found = await find(value);
-        if (found) return found;
-      }
-      return undefined;
-    },
+    find,
     async create(session, values, deadline, earlierEnd, others = []) {
       const value = await withDeadline(deadline.left(), save(session, earlierEnd));
       if (value === undefined)
