@@ -42,7 +42,7 @@ export interface Sessions {
 export interface SessionsDependencies {
   storage: SessionStorage;
   revocation: Revocation;
-  refresh: Pick<Refresh, 'replace' | 'successorOf'>;
+  refresh: Pick<Refresh, 'markReplaced' | 'successorOf'>;
 }
 
 export function createSessions({ storage, revocation, refresh }: SessionsDependencies): Sessions {
@@ -63,7 +63,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
    */
   const replace = async (earlier: Session | StoreUnavailable, session: Session) => {
     // A response that is still in progress must not set the earlier session's cookie again.
-    if (!isNotStored(earlier) && earlier.refreshToken !== session.refreshToken) refresh.replace(earlier);
+    if (!isNotStored(earlier) && earlier.refreshToken !== session.refreshToken) refresh.markReplaced(earlier);
     await end(earlier, sessionIdOf(session));
   };
   const replaceValue = async (value: string, session: Session) => {

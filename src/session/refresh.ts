@@ -39,7 +39,7 @@ export interface Refresh {
   /** Whether a newer session has replaced this one. If so, the cookie of this session must no longer be set. */
   isReplaced: (session: Session) => boolean;
   /** Marks a session and its refreshed successors as replaced by the session of a new sign-in. */
-  replace: (session: Session) => void;
+  markReplaced: (session: Session) => void;
   /** Whether a session may be refreshed before its token expires. False for ten seconds after a failed attempt. */
   canRefreshAhead: (session: Session) => boolean;
   /**
@@ -158,7 +158,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
     run,
     successorOf,
     isReplaced: records.isReplaced,
-    replace(session) {
+    markReplaced(session) {
       records.markReplaced(successorOf(session)?.session ?? session);
     },
     canRefreshAhead(session) {

@@ -90,14 +90,14 @@ test('a sign-in replaces the newest session that came from a cookie, for an hour
       session: sessionOf(`${refreshToken}+`),
       sealed: 's',
     });
-  const { run, replace, isReplaced } = createRefresh({
+  const { run, markReplaced, isReplaced } = createRefresh({
     clientId: 'client_1',
     refreshTokens,
     now: () => clock,
   });
   await run(sessionOf('rt'), undefined);
-  replace(sessionOf('rt'));
-  replace(sessionOf('alone'));
+  markReplaced(sessionOf('rt'));
+  markReplaced(sessionOf('alone'));
   const replaced = () => ['rt', 'rt+', 'alone', 'other'].map((name) => isReplaced(sessionOf(name)));
   expect(replaced()).toEqual([true, true, true, false]);
   clock += 3_599_000;
@@ -114,14 +114,14 @@ test('T69 a sign-in also replaces the sessions to which a refresh in progress le
         resolve({ kind: 'refreshed', organization, session: sessionOf(`${refreshToken}+`), sealed: 's' });
       });
     });
-  const { run, replace, isReplaced } = createRefresh({
+  const { run, markReplaced, isReplaced } = createRefresh({
     clientId: 'client_1',
     refreshTokens,
     now: () => 1000,
   });
   const refreshing = run(sessionOf('rt'), undefined);
   const switching = run(sessionOf('rt'), 'org_b');
-  replace(sessionOf('rt'));
+  markReplaced(sessionOf('rt'));
   finish[0]!();
   await refreshing;
   await vi.waitFor(() => {
