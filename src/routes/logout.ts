@@ -23,7 +23,7 @@ import { json, noStore, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
 import { ownProperties } from '../plain-objects.js';
 import { sessionIdIn, type Sessions } from '../session/create-and-end.js';
-import { isNotStored } from '../session/sessions-in-store.js';
+import { isNotRead } from '../session/sessions-in-store.js';
 
 /** A session that has just been ended. */
 export interface EndedSession {
@@ -47,7 +47,7 @@ export function createEndSessions({ find, end }: Pick<Sessions, 'find' | 'end'>)
     const [first] = sessions;
     if (!first) return undefined;
     const sessionId = sessionIdIn(first);
-    if (isNotStored(first)) return { sessionId, user: undefined };
+    if (isNotRead(first)) return { sessionId, user: undefined };
     return { sessionId, user: { id: first.user.id, organizationId: first.organizationId } };
   };
 }

@@ -8,7 +8,7 @@ import { refreshDueAt } from './refresh-due.js';
 import type { Revocation, RevocationStatus } from './revocation.js';
 import { type Session, sessionIdentityOf } from './sealed-session.js';
 import type { SessionStorage } from './cookie-or-store.js';
-import { isNotStored } from './sessions-in-store.js';
+import { isNotRead } from './sessions-in-store.js';
 import { isExpired, type RefreshedSession, warnAboutClock } from './refresh-at-workos.js';
 import { createSessionCache, type SessionCache, type VerifiedSession } from './verified-session-cache.js';
 
@@ -221,7 +221,7 @@ async function authenticateValue(
   const { storage } = dependencies;
   const session = sealed ?? (await (opening ?? storage.open(value)));
   if (!session) return { result: anonymous('invalid', storage.problemOf(value)) };
-  if (isNotStored(session)) {
+  if (isNotRead(session)) {
     const result =
       session.kind === 'unavailable'
         ? unavailableAuthentication('the session store is unavailable', session.why)

@@ -6,7 +6,7 @@ import {
   createStoredSessions,
   type EarlierSession,
   earlierSessionAt,
-  type NotStored,
+  type NotRead,
   type StoreUnavailable,
 } from './sessions-in-store.js';
 import type { RefreshedSession } from './refresh-at-workos.js';
@@ -17,7 +17,7 @@ import type { RefreshedSession } from './refresh-at-workos.js';
  */
 export interface SessionStorage {
   /** Opens a cookie value, which contains either a session or an ID. For an ID, returns a promise. */
-  open: (value: string) => Session | undefined | Promise<Session | NotStored>;
+  open: (value: string) => Session | undefined | Promise<Session | NotRead>;
   /** Opens a cookie value that contains the session itself. Returns `undefined` for any other value. */
   openSealed: (value: string) => Session | undefined;
   /** Reads a cookie value without a call to the store. Returns `undefined` if the value is not valid. */

@@ -4,7 +4,7 @@ import type { Refresh } from './refresh.js';
 import type { Revocation, SessionEnd } from './revocation.js';
 import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
 import type { SessionStorage } from './cookie-or-store.js';
-import { type EarlierSession, isNotStored, type StoreUnavailable } from './sessions-in-store.js';
+import { type EarlierSession, isNotRead, type StoreUnavailable } from './sessions-in-store.js';
 
 /** Creates a session when a user signs in, and ends it when the user signs out. */
 export interface Sessions {
@@ -48,11 +48,11 @@ export interface SessionsDependencies {
 export function createSessions({ storage, revocation, refresh }: SessionsDependencies): Sessions {
   const find = async (value: string) => {
     const found = await storage.open(value);
-    return found && isNotStored(found) && found.kind === 'not_found' ? undefined : found;
+    return found && isNotRead(found) && found.kind === 'not_found' ? undefined : found;
   };
   /** Ends a session. If a refresh has continued the session under a new ID, also ends the session with that ID. */
   const end = async (session: Session | StoreUnavailable, except?: string) => {
-    const newest = isNotStored(session) ? undefined : refresh.successorOf(session)?.session;
+    const newest = isNotRead(session) ? undefined : refresh.successorOf(session)?.session;
     const sessionIds = new Set([sessionIdIn(session), newest && sessionIdOf(newest)]);
     const ending = [...sessionIds].filter((id) => id !== undefined && id !== except) as string[];
     await Promise.all([...ending.map((id) => revocation.endSession(id)), storage.delete(session)]);
@@ -63,7 +63,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
    */
   const replace = async (earlier: Session | StoreUnavailable, session: Session) => {
     // A response that is still in progress must not set the earlier session's cookie again.
-    if (!isNotStored(earlier) && earlier.refreshToken !== session.refreshToken) refresh.markReplaced(earlier);
+    if (!isNotRead(earlier) && earlier.refreshToken !== session.refreshToken) refresh.markReplaced(earlier);
     await end(earlier, sessionIdOf(session));
   };
   const replaceValue = async (value: string, session: Session) => {
@@ -96,5 +96,5 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
 
 /** Returns the WorkOS session ID. The cookie contains this ID, so it is known even if the store is unavailable. */
 export function sessionIdIn(session: Session | StoreUnavailable): string | undefined {
-  return isNotStored(session) ? session.reference.sessionId : sessionIdOf(session);
+  return isNotRead(session) ? session.reference.sessionId : sessionIdOf(session);
 }

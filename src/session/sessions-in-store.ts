@@ -26,7 +26,7 @@ export interface StoreUnavailable {
 }
 
 /** The result if no session could be read. `not_found` means that the store has no session with this ID. */
-export type NotStored = { readonly kind: 'not_found' } | StoreUnavailable;
+export type NotRead = { readonly kind: 'not_found' } | StoreUnavailable;
 
 /**
  * How long to wait before a missing entry is read again, in milliseconds. The pause gives a replica of the store time
@@ -36,7 +36,7 @@ const REPLICATION_PAUSE = 50;
 
 /** Reads and writes sessions in the store. */
 export interface StoredSessions {
-  find: (reference: SessionReference) => Promise<Session | NotStored>;
+  find: (reference: SessionReference) => Promise<Session | NotRead>;
   /**
    * Returns the ID under which a session is stored. The ID is known if the session was found in the store or has
    * replaced a session there.
@@ -45,7 +45,11 @@ export interface StoredSessions {
   /** Adds a session under a new ID. */
   add: (id: string, session: Session) => Promise<'ok' | 'unavailable'>;
   /** Replaces a session in the store with its refreshed version. */
-  replace: (id: string, before: Session, next: RefreshedSession) => Promise<'ok' | NotStored['kind']>;
+  replace: (
+    id: string,
+    before: Session,
+    next: RefreshedSession,
+  ) => Promise<'ok' | 'not_found' | 'unavailable'>;
   /**
    * Whether a session that was found in the store is older than the version that its cookie refers to. This happens if
    * the store has lost a write.
@@ -71,7 +75,7 @@ interface StoredAt {
   readonly isOutdated?: boolean;
 }
 
-export function isNotStored<Kind extends NotStored>(found: Session | Kind): found is Kind {
+export function isNotRead<Kind extends NotRead>(found: Session | Kind): found is Kind {
   return 'kind' in found;
 }
 
@@ -108,8 +112,8 @@ export function createStoredSessions(options: StoredSessionsOptions): StoredSess
       return current;
     },
     async delete(session) {
-      const place = isNotStored(session) ? undefined : places.get(session);
-      const key = isNotStored(session) ? session.reference.key : place && store.keyOf('session', place.id);
+      const place = isNotRead(session) ? undefined : places.get(session);
+      const key = isNotRead(session) ? session.reference.key : place && store.keyOf('session', place.id);
       if (key !== undefined) await store.remove(key);
     },
   };
@@ -119,7 +123,7 @@ async function find(
   reference: SessionReference,
   { store, open }: StoredSessionsOptions,
   places: WeakMap<Session, StoredAt>,
-): Promise<Session | NotStored> {
+): Promise<Session | NotRead> {
   const { id } = reference;
   const entry = await read(id, store);
   if (entry.kind === 'miss') return { kind: 'not_found' };
