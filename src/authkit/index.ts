@@ -208,7 +208,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     redirectLoop,
     parameters,
     authorizationUrl: workos.authorizationUrl,
-    claimNonce: createClaimNonce(config, config.claimToken),
+    claimNonce: createClaimNonce(config),
   });
   const attributes = (params: URLSearchParams) =>
     checkAttributes(parseAttributes(params, config.login.params), config.signUp);
