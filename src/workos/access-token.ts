@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type * as Jose from 'jose/jws/compact/verify';
+import { CLOCK_TOLERANCE } from './clock-difference.js';
 import { createJWKS, type JWKS, type JWKSLookup } from './jwks.js';
 import type { TokenMacs } from './verified-token-mac.js';
 
@@ -8,9 +9,6 @@ import type { TokenMacs } from './verified-token-mac.js';
  * longer than this.
  */
 const MAX_LENGTH = 262_144;
-
-/** A token is accepted up to this many seconds before its `nbf`, because clocks differ. */
-const NOT_BEFORE_SKEW = 60;
 
 /**
  * Claims that the JWT template of your WorkOS environment adds. They are `unknown` until you declare their types.
@@ -203,7 +201,7 @@ function verifyClaims({ typ, claims }: ParsedToken, rules: AccessTokenRules): To
   if (typeof exp !== 'number' || !Number.isFinite(exp)) return invalid('exp');
   if (iat !== undefined && typeof iat !== 'number') return invalid('iat');
   const seconds = rules.now() / 1000;
-  if (nbf !== undefined && !(typeof nbf === 'number' && nbf <= seconds + NOT_BEFORE_SKEW))
+  if (nbf !== undefined && !(typeof nbf === 'number' && nbf <= seconds + CLOCK_TOLERANCE))
     return invalid('nbf');
   return seconds >= exp ? { kind: 'expired' } : { kind: 'valid', claims: claims as unknown as Claims };
 }
