@@ -1,4 +1,5 @@
 import { canParse } from '../url-can-parse.js';
+import { isLoopback } from '../config/insecure-http.js';
 import { Problems } from '../config/problem-list.js';
 import { isRecord } from '../plain-objects.js';
 import { AuthKitError } from '../errors.js';
@@ -224,9 +225,8 @@ function address(value: unknown): URL | undefined {
   if (typeof value !== 'string' || !/^https?:\/\/[^/\\\s"]/i.test(value) || !canParse(value))
     return undefined;
   const url = new URL(value);
-  const isLocal = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname);
   const isPlain = url.hash === '' && !value.includes('#') && url.username === '' && url.password === '';
-  return isPlain && (url.protocol === 'https:' || isLocal) ? url : undefined;
+  return isPlain && (url.protocol === 'https:' || isLoopback(url.hostname)) ? url : undefined;
 }
 
 /** Returns a copy of the list if all its items are non-empty strings, otherwise an empty list. */
