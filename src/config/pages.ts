@@ -71,13 +71,8 @@ const ADVICE: Advice = {
   labels: 'write texts: { buttons: { … } }',
 };
 
-const TEXT_NAMES: Readonly<Record<string, true>> = Object.fromEntries(
-  [...Object.keys(DEFAULT_TEXTS), 'buttons'].map((name) => [name, true]),
-);
-
-const BUTTON_NAMES: Readonly<Record<string, true>> = Object.fromEntries(
-  Object.keys(BUTTON_TEXTS).map((name) => [name, true]),
-);
+/** The default texts of every page, and of the buttons. */
+const ALL_TEXTS = { ...DEFAULT_TEXTS, buttons: BUTTON_TEXTS };
 
 /** The maximum length of `title`, in characters. */
 const MAX_TITLE = 100;
@@ -228,9 +223,9 @@ function readTexts(value: unknown, problems: Problems): PageTexts {
     return DEFAULT_THEME.texts;
   }
   const given = ownProperties(value);
-  problems.unknownKeys('page in pages.texts', given, TEXT_NAMES, {}, NO_SUCH_PAGE);
+  problems.unknownKeys('page in pages.texts', given, ALL_TEXTS, {}, NO_SUCH_PAGE);
   const texts = Object.entries(given)
-    .filter(([name]) => Object.hasOwn(TEXT_NAMES, name))
+    .filter(([name]) => Object.hasOwn(ALL_TEXTS, name))
     .map(([name, text]) => [name, readText(name, text, problems)]);
   return Object.freeze(ownProperties(Object.fromEntries(texts) as PageTexts));
 }
@@ -246,7 +241,7 @@ function readText(name: string, value: unknown, problems: Problems): object | un
     return undefined;
   }
   const given = ownProperties(value);
-  problems.unknownKeys(`key in pages.texts.${name}`, given, isButtons ? BUTTON_NAMES : PAGE_TEXT);
+  problems.unknownKeys(`key in pages.texts.${name}`, given, isButtons ? BUTTON_TEXTS : PAGE_TEXT);
   const set = Object.entries(given).filter(([, text]) => text !== undefined);
   for (const [key, text] of set) {
     if (!isText(text, MAX_TEXT))
