@@ -253,7 +253,7 @@ export function resolveCommon<SignIn extends object>(
   env: NodeJS.ProcessEnv,
   defaults: InstanceDefaults<SignIn>,
   problems: Problems,
-): Config & { readonly signIn: SignInFor<SignIn> } {
+): Omit<Config, 'hooks'> & { readonly signIn: SignInFor<SignIn> } {
   const { workos } = options;
   const isHttpAllowed = readAllowInsecureHttp(options.allowInsecureHttp, problems);
   const api = readApi(options, env, isHttpAllowed, problems);
@@ -269,7 +269,6 @@ export function resolveCommon<SignIn extends object>(
   const rules = returnToRulesOf(redirect, origins ?? [], routes);
   /** Whether all origins are valid, so page URLs can be checked against them. */
   const areOriginsValid = redirect !== undefined && origins !== undefined;
-  const cookieOptions = isOptions(options.cookie) ? ownProperties(options.cookie) : options.cookie;
   const { onError, loadUser, now, fetch } = options;
   checkFunctions({ onError, loadUser, now, fetch }, problems);
   return {
@@ -280,7 +279,7 @@ export function resolveCommon<SignIn extends object>(
     redirectUri,
     allowInsecureHttp: isHttpAllowed,
     cookiePasswords: readCookiePasswords(options.cookiePassword, env, api, problems),
-    cookie: cookie(cookieOptions, env, defaults.cookieName(env), { redirect, routes }, problems),
+    cookie: cookie(options.cookie, env, defaults.cookieName(env), { redirect, routes }, problems),
     api,
     workos: sameEnvironment(workos, apiKey, api),
     issuers: readIssuers(options.issuer, env, api, clientId, problems),
@@ -302,7 +301,6 @@ export function resolveCommon<SignIn extends object>(
     login: readLoginRules(options, defaults.parameters, isHttpAllowed, problems),
     signIn: readSignIn(options.signIn, defaults.parameters, clientId, problems),
     signInLifetime: readSignInLifetime(options.signInLifetime, problems),
-    hooks: Object.freeze(onError ? { onError } : {}),
     pages: readPages(options.pages, problems),
     serverTiming: readServerTiming(options.serverTiming, problems),
     now: readClock(now, problems),

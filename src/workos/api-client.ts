@@ -65,11 +65,9 @@ export interface WorkOSClient {
     isWelcome: (value: T) => boolean,
     isKnown: boolean,
   ) => Promise<ApiResult<T>>;
-  /** Fetches the JSON Web Key Set of this client ID. The result is not validated. */
-  fetchKeys: () => Promise<unknown>;
   /**
-   * Fetches the JSON Web Key Set of this client ID, and resolves with the response. Its `Date` header contains the time
-   * according to WorkOS's clock.
+   * Fetches the JSON Web Key Set of this client ID, and resolves with the response. Its body is not validated. Its
+   * `Date` header contains the time according to WorkOS's clock.
    */
   fetchKeysResponse: () => Promise<Response>;
   /** Fetches the JSON Web Key Set of AuthKit's OAuth server. `issuer` is the URL of the AuthKit domain. */
@@ -112,7 +110,6 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
   const refreshTokens = createAuthenticateCall(refresh, isComplete, now);
   const call = createApiCall(background, now);
   const callAnonymous = createApiCall(anonymous, now);
-  const fetchKeysResponse = () => fetchKeysOf(api.origin, `/sso/jwks/${encodeURIComponent(clientId)}`);
 
   return {
     exchangeCode: (code, codeVerifier) =>
@@ -141,8 +138,7 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
     call,
     callForAnonymous: (request, isWelcome, isKnown) =>
       isKnown ? callAnonymous(request) : inBudget(() => callAnonymous(request), isWelcome),
-    fetchKeys: async () => (await fetchKeysResponse()).json(),
-    fetchKeysResponse,
+    fetchKeysResponse: () => fetchKeysOf(api.origin, `/sso/jwks/${encodeURIComponent(clientId)}`),
     fetchIssuerKeys: async (issuer) => (await fetchKeysOf(issuer, '/oauth2/jwks')).json(),
     appClient,
     circuit,

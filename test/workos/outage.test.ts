@@ -291,6 +291,6 @@ test('WorkOS’s answers are limited in size, whatever their length says', async
     },
     {},
   );
-  await expect(createWorkOSClient(config).fetchKeys()).rejects.toMatchObject({ reason: 'network' });
+  await expect(createWorkOSClient(config).fetchKeysResponse()).rejects.toMatchObject({ reason: 'network' });
   expect(sent).toBeLessThan(20_000_000);
 });
