@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { type AuthKitEvents, publish } from '../diagnostics.js';
+import { type AuthKitEvents, createWarning, errorNameOf, publish } from '../diagnostics.js';
 import { sha256 } from '../sha256.js';
 import type { Store } from './index.js';
 
@@ -243,20 +243,14 @@ function createReporter({ clientId, warnsIfLost }: SignedStoreOptions) {
   };
 }
 
-/** The minimum time between two warnings, in milliseconds. */
-const WARN_EVERY = 60_000;
+const warn = createWarning('AUTHKIT_STORE');
 
-let warnedAt = -Infinity;
-
-/** Warns that the store does not work, at most once a minute per process. */
+/** Warns that the store does not work. */
 function warnAboutLostStore(operation: StoreOperation, problem: string): void {
-  if (performance.now() - warnedAt < WARN_EVERY) return;
-  warnedAt = performance.now();
-  process.emitWarning(
+  warn(
     `The store does not work (${operation}: ${problem}). Users stay signed in, because sessions are in cookies, but a ` +
       'session that is ended in one process stays valid in the others: with authkit() until its access token expires, ' +
       'with sso() until the session expires.',
-    { code: 'AUTHKIT_STORE' },
   );
 }
 
@@ -265,9 +259,8 @@ function warnAboutLostStore(operation: StoreOperation, problem: string): void {
  * store.
  */
 function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error;
-  const { code } = error as NodeJS.ErrnoException;
-  return typeof code === 'string' && /^[\w.-]{1,64}$/.test(code) ? code : error.name;
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  return typeof code === 'string' && /^[\w.-]{1,64}$/.test(code) ? code : errorNameOf(error);
 }
 
 async function callWithin<T>(deadline: number, call: () => Promise<T>): Promise<Outcome<T>> {
