@@ -2,6 +2,7 @@ import type { WorkOS } from '@workos-inc/node';
 import { canParse } from '../url-can-parse.js';
 import { AuthKitError } from '../errors.js';
 import type { CookieConfig } from '../http/cookies.js';
+import type { PagesFor } from '../http/pages.js';
 import { type ReturnToRules, safeReturnTo } from '../http/return-to.js';
 import { isOptions, isRecord, ownProperties } from '../plain-objects.js';
 import { type Store, STORE_METHODS } from '../stores/index.js';
@@ -26,7 +27,7 @@ import {
 } from './login-and-sign-up.js';
 import type { AuthKitOptions, LoadUser, SignInOptions } from './authkit-options.js';
 import { readOrigins, readTrustedOrigins } from './origins.js';
-import { type PagesFor, readPages } from './pages.js';
+import { readPages } from './pages.js';
 import { Problems, variable } from './problem-list.js';
 import { parseRedirectUri, parseRoutes, type Route, type RouteDefaults, type Routes } from './routes.js';
 import { type Advice, AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './did-you-mean.js';

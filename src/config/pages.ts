@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { canParse } from '../url-can-parse.js';
 import { BUTTON_TEXTS, DEFAULT_TEXTS, type PageTexts } from '../http/page-texts.js';
-import { DEFAULT_THEME, type PageTheme, type RenderPage } from '../http/pages.js';
+import { DEFAULT_THEME, type PagesFor, type PageTheme, type RenderPage } from '../http/pages.js';
 import { isOptions, isRecord, ownProperties } from '../plain-objects.js';
 import { Problems } from './problem-list.js';
 import { type Advice } from './did-you-mean.js';
@@ -36,9 +36,6 @@ export interface PageOptions {
 /** Page options, or a function that returns them for a request, for example to match the user's language. */
 export type PagesOption =
   PageOptions | ((req: IncomingMessage) => PageOptions | undefined | Promise<PageOptions | undefined>);
-
-/** Returns the theme of the pages for a request. */
-export type PagesFor = (req: IncomingMessage) => PageTheme | Promise<PageTheme>;
 
 /** The name of every option. The compiler checks that none is missing. */
 const OPTIONS: Readonly<Record<keyof PageOptions, true>> = {
