@@ -186,7 +186,7 @@ export class RequestAuth {
     if (known) return known.done;
     defineLocalUser(res, () => selectSignedIn(requestAuthsOf(req))?.user());
     if (!auth.user) return undefined;
-    this.loaded = startLoadingUser(loadUser, auth, { req, deadline: requestTimeoutOf(config) });
+    this.loaded = startLoadingUser(loadUser, auth, { req, timeout: requestTimeoutOf(config) });
     return this.loaded.done;
   }
 

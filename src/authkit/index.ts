@@ -128,7 +128,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
       store: storageConfig.store,
       clientId,
       passwords,
-      deadline: softTimeout,
+      timeout: softTimeout,
       warnsIfLost: storageConfig.mode === 'cookie',
     });
   const seal = (session: Session) => sealSession(session, passwords[0]);
