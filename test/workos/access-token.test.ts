@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { createVerifier, decodeUnverified } from '../../src/workos/access-token.js';
 import { createJWKS } from '../../src/workos/jwks.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';
+import { sessionTokensOf } from '../support/session-tokens.js';
 
 const keys = corpusKeys('jwt-keys') as { now: number; issuer: string; clientId: string; jwks: JSONWebKeySet };
 const now = () => keys.now * 1000;
@@ -25,7 +26,7 @@ function verifier() {
     now,
     softTimeout: 1000,
   });
-  return createVerifier({ issuers: [keys.issuer], clientId: keys.clientId, now, keys: set });
+  return createVerifier({ issuers: [keys.issuer], accepts: sessionTokensOf(keys.clientId), now, keys: set });
 }
 
 /** jose with the same rules, as the reference implementation. */
@@ -127,7 +128,12 @@ test('exp is exclusive: a token is valid the second before and expired at that s
       now: clock,
       softTimeout: 1000,
     });
-    const verify = createVerifier({ issuers: [keys.issuer], clientId: keys.clientId, now: clock, keys: set });
+    const verify = createVerifier({
+      issuers: [keys.issuer],
+      accepts: sessionTokensOf(keys.clientId),
+      now: clock,
+      keys: set,
+    });
     expect((await verify(row.token)).kind).toBe(kind);
   }
 });
