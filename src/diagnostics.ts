@@ -201,10 +201,9 @@ export type KeysFailureReason =
  * Why a message was published on the channel `authkit:session`.
  *
  * - `format`: the cookie value does not have the format of the WorkOS SDKs' session cookies.
- * - `password`: the cookie value has the right format, but none of the cookie passwords decrypts it. The cookie may be
- *   forged.
- * - `content`: one of the cookie passwords decrypts the cookie value, but the content is not a session, or the session
- *   has expired.
+ * - `password`: the cookie value has the right format, but none of the cookie passwords decrypts it, or it was sealed with
+ *   an expiry time that has passed. The cookie may be forged.
+ * - `content`: one of the cookie passwords decrypts the cookie value, but the content is not a session.
  * - `token`: the access token is invalid.
  * - `subject`: the access token belongs to a different user.
  * - `token_expired`: the access token has expired, or its user has changed since it was issued. The session was not
