@@ -4,7 +4,7 @@ import { createWarning } from '../diagnostics.js';
 import { ownProperties } from '../plain-objects.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { createAnonymousBudget, createRefusedCodeBudget } from './limit-anonymous-calls.js';
-import { classifyErrorAnswer } from './error-answers.js';
+import { classifyErrorAnswer, isRefusal, isRequestRefused } from './error-answers.js';
 import { createFetch, type Fetch, UpstreamError } from './fetch.js';
 import { type CircuitState, createLimiter } from './rate-limit-and-circuit-breaker.js';
 import { createAppClient, installedSDK, loadClient, type SDK, warnAboutSDK } from './load-sdk.js';
@@ -224,19 +224,13 @@ function createAuthenticateCall<T>(client: GetClient, isWhole: (value: T) => boo
   };
 }
 
-/**
- * The HTTP statuses with which WorkOS refuses a call for a reason other than the app's credentials, a rate limit or an
- * outage.
- */
-const REFUSED: readonly unknown[] = [400, 403, 404, 422];
-
 function createApiCall(client: GetClient): WorkOSClient['call'] {
   return async (call) => {
     try {
       return { kind: 'ok', value: await call(await client()) };
     } catch (error) {
       const status = UpstreamError.from(error)?.status;
-      if (!REFUSED.includes(status)) return toFailure(error);
+      if (!isRequestRefused(status)) return toFailure(error);
       return { kind: 'refused', error: new AuthKitError('invalid_request', `WorkOS answered ${status}`) };
     }
   };
@@ -251,8 +245,7 @@ function isRefusedCode(result: ApiResult<unknown>): boolean {
   if (result.kind === 'ok') return false;
   const { code, cause } = result.error;
   if (result.kind === 'refused') return code === 'code_exchange_failed';
-  const status = cause instanceof UpstreamError ? cause.status : undefined;
-  return status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429;
+  return cause instanceof UpstreamError && isRefusal(cause.status);
 }
 
 function tooManyRefusedCodes(): ApiResult<never> {
