@@ -206,14 +206,14 @@ function resolveResource(options: ProtectedResourceOptions): ResourceConfig {
   });
 }
 
-/** Builds the metadata document (RFC 9728 section 2). */
+/** Builds the metadata document (RFC 9728 section 2). Fields that are `undefined` are left out of its JSON. */
 function metadataOf({ resource, authorizationServers, scopes, name }: ProtectedResourceOptions) {
   return {
     resource,
     authorization_servers: authorizationServers,
-    ...(scopes === undefined ? {} : { scopes_supported: scopes }),
+    scopes_supported: scopes,
     bearer_methods_supported: ['header'],
-    ...(name === undefined ? {} : { resource_name: name }),
+    resource_name: name,
   };
 }
 
