@@ -3,8 +3,8 @@ import { unavailable } from '../errors.js';
 import type { Refresh } from './refresh.js';
 import type { Revocation, SessionEnd } from './revocation.js';
 import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
-import type { EarlierSession, SessionStorage } from './cookie-or-store.js';
-import { isNotStored, type StoreUnavailable } from './sessions-in-store.js';
+import type { SessionStorage } from './cookie-or-store.js';
+import { type EarlierSession, isNotStored, type StoreUnavailable } from './sessions-in-store.js';
 
 /** Creates a session when a user signs in, and ends it when the user signs out. */
 export interface Sessions {
@@ -70,11 +70,6 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
     const earlier = await find(value);
     if (earlier) await replace(earlier, session);
   };
-  const endOther = ({ id, sessionId }: EarlierSession, session: Session) =>
-    Promise.all([
-      sessionId === undefined || sessionId === sessionIdOf(session) || revocation.endSession(sessionId),
-      id === undefined || storage.deleteById(id),
-    ]);
   const save = async (session: Session, earlierEnd: SessionEnd | undefined) => {
     const value = await storage.create(session);
     // The user may have signed out of this application but not of WorkOS. In that case, the new session has the same
@@ -95,9 +90,10 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
         throw unavailable('the store is unavailable, so the session could not be saved: try again');
       const ending = [
         ...values.map((one) => replaceValue(one, session)),
-        ...others.map((one) => endOther(one, session)),
+        // These sessions are not read, so no more is known than if the store were unavailable.
+        ...others.map((reference) => replace({ kind: 'unavailable', why: 'store', reference }, session)),
       ];
-      await withDeadline(deadline.left(), Promise.all<unknown>(ending));
+      await withDeadline(deadline.left(), Promise.all(ending));
       return value;
     },
     end: (session) => end(session),

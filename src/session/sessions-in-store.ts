@@ -5,6 +5,16 @@ import { deriveKey, type Entry, type Found, type SignedStore } from '../stores/s
 import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
 import type { RefreshedSession } from './refresh-at-workos.js';
 
+/** What is needed to end a session without its cookie and without reading it from the store. */
+export interface EarlierSession {
+  /**
+   * The key of the session in the store, if it is there. The key contains only a hash of the ID that is in the cookie.
+   */
+  readonly key?: string | undefined;
+  /** The WorkOS session ID, or the ID of a session that `sso()` created. */
+  readonly sessionId: string | undefined;
+}
+
 /**
  * The result if the store is unavailable, or if this process cannot read the session's store entry. In that case, only
  * the content of the cookie is known.
@@ -12,7 +22,7 @@ import type { RefreshedSession } from './refresh-at-workos.js';
 export interface StoreUnavailable {
   readonly kind: 'unavailable';
   readonly why: 'store' | 'store_entry';
-  readonly reference: SessionReference;
+  readonly reference: EarlierSession;
 }
 
 /** The result if no session could be read. `not_found` means that the store has no session with this ID. */
@@ -44,7 +54,6 @@ export interface StoredSessions {
   /** Replaces an outdated session in the store with a newer version, and returns the session to use. */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
   delete: (session: Session | StoreUnavailable) => Promise<unknown>;
-  deleteById: (id: string) => Promise<unknown>;
 }
 
 export interface StoredSessionsOptions {
@@ -70,7 +79,6 @@ export function createStoredSessions(options: StoredSessionsOptions): StoredSess
   const { store, open, seal, lifetime } = options;
   const places = new WeakMap<Session, StoredAt>();
   const replaced = new WeakMap<RefreshedSession, Map<string, ReturnType<StoredSessions['replace']>>>();
-  const deleteById = (id: string) => store.remove('session', id);
   return {
     find: (reference) => find(reference, options, places),
     idOf: (session) => places.get(session)?.id,
@@ -100,10 +108,10 @@ export function createStoredSessions(options: StoredSessionsOptions): StoredSess
       return current;
     },
     async delete(session) {
-      const id = isNotStored(session) ? session.reference.id : places.get(session)?.id;
-      if (id !== undefined) await deleteById(id);
+      const place = isNotStored(session) ? undefined : places.get(session);
+      const key = isNotStored(session) ? session.reference.key : place && store.keyOf('session', place.id);
+      if (key !== undefined) await store.remove(key);
     },
-    deleteById,
   };
 }
 
@@ -118,11 +126,20 @@ async function find(
   const session = entry.kind === 'hit' ? open(entry.text) : undefined;
   if (entry.kind !== 'hit' || !session) {
     // A process with a different password may be able to read the entry, so the user is not signed out.
-    return { kind: 'unavailable', why: entry.kind === 'unavailable' ? 'store' : 'store_entry', reference };
+    const why = entry.kind === 'unavailable' ? 'store' : 'store_entry';
+    return { kind: 'unavailable', why, reference: earlierSessionAt(reference, store) };
   }
   const isOutdated = sessionIdentityOf(session).issuedAt < (reference.issuedAt ?? 0);
   places.set(session, { id, entry, isOutdated });
   return session;
+}
+
+/** Returns what is needed to end a session whose cookie refers to the store. */
+export function earlierSessionAt(
+  { id, sessionId }: SessionReference,
+  { keyOf }: Pick<SignedStore, 'keyOf'>,
+): EarlierSession {
+  return { key: keyOf('session', id), sessionId };
 }
 
 /** Reads an entry. If it is missing, tries once more after a pause. */

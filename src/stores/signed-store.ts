@@ -56,7 +56,10 @@ export interface SignedStore {
   ) => Promise<Entry | { readonly kind: 'changed' } | Unavailable>;
   /** Deletes an entry if the store still contains `entry`. */
   release: (kind: EntryKind, id: string, entry: Entry) => Promise<unknown>;
-  remove: (kind: EntryKind, id: string) => Promise<Written>;
+  /** Returns the key of an entry in the store. It contains only a hash of the ID. */
+  keyOf: (kind: EntryKind, id: string) => string;
+  /** Deletes the entry with this key. */
+  remove: (key: string) => Promise<Written>;
 }
 
 export interface SignedStoreOptions {
@@ -119,7 +122,8 @@ export function createSignedStore(options: SignedStoreOptions): SignedStore {
     },
     release: (kind, id, { raw }) =>
       callStore('replace', () => store.replace(keyOf(kind, id), raw, undefined, 0)),
-    remove: (kind, id) => done('delete', () => store.delete(keyOf(kind, id))),
+    keyOf,
+    remove: (key) => done('delete', () => store.delete(key)),
   };
 }
 
