@@ -3,7 +3,7 @@ import { type Config, requestTimeoutOf } from '../config/index.js';
 import { createOptionalWait, Deadline, withDeadline } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import { expiringMap } from '../expiring-map.js';
-import type { Cookies } from '../http/cookies.js';
+import { type Cookies, MAX_CHUNKS } from '../http/cookies.js';
 import type { RespondWithError } from '../http/error-response.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
@@ -188,7 +188,7 @@ export class RequestAuth {
     if (known) return known.done;
     defineLocalUser(res, () => selectSignedIn(requestAuthsOf(req))?.user());
     if (!auth.user) return undefined;
-    this.loaded = startLoadingUser(loadUser, auth, { req, deadline: requestTimeoutOf(config) });
+    this.loaded = startLoadingUser(loadUser, auth, { req, timeout: requestTimeoutOf(config) });
     return this.loaded.done;
   }
 
@@ -369,10 +369,10 @@ function nearest(req: object): readonly RequestAuth[] | undefined {
 }
 
 /**
- * The maximum number of candidate values for the cookies of one session. Three chunks yield three candidates: the first
- * chunk, the first two joined, and all three joined.
+ * The maximum number of candidate values for the cookies of one session. Each chunk yields one candidate: this chunk
+ * joined to those before it.
  */
-const MAX_VALUES = 3;
+const MAX_VALUES = MAX_CHUNKS;
 
 /**
  * Authenticates a request at one instance. Repeated calls for the same request return the same state. Returns a promise

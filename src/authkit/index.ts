@@ -101,7 +101,6 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   if (isRequest(options)) throw withoutParentheses();
   const config = resolveConfig(options, process.env);
   const { clientId, issuers, cookiePasswords: passwords, now, timeout, storage: storageConfig } = config;
-  const { audience: sessionAudience } = config;
   const softTimeout = softTimeoutOf(config);
 
   // WorkOS: the API client, and the keys that verify access tokens.
@@ -115,7 +114,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const keys = createJWKS({ clientId, fetchKeys, now, softTimeout });
   preloadKeys(keys.load);
   const macs = createTokenMacs(config);
-  const rules = { issuers, clientId, sessionAudience, now, keys, macs };
+  const accepts = { kind: 'session', clientId, audience: config.audience } as const;
+  const rules = { issuers, accepts, now, keys, macs };
   const verify = createVerifier(rules);
 
   // Sessions, which are encrypted, kept in a cookie or in the store, refreshed by one process at a time, and revoked in
@@ -126,7 +126,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
       store: storageConfig.store,
       clientId,
       passwords,
-      deadline: softTimeout,
+      timeout: softTimeout,
       warnsIfLost: storageConfig.mode === 'cookie',
     });
   const seal = (session: Session) => sealSession(session, passwords[0]);
@@ -206,7 +206,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     redirectLoop,
     parameters,
     authorizationUrl: workos.authorizationUrl,
-    claimNonce: createClaimNonce(config, config.claimToken),
+    claimNonce: createClaimNonce(config),
   });
   const attributes = (params: URLSearchParams) =>
     checkAttributes(parseAttributes(params, config.login.params), config.signUp);

@@ -12,7 +12,7 @@ import { isRecent } from '../auth/step-up.js';
 import type { AuthKitConfig } from '../config/index.js';
 import type { SignInOptions, SignInUrlOptions } from '../config/authkit-options.js';
 import type { Cookies } from '../http/cookies.js';
-import { ownProperties } from '../plain-objects.js';
+import { ownProperties, withoutUndefined } from '../plain-objects.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
 import { createSignOut, type EndSession, type SignOutOptions } from '../routes/logout.js';
 import type { RefreshRequestSession } from '../routes/refresh-session.js';
@@ -240,11 +240,7 @@ export function createGetSignInUrl({
     const checked = attributes && checkAttributes(attributes, config.signUp);
     return startSignIn(req, res, options, {
       from: 'app',
-      ...(returnTo === undefined ? {} : { returnTo }),
-      ...(state === undefined ? {} : { state }),
-      ...(redirectUri === undefined ? {} : { redirectUri }),
-      ...(codeChallenge === undefined ? {} : { codeChallenge }),
-      ...(checked === undefined ? {} : { attributes: checked }),
+      ...withoutUndefined({ returnTo, state, redirectUri, codeChallenge, attributes: checked }),
     });
   };
 }

@@ -36,7 +36,7 @@ const MAX_COOKIE = 4096;
  * The maximum number of cookies into which a session is split. Three chunks hold up to 12 KB. Node refuses requests
  * with more than 16 KB of headers, and most proxies have a lower limit.
  */
-const MAX_CHUNKS = 3;
+export const MAX_CHUNKS = 3;
 
 /**
  * The maximum number of rows that are tried from each end if a request contains several chunks with the same name.

@@ -5,7 +5,7 @@ import { withDeadline } from '../deadline.js';
 import { AuthKitError } from '../errors.js';
 import type { Authentication, Authenticator } from '../session/authenticate-session.js';
 import type { Session } from '../session/sealed-session.js';
-import { isMisconfigured } from '../workos/error-answers.js';
+import { isRequestedOrganizationRefused } from '../workos/error-answers.js';
 import { UpstreamError } from '../workos/fetch.js';
 
 /**
@@ -102,13 +102,8 @@ function isRefusedOrganization(
   organizationId: string | undefined,
 ): boolean {
   if (organizationId === undefined) return false;
-  return kind === 'ended' ? error.code !== 'unauthenticated' : isAboutOrganization(error);
-}
-
-/** Whether WorkOS refused the request because of the organization, not because of the app's credentials or the user. */
-function isAboutOrganization({ cause }: AuthKitError): boolean {
-  if (!(cause instanceof UpstreamError) || isMisconfigured(cause)) return false;
-  return cause.status !== undefined && [400, 403, 404, 422].includes(cause.status);
+  if (kind === 'ended') return error.code !== 'unauthenticated';
+  return error.cause instanceof UpstreamError && isRequestedOrganizationRefused(error.cause);
 }
 
 function organizationForbidden(cause: AuthKitError): AuthKitError {

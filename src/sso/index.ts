@@ -156,8 +156,8 @@ const NO_TOKENS: BearerVerifiers = {
   forResource: () => () => NOT_ACCEPTED,
 };
 
-function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfig, deadline: number) {
-  return store && createSignedStore({ store, clientId, passwords, deadline, warnsIfLost: true });
+function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfig, timeout: number) {
+  return store && createSignedStore({ store, clientId, passwords, timeout, warnsIfLost: true });
 }
 
 /**

@@ -70,7 +70,7 @@ function expiringStore() {
     store,
     clientId: 'client_1',
     passwords: ['a-password-for-tests-and-for-nothing-else'],
-    deadline: 1000,
+    timeout: 1000,
   });
   return { signed, calls };
 }

@@ -31,7 +31,7 @@ async function refreshedTo(refreshToken: string): Promise<RefreshedSession> {
 /** Starts a process. `sealedWith` is the password for the sessions in the store. */
 function startProcess(store: Store, sealedWith: readonly [string] = PASSWORDS) {
   const stored = createStoredSessions({
-    store: createSignedStore({ store, clientId: 'client_1', passwords: PASSWORDS, deadline: 10_000 }),
+    store: createSignedStore({ store, clientId: 'client_1', passwords: PASSWORDS, timeout: 10_000 }),
     open: (sealed) => openSession(sealed, sealedWith, Date.now()),
     seal: (session) => sealSession(session, sealedWith[0]),
     lifetime: 86_400_000,

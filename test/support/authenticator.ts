@@ -126,7 +126,7 @@ export function startProcess(workos: UnsignedWorkOS, options: ProcessOptions = {
   const { store, mode = store ? 'store' : 'cookie', memoryBytes = 1_048_576, softTimeout = 10_000 } = options;
   const clientId = 'client_1';
   const now = () => workos.now + workos.skew;
-  const signed = store && createSignedStore({ store, clientId, passwords: PASSWORDS, deadline: 10_000 });
+  const signed = store && createSignedStore({ store, clientId, passwords: PASSWORDS, timeout: 10_000 });
   const seal = (session: Session) => sealSession(session, PASSWORDS[0]);
   const open = (sealed: string) => openSession(sealed, PASSWORDS, now());
   const refreshTokens = createTokenRefresh({
