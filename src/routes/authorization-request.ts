@@ -11,7 +11,7 @@ import { type Cookies, headerRoom } from '../http/cookies.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
-import { ownProperties } from '../plain-objects.js';
+import { ownProperties, withoutUndefined } from '../plain-objects.js';
 import type { SessionStorage } from '../session/cookie-or-store.js';
 import type { ClaimNonce } from '../workos/nonce-to-claim-environment.js';
 import { codeChallenge, codeVerifierOf } from './pkce.js';
@@ -155,11 +155,7 @@ function flowFields(flow: SignInFlow, config: Config): Fields {
         ? ownReturnTo(flow.returnTo, config, callback)
         : clientReturnTo(flow, config),
     ...(state === undefined ? {} : { state: checkedState(state) }),
-    ...(attributes === undefined ? {} : { attributes }),
-    ...(callback === undefined ? {} : { callback }),
-    ...(clientChallenge === undefined ? {} : { clientChallenge }),
-    ...(restartOf === undefined ? {} : { restartOf }),
-    ...(identityProvider === undefined ? {} : { identityProvider }),
+    ...withoutUndefined({ attributes, callback, clientChallenge, restartOf, identityProvider }),
   };
 }
 
@@ -308,9 +304,6 @@ function sameFlow(transaction: Transaction): SignInFlow {
   } = ownProperties(transaction);
   return {
     ...{ returnTo, from, restartOf: issuedAt, beganHere: beganHere === true },
-    ...(state === undefined ? {} : { state }),
-    ...(attributes === undefined ? {} : { attributes }),
-    ...(callback === undefined ? {} : { redirectUri: callback }),
-    ...(earlierSessions === undefined ? {} : { earlierSessions }),
+    ...withoutUndefined({ state, attributes, redirectUri: callback, earlierSessions }),
   };
 }

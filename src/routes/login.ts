@@ -9,7 +9,7 @@ import { navigationOnly } from '../http/error-response.js';
 import type { Handler, Request } from '../http/handler-to-middleware.js';
 import { lastSegment, query, single, target } from '../http/request.js';
 import { redirect } from '../http/response.js';
-import { ownProperties } from '../plain-objects.js';
+import { ownProperties, withoutUndefined } from '../plain-objects.js';
 import type { SignInFlow, StartSignIn } from './authorization-request.js';
 
 export interface LoginDependencies<Options extends object> {
@@ -110,10 +110,7 @@ function signInFlowOf<Options extends object>(
   const given = attributes?.(params);
   return {
     from: 'link',
-    ...(returnTo === undefined ? {} : { returnTo }),
-    ...(state === undefined ? {} : { state }),
-    ...(codeChallenge === undefined ? {} : { codeChallenge }),
-    ...(given === undefined ? {} : { attributes: given }),
+    ...withoutUndefined({ returnTo, state, codeChallenge, attributes: given }),
   };
 }
 

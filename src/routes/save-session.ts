@@ -10,7 +10,7 @@ import { safeReturnTo } from '../http/return-to.js';
 import type { Cookies } from '../http/cookies.js';
 import { isCrossSite, isOfUnknownOrigin, isSafeMethod } from '../http/request.js';
 import { canSetCookie } from '../http/response.js';
-import { isRecord, ownProperties } from '../plain-objects.js';
+import { isRecord, ownProperties, withoutUndefined } from '../plain-objects.js';
 import type { Authenticator } from '../session/authenticate-session.js';
 import type { Sessions } from '../session/create-and-end.js';
 import type { Revocation } from '../session/revocation.js';
@@ -160,8 +160,7 @@ function startOf({ returnTo, state, attributes }: SaveSessionOptions, config: Au
     returnTo: safe ?? config.returnTo,
     // If the user was created within the last `signInLifetime` seconds, this counts as the user's first sign-in.
     issuedAt: config.now() - config.signInLifetime * 1000,
-    ...(state === undefined ? {} : { state }),
-    ...(checked === undefined ? {} : { attributes: checked }),
+    ...withoutUndefined({ state, attributes: checked }),
   });
 }
 

@@ -9,7 +9,7 @@ import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
 import { isRequest } from '../http/handler-to-middleware.js';
-import { ownProperties } from '../plain-objects.js';
+import { ownProperties, withoutUndefined } from '../plain-objects.js';
 import { createAuthorizationRequest, type StartSignIn } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
 import { createExchangeOnce } from '../routes/exchange-once.js';
@@ -200,9 +200,7 @@ function createGetSignInUrl(startSignIn: StartSignIn<SSOSignInOptions>): SSO['ge
     const { returnTo, state, redirectUri, ...options } = ownProperties(given);
     return startSignIn(req, res, options, {
       from: 'app',
-      ...(returnTo === undefined ? {} : { returnTo }),
-      ...(state === undefined ? {} : { state }),
-      ...(redirectUri === undefined ? {} : { redirectUri }),
+      ...withoutUndefined({ returnTo, state, redirectUri }),
     });
   };
 }
