@@ -19,13 +19,13 @@ export function after<T, U>(value: T | Promise<T>, next: (value: T) => U | Promi
 }
 
 /**
- * The time by which the response to a request must be sent. It is set when the request arrives, and only `exclude`
- * postpones it.
+ * The time by which the response to a request must be sent. It is set when this package starts to handle the request,
+ * and only `exclude` postpones it. Middleware that runs earlier, such as a body parser, may delay that start.
  */
 export class Deadline {
   /** When the deadline passes, in milliseconds by the monotonic clock. */
   private end: number;
-  /** When the request arrived, in milliseconds by the monotonic clock. */
+  /** When this package started to handle the request, in milliseconds by the monotonic clock. */
   private readonly startedAt = performance.now();
 
   /** @param ms The time until the deadline, in milliseconds. */
@@ -33,7 +33,7 @@ export class Deadline {
     this.end = this.startedAt + ms;
   }
 
-  /** Returns the time since the request arrived, in milliseconds. */
+  /** Returns the time since this package started to handle the request, in milliseconds. */
   elapsed(): number {
     return performance.now() - this.startedAt;
   }

@@ -201,10 +201,9 @@ export type KeysFailureReason =
  * Why a message was published on the channel `authkit:session`.
  *
  * - `format`: the cookie value does not have the format of the WorkOS SDKs' session cookies.
- * - `password`: the cookie value has the right format, but none of the cookie passwords decrypts it. The cookie may be
- *   forged.
- * - `content`: one of the cookie passwords decrypts the cookie value, but the content is not a session, or the session
- *   has expired.
+ * - `password`: the cookie value has the right format, but none of the cookie passwords decrypts it, or it was sealed with
+ *   an expiry time that has passed. The cookie may be forged.
+ * - `content`: one of the cookie passwords decrypts the cookie value, but the content is not a session.
  * - `token`: the access token is invalid.
  * - `subject`: the access token belongs to a different user.
  * - `token_expired`: the access token has expired, or its user has changed since it was issued. The session was not
@@ -270,7 +269,7 @@ interface Who {
  */
 export function publishError(facts: AuthKitEvents['authkit:error'], message?: string): void {
   const { clientId, source, error } = facts;
-  log('error', { clientId, source, name: error instanceof Error ? error.name : typeof error, message });
+  log('error', { clientId, source, name: errorNameOf(error), message });
   if (CHANNELS.error.hasSubscribers) CHANNELS.error.publish(facts);
 }
 
@@ -344,4 +343,27 @@ function printable(json: string): string {
     /[^\u0020-\u007e]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+}
+
+/**
+ * Returns the name of a thrown value, for logs. Its message is never logged, because it may contain secrets.
+ */
+export function errorNameOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.name : typeof thrown;
+}
+
+/** The minimum time between two process warnings with the same code, in milliseconds. */
+const WARN_EVERY = 60_000;
+
+/**
+ * Creates a function that emits a process warning, at most once a minute per process. The minute is measured with the
+ * monotonic clock, because the system clock may be wrong. Call `createWarning` once per code, when a module is loaded.
+ */
+export function createWarning(code: string): (message: string) => void {
+  let warnedAt = -Infinity;
+  return (message) => {
+    if (performance.now() - warnedAt < WARN_EVERY) return;
+    warnedAt = performance.now();
+    process.emitWarning(message, { code });
+  };
 }

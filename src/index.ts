@@ -42,7 +42,7 @@ export type { OneOrMore, Rule } from './auth/role-and-permission-rule.js';
 export type { Readiness, ReadinessCheck } from './authkit/readiness.js';
 export type { ActiveSession, Management } from './authkit/list-and-revoke-sessions.js';
 export { expressStore } from './stores/express-session.js';
-export type { RouteName } from './http/error-response.js';
+export type { ErrorContext, RouteName } from './http/error-response.js';
 export type { SignOutOptions } from './routes/logout.js';
 export type { SavedSession, SaveSessionOptions } from './routes/save-session.js';
 export type { WebhookEvent, WebhookOptions } from './routes/webhooks.js';
@@ -54,7 +54,6 @@ export type { PageContent, RenderPage } from './http/pages.js';
 export type {
   AppUser,
   AuthKitOptions,
-  ErrorContext,
   LoadUser,
   LoadUserContext,
   OnSuccessResult,

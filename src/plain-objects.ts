@@ -3,6 +3,15 @@ export function ownProperties<T extends object>(value: T): T {
   return Object.assign(Object.create(null) as T, value);
 }
 
+/**
+ * Copies an object without the fields that are `undefined`. An optional field must be missing instead (TypeScript's
+ * `exactOptionalPropertyTypes`).
+ */
+export function withoutUndefined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const defined = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(defined) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
+
 /** Whether a value is an object and not an array. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

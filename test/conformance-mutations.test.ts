@@ -7,6 +7,7 @@ import { createJWKS } from '../src/workos/jwks.js';
 import { open, seal } from '../src/session/iron-seal.js';
 import { corpus, corpusKeys, type Row } from './support/corpora.js';
 import { rsaKeyPair } from './support/rsa-keys.js';
+import { sessionTokensOf } from './support/session-tokens.js';
 
 /** Mutations of each kind. `npm run check:mutations` tries five times as many: a hundred thousand in all. */
 const COUNT = Number(process.env['MUTATIONS'] ?? 10_000);
@@ -137,7 +138,7 @@ test(`${COUNT} mutated tokens: what jose verifies and nothing else`, async () =>
     now,
     softTimeout: 1000,
   });
-  const verify = createVerifier({ issuers: [ISSUER], clientId: 'client_1', now, keys });
+  const verify = createVerifier({ issuers: [ISSUER], accepts: sessionTokensOf('client_1'), now, keys });
   const rows = [tokenOf(HEADER, PAYLOAD), tokenOf(HEADER, PAYLOAD.replace('user_1', 'user_2'))];
   rows.push(...corpus<Row & { token: string }>('jwts').map(({ token }) => token));
   const options = {

@@ -175,14 +175,14 @@ function createVerifyBearer(dependencies: VerifyBearerDependencies): VerifyBeare
 
 function verifyToken(
   token: string,
-  verification: TokenVerification,
+  verification: TokenVerification<TokenClaims>,
   accepts: ReadonlySet<AuthType>,
   { users, statusOf, acceptsOutdated }: VerifyBearerDependencies,
 ): BearerResult | Promise<BearerResult> {
   if (verification.kind === 'unavailable') return keysUnavailable(verification);
   if (verification.kind === 'expired') return refused('expired');
   if (verification.kind === 'invalid') return refused(verification.reason);
-  const claims: TokenClaims = verification.claims;
+  const { claims } = verification;
   const type = isMachine(claims) ? 'machine' : 'bearer';
   if (!accepts.has(type)) return refused(`${type} tokens are not accepted here`);
   return after(statusOf(claims), (status) => {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { canParse } from '../url-can-parse.js';
+import { isOrigin } from '../config/origins.js';
 import type { FailedCondition } from '../diagnostics.js';
 import type { Next } from '../http/handler-to-middleware.js';
 import type { AuthType, Principal } from './principal.js';
@@ -167,10 +167,6 @@ function checkGuardKeys({ maxAge, unauthenticated, sameOrigin, check }: GuardRul
 
 export function isAge(value: unknown): boolean {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0;
-}
-
-function isOrigin(value: unknown): boolean {
-  return typeof value === 'string' && canParse(value) && new URL(value).origin === value && value !== 'null';
 }
 
 /**

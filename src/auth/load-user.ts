@@ -34,27 +34,27 @@ export interface LoadedUser {
 /**
  * Starts loading the application's user with `loadUser`.
  *
- * @param deadline The maximum time that `loadUser` may take, in milliseconds. Without this limit, a database that does
+ * @param timeout The maximum time that `loadUser` may take, in milliseconds. Without this limit, a database that does
  * not respond would block the request forever.
  */
 export function startLoadingUser(
   loadUser: LoadUser,
   auth: SignedIn,
-  { req, deadline }: { req: Request; deadline: number },
+  { req, timeout }: { req: Request; timeout: number },
 ): LoadedUser {
   const load = async () => {
-    loaded.row = await rowWithin(deadline, async () => loadUser({ user: auth.user, auth, req }));
+    loaded.row = await rowWithin(timeout, async () => loadUser({ user: auth.user, auth, req }));
   };
   const loaded: LoadedUser = { auth, row: undefined, done: Promise.resolve().then(load) };
   return loaded;
 }
 
-async function rowWithin(deadline: number, load: () => Promise<unknown>): Promise<unknown> {
+async function rowWithin(timeout: number, load: () => Promise<unknown>): Promise<unknown> {
   const found = await withDeadline(
-    deadline,
+    timeout,
     load().then((row) => ({ row })),
   );
-  if (!found) throw unavailable(`loadUser did not return within ${deadline} ms`);
+  if (!found) throw unavailable(`loadUser did not return within ${timeout} ms`);
   // `loadUser` may return `false` for a user that does not exist, as passport's `deserializeUser` does.
   return found.row === null || found.row === false ? undefined : found.row;
 }

@@ -1,4 +1,5 @@
 import { canParse } from '../url-can-parse.js';
+import { isLoopback } from '../config/insecure-http.js';
 import { Problems } from '../config/problem-list.js';
 import { isRecord } from '../plain-objects.js';
 import { AuthKitError } from '../errors.js';
@@ -205,14 +206,14 @@ function resolveResource(options: ProtectedResourceOptions): ResourceConfig {
   });
 }
 
-/** Builds the metadata document (RFC 9728 section 2). */
+/** Builds the metadata document (RFC 9728 section 2). Fields that are `undefined` are left out of its JSON. */
 function metadataOf({ resource, authorizationServers, scopes, name }: ProtectedResourceOptions) {
   return {
     resource,
     authorization_servers: authorizationServers,
-    ...(scopes === undefined ? {} : { scopes_supported: scopes }),
+    scopes_supported: scopes,
     bearer_methods_supported: ['header'],
-    ...(name === undefined ? {} : { resource_name: name }),
+    resource_name: name,
   };
 }
 
@@ -224,9 +225,8 @@ function address(value: unknown): URL | undefined {
   if (typeof value !== 'string' || !/^https?:\/\/[^/\\\s"]/i.test(value) || !canParse(value))
     return undefined;
   const url = new URL(value);
-  const isLocal = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname);
   const isPlain = url.hash === '' && !value.includes('#') && url.username === '' && url.password === '';
-  return isPlain && (url.protocol === 'https:' || isLocal) ? url : undefined;
+  return isPlain && (url.protocol === 'https:' || isLoopback(url.hostname)) ? url : undefined;
 }
 
 /** Returns a copy of the list if all its items are non-empty strings, otherwise an empty list. */

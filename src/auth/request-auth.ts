@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { type Config, requestTimeoutOf } from '../config/index.js';
 import { createOptionalWait, Deadline, withDeadline } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
-import type { Cookies } from '../http/cookies.js';
+import { expiringMap } from '../expiring-map.js';
+import { type Cookies, MAX_CHUNKS } from '../http/cookies.js';
 import type { RespondWithError } from '../http/error-response.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import { isForeignWebSocket, isWebSocketUpgrade } from '../http/request.js';
@@ -10,7 +11,7 @@ import { canSetCookie, type ResponseState, responseStateOf, startTimer } from '.
 import { perObjectState } from '../per-object-state.js';
 import { ownProperties } from '../plain-objects.js';
 import type { Authentication } from '../session/authenticate-session.js';
-import type { Session } from '../session/sealed-session.js';
+import { type Session, sessionIdentityOf } from '../session/sealed-session.js';
 import type { SSOSession, VerifiedSSOSession } from '../session/sealed-sso-session.js';
 import type { BearerVerifiers, VerifyBearer } from './bearer-token.js';
 import { defineLocalUser, type LoadedUser, startLoadingUser } from './load-user.js';
@@ -90,6 +91,7 @@ export class RequestAuth {
     private readonly req: Request,
     private readonly res: Response,
     pending: SessionResult | Promise<SessionResult>,
+    readonly startClearing: StartClearing,
   ) {
     this.deadline = new Deadline(requestTimeoutOf(instance.config));
     if (pending instanceof Promise) this.waiting = this.wait(pending);
@@ -186,7 +188,7 @@ export class RequestAuth {
     if (known) return known.done;
     defineLocalUser(res, () => selectSignedIn(requestAuthsOf(req))?.user());
     if (!auth.user) return undefined;
-    this.loaded = startLoadingUser(loadUser, auth, { req, deadline: requestTimeoutOf(config) });
+    this.loaded = startLoadingUser(loadUser, auth, { req, timeout: requestTimeoutOf(config) });
     return this.loaded.done;
   }
 
@@ -202,11 +204,37 @@ export class RequestAuth {
 }
 
 /**
- * How long after the arrival of a request its response may clear the cookie of a session that has ended, in
- * milliseconds. Later, the browser may already have the cookie of a new sign-in at another process. If the cookie is
- * not cleared, the response to the next request with this cookie clears it.
+ * How long the response to a request may clear the cookie of a session that has ended, in milliseconds. Later, the
+ * browser may already have the cookie of a new sign-in at another process. The time starts when this package receives
+ * the request, which may be after a body parser has read it.
+ *
+ * If the cookie is not cleared, the response to a later request with this cookie clears it. If this process knows that
+ * a newer session has replaced the ended one, it first has to forget that.
  */
 const CLEARED_WITHIN = 2000;
+
+/** The maximum number of sessions whose cookie has recently been cleared. */
+const MAX_CLEARED = 10_000;
+
+/**
+ * Called when a response is about to clear the cookie of a session that has ended. Returns false if another response
+ * has cleared this cookie in the last two seconds. In that case, the browser may already have the cookie of a new
+ * sign-in. The callback did not receive the cleared cookie, so this process does not know that the new session has
+ * replaced the ended one. All requests that were in progress at the first response can no longer clear the cookie after
+ * these two seconds.
+ */
+type StartClearing = (session: Session) => boolean;
+
+function createStartClearing(): StartClearing {
+  const cleared = expiringMap<true>({ max: MAX_CLEARED, ttl: CLEARED_WITHIN, now: () => performance.now() });
+  return (session) => {
+    const { sessionId = '', userId } = sessionIdentityOf(session);
+    const key = `${sessionId} ${userId}`;
+    if (cleared.has(key)) return false;
+    cleared.set(key, true);
+    return true;
+  };
+}
 
 /**
  * Sets or clears the session cookie if `result` requires it, and returns `result`. If the session is too large for
@@ -216,7 +244,7 @@ function setSessionCookie(
   req: Request,
   res: Response,
   result: SessionResult,
-  { instance: { cookies, authenticator }, deadline }: RequestAuth,
+  { instance: { cookies, authenticator }, deadline, startClearing }: RequestAuth,
 ): SessionResult {
   if (result.kind === 'sso' || result.kind === 'anonymous') return result;
   // Only an own `sealed` property counts, so a polluted `Object.prototype` cannot supply a cookie.
@@ -224,11 +252,13 @@ function setSessionCookie(
   if (!canSetCookie(req, res)) return result;
   if (result.kind === 'ended') {
     const { session } = result;
-    cookies.clearSession(
-      req,
-      res,
-      () => deadline.elapsed() < CLEARED_WITHIN && (authenticator.isLive?.(session) ?? true),
-    );
+    const mayClear = () =>
+      deadline.elapsed() < CLEARED_WITHIN &&
+      (authenticator.isLive?.(session) ?? true) &&
+      startClearing(session);
+    // Called for each cookie, and again if other middleware changes the headers as they are written.
+    let isClearing: boolean | undefined;
+    cookies.clearSession(req, res, () => (isClearing ??= mayClear()));
     return result;
   }
   try {
@@ -339,10 +369,10 @@ function nearest(req: object): readonly RequestAuth[] | undefined {
 }
 
 /**
- * The maximum number of candidate values for the cookies of one session. Three chunks yield three candidates: the first
- * chunk, the first two joined, and all three joined.
+ * The maximum number of candidate values for the cookies of one session. Each chunk yields one candidate: this chunk
+ * joined to those before it.
  */
-const MAX_VALUES = 3;
+const MAX_VALUES = MAX_CHUNKS;
 
 /**
  * Authenticates a request at one instance. Repeated calls for the same request return the same state. Returns a promise
@@ -353,6 +383,7 @@ export type AuthenticateRequest = (req: Request, res: Response) => RequestAuth |
 export function createAuthenticateRequest(instance: Instance): AuthenticateRequest {
   const { config, authenticator, softTimeout } = instance;
   const waitForSession = createOptionalWait(softTimeout);
+  const startClearing = createStartClearing();
   return (req, res) => {
     let list = requestAuths.get(req);
     if (!list) requestAuths.set(req, (list = []));
@@ -363,7 +394,7 @@ export function createAuthenticateRequest(instance: Instance): AuthenticateReque
     const pending = authenticator.authenticate(values, () => canSetCookie(req, res));
     if (pending instanceof Promise) void pending.then(stop, stop);
     else stop?.();
-    const requestAuth = new RequestAuth(instance, req, res, pending);
+    const requestAuth = new RequestAuth(instance, req, res, pending, startClearing);
     if (list.push(requestAuth) === 1) expose(req);
     if (!(pending instanceof Promise)) return requestAuth;
     const waiting = requestAuth.whenAuthenticated() as Promise<SessionResult>;

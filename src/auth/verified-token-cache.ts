@@ -1,9 +1,9 @@
 import { expiringMap } from '../expiring-map.js';
-import type { TokenVerification, VerifyAccessToken } from '../workos/access-token.js';
+import type { TokenClaims, TokenVerification, VerifyAccessToken } from '../workos/access-token.js';
 
 interface RememberedToken {
   readonly token: string;
-  readonly verification: Extract<TokenVerification, { kind: 'valid' }>;
+  readonly verification: Extract<TokenVerification<TokenClaims>, { kind: 'valid' }>;
   /** When the token was verified, in milliseconds since the epoch. */
   readonly since: number;
   /** When the token must be verified again, in milliseconds since the epoch. */
@@ -34,7 +34,9 @@ const KEY_LENGTH = 48;
 const ENTRY_BYTES = 512;
 
 /** Verifies an access token. Returns a promise only if the token is not cached. */
-export type VerifyTokenWithCache = (token: string) => TokenVerification | Promise<TokenVerification>;
+export type VerifyTokenWithCache = (
+  token: string,
+) => TokenVerification<TokenClaims> | Promise<TokenVerification<TokenClaims>>;
 
 /**
  * Adds a cache of valid tokens to a verifier. A client sends the same access token with every request, and verifying an
@@ -44,7 +46,10 @@ export type VerifyTokenWithCache = (token: string) => TokenVerification | Promis
  * evict valid ones. The cache does not record whether a token's session has been revoked: the caller checks this on
  * every request.
  */
-export function rememberValidTokens(verify: VerifyAccessToken, now: () => number): VerifyTokenWithCache {
+export function rememberValidTokens(
+  verify: VerifyAccessToken<TokenClaims>,
+  now: () => number,
+): VerifyTokenWithCache {
   const valid = expiringMap<RememberedToken>({ now, size: { max: MAX_BYTES, of: ({ bytes }) => bytes } });
   const verifyAndRemember = async (token: string) => {
     const verification = await verify(token);

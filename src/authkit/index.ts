@@ -7,14 +7,11 @@ import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
 import { isRequest, type Middleware } from '../http/handler-to-middleware.js';
+import { createAcceptSignIn, createVerifyInTime } from '../routes/accept-sign-in.js';
 import { createAuthorizationRequest, createSignInRetry } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
-import {
-  createAcceptSignIn,
-  createVerifyInTime,
-  createCodeExchange,
-  createExchangeOnce,
-} from '../routes/code-exchange.js';
+import { createCodeExchange } from '../routes/code-exchange.js';
+import { createExchangeOnce } from '../routes/exchange-once.js';
 import { createLinkAccount } from '../routes/link-account.js';
 import { createLogin } from '../routes/login.js';
 import {
@@ -24,10 +21,11 @@ import {
   createLogout,
 } from '../routes/logout.js';
 import { createRedirectLoopGuard } from '../routes/redirect-loop.js';
+import { createRefreshRequestSession } from '../routes/refresh-session.js';
 import { createSaveSession } from '../routes/save-session.js';
 import { checkAttributes, createSaveAttributes, parseAttributes } from '../routes/sign-up.js';
 import { earlierSessionsOf } from '../routes/sign-in-transaction.js';
-import { createRefreshRequestSession, createSwitchRoute } from '../routes/switch-organization.js';
+import { createSwitchRoute } from '../routes/switch-organization.js';
 import { clientUrl, createToken } from '../routes/token.js';
 import { createWebhooks, type WebhookOptions } from '../routes/webhooks.js';
 import { createAuthenticator } from '../session/authenticate-session.js';
@@ -103,7 +101,6 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   if (isRequest(options)) throw withoutParentheses();
   const config = resolveConfig(options, process.env);
   const { clientId, issuers, cookiePasswords: passwords, now, timeout, storage: storageConfig } = config;
-  const { audience: sessionAudience } = config;
   const softTimeout = softTimeoutOf(config);
 
   // WorkOS: the API client, and the keys that verify access tokens.
@@ -117,7 +114,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const keys = createJWKS({ clientId, fetchKeys, now, softTimeout });
   preloadKeys(keys.load);
   const macs = createTokenMacs(config);
-  const rules = { issuers, clientId, sessionAudience, now, keys, macs };
+  const accepts = { kind: 'session', clientId, audience: config.audience } as const;
+  const rules = { issuers, accepts, now, keys, macs };
   const verify = createVerifier(rules);
 
   // Sessions, which are encrypted, kept in a cookie or in the store, refreshed by one process at a time, and revoked in
@@ -128,7 +126,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
       store: storageConfig.store,
       clientId,
       passwords,
-      deadline: softTimeout,
+      timeout: softTimeout,
       warnsIfLost: storageConfig.mode === 'cookie',
     });
   const seal = (session: Session) => sealSession(session, passwords[0]);
@@ -146,7 +144,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const refreshTokens = store
     ? withRefreshLock(refreshLocally, { store, open: openStored, now, waitForLock })
     : refreshLocally;
-  const refresh = createRefresh({ clientId, renew: refreshTokens, now });
+  const refresh = createRefresh({ clientId, refreshTokens, now });
   const revocation = createRevocation({ clientId, store, now });
   const storageOptions = {
     mode: storageConfig.mode,
@@ -208,7 +206,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     redirectLoop,
     parameters,
     authorizationUrl: workos.authorizationUrl,
-    claimNonce: createClaimNonce(config, config.claimToken),
+    claimNonce: createClaimNonce(config),
   });
   const attributes = (params: URLSearchParams) =>
     checkAttributes(parseAttributes(params, config.login.params), config.signUp);
@@ -223,10 +221,10 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     workosNow: clock.now,
   });
   const exchangeCode = createCodeExchange({ workos, verifyInTime, acceptSignIn });
-  const exchangeOnce = createExchangeOnce(config, async (callbackRequest) => {
-    const signedIn = await exchangeCode(callbackRequest);
+  const exchangeOnce = createExchangeOnce(config, async (exchangeRequest) => {
+    const signedIn = await exchangeCode(exchangeRequest);
     if (signedIn === 'answered') return signedIn;
-    const { req, deadline, transaction } = callbackRequest;
+    const { req, deadline, transaction } = exchangeRequest;
     const { session, earlierEnd } = signedIn;
     const values = cookies.sessionValues(req);
     const others = earlierSessionsOf(transaction, values.map(storage.earlierSessionOf));

@@ -5,18 +5,20 @@ import {
   type AuthenticateRequest,
   createAuthenticate,
   markPersonal,
+  type RequestAuth,
   requestAuthsOf,
 } from '../auth/request-auth.js';
 import { isRecent } from '../auth/step-up.js';
 import type { AuthKitConfig } from '../config/index.js';
 import type { SignInOptions, SignInUrlOptions } from '../config/authkit-options.js';
 import type { Cookies } from '../http/cookies.js';
-import { ownProperties } from '../plain-objects.js';
+import { ownProperties, withoutUndefined } from '../plain-objects.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
 import { createSignOut, type EndSession, type SignOutOptions } from '../routes/logout.js';
+import type { RefreshRequestSession } from '../routes/refresh-session.js';
 import type { SaveSession } from '../routes/save-session.js';
 import { checkAttributes } from '../routes/sign-up.js';
-import { createSwitchToOrganization, type RefreshRequestSession } from '../routes/switch-organization.js';
+import { createSwitchToOrganization } from '../routes/switch-organization.js';
 import type { Authenticator } from '../session/authenticate-session.js';
 
 /** The methods of an instance that the application's handlers call. */
@@ -163,9 +165,7 @@ export function createMethods(dependencies: MethodDependencies): Methods {
     },
     isRecent(req, maxAge) {
       if (!isAge(maxAge)) throw new TypeError('isRecent(req, maxAge): maxAge must be a number of seconds');
-      const requestAuths = requestAuthsOf(req);
-      markPersonal(requestAuths);
-      const requestAuth = requestAuths.find(({ instance }) => instance.config === config);
+      const requestAuth = requestAuthAt(req, config);
       const auth = requestAuth?.auth();
       return requestAuth !== undefined && auth?.user ? isRecent(auth, requestAuth, maxAge) : false;
     },
@@ -208,14 +208,22 @@ function hasHeaders(req: unknown): boolean {
 }
 
 /**
+ * Returns the authentication state of a request at this instance, or `undefined` if the session middleware has not run
+ * on that request. Also marks the response as user-specific.
+ */
+function requestAuthAt(req: IncomingMessage, config: AuthKitConfig): RequestAuth | undefined {
+  const requestAuths = requestAuthsOf(req);
+  markPersonal(requestAuths);
+  return requestAuths.find(({ instance }) => instance.config === config);
+}
+
+/**
  * Creates a function that returns the `req.auth` of a request, whether or not the session middleware has run on that
  * request.
  */
 export function createAuthOf(config: AuthKitConfig, { authenticate }: Pick<Methods, 'authenticate'>) {
   return async (req: IncomingMessage): Promise<Auth> => {
-    const requestAuths = requestAuthsOf(req);
-    markPersonal(requestAuths);
-    const requestAuth = requestAuths.find(({ instance }) => instance.config === config);
+    const requestAuth = requestAuthAt(req, config);
     if (!requestAuth) return authenticate(req);
     await requestAuth.whenAuthenticated();
     return requestAuth.auth();
@@ -232,11 +240,7 @@ export function createGetSignInUrl({
     const checked = attributes && checkAttributes(attributes, config.signUp);
     return startSignIn(req, res, options, {
       from: 'app',
-      ...(returnTo === undefined ? {} : { returnTo }),
-      ...(state === undefined ? {} : { state }),
-      ...(redirectUri === undefined ? {} : { redirectUri }),
-      ...(codeChallenge === undefined ? {} : { codeChallenge }),
-      ...(checked === undefined ? {} : { attributes: checked }),
+      ...withoutUndefined({ returnTo, state, redirectUri, codeChallenge, attributes: checked }),
     });
   };
 }

@@ -4,7 +4,7 @@ import { withDeadline } from '../deadline.js';
 import type { SignedStore } from '../stores/signed-store.js';
 import type { JWKS } from '../workos/jwks.js';
 import type { CircuitState } from '../workos/rate-limit-and-circuit-breaker.js';
-import type { WorkOSClock } from '../workos/clock-difference.js';
+import { CLOCK_TOLERANCE, type WorkOSClock } from '../workos/clock-difference.js';
 
 /** The result of one check. */
 export interface ReadinessCheck {
@@ -55,12 +55,6 @@ export interface ReadinessDependencies {
  */
 const PART = 0.75;
 
-/**
- * The maximum accepted difference between the clocks, in milliseconds. If they differ by more, this server may refuse
- * valid tokens as well as data that other servers have sealed.
- */
-const TOLERANCE = 60_000;
-
 /** The lifetime of the entry that the store check writes, in milliseconds. */
 const ENTRY_FOR = 60_000;
 
@@ -97,7 +91,7 @@ function checkKeys(keys: JWKS): Readiness['checks']['keys'] {
 function checkClock(clock: WorkOSClock): Readiness['checks']['clock'] {
   const offset = clock.offset();
   if (offset === undefined) return { ok: true };
-  if (Math.abs(offset) <= TOLERANCE) return { ok: true, offset };
+  if (Math.abs(offset) <= CLOCK_TOLERANCE * 1000) return { ok: true, offset };
   const seconds = Math.round(Math.abs(offset) / 1000);
   const side = offset > 0 ? 'ahead of' : 'behind';
   return {

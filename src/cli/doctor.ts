@@ -3,8 +3,10 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { type Config, resolveConfig } from '../config/index.js';
 import type { AuthKitOptions } from '../config/authkit-options.js';
+import { isLoopback } from '../config/insecure-http.js';
 import { AuthKitError } from '../errors.js';
 import { createWorkOSClient, type WorkOSClient } from '../workos/api-client.js';
+import { CLOCK_TOLERANCE } from '../workos/clock-difference.js';
 import { UpstreamError } from '../workos/fetch.js';
 
 export interface DoctorInput {
@@ -73,7 +75,7 @@ function checkCookie(
   { env }: DoctorInput,
 ): Finding[] {
   const { hostname } = new URL(redirectUri);
-  const isLocal = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\]|.*\.localhost)$/.test(hostname);
+  const isLocal = isLoopback(hostname);
   const isProduction = env['NODE_ENV'] === 'production';
   const findings = [];
   if (secure) findings.push(finding('cookie', 'ok', 'Cookies are Secure, because redirectUri uses https.'));
@@ -181,14 +183,8 @@ function isAtLeast(version: string, major: number, minor: number): boolean {
   return has > major || (has === major && with_ >= minor);
 }
 
-/** A clock difference of up to this many seconds is not reported as a warning or problem. */
-const TOLERABLE_SKEW = 5;
-
-/**
- * A clock difference of more than this many seconds is reported as a problem, because this server then refuses valid
- * tokens.
- */
-const DANGEROUS_SKEW = 30;
+/** A clock difference of up to this many seconds is not reported. One of more than {@link CLOCK_TOLERANCE} is a problem. */
+const UNREPORTED_DIFFERENCE = 5;
 
 async function checkKeysAndClock({ now, api }: Config, workos: WorkOSClient): Promise<Finding[]> {
   try {
@@ -216,13 +212,15 @@ async function checkKeysAndClock({ now, api }: Config, workos: WorkOSClient): Pr
 
 function checkClock(here: number, there: number): Finding[] {
   if (Number.isNaN(there)) return [];
-  const skew = Math.round((here - there) / 1000);
-  const size = Math.abs(skew);
-  if (size <= TOLERABLE_SKEW)
+  const difference = Math.round((here - there) / 1000);
+  const size = Math.abs(difference);
+  if (size <= UNREPORTED_DIFFERENCE)
     return [finding('clock', 'ok', 'The clock of this machine agrees with that of WorkOS.')];
-  const side = skew > 0 ? 'ahead of' : 'behind';
-  const message = `The clock of this machine is ${size} s ${side} that of WorkOS: synchronize it with NTP, or valid tokens are refused.`;
-  return [finding('clock', size > DANGEROUS_SKEW ? 'problem' : 'warning', message)];
+  const side = difference > 0 ? 'ahead of' : 'behind';
+  const message =
+    `The clock of this machine is ${size} s ${side} that of WorkOS: synchronize it with NTP. ` +
+    `If the difference is more than ${CLOCK_TOLERANCE} s, valid tokens may be refused.`;
+  return [finding('clock', size > CLOCK_TOLERANCE ? 'problem' : 'warning', message)];
 }
 
 /**

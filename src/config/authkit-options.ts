@@ -1,8 +1,7 @@
 import type { Impersonator, OauthTokens, User, WorkOS } from '@workos-inc/node';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AuthKitError } from '../errors.js';
-import type { RouteName } from '../http/error-response.js';
-import type { Next } from '../http/handler-to-middleware.js';
+import type { ErrorContext } from '../http/error-response.js';
 import type { PagesOption } from './pages.js';
 import type { Store } from '../stores/index.js';
 
@@ -128,15 +127,6 @@ export interface OnSuccessResult {
 
 // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- most hooks have no `return`
 type MaybeOnSuccessResult = OnSuccessResult | undefined | void;
-
-export interface ErrorContext {
-  error: AuthKitError;
-  req: IncomingMessage;
-  res: ServerResponse;
-  next: Next;
-  /** The route of this package in which the error occurred, or `undefined` if it occurred in a guard. */
-  route: RouteName | undefined;
-}
 
 export interface SessionRefreshResult {
   user: User;

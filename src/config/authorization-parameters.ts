@@ -179,7 +179,7 @@ function refusal({ name, text }: Problem): AuthKitError {
 }
 
 /** The ID of a WorkOS object, such as `org_123`. */
-const ID = /^[\w-]{1,128}$/;
+export const OBJECT_ID = /^[\w-]{1,128}$/;
 
 const ONE_LINE = /^[^\u0000-\u001f\u007f]{1,320}$/;
 
@@ -207,10 +207,10 @@ function codeOnly({ wire, valid, form }: Parameter): Parameter {
 }
 
 const organizationId = (wire: string, ...names: string[]) =>
-  textParameter(wire, ID, "the ID of an organization, such as 'org_123'", names);
+  textParameter(wire, OBJECT_ID, "the ID of an organization, such as 'org_123'", names);
 
 const connectionId = (wire: string, ...names: string[]) =>
-  textParameter(wire, ID, "the ID of a connection, such as 'conn_123'", names);
+  textParameter(wire, OBJECT_ID, "the ID of a connection, such as 'conn_123'", names);
 
 export const loginHint = textParameter(
   'login_hint',

@@ -295,19 +295,9 @@ export const SESSION_MEMORY_ADVICE: Advice = {
   ttl: 'it is not needed, since sessions are remembered until their access token expires',
 };
 
-/**
- * The advice for `sso()`. It also covers options of `authkit()` that `sso()` does not have, or that have a different
- * format in `sso()`.
- */
+/** The advice for `sso()`, where some options have a different format than in `authkit()`. */
 export const SSO_ADVICE: Advice = {
   ...OPTION_ADVICE,
-  sessionLifetime: write('sessionLifetime'),
-  ...Object.fromEntries(
-    ['clientRedirectUris', 'signUp', 'sessionMemory', 'onSessionRefreshSuccess', 'onSessionRefreshError'].map(
-      (name) => [name, 'it is an option of authkit(), not of sso()'],
-    ),
-  ),
-  session: 'it is an option of authkit(), not of sso()',
   organizationId: write("signIn: { organization: 'org_…' }"),
   organization: write("signIn: { organization: 'org_…' }"),
   connectionId: write("signIn: { connection: 'conn_…' }"),

@@ -2,6 +2,7 @@ import type { WorkOS } from '@workos-inc/node';
 import { canParse } from '../url-can-parse.js';
 import { AuthKitError } from '../errors.js';
 import type { CookieConfig } from '../http/cookies.js';
+import type { PagesFor } from '../http/pages.js';
 import { type ReturnToRules, safeReturnTo } from '../http/return-to.js';
 import { isOptions, isRecord, ownProperties } from '../plain-objects.js';
 import { type Store, STORE_METHODS } from '../stores/index.js';
@@ -15,7 +16,7 @@ import {
   readIssuers,
   readRedirectUri,
 } from './credentials.js';
-import { isInsecureOrigin, isLoopback, readAllowInsecureHttp, USE_HTTPS } from './insecure-http.js';
+import { isLoopback, readAllowInsecureHttp } from './insecure-http.js';
 import {
   type LoginRules,
   readLoginRules,
@@ -25,7 +26,8 @@ import {
   type SignUpRules,
 } from './login-and-sign-up.js';
 import type { AuthKitOptions, LoadUser, SignInOptions } from './authkit-options.js';
-import { type PagesFor, readPages } from './pages.js';
+import { readOrigins, readTrustedOrigins } from './origins.js';
+import { readPages } from './pages.js';
 import { Problems, variable } from './problem-list.js';
 import { parseRedirectUri, parseRoutes, type Route, type RouteDefaults, type Routes } from './routes.js';
 import { type Advice, AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './did-you-mean.js';
@@ -66,7 +68,7 @@ export interface AuthKitConfig extends Config {
 }
 
 /** The name of every option. The compiler checks that none is missing. */
-const OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
+export const AUTHKIT_OPTIONS: Readonly<Record<keyof AuthKitOptions, true>> = {
   clientId: true,
   apiKey: true,
   redirectUri: true,
@@ -134,7 +136,7 @@ const LEAST_BYTES = 1_048_576;
  * @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message.
  */
 export function resolveConfig(given: AuthKitOptions, env: NodeJS.ProcessEnv): AuthKitConfig {
-  const { options, problems } = readOptions('authkit', given, OPTIONS, AUTHKIT_ADVICE);
+  const { options, problems } = readOptions('authkit', given, AUTHKIT_OPTIONS, AUTHKIT_ADVICE);
   const { onSuccess, onError, onSessionRefreshSuccess, onSessionRefreshError } = options;
   const hooks = { onSuccess, onSessionRefreshSuccess, onSessionRefreshError };
   checkFunctions(hooks, problems);
@@ -252,7 +254,7 @@ export function resolveCommon<SignIn extends object>(
   env: NodeJS.ProcessEnv,
   defaults: InstanceDefaults<SignIn>,
   problems: Problems,
-): Config & { readonly signIn: SignInFor<SignIn> } {
+): Omit<Config, 'hooks'> & { readonly signIn: SignInFor<SignIn> } {
   const { workos } = options;
   const isHttpAllowed = readAllowInsecureHttp(options.allowInsecureHttp, problems);
   const api = readApi(options, env, isHttpAllowed, problems);
@@ -268,7 +270,6 @@ export function resolveCommon<SignIn extends object>(
   const rules = returnToRulesOf(redirect, origins ?? [], routes);
   /** Whether all origins are valid, so page URLs can be checked against them. */
   const areOriginsValid = redirect !== undefined && origins !== undefined;
-  const cookieOptions = isOptions(options.cookie) ? ownProperties(options.cookie) : options.cookie;
   const { onError, loadUser, now, fetch } = options;
   checkFunctions({ onError, loadUser, now, fetch }, problems);
   return {
@@ -279,7 +280,7 @@ export function resolveCommon<SignIn extends object>(
     redirectUri,
     allowInsecureHttp: isHttpAllowed,
     cookiePasswords: readCookiePasswords(options.cookiePassword, env, api, problems),
-    cookie: cookie(cookieOptions, env, defaults.cookieName(env), { redirect, routes }, problems),
+    cookie: cookie(options.cookie, env, defaults.cookieName(env), { redirect, routes }, problems),
     api,
     workos: sameEnvironment(workos, apiKey, api),
     issuers: readIssuers(options.issuer, env, api, clientId, problems),
@@ -301,7 +302,6 @@ export function resolveCommon<SignIn extends object>(
     login: readLoginRules(options, defaults.parameters, isHttpAllowed, problems),
     signIn: readSignIn(options.signIn, defaults.parameters, clientId, problems),
     signInLifetime: readSignInLifetime(options.signInLifetime, problems),
-    hooks: Object.freeze(onError ? { onError } : {}),
     pages: readPages(options.pages, problems),
     serverTiming: readServerTiming(options.serverTiming, problems),
     now: readClock(now, problems),
@@ -447,46 +447,6 @@ function readSignInLifetime(value: unknown, problems: Problems): number {
 function readServerTiming(value: unknown, problems: Problems): boolean {
   if (value !== undefined && typeof value !== 'boolean') problems.add('serverTiming must be true or false');
   return value === true;
-}
-
-/** Reads a list of origins. Returns `undefined` if the list is invalid. */
-function readOrigins(name: string, value: unknown, problems: Problems): readonly string[] | undefined {
-  // The copy is checked, so exactly the checked items are used. Holes become `undefined`.
-  const origins: unknown[] | undefined = Array.isArray(value ?? [])
-    ? Array.from((value ?? []) as [])
-    : undefined;
-  if (origins?.every(isOrigin)) return Object.freeze(origins);
-  problems.add(`${name} must be a list of origins, such as ["https://admin.example.com"]`);
-  return undefined;
-}
-
-/**
- * Reads the origins whose pages may use the session cookie. They must use https: an attacker on the network can add
- * scripts to any page that is sent over http.
- */
-function readTrustedOrigins(value: unknown, isHttpAllowed: boolean, problems: Problems): readonly string[] {
-  const origins = readOrigins('trustedOrigins', value, problems) ?? [];
-  for (const origin of isHttpAllowed ? [] : origins.filter(isInsecureOrigin)) {
-    problems.add(
-      `trustedOrigins contains ${origin}: an attacker on the network could change its pages, which may use the session ` +
-        `cookie: ${USE_HTTPS}`,
-    );
-  }
-  return origins;
-}
-
-/**
- * Whether a value is an origin in the format that browsers send (RFC 6454 section 6.2): scheme, host, and the port if
- * it is not the default.
- */
-function isOrigin(value: unknown): value is string {
-  return (
-    typeof value === 'string' &&
-    value !== 'null' &&
-    !value.includes('*') &&
-    canParse(value) &&
-    new URL(value).origin === value
-  );
 }
 
 function returnToRulesOf(

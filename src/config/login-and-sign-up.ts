@@ -4,7 +4,7 @@ import { AuthKitError } from '../errors.js';
 import { publishError } from '../diagnostics.js';
 import { isOptions, isRecord, ownProperties } from '../plain-objects.js';
 import type { ParameterSet } from './authorization-parameters.js';
-import { isLoopback } from './insecure-http.js';
+import { isLoopback, USE_HTTPS } from './insecure-http.js';
 import type { AuthKitOptions } from './authkit-options.js';
 import type { Problems } from './problem-list.js';
 import { AUTHKIT, providerNamed, PROVIDERS } from './provider-names.js';
@@ -166,7 +166,7 @@ function clientUriProblem(uri: string, isHttpAllowed: boolean): string | undefin
   if (scheme === 'https' || scheme === 'http') {
     if (username !== '' || password !== '') return 'must not contain a user name or a password';
     if (scheme === 'https' || isHttpAllowed || isLoopback(hostname)) return undefined;
-    return `uses http, which sends codes unencrypted to ${hostname}: use https, or set allowInsecureHttp: true if that network is private`;
+    return `uses http, which sends codes unencrypted to ${hostname}: ${USE_HTTPS}`;
   }
   if (REVERSED_DOMAIN.test(scheme)) return undefined;
   return 'must be https, http on this machine, or a scheme that is a reversed domain name, such as "com.example.app:/callback"';

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { canParse } from '../url-can-parse.js';
 import { BUTTON_TEXTS, DEFAULT_TEXTS, type PageTexts } from '../http/page-texts.js';
-import { DEFAULT_THEME, type PageTheme, type RenderPage } from '../http/pages.js';
+import { DEFAULT_THEME, type PagesFor, type PageTheme, type RenderPage } from '../http/pages.js';
 import { isOptions, isRecord, ownProperties } from '../plain-objects.js';
 import { Problems } from './problem-list.js';
 import { type Advice } from './did-you-mean.js';
@@ -37,9 +37,6 @@ export interface PageOptions {
 export type PagesOption =
   PageOptions | ((req: IncomingMessage) => PageOptions | undefined | Promise<PageOptions | undefined>);
 
-/** Returns the theme of the pages for a request. */
-export type PagesFor = (req: IncomingMessage) => PageTheme | Promise<PageTheme>;
-
 /** The name of every option. The compiler checks that none is missing. */
 const OPTIONS: Readonly<Record<keyof PageOptions, true>> = {
   title: true,
@@ -71,13 +68,8 @@ const ADVICE: Advice = {
   labels: 'write texts: { buttons: { … } }',
 };
 
-const TEXT_NAMES: Readonly<Record<string, true>> = Object.fromEntries(
-  [...Object.keys(DEFAULT_TEXTS), 'buttons'].map((name) => [name, true]),
-);
-
-const BUTTON_NAMES: Readonly<Record<string, true>> = Object.fromEntries(
-  Object.keys(BUTTON_TEXTS).map((name) => [name, true]),
-);
+/** The default texts of every page, and of the buttons. */
+const ALL_TEXTS = { ...DEFAULT_TEXTS, buttons: BUTTON_TEXTS };
 
 /** The maximum length of `title`, in characters. */
 const MAX_TITLE = 100;
@@ -228,9 +220,9 @@ function readTexts(value: unknown, problems: Problems): PageTexts {
     return DEFAULT_THEME.texts;
   }
   const given = ownProperties(value);
-  problems.unknownKeys('page in pages.texts', given, TEXT_NAMES, {}, NO_SUCH_PAGE);
+  problems.unknownKeys('page in pages.texts', given, ALL_TEXTS, {}, NO_SUCH_PAGE);
   const texts = Object.entries(given)
-    .filter(([name]) => Object.hasOwn(TEXT_NAMES, name))
+    .filter(([name]) => Object.hasOwn(ALL_TEXTS, name))
     .map(([name, text]) => [name, readText(name, text, problems)]);
   return Object.freeze(ownProperties(Object.fromEntries(texts) as PageTexts));
 }
@@ -246,7 +238,7 @@ function readText(name: string, value: unknown, problems: Problems): object | un
     return undefined;
   }
   const given = ownProperties(value);
-  problems.unknownKeys(`key in pages.texts.${name}`, given, isButtons ? BUTTON_NAMES : PAGE_TEXT);
+  problems.unknownKeys(`key in pages.texts.${name}`, given, isButtons ? BUTTON_TEXTS : PAGE_TEXT);
   const set = Object.entries(given).filter(([, text]) => text !== undefined);
   for (const [key, text] of set) {
     if (!isText(text, MAX_TEXT))

@@ -9,19 +9,13 @@ export class Problems {
   }
 
   /**
-   * Reports each property of `value` that is not in `known`. Without this check, a misspelled option would have no
+   * Reports each property of `value` that `known` does not have. Without this check, a misspelled option would have no
    * effect and cause no error.
    *
    * @param kind What the names are called in the message, such as `cookie option`.
    * @param advice Advice for names that other SDKs use.
    */
-  unknownKeys(
-    kind: string,
-    value: object,
-    known: Readonly<Record<string, true>>,
-    advice: Advice = {},
-    otherwise?: string,
-  ): void {
+  unknownKeys(kind: string, value: object, known: object, advice: Advice = {}, otherwise?: string): void {
     for (const key of Object.keys(value)) {
       if (Object.hasOwn(known, key)) continue;
       const shown = JSON.stringify(key.slice(0, 64));

@@ -2,6 +2,7 @@ import type { Store } from '../stores/index.js';
 import { ssoParameters } from './authorization-parameters.js';
 import { MAX_COOKIE_AGE } from './cookie.js';
 import {
+  AUTHKIT_OPTIONS,
   checkFunctions,
   type Config,
   type InstanceDefaults,
@@ -13,7 +14,7 @@ import {
 } from './index.js';
 import type { SignInFor } from './login-and-sign-up.js';
 import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
-import { SSO_ADVICE } from './did-you-mean.js';
+import { type Advice, SSO_ADVICE } from './did-you-mean.js';
 
 /** The configuration of `sso()`: its options and environment variables after validation, with defaults. */
 export interface SSOConfig extends Config {
@@ -60,6 +61,16 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   now: true,
 };
 
+/** The advice for unknown options. Every option of `authkit()` that `sso()` does not have is named as such. */
+const ADVICE: Advice = {
+  ...SSO_ADVICE,
+  ...Object.fromEntries(
+    Object.keys(AUTHKIT_OPTIONS)
+      .filter((name) => !Object.hasOwn(OPTIONS, name))
+      .map((name) => [name, 'it is an option of authkit(), not of sso()']),
+  ),
+};
+
 const DEFAULTS: InstanceDefaults<SSOSignInOptions> = {
   routes: {
     login: '/sso/login',
@@ -87,7 +98,7 @@ const LIFETIME = 28_800;
  * @throws {AuthKitError} `config_invalid`, with every problem and its fix in one message.
  */
 export function resolveSSOConfig(given: SSOOptions, env: NodeJS.ProcessEnv): SSOConfig {
-  const { options, problems } = readOptions('sso', given, OPTIONS, SSO_ADVICE);
+  const { options, problems } = readOptions('sso', given, OPTIONS, ADVICE);
   const { onSuccess, onError, sessionLifetime = LIFETIME, acceptIdPInitiated = false } = options;
   checkFunctions({ onSuccess }, problems);
   if (!Number.isSafeInteger(sessionLifetime) || sessionLifetime < 1 || sessionLifetime > MAX_COOKIE_AGE)

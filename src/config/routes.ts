@@ -70,9 +70,9 @@ export function parseRoutes(
   const given: unknown = value ?? {};
   if (!isOptions(given)) problems.add("routes must be an object of paths, such as { login: '/login' }");
   const own = isOptions(given) ? ownProperties(given) : {};
-  problems.unknownKeys('route', own, ROUTES, ROUTE_ADVICE);
+  problems.unknownKeys('route', own, METHODS, ROUTE_ADVICE);
   const paths: Readonly<Record<string, unknown>> = { ...defaults, ...own };
-  const names = Object.keys(ROUTES) as (keyof Routes)[];
+  const names = Object.keys(METHODS) as (keyof Routes)[];
   const invalid = names.filter((name) => paths[name] !== false && !isPath(paths[name]));
   for (const name of invalid) problems.add(`routes.${name} must be a path such as "/${name}", or false`);
   const prefix =
@@ -93,10 +93,10 @@ function isPath(path: unknown): path is string {
 
 /**
  * The HTTP methods to which each route responds. `GET below` means `GET` for every path one level below the route, such
- * as `/connect/:slug`.
+ * as `/login/:provider` and `/connect/:slug`.
  */
 const METHODS: Readonly<Record<keyof Routes, readonly string[]>> = {
-  login: ['GET'],
+  login: ['GET', 'GET below'],
   callback: ['GET'],
   logout: ['GET', 'POST'],
   signUp: ['GET'],
@@ -111,9 +111,8 @@ function checkCollisions(routes: Routes, problems: Problems): void {
   for (const name of Object.keys(METHODS) as (keyof Routes)[]) {
     const route = routes[name];
     if (!route) continue;
-    const methods = name === 'login' ? [...METHODS.login, 'GET below'] : METHODS[name];
     const keys = [...new Set([route.mounted, route.public])].flatMap((path) =>
-      methods.map((method) => `${method} ${path.toLowerCase()}`),
+      METHODS[name].map((method) => `${method} ${path.toLowerCase()}`),
     );
     const other = keys.map((key) => taken.get(key)).find((found) => found !== undefined);
     if (other !== undefined)
@@ -141,16 +140,6 @@ function checkProviderPath(name: keyof Routes, route: Route, { login }: Routes, 
     return;
   }
 }
-
-const ROUTES: Readonly<Record<keyof Routes, true>> = {
-  login: true,
-  callback: true,
-  logout: true,
-  signUp: true,
-  token: true,
-  connect: true,
-  switchOrganization: true,
-};
 
 function prefixOf(redirect: URL, callback: unknown, defaults: RouteDefaults, problems: Problems): string {
   const route = typeof callback === 'string' ? callback : String(defaults.callback);

@@ -36,7 +36,7 @@ const MAX_COOKIE = 4096;
  * The maximum number of cookies into which a session is split. Three chunks hold up to 12 KB. Node refuses requests
  * with more than 16 KB of headers, and most proxies have a lower limit.
  */
-const MAX_CHUNKS = 3;
+export const MAX_CHUNKS = 3;
 
 /**
  * The maximum number of rows that are tried from each end if a request contains several chunks with the same name.
@@ -93,12 +93,12 @@ export interface Cookies {
    * Clears the session cookie and the sign-in marker. The marker is cleared because a sign-in soon after a deliberate
    * sign-out is not part of a redirect loop.
    *
-   * @param isCurrent Called when the response head is written. If it returns false, no cookie is cleared.
+   * @param isCurrent Called when the response head is written. If it returns false, only the marker is cleared.
    */
   clearSession: (req: Request, res: Response, isCurrent?: () => boolean) => void;
   signInMarkerValues: (req: Request) => readonly string[];
   setSignInMarker: (res: Response, sealed: string) => void;
-  clearSignInMarker: (req: Request, res: Response, isCurrent?: () => boolean) => void;
+  clearSignInMarker: (req: Request, res: Response) => void;
   /**
    * Returns the secrets that the browser sent for this `state`. There is more than one secret only if an attacker has
    * planted cookies.
@@ -142,7 +142,7 @@ export function createCookies(config: CookieConfig, signInLifetime: number): Coo
     ...transactionCookies(prefix + TRANSACTION, transaction),
     clearSession(req, res, isCurrent) {
       session.clearSession(req, res, isCurrent);
-      signInMarker.clearSignInMarker(req, res, isCurrent);
+      signInMarker.clearSignInMarker(req, res);
     },
   };
 }
@@ -163,8 +163,8 @@ function writer(attributes: Attributes) {
     send: (res: Response, name: string, value: string) => {
       setCookie(res, name, () => setCookieLine(name, value, attributes));
     },
-    expire: (res: Response, name: string, isCurrent = () => true) => {
-      setCookie(res, name, () => (isCurrent() ? expiredLine(name, attributes) : undefined));
+    expire: (res: Response, name: string) => {
+      setCookie(res, name, () => expiredLine(name, attributes));
     },
   };
 }
@@ -222,8 +222,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
         throw new AuthKitError('cookie_too_large', size);
       }
       // Without this step, cookies left over from an earlier session would be read together with the new session.
-      const names = sessionNames(req);
-      expire(res, names.length === 0 ? unsentNames : names, isLive);
+      expire(res, new Set([...unsentNames, ...sessionNames(req)]), isLive);
       pieces.forEach((piece, i) => {
         const key = pieces.length === 1 ? name : `${name}.${i}`;
         setCookie(res, key, () => (isLive() ? setCookieLine(key, piece, lasting) : undefined), 'last');
@@ -262,8 +261,8 @@ function signInMarkerCookie(name: string, attributes: Attributes): SignInMarkerC
     setSignInMarker(res, sealed) {
       setCookie(res, name, () => setCookieLine(name, sealed, attributes), 'first');
     },
-    clearSignInMarker(req, res, isCurrent) {
-      if (signInMarkerValues(req).length > 0) expire(res, name, isCurrent);
+    clearSignInMarker(req, res) {
+      if (signInMarkerValues(req).length > 0) expire(res, name);
     },
   };
 }

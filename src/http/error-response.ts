@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AuthKitError } from '../errors.js';
 import { ownProperties } from '../plain-objects.js';
 import {
@@ -9,7 +10,7 @@ import {
   type Response,
 } from './handler-to-middleware.js';
 import { type ButtonName, DEFAULT_TEXTS, pageNameOf } from './page-texts.js';
-import { type Page, type PageTheme, sendPage } from './pages.js';
+import { type Page, type PagesFor, sendPage } from './pages.js';
 import { header, isNavigation, isScripted, isSpeculative, query, target } from './request.js';
 import { json, noStore } from './response.js';
 import { type ReturnToRules, safeReturnTo } from './return-to.js';
@@ -49,16 +50,21 @@ export interface ErrorResponseConfig {
   readonly redirectUri: string;
   readonly returnTo: string;
   readonly returnToRules: ReturnToRules;
-  readonly pages: (req: Request) => PageTheme | Promise<PageTheme>;
+  readonly pages: PagesFor;
 }
 
-type OnError = (context: {
+type OnError = (context: ErrorContext) => unknown;
+
+/** The argument of `onError`. */
+export interface ErrorContext {
   error: AuthKitError;
-  req: Request;
-  res: Response;
+  req: IncomingMessage;
+  res: ServerResponse;
+  /** Passes its argument to the Express error handler or, if called without an argument, `error`. */
   next: Next;
+  /** The route of this package in which the error occurred, or `undefined` if it occurred in a guard. */
   route: RouteName | undefined;
-}) => unknown;
+}
 
 /**
  * Creates the function that responds to the errors of a route or of guards.

@@ -18,6 +18,9 @@ export interface PageTheme {
   readonly render?: RenderPage | undefined;
 }
 
+/** Returns the theme of the pages for a request. */
+export type PagesFor = (req: Request) => PageTheme | Promise<PageTheme>;
+
 /**
  * The theme that is used if the application sets no page options. Like every theme, it has no prototype, so a polluted
  * `Object.prototype` cannot add a color, a logo or texts.
@@ -77,7 +80,7 @@ export async function sendPage(
   req: Request,
   res: Response,
   given: Page,
-  config: { readonly pages: (req: Request) => PageTheme | Promise<PageTheme> },
+  config: { readonly pages: PagesFor },
 ): Promise<'sent'> {
   const page = ownProperties(given);
   const theme = await config.pages(req);

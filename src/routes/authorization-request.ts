@@ -94,10 +94,12 @@ export function createAuthorizationRequest<Options extends object>({
 }: AuthorizationRequestDependencies<Options>): StartSignIn<Options> {
   /** Returns the sessions that the sign-in ends. */
   const earlierSessions = (req: Request, flow: SignInFlow): Pick<Transaction, 'earlierSessions'> => {
+    // The callback of a native or single-page client creates no session, so it ends none either.
+    if (config.cookie.sameSite !== 'strict' || flow.codeChallenge !== undefined) return {};
     const found = cookies.sessionValues(req).flatMap((value) => earlierSessionOf(value) ?? []);
     // The request for a retry comes from WorkOS, so it does not have the cookies of the first attempt.
     const all = [...(flow.earlierSessions ?? []), ...found].slice(0, MAX_EARLIER_SESSIONS);
-    return all.length > 0 ? { earlierSessions: all.map(({ id, sessionId }) => ({ id, sessionId })) } : {};
+    return all.length > 0 ? { earlierSessions: all } : {};
   };
   return async (req, res, options, given) => {
     const flow = ownProperties(given);
@@ -106,7 +108,7 @@ export function createAuthorizationRequest<Options extends object>({
     const fields = {
       ...flowFields(flow, config),
       ...requestFields(req, flow, config),
-      ...(config.cookie.sameSite === 'strict' ? earlierSessions(req, flow) : {}),
+      ...earlierSessions(req, flow),
       ...freshness(signIn),
       ...silence(signIn, pinned),
       ...((await redirectLoop.isLooping(req, res)) ? { isRepeat: true as const } : {}),
@@ -247,21 +249,19 @@ async function sealToFit(
   room: number,
   config: Config,
 ): Promise<Transaction & { state: string }> {
-  const sealed = await seal(transaction, config);
+  const sealed = await sealTransaction(transaction, config);
   if (sealed.length <= Math.min(MAX_TRANSACTION, room))
     return ownProperties({ ...transaction, state: sealed });
   // For a native or single-page client, `returnTo` is the client's redirect URI, which cannot be dropped.
   const isOwn = transaction.clientChallenge === undefined;
-  const shorter = isOwn ? await seal({ ...transaction, returnTo: config.returnTo }, config) : sealed;
+  const shorter = isOwn
+    ? await sealTransaction({ ...transaction, returnTo: config.returnTo }, config)
+    : sealed;
   if (shorter.length < sealed.length)
     log('login', { dropped: 'returnTo', bytes: transaction.returnTo.length });
   if (shorter.length > MAX_TRANSACTION)
     throw new AuthKitError('invalid_request', 'state and attributes of this sign-in are too long for a URL');
   return ownProperties({ ...transaction, state: shorter });
-}
-
-function seal(transaction: Transaction, config: Config): Promise<string> {
-  return sealTransaction(transaction, config);
 }
 
 /**

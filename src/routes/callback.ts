@@ -11,7 +11,7 @@ import { sendPage } from '../http/pages.js';
 import { isPageLoad, query, single } from '../http/request.js';
 import { noStore, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
-import type { Completed, ExchangeOnce } from './code-exchange.js';
+import type { Completed, ExchangeOnce } from './exchange-once.js';
 import type { RedirectLoopGuard } from './redirect-loop.js';
 import { codeVerifierOf } from './pkce.js';
 import { endsSilently } from './silent-sign-in.js';
@@ -170,7 +170,7 @@ async function refuseState(
   await requestAuth.whenAuthenticated();
   if (requestAuth.auth().type !== null) return redirect(res, config.returnTo);
   const error = invalidState(reason, config, host);
-  log('sign-in-failed', { reason, message: error.message });
+  log('sign-in-failed', { reason });
   return failSignIn(error, returnTo, req, res, dependencies);
 }
 
@@ -204,19 +204,20 @@ async function handleResponse(
     if (transaction.isRepeat) throw redirectLoop.toError(req, res);
     const codeVerifier = codeVerifierOf(secret);
     const deadline = new Deadline(requestTimeoutOf(config));
-    const reply = { state, secret, code, codeVerifier, transaction, req, res, deadline };
-    const done = await exchangeOnce.exchange(reply);
+    const exchangeRequest = { state, secret, code, codeVerifier, transaction, req, res, deadline };
+    const done = await exchangeOnce.exchange(exchangeRequest);
     if (done === 'spent') return await refuseSpent();
     return await completeSignIn(done, transaction, req, res, dependencies);
   } catch (error) {
     if (!(error instanceof AuthKitError)) throw error;
-    if (!clientUrl && endsSilently(error, transaction))
+    if (clientUrl) {
+      publish('sign-in-failed', { clientId: config.clientId, code: error.code });
+      return redirect(res, await clientUrl(error, transaction));
+    }
+    if (endsSilently(error, transaction))
       return await returnSignedOut(returnTo ?? config.returnTo, transaction, res, dependencies);
-    const location = clientUrl
-      ? await clientUrl(error, transaction)
-      : await retrySignIn?.(error, transaction, req, res);
+    const location = await retrySignIn?.(error, transaction, req, res);
     if (location === undefined) throw error;
-    publish('sign-in-failed', { clientId: config.clientId, code: error.code });
     return redirect(res, location);
   }
 }

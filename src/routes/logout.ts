@@ -23,7 +23,7 @@ import { json, noStore, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
 import { ownProperties } from '../plain-objects.js';
 import { sessionIdIn, type Sessions } from '../session/create-and-end.js';
-import { isNotStored } from '../session/sessions-in-store.js';
+import { isNotRead } from '../session/sessions-in-store.js';
 
 /** A session that has just been ended. */
 export interface EndedSession {
@@ -39,15 +39,15 @@ export interface EndedSession {
 export type EndSessions = (values: readonly string[]) => Promise<EndedSession | undefined>;
 
 /** Creates the {@link EndSessions} function of `authkit()`, whose session cookies contain the session ID. */
-export function createEndSessions({ peek, end }: Pick<Sessions, 'peek' | 'end'>): EndSessions {
+export function createEndSessions({ find, end }: Pick<Sessions, 'find' | 'end'>): EndSessions {
   return async (values) => {
-    const found = await Promise.all(values.map((value) => peek([value])));
+    const found = await Promise.all(values.map(find));
     const sessions = found.filter((session) => session !== undefined);
     await Promise.all(sessions.map(end));
     const [first] = sessions;
     if (!first) return undefined;
     const sessionId = sessionIdIn(first);
-    if (isNotStored(first)) return { sessionId, user: undefined };
+    if (isNotRead(first)) return { sessionId, user: undefined };
     return { sessionId, user: { id: first.user.id, organizationId: first.organizationId } };
   };
 }
@@ -153,7 +153,7 @@ export interface LogoutDependencies {
  * Creates the handler of the logout route: `POST /logout`, and `GET /logout` for clicks on links in this application.
  */
 export function createLogout(dependencies: LogoutDependencies): Handler {
-  const { config, cookies, endSession, endBearerSession } = dependencies;
+  const { config, cookies, endBearerSession } = dependencies;
   return async (req, res) => {
     const returnTo = single(query(req), 'returnTo', 'return_to');
     const token = bearerTokenOf(req);
@@ -163,17 +163,15 @@ export function createLogout(dependencies: LogoutDependencies): Handler {
       return json(res, 200, { logoutUrl: await endBearerSession(token, returnTo) });
     }
     if (isClearPages(req, cookies)) return clearPages(res);
-    const permission = checkLogout(req, config, cookies);
-    if (permission === 'prefetch') return refusePrefetch(res);
-    if (permission === 'nothing') return noStore(res, '');
-    if (permission === 'confirm') return sendConfirmation(req, res, returnTo, config);
-    return redirectToLogout(req, res, await endSession(req, res, returnTo), config);
+    return performLogout(checkLogout(req, config, cookies), req, res, returnTo, dependencies);
   };
 }
 
 function hasSession(req: Request, cookies: Cookies): boolean {
   return cookies.sessionValues(req).length > 0;
 }
+
+type LogoutPermission = 'allowed' | 'confirm' | 'prefetch' | 'nothing';
 
 /**
  * Decides whether a request may sign the user out without asking for confirmation. This prevents other sites from
@@ -185,11 +183,7 @@ function hasSession(req: Request, cookies: Cookies): boolean {
  * request.
  * @throws {AuthKitError} `forbidden` for any other request.
  */
-function checkLogout(
-  req: Request,
-  config: Config,
-  cookies: Cookies,
-): 'allowed' | 'confirm' | 'prefetch' | 'nothing' {
+function checkLogout(req: Request, config: Config, cookies: Cookies): LogoutPermission {
   if (req.method === 'HEAD') return 'nothing';
   if (req.method !== 'GET') {
     if (isCrossSite(req, config)) throw foreignLogout();
@@ -203,6 +197,20 @@ function checkLogout(
   if (isLinkOfThisOrigin(req)) return 'allowed';
   if (isNavigation(req)) return 'confirm';
   throw new AuthKitError('forbidden', 'sign out with a POST request from this application');
+}
+
+/** Ends the session if `permission` is `allowed`. Sends the response that the permission requires. */
+async function performLogout(
+  permission: LogoutPermission,
+  req: Request,
+  res: Response,
+  returnTo: string | undefined,
+  { config, endSession }: LogoutDependencies,
+): Promise<'sent'> {
+  if (permission === 'prefetch') return refusePrefetch(res);
+  if (permission === 'nothing') return noStore(res, '');
+  if (permission === 'confirm') return sendConfirmation(req, res, returnTo, config);
+  return redirectToLogout(req, res, await endSession(req, res, returnTo), config);
 }
 
 function foreignLogout(): AuthKitError {
@@ -300,17 +308,15 @@ export interface SignOutOptions {
  * Creates `auth.signOut()`, which an application calls in a handler to end the session of a request. It makes the same
  * checks as the logout route. A request that fails these checks gets the response that the logout route would send.
  */
-export function createSignOut({ config, cookies, endSession }: LogoutDependencies) {
+export function createSignOut(dependencies: LogoutDependencies) {
+  const { config, cookies } = dependencies;
   const respondWithError = createErrorResponder(config, 'logout');
   const respondByDefault = createErrorResponder({ ...config, hooks: {} }, 'logout');
   return async (req: Request, res: Response, options: SignOutOptions = {}): Promise<void> => {
     const { returnTo, trusted = false } = ownProperties(options);
     try {
       const permission = trusted ? 'allowed' : checkLogout(req, config, cookies);
-      if (permission === 'prefetch') refusePrefetch(res);
-      else if (permission === 'nothing') noStore(res, '');
-      else if (permission === 'confirm') await sendConfirmation(req, res, returnTo, config);
-      else await redirectToLogout(req, res, await endSession(req, res, returnTo), config);
+      await performLogout(permission, req, res, returnTo, dependencies);
     } catch (error) {
       if (!(error instanceof AuthKitError)) throw error;
       const outcome = await respondWithError(error, req, res);

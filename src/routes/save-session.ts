@@ -17,7 +17,7 @@ import type { Revocation } from '../session/revocation.js';
 import { sessionIdentityIn } from '../session/sealed-session.js';
 import type { VerifyAccessToken } from '../workos/access-token.js';
 import type { Tokens } from '../workos/api-client.js';
-import type { AcceptSignIn, SignInStart } from './code-exchange.js';
+import type { AcceptSignIn, SignInStart } from './accept-sign-in.js';
 import { checkAttributes } from './sign-up.js';
 
 /** Options of `saveSession()`. They have the same meaning as the options of `getSignInUrl()`. */

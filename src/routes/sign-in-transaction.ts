@@ -3,13 +3,14 @@ import type { Config } from '../config/index.js';
 import type { SignUpAttributes } from '../config/authkit-options.js';
 import type { ReturnToRules } from '../http/return-to.js';
 import { ownProperties } from '../plain-objects.js';
-import type { EarlierSession } from '../session/cookie-or-store.js';
 import {
+  CLOCK_SKEW,
   openPayload,
   type PayloadBinding,
   type PayloadPurpose,
   sealPayload,
 } from '../session/purpose-bound-seal.js';
+import type { EarlierSession } from '../session/sessions-in-store.js';
 import { sha256 } from '../sha256.js';
 
 /**
@@ -56,7 +57,7 @@ export interface Transaction {
   readonly beganHere?: true;
   /**
    * The sessions that the browser had when the sign-in began. Set only for `strict` cookies, because browsers do not
-   * send these to the callback.
+   * send these to the callback. The IDs that are in the cookies of sessions in the store are only contained as hashes.
    */
   readonly earlierSessions?: readonly EarlierSession[];
   /** The identity provider that a sign-in of `sso()` requested. The profile must come from this provider. */
@@ -76,7 +77,9 @@ export function earlierSessionsOf(
   sent: readonly (EarlierSession | undefined)[],
 ): readonly EarlierSession[] {
   const { earlierSessions = [] } = ownProperties(transaction);
-  return earlierSessions.filter(({ sessionId }) => !sent.some((one) => one?.sessionId === sessionId));
+  const isSent = ({ key, sessionId }: EarlierSession) =>
+    sent.some((one) => one !== undefined && one.key === key && one.sessionId === sessionId);
+  return earlierSessions.map(ownProperties).filter((one) => !isSent(one));
 }
 
 /** The organization, the connection or the OAuth provider through which a user must sign in. */
@@ -91,12 +94,6 @@ export interface IdentityProvider {
  * expired transaction is still used.
  */
 const TRANSACTION: PayloadPurpose = { name: 'transaction', isBoundToRedirectUri: true };
-
-/**
- * How far the clock of the server that receives the callback may be behind the clock of the server that began the
- * sign-in, in milliseconds.
- */
-export const CLOCK_SKEW = 120_000;
 
 /** Creates a transaction and the secret for the browser's transaction cookie. The transaction has no prototype. */
 export function newTransaction(

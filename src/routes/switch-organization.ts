@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { loginUrlForScript } from '../auth/login-url.js';
 import type { SessionAuth } from '../auth/principal.js';
-import { type AuthenticateRequest, timedOut } from '../auth/request-auth.js';
+import type { AuthenticateRequest } from '../auth/request-auth.js';
+import { OBJECT_ID } from '../config/authorization-parameters.js';
 import type { Config } from '../config/index.js';
 import type { SignInUrlOptions } from '../config/authkit-options.js';
-import { withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished } from '../errors.js';
 import type { RespondWithError } from '../http/error-response.js';
 import type { Handler, Outcome, Request, Response } from '../http/handler-to-middleware.js';
@@ -12,10 +12,7 @@ import { sendPage } from '../http/pages.js';
 import { header, isCrossSite, isScripted, query, single, target } from '../http/request.js';
 import { json, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
-import type { Authentication, Authenticator } from '../session/authenticate-session.js';
-import type { Session } from '../session/sealed-session.js';
-import { isMisconfigured } from '../workos/error-answers.js';
-import { UpstreamError } from '../workos/fetch.js';
+import type { RefreshRequestSession } from './refresh-session.js';
 
 export interface SwitchDependencies {
   config: Config;
@@ -109,7 +106,7 @@ function parametersOf(req: Request, config: Config): SwitchParameters {
   if (isCrossSite(req, config))
     throw new AuthKitError('forbidden', 'a switch must be requested by a page of this application');
   const organizationId = parameter(req, 'organizationId', 'organization_id');
-  if (organizationId === undefined || !/^[\w-]{1,128}$/.test(organizationId))
+  if (organizationId === undefined || !OBJECT_ID.test(organizationId))
     throw new AuthKitError('invalid_request', 'organizationId must be the ID of an organization');
   const safe = safeReturnTo(parameter(req, 'returnTo', 'return_to'), returnToRules);
   return { organizationId, returnTo: safe ?? returnTo };
@@ -140,101 +137,4 @@ async function sendSignInPage(
   const url = await getSignInUrl(req, res, parameters);
   const link = { href: url, label: 'continue' } as const;
   return sendPage(req, res, { name: 'organizationSignIn', refresh: url, link }, config);
-}
-
-/**
- * Refreshes the session of a request, for the same or a different organization. If WorkOS has issued new tokens, the
- * browser receives them even if the call fails afterwards.
- *
- * @throws {AuthKitError} `unauthenticated` if there is no session, or if it has ended; `forbidden` if the user has no
- * access to the organization; `upstream_unavailable` if WorkOS or the store is unavailable. If WorkOS requires a
- * further step from the user, the error's code names that step.
- */
-export type RefreshRequestSession = (
-  req: IncomingMessage,
-  res: ServerResponse,
-  organizationId: string | undefined,
-) => Promise<SessionAuth>;
-
-export interface RefreshRequestDependencies {
-  authenticator: Pick<Authenticator, 'refresh'>;
-  authenticateRequest: AuthenticateRequest;
-}
-
-export function createRefreshRequestSession({
-  authenticator,
-  authenticateRequest,
-}: RefreshRequestDependencies): RefreshRequestSession {
-  return async (req, res, organizationId) => {
-    const requestAuth = await authenticateRequest(req, res);
-    const authenticated = await requestAuth.whenAuthenticated();
-    const session = requestAuth.session();
-    if (!session) {
-      if (authenticated.kind === 'unavailable') throw authenticated.error;
-      throw new AuthKitError('unauthenticated', 'the request has no session to refresh');
-    }
-    const outcome = refreshSession(session, organizationId, authenticator);
-    const { result, error } = (await withDeadline(requestAuth.deadline.left(), outcome)) ?? {
-      error: timedOut().error,
-    };
-    if (result) requestAuth.setAuthentication(result);
-    if (error) throw error;
-    const auth = requestAuth.auth();
-    if (auth.type !== 'session') throw new AuthKitError('unauthenticated', 'the session has ended');
-    return auth;
-  };
-}
-
-/**
- * The outcome of a refresh: the new state of the session, if it has changed, and the error to throw, if there is one.
- */
-interface RefreshOutcome {
-  readonly result?: Authentication;
-  readonly error?: AuthKitError;
-}
-
-/**
- * Refreshes a session at WorkOS. If WorkOS refuses only the requested organization, the outcome is an error, such as
- * `forbidden`, and the session stays active in its current organization.
- */
-export async function refreshSession(
-  session: Session,
-  organizationId: string | undefined,
-  authenticator: RefreshRequestDependencies['authenticator'],
-): Promise<RefreshOutcome> {
-  const result = await authenticator.refresh(session, organizationId);
-  if (result.kind === 'anonymous') return { result };
-  if (result.kind === 'authenticated')
-    return organizationId === undefined || result.claims.org_id === organizationId
-      ? { result }
-      : { result, error: new AuthKitError('forbidden', 'WorkOS returned tokens for another organization') };
-  const { error } = result;
-  const isSpent = result.kind === 'ended' ? result.isSpent : Object.hasOwn(result, 'sealed');
-  if (!isRefusedOrganization(result, organizationId))
-    return result.kind === 'ended' || isSpent ? { result, error } : { error };
-  const isForbidden = result.kind === 'unavailable' || error.code === 'organization_unavailable';
-  const refusal = isForbidden ? organizationForbidden(error) : error;
-  if (!isSpent) return { error: refusal };
-  // WorkOS has already issued tokens for the requested organization, so the session's own tokens cannot be refreshed
-  // again.
-  return { ...(await refreshSession(session, undefined, authenticator)), error: refusal };
-}
-
-/** Whether WorkOS refused the requested organization, and not the session. */
-function isRefusedOrganization(
-  { kind, error }: Extract<Authentication, { kind: 'unavailable' | 'ended' }>,
-  organizationId: string | undefined,
-): boolean {
-  if (organizationId === undefined) return false;
-  return kind === 'ended' ? error.code !== 'unauthenticated' : isAboutOrganization(error);
-}
-
-/** Whether WorkOS refused the request because of the organization, not because of the app's credentials or the user. */
-function isAboutOrganization({ cause }: AuthKitError): boolean {
-  if (!(cause instanceof UpstreamError) || isMisconfigured(cause)) return false;
-  return cause.status !== undefined && [400, 403, 404, 422].includes(cause.status);
-}
-
-function organizationForbidden(cause: AuthKitError): AuthKitError {
-  return new AuthKitError('forbidden', 'WorkOS does not let this user into that organization', { cause });
 }

@@ -1,4 +1,4 @@
-import { timedOut } from '../auth/request-auth.js';
+import { OBJECT_ID } from '../config/authorization-parameters.js';
 import { type AuthKitConfig, requestTimeoutOf } from '../config/index.js';
 import { Deadline, withDeadline } from '../deadline.js';
 import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
@@ -10,6 +10,7 @@ import { json, vary } from '../http/response.js';
 import { isRecord, ownProperties } from '../plain-objects.js';
 import type { Authenticator } from '../session/authenticate-session.js';
 import {
+  CLOCK_SKEW,
   openPayload,
   type PayloadBinding,
   type PayloadPurpose,
@@ -21,8 +22,8 @@ import { sha256 } from '../sha256.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import type { ExchangeCode } from './code-exchange.js';
 import { codeChallenge } from './pkce.js';
-import { CLOCK_SKEW, isSame, type Transaction } from './sign-in-transaction.js';
-import { refreshSession } from './switch-organization.js';
+import { refreshWithin } from './refresh-session.js';
+import { isSame, type Transaction } from './sign-in-transaction.js';
 
 export interface TokenDependencies {
   config: AuthKitConfig;
@@ -35,8 +36,6 @@ type Fields = ReadonlyMap<string, string>;
 
 /** Matches a PKCE verifier (RFC 7636 section 4.1). */
 const VERIFIER = /^[\w.~-]{43,128}$/;
-
-const ORGANIZATION = /^[\w-]{1,128}$/;
 
 const MAX_CODES = 10_000;
 
@@ -133,12 +132,10 @@ async function refreshClientSession(
   const session = openClientSession(fields.get('refresh_token') ?? '', config);
   if (!session) throw invalidGrant('the refresh token is invalid or was not issued by this application');
   const organizationId = fields.get('organization_id');
-  if (organizationId !== undefined && !ORGANIZATION.test(organizationId))
+  if (organizationId !== undefined && !OBJECT_ID.test(organizationId))
     throw new AuthKitError('invalid_request', 'organization_id must be the ID of an organization');
-  const refreshing = refreshSession(session, organizationId, authenticator);
-  const { result, error } = (await withDeadline(requestTimeoutOf(config), refreshing)) ?? {
-    error: timedOut().error,
-  };
+  const timeout = requestTimeoutOf(config);
+  const { result, error } = await refreshWithin(timeout, session, organizationId, authenticator);
   if (error && (result?.kind !== 'ended' || isUnfinished(error.code))) throw error;
   if (result?.kind === 'authenticated') return result.session;
   throw invalidGrant('the session has ended');

@@ -8,7 +8,7 @@ import { refreshDueAt } from './refresh-due.js';
 import type { Revocation, RevocationStatus } from './revocation.js';
 import { type Session, sessionIdentityOf } from './sealed-session.js';
 import type { SessionStorage } from './cookie-or-store.js';
-import { isNotStored } from './sessions-in-store.js';
+import { isNotRead } from './sessions-in-store.js';
 import { isExpired, type RefreshedSession, warnAboutClock } from './refresh-at-workos.js';
 import { createSessionCache, type SessionCache, type VerifiedSession } from './verified-session-cache.js';
 
@@ -25,7 +25,8 @@ import { createSessionCache, type SessionCache, type VerifiedSession } from './v
  */
 export type Authentication =
   | (VerifiedSession & Delivery)
-  | ({ readonly kind: 'anonymous'; readonly reason: 'none' | 'invalid' | 'expired' | 'ended' } & Problem)
+  | { readonly kind: 'anonymous'; readonly reason: 'none' }
+  | ({ readonly kind: 'anonymous'; readonly reason: 'invalid' | 'expired' | 'ended' } & Problem)
   | ({
       readonly kind: 'ended';
       readonly session: Session;
@@ -220,7 +221,7 @@ async function authenticateValue(
   const { storage } = dependencies;
   const session = sealed ?? (await (opening ?? storage.open(value)));
   if (!session) return { result: anonymous('invalid', storage.problemOf(value)) };
-  if (isNotStored(session)) {
+  if (isNotRead(session)) {
     const result =
       session.kind === 'unavailable'
         ? unavailableAuthentication('the session store is unavailable', session.why)
@@ -260,7 +261,7 @@ function publishProblem(found: ValueResult, { clientId }: Dependencies): Authent
   const { userId, sessionId } = session ? sessionIdentityOf(session) : {};
   publish('session', {
     clientId,
-    reason: result.kind === 'anonymous' ? (result.reason as 'invalid') : result.kind,
+    reason: result.kind === 'anonymous' ? result.reason : result.kind,
     why: result.why,
     detail: result.detail,
     userId,
@@ -296,7 +297,9 @@ async function verifySession(
     return unavailableAuthentication(NO_KEYS, 'keys');
   // New tokens are signed with a published key, so a refresh also helps if the current token's signing key is unknown.
   if (verification.kind === 'expired' || verification.kind === 'unavailable')
-    return mayRefresh() ? renewSession(session, dependencies) : anonymous('expired', 'token_expired');
+    return mayRefresh()
+      ? refreshOrUseSuccessor(session, dependencies)
+      : anonymous('expired', 'token_expired');
   if (verification.kind === 'invalid') return anonymous('invalid', 'token', verification.reason);
   if (verification.claims.sub !== session.user.id) return anonymous('invalid', 'subject');
   const verified: VerifiedSession = { kind: 'authenticated', session, claims: verification.claims };
@@ -320,7 +323,9 @@ async function acceptSession(
   const { cache, refresh, storage, now } = dependencies;
   const { session, claims } = verified;
   if (isChanged)
-    return mayRefresh() ? renewSession(session, dependencies) : anonymous('expired', 'token_expired');
+    return mayRefresh()
+      ? refreshOrUseSuccessor(session, dependencies)
+      : anonymous('expired', 'token_expired');
   const isDue = now() >= refreshDueAt(claims);
   if (isDue && mayRefresh() && refresh.canRefreshAhead(session)) return refreshAhead(verified, dependencies);
   if (!isDue) cache.set(value, verified, storage.isInStore(session));
@@ -348,7 +353,7 @@ function deliveryOf(result: Delivery): Delivery {
 async function refreshAhead(verified: VerifiedSession, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, waitForTokens } = dependencies;
   const { session } = verified;
-  const result = await waitForTokens(renewSession(session, dependencies));
+  const result = await waitForTokens(refreshOrUseSuccessor(session, dependencies));
   if (result === undefined) refresh.backOff(session);
   // The response sets the cookie with the new tokens, even though this request still uses the old ones.
   if (result?.kind === 'unavailable' && Object.hasOwn(result, 'sealed'))
@@ -360,7 +365,7 @@ async function refreshAhead(verified: VerifiedSession, dependencies: Dependencie
  * Gets new tokens for a session. If another request has already refreshed the session, a request with the old cookie
  * uses the latest version that this process knows of.
  */
-async function renewSession(session: Session, dependencies: Dependencies): Promise<Authentication> {
+async function refreshOrUseSuccessor(session: Session, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, revocation, now } = dependencies;
   const newest = refresh.successorOf(session);
   if (!newest) return refreshSession(session, 'current', dependencies);
@@ -379,14 +384,19 @@ async function renewSession(session: Session, dependencies: Dependencies): Promi
 const MAX_REFRESHES = 5;
 
 /**
+ * The organization to refresh a session for. An `id` of `undefined` means no organization. `current` means the session's
+ * organization, or the one that a simultaneous request has switched the session to.
+ */
+type RefreshTarget = { readonly id: string | undefined } | 'current';
+
+/**
  * Refreshes a session and stores the result.
  *
- * @param target The organization to refresh the session for. An `id` of `undefined` means no organization. `current`
- * means the session's organization, or the one that a simultaneous request has switched the session to.
+ * @param refreshes The number of refreshes for this request, including this one.
  */
 async function refreshSession(
   session: Session,
-  target: { readonly id: string | undefined } | 'current',
+  target: RefreshTarget,
   dependencies: Dependencies,
   refreshes = 1,
 ): Promise<Authentication> {
@@ -419,14 +429,27 @@ async function refreshSession(
   const accepted = await acceptRefreshed(stored, result, dependencies);
   if (accepted.kind !== 'authenticated' || (await statusOf(result.session, dependencies)) !== 'changed')
     return accepted;
-  // Another process has refreshed the session before the user changed, so its result contains the old claims. They are
-  // not accepted even after the last attempt, but the browser receives the newest tokens.
+  return refreshAfterUserChange(accepted, target, dependencies, refreshes);
+}
+
+/**
+ * Refreshes a session again, because its new tokens were issued before the user changed. This happens if another
+ * process has refreshed the session before the change. The old claims in these tokens are not accepted even after the
+ * last attempt, but the browser receives the newest tokens.
+ */
+async function refreshAfterUserChange(
+  outdated: VerifiedSession & Delivery,
+  target: RefreshTarget,
+  dependencies: Dependencies,
+  refreshes: number,
+): Promise<Authentication> {
+  const { session } = outdated;
   const newer: Authentication =
     refreshes < MAX_REFRESHES
-      ? await refreshSession(result.session, target, dependencies, refreshes + 1)
+      ? await refreshSession(session, target, dependencies, refreshes + 1)
       : unavailableAuthentication(STILL_OUTDATED, 'user_changed');
   if (newer.kind !== 'unavailable' || Object.hasOwn(newer, 'sealed')) return newer;
-  return { ...newer, sealedSession: result.session, ...deliveryOf(accepted) };
+  return { ...newer, sealedSession: session, ...deliveryOf(outdated) };
 }
 
 /**

@@ -4,18 +4,12 @@ import { type Session, sessionIdOf } from './sealed-session.js';
 import {
   createSessionIds,
   createStoredSessions,
-  type NotStored,
+  type EarlierSession,
+  earlierSessionAt,
+  type NotRead,
   type StoreUnavailable,
 } from './sessions-in-store.js';
 import type { RefreshedSession } from './refresh-at-workos.js';
-
-/** What is needed to end a session later without its cookie. */
-export interface EarlierSession {
-  /** The ID of the session in the store, if it is there. */
-  readonly id?: string | undefined;
-  /** The WorkOS session ID, or the ID of a session that `sso()` created. */
-  readonly sessionId: string | undefined;
-}
 
 /**
  * Stores sessions. A session is either in the cookie itself, or in the store. If it is in the store, the cookie
@@ -23,7 +17,7 @@ export interface EarlierSession {
  */
 export interface SessionStorage {
   /** Opens a cookie value, which contains either a session or an ID. For an ID, returns a promise. */
-  open: (value: string) => Session | undefined | Promise<Session | NotStored>;
+  open: (value: string) => Session | undefined | Promise<Session | NotRead>;
   /** Opens a cookie value that contains the session itself. Returns `undefined` for any other value. */
   openSealed: (value: string) => Session | undefined;
   /** Reads a cookie value without a call to the store. Returns `undefined` if the value is not valid. */
@@ -52,8 +46,6 @@ export interface SessionStorage {
   create: (session: Session) => Promise<string | undefined>;
   /** Deletes a session if it is in the store. */
   delete: (session: Session | StoreUnavailable) => Promise<unknown>;
-  /** Deletes the session with this ID from the store. */
-  deleteById: (id: string) => Promise<unknown>;
 }
 
 export interface SessionStorageOptions {
@@ -95,7 +87,6 @@ function inCookies({
     replace: (_before, { sealed }) => Promise.resolve(sealed),
     create: seal,
     delete: () => Promise.resolve(),
-    deleteById: () => Promise.resolve(),
   };
 }
 
@@ -116,13 +107,15 @@ function withStore(options: SessionStorageOptions & { store: SignedStore }): Ses
       return name ? stored.find(name) : open(value);
     },
     openSealed: open,
-    earlierSessionOf: (value: string) => ids.read(value) ?? earlierSession(open(value)),
+    earlierSessionOf: (value: string) => {
+      const name = ids.read(value);
+      return name ? earlierSessionAt(name, options.store) : earlierSession(open(value));
+    },
     problemOf: (value: string) => (ids.hasForm(value) ? 'password' : options.problemOf(value)),
     isInStore,
     isOutdated: stored.isOutdated,
     restore: stored.restore,
     delete: stored.delete,
-    deleteById: stored.deleteById,
   };
   if (mode === 'cookie') {
     const { replace } = inCookies(options);

@@ -3,16 +3,16 @@ import { unavailable } from '../errors.js';
 import type { Refresh } from './refresh.js';
 import type { Revocation, SessionEnd } from './revocation.js';
 import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
-import type { EarlierSession, SessionStorage } from './cookie-or-store.js';
-import { isNotStored, type StoreUnavailable } from './sessions-in-store.js';
+import type { SessionStorage } from './cookie-or-store.js';
+import { type EarlierSession, isNotRead, type StoreUnavailable } from './sessions-in-store.js';
 
 /** Creates a session when a user signs in, and ends it when the user signs out. */
 export interface Sessions {
   /**
-   * Finds the session that a sign-out ends. This is the first session among the cookie values, even if it has expired
-   * or ended. If the store is unavailable, returns only the data that the cookie value contains.
+   * Finds the session in a cookie value, even if it has expired or ended. If the store is unavailable, returns only the
+   * data that the cookie value contains.
    */
-  peek: (values: readonly string[]) => Promise<Session | StoreUnavailable | undefined>;
+  find: (value: string) => Promise<Session | StoreUnavailable | undefined>;
   /**
    * Stores the session of a new sign-in and returns its cookie value. Also ends the browser's earlier sessions, just as
    * a sign-out from this application does (OWASP ASVS 7.2.4). If this is not finished by the deadline, it continues
@@ -42,17 +42,17 @@ export interface Sessions {
 export interface SessionsDependencies {
   storage: SessionStorage;
   revocation: Revocation;
-  refresh: Pick<Refresh, 'replace' | 'successorOf'>;
+  refresh: Pick<Refresh, 'markReplaced' | 'successorOf'>;
 }
 
 export function createSessions({ storage, revocation, refresh }: SessionsDependencies): Sessions {
   const find = async (value: string) => {
     const found = await storage.open(value);
-    return found && isNotStored(found) && found.kind === 'not_found' ? undefined : found;
+    return found && isNotRead(found) && found.kind === 'not_found' ? undefined : found;
   };
   /** Ends a session. If a refresh has continued the session under a new ID, also ends the session with that ID. */
   const end = async (session: Session | StoreUnavailable, except?: string) => {
-    const newest = isNotStored(session) ? undefined : refresh.successorOf(session)?.session;
+    const newest = isNotRead(session) ? undefined : refresh.successorOf(session)?.session;
     const sessionIds = new Set([sessionIdIn(session), newest && sessionIdOf(newest)]);
     const ending = [...sessionIds].filter((id) => id !== undefined && id !== except) as string[];
     await Promise.all([...ending.map((id) => revocation.endSession(id)), storage.delete(session)]);
@@ -63,18 +63,13 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
    */
   const replace = async (earlier: Session | StoreUnavailable, session: Session) => {
     // A response that is still in progress must not set the earlier session's cookie again.
-    if (!isNotStored(earlier) && earlier.refreshToken !== session.refreshToken) refresh.replace(earlier);
+    if (!isNotRead(earlier) && earlier.refreshToken !== session.refreshToken) refresh.markReplaced(earlier);
     await end(earlier, sessionIdOf(session));
   };
   const replaceValue = async (value: string, session: Session) => {
     const earlier = await find(value);
     if (earlier) await replace(earlier, session);
   };
-  const endOther = ({ id, sessionId }: EarlierSession, session: Session) =>
-    Promise.all([
-      sessionId === undefined || sessionId === sessionIdOf(session) || revocation.endSession(sessionId),
-      id === undefined || storage.deleteById(id),
-    ]);
   const save = async (session: Session, earlierEnd: SessionEnd | undefined) => {
     const value = await storage.create(session);
     // The user may have signed out of this application but not of WorkOS. In that case, the new session has the same
@@ -82,22 +77,17 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
     return (await revocation.reopenSession(sessionIdentityOf(session), earlierEnd)) ? value : undefined;
   };
   return {
-    async peek(values) {
-      for (const value of values) {
-        const found = await find(value);
-        if (found) return found;
-      }
-      return undefined;
-    },
+    find,
     async create(session, values, deadline, earlierEnd, others = []) {
       const value = await withDeadline(deadline.left(), save(session, earlierEnd));
       if (value === undefined)
         throw unavailable('the store is unavailable, so the session could not be saved: try again');
       const ending = [
         ...values.map((one) => replaceValue(one, session)),
-        ...others.map((one) => endOther(one, session)),
+        // These sessions are not read, so no more is known than if the store were unavailable.
+        ...others.map((reference) => replace({ kind: 'unavailable', why: 'store', reference }, session)),
       ];
-      await withDeadline(deadline.left(), Promise.all<unknown>(ending));
+      await withDeadline(deadline.left(), Promise.all(ending));
       return value;
     },
     end: (session) => end(session),
@@ -106,5 +96,5 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
 
 /** Returns the WorkOS session ID. The cookie contains this ID, so it is known even if the store is unavailable. */
 export function sessionIdIn(session: Session | StoreUnavailable): string | undefined {
-  return isNotStored(session) ? session.reference.sessionId : sessionIdOf(session);
+  return isNotRead(session) ? session.reference.sessionId : sessionIdOf(session);
 }

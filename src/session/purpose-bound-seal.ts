@@ -37,7 +37,7 @@ export type SealedPayload = Readonly<Record<string, unknown>>;
  * The default `clockSkew`, in milliseconds. It is needed because a sign-in may begin on one server and end on a
  * different server whose clock is behind.
  */
-const CLOCK_SKEW = 120_000;
+export const CLOCK_SKEW = 120_000;
 
 /** The fields of a payload that `sealPayload` adds to the data. */
 interface Envelope {

@@ -1,6 +1,6 @@
 import type { AuthKitConfig } from '../config/index.js';
 import { AuthKitError, isUnfinished, unavailable } from '../errors.js';
-import { log, publish, type RefreshFailureReason } from '../diagnostics.js';
+import { createWarning, errorNameOf, log, publish, type RefreshFailureReason } from '../diagnostics.js';
 import {
   decodeUnverified,
   macOf,
@@ -118,22 +118,13 @@ function problemOf(before: Session, next: Tokens, verification: TokenVerificatio
   return subject === before.user.id ? undefined : 'an access token of another user';
 }
 
-/** The minimum time between two clock warnings, in milliseconds. */
-const WARN_EVERY = 60_000;
+const warn = createWarning('AUTHKIT_CLOCK');
 
-let warnedAt = -Infinity;
-
-/**
- * Warns that this server's clock is ahead, at most once a minute per process. The minute is measured with the monotonic
- * clock, because the system clock is wrong.
- */
+/** Warns that this server's clock is ahead. */
 export function warnAboutClock(): void {
-  if (performance.now() - warnedAt < WARN_EVERY) return;
-  warnedAt = performance.now();
-  process.emitWarning(
+  warn(
     'WorkOS issued an access token that has already expired by the clock of this server, so requests are answered with 503. ' +
       'Set the clock, e.g. with NTP.',
-    { code: 'AUTHKIT_CLOCK' },
   );
 }
 
@@ -224,7 +215,7 @@ function causeOf(failure: Exclude<RefreshResult, RefreshedSession>): {
 /** Calls one of the application's hooks. An error in the hook is logged and does not make the request fail. */
 function notify<T>(hook: ((context: T) => unknown) | undefined, context: T): void {
   const failed = (error: unknown) => {
-    log('hook', { failed: error instanceof Error ? error.name : typeof error });
+    log('hook', { failed: errorNameOf(error) });
   };
   try {
     Promise.resolve(hook?.(context)).catch(failed);

@@ -14,7 +14,7 @@ import {
 export interface RefreshOptions {
   /** The client ID. It is part of each key, so two instances cannot get each other's results. */
   clientId: string;
-  renew: RefreshTokens;
+  refreshTokens: RefreshTokens;
   /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
   /** Memory limit for refresh results, in bytes. */
@@ -39,7 +39,7 @@ export interface Refresh {
   /** Whether a newer session has replaced this one. If so, the cookie of this session must no longer be set. */
   isReplaced: (session: Session) => boolean;
   /** Marks a session and its refreshed successors as replaced by the session of a new sign-in. */
-  replace: (session: Session) => void;
+  markReplaced: (session: Session) => void;
   /** Whether a session may be refreshed before its token expires. False for ten seconds after a failed attempt. */
   canRefreshAhead: (session: Session) => boolean;
   /**
@@ -120,7 +120,7 @@ interface RefreshRecord {
  * sent again. A request for a different organization uses the refresh token of the session's successor.
  */
 export function createRefresh(options: RefreshOptions): Refresh {
-  const { now, renew } = options;
+  const { now, refreshTokens } = options;
   const records = createRefreshRecords(options);
 
   const run: Refresh['run'] = async (session, organizationId, acceptOther) => {
@@ -130,8 +130,8 @@ export function createRefresh(options: RefreshOptions): Refresh {
     if (refusal) return refusal;
     const attempt = (record.attempt ??= {
       organization,
-      result: renew(session, organizationId).then((result) => {
-        records.settle(session, record, organization, result);
+      result: refreshTokens(session, organizationId).then((result) => {
+        records.recordResult(session, record, organization, result);
         return result;
       }),
     });
@@ -158,7 +158,7 @@ export function createRefresh(options: RefreshOptions): Refresh {
     run,
     successorOf,
     isReplaced: records.isReplaced,
-    replace(session) {
+    markReplaced(session) {
       records.markReplaced(successorOf(session)?.session ?? session);
     },
     canRefreshAhead(session) {
@@ -215,7 +215,7 @@ function createRefreshRecords({ clientId, now, maxBytes = MAX_RECORD_BYTES }: Re
     find: (session: Session) => records.get(keyOf(session)),
     of: recordOf,
     /** Records the result of an attempt. */
-    settle(session: Session, record: RefreshRecord, organization: string, result: RefreshResult): void {
+    recordResult(session: Session, record: RefreshRecord, organization: string, result: RefreshResult): void {
       record.failedAt = result.kind === 'unavailable' ? failure(now()) : undefined;
       if (isTokenSpent(session, result)) {
         const key = keyOf(session);

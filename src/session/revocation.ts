@@ -10,10 +10,22 @@ import type { SessionIdentity } from './sealed-session.js';
 export type RevocationStatus = 'active' | 'changed' | 'revoked';
 
 /**
- * How a session was ended. Each end of a session in this process is a different object. Ends at different times also
- * have different texts in the store.
+ * How a session was ended: which of its tokens are revoked. Each end of a session in this process is a different object.
+ * Ends at different times also have different texts in the store.
  */
-export type SessionEnd = Readonly<SessionMark>;
+export interface SessionEnd {
+  /**
+   * Tokens that were issued before this time, in seconds since the epoch, are revoked. `Infinity` revokes all tokens.
+   */
+  readonly before: number;
+  /**
+   * The `jti` of a token that was issued at `before` and is not revoked, because it belongs to a new sign-in. `iat` is
+   * in whole seconds, so only the `jti` distinguishes this token from an earlier one of the same second.
+   */
+  readonly except?: string | undefined;
+  /** The text of the store entry. */
+  readonly text: string;
+}
 
 /** Ends sessions before their tokens expire, in this process and in all processes that share its store. */
 export interface Revocation {
@@ -113,21 +125,6 @@ const MAX_CHECKED = 100_000;
 /** How many times a process tries to write a user's mark while other processes keep changing it. */
 const ATTEMPTS = 5;
 
-/** Defines which tokens of a session are revoked. */
-interface SessionMark {
-  /**
-   * Tokens that were issued before this time, in seconds since the epoch, are revoked. `Infinity` revokes all tokens.
-   */
-  readonly before: number;
-  /**
-   * The `jti` of a token that was issued at `before` and is not revoked, because it belongs to a new sign-in. `iat` is
-   * in whole seconds, so only the `jti` distinguishes this token from an earlier one of the same second.
-   */
-  readonly except?: string | undefined;
-  /** The text of the store entry. */
-  readonly text: string;
-}
-
 const UNMARKED: UserMark = { endedBefore: 0, changedAt: 0 };
 
 export function createRevocation(options: RevocationOptions): Revocation {
@@ -138,26 +135,25 @@ export function createRevocation(options: RevocationOptions): Revocation {
     local.markUser(userId, added);
     return store ? writeUserMark(store, userId, added, endedFor) : true;
   };
-  const writeSession = async (sessionId: string, ended: SessionMark) => {
-    local.endSession(sessionId, ended);
+  const writeEnd = async (sessionId: string, end: SessionEnd) => {
+    local.endSession(sessionId, end);
     if (!store) return true;
     local.unsaved.set(sessionId, true);
-    const isSaved = (await store.put('ended', sessionId, ended.text, endedFor)) === 'ok';
+    const isSaved = (await store.put('ended', sessionId, end.text, endedFor)) === 'ok';
     if (isSaved) local.unsaved.delete(sessionId);
     return isSaved;
   };
   /** Replaces the end of a session by a new sign-in, unless the store contains a later end from another process. */
-  const replaceEnd = async (sessionId: string, end: SessionEnd, reopened: SessionMark) => {
-    if (!store || local.unsaved.has(sessionId)) return writeSession(sessionId, reopened);
+  const replaceEnd = async (sessionId: string, end: SessionEnd, reopened: SessionEnd) => {
+    if (!store || local.unsaved.has(sessionId)) return writeEnd(sessionId, reopened);
     const found = await store.get('ended', sessionId);
     if (found.kind === 'unavailable') return false;
-    if (local.markOfSession(sessionId) !== end) return true;
-    if (found.kind !== 'hit') return writeSession(sessionId, reopened);
+    if (local.latestEndOf(sessionId) !== end) return true;
+    if (found.kind !== 'hit') return writeEnd(sessionId, reopened);
     if (found.text !== end.text) return true;
     const written = await store.replace('ended', sessionId, found, reopened.text, endedFor);
     // If this process has ended the session in the meantime, that end is newer.
-    if (written.kind === 'hit' && local.markOfSession(sessionId) === end)
-      local.endSession(sessionId, reopened);
+    if (written.kind === 'hit' && local.latestEndOf(sessionId) === end) local.endSession(sessionId, reopened);
     return written.kind !== 'unavailable';
   };
   return {
@@ -172,7 +168,7 @@ export function createRevocation(options: RevocationOptions): Revocation {
     statusNow: (identity) => (check?.readUnlessRecent(identity) ? undefined : local.status(identity)),
     isEndedHere: (identity) => local.status(identity) === 'revoked',
     async endSession(sessionId) {
-      const isShared = await writeSession(sessionId, sessionMarkOf(`ended at ${Math.floor(now())}`));
+      const isShared = await writeEnd(sessionId, parseSessionEnd(`ended at ${Math.floor(now())}`));
       publish('revoked', { clientId, sessionId, userId: undefined, isShared });
       return isShared;
     },
@@ -210,23 +206,23 @@ function createLocalMarks(now: () => number, endedFor: number, isShared: boolean
     // If there is a store, no warning is needed: an evicted entry can be read from the store again.
     ...(isShared ? {} : { onEvict: warnForgotten }),
   };
-  const sessions = expiringMap<SessionMark>(ended);
+  const sessions = expiringMap<SessionEnd>(ended);
   /** When the sessions of each user were ended, by user ID, in milliseconds since the epoch. */
   const endedUsers = expiringMap<number>(ended);
   const changedUsers = expiringMap<number>({ max: MAX_CHANGED, ttl: endedFor, now });
 
   const endOf = ({ sessionId, issuedAt, tokenId }: SessionIdentity): SessionEnd | undefined => {
-    const mark = sessionId === undefined ? undefined : sessions.get(sessionId);
-    if (!mark) return undefined;
-    const { before, except } = mark;
+    const end = sessionId === undefined ? undefined : sessions.get(sessionId);
+    if (!end) return undefined;
+    const { before, except } = end;
     const isOther = issuedAt === before && except !== undefined && tokenId !== except;
-    return before === Infinity || issuedAt < before || isOther ? mark : undefined;
+    return before === Infinity || issuedAt < before || isOther ? end : undefined;
   };
   return {
     /** IDs of sessions that have been ended or reopened in this process, but not yet in the store. */
     unsaved: expiringMap<true>(ended),
     endOf,
-    markOfSession: (sessionId: string) => sessions.get(sessionId),
+    latestEndOf: (sessionId: string) => sessions.get(sessionId),
     changedAt: (userId: string) => changedUsers.get(userId) ?? 0,
     status(identity: SessionIdentity): RevocationStatus {
       if (endOf(identity)) return 'revoked';
@@ -236,8 +232,8 @@ function createLocalMarks(now: () => number, endedFor: number, isShared: boolean
       if (issuedUntil <= (endedUsers.get(userId) ?? -Infinity)) return 'revoked';
       return issuedUntil <= (changedUsers.get(userId) ?? -Infinity) ? 'changed' : 'active';
     },
-    endSession(sessionId: string, mark: SessionMark): void {
-      sessions.set(sessionId, mark);
+    endSession(sessionId: string, end: SessionEnd): void {
+      sessions.set(sessionId, end);
     },
     markUser(userId: string, { endedBefore, changedAt }: UserMark): void {
       if (endedBefore > (endedUsers.get(userId) ?? 0)) endedUsers.set(userId, endedBefore);
@@ -269,14 +265,14 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
     now: () => performance.now(),
   });
   const askAboutSession = async (sessionId: string) => {
-    const known = local.markOfSession(sessionId);
+    const known = local.latestEndOf(sessionId);
     const found = await store.get('ended', sessionId);
     // If this process has ended or reopened the session in the meantime, that change is newer than the reply from the
     // store.
-    const isNewer = !local.unsaved.has(sessionId) && local.markOfSession(sessionId) === known;
+    const isNewer = !local.unsaved.has(sessionId) && local.latestEndOf(sessionId) === known;
     // The same end must not become a different object, because a sign-in compares it with the end at its beginning.
     const isOther = found.kind === 'hit' && known?.text !== found.text;
-    if (isOther && isNewer) local.endSession(sessionId, sessionMarkOf(found.text));
+    if (isOther && isNewer) local.endSession(sessionId, parseSessionEnd(found.text));
   };
   const askAboutUser = async (userId: string) => {
     const mark = userMarkOf(await store.get('user', userId));
@@ -309,7 +305,7 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
  * before <seconds> except <jti of the new token>`. The time in the first form distinguishes this end from the next one.
  * Text in any other format revokes all tokens of the session.
  */
-function sessionMarkOf(text: string): SessionMark {
+function parseSessionEnd(text: string): SessionEnd {
   const match = /^ended before (\d{1,12})(?: except (.+))?$/.exec(text);
   return match ? { before: Number(match[1]), except: match[2], text } : { before: Infinity, text };
 }

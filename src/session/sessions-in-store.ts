@@ -5,6 +5,16 @@ import { deriveKey, type Entry, type Found, type SignedStore } from '../stores/s
 import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
 import type { RefreshedSession } from './refresh-at-workos.js';
 
+/** What is needed to end a session without its cookie and without reading it from the store. */
+export interface EarlierSession {
+  /**
+   * The key of the session in the store, if it is there. The key contains only a hash of the ID that is in the cookie.
+   */
+  readonly key?: string | undefined;
+  /** The WorkOS session ID, or the ID of a session that `sso()` created. */
+  readonly sessionId: string | undefined;
+}
+
 /**
  * The result if the store is unavailable, or if this process cannot read the session's store entry. In that case, only
  * the content of the cookie is known.
@@ -12,11 +22,11 @@ import type { RefreshedSession } from './refresh-at-workos.js';
 export interface StoreUnavailable {
   readonly kind: 'unavailable';
   readonly why: 'store' | 'store_entry';
-  readonly reference: SessionReference;
+  readonly reference: EarlierSession;
 }
 
 /** The result if no session could be read. `not_found` means that the store has no session with this ID. */
-export type NotStored = { readonly kind: 'not_found' } | StoreUnavailable;
+export type NotRead = { readonly kind: 'not_found' } | StoreUnavailable;
 
 /**
  * How long to wait before a missing entry is read again, in milliseconds. The pause gives a replica of the store time
@@ -26,7 +36,7 @@ const REPLICATION_PAUSE = 50;
 
 /** Reads and writes sessions in the store. */
 export interface StoredSessions {
-  find: (reference: SessionReference) => Promise<Session | NotStored>;
+  find: (reference: SessionReference) => Promise<Session | NotRead>;
   /**
    * Returns the ID under which a session is stored. The ID is known if the session was found in the store or has
    * replaced a session there.
@@ -35,7 +45,11 @@ export interface StoredSessions {
   /** Adds a session under a new ID. */
   add: (id: string, session: Session) => Promise<'ok' | 'unavailable'>;
   /** Replaces a session in the store with its refreshed version. */
-  replace: (id: string, before: Session, next: RefreshedSession) => Promise<'ok' | NotStored['kind']>;
+  replace: (
+    id: string,
+    before: Session,
+    next: RefreshedSession,
+  ) => Promise<'ok' | 'not_found' | 'unavailable'>;
   /**
    * Whether a session that was found in the store is older than the version that its cookie refers to. This happens if
    * the store has lost a write.
@@ -44,7 +58,6 @@ export interface StoredSessions {
   /** Replaces an outdated session in the store with a newer version, and returns the session to use. */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
   delete: (session: Session | StoreUnavailable) => Promise<unknown>;
-  deleteById: (id: string) => Promise<unknown>;
 }
 
 export interface StoredSessionsOptions {
@@ -62,7 +75,7 @@ interface StoredAt {
   readonly isOutdated?: boolean;
 }
 
-export function isNotStored<Kind extends NotStored>(found: Session | Kind): found is Kind {
+export function isNotRead<Kind extends NotRead>(found: Session | Kind): found is Kind {
   return 'kind' in found;
 }
 
@@ -70,7 +83,6 @@ export function createStoredSessions(options: StoredSessionsOptions): StoredSess
   const { store, open, seal, lifetime } = options;
   const places = new WeakMap<Session, StoredAt>();
   const replaced = new WeakMap<RefreshedSession, Map<string, ReturnType<StoredSessions['replace']>>>();
-  const deleteById = (id: string) => store.remove('session', id);
   return {
     find: (reference) => find(reference, options, places),
     idOf: (session) => places.get(session)?.id,
@@ -100,10 +112,10 @@ export function createStoredSessions(options: StoredSessionsOptions): StoredSess
       return current;
     },
     async delete(session) {
-      const id = isNotStored(session) ? session.reference.id : places.get(session)?.id;
-      if (id !== undefined) await deleteById(id);
+      const place = isNotRead(session) ? undefined : places.get(session);
+      const key = isNotRead(session) ? session.reference.key : place && store.keyOf('session', place.id);
+      if (key !== undefined) await store.remove(key);
     },
-    deleteById,
   };
 }
 
@@ -111,18 +123,27 @@ async function find(
   reference: SessionReference,
   { store, open }: StoredSessionsOptions,
   places: WeakMap<Session, StoredAt>,
-): Promise<Session | NotStored> {
+): Promise<Session | NotRead> {
   const { id } = reference;
   const entry = await read(id, store);
   if (entry.kind === 'miss') return { kind: 'not_found' };
   const session = entry.kind === 'hit' ? open(entry.text) : undefined;
   if (entry.kind !== 'hit' || !session) {
     // A process with a different password may be able to read the entry, so the user is not signed out.
-    return { kind: 'unavailable', why: entry.kind === 'unavailable' ? 'store' : 'store_entry', reference };
+    const why = entry.kind === 'unavailable' ? 'store' : 'store_entry';
+    return { kind: 'unavailable', why, reference: earlierSessionAt(reference, store) };
   }
   const isOutdated = sessionIdentityOf(session).issuedAt < (reference.issuedAt ?? 0);
   places.set(session, { id, entry, isOutdated });
   return session;
+}
+
+/** Returns what is needed to end a session whose cookie refers to the store. */
+export function earlierSessionAt(
+  { id, sessionId }: SessionReference,
+  { keyOf }: Pick<SignedStore, 'keyOf'>,
+): EarlierSession {
+  return { key: keyOf('session', id), sessionId };
 }
 
 /** Reads an entry. If it is missing, tries once more after a pause. */

@@ -12,7 +12,7 @@ import { isRequest } from '../http/handler-to-middleware.js';
 import { ownProperties } from '../plain-objects.js';
 import { createAuthorizationRequest, type StartSignIn } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
-import { createExchangeOnce } from '../routes/code-exchange.js';
+import { createExchangeOnce } from '../routes/exchange-once.js';
 import { createLogin } from '../routes/login.js';
 import { createEndSession, createLogout, createSignOut, type SignOutOptions } from '../routes/logout.js';
 import { createRedirectLoopGuard } from '../routes/redirect-loop.js';
@@ -29,13 +29,6 @@ import {
   type ExchangeProfile,
   type SSOSignInStart,
 } from './profile-exchange.js';
-
-export type {
-  SSOOptions,
-  SSOSignInOptions,
-  SSOSignInResult,
-  SSOSignInUrlOptions,
-} from '../config/sso-options.js';
 
 /**
  * The router that `sso()` returns. It handles the routes for single sign-on with the WorkOS SSO API, and sets
@@ -117,17 +110,15 @@ export function sso(options: SSOOptions = {}): SSO {
     config,
   );
   const login = { config, parameters, signIn: startSignIn };
-  const exchangeProfile = endingEarlierSessions(createProfileExchange(config, workos), (req, start) => {
+  const exchangeProfile = endingEarlierSessions(createProfileExchange(config, workos), (req, transaction) => {
     const values = cookies.sessionValues(req);
-    const others = earlierSessionsOf(start, values.map(earlierSessionOf));
+    const others = earlierSessionsOf(transaction, values.map(earlierSessionOf));
     return Promise.all([
       endSessions(values),
       ...others.map(({ sessionId }) => sessionId === undefined || revocation.endSession(sessionId)),
     ]);
   });
-  const exchangeOnce = createExchangeOnce(config, ({ code, codeVerifier, transaction: start, req, res }) =>
-    exchangeProfile({ code, codeVerifier, start, req, res }),
-  );
+  const exchangeOnce = createExchangeOnce(config, exchangeProfile);
   const callback = createCallback({
     config,
     cookies,
@@ -165,8 +156,8 @@ const NO_TOKENS: BearerVerifiers = {
   forResource: () => () => NOT_ACCEPTED,
 };
 
-function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfig, deadline: number) {
-  return store && createSignedStore({ store, clientId, passwords, deadline, warnsIfLost: true });
+function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfig, timeout: number) {
+  return store && createSignedStore({ store, clientId, passwords, timeout, warnsIfLost: true });
 }
 
 /**
@@ -195,11 +186,11 @@ function withSelector(
 /** Wraps an exchange so that it also ends this browser's earlier sessions, as a sign-out would (OWASP ASVS 7.2.4). */
 function endingEarlierSessions(
   exchangeProfile: ExchangeProfile,
-  endSessionsOf: (req: IncomingMessage, start: SSOSignInStart) => Promise<unknown>,
+  endSessionsOf: (req: IncomingMessage, transaction: SSOSignInStart) => Promise<unknown>,
 ): ExchangeProfile {
-  return async (callback) => {
-    const done = await exchangeProfile(callback);
-    if (done !== 'answered') await endSessionsOf(callback.req, callback.start);
+  return async (request) => {
+    const done = await exchangeProfile(request);
+    if (done !== 'answered') await endSessionsOf(request.req, request.transaction);
     return done;
   };
 }

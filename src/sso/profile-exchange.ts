@@ -7,7 +7,7 @@ import { publish } from '../diagnostics.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
 import type { RedirectInstead } from '../routes/callback.js';
-import type { Completed } from '../routes/code-exchange.js';
+import type { Completed } from '../routes/exchange-once.js';
 import { runOnSuccess } from '../routes/on-success.js';
 import type { IdentityProvider, Transaction } from '../routes/sign-in-transaction.js';
 import {
@@ -25,11 +25,11 @@ export type SSOSignInStart = Pick<
   'returnTo' | 'callback' | 'state' | 'from' | 'identityProvider' | 'earlierSessions'
 >;
 
-export interface SSOCallback {
+export interface ProfileExchangeRequest {
   code: string;
   /** The PKCE verifier. `undefined` for a sign-in that began at the identity provider. */
   codeVerifier: string | undefined;
-  start: SSOSignInStart;
+  transaction: SSOSignInStart;
   req: Request;
   res: Response;
 }
@@ -41,17 +41,21 @@ export interface SSOCallback {
  * signed in.
  * @throws {AuthKitError} if the exchange fails, or if `onSuccess` rejects the sign-in.
  */
-export type ExchangeProfile = (callback: SSOCallback) => Promise<Completed | 'answered'>;
+export type ExchangeProfile = (request: ProfileExchangeRequest) => Promise<Completed | 'answered'>;
 
 export function createProfileExchange(config: SSOConfig, workos: WorkOSClient): ExchangeProfile {
-  return async ({ code, codeVerifier, start, req, res }) => {
+  return async ({ code, codeVerifier, transaction, req, res }) => {
     const result = await workos.exchangeProfile(code, codeVerifier);
     if (result.kind !== 'ok') throw result.error;
-    if (!isFrom(result.value.profile, start.identityProvider))
+    if (!isFrom(result.value.profile, transaction.identityProvider))
       throw new AuthKitError('sign_in_rejected', 'the profile comes from a different identity provider');
     const callOnSuccess = () =>
-      config.hooks.onSuccess?.({ ...signInResultOf(result.value, start, codeVerifier, config), req, res });
-    const outcome = await runOnSuccess(callOnSuccess, res, start, config);
+      config.hooks.onSuccess?.({
+        ...signInResultOf(result.value, transaction, codeVerifier, config),
+        req,
+        res,
+      });
+    const outcome = await runOnSuccess(callOnSuccess, res, transaction, config);
     if (outcome === 'answered') return outcome;
     const { now, sessionLifetime } = config;
     const session = newSSOSession(result.value.profile, outcome.data, now(), sessionLifetime);
@@ -135,8 +139,11 @@ export function createIdPInitiated({
     const { returnTo } = config;
     const { organization, connection, provider, domain } = await config.signIn(req);
     if (config.acceptIdPInitiated) {
-      const start = ownProperties({ returnTo, identityProvider: { organization, connection, provider } });
-      return exchangeProfile({ code, codeVerifier: undefined, start, req, res });
+      const transaction = ownProperties({
+        returnTo,
+        identityProvider: { organization, connection, provider },
+      });
+      return exchangeProfile({ code, codeVerifier: undefined, transaction, req, res });
     }
     const isPinned = [organization, connection, provider, domain].some((value) => value !== undefined);
     const options = isPinned ? {} : { connection: await connectionOf(code, workos) };

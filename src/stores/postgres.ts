@@ -3,7 +3,7 @@
  *
  * @module authkit-express/postgres
  */
-import { log } from '../diagnostics.js';
+import { errorNameOf, log } from '../diagnostics.js';
 import { ownProperties } from '../plain-objects.js';
 import type { Store } from './index.js';
 
@@ -69,7 +69,7 @@ export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions 
   const sweep = createSweep(() => query(sql.sweep));
   const emitter = pool as unknown as { on?: (event: 'error', listener: (error: unknown) => void) => unknown };
   emitter.on?.('error', (error) => {
-    log('store', { outcome: 'client error', error: error instanceof Error ? error.name : typeof error });
+    log('store', { outcome: 'client error', error: errorNameOf(error) });
   });
   /** Runs a statement, and resolves to whether it changed a row. */
   const write = async (text: string, values: readonly unknown[]): Promise<boolean> => {
@@ -131,7 +131,7 @@ function createSweep(run: () => Promise<{ rowCount: number | null }>): () => voi
         if (rowCount === SWEEP_ROWS) dueAt = 0;
       },
       (error: unknown) => {
-        log('store', { outcome: 'sweep failed', error: error instanceof Error ? error.name : typeof error });
+        log('store', { outcome: 'sweep failed', error: errorNameOf(error) });
       },
     );
   };

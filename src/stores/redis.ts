@@ -3,7 +3,7 @@
  *
  * @module authkit-express/redis
  */
-import { log } from '../diagnostics.js';
+import { errorNameOf, log } from '../diagnostics.js';
 import { ownProperties } from '../plain-objects.js';
 import type { Store } from './index.js';
 
@@ -131,7 +131,7 @@ function isYes(reply: unknown): boolean {
 function handleErrors(client: RedisClient): void {
   const emitter = client as { on?: (event: 'error', listener: (error: unknown) => void) => unknown };
   emitter.on?.('error', (error) => {
-    log('store', { outcome: 'client error', error: error instanceof Error ? error.name : typeof error });
+    log('store', { outcome: 'client error', error: errorNameOf(error) });
   });
 }
 

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { type AuthKitEvents, publish } from '../diagnostics.js';
+import { type AuthKitEvents, createWarning, errorNameOf, publish } from '../diagnostics.js';
 import { sha256 } from '../sha256.js';
 import type { Store } from './index.js';
 
@@ -56,7 +56,10 @@ export interface SignedStore {
   ) => Promise<Entry | { readonly kind: 'changed' } | Unavailable>;
   /** Deletes an entry if the store still contains `entry`. */
   release: (kind: EntryKind, id: string, entry: Entry) => Promise<unknown>;
-  remove: (kind: EntryKind, id: string) => Promise<Written>;
+  /** Returns the key of an entry in the store. It contains only a hash of the ID. */
+  keyOf: (kind: EntryKind, id: string) => string;
+  /** Deletes the entry with this key. */
+  remove: (key: string) => Promise<Written>;
 }
 
 export interface SignedStoreOptions {
@@ -65,7 +68,7 @@ export interface SignedStoreOptions {
   /** The first password is used to sign, and all of them are used to verify. */
   passwords: readonly [string, ...string[]];
   /** The maximum time that a call waits for the store, in milliseconds. */
-  deadline: number;
+  timeout: number;
   /**
    * Whether to emit a process warning if the store does not work. Set this option if requests succeed without the
    * store, because an outage would then go unnoticed.
@@ -119,7 +122,8 @@ export function createSignedStore(options: SignedStoreOptions): SignedStore {
     },
     release: (kind, id, { raw }) =>
       callStore('replace', () => store.replace(keyOf(kind, id), raw, undefined, 0)),
-    remove: (kind, id) => done('delete', () => store.delete(keyOf(kind, id))),
+    keyOf,
+    remove: (key) => done('delete', () => store.delete(key)),
   };
 }
 
@@ -171,7 +175,7 @@ const UNAVAILABLE = Object.freeze({ kind: 'unavailable' });
  */
 const PAUSE = 1000;
 
-/** How long other calls wait while one call tries the store again, as a fraction of the deadline. */
+/** How long other calls wait while one call tries the store again, as a fraction of the timeout. */
 const TRIAL_PART = 1 / 4;
 
 /** The number of ticks into which {@link createTimer} divides its time. */
@@ -179,7 +183,7 @@ const TICKS = 4;
 
 /**
  * Creates the function that calls the store. Every call has a time limit. After a call has timed out, only one call per
- * {@link PAUSE} tries the store again and waits until the deadline. The other calls fail without waiting for the store.
+ * {@link PAUSE} tries the store again and waits until the timeout. The other calls fail without waiting for the store.
  * A call that rejects does not affect the next one.
  *
  * Exception: calls that arrive while one call tries the store again wait briefly for its result, because a store that
@@ -187,21 +191,21 @@ const TICKS = 4;
  * would refresh their sessions without the lock.
  */
 function createCallStore(options: SignedStoreOptions): CallStore {
-  const { deadline } = options;
+  const { timeout } = options;
   let silentSince: number | undefined;
   /** Set while one call tries the store again. Resolves to whether that call gets a reply quickly. */
   let trial: Promise<boolean> | undefined;
   const report = createReporter(options);
   const callOnce: CallStore = async (operation, call) => {
     const started = performance.now();
-    const outcome = await callWithin(deadline, call);
+    const outcome = await callWithin(timeout, call);
     silentSince = outcome.kind === 'timeout' ? performance.now() : undefined;
     report(operation, outcome, performance.now() - started);
     return outcome.kind === 'ok' ? outcome : UNAVAILABLE;
   };
   const tryAgain: CallStore = async (operation, call) => {
     const reply = callOnce(operation, call);
-    trial = settlesWithin(deadline * TRIAL_PART, reply).then((isSettled) => isSettled && !isSilent());
+    trial = settlesWithin(timeout * TRIAL_PART, reply).then((isSettled) => isSettled && !isSilent());
     await reply;
     trial = undefined;
     return reply;
@@ -243,20 +247,14 @@ function createReporter({ clientId, warnsIfLost }: SignedStoreOptions) {
   };
 }
 
-/** The minimum time between two warnings, in milliseconds. */
-const WARN_EVERY = 60_000;
+const warn = createWarning('AUTHKIT_STORE');
 
-let warnedAt = -Infinity;
-
-/** Warns that the store does not work, at most once a minute per process. */
+/** Warns that the store does not work. */
 function warnAboutLostStore(operation: StoreOperation, problem: string): void {
-  if (performance.now() - warnedAt < WARN_EVERY) return;
-  warnedAt = performance.now();
-  process.emitWarning(
+  warn(
     `The store does not work (${operation}: ${problem}). Users stay signed in, because sessions are in cookies, but a ` +
       'session that is ended in one process stays valid in the others: with authkit() until its access token expires, ' +
       'with sso() until the session expires.',
-    { code: 'AUTHKIT_STORE' },
   );
 }
 
@@ -265,17 +263,16 @@ function warnAboutLostStore(operation: StoreOperation, problem: string): void {
  * store.
  */
 function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error;
-  const { code } = error as NodeJS.ErrnoException;
-  return typeof code === 'string' && /^[\w.-]{1,64}$/.test(code) ? code : error.name;
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  return typeof code === 'string' && /^[\w.-]{1,64}$/.test(code) ? code : errorNameOf(error);
 }
 
-async function callWithin<T>(deadline: number, call: () => Promise<T>): Promise<Outcome<T>> {
-  const timer = createTimer(deadline);
+async function callWithin<T>(timeout: number, call: () => Promise<T>): Promise<Outcome<T>> {
+  const timer = createTimer(timeout);
   try {
     const reply = Promise.resolve(call()).then((value) => ({ kind: 'ok', value }) as const);
     const outcome = await Promise.race([reply, timer.over]);
-    // A call that rejects after the deadline must not cause an unhandled rejection.
+    // A call that rejects after the timeout must not cause an unhandled rejection.
     if (outcome.kind === 'timeout') reply.catch(() => undefined);
     return outcome;
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type * as Jose from 'jose/jws/compact/verify';
+import { CLOCK_TOLERANCE } from './clock-difference.js';
 import { createJWKS, type JWKS, type JWKSLookup } from './jwks.js';
 import type { TokenMacs } from './verified-token-mac.js';
 
@@ -8,9 +9,6 @@ import type { TokenMacs } from './verified-token-mac.js';
  * longer than this.
  */
 const MAX_LENGTH = 262_144;
-
-/** A token is accepted up to this many seconds before its `nbf`, because clocks differ. */
-const NOT_BEFORE_SKEW = 60;
 
 /**
  * Claims that the JWT template of your WorkOS environment adds. They are `unknown` until you declare their types.
@@ -59,25 +57,35 @@ export interface Claims extends TokenClaims {
  * - `unavailable`: the token cannot be verified, because its key cannot currently be fetched. If `isKeyUnknown` is set,
  *   other keys are available, but the key of this token may be newer than they are. `retryAfter` is in seconds.
  */
-export type TokenVerification =
-  | { readonly kind: 'valid'; readonly claims: Claims; readonly mac?: string }
+export type TokenVerification<C extends TokenClaims = Claims> =
+  | { readonly kind: 'valid'; readonly claims: C; readonly mac?: string }
   | { readonly kind: 'expired' }
   | { readonly kind: 'invalid'; readonly reason: string }
   | { readonly kind: 'unavailable'; readonly isKeyUnknown?: true; readonly retryAfter?: number };
 
-export interface AccessTokenRules {
+/** The access tokens of sessions, which WorkOS issues for one client ID. */
+interface SessionTokens {
+  readonly kind: 'session';
+  readonly clientId: string;
+  /** The accepted values of `aud`. A token without `aud` is accepted too. */
+  readonly audience: readonly string[];
+}
+
+/** The access tokens that an OAuth server issues for a protected resource (RFC 9068). */
+interface ResourceTokens {
+  readonly kind: 'resource';
+  /** The identifiers of the resource. `aud` must contain one of them. */
+  readonly audience: readonly string[];
+}
+
+type AcceptedTokens = SessionTokens | ResourceTokens;
+
+/** The claims of an accepted token. Only the token of a session always has a session ID. */
+type ClaimsOf<A extends AcceptedTokens> = A extends SessionTokens ? Claims : TokenClaims;
+
+export interface AccessTokenRules<A extends AcceptedTokens = SessionTokens> {
   issuers: readonly string[];
-  clientId: string;
-  /**
-   * The accepted `aud` values of a session's access token. A token without `aud` is accepted too. Default: the client
-   * ID.
-   */
-  sessionAudience?: readonly string[] | undefined;
-  /**
-   * The identifiers of a protected resource (RFC 9068). If they are set, the tokens must come from an OAuth server, and
-   * their `aud` must contain one of these values.
-   */
-  audience?: readonly string[];
+  accepts: A;
   now: () => number;
   keys: JWKS;
   /**
@@ -95,11 +103,11 @@ export interface AccessTokenRules {
  * @param mac The MAC that an earlier verification of the token returned. If it is missing or invalid, the signature is
  * checked.
  */
-export type VerifyAccessToken = (
+export type VerifyAccessToken<C extends TokenClaims = Claims> = (
   token: string,
   isTrusted?: boolean,
   mac?: string,
-) => Promise<TokenVerification>;
+) => Promise<TokenVerification<C>>;
 
 /** Returns the MAC in the result of a verification, or `undefined` if there is none. */
 export function macOf(verification: TokenVerification): string | undefined {
@@ -110,7 +118,9 @@ export function macOf(verification: TokenVerification): string | undefined {
  * Creates the function that verifies WorkOS access tokens. These are JWTs (RFC 7519) that are signed with RS256 by a
  * key in the configured key set.
  */
-export function createVerifier(rules: AccessTokenRules): VerifyAccessToken {
+export function createVerifier<A extends AcceptedTokens>(
+  rules: AccessTokenRules<A>,
+): VerifyAccessToken<ClaimsOf<A>> {
   return async (text, isTrusted = false, mac) => {
     const token = parse(text);
     if (!token) return invalid('not a JWT of RS256');
@@ -153,17 +163,17 @@ interface ParsedToken {
 function hasValidMac(
   { text, kid }: ParsedToken,
   mac: string | undefined,
-  { macs }: AccessTokenRules,
+  { macs }: Pick<AccessTokenRules, 'macs'>,
 ): boolean {
   return mac !== undefined && macs?.isValid(mac, text, kid) === true;
 }
 
-async function verifyWithKey(
+async function verifyWithKey<A extends AcceptedTokens>(
   token: ParsedToken,
   { keys, isFresh }: Extract<JWKSLookup, { kind: 'found' }>,
   mac: string | undefined,
-  rules: AccessTokenRules,
-): Promise<TokenVerification> {
+  rules: AccessTokenRules<A>,
+): Promise<TokenVerification<ClaimsOf<A>>> {
   const { text, kid } = token;
   const { macs } = rules;
   const isVerified = isFresh && hasValidMac(token, mac, rules);
@@ -193,28 +203,34 @@ let jose: Promise<typeof Jose> | undefined;
 /**
  * Verifies everything about a token except its signature. A token is `expired` only if nothing else is wrong with it.
  */
-function verifyClaims({ typ, claims }: ParsedToken, rules: AccessTokenRules): TokenVerification {
+function verifyClaims<A extends AcceptedTokens>(
+  { typ, claims }: ParsedToken,
+  { issuers, accepts, now }: AccessTokenRules<A>,
+): TokenVerification<ClaimsOf<A>> {
   const { iss, sub, exp, nbf, iat } = claims;
-  if (!isOneOf(rules.issuers, iss)) return invalid('issuer');
-  const { audience } = rules;
-  const problem = audience ? resourceProblem(typ, claims, audience) : sessionProblem(claims, rules);
+  if (!isOneOf(issuers, iss)) return invalid('issuer');
+  const problem =
+    accepts.kind === 'session' ? sessionProblem(claims, accepts) : resourceProblem(typ, claims, accepts);
   if (problem !== undefined) return invalid(problem);
   if (typeof sub !== 'string' || sub === '') return invalid('sub');
   if (typeof exp !== 'number' || !Number.isFinite(exp)) return invalid('exp');
   if (iat !== undefined && typeof iat !== 'number') return invalid('iat');
-  const seconds = rules.now() / 1000;
-  if (nbf !== undefined && !(typeof nbf === 'number' && nbf <= seconds + NOT_BEFORE_SKEW))
+  const seconds = now() / 1000;
+  if (nbf !== undefined && !(typeof nbf === 'number' && nbf <= seconds + CLOCK_TOLERANCE))
     return invalid('nbf');
-  return seconds >= exp ? { kind: 'expired' } : { kind: 'valid', claims: claims as unknown as Claims };
+  return seconds >= exp ? { kind: 'expired' } : { kind: 'valid', claims: claims as unknown as ClaimsOf<A> };
 }
 
 type UnverifiedClaims = ParsedToken['claims'];
 
-function sessionProblem({ sid, aud, client_id: client }: UnverifiedClaims, rules: AccessTokenRules) {
-  const { clientId, sessionAudience = [clientId] } = rules;
+/** Returns why a token is not an access token of a session, or `undefined` if it is one. */
+function sessionProblem(
+  { sid, aud, client_id: client }: UnverifiedClaims,
+  { clientId, audience }: SessionTokens,
+) {
   if (client !== undefined && client !== clientId) return 'client_id';
   // WorkOS does not set `aud`, but a JWT template can.
-  if (aud !== undefined && !isForAudience(aud, sessionAudience)) return 'aud';
+  if (aud !== undefined && !isForAudience(aud, audience)) return 'aud';
   return typeof sid === 'string' && sid !== '' ? undefined : 'sid';
 }
 
@@ -228,7 +244,7 @@ const ACCESS_TOKEN_TYPES: readonly unknown[] = [undefined, 'at+jwt', 'applicatio
  * Returns why a token is not an access token for this resource (RFC 9068 section 4), or `undefined` if it is one. The
  * token may be for a different audience, or of a different kind, such as an ID token.
  */
-function resourceProblem(typ: unknown, claims: UnverifiedClaims, audience: readonly string[]) {
+function resourceProblem(typ: unknown, claims: UnverifiedClaims, { audience }: ResourceTokens) {
   const { aud, sid, nonce, at_hash: hash } = claims;
   if (!isForAudience(aud, audience)) return 'aud';
   if (!isOneOf(ACCESS_TOKEN_TYPES, typeof typ === 'string' ? typ.toLowerCase() : typ)) return 'typ';
@@ -296,7 +312,7 @@ function decode(base64url: string): Buffer | undefined {
   return decoded.toString('base64url') === base64url ? decoded : undefined;
 }
 
-function invalid(reason: string): TokenVerification {
+function invalid(reason: string): Extract<TokenVerification, { kind: 'invalid' }> {
   return { kind: 'invalid', reason };
 }
 
@@ -315,7 +331,7 @@ export interface OAuthTokenRules {
  * Creates the function that verifies access tokens for a protected resource (RFC 9068). Each token is verified with the
  * keys of the server that issued it.
  */
-export function createOAuthTokenVerifier(rules: OAuthTokenRules): VerifyAccessToken {
+export function createOAuthTokenVerifier(rules: OAuthTokenRules): VerifyAccessToken<TokenClaims> {
   const { clientId, audience, servers, fetchKeys, now, softTimeout } = rules;
   const verifiers = new Map(
     servers.map((server) => {
@@ -327,7 +343,7 @@ export function createOAuthTokenVerifier(rules: OAuthTokenRules): VerifyAccessTo
         softTimeout,
       });
       const issuers = [server, `${server}/`];
-      const verify = createVerifier({ issuers, audience, clientId: '', now, keys });
+      const verify = createVerifier({ issuers, accepts: { kind: 'resource', audience }, now, keys });
       return [server, verify] as const;
     }),
   );

@@ -1,9 +1,10 @@
 import type { AuthenticationResponse, ProfileAndToken, WorkOS } from '@workos-inc/node';
 import { type Config, softTimeoutOf } from '../config/index.js';
+import { createWarning } from '../diagnostics.js';
 import { ownProperties } from '../plain-objects.js';
 import { AuthKitError, unavailable } from '../errors.js';
 import { createAnonymousBudget, createRefusedCodeBudget } from './limit-anonymous-calls.js';
-import { classifyErrorAnswer } from './error-answers.js';
+import { classifyErrorAnswer, isRefusal, isRequestRefused } from './error-answers.js';
 import { createFetch, type Fetch, UpstreamError } from './fetch.js';
 import { type CircuitState, createLimiter } from './rate-limit-and-circuit-breaker.js';
 import { createAppClient, installedSDK, loadClient, type SDK, warnAboutSDK } from './load-sdk.js';
@@ -65,11 +66,9 @@ export interface WorkOSClient {
     isWelcome: (value: T) => boolean,
     isKnown: boolean,
   ) => Promise<ApiResult<T>>;
-  /** Fetches the JSON Web Key Set of this client ID. The result is not validated. */
-  fetchKeys: () => Promise<unknown>;
   /**
-   * Fetches the JSON Web Key Set of this client ID, and resolves with the response. Its `Date` header contains the time
-   * according to WorkOS's clock.
+   * Fetches the JSON Web Key Set of this client ID, and resolves with the response. Its body is not validated. Its
+   * `Date` header contains the time according to WorkOS's clock.
    */
   fetchKeysResponse: () => Promise<Response>;
   /** Fetches the JSON Web Key Set of AuthKit's OAuth server. `issuer` is the URL of the AuthKit domain. */
@@ -106,13 +105,12 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
   };
   // The SDK reads every option that it knows. The arguments of the calls below have no prototype, so a polluted
   // `Object.prototype` cannot add options.
-  const exchangeCode = createAuthenticateCall(signIn, isComplete, now);
-  const exchangeProfile = createAuthenticateCall(signIn, isProfile, now);
-  const exchangeUnsolicited = createAuthenticateCall(anonymous, isProfile, now);
-  const refreshTokens = createAuthenticateCall(refresh, isComplete, now);
-  const call = createApiCall(background, now);
-  const callAnonymous = createApiCall(anonymous, now);
-  const fetchKeysResponse = () => fetchKeysOf(api.origin, `/sso/jwks/${encodeURIComponent(clientId)}`);
+  const exchangeCode = createAuthenticateCall(signIn, isComplete);
+  const exchangeProfile = createAuthenticateCall(signIn, isProfile);
+  const exchangeUnsolicited = createAuthenticateCall(anonymous, isProfile);
+  const refreshTokens = createAuthenticateCall(refresh, isComplete);
+  const call = createApiCall(background);
+  const callAnonymous = createApiCall(anonymous);
 
   return {
     exchangeCode: (code, codeVerifier) =>
@@ -141,8 +139,7 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
     call,
     callForAnonymous: (request, isWelcome, isKnown) =>
       isKnown ? callAnonymous(request) : inBudget(() => callAnonymous(request), isWelcome),
-    fetchKeys: async () => (await fetchKeysResponse()).json(),
-    fetchKeysResponse,
+    fetchKeysResponse: () => fetchKeysOf(api.origin, `/sso/jwks/${encodeURIComponent(clientId)}`),
     fetchIssuerKeys: async (issuer) => (await fetchKeysOf(issuer, '/oauth2/jwks')).json(),
     appClient,
     circuit,
@@ -215,31 +212,25 @@ function createUrls(
  *
  * @param isWhole Whether a successful response contains everything that a session needs.
  */
-function createAuthenticateCall<T>(client: GetClient, isWhole: (value: T) => boolean, now: () => number) {
+function createAuthenticateCall<T>(client: GetClient, isWhole: (value: T) => boolean) {
   return async (call: (workos: WorkOS) => Promise<T>): Promise<ApiResult<T>> => {
     try {
       const value = await call(await client());
       if (isWhole(value)) return { kind: 'ok', value };
       return { kind: 'unavailable', error: unavailable('the answer of WorkOS is incomplete') };
     } catch (error) {
-      return toFailure(error, now());
+      return toFailure(error);
     }
   };
 }
 
-/**
- * The HTTP statuses with which WorkOS refuses a call for a reason other than the app's credentials, a rate limit or an
- * outage.
- */
-const REFUSED: readonly unknown[] = [400, 403, 404, 422];
-
-function createApiCall(client: GetClient, now: () => number): WorkOSClient['call'] {
+function createApiCall(client: GetClient): WorkOSClient['call'] {
   return async (call) => {
     try {
       return { kind: 'ok', value: await call(await client()) };
     } catch (error) {
       const status = UpstreamError.from(error)?.status;
-      if (!REFUSED.includes(status)) return toFailure(error, now());
+      if (!isRequestRefused(status)) return toFailure(error);
       return { kind: 'refused', error: new AuthKitError('invalid_request', `WorkOS answered ${status}`) };
     }
   };
@@ -254,8 +245,7 @@ function isRefusedCode(result: ApiResult<unknown>): boolean {
   if (result.kind === 'ok') return false;
   const { code, cause } = result.error;
   if (result.kind === 'refused') return code === 'code_exchange_failed';
-  const status = cause instanceof UpstreamError ? cause.status : undefined;
-  return status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429;
+  return cause instanceof UpstreamError && isRefusal(cause.status);
 }
 
 function tooManyRefusedCodes(): ApiResult<never> {
@@ -286,32 +276,29 @@ function isText(value: unknown): boolean {
  * Converts an SDK error to a result. WorkOS's original response is used, because the classes and messages of SDK
  * exceptions do not always preserve its status and error code.
  */
-function toFailure(error: unknown, now: number): Exclude<ApiResult<never>, { kind: 'ok' }> {
+function toFailure(error: unknown): Exclude<ApiResult<never>, { kind: 'ok' }> {
   // The SDK is missing or too old.
   if (error instanceof AuthKitError) return { kind: 'unavailable', error };
   const answer = UpstreamError.from(error);
   if (!answer) return { kind: 'unavailable', error: unavailable('WorkOS is unavailable', { cause: error }) };
   const classified = classifyErrorAnswer(answer);
   if (classified.kind === 'refused') return classified;
-  if (classified.kind === 'misconfigured') warn(answer, now);
+  if (classified.kind === 'misconfigured') warnAboutMisconfiguration(answer);
   const { message, retryAfter } = answer;
   const wait = retryAfter === undefined ? {} : { retryAfter };
   return { kind: 'unavailable', error: unavailable(message, { cause: answer, ...wait }) };
 }
 
-let warnedAt = -Infinity;
+const warn = createWarning('AUTHKIT_UPSTREAM');
 
 /**
- * Warns the operator that the app is misconfigured, at most once a minute per process. Without the warning, the mistake
- * could go unnoticed, because users stay signed in.
+ * Warns the operator that the app is misconfigured. Without the warning, the mistake could go unnoticed, because users
+ * stay signed in.
  */
-function warn({ status, body }: UpstreamError, now: number): void {
-  if (now >= warnedAt && now - warnedAt < 60_000) return;
-  warnedAt = now;
+function warnAboutMisconfiguration({ status, body }: UpstreamError): void {
   const word = [body['code'], body['error']].find(
     (text) => typeof text === 'string' && /^\w{1,64}$/.test(text),
   );
   const named = word === undefined ? '' : ` (${word as string})`;
-  const hint = 'check WORKOS_API_KEY and WORKOS_CLIENT_ID';
-  process.emitWarning(`WorkOS answers ${status}${named}: ${hint}`, { code: 'AUTHKIT_UPSTREAM' });
+  warn(`WorkOS answers ${status}${named}: check WORKOS_API_KEY and WORKOS_CLIENT_ID`);
 }

@@ -21,6 +21,12 @@ export interface WorkOSClock {
 }
 
 /**
+ * The largest tolerated difference between the clocks, in seconds. If they differ by more, this server may refuse valid
+ * tokens as well as data that other servers have sealed.
+ */
+export const CLOCK_TOLERANCE = 60;
+
+/**
  * If this server's clock has drifted from the monotonic clock by more than this many milliseconds, the clock must have
  * been changed.
  */

@@ -107,14 +107,14 @@ function nextStep(code: AuthKitErrorCode): [AuthKitErrorCode, string] {
 /** Decides what an error response of `POST /user_management/authenticate` or of the SSO API means. */
 export function classifyErrorAnswer(answer: UpstreamError): ErrorAnswer {
   const { status, body } = answer;
-  if (status === undefined || !isRefusal(status)) {
+  if (!isRefusal(status)) {
     // If the daily quota of the environment is used up, an operator must act.
-    return { kind: status === 429 && MISCONFIGURED.includes(wordOf(body)) ? 'misconfigured' : 'unavailable' };
+    return { kind: status === 429 && hasMisconfiguredCode(answer) ? 'misconfigured' : 'unavailable' };
   }
   const word = wordOf(body);
   const known = typeof word === 'string' && Object.hasOwn(ABOUT_USER, word) ? ABOUT_USER[word] : undefined;
   if (known) return refused(known[0], known[1], body);
-  if (!MISCONFIGURED.includes(word) && isAboutOrganization(answer))
+  if (!hasMisconfiguredCode(answer) && isAboutOrganization(answer))
     return refused(
       'organization_unavailable',
       'the organization does not exist or is not open to the user',
@@ -123,14 +123,26 @@ export function classifyErrorAnswer(answer: UpstreamError): ErrorAnswer {
   return { kind: 'misconfigured' };
 }
 
-/** Whether WorkOS refused a call for a reason that no user can change. */
-export function isMisconfigured(answer: UpstreamError): boolean {
-  return MISCONFIGURED.includes(wordOf(answer.body));
+function hasMisconfiguredCode({ body }: UpstreamError): boolean {
+  return MISCONFIGURED.includes(wordOf(body));
 }
 
 /** Whether a status is a 4xx status that is about the request itself. 408 (timeout) and 429 (rate limit) are not. */
-function isRefusal(status: number): boolean {
-  return status >= 400 && status < 500 && status !== 408 && status !== 429;
+export function isRefusal(status: number | undefined): boolean {
+  return status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429;
+}
+
+/** Whether a status means that WorkOS accepted the app's credentials but refused the request. */
+export function isRequestRefused(status: number | undefined): boolean {
+  return status === 400 || status === 403 || status === 404 || status === 422;
+}
+
+/**
+ * Whether an error response to a refresh for a requested organization refuses that organization. A response that does
+ * not say what it is about counts too, because this result only refuses the switch and does not end the session.
+ */
+export function isRequestedOrganizationRefused(answer: UpstreamError): boolean {
+  return !hasMisconfiguredCode(answer) && isRequestRefused(answer.status);
 }
 
 function wordOf({ code, error }: Readonly<Record<string, unknown>>): unknown {

@@ -1,4 +1,4 @@
-import type { Config } from '../config/index.js';
+import type { AuthKitConfig } from '../config/index.js';
 import { softTimeoutOf } from '../config/index.js';
 import { isLoopback } from '../config/insecure-http.js';
 import { log } from '../diagnostics.js';
@@ -22,11 +22,11 @@ const PAUSE = 60_000;
 /** Matches a nonce. Only printable ASCII is accepted, because the nonce becomes part of a URL. */
 const NONCE = /^[\u0021-\u007e]{1,512}$/;
 
-export function createClaimNonce(config: Config, claimToken: string | undefined): ClaimNonce {
+export function createClaimNonce(config: AuthKitConfig): ClaimNonce {
+  const { clientId, claimToken, api, now } = config;
   if (claimToken === undefined) return () => Promise.resolve(undefined);
-  const { clientId, api, now } = config;
   // This call has a separate limiter, because error responses to it must not delay any other call.
-  const limiter = createLimiter({ clientId, now });
+  const limiter = createLimiter({ clientId, scope: 'anonymous', now });
   const timeout = softTimeoutOf(config);
   const post = createFetch({ timeout, limiter, priority: 'sign-in', fetch: config.fetch });
   const request = {

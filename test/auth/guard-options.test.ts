@@ -180,6 +180,13 @@ test('an outage is not treated as a missing session', async () => {
   expect(asked).toBe(0);
 });
 
+test.each(['https://*.example.com', '*', 'https://admin.example.com/', 'admin.example.com', 'null', '', 7])(
+  'sameOrigin refuses %j, which no browser sends as the origin of a request',
+  (origin) => {
+    expect(() => requireAuth({ sameOrigin: [origin] as string[] })).toThrow('a list of origins');
+  },
+);
+
 test('sameOrigin rejects unsafe requests with a cookie from any origin that is not listed', async () => {
   const reached: string[] = [];
   const { origin, cookie, workos } = await createTestApp('express5', {

@@ -269,3 +269,21 @@ test.each([
 ])('options that make no sense throw at start-up: %j', (options, message) => {
   expect(() => protectedResource(options as never)).toThrow(message);
 });
+
+test.each(['localhost:3000', 'mcp.localhost:3000', '127.0.0.1:3000', '[::1]:3000'])(
+  'a resource and an authorization server on this machine may use http: %s',
+  (host) => {
+    const resource = `http://${host}/mcp`;
+    expect(protectedResource({ resource, authorizationServers: [`http://${host}`] }).metadataUrl).toBe(
+      `http://${host}/.well-known/oauth-protected-resource/mcp`,
+    );
+  },
+);
+
+test.each(['localhost.example.com', '127.0.0.1.example.com', 'mcp-localhost'])(
+  'a resource on the other machine %s may not use http',
+  (host) => {
+    const options = { resource: `http://${host}/mcp`, authorizationServers: ['https://a.authkit.app'] };
+    expect(() => protectedResource(options)).toThrow('resource must be an https address');
+  },
+);

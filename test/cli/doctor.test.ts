@@ -140,6 +140,13 @@ describe('the doctor', () => {
       'warning',
       /clock: .*1[123] s behind/,
     ],
+    [
+      'a clock that is ahead by less than the tolerance of one minute',
+      { options: { now: () => Date.now() + 45_000 } },
+      REDIRECT,
+      'warning',
+      /clock: .*4[456] s ahead/,
+    ],
   ])('sees %s', async (_, patient, redirectUri, status, says) => {
     const found = await look(patient, redirectUri);
     expect(found[status].join('\n')).toMatch(says);

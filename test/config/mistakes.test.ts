@@ -129,9 +129,13 @@ describe('an option of another SDK is answered with what it is called here, or w
   });
 
   test('options of authkit() and of sso() are told apart', () => {
-    expect(ssoProblemsOf({ ...GOOD_SSO, signUp: {} })).toEqual([
-      expect.stringContaining('an option of authkit(), not of sso()'),
-    ]);
+    const ofAuthkit = ['issuer', 'audience', 'claimToken', 'clientRedirectUris', 'signUp', 'session'];
+    ofAuthkit.push('sessionMemory', 'onSessionRefreshSuccess', 'onSessionRefreshError');
+    for (const name of ofAuthkit) {
+      expect(ssoProblemsOf({ ...GOOD_SSO, [name]: undefined }), name).toEqual([
+        `unknown option "${name}": it is an option of authkit(), not of sso()`,
+      ]);
+    }
     expect(problemsOf({ ...GOOD, acceptIdPInitiated: true })).toEqual([
       expect.stringContaining('an option of sso(), not of authkit()'),
     ]);

@@ -96,6 +96,22 @@ test('setting a session in one cookie or in chunks removes the cookies of the ot
   );
 });
 
+test('with strict cookies, setting a session also removes the cookies that browsers do not send to the callback', () => {
+  const strict = createCookies({ ...COOKIE_CONFIG, sameSite: 'strict' }, 600);
+  for (const sentByBrowser of [undefined, 'wos-session=planted', 'wos-session.7=planted']) {
+    const lines = sent(sentByBrowser, (req, res) => {
+      strict.setSession(req, res, 'abc', () => true);
+    });
+    const names = lines.map((line) => line.split('=', 1)[0]);
+    expect(names).toEqual(
+      expect.arrayContaining(['wos-session', 'wos-session.0', 'wos-session.1', 'wos-session.2']),
+    );
+    expect(lines.filter((line) => line.startsWith('wos-session='))).toEqual([
+      'wos-session=abc; Max-Age=60; Path=/; HttpOnly; SameSite=Strict',
+    ]);
+  }
+});
+
 test('a session that has ended by the time headers are written is not set', () => {
   const lines = sent(undefined, (req, res) => {
     cookies.setSession(req, res, 'abc', () => false);

@@ -1,4 +1,6 @@
+import type { TestWorkOS } from 'authkit-express/testing';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { open } from '../../src/session/iron-seal.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { Browser, FETCH, NAVIGATION, type Reply, send } from '../support/browser.js';
 import { withClaims } from '../support/claims.js';
@@ -71,29 +73,77 @@ test('T12 with strict cookies, a sign-in replaces the previous session, although
   expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: old } })).status).toBe(401);
 });
 
-test('T12 with strict cookies, a sign-in in the same WorkOS session deletes the previous session from the store', async () => {
+test.each([
+  ['no session cookie', 'session_1', () => ''],
+  ['the cookie of another entry', 'session_1', (other: string) => `; ${other}`],
+  // The cookie does not contain a session ID of more than 64 characters.
+  ['a cookie that is not a session', 's'.repeat(65), () => '; wos-session=junk'],
+] as const)(
+  'T12 with strict cookies, a sign-in in the same WorkOS session deletes the previous session from the store if the callback receives %s',
+  async (_, sid, sentBeside) => {
+    const { origin, workos, browser, signIn } = await createTestApp('express5', {
+      authkit: { cookie: { sameSite: 'strict' }, session: 'store', store: mapStore() },
+    });
+    workos.fail({ on: 'code', alter: (body) => withClaims(workos, body, { sid }) });
+    await signIn(ADA, '/account');
+    const old = await browser.jar.getCookieString(origin);
+    const another = new Browser();
+    await signIn(ADA, '/account', another);
+    const other = `wos-session=${(await another.cookie(origin, 'wos-session'))!}`;
+    const { location } = await browser.go(`${origin}/login?prompt=login`);
+    const callback = await workos.authorize(location!, { user: ADA });
+    const cookie = (await withoutSession(browser, origin)) + sentBeside(other);
+    const landed = await send(callback, { headers: { ...NAVIGATION, cookie } });
+    expect(landed.status).toBe(200);
+    // The session is read from the store again after half a second.
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 1000);
+    onTestFinished(() => {
+      clock.mockRestore();
+    });
+    const status = async (one: string) =>
+      (await send(`${origin}/account`, { headers: { ...FETCH, cookie: one } })).status;
+    const [next] = landed.setCookies.filter((line) => /^wos-session=(?!;)/.test(line));
+    const isSent = cookie.includes(other);
+    expect([await status(old), await status(other), await status(next!.split(';', 1)[0]!)]).toEqual([
+      401,
+      isSent ? 401 : 200,
+      200,
+    ]);
+  },
+);
+
+test('with strict cookies, the cookie password and a state do not reveal the ID of a session in the store', async () => {
   const { origin, workos, browser, signIn } = await createTestApp('express5', {
     authkit: { cookie: { sameSite: 'strict' }, session: 'store', store: mapStore() },
   });
   await signIn(ADA, '/account');
-  const old = await browser.jar.getCookieString(origin);
-  const { sessionId: sid } = JSON.parse((await browser.fetch(`${origin}/account`)).body) as {
-    sessionId: string;
-  };
-  const { location } = await browser.go(`${origin}/login?prompt=login`);
-  workos.fail({ on: 'code', alter: (body) => withClaims(workos, body, { sid }) });
-  const callback = await workos.authorize(location!, { user: ADA });
-  const landed = await send(callback, {
-    headers: { ...NAVIGATION, cookie: await withoutSession(browser, origin) },
-  });
-  expect(landed.status).toBe(200);
-  // The session is read from the store again after half a second.
-  const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 1000);
-  onTestFinished(() => {
-    clock.mockRestore();
-  });
-  expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie: old } })).status).toBe(401);
+  const [, id = ''] = (await browser.cookie(origin, 'wos-session'))!.split('.');
+  const transaction = transactionOf(await browser.go(`${origin}/login`), workos);
+  expect(transaction).toHaveProperty('earlierSessions');
+  expect(id).toHaveLength(43);
+  expect(JSON.stringify(transaction)).not.toContain(id);
 });
+
+test('with strict cookies, the sign-in of a native client does not end the session of the browser', async () => {
+  const redirectTo = 'com.example.app://signed-in';
+  const { origin, workos, browser, signIn } = await createTestApp('express5', {
+    authkit: {
+      cookie: { sameSite: 'strict' },
+      routes: { token: '/token' },
+      clientRedirectUris: [redirectTo],
+    },
+  });
+  await signIn(ADA, '/account');
+  const query = new URLSearchParams({ codeChallenge: 'c'.repeat(43), redirectTo }).toString();
+  const login = await browser.go(`${origin}/login?${query}`);
+  expect(transactionOf(login, workos)).not.toHaveProperty('earlierSessions');
+});
+
+/** The content of the state in a redirect to AuthKit. */
+function transactionOf({ location }: Reply, { options }: Pick<TestWorkOS, 'options'>): unknown {
+  const state = new URL(location!).searchParams.get('state')!;
+  return open(state, [options.cookiePassword], Date.now());
+}
 
 test('with strict cookies that the callback receives, the previous session is ended only once', async () => {
   const { browser, origin, signIn } = await createTestApp('express5', {

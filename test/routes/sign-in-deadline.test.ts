@@ -131,7 +131,10 @@ describe('19B the deadline of a sign-in', () => {
         reopenSession: () => after(delays.reopen ?? 0, true),
         endSession: () => after(delays.delete ?? 0, true),
       },
-      refresh: { replace: (earlier: Session) => void replaced.push(earlier), successorOf: () => undefined },
+      refresh: {
+        markReplaced: (earlier: Session) => void replaced.push(earlier),
+        successorOf: () => undefined,
+      },
     };
     const { create } = createSessions(dependencies as unknown as SessionsDependencies);
     return { created: create(session('new'), ['earlier'], new Deadline(1000), undefined), replaced };

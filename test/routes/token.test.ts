@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { request } from 'node:http';
 import express from 'express';
 import express4 from 'express4';
 import { MemoryStore } from 'express-session';
 import * as oauth from 'oauth4webapi';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { expressStore, requireAuth } from 'authkit-express';
 import { FRAMEWORKS, type Framework, type Handler } from '../support/frameworks.js';
 import { FETCH, send, type Reply } from '../support/browser.js';
@@ -226,8 +227,13 @@ describe.each(FRAMEWORKS)('a native client on %s', (framework) => {
       },
     });
     const { location } = await open(newVerifier());
+    const failed: unknown[] = [];
+    const listen = (message: unknown) => failed.push((message as { code: string }).code);
+    subscribe('authkit:sign-in-failed', listen);
+    onTestFinished(() => void unsubscribe('authkit:sign-in-failed', listen));
     const denied = await browser.go(await workos.authorize(location!, { deny: true }));
     expect(denied.headers.location).toBe(`${APP}?error=access_denied&state=xyz`);
+    expect(failed).toEqual(['access_denied']);
     const verifier = newVerifier();
     const vetoed = await redeem(await codeFor(verifier), verifier);
     expect({ status: vetoed.status, error: errorOf(vetoed) }).toEqual({

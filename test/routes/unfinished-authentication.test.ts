@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { AuthKitError } from 'authkit-express';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
@@ -76,6 +77,25 @@ describe.each(FRAMEWORKS)('an authentication that WorkOS did not finish, on %s',
     const body = { error: 'sso_required', email: ADA, connection_ids: ['conn_1', 'conn_2'] };
     workos.fail({ on: 'code', status: 403, times: 1, body });
     expect(sent((await callback()).location)).toMatchObject({ provider: 'authkit', login_hint: ADA });
+  });
+
+  test('the redirect to the required step publishes no failed sign-in, and a second error publishes one', async () => {
+    const { callback, finish, workos } = await direct(framework);
+    const failed: unknown[] = [];
+    const listen = (message: unknown) => failed.push((message as { code: string }).code);
+    subscribe('authkit:sign-in-failed', listen);
+    onTestFinished(() => void unsubscribe('authkit:sign-in-failed', listen));
+    workos.requireStep({ code: 'sso_required', user: ADA });
+    const away = await callback();
+    expect(failed).toEqual([]);
+    workos.fail({
+      on: 'code',
+      status: 403,
+      times: 1,
+      body: { error: 'sso_required', connection_ids: ['c'] },
+    });
+    expect((await finish(away.location)).status).toBe(403);
+    expect(failed).toEqual(['sso_required']);
   });
 
   test('the second time is an error with the details WorkOS sent, not a redirect loop', async () => {

@@ -28,7 +28,7 @@ test('a refresh before expiry that hangs delays one request and no other', async
   const next = sessionWith({ sub: 'user_1', sid: 's', iat: NOW / 1000, exp: NOW / 1000 + 300 });
   const verify = (token: string) =>
     Promise.resolve({ kind: 'valid', claims: claimsOf({ accessToken: token } as Session) } as const);
-  const renew = createTokenRefresh({
+  const refreshTokens = createTokenRefresh({
     verify,
     seal: () => Promise.resolve('sealed'),
     onRefreshed: () => undefined,
@@ -38,7 +38,7 @@ test('a refresh before expiry that hangs delays one request and no other', async
       return new Promise((resolve) => (answer = resolve));
     },
   });
-  const refresh = createRefresh({ clientId: 'c', now, renew });
+  const refresh = createRefresh({ clientId: 'c', now, refreshTokens });
   const passwords = ['a-password-for-tests-and-for-nothing-else'] as const;
   const seal = () => Promise.resolve('sealed');
   const storage = createSessionStorage({

@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { AuthKitError } from '../../src/errors.js';
 import type { Authentication } from '../../src/session/authenticate-session.js';
 import { type Session, toSession } from '../../src/session/sealed-session.js';
@@ -14,6 +14,7 @@ import {
 } from '../support/authenticator.js';
 import { messagesOn } from '../support/events.js';
 import { mapStore } from '../support/map-store.js';
+import { advanceMonotonicClock } from '../support/monotonic-clock.js';
 
 const ENDED = new AuthKitError('code_exchange_failed', 'invalid_grant');
 
@@ -35,7 +36,7 @@ describe('without waiting', () => {
       const result = authenticate([value], () => true) as Authentication;
       expect(result).toEqual({ kind: 'authenticated', session, claims: claimsOf(session.accessToken) });
     }
-    later(500);
+    advanceMonotonicClock(500);
     expect(authenticate([value], () => true)).toMatchObject({ session });
     expect(verifyByMac).toHaveBeenCalledTimes(2);
     expect(workos.verified).toEqual([]);
@@ -116,7 +117,7 @@ describe('a session without a MAC', () => {
     const value = await cookieOf(workos.signIn());
     for (let request = 0; request < 4; request += 1) {
       expect((await ask(value)).kind).toBe('authenticated');
-      later(500);
+      advanceMonotonicClock(500);
     }
     expect(workos.verified).toHaveLength(2);
     await startProcess(workos, { store }).revocation.endSession('session_user_1');
@@ -349,7 +350,7 @@ describe('sessions in the store', () => {
       expect(await ask(value)).toMatchObject({ kind: 'authenticated', session: { refreshToken: 'rt_1' } });
       expect(reads).toHaveLength(expected);
     }
-    later(500);
+    advanceMonotonicClock(500);
     expect((await ask(value)).kind).toBe('authenticated');
     expect(reads).toHaveLength(3);
   });
@@ -361,7 +362,7 @@ describe('sessions in the store', () => {
     const value = await cookieOf(workos.signIn());
     for (let request = 0; request < 3; request += 1) expect((await ask(value)).kind).toBe('authenticated');
     await startProcess(workos, { store }).revocation.endSession('session_user_1');
-    later(500);
+    advanceMonotonicClock(500);
     expect(await ask(value)).toEqual({ kind: 'anonymous', reason: 'ended', why: 'revoked' });
   });
 
@@ -422,23 +423,10 @@ describe('sessions in the store', () => {
     expect(other).toMatchObject({ kind: 'authenticated', session: { refreshToken: 'rt_2' } });
     expect(problems.splice(0)).toEqual([outdated]);
     expect(workos.refreshes).toHaveLength(2);
-    later(500);
+    advanceMonotonicClock(500);
     expect(await ask(sealed)).toMatchObject({ kind: 'authenticated', session: { refreshToken: 'rt_2' } });
     expect(problems).toEqual([outdated]);
     expect(workos.refreshes).toHaveLength(2);
     expect(map).toEqual(after);
   });
 });
-
-const monotonic = performance.now.bind(performance);
-let advanced = 0;
-
-/** Advances the monotonic clock until the end of the test. */
-function later(ms: number): void {
-  advanced += ms;
-  const clock = vi.spyOn(performance, 'now').mockImplementation(() => monotonic() + advanced);
-  onTestFinished(() => {
-    advanced = 0;
-    clock.mockRestore();
-  });
-}

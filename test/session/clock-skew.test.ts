@@ -6,6 +6,7 @@ import { fingerprint } from '../../src/http/cookies.js';
 import { newTransaction, sealTransaction } from '../../src/routes/sign-in-transaction.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, createTestApp, type TestApp } from '../support/app.js';
+import { sessionTokensOf } from '../support/session-tokens.js';
 
 const account = ({ origin }: TestApp, cookie: string, headers: Record<string, string> = FETCH) =>
   send(`${origin}/account`, { headers: { ...headers, cookie } });
@@ -76,7 +77,12 @@ test('C03 a token is valid until the second before exp, expired at exp, and refr
         now: clock,
         softTimeout: 1000,
       });
-      const verdict = await createVerifier({ issuers: ['i'], clientId: 'c', now: clock, keys })(token);
+      const verdict = await createVerifier({
+        issuers: ['i'],
+        accepts: sessionTokensOf('c'),
+        now: clock,
+        keys,
+      })(token);
       expect(verdict.kind).toBe(kind);
     }
   }

@@ -45,8 +45,8 @@ test('a server whose clock is ahead keeps the tokens that WorkOS has rotated, an
 test('a clock that is set back does not hold up refreshes before expiry for longer than ten seconds', async () => {
   let now = 10 * HOUR;
   const session = { refreshToken: 'rt' } as Session;
-  const renew = () => Promise.resolve({ kind: 'unavailable', error: unavailable('down') } as const);
-  const { run, canRefreshAhead } = createRefresh({ clientId: 'client_1', renew, now: () => now });
+  const refreshTokens = () => Promise.resolve({ kind: 'unavailable', error: unavailable('down') } as const);
+  const { run, canRefreshAhead } = createRefresh({ clientId: 'client_1', refreshTokens, now: () => now });
   const monotonic = performance.now.bind(performance);
   let advanced = 0;
   performance.now = () => monotonic() + advanced;

@@ -125,7 +125,7 @@ test('a long sign-in is accepted if the store says again what it said at its beg
       store: mapStore(),
       clientId: 'client_1',
       passwords: ['a-password-for-tests-and-for-nothing-else'],
-      deadline: 1000,
+      timeout: 1000,
     });
     const now = () => 1_700_000_000_000;
     const [one, two] = [0, 1].map(() => createRevocation({ clientId: 'client_1', store, now }));

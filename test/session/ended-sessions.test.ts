@@ -28,7 +28,7 @@ const sign = (store: Store) =>
     store,
     clientId: 'client_1',
     passwords: ['a-password-for-tests-and-for-nothing-else'],
-    deadline: 1000,
+    timeout: 1000,
   });
 
 describe('what has ended stays ended', () => {

@@ -89,7 +89,7 @@ function storeOver(map: Map<string, string>) {
     store: mapStore(map),
     clientId: CLIENT,
     passwords: [PASSWORD],
-    deadline: 10_000,
+    timeout: 10_000,
   });
 }
 

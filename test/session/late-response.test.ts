@@ -1,10 +1,11 @@
-import { describe, expect, test, vi } from 'vitest';
+import onHeaders from 'on-headers';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { requireAuth } from 'authkit-express';
 import { type Framework, FRAMEWORKS, type Handler } from '../support/frameworks.js';
 import { type Browser, FETCH, type Reply, send } from '../support/browser.js';
 import { withClaims } from '../support/claims.js';
 import { mapStore } from '../support/map-store.js';
-import { ADA, createTestApp, type Options, type TestApp } from '../support/app.js';
+import { ADA, createTestApp, type Options, type TestApp, type TestAppOptions } from '../support/app.js';
 
 const EXPIRED = 301_000;
 
@@ -15,9 +16,14 @@ interface SlowSite extends TestApp {
 }
 
 /** Ada is signed in to `org_a`, and her access token has expired. */
-async function slowSite(framework: Framework = 'express5', authkit: Options = {}): Promise<SlowSite> {
+async function slowSite(
+  framework: Framework = 'express5',
+  authkit: Options = {},
+  options: Pick<TestAppOptions, 'mount'> = {},
+): Promise<SlowSite> {
   let started: (release: () => void) => void;
   const site = await createTestApp(framework, {
+    ...options,
     workos: {
       replayWindow: 30,
       organizations: [
@@ -65,6 +71,14 @@ async function slowSite(framework: Framework = 'express5', authkit: Options = {}
       JSON.parse((await browser.fetch(`${site.origin}/me`)).body) as Awaited<ReturnType<SlowSite['me']>>,
   };
 }
+
+/** Ends Ada's session at WorkOS. The browser keeps its cookie, whose access token has expired. */
+async function endAtWorkOS({ me, workos }: SlowSite): Promise<void> {
+  workos.endSession((await me()).sessionId);
+  workos.clock.advance(EXPIRED);
+}
+
+const namesOf = ({ setCookies }: Reply) => setCookies.map((line) => line.slice(0, line.indexOf('=')));
 
 const sets = (reply: Reply) => reply.setCookies.filter((line) => /^wos-session=(?!;)/.test(line));
 
@@ -123,20 +137,70 @@ test.each([
   async (_, isOther) => {
     const site = await slowSite();
     const { origin } = isOther ? await site.sibling() : site;
-    const old = await site.browser.jar.getCookieString(site.origin);
-    const sessionId = (await site.me()).sessionId;
-    await site.browser.jar.removeAllCookies();
-    for (const cookie of [old, 'wos-signed-in=x']) await site.browser.jar.setCookie(cookie, site.origin);
-    site.workos.endSession(sessionId);
-    site.workos.clock.advance(EXPIRED);
+    await endAtWorkOS(site);
+    await site.browser.jar.setCookie('wos-signed-in=x', site.origin);
     const { answer } = await site.slow(`${origin}/slow-open`);
-    await site.signIn();
+    await site.signIn(ADA, '/login');
     expect(await site.me()).toMatchObject({ email: ADA });
     // The other process does not know of the sign-in, so it goes by the time that the response has taken.
     const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + (isOther ? 3000 : 0));
-    expect((await answer()).setCookies).toEqual([]);
+    // The sign-in marker is cleared: the next sign-in must not be mistaken for a redirect loop.
+    expect(namesOf(await answer())).toEqual(['wos-signed-in']);
     clock.mockRestore();
     expect(await site.me()).toMatchObject({ email: ADA });
+  },
+);
+
+test('T69 a slow response to a session that WorkOS has ended does not clear the cookie of a sign-in that began without that session', async () => {
+  const site = await slowSite();
+  await endAtWorkOS(site);
+  const { answer } = await site.slow('/slow-open');
+  // Another tab's page clears the cookie, so the callback of the sign-in does not receive it.
+  await site.browser.fetch(`${site.origin}/me`);
+  expect(await site.browser.cookie(site.origin, 'wos-session')).toBeUndefined();
+  await site.signIn();
+  expect(namesOf(await answer())).not.toContain('wos-session');
+  expect(await site.me()).toMatchObject({ email: ADA });
+});
+
+test('the cookie of an ended session is cleared by one response in two seconds, until the browser stops sending it', async () => {
+  const site = await slowSite();
+  await endAtWorkOS(site);
+  const cookie = await site.browser.jar.getCookieString(site.origin);
+  const clock = vi.spyOn(performance, 'now');
+  onTestFinished(() => {
+    clock.mockRestore();
+  });
+  const start = performance.now();
+  const namesAfter = async (ms: number) => {
+    clock.mockReturnValue(start + ms);
+    return namesOf(await send(`${site.origin}/me`, { headers: { ...FETCH, cookie } }));
+  };
+  const names: string[][] = [];
+  for (const ms of [0, 1, 2000, 2001, 2002, 4002]) names.push(await namesAfter(ms));
+  expect(names).toEqual([['wos-session'], [], [], ['wos-session'], [], ['wos-session']]);
+});
+
+test.each(FRAMEWORKS)(
+  'on %s the cookie of an ended session is cleared, although other middleware adds a cookie to the same response',
+  async (framework) => {
+    const site = await slowSite(
+      framework,
+      {},
+      {
+        mount: (app, auth) => {
+          app.use((_req, res, next) => {
+            onHeaders(res, () => {
+              res.setHeader('Set-Cookie', ['other=1']);
+            });
+            next();
+          });
+          app.use(auth);
+        },
+      },
+    );
+    await endAtWorkOS(site);
+    expect(namesOf(await site.browser.fetch(`${site.origin}/me`))).toEqual(['other', 'wos-session']);
   },
 );
 

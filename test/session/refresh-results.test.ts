@@ -19,12 +19,12 @@ function sessionOf(refreshToken: string): Session {
 /** Refreshes sessions of a given size at a WorkOS that counts calls by refresh token. */
 function refreshing(size: number, maxBytes: number) {
   const calls: string[] = [];
-  const renew = async ({ refreshToken }: Session): Promise<RefreshResult> => {
+  const refreshTokens = async ({ refreshToken }: Session): Promise<RefreshResult> => {
     calls.push(refreshToken);
     const session = sessionOf(`${refreshToken}+`);
     return { kind: 'refreshed', organization: '', session, sealed: 's'.repeat(size) };
   };
-  return { calls, ...createRefresh({ clientId: 'client_1', renew, now: () => 1000, maxBytes }) };
+  return { calls, ...createRefresh({ clientId: 'client_1', refreshTokens, now: () => 1000, maxBytes }) };
 }
 
 test('the results of refreshes are limited in bytes: the oldest ones make room', async () => {
@@ -50,11 +50,11 @@ test('the newest of several refreshes replaces all sessions before it', async ()
 test('refusals of one token for many organizations do not pile up', async () => {
   const calls: (string | undefined)[] = [];
   const error = { code: 'sso_required' } as never;
-  const renew = async (_: Session, organization: string | undefined): Promise<RefreshResult> => {
+  const refreshTokens = async (_: Session, organization: string | undefined): Promise<RefreshResult> => {
     calls.push(organization);
     return { kind: 'refused', error };
   };
-  const { run } = createRefresh({ clientId: 'client_1', renew, now: () => 1000 });
+  const { run } = createRefresh({ clientId: 'client_1', refreshTokens, now: () => 1000 });
   for (let id = 0; id < 100; id += 1) await run(sessionOf('rt'), `org_${id}`);
   calls.length = 0;
   await run(sessionOf('rt'), 'org_99');
@@ -65,11 +65,11 @@ test('refusals of one token for many organizations do not pile up', async () => 
 
 test('of the refusals of one token, those of the last 32 organizations are remembered', async () => {
   const calls: (string | undefined)[] = [];
-  const renew = async (_: Session, organization: string | undefined): Promise<RefreshResult> => {
+  const refreshTokens = async (_: Session, organization: string | undefined): Promise<RefreshResult> => {
     calls.push(organization);
     return { kind: 'refused', error: { code: 'sso_required' } as never };
   };
-  const { run } = createRefresh({ clientId: 'client_1', renew, now: () => 1000 });
+  const { run } = createRefresh({ clientId: 'client_1', refreshTokens, now: () => 1000 });
   for (let id = 0; id < 32; id += 1) await run(sessionOf('rt'), `org_${id}`);
   calls.length = 0;
   await run(sessionOf('rt'), 'org_0');
@@ -83,17 +83,21 @@ test('of the refusals of one token, those of the last 32 organizations are remem
 
 test('a sign-in replaces the newest session that came from a cookie, for an hour', async () => {
   let clock = 1000;
-  const renew = ({ refreshToken }: Session): Promise<RefreshResult> =>
+  const refreshTokens = ({ refreshToken }: Session): Promise<RefreshResult> =>
     Promise.resolve({
       kind: 'refreshed',
       organization: '',
       session: sessionOf(`${refreshToken}+`),
       sealed: 's',
     });
-  const { run, replace, isReplaced } = createRefresh({ clientId: 'client_1', renew, now: () => clock });
+  const { run, markReplaced, isReplaced } = createRefresh({
+    clientId: 'client_1',
+    refreshTokens,
+    now: () => clock,
+  });
   await run(sessionOf('rt'), undefined);
-  replace(sessionOf('rt'));
-  replace(sessionOf('alone'));
+  markReplaced(sessionOf('rt'));
+  markReplaced(sessionOf('alone'));
   const replaced = () => ['rt', 'rt+', 'alone', 'other'].map((name) => isReplaced(sessionOf(name)));
   expect(replaced()).toEqual([true, true, true, false]);
   clock += 3_599_000;
@@ -104,16 +108,20 @@ test('a sign-in replaces the newest session that came from a cookie, for an hour
 
 test('T69 a sign-in also replaces the sessions to which a refresh in progress leads, whatever their number', async () => {
   const finish: (() => void)[] = [];
-  const renew = ({ refreshToken }: Session, organization = ''): Promise<RefreshResult> =>
+  const refreshTokens = ({ refreshToken }: Session, organization = ''): Promise<RefreshResult> =>
     new Promise((resolve) => {
       finish.push(() => {
         resolve({ kind: 'refreshed', organization, session: sessionOf(`${refreshToken}+`), sealed: 's' });
       });
     });
-  const { run, replace, isReplaced } = createRefresh({ clientId: 'client_1', renew, now: () => 1000 });
+  const { run, markReplaced, isReplaced } = createRefresh({
+    clientId: 'client_1',
+    refreshTokens,
+    now: () => 1000,
+  });
   const refreshing = run(sessionOf('rt'), undefined);
   const switching = run(sessionOf('rt'), 'org_b');
-  replace(sessionOf('rt'));
+  markReplaced(sessionOf('rt'));
   finish[0]!();
   await refreshing;
   await vi.waitFor(() => {
@@ -125,9 +133,13 @@ test('T69 a sign-in also replaces the sessions to which a refresh in progress le
 });
 
 test('a refresh that returns the same refresh token replaces no session', async () => {
-  const renew = (session: Session): Promise<RefreshResult> =>
+  const refreshTokens = (session: Session): Promise<RefreshResult> =>
     Promise.resolve({ kind: 'refreshed', organization: '', session, sealed: 's' });
-  const { run, successorOf, isReplaced } = createRefresh({ clientId: 'client_1', renew, now: () => 1000 });
+  const { run, successorOf, isReplaced } = createRefresh({
+    clientId: 'client_1',
+    refreshTokens,
+    now: () => 1000,
+  });
   await run(sessionOf('rt'), undefined);
   expect(isReplaced(sessionOf('rt'))).toBe(false);
   expect(successorOf(sessionOf('rt'))).toBeUndefined();
@@ -135,14 +147,14 @@ test('a refresh that returns the same refresh token replaces no session', async 
 
 test('sessions that replace each other in a circle do not keep a request busy', async () => {
   const other: Record<string, string> = { a: 'b', b: 'a' };
-  const renew = ({ refreshToken }: Session): Promise<RefreshResult> =>
+  const refreshTokens = ({ refreshToken }: Session): Promise<RefreshResult> =>
     Promise.resolve({
       kind: 'refreshed',
       organization: '',
       session: sessionOf(other[refreshToken]!),
       sealed: 's',
     });
-  const { run, successorOf } = createRefresh({ clientId: 'client_1', renew, now: () => 1000 });
+  const { run, successorOf } = createRefresh({ clientId: 'client_1', refreshTokens, now: () => 1000 });
   await run(sessionOf('a'), undefined);
   await run(sessionOf('b'), undefined);
   expect(successorOf(sessionOf('a'))?.kind).toBe('refreshed');
@@ -155,8 +167,8 @@ test('the pause after a failed refresh ends by the monotonic clock if the system
     monotonic.mockRestore();
   });
   const error = new AuthKitError('upstream_unavailable', 'down');
-  const renew = (): Promise<RefreshResult> => Promise.resolve({ kind: 'unavailable', error });
-  const { run, canRefreshAhead } = createRefresh({ clientId: 'client_1', renew, now: () => clock });
+  const refreshTokens = (): Promise<RefreshResult> => Promise.resolve({ kind: 'unavailable', error });
+  const { run, canRefreshAhead } = createRefresh({ clientId: 'client_1', refreshTokens, now: () => clock });
   await run(sessionOf('rt'), undefined);
   clock -= 3_600_000;
   monotonic.mockReturnValue(14_999);
@@ -168,7 +180,7 @@ test('the pause after a failed refresh ends by the monotonic clock if the system
 test('the size of a result grows with the seal and with the access token', async () => {
   const keptOf = async (sealLength: number, tokenLength: number) => {
     const calls: string[] = [];
-    const renew = ({ refreshToken }: Session): Promise<RefreshResult> => {
+    const refreshTokens = ({ refreshToken }: Session): Promise<RefreshResult> => {
       calls.push(refreshToken);
       const session = { ...sessionOf(`${refreshToken}+`), accessToken: 'x'.repeat(tokenLength) };
       return Promise.resolve({
@@ -179,7 +191,7 @@ test('the size of a result grows with the seal and with the access token', async
       });
     };
     const maxBytes = 409_600;
-    const { run } = createRefresh({ clientId: 'client_1', renew, now: () => 1000, maxBytes });
+    const { run } = createRefresh({ clientId: 'client_1', refreshTokens, now: () => 1000, maxBytes });
     for (let user = 0; user < 300; user += 1) await run(sessionOf(`rt_${user}`), undefined);
     // From the newest to the oldest, up to the first that WorkOS is asked for again.
     for (let kept = 0; kept < 300; kept += 1) {

@@ -159,7 +159,7 @@ test('F12 the number of remembered refreshes is limited, and the oldest are remo
   let calls = 0;
   const { run } = createRefresh({
     clientId: 'client_1',
-    renew: () => {
+    refreshTokens: () => {
       calls += 1;
       return Promise.resolve(sessionEnded());
     },

@@ -62,14 +62,14 @@ test(
           const workos = strictWorkOS(outages);
           const verify = (token: string): Promise<TokenVerification> =>
             Promise.resolve({ kind: 'valid', claims: decodeUnverified(token) as unknown as Claims });
-          const renew = createTokenRefresh({
+          const refreshTokens = createTokenRefresh({
             refresh: scheduler.scheduleFunction(workos.refresh.bind(workos)),
             verify,
             seal: scheduler.scheduleFunction(async (session: Session) => JSON.stringify(session)),
             onRefreshed: () => undefined,
             onFailed: () => undefined,
           });
-          const { run } = createRefresh({ clientId: 'client_1', renew, now: () => 0 });
+          const { run } = createRefresh({ clientId: 'client_1', refreshTokens, now: () => 0 });
           const answers = requests.map(async ({ user, organization }) => {
             const result = await run(toSession(tokensFor(user, 0), {}), organization);
             expect(result.kind).not.toBe('refused');
@@ -92,7 +92,7 @@ test('a refresh response about another user is rejected', LONG, async () => {
   await fc.assert(
     fc.asyncProperty(person, person, person, async (own, inAnswer, inToken) => {
       const answer = { ...tokensFor(inToken, 1), user: { id: inAnswer } as Tokens['user'] };
-      const renew = createTokenRefresh({
+      const refreshTokens = createTokenRefresh({
         refresh: () => Promise.resolve({ kind: 'ok', value: answer }),
         verify: (token) =>
           Promise.resolve({ kind: 'valid', claims: decodeUnverified(token) as unknown as Claims }),
@@ -100,7 +100,7 @@ test('a refresh response about another user is rejected', LONG, async () => {
         onRefreshed: () => undefined,
         onFailed: () => undefined,
       });
-      const { run } = createRefresh({ clientId: 'client_1', renew, now: () => 0 });
+      const { run } = createRefresh({ clientId: 'client_1', refreshTokens, now: () => 0 });
       const result = await run(toSession(tokensFor(own, 0), {}), undefined);
       expect(result.kind).toBe(own === inAnswer && own === inToken ? 'refreshed' : 'unavailable');
     }),

@@ -51,7 +51,7 @@ function refreshing({
       user: { id: 'u' },
     },
   });
-  const renew = createTokenRefresh({
+  const refreshTokens = createTokenRefresh({
     refresh: (refreshToken, organizationId) => {
       asked.push([refreshToken, organizationId]);
       if (asked.length > 20 * ENOUGH) return Promise.resolve(refused as never);
@@ -63,7 +63,7 @@ function refreshing({
     onRefreshed: () => told.push('renewed'),
     onFailed: ({ kind }) => told.push(kind),
   });
-  return { ...createRefresh({ clientId: 'client_1', renew, now }), asked, told };
+  return { ...createRefresh({ clientId: 'client_1', refreshTokens, now }), asked, told };
 }
 
 test('sessions are refreshed separately', async () => {

@@ -166,7 +166,7 @@ describe('19B the processes that wait for another one', () => {
       store: mapStore(),
       clientId: 'client_1',
       passwords: ['a-password-for-tests-and-for-nothing-else'],
-      deadline: 1000,
+      timeout: 1000,
     });
   const session: Session = toSession(
     { accessToken: 'x.e30.x', refreshToken: 'rt_1', user: { id: 'user_1' } as Session['user'] },

@@ -27,7 +27,7 @@ const sign = (store: Store): SignedStore =>
     store,
     clientId: 'client_1',
     passwords: ['a-password-for-tests-and-for-nothing-else'],
-    deadline: 1000,
+    timeout: 1000,
   });
 
 const revocationWith = (store?: SignedStore, now = () => NOW): Revocation =>

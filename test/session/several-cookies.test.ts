@@ -70,13 +70,11 @@ describe.each(Object.keys(SIGNED_OUT))('a session %s', (name) => {
 
 test('the cookie is cleared only if no session is signed in and WorkOS refused one', async () => {
   const site = await createTestApp('express5');
-  const refused = await SIGNED_OUT['that WorkOS refuses']!(site);
   const junk = await SIGNED_OUT['that is junk']!(site);
-  for (const values of [
-    [refused, junk],
-    [junk, refused],
-  ]) {
-    const reply = await account(site.origin, ...values);
+  const orders = [(refused: string) => [refused, junk], (refused: string) => [junk, refused]];
+  for (const valuesOf of orders) {
+    const refused = await SIGNED_OUT['that WorkOS refuses']!(site);
+    const reply = await account(site.origin, ...valuesOf(refused));
     expect(reply.status).toBe(401);
     expect(reply.setCookies.filter((line) => /^wos-session=;.*Max-Age=0/.test(line))).toHaveLength(1);
   }

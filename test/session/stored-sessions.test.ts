@@ -2,7 +2,12 @@ import { createHmac } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { RefreshedSession } from '../../src/session/refresh-at-workos.js';
 import { openSession, sealSession, type Session, toSession } from '../../src/session/sealed-session.js';
-import { createSessionIds, createStoredSessions } from '../../src/session/sessions-in-store.js';
+import {
+  createSessionIds,
+  createStoredSessions,
+  type StoreUnavailable,
+} from '../../src/session/sessions-in-store.js';
+import { sha256 } from '../../src/sha256.js';
 import type { Store } from '../../src/stores/index.js';
 import { createSignedStore, deriveKey } from '../../src/stores/signed-store.js';
 import { PASSWORDS, tokenOf } from '../support/authenticator.js';
@@ -26,7 +31,7 @@ async function refreshedTo(refreshToken: string): Promise<RefreshedSession> {
 /** Starts a process. `sealedWith` is the password for the sessions in the store. */
 function startProcess(store: Store, sealedWith: readonly [string] = PASSWORDS) {
   const stored = createStoredSessions({
-    store: createSignedStore({ store, clientId: 'client_1', passwords: PASSWORDS, deadline: 10_000 }),
+    store: createSignedStore({ store, clientId: 'client_1', passwords: PASSWORDS, timeout: 10_000 }),
     open: (sealed) => openSession(sealed, sealedWith, Date.now()),
     seal: (session) => sealSession(session, sealedWith[0]),
     lifetime: 86_400_000,
@@ -94,7 +99,9 @@ describe('finding a session', () => {
     ],
   ])('if %s, only the content of the cookie is known', async (_, why, storeOf) => {
     const { find } = startProcess(await storeOf());
-    expect(await find(REFERENCE)).toEqual({ kind: 'unavailable', why, reference: REFERENCE });
+    const { id, sessionId } = REFERENCE;
+    const key = `session:${sha256(`client_1\0session\0${id}`)}`;
+    expect(await find(REFERENCE)).toEqual({ kind: 'unavailable', why, reference: { key, sessionId } });
   });
 
   test('a session that is older than its cookie is outdated', async () => {
@@ -114,8 +121,8 @@ describe('deleting a session', () => {
     for (const isRead of [true, false]) {
       const { map, store } = await withSession();
       const process = startProcess(store);
-      const unread = { kind: 'unavailable', why: 'store', reference: REFERENCE } as const;
-      await process.delete(isRead ? await process.found() : unread);
+      const { find } = startProcess({ ...store, get: fails });
+      await process.delete(isRead ? await process.found() : ((await find(REFERENCE)) as StoreUnavailable));
       expect(map.size).toBe(0);
     }
   });

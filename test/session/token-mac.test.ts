@@ -229,7 +229,7 @@ test('T60 in the store, a session keeps its MAC, and a forged one is refused', a
     store: mapStore(entries),
     clientId,
     passwords: [cookiePassword],
-    deadline: 1000,
+    timeout: 1000,
   });
   const stored = await store.get('session', id);
   const content = read(stored.kind === 'hit' ? stored.text : '');

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { ADA } from '../support/app.js';
 import { Browser, FETCH, NAVIGATION, send } from '../support/browser.js';
+import { messagesOn } from '../support/events.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { createSSOWorkOS, startSSO } from './support.js';
 
@@ -30,6 +31,16 @@ test('a sign-in at sso() that onSuccess rejects ends no session', async () => {
   isAccepted = false;
   await signIn(browser);
   expect((await send(`${origin}/account`, { headers: { ...FETCH, cookie } })).status).toBe(200);
+});
+
+test('with strict cookies that the callback receives, a sign-in at sso() ends the previous session only once', async () => {
+  const workos = await createSSOWorkOS();
+  const options = { cookie: { sameSite: 'strict' } } as const;
+  const { signIn } = await startSSO(workos, 'express5', { options });
+  const { browser } = await signIn();
+  const ended = messagesOn('authkit:revoked');
+  await signIn(browser);
+  expect(ended).toHaveLength(1);
 });
 
 test('T12 a sign-in at sso() ends the session that the browser had, although strict cookies are not sent to the callback', async () => {

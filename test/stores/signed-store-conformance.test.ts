@@ -9,7 +9,7 @@ const signed = (store: Store) =>
     store,
     clientId: 'client_1',
     passwords: ['a-password-for-tests-and-for-nothing-else'],
-    deadline: 50,
+    timeout: 50,
   });
 
 describe('only true counts as true', () => {

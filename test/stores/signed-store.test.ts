@@ -11,7 +11,7 @@ describe('entries', () => {
       store,
       clientId: 'client_1',
       passwords: [...more, ...passwords] as unknown as [string],
-      deadline: 50,
+      timeout: 50,
     });
   const mapped = () => {
     const map = new Map<string, string>();
@@ -96,7 +96,7 @@ describe('entries', () => {
         store: { ...store, get },
         clientId: 'client_1',
         passwords,
-        deadline: 1600,
+        timeout: 1600,
       });
       const lost = signed.get('user', 'a');
       await vi.advanceTimersByTimeAsync(1601);

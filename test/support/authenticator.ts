@@ -126,17 +126,17 @@ export function startProcess(workos: UnsignedWorkOS, options: ProcessOptions = {
   const { store, mode = store ? 'store' : 'cookie', memoryBytes = 1_048_576, softTimeout = 10_000 } = options;
   const clientId = 'client_1';
   const now = () => workos.now + workos.skew;
-  const signed = store && createSignedStore({ store, clientId, passwords: PASSWORDS, deadline: 10_000 });
+  const signed = store && createSignedStore({ store, clientId, passwords: PASSWORDS, timeout: 10_000 });
   const seal = (session: Session) => sealSession(session, PASSWORDS[0]);
   const open = (sealed: string) => openSession(sealed, PASSWORDS, now());
-  const renew = createTokenRefresh({
+  const refreshTokens = createTokenRefresh({
     refresh: workos.refresh,
     verify: workos.verify,
     seal,
     onRefreshed: () => undefined,
     onFailed: () => undefined,
   });
-  const refresh = createRefresh({ clientId, now, renew });
+  const refresh = createRefresh({ clientId, now, refreshTokens });
   const revocation = createRevocation({ clientId, store: signed, now });
   const storage = createSessionStorage({
     mode,

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createVerifier, decodeUnverified } from '../../src/workos/access-token.js';
 import { createJWKS } from '../../src/workos/jwks.js';
 import { rsaKeyPair } from '../support/rsa-keys.js';
+import { sessionTokensOf } from '../support/session-tokens.js';
 
 const NOW = 1_700_000_000;
 const good = { iss: 'https://issuer.example', sub: 'user_1', sid: 'session_1', exp: NOW + 300 };
@@ -18,7 +19,7 @@ const keys = createJWKS({
   softTimeout: 1000,
 });
 const issuers = ['https://other.example', good.iss];
-const verify = createVerifier({ issuers, clientId: 'client_1', now, keys });
+const verify = createVerifier({ issuers, accepts: sessionTokensOf('client_1'), now, keys });
 
 /** Signs by hand, because a library would reject some of these claims. Strings are used unchanged. */
 function sign(claims: object | string, header: object = {}): string {
@@ -72,7 +73,7 @@ describe('claims', () => {
 describe('tokens for a protected resource', () => {
   const audience = ['https://api.example/mcp', 'https://api.example/v2'];
   const grant = { iss: good.iss, sub: good.sub, exp: good.exp, aud: audience[0] };
-  const verifyGrant = createVerifier({ issuers, clientId: 'client_1', now, keys, audience });
+  const verifyGrant = createVerifier({ issuers, accepts: { kind: 'resource', audience }, now, keys });
 
   test.each<[object, object]>([
     [{}, { kind: 'valid' }],
@@ -131,8 +132,8 @@ describe('the audience of a token of a session', () => {
   });
 
   test('an app can accept another audience, which its JWT template sets', async () => {
-    const rules = { issuers, clientId: 'client_1', now, keys, sessionAudience: ['authenticated'] };
-    const verifyOwn = createVerifier(rules);
+    const accepts = { kind: 'session', clientId: 'client_1', audience: ['authenticated'] } as const;
+    const verifyOwn = createVerifier({ issuers, accepts, now, keys });
     expect(await verifyOwn(sign({ ...good, aud: 'authenticated' }))).toMatchObject({ kind: 'valid' });
     expect(await verifyOwn(sign(good))).toMatchObject({ kind: 'valid' });
     expect(await verifyOwn(sign({ ...good, aud: 'client_1' }))).toMatchObject({ kind: 'invalid' });
@@ -194,7 +195,12 @@ describe('form', () => {
       now: Date.now,
       softTimeout: 1000,
     });
-    const blind = createVerifier({ issuers: [good.iss], clientId: 'client_1', now: Date.now, keys });
+    const blind = createVerifier({
+      issuers: [good.iss],
+      accepts: sessionTokensOf('client_1'),
+      now: Date.now,
+      keys,
+    });
     expect(await blind(sign(good))).toEqual({ kind: 'unavailable' });
   });
 

@@ -10,6 +10,7 @@ import {
 import type { TokenMacs } from '../../src/workos/verified-token-mac.js';
 import type { JWKS, JWKSLookup } from '../../src/workos/jwks.js';
 import { rsaKeyPair } from '../support/rsa-keys.js';
+import { sessionTokensOf } from '../support/session-tokens.js';
 
 const NOW = 1_700_000_000;
 const now = () => NOW * 1000;
@@ -33,7 +34,8 @@ function verifying(lookup: JWKSLookup, macs?: TokenMacs) {
     },
     hasFresh: (kid: string) => lookup.kind === 'found' && lookup.isFresh && kid === 'k',
   } as unknown as JWKS;
-  const rules = { issuers: [good.iss], clientId: 'client_1', now, keys, ...(macs ? { macs } : {}) };
+  const accepts = sessionTokensOf('client_1');
+  const rules = { issuers: [good.iss], accepts, now, keys, ...(macs ? { macs } : {}) };
   return { lookups, verify: createVerifier(rules), verifyByMac: createMacVerifier(rules) };
 }
 

@@ -4,7 +4,10 @@ import { createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify, SignJWT, type
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createVerifier, decodeUnverified } from '../../src/workos/access-token.js';
 import { createJWKS } from '../../src/workos/jwks.js';
+import { createTestApp } from '../support/app.js';
+import { FETCH, send } from '../support/browser.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';
+import { sessionTokensOf } from '../support/session-tokens.js';
 
 const keys = corpusKeys('jwt-keys') as { now: number; issuer: string; clientId: string; jwks: JSONWebKeySet };
 const now = () => keys.now * 1000;
@@ -25,7 +28,7 @@ function verifier() {
     now,
     softTimeout: 1000,
   });
-  return createVerifier({ issuers: [keys.issuer], clientId: keys.clientId, now, keys: set });
+  return createVerifier({ issuers: [keys.issuer], accepts: sessionTokensOf(keys.clientId), now, keys: set });
 }
 
 /** jose with the same rules, as the reference implementation. */
@@ -127,7 +130,28 @@ test('exp is exclusive: a token is valid the second before and expired at that s
       now: clock,
       softTimeout: 1000,
     });
-    const verify = createVerifier({ issuers: [keys.issuer], clientId: keys.clientId, now: clock, keys: set });
+    const verify = createVerifier({
+      issuers: [keys.issuer],
+      accepts: sessionTokensOf(keys.clientId),
+      now: clock,
+      keys: set,
+    });
     expect((await verify(row.token)).kind).toBe(kind);
+  }
+});
+
+test.each([
+  [undefined, { none: 200, own: 200, other: 401 }],
+  ['authenticated', { none: 200, own: 401, other: 200 }],
+  [['authenticated', 'client_01TEST'], { none: 200, other: 200 }],
+])('T49 an app with the option audience %j accepts tokens by their aud', async (audience, expected) => {
+  const { origin, cookie, workos } = await createTestApp('express5', {
+    authkit: audience === undefined ? {} : { audience },
+  });
+  const claims = { none: {}, own: { aud: workos.options.clientId }, other: { aud: 'authenticated' } };
+  for (const [name, status] of Object.entries(expected)) {
+    const session = await cookie({ claims: claims[name as keyof typeof claims] });
+    const reply = await send(`${origin}/account`, { headers: { ...FETCH, cookie: session } });
+    expect(reply.status, name).toBe(status);
   }
 });

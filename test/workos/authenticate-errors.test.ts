@@ -4,6 +4,7 @@ import type { Fault } from 'authkit-express/testing';
 import { ERROR_CODES, type AuthKitErrorCode } from '../../src/errors.js';
 import { FETCH, NAVIGATION, send } from '../support/browser.js';
 import { ADA, json, createTestApp } from '../support/app.js';
+import { advanceMonotonicClock } from '../support/monotonic-clock.js';
 
 /**
  * The error responses for `POST /user_management/authenticate` in WorkOS's OpenAPI description and SDK, with what each
@@ -76,7 +77,7 @@ function warnings(): string[] {
   return list;
 }
 
-/** Each application has its own time, because a warning is issued only once a minute. */
+/** Each application starts minutes after the one before, because a warning is emitted only once a minute. */
 let minutes = 0;
 async function application() {
   const codes: string[] = [];
@@ -91,7 +92,7 @@ async function application() {
       });
     },
   });
-  at.workos.clock.advance((minutes += 2) * 60_000);
+  advanceMonotonicClock((minutes += 2) * 60_000);
   return { ...at, codes };
 }
 

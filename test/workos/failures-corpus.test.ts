@@ -102,7 +102,8 @@ describe.each(FRAMEWORKS)('failures of WorkOS on %s', (framework) => {
         expect({ status: reply.status, set: sessionSet(reply) }).toEqual({ status: 200, set: true });
       else if (row.class.startsWith('terminal')) {
         expect(reply.status).toBe(headers === NAVIGATION ? 302 : 401);
-        expect(sessionCleared(reply)).toBe(true);
+        // One response in two seconds clears the cookie.
+        expect(sessionCleared(reply)).toBe(headers === NAVIGATION);
       } else if (row.id === EXPIRED_TOKENS) {
         // WorkOS has rotated the tokens, so they are delivered even though they have expired by this server's clock.
         expect({ status: reply.status, set: sessionSet(reply) }).toEqual({ status: 503, set: true });

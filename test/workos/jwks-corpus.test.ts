@@ -10,6 +10,7 @@ import { corpus, corpusKeys, type Row } from '../support/corpora.js';
 import { counted, tryAll } from '../support/tally.js';
 import { ADA, createTestApp } from '../support/app.js';
 import { madeKeySets } from '../support/generated/key-sets.js';
+import { sessionTokensOf } from '../support/session-tokens.js';
 
 interface KeysRow extends Row {
   name: string;
@@ -134,7 +135,12 @@ test('a token is accepted with a generated key set if and only if jose accepts i
         softTimeout: 1000,
       });
       const { issuer, clientId } = corpusOf;
-      const verdict = await createVerifier({ issuers: [issuer], clientId, now, keys })(token);
+      const verdict = await createVerifier({
+        issuers: [issuer],
+        accepts: sessionTokensOf(clientId),
+        now,
+        keys,
+      })(token);
       // Without any usable key, it is an outage. Without this token's key, WorkOS is asked for a newer token.
       expect(['valid', 'unavailable', 'expired', 'invalid']).toContain(verdict.kind);
       const list = (row.body as { keys?: unknown } | null)?.keys;

@@ -4,6 +4,7 @@ import { createVerifier } from '../../src/workos/access-token.js';
 import { createJWKS } from '../../src/workos/jwks.js';
 import { FETCH, send } from '../support/browser.js';
 import { createTestApp, type TestApp } from '../support/app.js';
+import { sessionTokensOf } from '../support/session-tokens.js';
 
 const START = 1_700_000_000_000;
 
@@ -25,7 +26,12 @@ function setUp() {
     return state.isDown ? Promise.reject(new Error('down')) : Promise.resolve({ keys: state.keys });
   };
   const keys = createJWKS({ clientId: 'client_1', fetchKeys, now, softTimeout: 1000 });
-  const verify = createVerifier({ issuers: ['https://issuer.example'], clientId: 'client_1', now, keys });
+  const verify = createVerifier({
+    issuers: ['https://issuer.example'],
+    accepts: sessionTokensOf('client_1'),
+    now,
+    keys,
+  });
   const token = (key: Pick<Key, 'kid' | 'privateKey'>, claims: object = {}) => {
     const exp = Math.floor(state.now / 1000) + 300;
     return new SignJWT({ iss: 'https://issuer.example', sub: 'user_1', sid: 'session_1', exp, ...claims })

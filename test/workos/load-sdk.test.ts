@@ -92,7 +92,7 @@ describe('16H @workos-inc/node', () => {
       ...installedSDK,
       load,
     });
-    await client.fetchKeys().catch(() => undefined);
+    await client.fetchKeysResponse().catch(() => undefined);
     await new Promise(setImmediate);
     expect(loaded).toBe(0);
     await client.refresh('rt', undefined);

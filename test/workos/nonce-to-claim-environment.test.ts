@@ -2,6 +2,7 @@ import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Fault } from '../../src/testing/faults.js';
 import { createFrozenTestApp, type Options } from '../support/app.js';
 import { NAVIGATION, send } from '../support/browser.js';
+import { messagesOn } from '../support/events.js';
 import { FRAMEWORKS, type Framework } from '../support/frameworks.js';
 import { problemsOf, GOOD } from '../config/problem-of.js';
 
@@ -134,6 +135,14 @@ describe('a sign-in starts without a nonce', () => {
     warnings();
     const { login } = await appWith({ body });
     expect(await login()).toEqual([]);
+  });
+
+  test('and no event says that the calls of other requests are paused', async () => {
+    warnings();
+    const messages = messagesOn('authkit:breaker');
+    const { login } = await appWith({ status: 429 });
+    expect(await login()).toEqual([]);
+    expect(messages).toMatchObject([{ scope: 'anonymous', state: 'open' }]);
   });
 
   test('and the sign-in itself goes on', async () => {

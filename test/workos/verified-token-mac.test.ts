@@ -10,6 +10,7 @@ import { createJWKS } from '../../src/workos/jwks.js';
 import { createTokenMacs } from '../../src/workos/verified-token-mac.js';
 import { corpus, corpusKeys, type Row } from '../support/corpora.js';
 import { rsaKeyPair } from '../support/rsa-keys.js';
+import { sessionTokensOf } from '../support/session-tokens.js';
 
 const credentials = { apiKey: 'sk_live_of_this_application', clientId: 'client_1' };
 const START = 1_767_225_600_000;
@@ -38,7 +39,7 @@ function setUp(rules: Partial<AccessTokenRules> = {}) {
       : Promise.resolve({ keys: [{ ...genuine.publicKey.export({ format: 'jwk' }), kid: state.kid }] });
   const keys = createJWKS({ clientId: 'client_1', fetchKeys, now, softTimeout: 1000 });
   const macs = createTokenMacs(credentials);
-  const all = { issuers: ['issuer'], clientId: 'client_1', now, keys, macs, ...rules };
+  const all = { issuers: ['issuer'], accepts: sessionTokensOf('client_1'), now, keys, macs, ...rules };
   const [verifyAll, verifyByMac] = [createVerifier(all), createMacVerifier(all)];
   /** Verifies in both ways. Without waiting, the MAC either leaves the result open or gives the same result. */
   const verify = async (text: string, isTrusted?: boolean, given?: string) => {
@@ -250,7 +251,7 @@ test('a token of the corpus with a MAC of a wrong kind is verified as it is with
   const verifier = () =>
     createVerifier({
       issuers: [keys.issuer],
-      clientId: keys.clientId,
+      accepts: sessionTokensOf(keys.clientId),
       now,
       keys: createJWKS({
         clientId: 'client_1',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { AuthKitError, type AuthKitErrorCode, unavailable } from '../../src/errors.js';
-import { refreshSession } from '../../src/routes/switch-organization.js';
+import { refreshWithin } from '../../src/routes/refresh-session.js';
 import type { Authentication } from '../../src/session/authenticate-session.js';
 import { type Session, toSession } from '../../src/session/sealed-session.js';
 import type { Claims } from '../../src/workos/access-token.js';
@@ -41,7 +41,7 @@ async function outcomeOf(organizationId: string | undefined, ...results: Authent
     requested.push(requestedId);
     return Promise.resolve(results[requested.length - 1]!);
   };
-  return { requested, ...(await refreshSession(SESSION, organizationId, { refresh })) };
+  return { requested, ...(await refreshWithin(1000, SESSION, organizationId, { refresh })) };
 }
 
 test.each([
@@ -149,3 +149,10 @@ test.each([
     });
   },
 );
+
+test('a refresh that takes longer than the request may wait is upstream_unavailable', async () => {
+  const refresh = () => new Promise<never>(() => undefined);
+  expect(await refreshWithin(1, SESSION, 'org_b', { refresh })).toEqual({
+    error: expect.objectContaining({ code: 'upstream_unavailable' }) as AuthKitError,
+  });
+});

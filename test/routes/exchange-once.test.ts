@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createExchangeOnce, type CallbackReply } from '../../src/routes/code-exchange.js';
+import { createExchangeOnce, type CallbackExchangeRequest } from '../../src/routes/exchange-once.js';
 
 /** How long a result is shared, in milliseconds. */
 const SHARED = 10_000;
@@ -16,8 +16,8 @@ function exchanging({ size = 10, maxBytes = 1_000_000 } = {}) {
     },
   );
   const callback = async (user: number) => {
-    const reply = { state: `state_${user}`, secret: `secret_${user}`, code: `code_${user}` };
-    const done = await exchange(reply as CallbackReply);
+    const request = { state: `state_${user}`, secret: `secret_${user}`, code: `code_${user}` };
+    const done = await exchange(request as CallbackExchangeRequest);
     return typeof done === 'string' ? done : done.sealed.split(' ')[0];
   };
   return { callback, isSpent, time, codes };
