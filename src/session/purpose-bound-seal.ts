@@ -1,4 +1,4 @@
-import { ownProperties } from '../plain-objects.js';
+import { isRecord, ownProperties } from '../plain-objects.js';
 import { open, seal } from './iron-seal.js';
 
 /**
@@ -76,10 +76,16 @@ export function openPayload(
   const now = binding.now();
   const payload = open(sealed, binding.cookiePasswords, now);
   if (!isRecord(payload)) return undefined;
-  if (own(payload, 'purpose') !== purpose.name || own(payload, 'clientId') !== binding.clientId)
-    return undefined;
-  if (purpose.isBoundToRedirectUri && own(payload, 'redirectUri') !== binding.redirectUri) return undefined;
-  return isCurrent(own(payload, 'issuedAt'), now, purpose) ? payload : undefined;
+  // The payload has no prototype, so a polluted `Object.prototype` has no effect.
+  const {
+    purpose: name,
+    clientId,
+    redirectUri,
+    issuedAt,
+  }: Partial<Record<keyof Envelope, unknown>> = payload;
+  if (name !== purpose.name || clientId !== binding.clientId) return undefined;
+  if (purpose.isBoundToRedirectUri && redirectUri !== binding.redirectUri) return undefined;
+  return isCurrent(issuedAt, now, purpose) ? payload : undefined;
 }
 
 function isCurrent(issuedAt: unknown, now: number, purpose: PayloadPurpose): boolean {
@@ -88,13 +94,4 @@ function isCurrent(issuedAt: unknown, now: number, purpose: PayloadPurpose): boo
   if (typeof issuedAt !== 'number') return false;
   const age = now - issuedAt;
   return age >= -clockSkew && age < lifetime;
-}
-
-/** Reads a field of the payload. Only own properties are read, so a polluted `Object.prototype` has no effect. */
-function own(payload: SealedPayload, name: keyof Envelope): unknown {
-  return Object.hasOwn(payload, name) ? payload[name] : undefined;
-}
-
-function isRecord(value: unknown): value is SealedPayload {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
