@@ -36,6 +36,8 @@ const kilobytes = (bytes) => `${Math.round(bytes / 1024)} KB`;
 
 try {
   const packed = pack();
+  // scripts/test.mjs waits for this.
+  process.send?.('packed');
   checkTypes(packed.tarball);
   installCopy(packed.tarball);
   checkReadme();

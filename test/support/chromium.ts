@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { chromium, type Browser, type Page } from 'playwright-core';
+import { ADDRESS_BAR_POPUPS, SWITCHES } from './chromium-switches.js';
 
 const CHROMIUM = process.env['CHROMIUM_PATH'] ?? '/usr/bin/chromium';
 
@@ -8,13 +9,30 @@ export const hasChromium = existsSync(CHROMIUM);
 if (!hasChromium)
   console.log(`skipped: no Chromium at ${CHROMIUM}; install it with: apt-get install chromium`);
 
+/** Chromium only reads the last such switch, so the driver's own features are repeated. */
+const DISABLED_FEATURES = [
+  ...ADDRESS_BAR_POPUPS,
+  'AvoidUnnecessaryBeforeUnloadCheckSync',
+  'DestroyProfileOnBrowserClose',
+  'HttpsUpgrades',
+  'HttpsFirstBalancedModeAutoEnable',
+  'LensOverlay',
+  'MediaRouter',
+  'PaintHolding',
+  'ThirdPartyStoragePartitioning',
+  'AvoidCorsURLLoaderRestartOnRedirect',
+  'OptimizationHints',
+  'NetworkTimeServiceQuerying',
+  'AimEnabled',
+  'PreconnectToSearch',
+];
+
 /**
  * @param withBackForwardCache Enables the back/forward cache, which users have. By default the driver disables it,
  * since it cannot see pages restored from it.
  */
 export function launch({ withBackForwardCache = false } = {}): Promise<Browser> {
-  const quiet = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
-  const args = ['--no-sandbox', ...quiet, '--disable-component-update', '--disable-sync'];
+  const args = [...SWITCHES, `--disable-features=${DISABLED_FEATURES.join(',')}`];
   const ignoreDefaultArgs = withBackForwardCache ? ['--disable-back-forward-cache'] : [];
   return chromium.launch({ executablePath: CHROMIUM, args, ignoreDefaultArgs });
 }

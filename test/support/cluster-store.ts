@@ -1,6 +1,4 @@
-import { createClient, createCluster, createSentinel } from 'redis';
-import { Cluster, Redis } from 'ioredis';
-import pg from 'pg';
+import type pg from 'pg';
 import type { Store } from 'authkit-express';
 import { postgresStore } from 'authkit-express/postgres';
 import { redisStore } from 'authkit-express/redis';
@@ -25,10 +23,12 @@ export interface ConnectedStore {
 /** Connects as an application does, with the options that docs/cluster.md recommends. */
 export async function connectStore(settings: StoreSettings): Promise<ConnectedStore> {
   if (settings.kind === 'postgres') {
+    const { default: pg } = await import('pg');
     const pool = new pg.Pool({ ...settings.connection, max: 10, connectionTimeoutMillis: 1000 });
     return { store: postgresStore(pool), close: () => pool.end() };
   }
   if (settings.kind === 'redis') {
+    const { createClient } = await import('redis');
     const client = createClient({ url: settings.url, socket: { reconnectStrategy: 100 } });
     const store = redisStore(client);
     await client.connect();
@@ -44,7 +44,8 @@ export async function connectStore(settings: StoreSettings): Promise<ConnectedSt
 
 type Distributed = Extract<StoreSettings, { kind: 'redis-cluster' | 'redis-sentinel' }>;
 
-function connectIoredis(settings: Distributed): ConnectedStore {
+async function connectIoredis(settings: Distributed): Promise<ConnectedStore> {
+  const { Cluster, Redis } = await import('ioredis');
   const client =
     settings.kind === 'redis-cluster'
       ? new Cluster(settings.nodes)
@@ -58,6 +59,7 @@ function connectIoredis(settings: Distributed): ConnectedStore {
 }
 
 async function connectNodeRedis(settings: Distributed): Promise<ConnectedStore> {
+  const { createCluster, createSentinel } = await import('redis');
   const client =
     settings.kind === 'redis-cluster'
       ? createCluster({ rootNodes: settings.nodes.map((socket) => ({ socket })) })

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import puppeteer, { type Browser, type BrowserContext, type Page } from 'puppeteer-core';
+import { ADDRESS_BAR_POPUPS, SWITCHES } from './chromium-switches.js';
 import { findProgram, programAt } from './programs.js';
 import { findWebKit, launchWebKit } from './webkit.js';
 
@@ -98,12 +99,12 @@ async function launchChromium(
     // 0 means that third-party cookies are not blocked, as in a window that is not private.
     JSON.stringify({ profile: { cookie_controls_mode: 0, content_settings: { exceptions } } }),
   );
-  const quiet = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
   const browser = await puppeteer.launch({
     executablePath,
     userDataDir: profile,
     acceptInsecureCerts: true,
-    args: ['--no-sandbox', ...quiet, '--disable-component-update', '--disable-sync'],
+    // The driver adds the features that it disables.
+    args: [...SWITCHES, `--disable-features=${ADDRESS_BAR_POPUPS.join(',')}`],
     // Users have this cache.
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
   });
