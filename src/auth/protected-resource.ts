@@ -1,6 +1,6 @@
 import { canParse } from '../url-can-parse.js';
 import { isLoopback } from '../config/insecure-http.js';
-import { Problems } from '../config/problem-list.js';
+import { Problems } from '../config/collect-problems.js';
 import { isRecord } from '../plain-objects.js';
 import { AuthKitError } from '../errors.js';
 import { type Handler, type Middleware, middleware, type Response } from '../http/handler-to-middleware.js';

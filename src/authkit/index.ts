@@ -7,11 +7,11 @@ import { AuthKitError } from '../errors.js';
 import { createCookies } from '../http/cookies.js';
 import { createErrorResponder } from '../http/error-response.js';
 import { isRequest, type Middleware } from '../http/handler-to-middleware.js';
-import { createAcceptSignIn, createVerifyInTime } from '../routes/accept-sign-in.js';
+import { createCompleteSignIn, createVerifyInTime } from '../routes/complete-sign-in.js';
 import { createAuthorizationRequest, createSignInRetry } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
 import { createCodeExchange } from '../routes/code-exchange.js';
-import { createExchangeOnce } from '../routes/exchange-once.js';
+import { createExchangeOnce } from '../routes/exchange-code-once.js';
 import { createLinkAccount } from '../routes/link-account.js';
 import { createLogin } from '../routes/login.js';
 import {
@@ -44,7 +44,7 @@ import { createSessionStorage } from '../session/cookie-or-store.js';
 import { createRefreshHooks, createTokenRefresh } from '../session/refresh-at-workos.js';
 import { createSignedStore } from '../stores/signed-store.js';
 import { createMacVerifier, createVerifier, type TokenClaims } from '../workos/access-token.js';
-import { createClaimNonce } from '../workos/nonce-to-claim-environment.js';
+import { createClaimNonce } from '../workos/claim-token.js';
 import { createWorkOSClient } from '../workos/api-client.js';
 import { createWorkOSClock } from '../workos/clock-difference.js';
 import { type HasAppClient, withAppClient } from '../workos/load-sdk.js';
@@ -213,14 +213,14 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const login = { config, parameters, signIn: startSignIn, attributes };
   const saveAttributes = createSaveAttributes(config, workos);
   const verifyInTime = createVerifyInTime(verify, config);
-  const acceptSignIn = createAcceptSignIn({
+  const completeSignIn = createCompleteSignIn({
     config,
     saveAttributes,
     verifyInTime,
     revocation,
     workosNow: clock.now,
   });
-  const exchangeCode = createCodeExchange({ workos, verifyInTime, acceptSignIn });
+  const exchangeCode = createCodeExchange({ workos, verifyInTime, completeSignIn });
   const exchangeOnce = createExchangeOnce(config, async (exchangeRequest) => {
     const signedIn = await exchangeCode(exchangeRequest);
     if (signedIn === 'answered') return signedIn;
@@ -246,7 +246,7 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
     cookies,
     verify,
     revocation,
-    acceptSignIn,
+    completeSignIn,
     sessions,
     authenticator,
     authenticateRequest,

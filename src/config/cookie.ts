@@ -1,6 +1,6 @@
 import type { CookieConfig } from '../http/cookies.js';
 import { number } from './credentials.js';
-import { type Problems, variable } from './problem-list.js';
+import { type Problems, variable } from './collect-problems.js';
 import { isOptions, ownProperties } from '../plain-objects.js';
 import type { Route, Routes } from './routes.js';
 import { COOKIE_ADVICE } from './did-you-mean.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { canParse } from '../url-can-parse.js';
 import { isLoopback, refuseInsecureHttp } from './insecure-http.js';
-import { type Problems, variable, withoutQuotes } from './problem-list.js';
+import { type Problems, variable, withoutQuotes } from './collect-problems.js';
 import { isRecord } from '../plain-objects.js';
 
 const MIN_BYTES = 32;

@@ -55,7 +55,7 @@ export function closestName(name: string, candidates: readonly string[]): string
 }
 
 /**
- * Returns the optimal string alignment distance of two strings: the minimum number of insertions, deletions,
+ * Returns the optimal string alignment distance between two strings: the minimum number of insertions, deletions,
  * substitutions, and swaps of adjacent characters that turn one into the other.
  */
 function editDistance(a: string, b: string): number {
@@ -83,7 +83,7 @@ const BASE_URL = 'it is not needed, since the origin of redirectUri is that of t
 const GUARD = 'it is not needed: protect routes with requireAuth()';
 const LOGOUT_RETURN = 'pass returnTo to auth.signOut(), or in the query of the logout route';
 const ALWAYS_PKCE = 'it is not needed, since every sign-in uses PKCE';
-const AT_WORKOS = 'the length of sessions is set in the WorkOS dashboard, under Authentication, Sessions';
+const AT_WORKOS = 'the length of sessions is set in the WorkOS dashboard, under Authentication > Sessions';
 const NOT_OIDC = 'it is not needed, since WorkOS is the only identity provider';
 const write = (text: string) => `write ${text}`;
 
@@ -100,7 +100,7 @@ export const OPTION_ADVICE: Advice = {
   cookieDomain: write("cookie: { domain: '…' }"),
   cookieMaxAge: write('cookie: { maxAge: … }, in seconds'),
   cookieSameSite: write("cookie: { sameSite: 'lax' }"),
-  cookieSecure: 'it is not needed, since cookies are Secure if redirectUri is https',
+  cookieSecure: 'it is not needed, since cookies are Secure if redirectUri uses https',
   cookieHttpOnly: 'it is not needed, since cookies are always HttpOnly',
   cookiePath: write("cookie: { path: '/…' }"),
   middlewareAuth: GUARD,
@@ -128,14 +128,14 @@ export const OPTION_ADVICE: Advice = {
   logoutParams: LOGOUT_RETURN,
   postLogoutRedirect: LOGOUT_RETURN,
   postLogoutRedirectUri: LOGOUT_RETURN,
-  backchannelLogout: 'use auth.webhooks(), which ends sessions that end at WorkOS',
+  backchannelLogout: 'use auth.webhooks(), which ends a session here when it ends at WorkOS',
   getLoginState: 'pass state to auth.getSignInUrl()',
   httpTimeout: write('timeout, in milliseconds'),
-  httpAgent: write('fetch, or set NODE_USE_ENV_PROXY=1, with which Node reads HTTP_PROXY and HTTPS_PROXY'),
+  httpAgent: write('fetch, or set NODE_USE_ENV_PROXY=1, so that Node reads HTTP_PROXY and HTTPS_PROXY'),
   httpUserAgent: 'it is not needed',
   customFetch: write('fetch'),
   enableTelemetry: 'it is not needed, since this package sends no telemetry',
-  idTokenSigningAlg: 'it is not needed, since access tokens of WorkOS are always RS256',
+  idTokenSigningAlg: 'it is not needed, since WorkOS always signs access tokens with RS256',
   clientAuthMethod: NOT_OIDC,
   clientAssertionSigningKey: NOT_OIDC,
   clockTolerance: 'it is not needed, since a few seconds are tolerated',
@@ -143,7 +143,7 @@ export const OPTION_ADVICE: Advice = {
   pushedAuthorizationRequests: NOT_OIDC,
   tokenEndpointParams: NOT_OIDC,
   transactionCookie: 'it is not needed, since the attributes follow from cookie and redirectUri',
-  legacySameSiteCookie: 'it is not needed by the browsers of today',
+  legacySameSiteCookie: 'it is not needed, since current browsers support SameSite=None',
   discoveryCacheMaxAge: NOT_OIDC,
   rolling: AT_WORKOS,
   rollingDuration: AT_WORKOS,
@@ -188,7 +188,7 @@ export const OPTION_ADVICE: Advice = {
   scope: write("signIn: { providerScopes: ['…'] }"),
   scopes: write("signIn: { providerScopes: ['…'] }"),
   allowedOrigins: write(
-    'returnToOrigins for addresses to return to, or trustedOrigins for pages that may act',
+    'returnToOrigins for addresses to return to, or trustedOrigins for origins whose pages may act for the user',
   ),
   authorizedParties: write('trustedOrigins'),
   corsOrigins: 'mount the cors package before authkit(), and write trustedOrigins',
@@ -235,10 +235,10 @@ export const OPTION_ADVICE: Advice = {
 };
 
 export const COOKIE_ADVICE: Advice = {
-  secure: 'it is not needed, since cookies are Secure if redirectUri is https',
+  secure: 'it is not needed, since cookies are Secure if redirectUri uses https',
   httpOnly: 'it is not needed, since cookies are always HttpOnly',
-  password: 'write cookiePassword beside cookie',
-  secret: 'write cookiePassword beside cookie',
+  password: 'write cookiePassword next to cookie, not inside it',
+  secret: 'write cookiePassword next to cookie, not inside it',
   expires: 'write maxAge, in seconds',
   originalMaxAge: 'write maxAge, in seconds',
   signed: 'it is not needed, since sessions are encrypted and authenticated',
@@ -252,12 +252,12 @@ export const ROUTE_ADVICE: Advice = {
   signOut: 'write logout',
   register: 'write signUp',
   redirect: 'write callback',
-  redirectUri: 'write redirectUri beside routes',
+  redirectUri: 'write redirectUri next to routes, not inside it',
   postLogoutRedirect: LOGOUT_RETURN,
-  backchannelLogout: 'use auth.webhooks(), which ends sessions that end at WorkOS',
+  backchannelLogout: 'use auth.webhooks(), which ends a session here when it ends at WorkOS',
   webhooks: "write app.post('/webhooks', auth.webhooks())",
   switch: 'write switchOrganization',
-  refresh: 'it is not needed, since sessions are refreshed on any request',
+  refresh: 'it is not needed, since any request refreshes an expired session',
 };
 
 const ASKED_EACH_TIME = 'pass it to auth.getSignInUrl(), since it differs from sign-in to sign-in';
@@ -269,8 +269,8 @@ const COMMON_SIGN_IN_ADVICE: Advice = {
   state: ASKED_EACH_TIME,
   returnTo: ASKED_EACH_TIME,
   returnPathname: ASKED_EACH_TIME,
-  redirectUri: 'write redirectUri beside signIn',
-  clientId: 'write clientId beside signIn',
+  redirectUri: 'write redirectUri next to signIn, not inside it',
+  clientId: 'write clientId next to signIn, not inside it',
   responseType: 'it is not needed, since sign-ins always use the authorization code flow',
   codeChallenge: ALWAYS_PKCE,
 };
@@ -285,7 +285,7 @@ export const SSO_SIGN_IN_ADVICE: Advice = COMMON_SIGN_IN_ADVICE;
 
 export const SIGN_UP_ADVICE: Advice = {
   allowedRoles: 'write roles',
-  path: "write routes: { signUp: '/signup' } beside signUp",
+  path: "write routes: { signUp: '/signup' } next to signUp, not inside it",
 };
 
 export const SESSION_MEMORY_ADVICE: Advice = {

@@ -28,8 +28,9 @@ import {
 import type { AuthKitOptions, LoadUser, SignInOptions } from './authkit-options.js';
 import { readOrigins, readTrustedOrigins } from './origins.js';
 import { readPages } from './pages.js';
-import { Problems, variable } from './problem-list.js';
-import { parseRedirectUri, parseRoutes, type Route, type RouteDefaults, type Routes } from './routes.js';
+import { Problems, variable } from './collect-problems.js';
+import { parseRoutes, type Route, type RouteDefaults, type Routes } from './routes.js';
+import { parseRedirectUri } from './redirect-uri.js';
 import { type Advice, AUTHKIT_ADVICE, SESSION_MEMORY_ADVICE } from './did-you-mean.js';
 
 /**

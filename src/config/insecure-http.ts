@@ -1,4 +1,4 @@
-import type { Problems } from './problem-list.js';
+import type { Problems } from './collect-problems.js';
 
 const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 

@@ -6,7 +6,7 @@ import { isOptions, isRecord, ownProperties } from '../plain-objects.js';
 import type { ParameterSet } from './authorization-parameters.js';
 import { isLoopback, USE_HTTPS } from './insecure-http.js';
 import type { AuthKitOptions } from './authkit-options.js';
-import type { Problems } from './problem-list.js';
+import type { Problems } from './collect-problems.js';
 import { AUTHKIT, providerNamed, PROVIDERS } from './provider-names.js';
 import { SIGN_UP_ADVICE, suggestionFor } from './did-you-mean.js';
 

@@ -1,6 +1,6 @@
 import { canParse } from '../url-can-parse.js';
 import { isInsecureOrigin, USE_HTTPS } from './insecure-http.js';
-import type { Problems } from './problem-list.js';
+import type { Problems } from './collect-problems.js';
 
 /** Reads a list of origins. Returns `undefined` if the list is invalid. */
 export function readOrigins(name: string, value: unknown, problems: Problems): readonly string[] | undefined {

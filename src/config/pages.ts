@@ -3,7 +3,7 @@ import { canParse } from '../url-can-parse.js';
 import { BUTTON_TEXTS, DEFAULT_TEXTS, type PageTexts } from '../http/page-texts.js';
 import { DEFAULT_THEME, type PagesFor, type PageTheme, type RenderPage } from '../http/pages.js';
 import { isOptions, isRecord, ownProperties } from '../plain-objects.js';
-import { Problems } from './problem-list.js';
+import { Problems } from './collect-problems.js';
 import { type Advice } from './did-you-mean.js';
 
 /**

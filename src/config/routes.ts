@@ -1,8 +1,6 @@
-import { canParse } from '../url-can-parse.js';
 import { isOptions, ownProperties } from '../plain-objects.js';
-import { refuseInsecureHttp } from './insecure-http.js';
 import type { AuthKitOptions } from './authkit-options.js';
-import type { Problems } from './problem-list.js';
+import type { Problems } from './collect-problems.js';
 import { providerNamed } from './provider-names.js';
 import { ROUTE_ADVICE } from './did-you-mean.js';
 
@@ -31,31 +29,6 @@ export type RouteDefaults = Readonly<Record<keyof Routes, string | false>>;
 
 /** Matches a path that consists of literal segments. Express never interprets such a path as a pattern. */
 const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/;
-
-/**
- * Parses and checks the redirect URI. `parseRoutes` checks later whether its path matches the callback route.
- *
- * @returns The URL, or `undefined` if the redirect URI is missing or invalid. In that case, other options are not
- * compared with it, so one mistake is reported only once.
- */
-export function parseRedirectUri(value: string, isHttpAllowed: boolean, problems: Problems): URL | undefined {
-  if (value === '') return undefined;
-  const url = /^https?:\/\/[^/\\]/i.test(value) && canParse(value) ? new URL(value) : undefined;
-  if (!url || /[?#]/.test(url.href) || url.username !== '' || url.password !== '') {
-    problems.add('redirectUri must be an absolute http(s) URL without query, fragment or credentials');
-    return undefined;
-  }
-  if (url.pathname.includes('//')) {
-    problems.add(`the path of redirectUri (${url.pathname}) must not contain "//"`);
-    return undefined;
-  }
-  if (url.protocol === 'http:') {
-    const { hostname } = url;
-    const sends = 'session cookies and authorization codes';
-    refuseInsecureHttp({ option: 'redirectUri', sends, hostname }, isHttpAllowed, problems);
-  }
-  return url;
-}
 
 /**
  * Reads the paths of the routes. The public paths follow from the redirect URI: the part of its path before the

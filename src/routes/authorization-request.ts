@@ -13,7 +13,7 @@ import { header, isPageLoad } from '../http/request.js';
 import { safeReturnTo } from '../http/return-to.js';
 import { ownProperties, withoutUndefined } from '../plain-objects.js';
 import type { SessionStorage } from '../session/cookie-or-store.js';
-import type { ClaimNonce } from '../workos/nonce-to-claim-environment.js';
+import type { ClaimNonce } from '../workos/claim-token.js';
 import { codeChallenge, codeVerifierOf } from './pkce.js';
 import { silence } from './silent-sign-in.js';
 import {

@@ -11,7 +11,7 @@ import { sendPage } from '../http/pages.js';
 import { isPageLoad, query, single } from '../http/request.js';
 import { noStore, redirect } from '../http/response.js';
 import { safeReturnTo } from '../http/return-to.js';
-import type { Completed, ExchangeOnce } from './exchange-once.js';
+import type { Completed, ExchangeOnce } from './exchange-code-once.js';
 import type { RedirectLoopGuard } from './redirect-loop.js';
 import { codeVerifierOf } from './pkce.js';
 import { endsSilently } from './silent-sign-in.js';

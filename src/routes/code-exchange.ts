@@ -3,7 +3,7 @@ import { unavailable } from '../errors.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import { decodeUnverified } from '../workos/access-token.js';
 import type { Tokens, WorkOSClient } from '../workos/api-client.js';
-import type { AcceptSignIn, SignedInSession, VerifyInTime } from './accept-sign-in.js';
+import type { CompleteSignIn, SignedInSession, VerifyInTime } from './complete-sign-in.js';
 import type { Transaction } from './sign-in-transaction.js';
 
 /** The values that a code exchange needs. They come from a callback or from a client's request to the token route. */
@@ -29,19 +29,19 @@ export type ExchangeCode = (request: CodeExchangeRequest) => Promise<SignedInSes
 export interface CodeExchangeDependencies {
   workos: WorkOSClient;
   verifyInTime: VerifyInTime;
-  acceptSignIn: AcceptSignIn;
+  completeSignIn: CompleteSignIn;
 }
 
 export function createCodeExchange({
   workos,
   verifyInTime,
-  acceptSignIn,
+  completeSignIn,
 }: CodeExchangeDependencies): ExchangeCode {
   return async ({ code, codeVerifier, ...signIn }) => {
     const result = await workos.exchangeCode(code, codeVerifier);
     if (result.kind !== 'ok') throw result.error;
     await assertTokens(result.value, verifyInTime);
-    return acceptSignIn({ ...signIn, tokens: result.value });
+    return completeSignIn({ ...signIn, tokens: result.value });
   };
 }
 

@@ -17,7 +17,7 @@ import type { Revocation } from '../session/revocation.js';
 import { sessionIdentityIn } from '../session/sealed-session.js';
 import type { VerifyAccessToken } from '../workos/access-token.js';
 import type { Tokens } from '../workos/api-client.js';
-import type { AcceptSignIn, SignInStart } from './accept-sign-in.js';
+import type { CompleteSignIn, SignInStart } from './complete-sign-in.js';
 import { checkAttributes } from './sign-up.js';
 
 /** Options of `saveSession()`. They have the same meaning as the options of `getSignInUrl()`. */
@@ -46,7 +46,7 @@ export interface SaveSessionDependencies {
   cookies: Cookies;
   verify: VerifyAccessToken;
   revocation: Pick<Revocation, 'status'>;
-  acceptSignIn: AcceptSignIn;
+  completeSignIn: CompleteSignIn;
   sessions: Pick<Sessions, 'create'>;
   authenticator: Pick<Authenticator, 'authenticate' | 'isLive'>;
   authenticateRequest: AuthenticateRequest;
@@ -57,14 +57,14 @@ export interface SaveSessionDependencies {
  * the callback route does after the code exchange.
  */
 export function createSaveSession(dependencies: SaveSessionDependencies): SaveSession {
-  const { config, cookies, acceptSignIn, sessions, authenticator } = dependencies;
+  const { config, cookies, completeSignIn, sessions, authenticator } = dependencies;
   return async (req, res, response, options = {}) => {
     const deadline = new Deadline(requestTimeoutOf(config));
     const tokens = tokensOf(response);
     assertRequest(req, res, config);
     await assertCurrent(tokens, dependencies);
     const transaction = startOf(ownProperties(options), config);
-    const signedIn = await acceptSignIn({ tokens, transaction, req, res, deadline });
+    const signedIn = await completeSignIn({ tokens, transaction, req, res, deadline });
     if (signedIn === 'answered') return undefined;
     const { session, earlierEnd } = signedIn;
     const sealed = await sessions.create(session, cookies.sessionValues(req), deadline, earlierEnd);

@@ -38,8 +38,8 @@ export interface SessionStorage {
    */
   migrate: (session: Session) => Promise<string | undefined>;
   /**
-   * Replaces a session with its refreshed version, and returns the new cookie value. Returns `undefined` if the session
-   * is no longer in the store.
+   * Replaces a session with its refreshed version, and returns the new cookie value. If the store is unavailable, this
+   * value contains the session itself. Returns `undefined` if the session is no longer in the store.
    */
   replace: (before: Session, next: RefreshedSession) => Promise<string | undefined>;
   /** Stores a new session and returns its cookie value. Returns `undefined` if the store is unavailable. */

@@ -12,7 +12,7 @@ import { isRequest } from '../http/handler-to-middleware.js';
 import { ownProperties, withoutUndefined } from '../plain-objects.js';
 import { createAuthorizationRequest, type StartSignIn } from '../routes/authorization-request.js';
 import { createCallback } from '../routes/callback.js';
-import { createExchangeOnce } from '../routes/exchange-once.js';
+import { createExchangeOnce } from '../routes/exchange-code-once.js';
 import { createLogin } from '../routes/login.js';
 import { createEndSession, createLogout, createSignOut, type SignOutOptions } from '../routes/logout.js';
 import { createRedirectLoopGuard } from '../routes/redirect-loop.js';

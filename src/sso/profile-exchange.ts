@@ -7,7 +7,7 @@ import { publish } from '../diagnostics.js';
 import type { Request, Response } from '../http/handler-to-middleware.js';
 import type { StartSignIn } from '../routes/authorization-request.js';
 import type { RedirectInstead } from '../routes/callback.js';
-import type { Completed } from '../routes/exchange-once.js';
+import type { Completed } from '../routes/exchange-code-once.js';
 import { runOnSuccess } from '../routes/on-success.js';
 import type { IdentityProvider, Transaction } from '../routes/sign-in-transaction.js';
 import {

@@ -21,8 +21,8 @@ export interface RedisStoreOptions {
 }
 
 /**
- * A Lua script that replaces or deletes the value of a key in one atomic step, if the current value is the expected
- * one. The script uses a single key, so it can run on a Redis cluster.
+ * A Lua script for compare-and-set: it replaces or deletes the value of a key in one atomic step, if the current value
+ * is the expected one. The script uses a single key, so it can run on Redis Cluster.
  */
 const REPLACE = `
 if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end

@@ -18,7 +18,7 @@ export function checkNames(where: string, given: object, known: Names): void {
 
 /**
  * Returns a sentence that suggests the known name that is most similar to `name`. If no known name is similar, the
- * sentence lists all of them.
+ * sentence lists all known names.
  */
 export function didYouMean(name: string, known: readonly string[]): string {
   const given = name.toLowerCase();
@@ -35,7 +35,7 @@ export function didYouMean(name: string, known: readonly string[]): string {
 }
 
 /**
- * Returns the Levenshtein distance of two words: the smallest number of characters that must be inserted, removed or
+ * Returns the Levenshtein distance between two words: the smallest number of characters that must be inserted, removed or
  * replaced to turn one word into the other.
  */
 function distance(a: string, b: string): number {

@@ -54,16 +54,17 @@ export interface WorkOSClient {
   /** Makes any other call. If WorkOS refuses it, the result is `refused` with `invalid_request`. */
   call: <T>(call: (workos: WorkOS) => Promise<T>) => Promise<ApiResult<T>>;
   /**
-   * Makes a call for a request whose credential may be invalid, within the budget of the instance. Such calls have a
-   * separate limiter, so users can still sign in after WorkOS has responded to made-up credentials with 429.
+   * Makes a call on behalf of a request whose credential may be invalid. The call counts against the instance's budget
+   * for anonymous requests, and has a separate limiter. If made-up credentials exhaust WorkOS's rate limit, so that it
+   * responds with 429, only these calls are paused, and users can still sign in.
    *
-   * @param isWelcome Decides from the result whether the credential is valid. If it is, the call does not count against
+   * @param isValid Decides from the result whether the credential is valid. If it is, the call does not count against
    * the budget.
-   * @param isKnown Whether the credential was valid a moment ago. If so, the call is made without the budget.
+   * @param isKnown Whether the credential was valid a moment ago. If so, the call does not use the budget.
    */
   callForAnonymous: <T>(
     call: (workos: WorkOS) => Promise<T>,
-    isWelcome: (value: T) => boolean,
+    isValid: (value: T) => boolean,
     isKnown: boolean,
   ) => Promise<ApiResult<T>>;
   /**
@@ -99,8 +100,8 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
     const result = await codeBudget.run(exchange, (answer) => !isRefusedCode(answer));
     return result.kind === 'made' ? result.value : tooManyRefusedCodes();
   };
-  const inBudget = async <T>(call: () => Promise<ApiResult<T>>, isWelcome: (value: T) => boolean) => {
-    const result = await budget.run(call, (answer) => answer.kind === 'ok' && isWelcome(answer.value));
+  const inBudget = async <T>(call: () => Promise<ApiResult<T>>, isValid: (value: T) => boolean) => {
+    const result = await budget.run(call, (answer) => answer.kind === 'ok' && isValid(answer.value));
     return result.kind === 'made' ? result.value : budgetExhausted();
   };
   // The SDK reads every option that it knows. The arguments of the calls below have no prototype, so a polluted
@@ -137,8 +138,8 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
         );
       }),
     call,
-    callForAnonymous: (request, isWelcome, isKnown) =>
-      isKnown ? callAnonymous(request) : inBudget(() => callAnonymous(request), isWelcome),
+    callForAnonymous: (request, isValid, isKnown) =>
+      isKnown ? callAnonymous(request) : inBudget(() => callAnonymous(request), isValid),
     fetchKeysResponse: () => fetchKeysOf(api.origin, `/sso/jwks/${encodeURIComponent(clientId)}`),
     fetchIssuerKeys: async (issuer) => (await fetchKeysOf(issuer, '/oauth2/jwks')).json(),
     appClient,

@@ -8,10 +8,10 @@ export interface CallBudget {
   /**
    * Makes a call if the budget allows it.
    *
-   * @param isWelcome Decides from the result whether the credential is valid. If it is, the call does not count against
+   * @param isValid Decides from the result whether the credential is valid. If it is, the call does not count against
    * the budget.
    */
-  run: <T>(call: () => Promise<T>, isWelcome: (value: T) => boolean) => Promise<Budgeted<T>>;
+  run: <T>(call: () => Promise<T>, isValid: (value: T) => boolean) => Promise<Budgeted<T>>;
 }
 
 interface BudgetLimits {
@@ -40,12 +40,11 @@ export function createAnonymousBudget({ now, softTimeout }: { now: Clock; softTi
 
 /**
  * Creates an instance's budget for authorization codes that WorkOS refuses. The budget is needed because anyone can
- * begin a sign-in and make up a code. WorkOS has one rate limit for all calls of an environment, including the
- * refreshes of signed-in users: 500 writes in ten seconds. This budget allows half of that rate. Codes that WorkOS
- * accepts do not count against the budget, but their exchange must wait while the budget is used up.
+ * begin a sign-in and make up a code. WorkOS limits an environment to 500 writes in ten seconds, and all calls share
+ * this limit, including the refreshes of signed-in users. In the long run, this budget allows half of that rate. Codes
+ * that WorkOS accepts do not count against the budget, but their exchange must wait while the budget is used up.
  *
- * @param timeout The time limit for one call to WorkOS, in milliseconds. A request waits for the budget for half of
- * this time.
+ * @param timeout The time limit for one call to WorkOS, in milliseconds. A request waits for at most half of this time.
  */
 export function createRefusedCodeBudget({ now, timeout }: { now: Clock; timeout: number }): CallBudget {
   return createBudget({ burst: 200, perSecond: 25, maxWaiting: 1000, wait: timeout / 2 }, now);
@@ -98,11 +97,11 @@ function createBudget({ burst, perSecond, maxWaiting, wait }: BudgetLimits, now:
     return !waiting.delete(start);
   };
   return {
-    async run(call, isWelcome) {
+    async run(call, isValid) {
       if (!(await takeOrWait())) return { kind: 'exhausted' };
       try {
         const value = await call();
-        if (isWelcome(value)) add(1);
+        if (isValid(value)) add(1);
         return { kind: 'made', value };
       } finally {
         inFlight -= 1;

@@ -10,7 +10,7 @@ import type { Request } from '../../src/http/handler-to-middleware.js';
 import { BUTTON_TEXTS, DEFAULT_TEXTS, type PageName } from '../../src/http/page-texts.js';
 import { type Page, sendPage, textColorOn } from '../../src/http/pages.js';
 import { readPages } from '../../src/config/pages.js';
-import { Problems } from '../../src/config/problem-list.js';
+import { Problems } from '../../src/config/collect-problems.js';
 import { ROOT } from '../support/documentation.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 import { Browser, NAVIGATION, type Reply, send } from '../support/browser.js';

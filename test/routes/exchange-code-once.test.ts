@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createExchangeOnce, type CallbackExchangeRequest } from '../../src/routes/exchange-once.js';
+import { createExchangeOnce, type CallbackExchangeRequest } from '../../src/routes/exchange-code-once.js';
 
 /** How long a result is shared, in milliseconds. */
 const SHARED = 10_000;

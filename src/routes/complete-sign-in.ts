@@ -50,12 +50,12 @@ export interface ConfirmedSignIn {
  * @returns The session, or `answered` if `onSuccess` sent the response. In the latter case, no session is created.
  * @throws {AuthKitError} if `onSuccess` rejects the sign-in, or if the session has ended during the sign-in.
  */
-export type AcceptSignIn = (signIn: ConfirmedSignIn) => Promise<SignedInSession | 'answered'>;
+export type CompleteSignIn = (signIn: ConfirmedSignIn) => Promise<SignedInSession | 'answered'>;
 
 /** The maximum number of users whose first sign-in is remembered. */
 const MAX_NEW_USERS = 10_000;
 
-export interface AcceptSignInDependencies {
+export interface CompleteSignInDependencies {
   config: AuthKitConfig;
   saveAttributes: SaveAttributes;
   verifyInTime: VerifyInTime;
@@ -64,13 +64,13 @@ export interface AcceptSignInDependencies {
   workosNow: () => number;
 }
 
-export function createAcceptSignIn({
+export function createCompleteSignIn({
   config,
   saveAttributes,
   verifyInTime,
   revocation,
   workosNow,
-}: AcceptSignInDependencies): AcceptSignIn {
+}: CompleteSignInDependencies): CompleteSignIn {
   // The IDs of users whose first sign-in was accepted. If a new user signs in again within `signInLifetime`, that
   // sign-in must not count as a first sign-in, because saving its attributes could overwrite a role that an
   // administrator has assigned in the meantime.
