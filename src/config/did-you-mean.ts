@@ -138,7 +138,7 @@ export const OPTION_ADVICE: Advice = {
   idTokenSigningAlg: 'it is not needed, since WorkOS always signs access tokens with RS256',
   clientAuthMethod: NOT_OIDC,
   clientAssertionSigningKey: NOT_OIDC,
-  clockTolerance: 'it is not needed, since a few seconds are tolerated',
+  clockTolerance: 'it is not needed, since a clock difference of up to a minute is tolerated',
   identityClaimFilter: 'it is not needed; req.auth.claims has the claims of the access token',
   pushedAuthorizationRequests: NOT_OIDC,
   tokenEndpointParams: NOT_OIDC,
@@ -295,6 +295,8 @@ export const SESSION_MEMORY_ADVICE: Advice = {
   ttl: 'it is not needed, since sessions are remembered until their access token expires',
 };
 
+export const OF_AUTHKIT = 'it is an option of authkit(), not of sso()';
+
 /** The advice for `sso()`, where some options have a different format than in `authkit()`. */
 export const SSO_ADVICE: Advice = {
   ...OPTION_ADVICE,
@@ -302,6 +304,10 @@ export const SSO_ADVICE: Advice = {
   organization: write("signIn: { organization: 'org_…' }"),
   connectionId: write("signIn: { connection: 'conn_…' }"),
   connection: write("signIn: { connection: 'conn_…' }"),
+  events: write('onSuccess or onError'),
+  ...Object.fromEntries(
+    ['claimNonce', 'roles', 'defaultRole', 'maxBytes', 'onSessionRefresh'].map((name) => [name, OF_AUTHKIT]),
+  ),
 };
 
 export const AUTHKIT_ADVICE: Advice = {
