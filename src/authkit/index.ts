@@ -66,7 +66,7 @@ export interface AuthKit extends AuthRouter, Methods, Management, HasAppClient {
    * WorkOS reports that a session has ended or that a user has changed, the change takes effect in this process. With a
    * store, it takes effect in all processes.
    *
-   * @throws {AuthKitError} `config_invalid` if no webhook secret is set.
+   * @throws {AuthKitError} `config_invalid` if there is no webhook secret, or if a secret is too short.
    * @example
    * app.post('/webhooks/workos', auth.webhooks());
    */
@@ -118,8 +118,8 @@ export function authkit(options: AuthKitOptions = {}): AuthKit {
   const rules = { issuers, accepts, now, keys, macs };
   const verify = createVerifier(rules);
 
-  // Sessions, which are encrypted, kept in a cookie or in the store, refreshed by one process at a time, and revoked in
-  // all processes.
+  // Sessions, which are encrypted, kept in a cookie or in the store, refreshed, and revoked. With a store, one process
+  // at a time refreshes a session, and a revocation takes effect in all processes.
   const store =
     storageConfig.store &&
     createSignedStore({

@@ -44,7 +44,7 @@ export interface Methods {
   signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
   /**
    * Signs a user in after your code has authenticated them with the WorkOS SDK, for example with a password, a magic
-   * code, an e-mail verification or a second factor. This method does everything that the callback route does after the
+   * code, an email verification or a second factor. This method does everything that the callback route does after the
    * code exchange: it verifies the token, calls `onSuccess`, saves the attributes of a first sign-in, ends this
    * browser's earlier session and sets the session cookie. Afterwards, `req.auth` contains the new session.
    *
@@ -52,9 +52,10 @@ export interface Methods {
    *
    * @param authenticationResponse The result of an `authenticateWith…` call of the SDK.
    * @throws {TypeError} if `authenticationResponse` is anything else, or if the response has already been sent.
-   * @throws {AuthKitError} `invalid_request` if the token is invalid or the session has ended; `forbidden` if a form on
-   * another site sent the request; `sign_in_rejected` if `onSuccess` rejected the sign-in; `cookie_too_large` if the
-   * session does not fit in cookies; `upstream_unavailable` if WorkOS or the store is unavailable.
+   * @throws {AuthKitError} `invalid_request` if the token is invalid or the session has ended; `forbidden` if the
+   * request has an unsafe method, such as POST, and comes from another site or an unknown origin; `sign_in_rejected` if
+   * `onSuccess` rejected the sign-in; `cookie_too_large` if the session does not fit in cookies; `upstream_unavailable`
+   * if WorkOS or the store is unavailable.
    * @example
    * app.post('/password', async (req, res) => {
    *   const { email, password } = req.body;
@@ -66,7 +67,7 @@ export interface Methods {
   saveSession: SaveSession;
   /**
    * Refreshes the session immediately, even if its access token has not expired. Afterwards, `req.auth` contains the
-   * new tokens.
+   * new tokens. With `organizationId`, the session is switched to that organization.
    *
    * @throws {AuthKitError} `unauthenticated` if there is no session, or if it has ended; `forbidden` if the user has no
    * access to the given organization; `upstream_unavailable` if WorkOS or the store is unavailable. If WorkOS requires

@@ -47,8 +47,9 @@ export type SignInFlow = Pick<
   Pick<Transaction, 'restartOf' | 'identityProvider' | 'earlierSessions'> &
   Required<Pick<Transaction, 'from'>> & {
     /**
-     * Whether the sign-in began on this site. Set for a retry, because its request comes from WorkOS, which may be at a
-     * host of this site. Otherwise, the request that begins the sign-in decides.
+     * Whether the sign-in began on this site. Set only for a retry, whose request does not show this: WorkOS redirected
+     * the browser here, and AuthKit may have a custom domain on this site. For any other sign-in, `from` and the
+     * headers of the request decide.
      */
     readonly beganHere?: boolean;
   };
@@ -57,8 +58,8 @@ export type SignInFlow = Pick<
  * Starts a sign-in: sets a transaction cookie and returns the authorization URL, whose `state` is the sealed
  * transaction.
  *
- * @throws {AuthKitError} `invalid_request` or `invalid_provider` if WorkOS would refuse an option, or if the
- * transaction would be too long.
+ * @throws {AuthKitError} `invalid_request` or `invalid_provider` if an option is invalid, or if the transaction would
+ * be too long.
  */
 export type StartSignIn<Options extends object> = (
   req: Request,
@@ -70,7 +71,10 @@ export type StartSignIn<Options extends object> = (
 export interface AuthorizationRequestDependencies<Options extends object> {
   config: Config & { readonly signIn: SignInFor<Options> };
   cookies: Cookies;
-  /** Reads a session cookie value without a call to WorkOS or the store. */
+  /**
+   * Returns what is needed to end the session in a cookie value, or `undefined` if the value is not valid. Calls
+   * neither WorkOS nor the store.
+   */
   earlierSessionOf: SessionStorage['earlierSessionOf'];
   redirectLoop: { readonly isLooping: (req: Request, res: Response) => Promise<boolean> };
   parameters: ParameterSet<Options>;
@@ -92,12 +96,16 @@ export function createAuthorizationRequest<Options extends object>({
   authorizationUrl,
   claimNonce = () => Promise.resolve(undefined),
 }: AuthorizationRequestDependencies<Options>): StartSignIn<Options> {
-  /** Returns the sessions that the sign-in ends. */
+  /**
+   * Returns the `earlierSessions` field of the transaction: the browser's sessions, which the callback ends. The result
+   * is empty if there are none, or if the callback receives the session cookies itself.
+   */
   const earlierSessions = (req: Request, flow: SignInFlow): Pick<Transaction, 'earlierSessions'> => {
     // The callback of a native or single-page client creates no session, so it ends none either.
     if (config.cookie.sameSite !== 'strict' || flow.codeChallenge !== undefined) return {};
     const found = cookies.sessionValues(req).flatMap((value) => earlierSessionOf(value) ?? []);
-    // The request for a retry comes from WorkOS, so it does not have the cookies of the first attempt.
+    // A retry starts in the callback, to which browsers do not send strict cookies. Therefore, the sessions of the
+    // first attempt are kept.
     const all = [...(flow.earlierSessions ?? []), ...found].slice(0, MAX_EARLIER_SESSIONS);
     return all.length > 0 ? { earlierSessions: all } : {};
   };
@@ -134,8 +142,9 @@ export function createAuthorizationRequest<Options extends object>({
 }
 
 /**
- * Returns the maximum age, in seconds, of an authentication that WorkOS accepts for this sign-in. This is the sign-in's
- * `max_age`. With `prompt=login`, WorkOS requires a new authentication, so the maximum age is 0.
+ * Returns the `maxAge` field of the transaction: the maximum age, in seconds, of an authentication that WorkOS accepts
+ * for this sign-in. With `prompt=login`, WorkOS requires a new authentication, so the maximum age is 0. The result is
+ * empty if the age is not limited.
  */
 function freshness({ maxAge, prompt }: { maxAge?: number; prompt?: string }): Pick<Transaction, 'maxAge'> {
   if (prompt === 'login') return { maxAge: 0 };
@@ -167,7 +176,7 @@ const HERE: readonly (string | undefined)[] = ['same-origin', 'same-site', 'none
 
 const HOST = /^[\w.:[\]-]{1,255}$/;
 
-/** Returns what the callback needs to know about the request that began the sign-in. */
+/** Returns the fields of the transaction that depend on the request: `beganHere` and `host`. Either may be missing. */
 function requestFields(
   req: Request,
   flow: SignInFlow,
@@ -234,11 +243,13 @@ function checkedCallback(value: unknown, { allowInsecureHttp }: Config): string 
 }
 
 /**
- * Seals a transaction. The callback URL and the browser's cookies together should stay below Node's limit for request
- * headers. If they would exceed this limit, the requested `returnTo` is dropped. The application's `state` is never
- * dropped.
+ * Seals a transaction. If the sealed transaction is too long for a URL, or if the callback URL and the browser's
+ * cookies would together exceed Node's limit for request headers, the requested `returnTo` is dropped. The
+ * application's `state` is never dropped.
  *
- * @param room The number of bytes that the browser's cookies leave within this limit.
+ * @param room The number of bytes that the browser's cookies leave within Node's limit.
+ * @returns The transaction, whose `state` is now the sealed transaction instead of the application's `state`.
+ * @throws {AuthKitError} `invalid_request` if the sealed transaction is too long for a URL even without `returnTo`.
  */
 async function sealToFit(
   transaction: Transaction,
@@ -261,8 +272,8 @@ async function sealToFit(
 }
 
 /**
- * Creates the function that retries a sign-in that WorkOS did not finish. The retry sends the user to AuthKit. A
- * sign-in is retried only once, because further retries could cause a redirect loop.
+ * Creates the function that retries a sign-in that WorkOS did not finish, so the user can complete the step that WorkOS
+ * requires. A sign-in is retried only once, because further retries could cause a redirect loop.
  *
  * @returns A function that resolves to the authorization URL, or to `undefined` if the sign-in is not retried.
  */
@@ -277,8 +288,8 @@ export function createSignInRetry(signIn: StartSignIn<SignInOptions>) {
       transaction.restartOf === undefined && isPageLoad(req) ? nextSignInOptions(error) : undefined;
     if (!options) return undefined;
     log('login', { restart: error.code });
-    // The retry must ask for an authentication that is as recent as the first attempt did. Otherwise, WorkOS could
-    // answer the retry with the session that it already has, and a step-up would be lost.
+    // The retry must require an authentication as recent as the first attempt did. Otherwise, WorkOS could complete the
+    // retry with the session that it already has, and a step-up would be lost.
     const { maxAge } = ownProperties(transaction);
     const sameAge = maxAge === undefined ? {} : { maxAge };
     try {

@@ -63,10 +63,7 @@ export interface RedirectInstead {
   readonly location: string;
 }
 
-/**
- * Creates the handler of `GET /callback`, to which WorkOS redirects the browser with a code or an error. The response
- * is a redirect or a page.
- */
+/** Creates the handler of `GET /callback`, to which WorkOS redirects the browser with a code or an error. */
 export function createCallback(dependencies: CallbackDependencies): Handler {
   return async (req, res) => {
     if (req.method === 'HEAD') return noStore(res, '');
@@ -118,8 +115,8 @@ interface InvalidTransaction {
 }
 
 /**
- * Opens the transaction in `state`, and finds the secret that proves that this browser began the sign-in. Clears the
- * transaction cookie, so the transaction can be used for only one callback, regardless of the result.
+ * Opens the transaction in `state`, and finds the secret that proves that this browser began the sign-in. Whatever the
+ * result, the transaction cookie is cleared, so a later callback cannot use the transaction again.
  */
 function consumeTransaction(
   state: string,
@@ -146,7 +143,10 @@ function consumeTransaction(
   return { kind: 'invalid', reason: 'no_cookie', returnTo };
 }
 
-/** Returns the page that the user is sent to after signing in again through the link on an error page. */
+/**
+ * Returns the page that the user is sent to after signing in again through the link on an error page. Returns
+ * `undefined` if that page is not safe, or if a native or single-page client began the sign-in.
+ */
 function linkTarget(
   { returnTo, callback, clientChallenge }: Transaction,
   config: Config,
@@ -156,8 +156,9 @@ function linkTarget(
 
 /**
  * Responds to a callback whose `state` is not valid, for example, because the user pressed the back button, switched to
- * a different browser, or took too long to sign in. A user who is signed in is redirected to the default page. A new
- * sign-in is never started automatically, because that could cause a redirect loop.
+ * a different browser, or took too long to sign in. A user who is signed in is redirected to the default page. Any
+ * other user gets an error response. A new sign-in is not started automatically, because that could cause a redirect
+ * loop.
  */
 async function refuseState(
   { reason, host, returnTo }: InvalidTransaction,
@@ -230,6 +231,7 @@ async function returnSignedOut(
   { redirectLoop }: CallbackDependencies,
 ): Promise<'sent'> {
   log('login', { silent: 'signed out' });
+  // The page may require a session and start the next silent sign-in at once. The marker detects this loop.
   if (silent === 'always') await redirectLoop.markSignIn(res);
   return redirect(res, returnTo);
 }
@@ -284,7 +286,8 @@ function isMisspeltState([name, value]: [name: string, value: string]): boolean 
 
 /**
  * Handles a callback without `state`, which WorkOS sends for an impersonation from the dashboard and for an
- * IdP-initiated sign-in. By default, no session is created, because an attacker may have sent the code.
+ * IdP-initiated sign-in. By default, the browser is redirected to a new sign-in, and the code creates no session,
+ * because an attacker may have sent it.
  */
 async function unsolicitedCallback(
   params: URLSearchParams,
@@ -306,7 +309,7 @@ async function unsolicitedCallback(
   return redirect(res, login.public);
 }
 
-/** Returns the code in the query of the callback, or the error that `codeOf` would throw. */
+/** Returns the code in the callback's query, or the error that `codeOf` would throw. */
 function codeOrError(params: URLSearchParams, config: Config): string | AuthKitError {
   try {
     return codeOf(params, config);
@@ -317,7 +320,7 @@ function codeOrError(params: URLSearchParams, config: Config): string | AuthKitE
 }
 
 /**
- * Returns the code in the query of the callback.
+ * Returns the code in the callback's query.
  *
  * @throws {AuthKitError} if the query contains an error, names a different issuer (RFC 9207), or is malformed.
  */
@@ -347,8 +350,7 @@ function authorizationError(error: string, params: URLSearchParams): AuthKitErro
 }
 
 /**
- * The reason why a callback does not belong to a sign-in that this browser began. An `invalid_state` error contains it
- * as `details.reason`.
+ * The reason why a callback's `state` is not accepted. The `invalid_state` error contains it as `details.reason`.
  *
  * - `no_cookie`: the browser did not send the transaction cookie of the sign-in.
  * - `other_host`: the browser did not send the transaction cookie, because the sign-in began at a host other than the

@@ -46,8 +46,10 @@ export function createCodeExchange({
 }
 
 /**
- * Throws unless the access token is valid and belongs to the user in the same response. If the signing keys are
- * unavailable, the token's signature is not verified. This is safe, because the token came from WorkOS over TLS.
+ * Checks that the access token belongs to the user in the same response and, if the signing keys are available, that it
+ * is valid. Without the keys, it is safe not to verify the token, because it came from WorkOS over TLS.
+ *
+ * @throws {AuthKitError} `upstream_unavailable` if either check fails.
  */
 async function assertTokens(tokens: Tokens, verifyInTime: VerifyInTime): Promise<void> {
   const verification = await verifyInTime(tokens.accessToken);

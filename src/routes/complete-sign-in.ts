@@ -35,7 +35,7 @@ export type SignInStart = Pick<
 >;
 
 export interface ConfirmedSignIn {
-  /** The tokens from WorkOS, which have been verified. */
+  /** The tokens from WorkOS, which the caller has already checked. */
   tokens: Tokens;
   transaction: SignInStart;
   req: Request;
@@ -102,7 +102,7 @@ export function createCompleteSignIn({
       ? await saveAttributes(confirmed, { attributes, from, startedAt }, deadline)
       : confirmed;
     const tokenMac = macOf(await verifyInTime(tokens.accessToken));
-    // If the session was ended in this application but not at WorkOS before this sign-in began, this sign-in starts it
+    // If the session had been ended before this sign-in, in this application but not at WorkOS, the sign-in starts it
     // again. If the session was ended during this sign-in, it stays ended.
     const after = await endOf(tokens.accessToken);
     if (after.isEnded && (!before.isEnded || after.end !== before.end))
@@ -118,9 +118,9 @@ export function createCompleteSignIn({
 }
 
 /**
- * Returns the earliest time at which the user may have authenticated, in seconds since the epoch. WorkOS accepts an
- * authentication from up to `max_age` seconds ago, so a sign-in with a large `maxAge` does not prove that the user
- * authenticated recently.
+ * Returns the session's `authenticatedAt` field: the earliest time at which the user may have authenticated, in seconds
+ * since the epoch. WorkOS accepts an authentication from up to `max_age` seconds ago, so a sign-in with a large
+ * `maxAge` does not prove that the user authenticated recently. The result is empty if the sign-in has no `maxAge`.
  */
 function authenticatedAt({ maxAge }: SignInStart, { now }: Config): { authenticatedAt?: number } {
   return maxAge === undefined ? {} : { authenticatedAt: Math.floor(now() / 1000) - maxAge };
@@ -139,8 +139,8 @@ function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {
 }
 
 /**
- * Builds the part of the argument for `onSuccess` that describes the sign-in. All other fields of the response from
- * WorkOS are left out.
+ * Builds the part of the argument for `onSuccess` that describes the sign-in. Fields of the response from WorkOS that
+ * are not listed here are left out.
  */
 function signInResult(
   tokens: Tokens,
@@ -171,7 +171,10 @@ function isFirst({ user }: Tokens, startedAt: number): boolean {
   return user.lastSignInAt === null || Date.parse(user.createdAt) >= startedAt;
 }
 
-/** Verifies an access token that WorkOS has just issued. */
+/**
+ * Verifies an access token that WorkOS has just issued. The result is `unavailable` if the signing keys do not arrive
+ * in time.
+ */
 export type VerifyInTime = (accessToken: string) => Promise<TokenVerification>;
 
 /**

@@ -36,9 +36,9 @@ export interface CallbackExchangeRequest extends CodeExchangeRequest {
 /** Exchanges authorization codes, at most one for each `state`. */
 export interface ExchangeOnce {
   /**
-   * Exchanges the code of a callback. Callbacks with the same state, secret and code share one exchange for ten
-   * seconds. For any other callback with the same state, the result is `spent`, because a different code could be an
-   * attempt to inject a code (RFC 9700 section 4.5).
+   * Exchanges the code of a callback. Callbacks with the same state, secret and code share one exchange, until ten
+   * seconds after it has finished. For any other callback with the same state, the result is `spent`: a different code
+   * could be an attempt to inject a code (RFC 9700 section 4.5).
    *
    * @returns The completed sign-in, `spent`, or `answered` if `onSuccess` sent the response to this request.
    * @throws {AuthKitError} if the exchange fails, or if `onSuccess` rejects the sign-in.
@@ -48,9 +48,9 @@ export interface ExchangeOnce {
    * Marks a state as spent without exchanging a code, for example, because WorkOS responded with an error or because a
    * native client will redeem the code.
    *
-   * @param answer The response from WorkOS: the query of the callback. The same response may be repeated for ten
-   * seconds.
-   * @returns True for the first callback with this state, and for a repeat of that callback within ten seconds.
+   * @param answer The response from WorkOS: the callback's query.
+   * @returns True for the first callback with this state, and for a repeat with the same secret and the same response
+   * within ten seconds.
    */
   spend: (callback: Pick<CallbackExchangeRequest, 'state' | 'secret'> & { answer: string }) => boolean;
   /** Returns whether this process has handled a callback with this state. */

@@ -17,7 +17,8 @@ export interface LoginDependencies<Options extends object> {
   parameters: ParameterSet<Options>;
   signIn: StartSignIn<Options>;
   /**
-   * Reads the sign-up attributes from the query of a link. This function is set only if the instance supports sign-up.
+   * Returns the sign-up attributes in a link's query, or `undefined` if there are none. This function is set only if
+   * the instance supports sign-up.
    */
   attributes?: (params: URLSearchParams) => SignUpAttributes | undefined;
 }

@@ -38,7 +38,10 @@ export interface EndedSession {
  */
 export type EndSessions = (values: readonly string[]) => Promise<EndedSession | undefined>;
 
-/** Creates the {@link EndSessions} function of `authkit()`, whose session cookies contain the session ID. */
+/**
+ * Creates the {@link EndSessions} function of `authkit()`. A session can be ended even if the store is unavailable,
+ * because its cookie contains the session ID.
+ */
 export function createEndSessions({ find, end }: Pick<Sessions, 'find' | 'end'>): EndSessions {
   return async (values) => {
     const found = await Promise.all(values.map(find));
@@ -95,8 +98,8 @@ export function createEndSession({
 }
 
 /**
- * Returns the absolute URL of the page that the user is sent to after the sign-out. If the result is `undefined`,
- * WorkOS uses the URL that is set in the WorkOS dashboard.
+ * Returns the absolute URL of the page that the user is sent to after the sign-out, or `undefined` if no page was
+ * requested or configured. In that case, WorkOS uses the URL that is set in the WorkOS dashboard.
  */
 function returnUrl(
   requested: string | undefined,
@@ -180,8 +183,8 @@ type LogoutPermission = 'allowed' | 'confirm' | 'prefetch' | 'nothing';
  * signing the user out (CSRF).
  *
  * @returns `allowed` for a POST request from this application, and for a click on a link in this application. `confirm`
- * if the user must confirm the sign-out: for any other page load, and for a form submission without a session cookie
- * that may come from another site. `prefetch` for a request that the browser made in advance, and `nothing` for a HEAD
+ * if the user must confirm the sign-out: for any other page load, and for a form submission that has no session cookie
+ * and may come from another site. `prefetch` for a request that the browser made in advance, and `nothing` for a HEAD
  * request.
  * @throws {AuthKitError} `forbidden` for any other request.
  */
@@ -189,8 +192,9 @@ function checkLogout(req: Request, config: Config, cookies: Cookies): LogoutPerm
   if (req.method === 'HEAD') return 'nothing';
   if (req.method !== 'GET') {
     if (isCrossSite(req, config)) throw foreignLogout();
-    // Browsers do not send the session cookie with a POST request from another site, but the response would still clear
-    // the cookie.
+    // A request of unknown origin that has the session cookie does not come from another site, because browsers do not
+    // send that cookie with a POST request from another site. A request without the cookie may come from another site,
+    // and the response would still clear the cookie.
     if (hasSession(req, cookies) || !isOfUnknownOrigin(req)) return 'allowed';
     if (isNavigation(req)) return 'confirm';
     throw foreignLogout();
@@ -259,9 +263,9 @@ function setClearSiteData(res: Response): void {
 }
 
 /**
- * Sends the browser to the URL that ends the session at WorkOS. The response to a form submission is a page that leads
- * to this URL, because helmet's `form-action 'self'` policy would block a redirect to WorkOS. The response to a
- * script's request contains the URL as JSON.
+ * Sends the browser to the URL that ends the session at WorkOS. The response to a navigation is a page that leads to
+ * this URL, because helmet's `form-action 'self'` policy would block a redirect to WorkOS after a form submission. The
+ * response to a script's request contains the URL as JSON. Any other request is redirected.
  */
 async function redirectToLogout(
   req: Request,
@@ -307,8 +311,9 @@ export interface SignOutOptions {
 }
 
 /**
- * Creates `auth.signOut()`, which an application calls in a handler to end the session of a request. It makes the same
- * checks as the logout route. A request that fails these checks gets the response that the logout route would send.
+ * Creates `auth.signOut()`, which an application calls in a handler to end a request's session. Unless `trusted` is
+ * set, it makes the same checks as the logout route. A request that fails these checks gets the response that the
+ * logout route would send.
  */
 export function createSignOut(dependencies: LogoutDependencies) {
   const { config, cookies } = dependencies;
@@ -322,8 +327,7 @@ export function createSignOut(dependencies: LogoutDependencies) {
     } catch (error) {
       if (!(error instanceof AuthKitError)) throw error;
       const outcome = await respondWithError(error, req, res);
-      // `onError` has passed the error to `next`, but `signOut()` has no `next`. The default error response is sent
-      // instead.
+      // If `onError` passes the error to `next`, the default error response is sent, because `signOut()` has no `next`.
       if (outcome !== 'sent') await respondByDefault(error, req, res);
     }
   };

@@ -19,9 +19,9 @@ export interface OnSuccessOutcome {
  *
  * @param call Calls `onSuccess`, if there is one.
  * @returns The outcome, or `answered` if `onSuccess` has begun a response. In the latter case, no session is created.
- * @throws {AuthKitError} The error that `onSuccess` threw, or `sign_in_rejected`.
- * @throws {TypeError} if `onSuccess` returned a boolean, a string, or an object with a misnamed key such as
- * `redirectTo`.
+ * @throws {AuthKitError} The error that `onSuccess` threw, or `sign_in_rejected` if it returned `reject`.
+ * @throws {TypeError} if `onSuccess` returned a boolean, a string, an object with a misnamed key such as `redirectTo`,
+ * or `data` that cannot be written as JSON.
  */
 export async function runOnSuccess(
   call: () => unknown,

@@ -91,8 +91,8 @@ async function refresh(
   const isForbidden = result.kind === 'unavailable' || error.code === 'organization_unavailable';
   const refusal = isForbidden ? organizationForbidden(error) : error;
   if (!isSpent) return { error: refusal };
-  // WorkOS has already issued tokens for the requested organization, so the session's own tokens cannot be refreshed
-  // again.
+  // WorkOS has already exchanged the session's refresh token for tokens of the requested organization. Starting from
+  // these tokens, this refresh returns the session to its own organization.
   return { ...(await refresh(session, undefined, authenticator)), error: refusal };
 }
 

@@ -29,7 +29,7 @@ export interface SavedSession {
   readonly auth: SessionAuth;
   /**
    * The page to redirect the user to. It is the `returnTo` from the result of `onSuccess`, from the options, or from
-   * the configuration of the instance, in this order of precedence. It has been validated.
+   * the instance's configuration, in this order of precedence. It has been validated.
    */
   readonly returnTo: string;
 }
@@ -77,9 +77,10 @@ export function createSaveSession(dependencies: SaveSessionDependencies): SaveSe
 const USAGE = 'saveSession(req, res, authenticationResponse)';
 
 /**
- * Returns the tokens in the response from WorkOS.
+ * Returns the response from WorkOS, which contains the tokens.
  *
- * @throws {TypeError} if `response` is anything else. The message says what was passed by mistake.
+ * @throws {TypeError} if `response` is not the result of an authenticate call. The message says what was passed
+ * instead.
  */
 function tokensOf(response: unknown): Tokens {
   const problem = problemOf(response);
@@ -112,10 +113,17 @@ function isText(value: unknown): boolean {
 }
 
 /**
- * Checks that the session cookie can be set, and that the request does not come from another site. Another site must
- * not be able to sign a browser in to an account of that site's choice (login CSRF, RFC 9700 section 4.7). GET requests
- * may come from any site, because a link to this route can be anywhere, for example, in an e-mail. The cookie's
- * `SameSite` attribute does not prevent a sign-in by another site, because a sign-in does not need a cookie.
+ * Checks that the session cookie can be set and, unless the method is safe, that the request comes from neither another
+ * site nor an unknown origin. Without this check, another site could sign the browser in to an account of that site's
+ * choice (login CSRF, RFC 9700 section 4.7). The `SameSite` attribute of the session cookie does not prevent this,
+ * because a sign-in does not need a cookie.
+ *
+ * GET requests are accepted from every site, because the user may follow a link to the app's handler from anywhere, for
+ * example, from an email.
+ *
+ * @throws {TypeError} if the response has already been sent.
+ * @throws {AuthKitError} `forbidden` if the method is not safe and the request comes from another site or an unknown
+ * origin.
  */
 function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKitConfig): void {
   if (!canSetCookie(req, res))
@@ -127,9 +135,12 @@ function assertRequest(req: IncomingMessage, res: ServerResponse, config: AuthKi
 }
 
 /**
- * Checks that the access token is currently valid and that its session has not ended. The token comes from the
- * application and not directly from WorkOS. Therefore, it is not accepted while the signing keys of WorkOS are
- * unavailable.
+ * Checks that the access token is currently valid and belongs to the user, and that its session has not ended. The
+ * token comes from the application and not directly from WorkOS. Therefore, it is not accepted while the signing keys
+ * of WorkOS are unavailable.
+ *
+ * @throws {AuthKitError} `upstream_unavailable` if the signing keys are unavailable; `invalid_request` if a check
+ * fails.
  */
 async function assertCurrent(
   { accessToken, user }: Tokens,
@@ -165,8 +176,8 @@ function startOf({ returnTo, state, attributes }: SaveSessionOptions, config: Au
 }
 
 /**
- * Makes the new session the current session of the request. The session cookie has already been set on the response,
- * and is set again if the session is refreshed.
+ * Makes the new session the request's current session, and returns the new value of `req.auth`. The session cookie has
+ * already been set on the response, and is set again if the session is refreshed.
  */
 async function signInRequest(
   req: IncomingMessage,
@@ -186,7 +197,7 @@ async function signInRequest(
   if (result.kind === 'anonymous' || result.kind === 'ended')
     throw new AuthKitError('unauthenticated', 'the session has ended while it was saved');
   if (result.kind === 'unavailable') {
-    // The refresh token of the session has been used, so the browser must receive the new tokens.
+    // The session's refresh token has been used, so the browser must receive the new tokens.
     if (Object.hasOwn(result, 'sealed')) requestAuth.setAuthentication(result);
     throw result.error;
   }

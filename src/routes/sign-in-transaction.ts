@@ -24,6 +24,7 @@ import { sha256 } from '../sha256.js';
 export interface Transaction {
   /** The SHA-256 hash of the secret in the transaction cookie, in base64url. */
   readonly secretHash: string;
+  /** The page that the user returns to, or the redirect URI of the native or single-page client that gets the code. */
   readonly returnTo: string;
   /** Where `state` and `attributes` come from: the application's code, or a link, which anyone can create. */
   readonly from?: 'app' | 'link';
@@ -53,11 +54,12 @@ export interface Transaction {
   readonly silent?: 'once' | 'always';
   /** Set if the browser signed in a few seconds ago but did not send the session cookie back. */
   readonly isRepeat?: true;
-  /** Set if the sign-in began on a page of this site or in the application's code, not on another site. */
+  /** Set if the session cookie is strict, and the sign-in is known not to have begun on another site. */
   readonly beganHere?: true;
   /**
    * The sessions that the browser had when the sign-in began. Set only for `strict` cookies, because browsers do not
-   * send these to the callback. The IDs that are in the cookies of sessions in the store are only contained as hashes.
+   * send these to the callback. For a session in the store, this contains only a hash of the ID in the session's
+   * cookie.
    */
   readonly earlierSessions?: readonly EarlierSession[];
   /** The identity provider that a sign-in of `sso()` requested. The profile must come from this provider. */
@@ -69,8 +71,10 @@ export interface Transaction {
 }
 
 /**
- * Returns the sessions that the browser had when the sign-in began, except those whose cookies are `sent` with the
- * callback. Browsers send strict cookies if AuthKit has a domain of the same site.
+ * Returns the sessions that the browser had when the sign-in began, except those whose cookies were sent with the
+ * callback. Browsers send even strict cookies with the callback if AuthKit has a custom domain on this site.
+ *
+ * @param sent The sessions whose cookies were sent with the callback. Invalid cookies are `undefined`.
  */
 export function earlierSessionsOf(
   transaction: Pick<Transaction, 'earlierSessions'>,

@@ -35,7 +35,9 @@ const PARAMETERS = [
  * Reads sign-up attributes from a query.
  *
  * @param allowed The names of the attributes to read. All other attributes are ignored.
- * @throws {AuthKitError} `invalid_request` if `metadata` is not valid JSON. The message does not contain the value.
+ * @returns The attributes, which have not been validated yet.
+ * @throws {AuthKitError} `invalid_request` if a parameter is repeated, or if `metadata` is not valid JSON. The message
+ * does not contain the value.
  */
 export function parseAttributes(params: URLSearchParams, allowed: ReadonlySet<string>): SignUpAttributes {
   const found: Record<string, unknown> = {};

@@ -14,11 +14,14 @@ const NEEDS_INTERACTION: readonly unknown[] = [
 ];
 
 /**
- * Returns the `silent` field of a transaction. In a silent sign-in, WorkOS redirects the browser back immediately,
- * without showing a page (OpenID Connect Core section 3.1.2.1).
+ * Returns an object with the `silent` field of a transaction, to be spread into it, or `undefined` if the sign-in is
+ * not silent. In a silent sign-in, WorkOS redirects the browser back immediately, without showing a page (OpenID
+ * Connect Core section 3.1.2.1).
  *
- * @param pinned The options that the application sets for every sign-in. If they contain `prompt: 'none'`, the sign-ins
- * that guards start are silent too.
+ * The field is `always` if `pinned` contains `prompt: 'none'`, because the sign-ins that guards start are then silent
+ * too. Otherwise, it is `once`.
+ *
+ * @param pinned The options that the application sets for every sign-in.
  */
 export function silence(
   { prompt }: SignInOptions,
@@ -29,8 +32,8 @@ export function silence(
 }
 
 /**
- * Whether an error only means that a silent sign-in could not be completed without interaction. In this case, the user
- * sees no error and continues signed out.
+ * Whether a failed sign-in ends without an error, so the user continues signed out. This is the case if the sign-in was
+ * silent, and failed only because WorkOS could not complete it without interaction.
  */
 export function endsSilently(
   { code, details }: AuthKitError,

@@ -82,7 +82,7 @@ function grantSession(
  */
 function createRedeemCode({ config, exchangeCode, revocation }: TokenDependencies): RedeemCode {
   const { now } = config;
-  // A code of a process whose clock is ahead is valid for longer than its lifetime.
+  // A code from a process whose clock is ahead is valid for longer than its lifetime.
   const spent = expiringMap<true>({ max: MAX_CODES, ttl: CODE_LIFETIME + CLOCK_SKEW, now });
   return async (fields, req, res) => {
     const sealed = fields.get('code') ?? '';
@@ -185,8 +185,8 @@ const CLIENT_CODE: PayloadPurpose = {
 };
 
 /**
- * The data that is sealed in a client's code. It includes a WorkOS code, which is exchanged when the client redeems the
- * client's code.
+ * The data that is sealed in a client's code. It includes a WorkOS code, which is exchanged when the client redeems its
+ * own code.
  */
 export interface ClientCode {
   readonly code: string;
@@ -197,7 +197,7 @@ export interface ClientCode {
  * Returns the redirect URI of a client, with a code or an error in its query (RFC 6749 section 4.1.2).
  *
  * The client's code is a sealed WorkOS code and contains no tokens. WorkOS accepts each of its codes only once, so the
- * client's code also works only once, whichever process redeems it. No URL contains a token.
+ * client's code also works only once, whichever process redeems it.
  */
 export async function clientUrl(
   codeOrError: string | AuthKitError,

@@ -194,9 +194,11 @@ function textOf(value: unknown): string {
 }
 
 /**
- * Applies an event to the sessions of this application. Tokens were issued before or after `sentAt` by the same clock,
- * because both times come from WorkOS. A difference between the clocks of WorkOS and this server therefore has no
- * effect: neither does an outdated token stay valid, nor is a new token refreshed again and again.
+ * Applies an event to this application's sessions. Resolves to false if the store is unavailable.
+ *
+ * A change of a user affects the tokens that were issued before `sentAt`. Both times come from WorkOS, so a difference
+ * between the clocks of WorkOS and this server has no effect: an outdated token does not stay valid, and a new token is
+ * not refreshed again and again.
  *
  * `sentAt` may be later than the event, for example if WorkOS sends the event again. Tokens that were issued in between
  * are then refreshed once more than necessary. The earlier time in the event is not used, because a token that was

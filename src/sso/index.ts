@@ -36,8 +36,8 @@ import {
  */
 export interface SSO extends AuthRouter, HasAppClient {
   /**
-   * Ends the session of a request. Only this application has a session, because WorkOS creates none for an SSO sign-in.
-   * This method makes the same checks as the logout route.
+   * Ends the request's session and sends the browser to `returnTo`. Only this application has a session, because WorkOS
+   * creates none for an SSO sign-in. This method makes the same checks as the logout route.
    */
   signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
   /** Authenticates a request that has no response, such as a WebSocket upgrade. */
