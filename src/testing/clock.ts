@@ -42,6 +42,7 @@ export interface ClockFile {
   update: (advanced: number) => void;
   /**
    * Returns environment variables that make a Node child process follow the clock. The first call creates the file.
+   * After `close`, there are no variables.
    *
    * @throws {Error} If preload-test-clock.js does not exist. The child process must load this file.
    */
@@ -108,8 +109,8 @@ function preloadUrl(): string {
 }
 
 /**
- * Returns the NODE_OPTIONS of this process with `--import` added. The option is not added twice: if `env` was copied
- * into `process.env`, NODE_OPTIONS already contains it.
+ * Returns the NODE_OPTIONS of this process with `--import` added. The option is not added twice: if `workos.env` was
+ * copied into `process.env`, NODE_OPTIONS already contains it.
  */
 function withImport(url: string): string {
   const option = `--import=${url}`;

@@ -148,8 +148,8 @@ export interface TestWorkOS extends Lifetimes {
    */
   oauthToken: (token?: TestOAuthToken) => Promise<string>;
   /**
-   * Creates an M2M application, which can use the client credentials grant at `${url}/oauth2/token`. Returns its
-   * credentials.
+   * Creates an M2M application, which can use the client credentials grant at `${url}/oauth2/token`. By default, the
+   * M2M application belongs to the first organization. Returns its credentials.
    */
   createMachine: OAuthServer['createMachine'];
   /**
@@ -164,7 +164,7 @@ export interface TestWorkOS extends Lifetimes {
   /** Returns the slugs of the Pipes providers that a user has linked accounts with. */
   linkedBy: (idOrEmail: string) => readonly string[];
   /**
-   * Returns the last six-digit code that was sent to a user, for magic auth, e-mail verification or a Radar challenge.
+   * Returns the last six-digit code that was sent to a user, for magic auth, email verification or a Radar challenge.
    *
    * @throws {Error} If no code was sent.
    */
@@ -201,7 +201,7 @@ export interface TestWorkOS extends Lifetimes {
    * Creates a user, or changes the given fields of an existing user. Sessions get the new values on their next refresh.
    */
   putUser: (user: TestUser) => User;
-  /** Deletes a user by id or e-mail address, and ends the user's sessions. */
+  /** Deletes a user by id or email address, and ends the user's sessions. */
   deleteUser: (idOrEmail: string) => void;
   /** Closes the server and all its connections. */
   close: () => Promise<void>;

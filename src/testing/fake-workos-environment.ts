@@ -169,7 +169,10 @@ interface Answer {
   readonly handle: () => TestResponse | Promise<TestResponse>;
 }
 
-/** Creates a function that finds the route for a request. If several routes match, it uses the first one. */
+/**
+ * Creates a function that finds the handler for a request. If several routes match, it uses the first one. If no route
+ * matches, the handler responds with 501, or with 404 below `/.well-known/`.
+ */
 function createRouter(apiKey: string, routes: readonly Route[]): (request: TestRequest) => Answer {
   return (request) => {
     for (const route of routes) {

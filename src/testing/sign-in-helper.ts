@@ -8,7 +8,7 @@ import type { NewSession, Sessions, TokenPair } from './state/sessions.js';
 /** The options of `signIn`, `signInAgent` and `accessToken`, which start a session without a browser. */
 export interface TestSignIn {
   /**
-   * Id or e-mail address of a user, or an object that creates or changes a user as `putUser` does. Default: the first
+   * Id or email address of a user, or an object that creates or changes a user as `putUser` does. Default: the first
    * user.
    */
   user?: string | TestUser;
@@ -81,7 +81,7 @@ const MEMBERSHIP_OPTIONS: Readonly<Record<keyof TestMembership, true>> = {
   status: true,
 };
 
-/** Throws if `user` or one of the user's memberships has an unknown property, or if the user has no e-mail address. */
+/** Throws if `user` or one of the user's memberships has an unknown property, or if the user has no email address. */
 export function checkUser(where: string, user: TestUser): void {
   checkNames(where, user, USER_OPTIONS);
   if (typeof user.email !== 'string' || user.email === '') throw new Error(`${where} needs an \`email\`.`);
@@ -211,8 +211,8 @@ function keyIdOf(token: string): string {
 /** What the user does on the sign-in page. */
 export interface TestAuthorization {
   /**
-   * Id or e-mail address of the user. Default: the first user. Exception for `prompt=none`: the default is no user, and
-   * the sign-in then fails as if the browser had no session at WorkOS.
+   * Id or email address of the user. Default: the first user, or no user if the URL contains `prompt=none`. Without a
+   * user, such a silent sign-in fails as if the browser had no session at WorkOS.
    */
   user?: string;
   /**

@@ -15,7 +15,7 @@ import {
 export interface TestApiKey {
   /** Id or name of the organization that the key gives access to. Default: the first organization. */
   organizationId?: string;
-  /** Id or e-mail address of the member who owns the key. By default, the organization owns the key. */
+  /** Id or email address of the member who owns the key. By default, the organization owns the key. */
   user?: string;
   permissions?: readonly string[];
   name?: string;

@@ -174,8 +174,8 @@ function createAttempts(dependencies: AuthenticateDependencies) {
 }
 
 /**
- * Returns the next step that an attempt requires. E-mail verification comes first, then MFA, then the steps that a test
- * requires with `requireStep`, and finally the choice of an organization.
+ * Returns the next step that an attempt requires, or `undefined` if it can be finished. Email verification comes first,
+ * then MFA, then the steps that a test requires with `requireStep`, and finally the choice of an organization.
  */
 function nextStep(
   { isHosted, organizationId, invitationToken, done }: Attempt,
@@ -196,8 +196,8 @@ function nextStep(
 }
 
 /**
- * Prepares a step, for example by sending a code by e-mail. Returns the details for the response that asks for the
- * step, such as the id of that code.
+ * Prepares a step, for example by sending a code by email. Returns the details for the response that asks for the step,
+ * such as the id of that code.
  */
 function detailsOf(
   step: StepCode,
@@ -286,9 +286,8 @@ function createRefreshGrant(
 }
 
 /**
- * Returns whether a session can be refreshed for an organization. The user must be an active member of the
- * organization. Exception: a session that `signIn` started in an organization that the user does not belong to can be
- * refreshed for that organization.
+ * Returns whether a session can be refreshed for an organization: always if there is no organization, if the user is an
+ * active member of the organization, or if `signIn` started the session there although the user was not a member.
  */
 function mayEnter(user: DirectoryUser, session: Session, organizationId: string | undefined): boolean {
   if (organizationId === undefined || isActiveMember(user, organizationId)) return true;
@@ -347,7 +346,7 @@ function createDirectGrants(
       const user = directory.findUser(text(fields['email']) ?? '')?.user;
       const checked = user ? oneTimeCodes.use('magic_auth', user.id, text(fields['code'])) : 'invalid';
       if (!user || checked !== 'ok') return oneTimeCodeError(checked);
-      // The user has received the code by e-mail, so the address is verified.
+      // The user has received the code by email, so the address is verified.
       if (!user.emailVerified) directory.updateUser(user.id, { emailVerified: true });
       return start(fields, user.id, 'MagicAuth');
     },

@@ -181,8 +181,9 @@ function chooseUser(fields: Fields, directory: Directory): DirectoryUser | strin
 }
 
 /**
- * Returns the id of the organization that was selected on the page, or else of the organization that the application
- * requested, or else of the user's first organization.
+ * Returns the id of the organization that was selected on the page, or `undefined` if the user selected no
+ * organization. If the form has no selection, returns the organization that the application requested, or else the
+ * user's first organization.
  */
 function chooseOrganization(
   fields: Fields,

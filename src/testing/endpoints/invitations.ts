@@ -50,10 +50,13 @@ export interface Invitations {
   create: (invitation: TestInvitation) => string;
   /**
    * Returns the reason why a token cannot be used, or `undefined` if it can be used. If `email` is given, the
-   * invitation must be for that e-mail address.
+   * invitation must be for that email address.
    */
   problem: (token: string, email?: string) => InvitationProblem | undefined;
-  /** Accepts an invitation. If it is for an organization, makes the user a member and returns the organization's id. */
+  /**
+   * Accepts a pending invitation. If it is for an organization, makes the user a member and returns the organization's
+   * id. Otherwise, returns `undefined`.
+   */
   accept: (token: string, userId: string) => string | undefined;
   routes: () => Route[];
 }

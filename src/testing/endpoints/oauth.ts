@@ -15,7 +15,7 @@ import {
 
 /** The options of `oauthToken`, which issues an access token of AuthKit's OAuth server. */
 export interface TestOAuthToken {
-  /** Id or e-mail address of the user. Default: the first user. */
+  /** Id or email address of the user. Default: the first user. */
   user?: string | undefined;
   /**
    * Client id (`client_…`) of an M2M application. If it is set, the token is for that application rather than for a
@@ -27,6 +27,7 @@ export interface TestOAuthToken {
    * client that requests no resource.
    */
   audience?: string | readonly string[] | undefined;
+  /** Id of the organization. Default: the user's first organization, or no organization for an M2M application. */
   organizationId?: string | undefined;
   scope?: string | undefined;
   /** Lifetime of the token, in seconds. Default: 300. A negative number creates a token that has already expired. */

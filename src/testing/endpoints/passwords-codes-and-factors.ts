@@ -32,7 +32,7 @@ export interface CredentialsDependencies {
   url: string;
 }
 
-/** Creates the routes for magic auth, e-mail verification, password resets and authentication factors. */
+/** Creates the routes for magic auth, email verification, password resets and authentication factors. */
 export function credentialRoutes(dependencies: CredentialsDependencies): Route[] {
   return [
     ...magicAuthRoutes(dependencies),
@@ -54,7 +54,7 @@ function magicAuthRoutes({ directory, oneTimeCodes, invitations }: CredentialsDe
         const problem = invitation === undefined ? undefined : invitations.problem(invitation, email);
         if (problem)
           return json(400, { error: 'invitation_invalid', error_description: problem.description });
-        // As in WorkOS, a user is created if the e-mail address is unknown.
+        // As in WorkOS, a user is created if the email address is unknown.
         const { user } = directory.findUser(email) ?? directory.createUser({ email });
         return json(201, codeJson(oneTimeCodes.send('magic_auth', user)));
       },

@@ -20,12 +20,12 @@ export type StepCode =
 /** A required step, and the authentications for which it is required. */
 export interface RequiredStep {
   code: StepCode;
-  /** Id or e-mail address of the user. Default: every user. */
+  /** Id or email address of the user. Default: every user. */
   user?: string;
   /** Id or name of the organization. Default: every organization, and also sign-ins without an organization. */
   organizationId?: string;
   /**
-   * When the step is required: `code` means on sign-ins with any grant type, and `refresh` means on refreshes. Default:
+   * When the step is required: on sign-ins, whatever their grant type (`code`), or on refreshes (`refresh`). Default:
    * both.
    */
   on?: 'code' | 'refresh';
@@ -42,7 +42,7 @@ export interface StepContext {
 export interface RequiredSteps {
   /** Requires a step until `restore` is called. */
   require: (step: RequiredStep) => { restore: () => void };
-  /** Returns the first required step that an authentication has not completed yet. */
+  /** Returns the first required step that an authentication has not completed yet, or `undefined` if there is none. */
   next: (user: DirectoryUser, context: StepContext) => StepCode | undefined;
 }
 
@@ -105,7 +105,8 @@ export function requiredStepJson(
   const { email } = user;
   const message = STEP_MESSAGES[code];
   const step = { code, message, pending_authentication_token: pendingToken };
-  // An organization's policy can require two of the steps. For these two, WorkOS returns an OAuth error.
+  // The format of `sso_required` and `organization_authentication_methods_required`. An organization's policy requires
+  // these steps, and WorkOS asks for them with an OAuth error.
   const policy = {
     error: code,
     error_description: message,

@@ -151,7 +151,7 @@ function profileJson(
 
 /** The options of `startAtIdentityProvider`, which starts a sign-in at the identity provider. */
 export interface TestIdPStart {
-  /** Id or e-mail address of the user. */
+  /** Id or email address of the user. */
   user: string;
   /** Id of the connection to the identity provider. */
   connection: string;

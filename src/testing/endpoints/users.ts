@@ -125,7 +125,7 @@ function readChanges(body: Fields): UserChanges {
   };
 }
 
-/** Returns the first name: the part of a full name before the first space. */
+/** Returns the part of a full name before the first space, or `undefined` if no full name is given. */
 function firstNameOf(name: unknown): { value: string | undefined } | undefined {
   return text(name) === undefined ? undefined : { value: text(name)?.split(' ')[0] };
 }

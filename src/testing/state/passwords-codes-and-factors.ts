@@ -7,7 +7,7 @@ const DAY = 86_400_000;
 /** What a one-time code is used for. */
 export type CodePurpose = 'magic_auth' | 'email_verification' | 'radar_challenge';
 
-/** A code that WorkOS sends by e-mail. */
+/** A code that WorkOS sends by email. */
 export interface OneTimeCode {
   readonly id: string;
   readonly purpose: CodePurpose;
@@ -15,7 +15,7 @@ export interface OneTimeCode {
   readonly email: string;
   /** A string of six digits. */
   readonly code: string;
-  /** When the code was sent, in milliseconds since the epoch. `expiresAt` uses the same unit. */
+  /** When the code was sent, in milliseconds since the epoch. All times in this file use this unit. */
   readonly createdAt: number;
   readonly expiresAt: number;
   isUsed: boolean;

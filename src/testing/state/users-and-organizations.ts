@@ -17,12 +17,12 @@ export interface TestMembership {
 
 export type MembershipStatus = 'active' | 'inactive' | 'pending';
 
-/** A user to create. Only the e-mail address is required. */
+/** A user to create. Only the email address is required. */
 export interface TestUser {
-  /** Id of the user. The default is derived from the e-mail address, so it is the same in every process. */
+  /** Id of the user. The default is derived from the email address, so it is the same in every process. */
   id?: string;
   email: string;
-  /** Whether the e-mail address is verified. Default: true. */
+  /** Whether the email address is verified. Default: true. */
   emailVerified?: boolean;
   /** The user's password, for the password grant. By default, the user has no password. */
   password?: string;
@@ -153,13 +153,13 @@ export type OrganizationChanges = Partial<
 export interface Directory {
   /** Returns all users, oldest first. Every other list in the directory has the same order. */
   users: () => readonly DirectoryUser[];
-  /** Finds a user by id or e-mail address. The address is not case-sensitive. */
+  /** Finds a user by id or email address. The address is not case-sensitive. */
   findUser: (idOrEmail: string) => DirectoryUser | undefined;
   /** Finds a user by id only. */
   getUser: (id: string) => DirectoryUser | undefined;
   /**
    * Creates a user. If the user already exists, changes the given fields instead. The user is found by id or, if no id
-   * is given, by e-mail address.
+   * is given, by email address.
    */
   putUser: (user: TestUser) => DirectoryUser;
   createUser: (fields: UserChanges & { email: string }) => DirectoryUser;
@@ -309,8 +309,8 @@ function createMemberships(organizations: ReturnType<typeof createOrganizations>
   const idOf = (userId: string, organizationId: string) => idFor('om', `${userId}/${organizationId}`);
 
   /**
-   * Returns the permissions of a new membership: those of an existing membership with the same role. As in WorkOS,
-   * permissions depend on the role.
+   * Returns the permissions of a new membership: those of an existing membership with the same role, preferably in the
+   * same organization, or `undefined` if there is none. As in WorkOS, permissions depend on the role.
    */
   const permissionsOf = (organizationId: string, role: string) => {
     const sameRole = memberships().filter((one) => rolesOf(one)[0] === role && one.permissions !== undefined);
