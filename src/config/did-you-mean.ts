@@ -295,7 +295,7 @@ export const SESSION_MEMORY_ADVICE: Advice = {
   ttl: 'it is not needed, since sessions are remembered until their access token expires',
 };
 
-/** The advice for `sso()`, where some options have a different format than in `authkit()`. */
+/** The advice for `sso()`, where some sign-in options have different names than in `authkit()`. */
 export const SSO_ADVICE: Advice = {
   ...OPTION_ADVICE,
   organizationId: write("signIn: { organization: 'org_…' }"),
