@@ -217,11 +217,11 @@ const CLEARED_WITHIN = 2000;
 const MAX_CLEARED = 10_000;
 
 /**
- * Called when a response is about to clear the cookie of a session that has ended. Returns false if another response
- * has cleared this cookie in the last two seconds. In that case, the browser may already have the cookie of a new
- * sign-in. The callback did not receive the cleared cookie, so this process does not know that the new session has
- * replaced the ended one. All requests that were in progress at the first response can no longer clear the cookie after
- * these two seconds.
+ * Called when a response is about to clear the cookie of a session that has ended. Returns false if another response of
+ * this process has cleared this cookie in the last two seconds. In that case, the browser may already have the cookie
+ * of a new sign-in, whose callback did not receive the cleared cookie, so this process does not know that the new
+ * session has replaced the ended one. After these two seconds, no request that was in progress in this process at the
+ * first response can clear the cookie any more.
  */
 type StartClearing = (session: Session) => boolean;
 
@@ -259,6 +259,8 @@ function setSessionCookie(
     // Called for each cookie, and again if other middleware changes the headers as they are written.
     let isClearing: boolean | undefined;
     cookies.clearSession(req, res, () => (isClearing ??= mayClear()));
+    // After a new sign-in, the marker is kept. If the browser cannot replace the old cookie, it stops the redirect loop.
+    if (authenticator.isLive?.(session) ?? true) cookies.clearSignInMarker(req, res);
     return result;
   }
   try {

@@ -138,7 +138,7 @@ export const OPTION_ADVICE: Advice = {
   idTokenSigningAlg: 'it is not needed, since WorkOS always signs access tokens with RS256',
   clientAuthMethod: NOT_OIDC,
   clientAssertionSigningKey: NOT_OIDC,
-  clockTolerance: 'it is not needed, since a few seconds are tolerated',
+  clockTolerance: 'it is not needed, since a clock difference of up to a minute is tolerated',
   identityClaimFilter: 'it is not needed; req.auth.claims has the claims of the access token',
   pushedAuthorizationRequests: NOT_OIDC,
   tokenEndpointParams: NOT_OIDC,
@@ -295,13 +295,19 @@ export const SESSION_MEMORY_ADVICE: Advice = {
   ttl: 'it is not needed, since sessions are remembered until their access token expires',
 };
 
-/** The advice for `sso()`, where some sign-in options have different names than in `authkit()`. */
+export const OF_AUTHKIT = 'it is an option of authkit(), not of sso()';
+
+/** The advice for `sso()`, which has fewer options than `authkit()` and other names for some sign-in options. */
 export const SSO_ADVICE: Advice = {
   ...OPTION_ADVICE,
   organizationId: write("signIn: { organization: 'org_…' }"),
   organization: write("signIn: { organization: 'org_…' }"),
   connectionId: write("signIn: { connection: 'conn_…' }"),
   connection: write("signIn: { connection: 'conn_…' }"),
+  events: write('onSuccess or onError'),
+  ...Object.fromEntries(
+    ['claimNonce', 'roles', 'defaultRole', 'maxBytes', 'onSessionRefresh'].map((name) => [name, OF_AUTHKIT]),
+  ),
 };
 
 export const AUTHKIT_ADVICE: Advice = {

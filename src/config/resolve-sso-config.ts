@@ -14,7 +14,7 @@ import {
 } from './index.js';
 import type { SignInFor } from './login-and-sign-up.js';
 import type { SSOOptions, SSOSignInOptions } from './sso-options.js';
-import { type Advice, SSO_ADVICE } from './did-you-mean.js';
+import { type Advice, OF_AUTHKIT, SSO_ADVICE } from './did-you-mean.js';
 
 /** The configuration of `sso()`: its options and environment variables after validation, with defaults. */
 export interface SSOConfig extends Config {
@@ -67,7 +67,7 @@ const ADVICE: Advice = {
   ...Object.fromEntries(
     Object.keys(AUTHKIT_OPTIONS)
       .filter((name) => !Object.hasOwn(OPTIONS, name))
-      .map((name) => [name, 'it is an option of authkit(), not of sso()']),
+      .map((name) => [name, OF_AUTHKIT]),
   ),
 };
 

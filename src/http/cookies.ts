@@ -90,10 +90,9 @@ export interface Cookies {
    */
   setSession: (req: Request, res: Response, sealed: string, isLive: () => boolean) => void;
   /**
-   * Clears the session cookie and the sign-in marker. The marker is cleared because a sign-in soon after a deliberate
-   * sign-out is not part of a redirect loop.
+   * Clears the session cookie.
    *
-   * @param isCurrent Called when the response head is written. If it returns false, only the marker is cleared.
+   * @param isCurrent Called when the response head is written. If it returns false, the cookie is not cleared.
    */
   clearSession: (req: Request, res: Response, isCurrent?: () => boolean) => void;
   signInMarkerValues: (req: Request) => readonly string[];
@@ -130,20 +129,14 @@ export function createCookies(config: CookieConfig, signInLifetime: number): Coo
   // The transaction cookie is never `strict`: WorkOS redirects to the callback, and browsers do not send `strict`
   // cookies with such a cross-site navigation.
   const lax = sameSite === 'none' ? 'none' : 'lax';
-  const session = sessionCookie(config, { ...shared, path: config.path, sameSite });
   // The marker has the same `SameSite` attribute as the session cookie, so browsers send both cookies with the same
   // requests.
   const marker = { ...shared, sameSite, maxAge: SIGN_IN_MARKER_LIFETIME / 1000 };
-  const signInMarker = signInMarkerCookie(prefix + SIGN_IN_MARKER, marker);
   const transaction = { ...shared, sameSite: lax, maxAge: signInLifetime } as const;
   return {
-    ...session,
-    ...signInMarker,
+    ...sessionCookie(config, { ...shared, path: config.path, sameSite }),
+    ...signInMarkerCookie(prefix + SIGN_IN_MARKER, marker),
     ...transactionCookies(prefix + TRANSACTION, transaction),
-    clearSession(req, res, isCurrent) {
-      session.clearSession(req, res, isCurrent);
-      signInMarker.clearSignInMarker(req, res);
-    },
   };
 }
 

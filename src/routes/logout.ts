@@ -80,6 +80,8 @@ export function createEndSession({
     const ended = await endSessions(cookies.sessionValues(req));
     (await authenticateRequest(req, res)).setAuthentication({ kind: 'anonymous', reason: 'ended' });
     cookies.clearSession(req, res);
+    // A sign-in soon after a deliberate sign-out is not part of a redirect loop.
+    cookies.clearSignInMarker(req, res);
     cookies.clearTransactions(req, res);
     if (ended?.user) {
       const { sessionId, user } = ended;

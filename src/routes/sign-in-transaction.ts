@@ -77,8 +77,8 @@ export function earlierSessionsOf(
   sent: readonly (EarlierSession | undefined)[],
 ): readonly EarlierSession[] {
   const { earlierSessions = [] } = ownProperties(transaction);
-  const isSent = ({ key, sessionId }: EarlierSession) =>
-    sent.some((one) => one !== undefined && one.key === key && one.sessionId === sessionId);
+  const isSent = ({ idHash, sessionId }: EarlierSession) =>
+    sent.some((one) => one !== undefined && one.idHash === idHash && one.sessionId === sessionId);
   return earlierSessions.map(ownProperties).filter((one) => !isSent(one));
 }
 

@@ -1,7 +1,7 @@
 import { createOptionalWait, type OptionalWait } from '../deadline.js';
 import { type AuthKitError, unavailable } from '../errors.js';
 import { publish, type SessionProblem } from '../diagnostics.js';
-import { ownProperties } from '../plain-objects.js';
+import { ownProperties, withoutUndefined } from '../plain-objects.js';
 import { decodeUnverified, type VerifyAccessToken, type VerifyByMac } from '../workos/access-token.js';
 import type { Refresh } from './refresh.js';
 import { refreshDueAt } from './refresh-due.js';
@@ -340,10 +340,7 @@ async function acceptSession(
  */
 function deliveryOf(result: Delivery): Delivery {
   const { sealed, sealedSession } = ownProperties(result);
-  return {
-    ...(sealed === undefined ? {} : { sealed }),
-    ...(sealedSession === undefined ? {} : { sealedSession }),
-  };
+  return withoutUndefined({ sealed, sealedSession });
 }
 
 /**

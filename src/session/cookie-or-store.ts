@@ -7,7 +7,7 @@ import {
   type EarlierSession,
   earlierSessionAt,
   type NotRead,
-  type StoreUnavailable,
+  type UnreadSession,
 } from './sessions-in-store.js';
 import type { RefreshedSession } from './refresh-at-workos.js';
 
@@ -45,7 +45,7 @@ export interface SessionStorage {
   /** Stores a new session and returns its cookie value. Returns `undefined` if the store is unavailable. */
   create: (session: Session) => Promise<string | undefined>;
   /** Deletes a session if it is in the store. */
-  delete: (session: Session | StoreUnavailable) => Promise<unknown>;
+  delete: (session: Session | UnreadSession) => Promise<unknown>;
 }
 
 export interface SessionStorageOptions {

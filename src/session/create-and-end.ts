@@ -4,7 +4,7 @@ import type { Refresh } from './refresh.js';
 import type { Revocation, SessionEnd } from './revocation.js';
 import { type Session, sessionIdentityOf, sessionIdOf } from './sealed-session.js';
 import type { SessionStorage } from './cookie-or-store.js';
-import { type EarlierSession, isNotRead, type StoreUnavailable } from './sessions-in-store.js';
+import { type EarlierSession, isNotRead, type UnreadSession } from './sessions-in-store.js';
 
 /** Creates a session when a user signs in, and ends it when the user signs out. */
 export interface Sessions {
@@ -12,7 +12,7 @@ export interface Sessions {
    * Finds the session in a cookie value, even if it has expired or ended. If the store is unavailable, returns only the
    * data that the cookie value contains.
    */
-  find: (value: string) => Promise<Session | StoreUnavailable | undefined>;
+  find: (value: string) => Promise<Session | UnreadSession | undefined>;
   /**
    * Stores the session of a new sign-in and returns its cookie value. Also ends the browser's earlier sessions, just as
    * a sign-out from this application does (OWASP ASVS 7.2.4). If this is not finished by the deadline, it continues
@@ -36,7 +36,7 @@ export interface Sessions {
    * Ends a session. The session ends immediately in this process. In other processes, it ends at most half a second
    * after the promise is fulfilled.
    */
-  end: (session: Session | StoreUnavailable) => Promise<void>;
+  end: (session: Session | UnreadSession) => Promise<void>;
 }
 
 export interface SessionsDependencies {
@@ -51,7 +51,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
     return found && isNotRead(found) && found.kind === 'not_found' ? undefined : found;
   };
   /** Ends a session. If a refresh has continued the session under a new ID, also ends the session with that ID. */
-  const end = async (session: Session | StoreUnavailable, except?: string) => {
+  const end = async (session: Session | UnreadSession, except?: string) => {
     const newest = isNotRead(session) ? undefined : refresh.successorOf(session)?.session;
     const sessionIds = new Set([sessionIdIn(session), newest && sessionIdOf(newest)]);
     const ending = [...sessionIds].filter((id) => id !== undefined && id !== except) as string[];
@@ -61,7 +61,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
    * Ends an earlier session of the browser. If it belongs to the same WorkOS session as the new one, it is only deleted
    * from the store.
    */
-  const replace = async (earlier: Session | StoreUnavailable, session: Session) => {
+  const replace = async (earlier: Session | UnreadSession, session: Session) => {
     // A response that is still in progress must not set the earlier session's cookie again.
     if (!isNotRead(earlier) && earlier.refreshToken !== session.refreshToken) refresh.markReplaced(earlier);
     await end(earlier, sessionIdOf(session));
@@ -84,8 +84,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
         throw unavailable('the store is unavailable, so the session could not be saved: try again');
       const ending = [
         ...values.map((one) => replaceValue(one, session)),
-        // These sessions are not read, so no more is known than if the store were unavailable.
-        ...others.map((reference) => replace({ kind: 'unavailable', why: 'store', reference }, session)),
+        ...others.map((reference) => replace({ kind: 'unavailable', reference }, session)),
       ];
       await withDeadline(deadline.left(), Promise.all(ending));
       return value;
@@ -95,6 +94,6 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
 }
 
 /** Returns the WorkOS session ID. The cookie contains this ID, so it is known even if the store is unavailable. */
-export function sessionIdIn(session: Session | StoreUnavailable): string | undefined {
+export function sessionIdIn(session: Session | UnreadSession): string | undefined {
   return isNotRead(session) ? session.reference.sessionId : sessionIdOf(session);
 }

@@ -7,22 +7,24 @@ import type { RefreshedSession } from './refresh-at-workos.js';
 
 /** What is needed to end a session without its cookie and without reading it from the store. */
 export interface EarlierSession {
-  /**
-   * The key of the session in the store, if it is there. The key contains only a hash of the ID that is in the cookie.
-   */
-  readonly key?: string | undefined;
+  /** The hash of the session's ID in the store, if it is there. The ID itself, which is in the cookie, is not known. */
+  readonly idHash?: string | undefined;
   /** The WorkOS session ID, or the ID of a session that `sso()` created. */
   readonly sessionId: string | undefined;
+}
+
+/** A session that has not been read. Only what is needed to end it is known. */
+export interface UnreadSession {
+  readonly kind: 'unavailable';
+  readonly reference: EarlierSession;
 }
 
 /**
  * The result if the store is unavailable, or if this process cannot read the session's store entry. In that case, only
  * the content of the cookie is known.
  */
-export interface StoreUnavailable {
-  readonly kind: 'unavailable';
+export interface StoreUnavailable extends UnreadSession {
   readonly why: 'store' | 'store_entry';
-  readonly reference: EarlierSession;
 }
 
 /** The result if no session could be read. `not_found` means that the store has no session with this ID. */
@@ -57,7 +59,7 @@ export interface StoredSessions {
   isOutdated: (session: Session) => boolean;
   /** Replaces an outdated session in the store with a newer version, and returns the session to use. */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
-  delete: (session: Session | StoreUnavailable) => Promise<unknown>;
+  delete: (session: Session | UnreadSession) => Promise<unknown>;
 }
 
 export interface StoredSessionsOptions {
@@ -75,7 +77,7 @@ interface StoredAt {
   readonly isOutdated?: boolean;
 }
 
-export function isNotRead<Kind extends NotRead>(found: Session | Kind): found is Kind {
+export function isNotRead<Kind extends NotRead | UnreadSession>(found: Session | Kind): found is Kind {
   return 'kind' in found;
 }
 
@@ -113,8 +115,8 @@ export function createStoredSessions(options: StoredSessionsOptions): StoredSess
     },
     async delete(session) {
       const place = isNotRead(session) ? undefined : places.get(session);
-      const key = isNotRead(session) ? session.reference.key : place && store.keyOf('session', place.id);
-      if (key !== undefined) await store.remove(key);
+      const hash = isNotRead(session) ? session.reference.idHash : place && store.hashOf('session', place.id);
+      if (hash !== undefined) await store.remove('session', hash);
     },
   };
 }
@@ -141,9 +143,9 @@ async function find(
 /** Returns what is needed to end a session whose cookie refers to the store. */
 export function earlierSessionAt(
   { id, sessionId }: SessionReference,
-  { keyOf }: Pick<SignedStore, 'keyOf'>,
+  { hashOf }: Pick<SignedStore, 'hashOf'>,
 ): EarlierSession {
-  return { key: keyOf('session', id), sessionId };
+  return { idHash: hashOf('session', id), sessionId };
 }
 
 /** Reads an entry. If it is missing, tries once more after a pause. */

@@ -56,10 +56,10 @@ export interface SignedStore {
   ) => Promise<Entry | { readonly kind: 'changed' } | Unavailable>;
   /** Deletes an entry if the store still contains `entry`. */
   release: (kind: EntryKind, id: string, entry: Entry) => Promise<unknown>;
-  /** Returns the key of an entry in the store. It contains only a hash of the ID. */
-  keyOf: (kind: EntryKind, id: string) => string;
-  /** Deletes the entry with this key. */
-  remove: (key: string) => Promise<Written>;
+  /** Returns the hash of an entry's ID. With this hash, the entry can only be deleted. */
+  hashOf: (kind: EntryKind, id: string) => string;
+  /** Deletes the entry whose ID has this hash. */
+  remove: (kind: EntryKind, hash: string) => Promise<Written>;
 }
 
 export interface SignedStoreOptions {
@@ -88,7 +88,8 @@ export function createSignedStore(options: SignedStoreOptions): SignedStore {
   const callStore = createCallStore(options);
   const keys = passwords.map((password) => deriveKey(password, 'store entries'));
   const [signing] = keys as [Buffer, ...Buffer[]];
-  const keyOf = (kind: EntryKind, id: string) => `${kind}:${sha256(`${clientId}\0${kind}\0${id}`)}`;
+  const hashOf = (kind: EntryKind, id: string) => sha256(`${clientId}\0${kind}\0${id}`);
+  const keyOf = (kind: EntryKind, id: string) => `${kind}:${hashOf(kind, id)}`;
   const entryOf = (key: string, text: string): Entry => ({
     kind: 'hit',
     text,
@@ -122,8 +123,8 @@ export function createSignedStore(options: SignedStoreOptions): SignedStore {
     },
     release: (kind, id, { raw }) =>
       callStore('replace', () => store.replace(keyOf(kind, id), raw, undefined, 0)),
-    keyOf,
-    remove: (key) => done('delete', () => store.delete(key)),
+    hashOf,
+    remove: (kind, hash) => done('delete', () => store.delete(`${kind}:${hash}`)),
   };
 }
 

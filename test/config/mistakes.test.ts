@@ -131,6 +131,8 @@ describe('an option of another SDK is answered with what it is called here, or w
   test('options of authkit() and of sso() are told apart', () => {
     const ofAuthkit = ['issuer', 'audience', 'claimToken', 'clientRedirectUris', 'signUp', 'session'];
     ofAuthkit.push('sessionMemory', 'onSessionRefreshSuccess', 'onSessionRefreshError');
+    // These are names that other packages use, or parts of such an option.
+    ofAuthkit.push('claimNonce', 'roles', 'defaultRole', 'maxBytes', 'onSessionRefresh');
     for (const name of ofAuthkit) {
       expect(ssoProblemsOf({ ...GOOD_SSO, [name]: undefined }), name).toEqual([
         `unknown option "${name}": it is an option of authkit(), not of sso()`,

@@ -163,6 +163,18 @@ test('T69 a slow response to a session that WorkOS has ended does not clear the 
   expect(await site.me()).toMatchObject({ email: ADA });
 });
 
+test('T12 the sign-in marker is kept if a new sign-in has replaced the ended session, so a redirect loop is found', async () => {
+  const site = await slowSite();
+  const { sessionId: sid } = await site.me();
+  site.workos.endSession(sid);
+  site.workos.clock.advance(EXPIRED);
+  const old = await site.browser.cookie(site.origin, 'wos-session');
+  site.workos.fail({ on: 'code', alter: (body) => withClaims(site.workos, body, { sid }) });
+  await site.signIn(ADA, '/login');
+  const headers = { ...FETCH, cookie: `wos-session=${old}; wos-signed-in=x` };
+  expect((await send(`${site.origin}/me`, { headers })).setCookies).toEqual([]);
+});
+
 test('the cookie of an ended session is cleared by one response in two seconds, until the browser stops sending it', async () => {
   const site = await slowSite();
   await endAtWorkOS(site);

@@ -107,7 +107,7 @@ test('new tokens replace a refusal that another process has stored meanwhile', a
   const refused = inProcess(signed, () => Promise.resolve(sessionEnded()));
   const renewed = inProcess(signed, async () => {
     // This process was paused until its lock had expired, and WorkOS rejects the used token.
-    await signed.remove(signed.keyOf('lock', sha256('rt_1')));
+    await signed.remove('lock', signed.hashOf('lock', sha256('rt_1')));
     expect((await refused()).kind).toBe('refused');
     return refreshedTo(sessionOf('user_1', 'rt_2'));
   });

@@ -28,10 +28,13 @@ async function refreshedTo(refreshToken: string): Promise<RefreshedSession> {
   return { kind: 'refreshed', organization: '', session, sealed };
 }
 
+const signedStore = (store: Store) =>
+  createSignedStore({ store, clientId: 'client_1', passwords: PASSWORDS, timeout: 10_000 });
+
 /** Starts a process. `sealedWith` is the password for the sessions in the store. */
 function startProcess(store: Store, sealedWith: readonly [string] = PASSWORDS) {
   const stored = createStoredSessions({
-    store: createSignedStore({ store, clientId: 'client_1', passwords: PASSWORDS, timeout: 10_000 }),
+    store: signedStore(store),
     open: (sealed) => openSession(sealed, sealedWith, Date.now()),
     seal: (session) => sealSession(session, sealedWith[0]),
     lifetime: 86_400_000,
@@ -100,8 +103,8 @@ describe('finding a session', () => {
   ])('if %s, only the content of the cookie is known', async (_, why, storeOf) => {
     const { find } = startProcess(await storeOf());
     const { id, sessionId } = REFERENCE;
-    const key = `session:${sha256(`client_1\0session\0${id}`)}`;
-    expect(await find(REFERENCE)).toEqual({ kind: 'unavailable', why, reference: { key, sessionId } });
+    const idHash = sha256(`client_1\0session\0${id}`);
+    expect(await find(REFERENCE)).toEqual({ kind: 'unavailable', why, reference: { idHash, sessionId } });
   });
 
   test('a session that is older than its cookie is outdated', async () => {
@@ -134,6 +137,20 @@ describe('deleting a session', () => {
     await process.delete(sessionWith('rt_1'));
     expect(calls).toBe(0);
     expect(map.size).toBe(1);
+  });
+
+  test('that has not been read cannot delete entries of other kinds', async () => {
+    const { map, store } = await withSession();
+    await signedStore(store).put('ended', 'session_1', 'ended at 1', 1000);
+    const hashes = [...map.keys()].map((key) => key.slice(key.indexOf(':') + 1));
+    for (const idHash of [...map.keys(), hashes[1]!])
+      await startProcess(store).delete({ kind: 'unavailable', reference: { idHash, sessionId: undefined } });
+    expect(map.size).toBe(2);
+    await startProcess(store).delete({
+      kind: 'unavailable',
+      reference: { idHash: hashes[0], sessionId: undefined },
+    });
+    expect([...map.keys()]).toEqual([expect.stringMatching(/^ended:/)]);
   });
 });
 

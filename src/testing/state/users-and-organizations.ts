@@ -1,4 +1,5 @@
 import type { User } from '@workos-inc/node';
+import { withoutUndefined } from '../../plain-objects.js';
 import { idFor, newId } from './tokens.js';
 
 /** A user's membership in one organization. */
@@ -459,10 +460,6 @@ function toUser(user: Omit<User, 'name'>): User {
     externalId,
     metadata,
   };
-}
-
-function withoutUndefined<Fields extends object>(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Fields;
 }
 
 /** Returns the slugs of a member's roles. If `role` is set, it comes first. */
