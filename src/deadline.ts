@@ -58,14 +58,14 @@ export class Deadline {
 }
 
 /**
- * The retry interval, in milliseconds. After a full wait has timed out, only one request per interval waits for the
- * full time again.
+ * The retry interval of {@link createOptionalWait}, in milliseconds. After a wait for the full time has timed out, only
+ * one request per interval waits for the full time again.
  */
 const TRY_EVERY = 5000;
 
 /**
- * How long all other requests wait after a full wait has timed out, as a fraction of the full time. A working store
- * responds within that time.
+ * How long all other requests wait in the meantime, as a fraction of the full time. A working store responds within
+ * that time.
  */
 const BRIEF_PART = 1 / 20;
 

@@ -4,7 +4,7 @@ import type { AuthKitErrorCode } from './errors.js';
 
 /**
  * The messages that an instance publishes through `node:diagnostics_channel`, by channel name. They contain IDs, but no
- * tokens, cookies, e-mail addresses or query strings.
+ * tokens, cookies, email addresses or query strings.
  *
  * @example
  * import { subscribe } from 'node:diagnostics_channel';
@@ -201,8 +201,8 @@ export type KeysFailureReason =
  * Why a message was published on the channel `authkit:session`.
  *
  * - `format`: the cookie value does not have the format of the WorkOS SDKs' session cookies.
- * - `password`: the cookie value has the right format, but none of the cookie passwords decrypts it, or it was sealed with
- *   an expiry time that has passed. The cookie may be forged.
+ * - `password`: the cookie value has the right format, but none of the cookie passwords decrypts it, or it was sealed
+ *   with an expiry time that has passed. The cookie may be forged.
  * - `content`: one of the cookie passwords decrypts the cookie value, but the content is not a session.
  * - `token`: the access token is invalid.
  * - `subject`: the access token belongs to a different user.
@@ -346,7 +346,8 @@ function printable(json: string): string {
 }
 
 /**
- * Returns the name of a thrown value, for logs. Its message is never logged, because it may contain secrets.
+ * Returns an error's name, or the type of a thrown value that is not an error, for logs. The message is never logged,
+ * because it may contain secrets.
  */
 export function errorNameOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.name : typeof thrown;

@@ -134,7 +134,7 @@ export class AuthKitError extends Error {
   /** @throws {TypeError} if `code` is not an error code of this package. */
   constructor(code: AuthKitErrorCode, message: string, options: AuthKitErrorOptions = {}) {
     if (!isCode(code)) throw unknownCode(code);
-    // The copy has no prototype, so a polluted `Object.prototype` cannot supply a text for the user.
+    // The copy has no prototype, so a polluted `Object.prototype` cannot supply a message for the user.
     const own = Object.assign(Object.create(null) as AuthKitErrorOptions, options);
     super(message, own.cause === undefined ? undefined : { cause: own.cause });
     const status = STATUSES[code];

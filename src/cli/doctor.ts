@@ -183,7 +183,10 @@ function isAtLeast(version: string, major: number, minor: number): boolean {
   return has > major || (has === major && with_ >= minor);
 }
 
-/** A clock difference of up to this many seconds is not reported. One of more than {@link CLOCK_TOLERANCE} is a problem. */
+/**
+ * A clock difference of more than this many seconds is reported as a warning. One of more than {@link CLOCK_TOLERANCE}
+ * is a problem.
+ */
 const UNREPORTED_DIFFERENCE = 5;
 
 async function checkKeysAndClock({ now, api }: Config, workos: WorkOSClient): Promise<Finding[]> {

@@ -7,7 +7,10 @@ import type { Store } from '../stores/index.js';
 
 /** Parameters of WorkOS's authorization URL, named as in the WorkOS SDK. */
 export interface SignInOptions {
-  /** Organization to sign in to, `org_…`. */
+  /**
+   * Organization to sign in to, `org_…`. Cannot be combined with `connectionId`, or with a `provider` other than
+   * AuthKit.
+   */
   organizationId?: string;
   /** SSO connection to use, `conn_…`. Cannot be combined with `provider`. */
   connectionId?: string;
@@ -16,7 +19,7 @@ export interface SignInOptions {
    * as `GoogleOAuth`.
    */
   provider?: string;
-  /** E-mail address that is filled in on the sign-in page. */
+  /** Email address that is filled in on the sign-in page. */
   loginHint?: string;
   /** Domain that is filled in on the sign-in page of Microsoft OAuth or of a Google SAML connection. */
   domainHint?: string;
@@ -62,7 +65,7 @@ export interface SignUpAttributes {
 /** Options of a single sign-in: {@link SignInOptions}, and options that this package handles itself. */
 export interface SignInUrlOptions extends SignInOptions {
   /**
-   * Where the user is sent after the sign-in: a path of this application, or a URL whose origin is in
+   * Where the user is sent after the sign-in: a path or URL of this application, or a URL whose origin is in
    * `returnToOrigins`. Any other value is ignored.
    */
   returnTo?: string;
@@ -174,8 +177,8 @@ export interface AuthKitOptions {
   redirectUri?: string;
   /**
    * Whether `redirectUri`, `clientRedirectUris`, `trustedOrigins`, the `sameOrigin` list of a guard and the WorkOS API
-   * may use http on hosts other than this machine. Default false. With http, cookies, codes and tokens are sent unencrypted, so set this to true only in
-   * a private network, such as a Docker Compose network.
+   * may use http on hosts other than this machine. Default false. With http, cookies, codes and tokens are sent
+   * unencrypted, so set this to true only in a private network, such as a Docker Compose network.
    */
   allowInsecureHttp?: boolean;
   /**
@@ -219,13 +222,13 @@ export interface AuthKitOptions {
    */
   claimToken?: string;
   /**
-   * Values of the `iss` claim that are accepted in access tokens. Default `WORKOS_ISSUER`, or the formats that WorkOS
+   * Values of the `iss` claim that are accepted in access tokens. Default `WORKOS_ISSUER`, or the values that WorkOS
    * normally uses.
    */
   issuer?: string | readonly string[];
   /**
-   * Values of the `aud` claim that are accepted in access tokens. Only needed if your JWT template sets this claim: a
-   * token without `aud` is always accepted. Default: the client ID.
+   * Values of the `aud` claim that are accepted in access tokens. Default: the client ID. Only needed if your JWT
+   * template sets `aud` to another value, because a token without `aud` is always accepted.
    */
   audience?: string | readonly string[];
   /**
@@ -303,9 +306,9 @@ export interface AuthKitOptions {
    */
   session?: 'cookie' | 'store';
   /**
-   * Runs after WorkOS has confirmed a sign-in and before the session is created. `{ reject: reason }` or an
-   * `AuthKitError` rejects the sign-in. Any other error is passed to the Express error handler. In both cases, no
-   * session is created.
+   * Runs after WorkOS has confirmed a sign-in and before the session is created. Returning `{ reject: reason }` or
+   * throwing an `AuthKitError` rejects the sign-in. Any other error that is thrown is passed to the Express error
+   * handler. In both cases, no session is created.
    */
   onSuccess?: (result: SignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
   /**
@@ -335,8 +338,8 @@ export interface AuthKitOptions {
    */
   serverTiming?: boolean;
   /**
-   * The verified-session cache of each process. `maxBytes` is its maximum size, in bytes. Default 16 MiB. `false`
-   * disables the cache.
+   * The verified-session cache of each process. `maxBytes` is its maximum size, in bytes. Default 16 MiB, minimum 1
+   * MiB. `false` disables the cache.
    */
   sessionMemory?: false | { maxBytes?: number };
   /** Returns the current time, in milliseconds since the epoch. Only for tests. Default `Date.now`. */
@@ -352,7 +355,7 @@ export interface RouteOptions {
   login?: string | false;
   /** Finishes a sign-in. Default `/callback`. */
   callback?: string | false;
-  /** Signs the user out, with `POST`. Default `/logout`. */
+  /** Signs the user out, with `POST` or by a link on a page of this application. Default `/logout`. */
   logout?: string | false;
   /** Starts a sign-in on the sign-up screen. A common path is `/signup`. Default none. */
   signUp?: string | false;

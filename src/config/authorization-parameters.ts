@@ -10,7 +10,7 @@ import { type Advice, SIGN_IN_ADVICE, SSO_SIGN_IN_ADVICE, suggestionFor } from '
 export interface Parameter {
   /** The name of the parameter in WorkOS's authorization URL. */
   readonly wire: string;
-  /** Names that a query may use for the option, besides the option's name and `wire`. */
+  /** Names that a query may use for the option, in addition to the option's name and `wire`. */
   readonly names?: readonly string[];
   /**
    * Converts the text from a query to a value. Returns `undefined` if the text is malformed. Without `parse`, the
@@ -80,8 +80,8 @@ interface ParameterSetRules<Options extends object, Alias extends string> {
 /**
  * Creates the set of parameters for one authorization endpoint.
  *
- * @param rows One row for each option, in the order in which the parameters are sent. The compiler checks that no option
- * is missing.
+ * @param rows One row for each option, in the order in which the parameters are sent. The compiler checks that no
+ * option is missing.
  */
 function parameterSet<Options extends object, Alias extends keyof Options & string = never>(
   rows: Readonly<Record<Exclude<keyof Options & string, Alias>, Parameter>>,
@@ -178,7 +178,7 @@ function refusal({ name, text }: Problem): AuthKitError {
   return new AuthKitError(name === 'provider' ? 'invalid_provider' : 'invalid_request', text);
 }
 
-/** The ID of a WorkOS object, such as `org_123`. */
+/** Matches the ID of a WorkOS object, such as `org_123`. */
 export const OBJECT_ID = /^[\w-]{1,128}$/;
 
 const ONE_LINE = /^[^\u0000-\u001f\u007f]{1,320}$/;
@@ -247,8 +247,9 @@ export const providerScopes: Parameter = {
 };
 
 /**
- * The option `providerQueryParams`. It can only be set in code, not by a sign-in link, because its parameters are passed
- * to the provider unchanged. They are sent in the format that the WorkOS SDK uses, such as `provider_query_params[hd]`.
+ * The option `providerQueryParams`. It can only be set in code, not by a sign-in link, because its parameters are
+ * passed to the provider unchanged. They are sent in the format that the WorkOS SDK uses, such as
+ * `provider_query_params[hd]`.
  */
 export const providerQueryParams: Parameter = {
   wire: 'provider_query_params',
@@ -359,8 +360,8 @@ function isAuthKit(value: unknown): boolean {
 
 /**
  * Returns the conflicts between SSO sign-in options. WorkOS requires exactly one of organization, connection, provider
- * and domain. This function reports only the case in which more than one of them is set. When a sign-in starts, a
- * separate check reports if none is set.
+ * and domain. This function reports only the case in which more than one of them is set. If none is set, a separate
+ * check reports it when a sign-in starts.
  */
 function ssoConflictsOf({ organization, connection, provider, domain }: SSOSignInOptions): string[] {
   const selectors = [organization, connection, provider, domain].filter((value) => value !== undefined);

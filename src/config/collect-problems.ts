@@ -24,7 +24,7 @@ export class Problems {
   }
 }
 
-/** Returns the trimmed value of an environment variable. A variable with an empty value counts as not set. */
+/** Returns the trimmed value of an environment variable, or `undefined` if the variable is missing or empty. */
 export function variable(env: NodeJS.ProcessEnv, name: string): string | undefined {
   const value = Object.hasOwn(env, name) ? env[name]?.trim() : undefined;
   return value === '' ? undefined : value;

@@ -59,7 +59,7 @@ function readRequired(
 
 /**
  * Returns a hint that names a variable with a similar name, which was probably set by mistake, such as
- * `NEXT_PUBLIC_WORKOS_REDIRECT_URI` or `WORKOS_CLIENTID`.
+ * `NEXT_PUBLIC_WORKOS_REDIRECT_URI` or `WORKOS_CLIENTID`. If there is no such variable, returns an empty string.
  */
 function similarVariable(name: string, env: NodeJS.ProcessEnv): string {
   const plain = (text: string) => text.toUpperCase().replace(/[^A-Z\d]/g, '');
@@ -234,7 +234,7 @@ function originOf({ hostname, https, port }: Omit<Api, 'origin'>): string | unde
   return canParse(address) ? new URL(address).origin : undefined;
 }
 
-/** Returns the base URL of the `WorkOS` client that the application has passed. */
+/** Returns the base URL of the application's `WorkOS` client, or `undefined` if the client is missing or invalid. */
 function baseUrlOf(workos: unknown, problems: Problems): URL | undefined {
   if (workos === undefined) return undefined;
   const base = isRecord(workos) ? workos['baseURL'] : undefined;
@@ -260,8 +260,8 @@ export function number(value: string | undefined): unknown {
 }
 
 /**
- * Reads the accepted values of the `iss` claim. By default, these are the formats that WorkOS normally uses: the API
- * origin, with or without a trailing slash, and a URL that ends in the client ID.
+ * Reads the accepted values of the `iss` claim. By default, these are the values that WorkOS normally uses: the API
+ * origin, with or without a trailing slash, and that origin followed by `/user_management/<client ID>`.
  */
 export function readIssuers(
   value: unknown,

@@ -297,7 +297,7 @@ export const SESSION_MEMORY_ADVICE: Advice = {
 
 export const OF_AUTHKIT = 'it is an option of authkit(), not of sso()';
 
-/** The advice for `sso()`, where some options have a different format than in `authkit()`. */
+/** The advice for `sso()`, which has fewer options than `authkit()` and other names for some sign-in options. */
 export const SSO_ADVICE: Advice = {
   ...OPTION_ADVICE,
   organizationId: write("signIn: { organization: 'org_…' }"),

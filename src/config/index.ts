@@ -226,7 +226,7 @@ export interface Config {
   /** Where users are sent after a sign-out without a `returnTo`. This value has been validated. */
   readonly postLogoutReturnTo: string | undefined;
   readonly returnToRules: ReturnToRules;
-  /** Origins, besides that of `redirectUri`, whose pages may send requests with the user's session cookie. */
+  /** Origins, in addition to that of `redirectUri`, whose pages may send requests with the user's session cookie. */
   readonly trustedOrigins: readonly string[];
   readonly loadUser: LoadUser | undefined;
   readonly login: LoginRules;
@@ -364,12 +364,12 @@ export function checkFunctions(given: Readonly<Record<string, unknown>>, problem
   }
 }
 
-/** A time in seconds since the epoch, between 2001 and 2286. As milliseconds, it would be in 1970. */
+/** The range of times, in seconds since the epoch, from 2001 to 2286. As milliseconds, they would all be in 1970. */
 const SECONDS = { min: 1e9, max: 1e10 };
 
 /**
- * Reads the option `now`. The clock is tried once: with a clock that returns seconds, or a value that is not a number, no
- * access token would ever expire.
+ * Reads the option `now`. The clock is called once to check it: if it returned seconds, or a value that is not a
+ * number, no access token would ever expire.
  */
 function readClock(now: unknown, problems: Problems): () => number {
   if (typeof now !== 'function') return Date.now;
@@ -380,11 +380,11 @@ function readClock(now: unknown, problems: Problems): () => number {
   return now as () => number;
 }
 
-/** Returns the time of a clock. A clock that throws may not be ready yet, so it is not refused. */
+/** Returns a clock's time, or 0 if the clock throws. A clock that throws may not be ready yet, so it is not refused. */
 function timeOf(now: () => unknown): unknown {
   try {
     const time = now();
-    // An async function may reject. It is refused, so its error must not be an unhandled rejection.
+    // An async clock is refused, but its promise may still reject. That must not cause an unhandled rejection.
     if (time instanceof Promise) time.catch(() => undefined);
     return time;
   } catch {
@@ -413,7 +413,7 @@ function readTimeout(value: unknown, problems: Problems): number {
   return value as number;
 }
 
-/** Returns the application's WorkOS client if it uses the same API key and API origin as this package. */
+/** Returns the application's WorkOS client if it uses the given API key and API origin, otherwise `undefined`. */
 function sameEnvironment(workos: WorkOS | undefined, apiKey: string, { origin }: Api): WorkOS | undefined {
   const { key, baseURL } = (workos ?? {}) as Partial<WorkOS>;
   const isSame = key === apiKey && canParse(baseURL ?? '') && new URL(baseURL as string).origin === origin;
@@ -436,7 +436,7 @@ function readAudience(value: unknown, clientId: string, problems: Problems): rea
 
 /**
  * Reads the option `signInLifetime`, in seconds. The default of ten minutes is enough for a second factor. A user who
- * has to wait for an e-mail may need more time.
+ * has to wait for an email may need more time.
  */
 function readSignInLifetime(value: unknown, problems: Problems): number {
   if (value === undefined) return 600;
@@ -486,7 +486,8 @@ function pathsOf({ public: path, mounted }: Route): string[] {
 /**
  * Reads an option that contains the path or URL of a page.
  *
- * @param areOriginsValid If false, a URL is not checked, because the invalid origins have already been reported.
+ * @param areOriginsValid If false, problems with a URL are not reported. They may follow from the invalid origins,
+ * which have already been reported.
  */
 function readPage(
   name: string,

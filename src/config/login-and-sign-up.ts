@@ -65,7 +65,7 @@ type SignInFunction = (req: IncomingMessage) => unknown;
 
 /**
  * Wraps the application's `signIn` function, so it is called only once per request. If the function throws an error or
- * returns invalid options, the error is published as `authkit:error`.
+ * returns invalid options, the error is published as `authkit:error` and thrown.
  */
 function ofRequest<Options extends object>(
   signIn: SignInFunction,

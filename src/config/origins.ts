@@ -14,8 +14,8 @@ export function readOrigins(name: string, value: unknown, problems: Problems): r
 }
 
 /**
- * Reads the origins whose pages may use the session cookie. They must use https: an attacker on the network can add
- * scripts to any page that is sent over http.
+ * Reads the origins whose pages may use the session cookie. An origin that is not on this machine must use https,
+ * unless `allowInsecureHttp` is set: an attacker on the network can add scripts to any page that is sent over http.
  */
 export function readTrustedOrigins(
   value: unknown,

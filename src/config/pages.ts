@@ -81,7 +81,7 @@ const MAX_TEXT = 1000;
  * Reads and checks the `pages` option. If the option is an object, every problem is reported at start-up. If it is a
  * function, its result may contain variable data, such as a tenant's name or the value of a request header. Such data
  * must not make a page fail. For this reason, a text that is too long is shortened, and an invalid language, logo or
- * color is left out with a warning.
+ * color is left out with a warning. For any other problem, the returned function throws a `TypeError`.
  */
 export function readPages(value: unknown, problems: Problems): PagesFor {
   if (typeof value !== 'function') {
@@ -180,8 +180,8 @@ function readLang(value: unknown, problems: Problems): string {
 const DATA_IMAGE = /^data:image\/[a-z+.-]{1,32}[;,]/;
 
 /**
- * An origin that can be used as a source in a `Content-Security-Policy` header. Host names that contain `;` or `,` are
- * valid in a URL but not accepted here, because these characters would end the source.
+ * Matches an origin that can be used as a source in a `Content-Security-Policy` header. Host names that contain `;` or
+ * `,` are valid in a URL but not accepted here, because these characters would end the source.
  */
 const SOURCE = /^https:\/\/[\w.:[\]-]+$/;
 

@@ -23,7 +23,7 @@ export interface SSOSignInOptions {
    * a link.
    */
   domain?: string;
-  /** E-mail address that is filled in on the sign-in page. */
+  /** Email address that is filled in on the sign-in page. */
   loginHint?: string;
   /** Domain that is filled in on the sign-in page of Microsoft OAuth or of a Google SAML connection. */
   domainHint?: string;
@@ -35,8 +35,8 @@ export interface SSOSignInOptions {
   /** Additional OAuth scopes to request from the provider. */
   providerScopes?: readonly string[];
   /**
-   * Parameters that are passed to the provider unchanged, such as `{ hd: 'example.com' }`. Can only be set in
-   * code, not by the parameters of a sign-in link.
+   * Parameters that are passed to the provider unchanged, such as `{ hd: 'example.com' }`. Can only be set in code, not
+   * by a link.
    */
   providerQueryParams?: Readonly<Record<string, string | number | boolean>>;
 }
@@ -44,7 +44,7 @@ export interface SSOSignInOptions {
 /** Options of a single sign-in: {@link SSOSignInOptions}, and options that this package handles itself. */
 export interface SSOSignInUrlOptions extends SSOSignInOptions {
   /**
-   * Where the user is sent after the sign-in: a path of this application, or a URL whose origin is in
+   * Where the user is sent after the sign-in: a path or URL of this application, or a URL whose origin is in
    * `returnToOrigins`. Any other value is ignored.
    */
   returnTo?: string;
@@ -142,9 +142,9 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
    */
   acceptIdPInitiated?: boolean;
   /**
-   * Runs after WorkOS has confirmed a sign-in and before the session is created. `{ reject: reason }` or an
-   * `AuthKitError` rejects the sign-in. Any other error is passed to the Express error handler. In both cases, no
-   * session is created.
+   * Runs after WorkOS has confirmed a sign-in and before the session is created. Returning `{ reject: reason }` or
+   * throwing an `AuthKitError` rejects the sign-in. Any other error that is thrown is passed to the Express error
+   * handler. In both cases, no session is created.
    */
   onSuccess?: (result: SSOSignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
 }

@@ -18,7 +18,8 @@ type ParsedRequest = Request & { rawBody?: unknown; body?: unknown };
  * original bytes if the sender wrote JSON without whitespace, as WorkOS does. Otherwise, the body's signature does not
  * match.
  *
- * @returns `undefined` if the body is too large, was cut off, or did not arrive in time.
+ * @returns The bytes, or `undefined` if the body is too large, was cut off, did not arrive in time, or has been read
+ * without being kept.
  */
 export async function rawBody(req: ParsedRequest, limits: BodyLimits): Promise<Buffer | undefined> {
   const { rawBody: kept, body } = req;

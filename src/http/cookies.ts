@@ -83,8 +83,8 @@ export interface Cookies {
    */
   sessionValues: (req: Request) => readonly string[];
   /**
-   * Sets the session cookie, in chunks if necessary. When the response head is written, the cookies of the request are
-   * replaced, but only if `isLive` returns true at that time.
+   * Sets the session cookie, in chunks if necessary. The cookie replaces the session cookies of the request when the
+   * response head is written, but only if `isLive` returns true at that time.
    *
    * @throws {AuthKitError} `cookie_too_large` if the session does not fit into three cookies.
    */
@@ -126,8 +126,8 @@ export function createCookies(config: CookieConfig, signInLifetime: number): Coo
     ...(partitioned ? { partitioned } : {}),
   };
   const prefix = namePrefix(config);
-  // Never `strict`: WorkOS redirects to the callback, and browsers do not send `strict` cookies with such a cross-site
-  // navigation.
+  // The transaction cookie is never `strict`: WorkOS redirects to the callback, and browsers do not send `strict`
+  // cookies with such a cross-site navigation.
   const lax = sameSite === 'none' ? 'none' : 'lax';
   // The marker has the same `SameSite` attribute as the session cookie, so browsers send both cookies with the same
   // requests.
@@ -193,7 +193,8 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
     namesOf(present(req, isOurs))
       .sort((a, b) => a.length - b.length || (a < b ? -1 : 1))
       .slice(0, MAX_CLEARED);
-  // Browsers do not send `strict` cookies to the callback, so the names of an earlier session are not known there.
+  // Browsers do not send `strict` cookies to the callback, so the names of an earlier session's cookies are not known
+  // there.
   const unsentNames =
     config.sameSite === 'strict'
       ? [name, ...Array.from({ length: MAX_CHUNKS }, (_, i) => `${name}.${i}`)]

@@ -30,7 +30,7 @@ export interface ErrorFields {
 
 /**
  * Sends an error response. If the application has an `onError` function, that function is called first. If `onError`
- * does not respond, JSON or a page is sent.
+ * neither responds nor calls `next`, JSON or a page is sent.
  */
 export type RespondWithError = (
   error: AuthKitError,
@@ -133,7 +133,7 @@ async function callOnError(
 
 /**
  * Returns the link on an error page. It leads to sign-in or, if the user would get the same error after signing in
- * again, to the start page.
+ * again, to the start page. Returns `undefined` if the link would lead to sign-in but there is no login URL.
  */
 function linkOf(
   { code }: AuthKitError,
@@ -153,7 +153,7 @@ function linkOf(
 
 /**
  * Returns the URL of the page to which the user returns after signing in. For a route, it is the `returnTo` query
- * parameter. For a guard, it is the requested page.
+ * parameter. For a guard, it is the requested page. Returns `undefined` for the callback and logout routes.
  */
 function pageOf(req: Request, route: RouteName | undefined): string | undefined {
   if (route === 'callback' || route === 'logout') return undefined;

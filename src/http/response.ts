@@ -92,8 +92,8 @@ const POSITIONS: readonly Position[] = ['first', 'middle', 'last'];
 
 interface PendingCookie {
   /**
-   * Returns the complete `Set-Cookie` value, or `undefined` if the cookie must no longer be set or cleared. This function
-   * is called when the head is written.
+   * Returns the complete `Set-Cookie` value, or `undefined` if the cookie must no longer be set or cleared. This
+   * function is called when the head is written.
    */
   readonly line: () => string | undefined;
   readonly position: Position;
@@ -302,9 +302,12 @@ function cookieName(line: string): string {
 /**
  * Returns the `Cache-Control` value for a guarded response.
  *
- * If the header already contains `no-store`, its value stays as it is. Otherwise, a page gets `no-store`: without it,
- * Firefox shows the page from its back/forward cache after a sign-out. A page gets `no-cache` instead if the handler
- * has set `Cache-Control` to a value without `public`. All other responses get `no-cache`.
+ * - A value that contains `no-store` stays as it is, but becomes `private, no-store` if it also contains `public` or
+ *   `must-understand`.
+ * - A page gets `private, no-store` if the handler has not set `Cache-Control`, or has set a value that contains
+ *   `public` or `must-understand`. Without `no-store`, Firefox shows the page from its back/forward cache after a
+ *   sign-out.
+ * - All other responses get `private, no-cache`.
  */
 function cacheControlFor({ res, isGuardedPage, cacheControlBefore }: ResponseState): string {
   const current = cacheControlOf(res);

@@ -41,7 +41,7 @@ export interface TokenClaims extends CustomClaims {
   readonly [claim: string]: unknown;
 }
 
-/** Claims of the access token of a session. */
+/** Claims of a session's access token. */
 export interface Claims extends TokenClaims {
   readonly sid: string;
 }

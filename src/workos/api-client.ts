@@ -75,9 +75,9 @@ export interface WorkOSClient {
   /** Fetches the JSON Web Key Set of AuthKit's OAuth server. `issuer` is the URL of the AuthKit domain. */
   fetchIssuerKeys: (issuer: string) => Promise<unknown>;
   /**
-   * Returns the client for calls that the application makes itself.
+   * Returns the client for the application's own calls.
    *
-   * @throws {AuthKitError} `sdk_missing`
+   * @throws {AuthKitError} `sdk_missing` if `@workos-inc/node` cannot be loaded.
    */
   appClient: () => WorkOS;
   /** Returns the state of the circuit breaker for all calls except anonymous ones and those that fetch keys. */
@@ -176,9 +176,9 @@ function createClients(config: Config, sdk: SDK) {
 }
 
 /**
- * Creates the function that fetches signing keys. Each server that publishes keys has a separate limiter, because anyone
- * can cause these fetches with a made-up token. If a server does not publish its keys, users can still sign in and
- * refresh their sessions.
+ * Creates the function that fetches signing keys. Each server that publishes keys has a separate limiter, because
+ * anyone can cause these fetches with a made-up token. If a server does not publish its keys, users can still sign in
+ * and refresh their sessions.
  */
 function createKeysFetch({ clientId, now, timeout, fetch }: Config) {
   const fetches = new Map<string, Fetch>();

@@ -152,7 +152,8 @@ async function request(
 }
 
 /**
- * Waits for `start`, but rejects as soon as the signal is aborted, even if the app's custom `fetch` ignores the signal.
+ * Calls `start` and waits for its promise, but rejects as soon as the signal is aborted, even if the app's custom
+ * `fetch` ignores the signal.
  */
 async function untilAborted<T>(signal: AbortSignal, start: () => Promise<T>): Promise<T> {
   let abort!: () => void;

@@ -16,8 +16,8 @@ const STALE_IF_ERROR = 86_400_000;
 const RETRY = 10_000;
 
 /**
- * The shortest time between two fetches by `load` while there are no keys, in milliseconds. Requests fetch the keys more
- * often, until {@link MAX_FAILURES} fetches in a row have failed.
+ * The shortest time between two fetches by `load` while there are no keys, in milliseconds. Requests fetch the keys
+ * more often, until {@link MAX_FAILURES} fetches in a row have failed.
  */
 const FIRST_RETRY = 1000;
 
@@ -74,10 +74,10 @@ export interface JWKS {
   /** Whether the set is fresh and has a key with the ID `kid`. */
   hasFresh: (kid: string) => boolean;
   /**
-   * Fetches the set if there is none or if a fetch is due, and waits for the fetch. The returned promise never rejects.
+   * Fetches the set if there is none or if a fetch is due, and waits for the fetch. No fetch begins within {@link
+   * RETRY} of the last one or, if there are no keys, within {@link FIRST_RETRY}. The returned promise never rejects.
    *
-   * @param isForced Whether to fetch the set even if it is fresh. The set is not fetched if the last attempt was only a
-   * moment ago.
+   * @param isForced Whether a fetch is due even if the set is fresh.
    */
   load: (isForced?: boolean) => Promise<void>;
   /** Returns the time since the keys in use were fetched, in milliseconds, or `undefined` if there are no keys. */

@@ -42,7 +42,8 @@ export const installedSDK: SDK = {
 };
 
 /**
- * Reads the version from the manifest of the SDK.
+ * Reads the version from the SDK's manifest. Returns `missing` if the SDK is not installed, and `undefined` if it is
+ * part of a bundle.
  *
  * @param url The URL of the file that imports the SDK.
  */
@@ -105,11 +106,13 @@ export async function loadClient(config: Config, fetchFn: Fetch, load: SDK['load
 }
 
 /**
- * Creates the function that returns the client for the application's own calls. The client is created the first time it
- * is needed. Unlike the clients that this package uses itself, this client throws the SDK's own exceptions and retries
- * calls as the SDK does.
+ * Creates the function that returns the WorkOS client for the application's own calls: the client from the `workos`
+ * option, or a new client that is created on the first call. A new client is also created if the client from the option
+ * does not have the configured API key and API origin. Unlike the clients that this package uses itself, this client
+ * throws the SDK's own exceptions and retries calls as the SDK does.
  *
- * @returns A function that throws an `AuthKitError` with the code `sdk_missing` if the SDK cannot be loaded.
+ * @returns A function that returns the same client each time. If it has to create the client and `@workos-inc/node`
+ * cannot be loaded, it throws an `AuthKitError` with the code `sdk_missing`.
  */
 export function createAppClient(config: Config, { loadNow }: SDK = installedSDK): () => WorkOS {
   let client = config.workos;
@@ -133,7 +136,8 @@ export interface HasAppClient {
   /**
    * A `WorkOS` client of `@workos-inc/node` for your own calls to WorkOS. It has the API key, client ID, API address,
    * `fetch` and `timeout` of this instance, so in tests it calls the test WorkOS of `authkit-express/testing`. The
-   * client is created when this property is first read. If you passed the `workos` option, the property is that client.
+   * client is created when this property is first read. If you passed the `workos` option, the property is the client
+   * that you passed, unless you also passed a different API key or API address.
    *
    * @throws {AuthKitError} `sdk_missing` if `@workos-inc/node` cannot be loaded.
    * @example

@@ -53,8 +53,8 @@ export interface Limiter {
    * Makes a call as soon as a slot is free.
    *
    * @param signal If it is aborted, the wait for a slot ends.
-   * @throws {CircuitOpenError} immediately, if the circuit is open.
-   * @throws The signal's reason, if no slot became free in time.
+   * @throws {CircuitOpenError} if the circuit is open, or opens while the call waits for a slot.
+   * @throws The signal's reason, if the signal is aborted while the call waits for a slot.
    */
   run: <T extends { readonly report: CallReport }>(
     call: () => Promise<T>,
