@@ -27,7 +27,7 @@ const { userManagement } = new WorkOS(WORKOS_API_KEY, {
 const getKey = createRemoteJWKSet(new URL(userManagement.getJwksUrl(clientId)));
 const users = new Map<string, { email: string; until: number }>();
 
-/** Access tokens contain no e-mail address, so the user is fetched and kept for five minutes. */
+/** Access tokens contain no email address, so the user is fetched and kept for five minutes. */
 async function emailOf(userId: string): Promise<string> {
   const known = users.get(userId);
   if (known && known.until > Date.now()) return known.email;

@@ -120,7 +120,7 @@ export function account(auth: SignedIn, organization: string | undefined): strin
   const name = [auth.user.firstName, auth.user.lastName].filter(Boolean).join(' ');
   const rows = [
     ['Name', name || 'Not set'],
-    ['E-mail', auth.user.email],
+    ['Email', auth.user.email],
     ['Organization', organization ?? 'None'],
     ['Role', ROLES[auth.role ?? ''] ?? auth.role ?? 'None'],
     [

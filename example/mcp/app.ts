@@ -25,7 +25,7 @@ app.post('/mcp', express.json(), mcp.requireAuth(), async (req, res) => {
 /** Creates a new server for each request, so that users share nothing. */
 function serverFor({ email }: { email: string }): McpServer {
   const server = new McpServer({ name: 'example', version: '1.0.0' });
-  server.registerTool('whoami', { description: 'Returns the e-mail address of the user' }, () => ({
+  server.registerTool('whoami', { description: 'Returns the email address of the user' }, () => ({
     content: [{ type: 'text', text: email }],
   }));
   return server;

@@ -24,7 +24,7 @@ export function findById(id: number): User | undefined {
   return users.find((user) => user.id === id);
 }
 
-/** Links the identity to a row: by its ID, by an e-mail address that is verified, or to a new row. */
+/** Links the identity to a row: by its ID, by an email address that is verified, or to a new row. */
 export function linkUser({ subject, email, emailVerified }: Identity): User {
   const linked = findBySubject(subject);
   if (linked) return linked;

@@ -215,7 +215,7 @@ const connectionId = (wire: string, ...names: string[]) =>
 export const loginHint = textParameter(
   'login_hint',
   ONE_LINE,
-  'an e-mail address or another text of one line',
+  'an email address or another string of one line',
 );
 
 export const domainHint = textParameter(

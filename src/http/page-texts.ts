@@ -81,7 +81,7 @@ export const ERROR_TEXTS = {
   },
   email_verification_required: {
     title: 'One more step is needed',
-    text: 'Your e-mail address must be verified before you can sign in. Please sign in again.',
+    text: 'Your email address must be verified before you can sign in. Please sign in again.',
   },
   mfa_enrollment: {
     title: 'One more step is needed',
@@ -113,7 +113,7 @@ export const ERROR_TEXTS = {
   },
   invitation_cannot_be_used_for_email: {
     title: 'This invitation is for another address',
-    text: 'Please sign in with the e-mail address that the invitation was sent to.',
+    text: 'Please sign in with the email address that the invitation was sent to.',
   },
   authentication_method_not_allowed: OTHER_METHOD,
   email_password_auth_disabled: OTHER_METHOD,
@@ -143,7 +143,7 @@ export const ERROR_TEXTS = {
   radar_sign_up_challenge: CHALLENGE,
   invalid_credentials: {
     title: 'You were not signed in',
-    text: 'The e-mail address or the password is not correct. Please try again.',
+    text: 'The email address or the password is not correct. Please try again.',
   },
   invalid_one_time_code: ONE_TIME_CODE,
   one_time_code_previously_used: ONE_TIME_CODE,

@@ -362,7 +362,7 @@ function emailCode(idOrEmail: string, userId: string, { oneTimeCodes }: Environm
   const sent = oneTimeCodes.latest(userId);
   if (sent) return sent.code;
   throw new Error(
-    `No code was sent to "${idOrEmail}". Codes are sent by magic auth, and when an e-mail address is verified.`,
+    `No code was sent to "${idOrEmail}". Codes are sent by magic auth, and when an email address is verified.`,
   );
 }
 

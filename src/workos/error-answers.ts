@@ -39,7 +39,7 @@ const ABOUT_USER: Readonly<Record<string, readonly [code: AuthKitErrorCode, mess
   ],
   invitation_cannot_be_used_for_email: [
     'invitation_cannot_be_used_for_email',
-    'the invitation is for another e-mail address',
+    'the invitation is for another email address',
   ],
   authentication_method_not_allowed: [
     'authentication_method_not_allowed',

@@ -175,6 +175,6 @@ function isComplete({ userManagement, sso, apiKeys }: Partial<WorkOS>): boolean 
 }
 
 function sdkMissing(problem: string, cause?: unknown): AuthKitError {
-  const advice = 'install it beside authkit-express: npm install @workos-inc/node@11';
+  const advice = 'install it next to authkit-express: npm install @workos-inc/node@11';
   return new AuthKitError('sdk_missing', `${problem}: ${advice}`, cause === undefined ? {} : { cause });
 }

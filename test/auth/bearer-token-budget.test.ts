@@ -234,8 +234,8 @@ test.each([true, false])(
 test.each([
   ['id', { id: undefined }],
   ['id of another kind', { id: 7 }],
-  ['e-mail address', { email: null }],
-  ['empty e-mail address', { email: '' }],
+  ['email address', { email: null }],
+  ['empty email address', { email: '' }],
   ['connection', { connection_id: undefined }],
   ['connection of another kind', { connection_id: {} }],
 ])('a profile without a valid %s signs no user in', async (_, change) => {

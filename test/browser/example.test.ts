@@ -101,7 +101,7 @@ describe.skipIf(!hasChromium)('in Chromium', () => {
       expect(organization.get('organization_id')).toMatch(/^org_/);
       expect(await page.textContent('main')).toContain('as a member of Analytical Engines');
       expect((await arriveAt('Create an account')).get('screen_hint')).toBe('sign-up');
-      await page.getByLabel('E-mail address').fill('katherine@example.com');
+      await page.getByLabel('Email address').fill('katherine@example.com');
       await page.getByLabel('First name').fill('Katherine');
       await page.getByRole('button', { name: 'Create and sign in' }).click();
       await page.waitForURL(`${address}/`);

@@ -362,7 +362,7 @@ describe('a request that cannot sign in', () => {
     expect(await who(browser)).toMatchObject({ email: null });
   });
 
-  test('a link in an e-mail may lead to it', async () => {
+  test('a link in an email may lead to it', async () => {
     const { browser, who, origin } = await start('express5');
     const headers = { 'sec-fetch-site': 'cross-site' };
     expect((await browser.go(`${origin}/password?email=${ADA}`, { headers })).status).toBe(200);

@@ -27,7 +27,7 @@ export function firstMessage(
   });
 }
 
-/** Accepts the WebSockets of signed-in users, and sends each user's e-mail address as the first message. */
+/** Accepts the WebSockets of signed-in users, and sends each user's email address as the first message. */
 export function greetSockets({ auth, site }: Pick<TestApp, 'auth' | 'site'>): void {
   const sockets = new WebSocketServer({ noServer: true });
   site.server.on('upgrade', (req, socket, head) => {

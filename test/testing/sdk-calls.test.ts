@@ -109,7 +109,7 @@ const USERS: Row[] = [
         status: 404,
         code: 'entity_not_found',
       });
-      // An id is not an e-mail address.
+      // An id is not an email address.
       expect(await failure(um.getUser('ada@example.com'))).toMatchObject({ status: 404 });
     },
   ],

@@ -170,7 +170,7 @@ function chooseUser(fields: Fields, directory: Directory): DirectoryUser | strin
   const chosen = text(fields['user']);
   if (chosen !== undefined) return directory.findUser(chosen) ?? `The test WorkOS has no user "${chosen}".`;
   const email = text(fields['email'])?.trim();
-  if (email === undefined || !/^[^\s@]+@[^\s@]+$/.test(email)) return 'Please enter an e-mail address.';
+  if (email === undefined || !/^[^\s@]+@[^\s@]+$/.test(email)) return 'Please enter an email address.';
   if (directory.findUser(email)) return `A user with the address ${email} exists already.`;
   const [firstName, lastName] = [text(fields['first_name']), text(fields['last_name'])];
   return directory.putUser({

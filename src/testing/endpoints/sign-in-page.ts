@@ -81,7 +81,7 @@ export function signUpPage(
   return page(problem === undefined ? 200 : 400, 'Create a user', request, [
     problem === undefined ? '' : note(problem),
     form(request, [
-      field('email', 'E-mail address', 'type="email" autocomplete="email" required autofocus', email),
+      field('email', 'Email address', 'type="email" autocomplete="email" required autofocus', email),
       field('first_name', 'First name', 'autocomplete="given-name"', text(fields['first_name'])),
       field('last_name', 'Last name', 'autocomplete="family-name"', text(fields['last_name'])),
       '<button class="main wide">Create and sign in</button>',
