@@ -265,7 +265,7 @@ function finish<T extends Principal>(
 }
 
 /**
- * Reads the data that rules are tested against from the claims of an access token. Only own properties of the claims
+ * Returns the data that rules are tested against, from the claims of an access token. Only own properties of the claims
  * are read, so a polluted `Object.prototype` cannot add a role or a permission.
  */
 function subjectOf(claims: TokenClaims, impersonator = actorOf(claims)): Subject {
@@ -286,12 +286,12 @@ function claim(claims: TokenClaims, name: string): unknown {
 
 /**
  * Reads the impersonator from the `act` claim, which names the party that acts for the subject (RFC 8693 section 4.1).
- * WorkOS sets the claim's `sub` to the e-mail address of the member of your team who is impersonating the user.
+ * WorkOS sets the claim's `sub` to the email address of the member of your team who is impersonating the user.
  */
 function actorOf(claims: TokenClaims): Impersonator | undefined {
   const act = claim(claims, 'act') as { sub?: unknown } | null | undefined;
   if (act === undefined) return undefined;
-  // A session with an `act` claim counts as impersonated, even if the claim contains no e-mail address.
+  // A session with an `act` claim counts as impersonated, even if the claim contains no email address.
   return { email: text(act?.sub) ?? '', reason: null };
 }
 
