@@ -43,8 +43,8 @@ export interface SessionAuthenticator {
     mayRefresh: () => boolean,
   ) => SessionResult | Promise<SessionResult>;
   /**
-   * Returns false if this process knows that the session has ended or has been replaced. This function is called
-   * immediately before the response sets or clears the session cookie.
+   * Returns false if this process knows that the session has ended or has been replaced. The response then neither sets
+   * nor clears the session cookie.
    */
   isLive?: (session: Session) => boolean;
 }

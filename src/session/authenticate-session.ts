@@ -67,8 +67,8 @@ export interface AuthenticatorDependencies {
   /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
   /**
-   * How long a request waits for an optional result, in milliseconds. If the current access token is still valid, the
-   * request waits for new tokens only half as long.
+   * How long the session middleware waits for the result, in milliseconds. If the current access token is still valid,
+   * the request waits for new tokens only half as long.
    */
   softTimeout: number;
 }
