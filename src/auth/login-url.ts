@@ -40,9 +40,9 @@ function returnPath(req: Request, rules: Config['returnToRules']): string | unde
 }
 
 /**
- * Returns the `loginUrl` property of a JSON response. The URL has the same parameters as the one that a page load is
- * redirected to, except for `returnTo`: a script knows which page it runs on, and can add that parameter itself. The
- * URL is absolute if the script's page has a different origin.
+ * Returns an object with the `loginUrl` property of a JSON response, or an empty object if there is no login route. The
+ * URL has the same parameters as the one that a page load is redirected to, except for `returnTo`: a script knows which
+ * page it runs on, and can add that parameter itself. The URL is absolute if the script's page has a different origin.
  */
 export function loginUrlForScript(
   req: Request,

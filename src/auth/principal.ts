@@ -265,7 +265,7 @@ function finish<T extends Principal>(
 }
 
 /**
- * Reads the data that rules are tested against from the claims of an access token. Only own properties of the claims
+ * Returns the data that rules are tested against, from the claims of an access token. Only own properties of the claims
  * are read, so a polluted `Object.prototype` cannot add a role or a permission.
  */
 function subjectOf(claims: TokenClaims, impersonator = actorOf(claims)): Subject {

@@ -43,8 +43,8 @@ export interface SessionAuthenticator {
     mayRefresh: () => boolean,
   ) => SessionResult | Promise<SessionResult>;
   /**
-   * Returns false if this process has ended the session. This function is called immediately before the session cookie
-   * is added to the response.
+   * Returns false if this process knows that the session has ended or has been replaced. The response then neither sets
+   * nor clears the session cookie.
    */
   isLive?: (session: Session) => boolean;
 }

@@ -99,7 +99,7 @@ export function requireAuth(...args: unknown[]): Middleware | undefined {
 
 const requireAuthAtAll = createRequireAuth(guardContext(requestAuthsOf));
 
-/** Creates the `requireAuth` function of one instance, or the one that covers all instances. */
+/** Creates a `requireAuth` function for one instance or for all instances. */
 export function createRequireAuth(context: GuardContext): RequireAuth {
   const withoutRule = createGuard({}, context);
   const requireAuth = (...args: unknown[]): Middleware | undefined => {

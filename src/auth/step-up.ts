@@ -16,8 +16,8 @@ const JUST_SIGNED_IN = 10;
 
 /**
  * Whether the user authenticated within the last `maxAge` seconds. The time of the authentication is taken from the
- * `auth_time` claim. If the claim is missing, the earliest time that the `maxAge` of the sign-in allows is used. If the
- * sign-in had no `maxAge` either, the result is false.
+ * `auth_time` claim or, if the claim is missing, from {@link freshSignInAt}. If neither is available, the result is
+ * false.
  */
 export function isRecent(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
   const { config, workosNow } = requestAuth.instance;
@@ -37,7 +37,8 @@ function seconds(now: () => number): number {
 const CLOCK_SKEW = 60;
 
 /**
- * The `auth_time` claim, in seconds since the epoch. SSO sessions have no claims, because the SSO API issues no tokens.
+ * Returns the `auth_time` claim, in seconds since the epoch. Returns `undefined` for SSO sessions, which have no claims
+ * because the SSO API issues no tokens.
  *
  * A user authenticates before the token is issued. If `auth_time` is later, it cannot be a time in seconds, and would
  * count as recent forever. The result is then `-Infinity`, so the authentication counts as old. `auth_time` is compared
@@ -50,8 +51,8 @@ function claimedAt(auth: SignedIn, now: number): unknown {
 }
 
 /**
- * Returns the earliest time at which the user can have authenticated, in seconds since the epoch. It follows from the
- * time of the sign-in and its `maxAge`, and is `undefined` if the sign-in had no `maxAge`.
+ * Returns the earliest time at which the user may have authenticated, in seconds since the epoch: the time of the
+ * sign-in minus its `maxAge`. Returns `undefined` if the sign-in had no `maxAge`.
  */
 function freshSignInAt(requestAuth: RequestAuth): number | undefined {
   return requestAuth.session()?.extension.authenticatedAt;

@@ -20,8 +20,9 @@ import { createSessionCache, type SessionCache, type VerifiedSession } from './v
  *   process may be able to open it, or the browser may have received a newer cookie in the meantime.
  * - `ended`: WorkOS refused to refresh the session. The response clears the cookie, unless the browser may already have
  *   a newer one.
- * - `unavailable`: WorkOS or the store is unavailable. The user stays signed in. If `sealed` is set, the session has
- *   new tokens that cannot currently be verified, and the response sets the new session cookie.
+ * - `unavailable`: the session can currently be neither accepted nor refused, usually because WorkOS or the store is
+ *   unavailable. The user stays signed in. If `sealed` is set, the session has new tokens that this request cannot use,
+ *   and the response sets the new session cookie.
  */
 export type Authentication =
   | (VerifiedSession & Delivery)
@@ -33,8 +34,8 @@ export type Authentication =
       readonly error: AuthKitError;
       readonly organizationId?: string | undefined;
       /**
-       * Whether this request had already received new tokens for the organization, so the session's own refresh token
-       * is used up.
+       * Whether an earlier refresh for this request returned new tokens for the organization. If so, the refresh token
+       * that the session had before the request is used up.
        */
       readonly isSpent: boolean;
     } & Problem)
@@ -66,15 +67,15 @@ export interface AuthenticatorDependencies {
   /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
   /**
-   * How long a request waits for an optional result, in milliseconds. If the current access token is still valid, the
-   * request waits for new tokens only half as long.
+   * How long the session middleware waits for the result, in milliseconds. If the current access token is still valid,
+   * the request waits for new tokens only half as long.
    */
   softTimeout: number;
 }
 
 export interface Authenticator {
   /**
-   * Authenticates a request by its session cookie values. Uses the first value whose session is signed in. Returns a
+   * Authenticates a request by its session cookie values. Uses the first value whose session is accepted. Returns a
    * promise only if the result requires waiting.
    *
    * @param values The cookie values, starting with the one that is most likely to be current.
@@ -129,9 +130,9 @@ export function createAuthenticator(options: AuthenticatorDependencies): Authent
 }
 
 /**
- * Returns the rank of a result. If a request has several cookie values and none of them is signed in, the result with
- * the highest rank is used. `unavailable` keeps the cookie and ranks above `ended`, which clears it. Results of kind
- * `anonymous` rank lowest. Their order only affects which reason is reported.
+ * Returns the rank of a result. If a request has several cookie values and none of their sessions is accepted, the
+ * result with the highest rank is used. `unavailable` keeps the cookie and ranks above `ended`, which clears it.
+ * Results of kind `anonymous` rank lowest. Their order only affects which reason is reported.
  */
 function precedence(result: Authentication): number {
   if (result.kind === 'unavailable') return Object.hasOwn(result, 'sealed') ? 6 : 5;
@@ -199,8 +200,9 @@ async function authenticateAll(
 }
 
 /**
- * Starts opening a cookie value, without waiting for the store. All values are opened at the same time, because an
- * attacker can plant many cookies whose ID is not in the store, and the store is read twice for each such ID.
+ * Starts opening a cookie value, without waiting for the store. All values after the first are opened at the same time,
+ * because an attacker can plant many cookies whose ID is not in the store, and the store is read twice for each such
+ * ID.
  */
 function startOpening(value: string, dependencies: Dependencies): CookieValue {
   const cookie = openCookie(value, dependencies);
@@ -234,8 +236,8 @@ async function authenticateValue(
 }
 
 /**
- * Restores a session if the store has lost the latest version, for example in a failover, and this process still has
- * that version in memory.
+ * Called if the store has lost the latest version of a session, for example in a failover. If this process still has
+ * that version in memory, restores it in the store. Returns the session to use.
  */
 async function restoreSession(
   outdated: Session,
@@ -368,7 +370,7 @@ async function refreshOrUseSuccessor(session: Session, dependencies: Dependencie
   if (!newest) return refreshSession(session, 'current', dependencies);
   const status = await revocation.latestStatus(sessionIdentityOf(newest.session));
   if (status === 'revoked') return anonymous('ended', 'revoked');
-  // The latest session may have been issued before a change of the user too.
+  // The tokens of the latest version may also have been issued before the user changed.
   if (status === 'changed' || isExpired(newest.session, now()))
     return refreshSession(newest.session, 'current', dependencies);
   return acceptRefreshed(session, newest, dependencies);
@@ -482,8 +484,8 @@ function statusOf(session: Session, { revocation }: Dependencies): Promise<Revoc
 }
 
 /**
- * Returns the ID of a session's organization. Every refresh request includes this ID, so a refresh never changes the
- * organization unintentionally.
+ * Returns the ID of a session's organization, or `undefined` if it has none. A refresh request includes this ID unless
+ * it switches the organization, so a refresh never changes the organization unintentionally.
  */
 function organizationOf(session: Session): string | undefined {
   const { org_id: organizationId } = decodeUnverified(session.accessToken);

@@ -13,14 +13,20 @@ import type { RefreshedSession } from './refresh-at-workos.js';
 
 /**
  * Stores sessions. A session is either in the cookie itself, or in the store. If it is in the store, the cookie
- * contains only its ID.
+ * contains a reference with its ID instead.
  */
 export interface SessionStorage {
-  /** Opens a cookie value, which contains either a session or an ID. For an ID, returns a promise. */
+  /**
+   * Opens a cookie value. If it contains the session itself, returns the session. If it refers to a session in the
+   * store, returns a promise. Returns `undefined` if the value is not valid.
+   */
   open: (value: string) => Session | undefined | Promise<Session | NotRead>;
   /** Opens a cookie value that contains the session itself. Returns `undefined` for any other value. */
   openSealed: (value: string) => Session | undefined;
-  /** Reads a cookie value without a call to the store. Returns `undefined` if the value is not valid. */
+  /**
+   * Returns what is needed to end the session of a cookie value, without a call to the store. Returns `undefined` if
+   * the value is not valid.
+   */
   earlierSessionOf: (value: string) => EarlierSession | undefined;
   /** Returns why a cookie value could not be opened. */
   problemOf: (value: string) => SessionProblem;

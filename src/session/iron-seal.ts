@@ -107,8 +107,8 @@ interface SealParts {
 type Fields = [string, string, string, string, string, string, string, string];
 
 /**
- * Splits a seal into its fields. The binary fields are decoded only after the seal has been authenticated, because the
- * HMAC covers the encoded text.
+ * Splits a seal into its fields. Returns `undefined` if the format is wrong. The binary fields are decoded only after
+ * the seal has been authenticated, because the HMAC covers the encoded text.
  */
 function parse(sealed: string): SealParts | undefined {
   if (!sealed.startsWith(`${PREFIX}*`) || !isAscii(sealed)) return undefined;

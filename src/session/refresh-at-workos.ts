@@ -65,7 +65,7 @@ export function isExpired(session: Session, now: number): boolean {
   return expiresAt !== undefined && expiresAt <= now;
 }
 
-/** Returns when the access token of a session expires, in milliseconds since the epoch. */
+/** Returns when a session's access token expires, in milliseconds since the epoch; `undefined` if it has no `exp`. */
 function expiryOf({ accessToken }: Session): number | undefined {
   const { exp } = decodeUnverified(accessToken);
   return typeof exp === 'number' ? exp * 1000 : undefined;
@@ -153,8 +153,9 @@ export function isSessionEnded(result: RefreshResult): boolean {
 }
 
 /**
- * Whether the refresh token of a session can no longer be used. WorkOS may return the same refresh token again. In that
- * case, the result is not remembered, because the next refresh with this token may have a different result.
+ * Whether a session's refresh token can no longer be used after this result. WorkOS may return the same refresh token
+ * again. In that case, the result is not remembered, because the next refresh with this token may have a different
+ * result.
  */
 export function isTokenSpent({ refreshToken }: Session, result: RefreshResult): boolean {
   return result.kind === 'refreshed' ? result.session.refreshToken !== refreshToken : isSessionEnded(result);

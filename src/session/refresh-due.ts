@@ -1,8 +1,8 @@
 import type { Claims } from '../workos/access-token.js';
 
 /**
- * How early a token is refreshed, in seconds before it expires. Exception: a token with a lifetime of less than five
- * minutes is refreshed after four fifths of its lifetime.
+ * How long before its expiry a token with a lifetime of at least five minutes is refreshed, in seconds. A token with a
+ * shorter lifetime is refreshed after four fifths of its lifetime.
  */
 const AHEAD = 60;
 

@@ -22,21 +22,18 @@ const LEASE = 2500;
 const EXTEND_EVERY = LEASE / 5;
 
 /**
- * The first pause between two reads of the store, in milliseconds. A process that waits for another process's refresh
- * result doubles the pause after each read, up to {@link LONGEST_PAUSE}.
+ * The first pause between two reads of the store by a process that waits for another process's refresh result, in
+ * milliseconds. Each further pause is twice as long, up to {@link LONGEST_PAUSE}.
  */
 const FIRST_PAUSE = 15;
 
 /** The longest pause between two reads of the store, in milliseconds. */
 const LONGEST_PAUSE = 250;
 
-/** The maximum number of later refresh results that are read from the store for one request. */
+/** The maximum number of further refreshes that {@link readSharedResult} follows to the latest result. */
 const MAX_FOLLOWED = 10;
 
-/**
- * How long a failed refresh is recorded in the store, in milliseconds. Other processes can see the failure during this
- * time.
- */
+/** How long a failed refresh is recorded in the store for the processes that wait for its result, in milliseconds. */
 const FAILURE_FOR = 2000;
 
 /** The value that is stored instead of a sealed session if WorkOS refused the refresh token. */
@@ -62,9 +59,9 @@ export interface RefreshLockOptions {
 }
 
 /**
- * Wraps `refresh` so that only one process refreshes a session. That process holds a lock, and the other processes wait
- * for its result. If it finds that WorkOS is unavailable, the waiting processes do not call WorkOS either. The next
- * request calls WorkOS again.
+ * Wraps `refresh` so that only one process at a time refreshes a session. That process holds a lock, and the other
+ * processes wait for its result. If the refresh fails because WorkOS is unavailable, the waiting processes do not call
+ * WorkOS either. The next request calls WorkOS again.
  *
  * If the store is unavailable, or if the lock is held for too long, a process refreshes the session without the lock.
  * This is safe for 30 seconds after the first refresh, because WorkOS returns the same tokens again during that time.
@@ -165,6 +162,8 @@ async function refreshHoldingLock(
  * Reads the refresh result that another process has stored for a session's refresh token. If the session has been
  * refreshed again since, for example to switch the organization, returns the latest of at most {@link MAX_FOLLOWED}
  * later results. The tokens of an earlier result cannot be refreshed again.
+ *
+ * @returns The result. `undefined` if the store contains no usable result. `unavailable` if the store is unavailable.
  */
 async function readSharedResult(
   context: RefreshContext,
@@ -186,9 +185,10 @@ async function readSharedResult(
 }
 
 /**
- * Stores a refresh result for the other processes. New tokens replace a refusal, but a refusal never replaces new
- * tokens. This precedence is needed because a process that is paused during its refresh may store its new tokens late.
- * In the meantime, WorkOS may have refused another process's request with the same refresh token.
+ * Stores a refresh result for the other processes, and returns the result to use. New tokens replace a refusal, but a
+ * refusal never replaces new tokens. This precedence is needed because a process that is paused during its refresh may
+ * store its new tokens late. In the meantime, WorkOS may have refused another process's request with the same refresh
+ * token.
  *
  * @param isConclusive Whether a refusal means that the session has ended. True if this process held the lock and the
  * store contained no result from another process.

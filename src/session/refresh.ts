@@ -23,7 +23,8 @@ export interface RefreshOptions {
 
 export interface Refresh {
   /**
-   * Exchanges the refresh token of a session for new tokens. This process uses each refresh token only once.
+   * Exchanges a session's refresh token for new tokens. If this process has already exchanged the refresh token,
+   * returns the new tokens from that exchange.
    *
    * @param acceptOther Called if a different request has refreshed the session for another organization. Receives the
    * session before and after that refresh, and resolves to whether to return this result. If it resolves to false or is
@@ -84,8 +85,8 @@ const REPLACED_FOR = 3_600_000;
 const MAX_REPLACED = 50_000;
 
 /**
- * The maximum number of refreshes that are followed from a session to its latest successor. WorkOS issues each refresh
- * token only once, so only an error could cause a longer chain.
+ * The maximum number of refreshes that are followed from a session to its latest successor. The limit prevents an
+ * endless loop in case WorkOS issues a refresh token a second time by mistake.
  */
 const MAX_SUCCESSORS = 100;
 
@@ -115,9 +116,9 @@ interface RefreshRecord {
 
 /**
  * Creates the functions that refresh the sessions of an instance. WorkOS rotates refresh tokens, so using one twice
- * signs the user out (RFC 9700 section 4.14). Each refresh token is therefore used only once in this process:
- * concurrent requests share one exchange, later requests with the old cookie get its result, and a refused token is not
- * sent again. A request for a different organization uses the refresh token of the session's successor.
+ * signs the user out (RFC 9700 section 4.14). This process therefore does not send a refresh token again after it has
+ * been exchanged or the session has ended: concurrent requests share one exchange, and later requests with the old
+ * cookie get its result. A request for a different organization uses the refresh token of the session's successor.
  */
 export function createRefresh(options: RefreshOptions): Refresh {
   const { now, refreshTokens } = options;

@@ -10,8 +10,8 @@ import type { SessionIdentity } from './sealed-session.js';
 export type RevocationStatus = 'active' | 'changed' | 'revoked';
 
 /**
- * How a session was ended: which of its tokens are revoked. Each end of a session in this process is a different object.
- * Ends at different times also have different texts in the store.
+ * How a session was ended: which of its tokens are revoked. Each end of a session is a different object in this
+ * process, so two ends can be compared with `===`. Ends at different times also have different texts in the store.
  */
 export interface SessionEnd {
   /**
@@ -73,7 +73,8 @@ export interface Revocation {
   changeUser: (userId: string, at: number) => Promise<boolean>;
   /**
    * Returns the time of the latest change of a user that this process knows of, in milliseconds since the epoch by the
-   * clock of WorkOS, or 0 if there is none. A change that another process has received is known after `status`.
+   * clock of WorkOS, or 0 if there is none. A change that another process has received is known only after a call to
+   * `status`.
    */
   changedAt: (userId: string) => number;
 }
@@ -143,7 +144,10 @@ export function createRevocation(options: RevocationOptions): Revocation {
     if (isSaved) local.unsaved.delete(sessionId);
     return isSaved;
   };
-  /** Replaces the end of a session by a new sign-in, unless the store contains a later end from another process. */
+  /**
+   * Replaces a session's end with `reopened` after a new sign-in, unless the session has been ended again since, by
+   * this process or another. Resolves to false if the store is unavailable.
+   */
   const replaceEnd = async (sessionId: string, end: SessionEnd, reopened: SessionEnd) => {
     if (!store || local.unsaved.has(sessionId)) return writeEnd(sessionId, reopened);
     const found = await store.get('ended', sessionId);
@@ -270,7 +274,7 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
     // If this process has ended or reopened the session in the meantime, that change is newer than the reply from the
     // store.
     const isNewer = !local.unsaved.has(sessionId) && local.latestEndOf(sessionId) === known;
-    // The same end must not become a different object, because a sign-in compares it with the end at its beginning.
+    // A known end stays the same object, because `reopenSession` compares it with the end from when the sign-in began.
     const isOther = found.kind === 'hit' && known?.text !== found.text;
     if (isOther && isNewer) local.endSession(sessionId, parseSessionEnd(found.text));
   };
@@ -310,7 +314,10 @@ function parseSessionEnd(text: string): SessionEnd {
   return match ? { before: Number(match[1]), except: match[2], text } : { before: Infinity, text };
 }
 
-/** Updates a user's mark in the store, and keeps the changes that other processes make at the same time. */
+/**
+ * Updates a user's mark in the store, and keeps the changes that other processes make at the same time. Resolves to
+ * false if the store is unavailable, or if all attempts have failed because of such changes.
+ */
 async function writeUserMark(
   store: SignedStore,
   userId: string,

@@ -33,8 +33,8 @@ export interface SessionExtension {
    */
   readonly version?: number;
   /**
-   * When the user signed in to this application, in seconds since the epoch. Set only if that sign-in required a new
-   * authentication.
+   * The earliest time at which the user may have authenticated, in seconds since the epoch: the time of the sign-in
+   * minus its `maxAge`. Set only if the sign-in had a `maxAge`.
    */
   readonly authenticatedAt?: number;
   /** The `data` that `onSuccess` returned. */

@@ -155,7 +155,8 @@ function createExpiry() {
 
 function entryOf(value: string, ttl: number): Entry {
   const until = Date.now() + ttl;
-  // Some session stores compare `expires` with the clock of the process that reads the entry.
+  // Some session stores compare `expires` with the clock of the process that reads the entry. If that clock is ahead, a
+  // short-lived entry must not expire too early.
   const maxAge = ttl > SHORT ? ttl : ttl + CLOCK_SKEW;
   const expires = new Date(Date.now() + maxAge);
   return {

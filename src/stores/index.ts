@@ -3,7 +3,8 @@
  *
  * `redisStore`, `postgresStore` and `expressStore` create a store. To use a different database, implement these five
  * methods and check them with `testStore` from `authkit-express/testing`. If a method rejects or takes too long, this
- * package treats the store as unavailable for that call.
+ * package treats the store as unavailable for that call. After a call that takes too long, the store is not called for
+ * up to one second.
  */
 export interface Store {
   /** Resolves to the value of a key, or to `null` or `undefined` if there is no value or it has expired. */
@@ -16,7 +17,8 @@ export interface Store {
   set(key: string, value: string, ttl: number): Promise<unknown>;
   /**
    * Sets the value of a key only if the key has no value. Resolves to `true` if the value was set; anything else counts
-   * as `false`. This method must be atomic across processes. Otherwise, two processes may refresh the same session.
+   * as `false`. This method must be atomic across processes. Otherwise, two processes may refresh the same session at
+   * the same time.
    *
    * @param ttl Time to live of the value, in milliseconds. It may have a fractional part.
    */

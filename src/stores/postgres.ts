@@ -22,8 +22,8 @@ const TABLE = 'authkit_store';
 const NAME = /^[a-z_][a-z\d_]{0,62}(?:\.[a-z_][a-z\d_]{0,62})?$/;
 
 /**
- * The minimum time between two sweeps, in milliseconds. A sweep deletes expired rows. If a sweep did not delete all of
- * them, the next write starts another one.
+ * The minimum time between two sweeps, which delete expired rows, in milliseconds. It does not apply after a sweep that
+ * has reached the limit of {@link SWEEP_ROWS}: the next write then starts another sweep.
  */
 const SWEEP_INTERVAL = 60_000;
 
@@ -105,7 +105,7 @@ function statements(table: string) {
   return {
     get: `SELECT value FROM ${table} WHERE key = $1 AND expires_at > clock_timestamp()`,
     set: insert,
-    // A concurrent insert waits for this one. It then finds that the row has not expired, and does not change it.
+    // A concurrent `add` of the same key waits for this one, then finds that the row has not expired and keeps it.
     add: `${insert} WHERE entry.expires_at <= clock_timestamp()`,
     replace: `UPDATE ${table} SET value = $3, expires_at = ${after('$4')} WHERE ${isExpected}`,
     deleteExpected: `DELETE FROM ${table} WHERE ${isExpected}`,

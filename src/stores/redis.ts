@@ -149,9 +149,10 @@ function warnAboutSentinelPool(client: RedisClient): void {
 }
 
 /**
- * Returns the number of connections of a sentinel client, or `undefined` if the number is unknown, as with node-redis
- * 5. The options of the client are private. In node-redis 6, `duplicate()` passes them to the constructor of the object
- * that it is called on, so this function calls it on an object with a different constructor.
+ * Returns the number of connections that a sentinel client uses. Returns `undefined` if the client is not a sentinel
+ * client, or if the number is unknown, as with node-redis 5. The client's options are private. In node-redis 6,
+ * `duplicate()` passes them to the constructor of the object that the method is called on. This function therefore
+ * calls `duplicate()` on an object whose constructor reads the options.
  */
 function sentinelPoolSize(client: unknown): number | undefined {
   const { acquire, duplicate, getSentinelNode, _self } = client as Record<string, unknown>;

@@ -171,30 +171,29 @@ type StoreOperation = AuthKitEvents['authkit:store']['operation'];
 
 const UNAVAILABLE = Object.freeze({ kind: 'unavailable' });
 
-/**
- * How long the store is not called after a timeout, in milliseconds. After this pause, one call tries the store again.
- */
+/** How long calls fail immediately after a call has timed out, in milliseconds. See {@link createCallStore}. */
 const PAUSE = 1000;
 
-/** How long other calls wait while one call tries the store again, as a fraction of the timeout. */
+/** How long other calls wait for the result of a trial, as a fraction of the timeout. See {@link createCallStore}. */
 const TRIAL_PART = 1 / 4;
 
 /** The number of ticks into which {@link createTimer} divides its time. */
 const TICKS = 4;
 
 /**
- * Creates the function that calls the store. Every call has a time limit. After a call has timed out, only one call per
- * {@link PAUSE} tries the store again and waits until the timeout. The other calls fail without waiting for the store.
- * A call that rejects does not affect the next one.
+ * Creates the function that calls the store. Every call has a time limit. After a call has timed out, calls fail
+ * immediately for {@link PAUSE} milliseconds. The first call after this pause, the trial, is sent to the store. If it
+ * also times out, the pause starts again. A call that rejects does not start a pause, because the store did not hang.
+ * If a call that was sent before the pause succeeds or rejects, the pause ends early.
  *
- * Exception: calls that arrive while one call tries the store again wait briefly for its result, because a store that
- * works again replies quickly. If they failed immediately, most of the requests that arrive together after an outage
- * would refresh their sessions without the lock.
+ * Calls that arrive during a trial wait briefly for its result, because a store that works again replies quickly. If
+ * these calls failed immediately, most of the requests that arrive together after an outage would refresh their
+ * sessions without the lock.
  */
 function createCallStore(options: SignedStoreOptions): CallStore {
   const { timeout } = options;
   let silentSince: number | undefined;
-  /** Set while one call tries the store again. Resolves to whether that call gets a reply quickly. */
+  /** Set during a trial. Resolves to whether the trial succeeds or rejects within {@link TRIAL_PART} of the timeout. */
   let trial: Promise<boolean> | undefined;
   const report = createReporter(options);
   const callOnce: CallStore = async (operation, call) => {
@@ -234,7 +233,7 @@ type Outcome<T> =
 
 /**
  * Creates a function that publishes `authkit:store` if the outcome of an operation differs from the previous outcome of
- * the same operation.
+ * the same operation. If `warnsIfLost` is set, it also warns about a failure.
  */
 function createReporter({ clientId, warnsIfLost }: SignedStoreOptions) {
   const last = new Map<StoreOperation, Outcome<unknown>['kind']>();
@@ -284,9 +283,9 @@ async function callWithin<T>(timeout: number, call: () => Promise<T>): Promise<O
 }
 
 /**
- * Creates a timer that counts only the time during which this process handles events. A busy process does not mean that
- * the store is unavailable. A turn of the event loop that takes longer than a tick therefore counts as one tick,
- * because the reply may have arrived during that turn.
+ * Creates a timer that does not count the time during which this process is too busy to read a reply. A turn of the
+ * event loop that takes longer than a tick counts as only one tick, because the reply may have arrived during that
+ * turn.
  */
 function createTimer(ms: number) {
   let timer: NodeJS.Timeout;
