@@ -8,10 +8,7 @@ import { loginUrl, loginUrlForScript } from './login-url.js';
 import { isSessionType, type SignedIn } from './principal.js';
 import type { RequestAuth } from './request-auth.js';
 
-/**
- * A sign-in that is at most this many seconds old counts as a new sign-in. If even a new sign-in does not meet
- * `maxAge`, the guard denies the request: redirecting the user to sign-in again would cause a redirect loop.
- */
+/** A sign-in that is at most this many seconds old counts as a new sign-in. */
 const JUST_SIGNED_IN = 10;
 
 /**
@@ -20,12 +17,10 @@ const JUST_SIGNED_IN = 10;
  * false.
  */
 export function isRecent(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
-  const { config, workosNow } = requestAuth.instance;
-  const claimed = claimedAt(auth, seconds(workosNow));
-  const at = claimed ?? freshSignInAt(requestAuth);
-  // The claim is from the clock of WorkOS, and the time of the sign-in is from this server's clock.
-  const now = seconds(claimed === undefined ? config.now : workosNow);
-  return typeof at === 'number' && now - at <= maxAge;
+  const claimed = claimedAge(auth, requestAuth);
+  if (claimed !== undefined) return claimed <= maxAge;
+  const at = freshSignInAt(requestAuth);
+  return at !== undefined && seconds(requestAuth.instance.config.now) - at <= maxAge;
 }
 
 /** Returns the current time in seconds. It is rounded down, because `auth_time` is in whole seconds. */
@@ -37,17 +32,19 @@ function seconds(now: () => number): number {
 const CLOCK_SKEW = 60;
 
 /**
- * Returns the `auth_time` claim, in seconds since the epoch. Returns `undefined` for SSO sessions, which have no claims
- * because the SSO API issues no tokens.
+ * Returns how long ago the user authenticated according to the `auth_time` claim, in seconds. Returns `undefined` if the
+ * claim is missing. SSO sessions have no claims, because the SSO API issues no tokens.
  *
  * A user authenticates before the token is issued. If `auth_time` is later, it cannot be a time in seconds, and would
- * count as recent forever. The result is then `-Infinity`, so the authentication counts as old. `auth_time` is compared
- * with `iat`, because both come from the clock of WorkOS.
+ * count as recent forever. The result is then `Infinity`, so the authentication counts as old. `auth_time` is compared
+ * with `iat` and with the time at WorkOS, because all of them come from the clock of WorkOS.
  */
-function claimedAt(auth: SignedIn, now: number): unknown {
+function claimedAge(auth: SignedIn, { instance }: RequestAuth): number | undefined {
   if (auth.type === 'sso') return undefined;
-  const { auth_time: at, iat = now } = ownProperties(auth.claims);
-  return typeof at === 'number' && at > iat + CLOCK_SKEW ? -Infinity : at;
+  const now = seconds(instance.workosNow);
+  const { auth_time: at, iat = now } = ownProperties<{ auth_time?: unknown; iat?: number }>(auth.claims);
+  if (at === undefined || at === null) return undefined;
+  return typeof at === 'number' && at <= iat + CLOCK_SKEW ? now - at : Infinity;
 }
 
 /**
@@ -56,6 +53,21 @@ function claimedAt(auth: SignedIn, now: number): unknown {
  */
 function freshSignInAt(requestAuth: RequestAuth): number | undefined {
   return requestAuth.session()?.extension.authenticatedAt;
+}
+
+/**
+ * Whether another sign-in would not help, because the latest one did not meet `maxAge` either, or met it for only a few
+ * seconds. Redirecting the user to sign-in again would cause a redirect loop.
+ */
+function isSignInUseless(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
+  const { signedInAt = requestAuth.ssoSession()?.signedInAt ?? -Infinity, authenticatedAt = signedInAt } =
+    requestAuth.session()?.extension ?? {};
+  // A sign-in with a larger `maxAge` accepted an older authentication than this guard does.
+  if (signedInAt - authenticatedAt > maxAge) return false;
+  const sinceSignIn = requestAuth.instance.config.now() / 1000 - signedInAt;
+  const claimed = claimedAge(auth, requestAuth);
+  const wasRecent = claimed !== undefined && claimed - sinceSignIn <= maxAge && maxAge >= JUST_SIGNED_IN;
+  return sinceSignIn <= JUST_SIGNED_IN && !wasRecent;
 }
 
 /**
@@ -70,8 +82,7 @@ export function stepUp(
 ): Outcome | Promise<Outcome> {
   const { config, respondWithError } = requestAuth.instance;
   if (isRecent(auth, requestAuth, maxAge)) return 'next';
-  const signedInAt = freshSignInAt(requestAuth) ?? requestAuth.ssoSession()?.signedInAt ?? -Infinity;
-  if (config.now() / 1000 - signedInAt <= Math.max(maxAge, JUST_SIGNED_IN)) {
+  if (isSignInUseless(auth, requestAuth, maxAge)) {
     const message = 'WorkOS did not ask to authenticate again';
     return denyForbidden(req, res, requestAuth, auth, { message, rule: { maxAge } });
   }

@@ -8,7 +8,13 @@ import type { Request, Response } from '../http/handler-to-middleware.js';
 import { ownProperties } from '../plain-objects.js';
 import { CLOCK_SKEW } from '../session/purpose-bound-seal.js';
 import type { Revocation, SessionEnd } from '../session/revocation.js';
-import { type Session, sessionIdentityIn, sessionIdOf, toSession } from '../session/sealed-session.js';
+import {
+  type Session,
+  type SessionExtension,
+  sessionIdentityIn,
+  sessionIdOf,
+  toSession,
+} from '../session/sealed-session.js';
 import {
   decodeUnverified,
   macOf,
@@ -108,7 +114,7 @@ export function createCompleteSignIn({
     if (after.isEnded && (!before.isEnded || after.end !== before.end))
       throw new AuthKitError('unauthenticated', 'the session has ended during the sign-in');
     const session = toSession(tokens, {
-      ...authenticatedAt(transaction, config),
+      ...freshness(transaction, config),
       ...(outcome.data === undefined ? {} : { data: outcome.data }),
       tokenMac,
     });
@@ -118,12 +124,16 @@ export function createCompleteSignIn({
 }
 
 /**
- * Returns the session's `authenticatedAt` field: the earliest time at which the user may have authenticated, in seconds
- * since the epoch. WorkOS accepts an authentication from up to `max_age` seconds ago, so a sign-in with a large
- * `maxAge` does not prove that the user authenticated recently. The result is empty if the sign-in has no `maxAge`.
+ * Returns the session's `signedInAt` and `authenticatedAt` fields. The result is empty if the sign-in has no `maxAge`.
+ * WorkOS accepts an authentication from up to `max_age` seconds ago, so a sign-in with a large `maxAge` does not prove
+ * that the user authenticated recently.
  */
-function authenticatedAt({ maxAge }: SignInStart, { now }: Config): { authenticatedAt?: number } {
-  return maxAge === undefined ? {} : { authenticatedAt: Math.floor(now() / 1000) - maxAge };
+function freshness(
+  { maxAge }: SignInStart,
+  { now }: Config,
+): Pick<SessionExtension, 'signedInAt' | 'authenticatedAt'> {
+  const signedInAt = Math.floor(now() / 1000);
+  return maxAge === undefined ? {} : { signedInAt, authenticatedAt: signedInAt - maxAge };
 }
 
 function publishSignIn(session: Session, { clientId }: AuthKitConfig): void {

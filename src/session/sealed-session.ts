@@ -37,6 +37,8 @@ export interface SessionExtension {
    * minus its `maxAge`. Set only if the sign-in had a `maxAge`.
    */
   readonly authenticatedAt?: number;
+  /** The time of the sign-in, in seconds since the epoch. Set only if the sign-in had a `maxAge`. */
+  readonly signedInAt?: number;
   /** The `data` that `onSuccess` returned. */
   readonly data?: unknown;
   /** A MAC that shows that the signature of the access token was verified. See `workos/verified-token-mac.ts`. */
@@ -106,7 +108,7 @@ export function openSession(
   if (!isText(accessToken) || !isText(refreshToken) || !isRecord(user) || !isText(user['id']))
     return undefined;
   const extension = payload[EXTENSION];
-  const { purpose, version, authenticatedAt, data, tokenMac, ...others } = ownProperties(
+  const { purpose, version, authenticatedAt, signedInAt, data, tokenMac, ...others } = ownProperties(
     isRecord(extension) ? extension : {},
   );
   if (purpose !== undefined && purpose !== 'session') return undefined;
@@ -120,6 +122,7 @@ export function openSession(
     extension: ownProperties({
       ...(typeof version === 'number' && version > SESSION_VERSION ? { ...others, version } : {}),
       ...(typeof authenticatedAt === 'number' ? { authenticatedAt } : {}),
+      ...(typeof signedInAt === 'number' ? { signedInAt } : {}),
       ...(data === undefined ? {} : { data }),
       ...(isText(tokenMac) ? { tokenMac } : {}),
     }),

@@ -3,6 +3,7 @@ import { ADA, createTestApp } from '../support/app.js';
 import { withoutAuthTime } from '../support/auth-time.js';
 import type { GuardRule } from 'authkit-express';
 import { FETCH, send } from '../support/browser.js';
+import { withClaims } from '../support/claims.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 
 describe.each(FRAMEWORKS)('step-up authentication on %s', (framework) => {
@@ -41,6 +42,42 @@ describe.each(FRAMEWORKS)('step-up authentication on %s', (framework) => {
     expect((await browser.go(`${origin}/account`)).location).toContain('maxAge=0');
     expect(served()).toBe(0);
   });
+});
+
+describe('if the provider does not authenticate the user again', () => {
+  test.each([
+    ['is missing', undefined],
+    ['keeps its value', -100_000],
+  ])('and auth_time %s, each maxAge leads to 403, not to a redirect loop', async (_, added) => {
+    for (const maxAge of [0, 5, 60, 300]) {
+      const { origin, browser, workos, served } = await createTestApp('express5', { rule: { maxAge } });
+      const auth_time = added && Math.floor(workos.clock.now() / 1000) + added;
+      workos.fail({ on: 'authenticate', alter: (body) => withClaims(workos, body, { auth_time }) });
+      const login = await browser.go(`${origin}/login?returnTo=/account`);
+      await browser.go(await workos.authorize(login.location!, { user: ADA }));
+      const away = await browser.go(`${origin}/account`);
+      expect([maxAge, away.location]).toEqual([maxAge, expect.stringContaining(`maxAge=${maxAge}`)]);
+      const again = await browser.go(away.location!);
+      await browser.go(await workos.authorize(again.location!, { user: ADA }));
+      workos.clock.advance(1500);
+      expect([maxAge, (await browser.go(`${origin}/account`)).status]).toEqual([maxAge, 403]);
+      expect(served()).toBe(0);
+    }
+  });
+});
+
+test.each([
+  ['becomes too old just after the sign-in', 60, -57, 200],
+  ['is recent enough for the sign-in, but not for the guard', 3600, -2000, 302],
+])('an authentication that %s is asked for again', async (_, maxAge, added, status) => {
+  const { origin, browser, workos } = await createTestApp('express5', { rule: { maxAge: 60 } });
+  const auth_time = Math.floor(workos.clock.now() / 1000) + added;
+  workos.fail({ on: 'authenticate', alter: (body) => withClaims(workos, body, { auth_time }) });
+  const login = await browser.go(`${origin}/login?returnTo=/account&maxAge=${maxAge}`);
+  await browser.go(await workos.authorize(login.location!, { user: ADA }));
+  expect((await browser.go(`${origin}/account`)).status).toBe(status);
+  workos.clock.advance(5000);
+  expect((await browser.go(`${origin}/account`)).location).toContain('maxAge=60');
 });
 
 test('T48 a long maxAge in a link does not count as a fresh authentication', async () => {
