@@ -259,7 +259,8 @@ function setSessionCookie(
     // Called for each cookie, and again if other middleware changes the headers as they are written.
     let isClearing: boolean | undefined;
     cookies.clearSession(req, res, () => (isClearing ??= mayClear()));
-    // After a new sign-in, the marker is kept. If the browser cannot replace the old cookie, the marker stops the redirect loop.
+    // After a new sign-in, the marker is kept. If the browser cannot replace the old cookie, the marker stops the
+    // redirect loop.
     if (authenticator.isLive?.(session) ?? true) cookies.clearSignInMarker(req, res);
     return result;
   }

@@ -11,6 +11,15 @@ import type { RequestAuth } from './request-auth.js';
 /** A sign-in that is at most this many seconds old counts as a new sign-in. */
 const JUST_SIGNED_IN = 10;
 
+/** The largest `maxAge` that the login route accepts, in seconds. */
+const MAX_AGE = 999_999_999;
+
+/**
+ * How much older an authentication may be at the end of a sign-in than at its beginning, in seconds. WorkOS compares it
+ * with `max_age` at the beginning.
+ */
+const SIGN_IN_DURATION = 5;
+
 /**
  * Whether the user authenticated within the last `maxAge` seconds. The time of the authentication is taken from the
  * `auth_time` claim or, if the claim is missing, from {@link freshSignInAt}. If neither is available, the result is
@@ -57,17 +66,30 @@ function freshSignInAt(requestAuth: RequestAuth): number | undefined {
 
 /**
  * Whether another sign-in would not help, because the latest one did not meet `maxAge` either, or met it for only a few
- * seconds. Redirecting the user to sign-in again would cause a redirect loop.
+ * seconds. Redirecting the user to sign-in again would cause a redirect loop. A sign-in with `sso()` never helps,
+ * because the SSO API cannot require users to authenticate again.
  */
 function isSignInUseless(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
-  const { signedInAt = requestAuth.ssoSession()?.signedInAt ?? -Infinity, authenticatedAt = signedInAt } =
-    requestAuth.session()?.extension ?? {};
+  if (auth.type === 'sso') return true;
+  const session = requestAuth.session();
+  if (!session) return false;
+  const { signedInAt = -Infinity, authenticatedAt = signedInAt } = session.extension;
   // A sign-in with a larger `maxAge` accepted an older authentication than this guard does.
   if (signedInAt - authenticatedAt > maxAge) return false;
   const sinceSignIn = requestAuth.instance.config.now() / 1000 - signedInAt;
   const claimed = claimedAge(auth, requestAuth);
-  const wasRecent = claimed !== undefined && claimed - sinceSignIn <= maxAge && maxAge >= JUST_SIGNED_IN;
+  const wasRecent =
+    claimed !== undefined && claimed - sinceSignIn <= maxAge + SIGN_IN_DURATION && maxAge >= JUST_SIGNED_IN;
   return sinceSignIn <= JUST_SIGNED_IN && !wasRecent;
+}
+
+/**
+ * Returns the `maxAge` of a sign-in that a guard with this `maxAge` starts. Without the `auth_time` claim, only a new
+ * authentication shows when the user authenticated, so the result is 0.
+ */
+function maxAgeOfSignIn(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): number {
+  if (claimedAge(auth, requestAuth) === undefined) return 0;
+  return Math.min(Math.floor(maxAge), MAX_AGE);
 }
 
 /**
@@ -87,7 +109,7 @@ export function stepUp(
     return denyForbidden(req, res, requestAuth, auth, { message, rule: { maxAge } });
   }
   publishDenied(req, requestAuth, 'step_up_required', { maxAge });
-  const parameters = { maxAge: String(maxAge) };
+  const parameters = { maxAge: String(maxAgeOfSignIn(auth, requestAuth, maxAge)) };
   const isSession = isSessionType(auth.type);
   if (config.routes.login && isSession && isPageLoad(req))
     return redirect(res, loginUrl(req, config, parameters));

@@ -21,6 +21,11 @@ export interface Parameter {
   readonly mayRepeat?: true;
   /** Returns whether a value has a form that WorkOS accepts. */
   readonly valid: (value: unknown) => boolean;
+  /**
+   * Returns the stricter of two values. With this function, a query may make a pinned option stricter. Without it, a
+   * query cannot change a pinned option.
+   */
+  readonly stricter?: (a: unknown, b: unknown) => unknown;
   /** Describes what `valid` accepts, as the text that follows "must be" in error messages. */
   readonly form: string;
   /**
@@ -116,17 +121,21 @@ function parameterSet<Options extends object, Alias extends keyof Options & stri
     problemsOf: (options) => problemsOf(options as Values).map(({ text }) => text),
     parse: (params, pinned, taken) =>
       parse(
-        all.filter(([name]) => taken.has(name) && (pinned as Values)[name] === undefined),
+        all.filter(
+          ([name, { stricter }]) => taken.has(name) && (stricter || (pinned as Values)[name] === undefined),
+        ),
         params,
       ) as Options,
     withPinned(requested, pinned) {
-      const options = ownProperties({
-        ...canonical(requested as Values),
-        ...canonical(pinned as Values),
-      }) as Options;
-      const [problem] = problemsOf(options as Values);
+      const asked = canonical(requested as Values);
+      const options: Record<string, unknown> = ownProperties({ ...asked, ...canonical(pinned as Values) });
+      for (const [name, { stricter }] of all) {
+        if (stricter && asked[name] !== undefined && options[name] !== undefined)
+          options[name] = stricter(asked[name], options[name]);
+      }
+      const [problem] = problemsOf(options);
       if (problem) throw refusal(problem);
-      return options;
+      return options as Options;
     },
     query: (options, protocol) => {
       const params = new URLSearchParams({ response_type: 'code', ...protocol, ...defaults(options) });
@@ -295,6 +304,8 @@ export const authKitParameters = parameterSet<SignInOptions>(
       wire: 'max_age',
       parse: (value) => (DIGITS.test(value) ? Number(value) : undefined),
       valid: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+      // A guard may require a more recent authentication than the application does for every sign-in.
+      stricter: (a, b) => Math.min(Number(a), Number(b)),
       form: 'a whole number of seconds, such as 3600',
     },
     providerScopes,

@@ -297,6 +297,9 @@ export const SESSION_MEMORY_ADVICE: Advice = {
 
 export const OF_AUTHKIT = 'it is an option of authkit(), not of sso()';
 
+const sameAdvice = (text: string, names: readonly string[]) =>
+  Object.fromEntries(names.map((name) => [name, text]));
+
 /** The advice for `sso()`, which has fewer options than `authkit()` and other names for some sign-in options. */
 export const SSO_ADVICE: Advice = {
   ...OPTION_ADVICE,
@@ -305,9 +308,32 @@ export const SSO_ADVICE: Advice = {
   connectionId: write("signIn: { connection: 'conn_…' }"),
   connection: write("signIn: { connection: 'conn_…' }"),
   events: write('onSuccess or onError'),
-  ...Object.fromEntries(
-    ['claimNonce', 'roles', 'defaultRole', 'maxBytes', 'onSessionRefresh'].map((name) => [name, OF_AUTHKIT]),
-  ),
+  maxAge: write('cookie: { maxAge }'),
+  ...sameAdvice('it is not needed', ['idpLogout', 'auth0Logout']),
+  ...sameAdvice(write('sessionLifetime, in seconds'), [
+    'absoluteDuration',
+    'rolling',
+    'rollingDuration',
+    'sessionTimeout',
+  ]),
+  ...sameAdvice(OF_AUTHKIT, [
+    'attemptSilentLogin',
+    'backchannelLogout',
+    'claimNonce',
+    'connect',
+    'defaultRole',
+    'invitationToken',
+    'maxBytes',
+    'onSessionRefresh',
+    'prompt',
+    'roles',
+    'screenHint',
+    'signUpPaths',
+    'signUpUrl',
+    'switchOrganization',
+    'token',
+    'webhookSecret',
+  ]),
 };
 
 export const AUTHKIT_ADVICE: Advice = {

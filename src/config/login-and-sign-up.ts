@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { canParse } from '../url-can-parse.js';
 import { AuthKitError } from '../errors.js';
 import { publishError } from '../diagnostics.js';
-import { isOptions, isRecord, ownProperties } from '../plain-objects.js';
+import { isOptions, isRecord, ownProperties, withoutUndefined } from '../plain-objects.js';
 import type { ParameterSet } from './authorization-parameters.js';
 import { isLoopback, USE_HTTPS } from './insecure-http.js';
 import type { AuthKitOptions } from './authkit-options.js';
@@ -57,7 +57,7 @@ export function readSignIn<Options extends object>(
     );
   const options = parameters.canonical((isOptions(value) ? ownProperties(value) : {}) as Options);
   for (const problem of parameters.problemsOf(options)) problems.add(`signIn: ${problem}`);
-  const fixed = Promise.resolve(Object.freeze(ownProperties(options)));
+  const fixed = Promise.resolve(Object.freeze(setOptions(options)));
   return () => fixed;
 }
 
@@ -82,7 +82,7 @@ function ofRequest<Options extends object>(
       throw error;
     }
     const problem = returnedProblem(returned, parameters);
-    if (problem === undefined) return parameters.canonical((returned ?? {}) as Options);
+    if (problem === undefined) return setOptions(parameters.canonical((returned ?? {}) as Options));
     const error = new AuthKitError('config_invalid', `signIn(req) returned ${problem}`);
     publishError({ clientId, source: 'signIn', error }, error.message);
     throw error;
@@ -92,6 +92,11 @@ function ofRequest<Options extends object>(
     known.set(req, options);
     return options;
   };
+}
+
+/** Leaves out options that are `undefined`, because they would hide the options of a link. */
+function setOptions<Options extends object>(options: Options): Options {
+  return ownProperties(withoutUndefined(options) as Options);
 }
 
 function returnedProblem(

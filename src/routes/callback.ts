@@ -215,12 +215,30 @@ async function handleResponse(
       publish('sign-in-failed', { clientId: config.clientId, code: error.code });
       return redirect(res, await clientUrl(error, transaction));
     }
-    if (endsSilently(error, transaction))
+    if (endsSilently(error, transaction)) {
+      if (await isStepUp(transaction, req, res, dependencies)) throw error;
       return await returnSignedOut(returnTo ?? config.returnTo, transaction, res, dependencies);
+    }
     const location = await retrySignIn?.(error, transaction, req, res);
     if (location === undefined) throw error;
     return redirect(res, location);
   }
+}
+
+/**
+ * Whether a guard started this silent sign-in because a signed-in user must authenticate again. If the user continued
+ * with the same session, the guard would immediately start another sign-in.
+ */
+async function isStepUp(
+  { silent, maxAge }: Transaction,
+  req: Request,
+  res: Response,
+  { authenticateRequest }: CallbackDependencies,
+): Promise<boolean> {
+  if (silent !== 'always' || maxAge === undefined) return false;
+  const requestAuth = await authenticateRequest(req, res);
+  await requestAuth.whenAuthenticated();
+  return requestAuth.auth().type !== null;
 }
 
 /** Ends a silent sign-in that WorkOS could not complete without showing a page. The user continues signed out. */

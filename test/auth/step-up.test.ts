@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { ADA, createTestApp } from '../support/app.js';
+import { ADA, createFrozenTestApp, createTestApp } from '../support/app.js';
 import { withoutAuthTime } from '../support/auth-time.js';
-import type { GuardRule } from 'authkit-express';
-import { FETCH, send } from '../support/browser.js';
+import type { GuardRule, SignInOptions } from 'authkit-express';
+import type { TestWorkOS } from 'authkit-express/testing';
+import { type Browser, FETCH, send } from '../support/browser.js';
 import { withClaims } from '../support/claims.js';
 import { FRAMEWORKS } from '../support/frameworks.js';
 
@@ -45,32 +46,93 @@ describe.each(FRAMEWORKS)('step-up authentication on %s', (framework) => {
 });
 
 describe('if the provider does not authenticate the user again', () => {
-  test.each([
-    ['is missing', undefined],
-    ['keeps its value', -100_000],
-  ])('and auth_time %s, each maxAge leads to 403, not to a redirect loop', async (_, added) => {
-    for (const maxAge of [0, 5, 60, 300]) {
-      const { origin, browser, workos, served } = await createTestApp('express5', { rule: { maxAge } });
-      const auth_time = added && Math.floor(workos.clock.now() / 1000) + added;
-      workos.fail({ on: 'authenticate', alter: (body) => withClaims(workos, body, { auth_time }) });
-      const login = await browser.go(`${origin}/login?returnTo=/account`);
-      await browser.go(await workos.authorize(login.location!, { user: ADA }));
-      const away = await browser.go(`${origin}/account`);
-      expect([maxAge, away.location]).toEqual([maxAge, expect.stringContaining(`maxAge=${maxAge}`)]);
-      const again = await browser.go(away.location!);
-      await browser.go(await workos.authorize(again.location!, { user: ADA }));
-      workos.clock.advance(1500);
-      expect([maxAge, (await browser.go(`${origin}/account`)).status]).toEqual([maxAge, 403]);
+  /** Signs in at an app whose guard requires `maxAge`, and follows the guard's redirect to the second sign-in. */
+  async function afterStepUp(maxAge: number, options: AuthTimeOptions) {
+    const { added, signIn = {} } = options;
+    const site = await createFrozenTestApp('express5', {
+      rule: { maxAge },
+      authkit: { signIn },
+      routes: (app, auth) => {
+        app.route('/refresh', (req, res, next) => {
+          auth.refreshSession(req, res).then(() => res.end(), next);
+        });
+      },
+    });
+    const { origin, browser, workos } = site;
+    const auth_time = added && Math.floor(workos.clock.now() / 1000) + added;
+    workos.fail({ on: 'authenticate', alter: (body) => withClaims(workos, body, { auth_time }) });
+    const login = await browser.go(`${origin}/login?returnTo=/account`);
+    await browser.go(await workos.authorize(login.location!, { user: ADA }));
+    workos.clock.advance(1500);
+    const away = await browser.go(`${origin}/account`);
+    const again = await browser.go(away.location!);
+    await browser.go(await workos.authorize(again.location!, { user: ADA }));
+    workos.clock.advance(1500);
+    return { ...site, requested: new URL(again.location!).searchParams.get('max_age') };
+  }
+  interface AuthTimeOptions {
+    /** `auth_time` minus the current time, in seconds. By default, the claim is missing. */
+    added?: number;
+    signIn?: SignInOptions | (() => SignInOptions);
+  }
+
+  test.each([0, 5, 60, 300])(
+    'and auth_time keeps its value, maxAge %i leads to 403, not to a redirect loop',
+    async (maxAge) => {
+      const { origin, browser, workos, served } = await afterStepUp(maxAge, { added: -100_000 });
+      expect((await browser.go(`${origin}/account`)).status).toBe(403);
+      await refreshed(workos, browser, origin);
+      expect((await browser.go(`${origin}/account`)).status).toBe(403);
       expect(served()).toBe(0);
-    }
+    },
+  );
+
+  // Without `exactOptionalPropertyTypes`, TypeScript accepts this.
+  const UNDEFINED = { maxAge: undefined } as object as SignInOptions;
+
+  test.each<[string, SignInOptions | (() => SignInOptions)]>([
+    ['a larger maxAge', { maxAge: 3600 }],
+    ['an undefined maxAge', UNDEFINED],
+    ['a function with an undefined maxAge', () => UNDEFINED],
+  ])('and signIn sets %s, the guard still asks for its own and leads to 403', async (_, signIn) => {
+    const { origin, browser, requested } = await afterStepUp(60, { added: -600, signIn });
+    expect(requested).toBe('60');
+    expect((await browser.go(`${origin}/account`)).status).toBe(403);
   });
+
+  test('a link cannot ask for less than signIn does', async () => {
+    const { origin, browser } = await createTestApp('express5', { authkit: { signIn: { maxAge: 60 } } });
+    const { location } = await browser.go(`${origin}/login?maxAge=3600`);
+    expect(new URL(location!).searchParams.get('max_age')).toBe('60');
+  });
+
+  test.each([
+    [0, 403],
+    [5, 200],
+    [300, 200],
+  ])(
+    'and auth_time is missing, a guard with maxAge %i asks for a new authentication: %i',
+    async (maxAge, status) => {
+      const { origin, browser, requested } = await afterStepUp(maxAge, {});
+      expect(requested).toBe('0');
+      expect((await browser.go(`${origin}/account`)).status).toBe(status);
+    },
+  );
 });
+
+/** Refreshes the session without time passing. */
+async function refreshed(workos: TestWorkOS, browser: Browser, origin: string): Promise<void> {
+  const before = workos.callsTo('refresh').length;
+  await browser.fetch(`${origin}/refresh`, { method: 'POST' });
+  expect(workos.callsTo('refresh').length).toBe(before + 1);
+}
 
 test.each([
   ['becomes too old just after the sign-in', 60, -57, 200],
+  ['becomes too old during the sign-in', 60, -62, 302],
   ['is recent enough for the sign-in, but not for the guard', 3600, -2000, 302],
 ])('an authentication that %s is asked for again', async (_, maxAge, added, status) => {
-  const { origin, browser, workos } = await createTestApp('express5', { rule: { maxAge: 60 } });
+  const { origin, browser, workos } = await createFrozenTestApp('express5', { rule: { maxAge: 60 } });
   const auth_time = Math.floor(workos.clock.now() / 1000) + added;
   workos.fail({ on: 'authenticate', alter: (body) => withClaims(workos, body, { auth_time }) });
   const login = await browser.go(`${origin}/login?returnTo=/account&maxAge=${maxAge}`);
@@ -78,6 +140,21 @@ test.each([
   expect((await browser.go(`${origin}/account`)).status).toBe(status);
   workos.clock.advance(5000);
   expect((await browser.go(`${origin}/account`)).location).toContain('maxAge=60');
+});
+
+test.each([
+  [0.5, '0'],
+  [1e21, '999999999'],
+])('a guard with maxAge %d starts a sign-in that the login route accepts', async (maxAge, requested) => {
+  const { origin, browser, workos } = await createFrozenTestApp('express5', { rule: { maxAge } });
+  const auth_time = maxAge < 1 ? undefined : -1e22;
+  workos.fail({ on: 'authenticate', alter: (body) => withClaims(workos, body, { auth_time }) });
+  const login = await browser.go(`${origin}/login?returnTo=/account`);
+  await browser.go(await workos.authorize(login.location!, { user: ADA }));
+  workos.clock.advance(1500);
+  const away = await browser.go(`${origin}/account`);
+  const { location } = await browser.go(away.location!);
+  expect(new URL(location!).searchParams.get('max_age')).toBe(requested);
 });
 
 test('T48 a long maxAge in a link does not count as a fresh authentication', async () => {

@@ -132,7 +132,23 @@ describe('an option of another SDK is answered with what it is called here, or w
     const ofAuthkit = ['issuer', 'audience', 'claimToken', 'clientRedirectUris', 'signUp', 'session'];
     ofAuthkit.push('sessionMemory', 'onSessionRefreshSuccess', 'onSessionRefreshError');
     // These are names that other packages use, or parts of such an option.
-    ofAuthkit.push('claimNonce', 'roles', 'defaultRole', 'maxBytes', 'onSessionRefresh');
+    ofAuthkit.push(
+      'claimNonce',
+      'roles',
+      'defaultRole',
+      'maxBytes',
+      'onSessionRefresh',
+      'prompt',
+      'screenHint',
+    );
+    ofAuthkit.push(
+      'invitationToken',
+      'attemptSilentLogin',
+      'backchannelLogout',
+      'webhookSecret',
+      'signUpUrl',
+    );
+    ofAuthkit.push('token', 'connect', 'switchOrganization', 'signUpPaths');
     for (const name of ofAuthkit) {
       expect(ssoProblemsOf({ ...GOOD_SSO, [name]: undefined }), name).toEqual([
         `unknown option "${name}": it is an option of authkit(), not of sso()`,

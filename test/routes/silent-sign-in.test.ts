@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { type AuthKit, requireAuth } from 'authkit-express';
-import { ADA, createTestApp, type Options, whoami } from '../support/app.js';
+import { ADA, createFrozenTestApp, createTestApp, type Options, whoami } from '../support/app.js';
 import { Browser } from '../support/browser.js';
 import { ROOT } from '../support/documentation.js';
 import { type App, FRAMEWORKS, type Framework } from '../support/frameworks.js';
@@ -99,6 +99,22 @@ test('if every sign-in is silent, a guarded page ends in an error and not in a r
   expect((await refuse('/guarded', 'login_required', browser)).location).toBe(`${origin}/guarded`);
   const again = await refuse('/guarded', 'login_required', browser);
   expect([again.status, again.location]).toEqual([400, undefined]);
+});
+
+test('if every sign-in is silent, a step-up that WorkOS cannot complete silently ends in an error', async () => {
+  const app = await createFrozenTestApp('express5', {
+    rule: { maxAge: 60 },
+    authkit: { signIn: { prompt: 'none' } },
+  });
+  const { origin, browser, workos } = app;
+  await browser.jar.setCookie(await app.cookie({ user: ADA }), origin);
+  workos.clock.advance(90_000);
+  const away = await browser.go((await browser.go(`${origin}/account`)).location!);
+  const { state, max_age: maxAge } = Object.fromEntries(new URL(away.location!).searchParams);
+  expect(maxAge).toBe('60');
+  const callback = `${origin}/callback?error=login_required&state=${encodeURIComponent(state!)}`;
+  const reply = await browser.go(callback);
+  expect([reply.status, reply.location]).toEqual([400, undefined]);
 });
 
 test('a silent sign-in of another browser is an error', async () => {

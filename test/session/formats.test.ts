@@ -57,7 +57,7 @@ const SESSION: Session = toSession(
     authenticationMethod: 'Password',
     impersonator: { email: 'admin@example.com', reason: 'support' },
   },
-  { authenticatedAt: NOW / 1000 - 20, data: { plan: 'pro' }, tokenMac: 'bWFj' },
+  { authenticatedAt: NOW / 1000 - 20, signedInAt: NOW / 1000 - 10, data: { plan: 'pro' }, tokenMac: 'bWFj' },
 );
 
 const SSO_SESSION = {
@@ -73,6 +73,7 @@ const TRANSACTION = {
   returnTo: '/account',
   from: 'app' as const,
   state: { cart: 7 },
+  earlierSessions: [{ idHash: 'aGFzaA', sessionId: 'session_00' }],
   issuedAt: NOW,
 };
 

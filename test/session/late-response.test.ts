@@ -2,7 +2,7 @@ import onHeaders from 'on-headers';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { requireAuth } from 'authkit-express';
 import { type Framework, FRAMEWORKS, type Handler } from '../support/frameworks.js';
-import { type Browser, FETCH, type Reply, send } from '../support/browser.js';
+import { type Browser, FETCH, NAVIGATION, type Reply, send } from '../support/browser.js';
 import { withClaims } from '../support/claims.js';
 import { mapStore } from '../support/map-store.js';
 import { ADA, createTestApp, type Options, type TestApp, type TestAppOptions } from '../support/app.js';
@@ -171,8 +171,16 @@ test('T12 the sign-in marker is kept if a new sign-in has replaced the ended ses
   const old = await site.browser.cookie(site.origin, 'wos-session');
   site.workos.fail({ on: 'code', alter: (body) => withClaims(site.workos, body, { sid }) });
   await site.signIn(ADA, '/login');
-  const headers = { ...FETCH, cookie: `wos-session=${old}; wos-signed-in=x` };
-  expect((await send(`${site.origin}/me`, { headers })).setCookies).toEqual([]);
+  // The browser cannot replace the old cookie.
+  const marker = await site.browser.cookie(site.origin, 'wos-signed-in');
+  const cookie = `wos-session=${old}; wos-signed-in=${marker}`;
+  const page = await send(`${site.origin}/me`, { headers: { ...NAVIGATION, cookie } });
+  expect([page.status, page.setCookies]).toEqual([302, []]);
+  const login = await send(page.location!, { headers: { ...NAVIGATION, cookie } });
+  const [transaction] = login.setCookies.map((line) => line.split(';', 1)[0]!);
+  const callback = await site.workos.authorize(login.location!, { user: ADA });
+  const end = await send(callback, { headers: { ...NAVIGATION, cookie: transaction } });
+  expect([end.status, end.body.includes('Your sign-in was not kept')]).toEqual([400, true]);
 });
 
 test('the cookie of an ended session is cleared by one response in two seconds, until the browser stops sending it', async () => {
