@@ -66,8 +66,8 @@ export function createProfileExchange(config: SSOConfig, workos: WorkOSClient): 
 }
 
 /**
- * Whether a profile comes from the identity provider that the sign-in named. A user can change the authorization URL,
- * and then sign in through a connection of a different organization.
+ * Whether a profile comes from the identity provider that the sign-in named. Without this check, a user could change
+ * the authorization URL and sign in through a connection of a different organization.
  */
 function isFrom(
   { organizationId, connectionId, connectionType }: SSOProfile,
