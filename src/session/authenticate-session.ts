@@ -132,8 +132,9 @@ export function createAuthenticator(options: AuthenticatorDependencies): Authent
 
 /**
  * Returns the rank of a result. If a request has several cookie values and none of their sessions is accepted, the
- * result with the highest rank is used. `unavailable` keeps the cookie and ranks above `ended`, which clears it.
- * Results of kind `anonymous` rank lowest. Their order only affects which reason is reported.
+ * result with the highest rank is used. `unavailable` keeps the cookie and ranks above `ended`, which clears it. With
+ * `sealed`, it ranks higher still, so that the browser gets the new tokens. Results of kind `anonymous` rank lowest.
+ * Their order only affects which reason is reported.
  */
 function precedence(result: Authentication): number {
   if (result.kind === 'unavailable') return Object.hasOwn(result, 'sealed') ? 6 : 5;
@@ -237,8 +238,9 @@ async function authenticateValue(
 }
 
 /**
- * Restores the latest version of a session that the store has lost, for example in a failover, if this process still
- * has that version in memory. Returns the restored session, or `outdated` if it could not be restored.
+ * Called if the store has lost the latest version of a session, for example in a failover. If this process still has
+ * that version in memory, restores it in the store. Returns the restored session, or `outdated` if it could not be
+ * restored.
  */
 async function restoreSession(
   outdated: Session,

@@ -9,8 +9,8 @@ import { type EarlierSession, isNotRead, type UnreadSession } from './sessions-i
 /** Creates a session when a user signs in, and ends it when the user signs out. */
 export interface Sessions {
   /**
-   * Finds the session of a cookie value, even if its access token has expired or it has been revoked. Resolves to
-   * `undefined` if the value is invalid or the session is no longer in the store. If the store is unavailable or its
+   * Finds the session of a cookie value, even if the session has been revoked or its access token has expired. Resolves
+   * to `undefined` if the value is invalid or the session is no longer in the store. If the store is unavailable or its
    * entry is unreadable, resolves to the data that the cookie value itself contains.
    */
   find: (value: string) => Promise<Session | UnreadSession | undefined>;

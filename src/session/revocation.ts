@@ -262,8 +262,8 @@ function warnForgotten(): void {
 
 /**
  * Creates the functions that read a session's status from the store into `local`. `read` always reads it.
- * `readUnlessRecent` returns `undefined` if it was read less than half a second ago, and the pending promise if a read
- * is in progress.
+ * `readUnlessRecent` returns `undefined` if the status was read less than half a second ago. Otherwise, it returns the
+ * promise of a read, which may already be in progress.
  */
 function createStoreCheck(store: SignedStore, local: LocalMarks) {
   const checks = expiringMap<{ until: number; pending: Promise<void> | undefined }>({

@@ -67,9 +67,9 @@ export interface StoredSessions {
    */
   isOutdated: (session: Session) => boolean;
   /**
-   * Replaces an outdated session in the store with a newer version. Returns the session that the store then contains,
-   * which is a different one if another process has changed the entry. If that session cannot be read, returns
-   * `outdated`.
+   * Replaces an outdated session in the store with a newer version. Returns the newer version, or the session that the
+   * store then contains if another process has changed the entry in the meantime. If the store contains neither, or
+   * cannot be read, returns `outdated`.
    */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
   delete: (session: Session | UnreadSession) => Promise<unknown>;
@@ -217,6 +217,7 @@ export interface SessionIds {
   create: () => string;
   /** Derives the ID for a session that moves from its cookie to the store. The same cookie always gives the same ID. */
   deriveFrom: (session: Session) => string;
+  /** Returns the cookie value that refers to a session with this ID. */
   write: (id: string, session: Session) => string;
   /** Whether a value has the format of a cookie value with an ID. The MAC is not checked. */
   hasForm: (value: string) => boolean;

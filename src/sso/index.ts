@@ -165,8 +165,9 @@ function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfi
 }
 
 /**
- * Adds a check that the sign-in options name an organization, connection, provider or domain. All of these except the
- * domain are stored in the transaction, because the profile is checked against them later.
+ * Wraps `startSignIn` with a check: it throws `invalid_request` if neither the options nor the configuration name an
+ * organization, connection, provider or domain. All of these except the domain are stored in the transaction, because
+ * the profile is checked against them later.
  */
 function withSelector(
   startSignIn: StartSignIn<SSOSignInOptions>,

@@ -22,7 +22,7 @@ const TABLE = 'authkit_store';
 const NAME = /^[a-z_][a-z\d_]{0,62}(?:\.[a-z_][a-z\d_]{0,62})?$/;
 
 /**
- * The minimum time between two sweeps, in milliseconds. A sweep deletes expired rows. If it has reached the limit of
+ * The minimum time between two sweeps, in milliseconds. A sweep deletes expired rows. If a sweep reaches the limit of
  * {@link SWEEP_ROWS}, the next write starts another sweep without waiting.
  */
 const SWEEP_INTERVAL = 60_000;
