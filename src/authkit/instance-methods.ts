@@ -46,16 +46,16 @@ export interface Methods {
    * Signs a user in after your code has authenticated them with the WorkOS SDK, for example with a password, a magic
    * code, an email verification or a second factor. This method does everything that the callback route does after the
    * code exchange: it verifies the token, calls `onSuccess`, saves the attributes of a first sign-in, ends this
-   * browser's earlier session and sets the session cookie. Afterwards, `req.auth` contains the new session.
+   * browser's earlier sessions and sets the session cookie. Afterwards, `req.auth` contains the new session.
    *
    * If `onSuccess` has sent the response, the user is not signed in, and the result is `undefined`.
    *
    * @param authenticationResponse The result of an `authenticateWith…` call of the SDK.
    * @throws {TypeError} if `authenticationResponse` is anything else, or if the response has already been sent.
-   * @throws {AuthKitError} `invalid_request` if the token is invalid or the session has ended; `forbidden` if the
-   * request has an unsafe method, such as POST, and comes from another site or an unknown origin; `sign_in_rejected` if
-   * `onSuccess` rejected the sign-in; `cookie_too_large` if the session does not fit in cookies; `upstream_unavailable`
-   * if WorkOS or the store is unavailable.
+   * @throws {AuthKitError} `invalid_request` if the token is invalid or the session has ended; `unauthenticated` if the
+   * session ends during the call; `forbidden` if the request has an unsafe method, such as POST, and comes from another
+   * site or an unknown origin; `sign_in_rejected` if `onSuccess` rejected the sign-in; `cookie_too_large` if the
+   * session does not fit in cookies; `upstream_unavailable` if WorkOS or the store is unavailable.
    * @example
    * app.post('/password', async (req, res) => {
    *   const { email, password } = req.body;
@@ -66,8 +66,8 @@ export interface Methods {
    */
   saveSession: SaveSession;
   /**
-   * Refreshes the session immediately, even if its access token has not expired. Afterwards, `req.auth` contains the
-   * new tokens. With `organizationId`, the session is switched to that organization.
+   * Refreshes the session immediately, even if its access token has not expired, and returns the new value of
+   * `req.auth`. With `organizationId`, the session is switched to that organization.
    *
    * @throws {AuthKitError} `unauthenticated` if there is no session, or if it has ended; `forbidden` if the user has no
    * access to the given organization; `upstream_unavailable` if WorkOS or the store is unavailable. If WorkOS requires
@@ -104,8 +104,9 @@ export interface Methods {
   /**
    * Authenticates a request that has no response, such as a WebSocket upgrade. The result is `SignedOut` if the
    * `Origin` header names an origin that is neither the application's own nor trusted. The result is also `SignedOut`
-   * if the access token has expired, or if a webhook reports that its user has changed since it was issued, because a
-   * refreshed session could not be stored in a cookie.
+   * if the session must be refreshed first, because the refreshed session could not be stored in a cookie. A refresh is
+   * needed if the access token has expired, or if a webhook has reported a change to the user since the token was
+   * issued.
    */
   authenticate: (req: IncomingMessage) => Promise<Auth>;
 }

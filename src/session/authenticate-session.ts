@@ -16,8 +16,9 @@ import { createSessionCache, type SessionCache, type VerifiedSession } from './v
  * The result of authenticating a request by its session cookie.
  *
  * - `authenticated`: the user is signed in. If `sealed` is set, the response sets a newer session cookie.
- * - `anonymous`: the request is treated as signed out. The response does not clear the cookie, because a different
- *   process may be able to open it, or the browser may have received a newer cookie in the meantime.
+ * - `anonymous`: the request is treated as signed out. The response does not clear the cookie: a different process may
+ *   be able to open it, a later request may be able to refresh the session, or the browser may already have a newer
+ *   cookie.
  * - `ended`: WorkOS refused to refresh the session. The response clears the cookie, unless the browser may already have
  *   a newer one.
  * - `unavailable`: the session can currently be neither accepted nor refused, usually because WorkOS or the store is
@@ -87,8 +88,8 @@ export interface Authenticator {
     mayRefresh: () => boolean,
   ) => Authentication | Promise<Authentication>;
   /**
-   * Refreshes a session immediately. If `organizationId` is `undefined`, the session keeps its organization, even if a
-   * simultaneous request has switched it to a different one.
+   * Refreshes a session, even if its access token is still valid. If `organizationId` is `undefined`, the session keeps
+   * its organization, even if another request switches the session to a different one at the same time.
    */
   refresh: (session: Session, organizationId: string | undefined) => Promise<Authentication>;
   /**
@@ -131,8 +132,9 @@ export function createAuthenticator(options: AuthenticatorDependencies): Authent
 
 /**
  * Returns the rank of a result. If a request has several cookie values and none of their sessions is accepted, the
- * result with the highest rank is used. `unavailable` keeps the cookie and ranks above `ended`, which clears it.
- * Results of kind `anonymous` rank lowest. Their order only affects which reason is reported.
+ * result with the highest rank is used. `unavailable` keeps the cookie and ranks above `ended`, which clears it. With
+ * `sealed`, it ranks higher still, so that the browser gets the new tokens. Results of kind `anonymous` rank lowest.
+ * Their order only affects which reason is reported.
  */
 function precedence(result: Authentication): number {
   if (result.kind === 'unavailable') return Object.hasOwn(result, 'sealed') ? 6 : 5;
@@ -200,9 +202,9 @@ async function authenticateAll(
 }
 
 /**
- * Starts opening a cookie value, without waiting for the store. All values after the first are opened at the same time,
- * because an attacker can plant many cookies whose ID is not in the store, and the store is read twice for each such
- * ID.
+ * Starts opening a cookie value, without waiting for the store. All values after the first are opened at the same time.
+ * Otherwise, an attacker could slow down a request by planting many cookies whose ID is not in the store: for each such
+ * ID, the store is read twice, with a pause in between.
  */
 function startOpening(value: string, dependencies: Dependencies): CookieValue {
   const cookie = openCookie(value, dependencies);
@@ -237,7 +239,8 @@ async function authenticateValue(
 
 /**
  * Called if the store has lost the latest version of a session, for example in a failover. If this process still has
- * that version in memory, restores it in the store. Returns the session to use.
+ * that version in memory, restores it in the store. Returns the restored session, or `outdated` if it could not be
+ * restored.
  */
 async function restoreSession(
   outdated: Session,
@@ -347,7 +350,7 @@ function deliveryOf(result: Delivery): Delivery {
 
 /**
  * Refreshes a session whose token is still valid. The request waits only briefly for new tokens. If they do not arrive
- * in time, the request uses the current token.
+ * in time, or if the result is `unavailable`, the request uses the current token.
  */
 async function refreshAhead(verified: VerifiedSession, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, waitForTokens } = dependencies;
@@ -361,8 +364,8 @@ async function refreshAhead(verified: VerifiedSession, dependencies: Dependencie
 }
 
 /**
- * Gets new tokens for a session. If another request has already refreshed the session, a request with the old cookie
- * uses the latest version that this process knows of.
+ * Gets new tokens for a session. If another request has already refreshed the session, uses the latest version that
+ * this process knows of. That version is refreshed again if its access token has expired or the user has changed.
  */
 async function refreshOrUseSuccessor(session: Session, dependencies: Dependencies): Promise<Authentication> {
   const { refresh, revocation, now } = dependencies;
@@ -383,8 +386,9 @@ async function refreshOrUseSuccessor(session: Session, dependencies: Dependencie
 const MAX_REFRESHES = 5;
 
 /**
- * The organization to refresh a session for. An `id` of `undefined` means no organization. `current` means the session's
- * organization, or the one that a simultaneous request has switched the session to.
+ * The organization to refresh a session for. An `id` of `undefined` means no organization. `current` means the
+ * session's organization or, if another request switches the session at the same time, the organization that it is
+ * switched to.
  */
 type RefreshTarget = { readonly id: string | undefined } | 'current';
 
@@ -405,8 +409,9 @@ async function refreshSession(
   let stored = session;
   const result = await refresh.run(session, organizationId, async (before, refreshed) => {
     if (target === 'current') return true;
-    // The refresh continues with the session in the other organization. That session is stored first, because the store
-    // replaces a session only if it contains the version from before the refresh.
+    // Another request has refreshed the session for a different organization. This refresh starts again from the
+    // result, which must be in the store first: a stored session is replaced only if it is the version from before the
+    // refresh.
     await storage.replace(before, refreshed);
     if (storage.isInStore(refreshed.session)) stored = refreshed.session;
     return false;
@@ -452,8 +457,8 @@ async function refreshAfterUserChange(
 }
 
 /**
- * Stores a session with new tokens. The browser gets the new tokens even if they cannot currently be verified, because
- * the old refresh token has been used and is no longer valid.
+ * Stores a session with new tokens, and returns the result for the request. The browser gets the new tokens even if
+ * they cannot currently be verified, because the old refresh token has been used and is no longer valid.
  */
 async function acceptRefreshed(
   before: Session,

@@ -17,24 +17,28 @@ import type { RefreshedSession } from './refresh-at-workos.js';
  */
 export interface SessionStorage {
   /**
-   * Opens a cookie value. If it contains the session itself, returns the session. If it refers to a session in the
-   * store, returns a promise. Returns `undefined` if the value is not valid.
+   * Opens a cookie value. If the value contains the session itself, returns the session. If it refers to a session in
+   * the store, returns a promise, which resolves to that session or to why it was not read. Returns `undefined` if the
+   * value is not valid.
    */
   open: (value: string) => Session | undefined | Promise<Session | NotRead>;
   /** Opens a cookie value that contains the session itself. Returns `undefined` for any other value. */
   openSealed: (value: string) => Session | undefined;
   /**
-   * Returns what is needed to end the session of a cookie value, without a call to the store. Returns `undefined` if
-   * the value is not valid.
+   * Returns what is needed to end a cookie value's session later. Does not call the store. Returns `undefined` if the
+   * value is not valid.
    */
   earlierSessionOf: (value: string) => EarlierSession | undefined;
   /** Returns why a cookie value could not be opened. */
   problemOf: (value: string) => SessionProblem;
-  /** Whether a session is in the store. */
+  /** Whether a session was read from the store, or was written to it after a refresh. */
   isInStore: (session: Session) => boolean;
   /** Whether a session from the store is older than the version that its cookie refers to. */
   isOutdated: (session: Session) => boolean;
-  /** Replaces an outdated session in the store with a newer version, and returns the session to use. */
+  /**
+   * Replaces an outdated session in the store with a newer version. Returns the session that the store then contains.
+   * If that session cannot be read, returns `outdated`.
+   */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
   /** Whether a session must be moved, because it is not in the storage that `mode` specifies. */
   needsMigration: (session: Session) => boolean;

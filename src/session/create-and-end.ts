@@ -9,20 +9,21 @@ import { type EarlierSession, isNotRead, type UnreadSession } from './sessions-i
 /** Creates a session when a user signs in, and ends it when the user signs out. */
 export interface Sessions {
   /**
-   * Finds the session in a cookie value, even if it has expired or ended. If the store is unavailable, returns only the
-   * data that the cookie value contains.
+   * Finds the session of a cookie value, even if the session has been revoked or its access token has expired. Resolves
+   * to `undefined` if the value is invalid or the session is no longer in the store. If the store is unavailable or its
+   * entry is unreadable, resolves to the data that the cookie value itself contains.
    */
   find: (value: string) => Promise<Session | UnreadSession | undefined>;
   /**
    * Stores the session of a new sign-in and returns its cookie value. Also ends the browser's earlier sessions, just as
-   * a sign-out from this application does (OWASP ASVS 7.2.4). If this is not finished by the deadline, it continues
-   * after the response has been sent.
+   * a sign-out from this application does (OWASP ASVS 7.2.4). If those sessions have not been ended by the deadline,
+   * the promise is fulfilled anyway, and ending them continues.
    *
    * @param values The session cookie values in the request that completes the sign-in.
-   * @param others Sessions that the browser had when the sign-in began. They are ended too. Browsers do not send strict
-   * cookies with the request that completes the sign-in.
-   * @param earlierEnd How the session was ended before the sign-in, if it was. A session that has been ended since then
-   * stays ended.
+   * @param others Sessions that the browser had when the sign-in began. They are ended too. This list is needed because
+   * browsers do not send `SameSite=Strict` cookies with the request that completes the sign-in.
+   * @param earlierEnd How the same WorkOS session was ended before this sign-in, if it was. If it has been ended again
+   * since then, it stays ended.
    * @throws {AuthKitError} `upstream_unavailable` if the store is unavailable or does not reply before the deadline.
    */
   create: (
@@ -33,8 +34,8 @@ export interface Sessions {
     others?: readonly EarlierSession[],
   ) => Promise<string>;
   /**
-   * Ends a session. The session ends immediately in this process. In other processes, it ends at most half a second
-   * after the promise is fulfilled.
+   * Ends a session. In this process, the session ends immediately. With a store, it ends in every other process at most
+   * half a second after the promise is fulfilled, unless the store is unavailable.
    */
   end: (session: Session | UnreadSession) => Promise<void>;
 }
@@ -50,7 +51,10 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
     const found = await storage.open(value);
     return found && isNotRead(found) && found.kind === 'not_found' ? undefined : found;
   };
-  /** Ends a session. If a refresh has continued the session under a new ID, also ends the session with that ID. */
+  /**
+   * Ends a session. If a refresh has continued the session under a new WorkOS session ID, also ends the session with
+   * that ID. The ID `except` is not revoked.
+   */
   const end = async (session: Session | UnreadSession, except?: string) => {
     const newest = isNotRead(session) ? undefined : refresh.successorOf(session)?.session;
     const sessionIds = new Set([sessionIdIn(session), newest && sessionIdOf(newest)]);
@@ -73,7 +77,7 @@ export function createSessions({ storage, revocation, refresh }: SessionsDepende
   const save = async (session: Session, earlierEnd: SessionEnd | undefined) => {
     const value = await storage.create(session);
     // The user may have signed out of this application but not of WorkOS. In that case, the new session has the same
-    // WorkOS session ID as the ended one.
+    // WorkOS session ID as the ended one, so this ID must be accepted again.
     return (await revocation.reopenSession(sessionIdentityOf(session), earlierEnd)) ? value : undefined;
   };
   return {

@@ -60,8 +60,8 @@ export async function seal(data: object, password: string): Promise<string> {
 }
 
 /**
- * Opens a seal with the first password that matches. Returns `undefined` if the value was not sealed with any of the
- * passwords, or if the seal has expired.
+ * Opens a seal with the first password that matches, and returns the data that was sealed. Returns `undefined` if the
+ * value was not sealed with any of the passwords, or if the seal has expired.
  *
  * This function is synchronous and uses `node:crypto`. `iron-webcrypto` takes about 30 times as long for the same seal,
  * because it uses promises and other threads. This package therefore uses `iron-webcrypto` only to seal. The tests

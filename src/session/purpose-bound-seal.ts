@@ -17,7 +17,10 @@ export interface PayloadPurpose {
   readonly isBoundToRedirectUri: boolean;
   /** How long the value is valid, in milliseconds. By default, the age of the value is not checked. */
   readonly lifetime?: number;
-  /** How far ahead the sealing server's clock may be, in milliseconds. Default two minutes. */
+  /**
+   * How far ahead the sealing server's clock may be, in milliseconds. Checked only if `lifetime` is set. Default two
+   * minutes.
+   */
   readonly clockSkew?: number;
 }
 

@@ -72,8 +72,8 @@ function expiryOf({ accessToken }: Session): number | undefined {
 }
 
 /**
- * Creates the function that refreshes tokens at WorkOS. That function does not accept a response for a different user
- * than the session's.
+ * Creates the function that refreshes tokens at WorkOS. If WorkOS responds with tokens for a different user than the
+ * session's, the result is `unavailable`.
  */
 export function createTokenRefresh(options: TokenRefreshOptions): RefreshTokens {
   return async (session, organizationId) => {

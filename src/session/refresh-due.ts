@@ -1,8 +1,8 @@
 import type { Claims } from '../workos/access-token.js';
 
 /**
- * How long before its expiry a token with a lifetime of at least five minutes is refreshed, in seconds. A token with a
- * shorter lifetime is refreshed after four fifths of its lifetime.
+ * How long before expiry a token is refreshed, in seconds. If the token's lifetime is shorter than five minutes, it is
+ * refreshed after four fifths of that lifetime instead.
  */
 const AHEAD = 60;
 

@@ -15,15 +15,15 @@ import {
   sessionEnded,
 } from './refresh-at-workos.js';
 
-/** How long a lock is valid unless the process that holds it extends it, in milliseconds. */
+/** How long a lock is valid, in milliseconds. The process that holds the lock extends it during the refresh. */
 const LEASE = 2500;
 
 /** How often a process extends its lock, in milliseconds. */
 const EXTEND_EVERY = LEASE / 5;
 
 /**
- * The first pause between two reads of the store by a process that waits for another process's refresh result, in
- * milliseconds. Each further pause is twice as long, up to {@link LONGEST_PAUSE}.
+ * A process that waits for another process's refresh result reads the store repeatedly. This is the first pause between
+ * two reads, in milliseconds. Each further pause is twice as long, up to {@link LONGEST_PAUSE}.
  */
 const FIRST_PAUSE = 15;
 
@@ -33,7 +33,10 @@ const LONGEST_PAUSE = 250;
 /** The maximum number of further refreshes that {@link readSharedResult} follows to the latest result. */
 const MAX_FOLLOWED = 10;
 
-/** How long a failed refresh is recorded in the store for the processes that wait for its result, in milliseconds. */
+/**
+ * How long the record of a failed refresh stays in the store, in milliseconds. The processes that wait for the result
+ * read this record.
+ */
 const FAILURE_FOR = 2000;
 
 /** The value that is stored instead of a sealed session if WorkOS refused the refresh token. */
@@ -54,7 +57,7 @@ export interface RefreshLockOptions {
   store: SignedStore;
   open: (sealed: string) => Session | undefined;
   now: () => number;
-  /** How long to wait for the process that holds the lock before refreshing without the lock, in milliseconds. */
+  /** How long a request waits for the lock, in milliseconds. After that, it refreshes the session without the lock. */
   waitForLock: number;
 }
 
@@ -221,8 +224,8 @@ async function shareResult(
  * because the browser may already have a new cookie from the other process.
  *
  * If the session has really ended, requests must not get 503 responses until the store is available again: an outage
- * may last hours, and the user could not sign in during that time. A later refusal of the same token is therefore
- * accepted.
+ * may last hours, and the user could not sign in during that time. A refusal is therefore accepted if the first refusal
+ * of the same token was at least {@link DOUBTED_FOR} milliseconds ago.
  */
 async function confirmRefusal(refusal: RefreshResult, context: RefreshContext): Promise<RefreshResult> {
   const { session, doubts } = context;

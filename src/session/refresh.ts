@@ -37,11 +37,17 @@ export interface Refresh {
   ) => Promise<RefreshResult>;
   /** Returns the latest session that this session was refreshed to, if this process knows one. */
   successorOf: (session: Session) => RefreshedSession | undefined;
-  /** Whether a newer session has replaced this one. If so, the cookie of this session must no longer be set. */
+  /**
+   * Whether this session was replaced, by its own refreshed version or by a new sign-in. If so, its cookie must no
+   * longer be set.
+   */
   isReplaced: (session: Session) => boolean;
   /** Marks a session and its refreshed successors as replaced by the session of a new sign-in. */
   markReplaced: (session: Session) => void;
-  /** Whether a session may be refreshed before its token expires. False for ten seconds after a failed attempt. */
+  /**
+   * Whether a session may be refreshed before its token expires. False for ten seconds after an attempt that failed or
+   * took too long.
+   */
   canRefreshAhead: (session: Session) => boolean;
   /**
    * Reports that a refresh takes too long while the current token is still valid. The refresh continues, but for the
@@ -98,7 +104,7 @@ interface Attempt {
 
 /** What this process knows about one refresh token. */
 interface RefreshRecord {
-  /** The exchange that is in progress, or the one that has used up the refresh token. */
+  /** The exchange that is in progress, or the completed exchange that has used up the refresh token. */
   attempt: Attempt | undefined;
   successor: RefreshedSession | undefined;
   /**
@@ -116,9 +122,10 @@ interface RefreshRecord {
 
 /**
  * Creates the functions that refresh the sessions of an instance. WorkOS rotates refresh tokens, so using one twice
- * signs the user out (RFC 9700 section 4.14). This process therefore does not send a refresh token again after it has
- * been exchanged or the session has ended: concurrent requests share one exchange, and later requests with the old
- * cookie get its result. A request for a different organization uses the refresh token of the session's successor.
+ * signs the user out (RFC 9700 section 4.14). Concurrent requests therefore share one exchange, and later requests with
+ * the old cookie get the result of that exchange. A request for a different organization uses the refresh token of the
+ * session's successor. A refresh token is sent again only if the previous exchange did not use it up, for example
+ * because WorkOS was unavailable.
  */
 export function createRefresh(options: RefreshOptions): Refresh {
   const { now, refreshTokens } = options;

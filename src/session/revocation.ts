@@ -54,27 +54,28 @@ export interface Revocation {
    * issued before this sign-in, and other tokens from the same second, remain revoked. Resolves to false if the store
    * is unavailable.
    *
-   * @param end The result of `endOf` when the sign-in began. If the session has been ended since then, by this process
-   * or another, it stays ended.
+   * @param end The result of `endOf` from before the sign-in was completed. If the session has been ended since then,
+   * by this process or another, it stays ended.
    */
   reopenSession: (identity: SessionIdentity, end: SessionEnd | undefined) => Promise<boolean>;
   /**
-   * Ends a user's sessions whose access token was issued before `before`, in milliseconds since the epoch by the clock
-   * of WorkOS, which issues the tokens. A token that was issued in the same second as `before` remains valid, because
-   * `iat` is in whole seconds and the token may belong to a new sign-in. To end the session of such a token, use
-   * `endSession`. Resolves to false if the store is unavailable.
+   * Ends a user's sessions whose access tokens were issued before `before`. A token that was issued in the same second
+   * remains valid, because `iat` is in whole seconds and the token may belong to a new sign-in. To end the session of
+   * such a token, use `endSession`. Resolves to false if the store is unavailable.
+   *
+   * @param before A time by the clock of WorkOS, which issues the tokens, in milliseconds since the epoch.
    */
   endUser: (userId: string, before: number) => Promise<boolean>;
   /**
    * Marks a user as changed. Access tokens that were issued to the user before `at` then count as expired, so each of
-   * the user's sessions is refreshed on its next request. `at` is in milliseconds since the epoch, by the clock of
-   * WorkOS. Resolves to false if the store is unavailable.
+   * the user's sessions is refreshed on its next request. Resolves to false if the store is unavailable.
+   *
+   * @param at A time by the clock of WorkOS, in milliseconds since the epoch.
    */
   changeUser: (userId: string, at: number) => Promise<boolean>;
   /**
-   * Returns the time of the latest change of a user that this process knows of, in milliseconds since the epoch by the
-   * clock of WorkOS, or 0 if there is none. A change that another process has received is known only after a call to
-   * `status`.
+   * Returns when a user last changed, in milliseconds since the epoch by the clock of WorkOS. Returns 0 if this process
+   * knows of no change. It knows of a change that another process has received only after a call to `status`.
    */
   changedAt: (userId: string) => number;
 }
@@ -84,7 +85,7 @@ export interface RevocationOptions {
   store: SignedStore | undefined;
   /** Returns the current time, in milliseconds since the epoch. */
   now: () => number;
-  /** How long an ended session is remembered, in milliseconds. Default one day. */
+  /** How long ended sessions and changed users are remembered, in milliseconds. Default one day. */
   endedFor?: number;
 }
 
@@ -260,8 +261,9 @@ function warnForgotten(): void {
 }
 
 /**
- * Creates the functions that read the status of a session from the store. `readUnlessRecent` returns `undefined` if the
- * status was read less than half a second ago. `read` always reads it.
+ * Creates the functions that read a session's status from the store into `local`. `read` always reads it.
+ * `readUnlessRecent` returns `undefined` if the status was read less than half a second ago. Otherwise, it returns the
+ * promise of a read, which may already be in progress.
  */
 function createStoreCheck(store: SignedStore, local: LocalMarks) {
   const checks = expiringMap<{ until: number; pending: Promise<void> | undefined }>({
@@ -274,7 +276,8 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
     // If this process has ended or reopened the session in the meantime, that change is newer than the reply from the
     // store.
     const isNewer = !local.unsaved.has(sessionId) && local.latestEndOf(sessionId) === known;
-    // A known end stays the same object, because `reopenSession` compares it with the end from when the sign-in began.
+    // A known end stays the same object, because `reopenSession` compares it with the end that `endOf` returned
+    // earlier.
     const isOther = found.kind === 'hit' && known?.text !== found.text;
     if (isOther && isNewer) local.endSession(sessionId, parseSessionEnd(found.text));
   };

@@ -135,7 +135,7 @@ export function problemOfSealed(sealed: string, passwords: readonly string[], no
   return open(sealed, passwords, now) === undefined ? 'password' : 'content';
 }
 
-/** Returns the WorkOS session ID of a session. */
+/** Returns a session's WorkOS session ID, or `undefined` if its access token contains none. */
 export function sessionIdOf(session: Session): string | undefined {
   return sessionIdentityOf(session).sessionId;
 }

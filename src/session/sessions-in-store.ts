@@ -7,7 +7,10 @@ import type { RefreshedSession } from './refresh-at-workos.js';
 
 /** What is needed to end a session without its cookie and without reading it from the store. */
 export interface EarlierSession {
-  /** The hash of the session's ID in the store, if it is there. The ID itself, which is in the cookie, is not known. */
+  /**
+   * The hash of the ID under which the session is stored. `undefined` if the session is not in the store. The ID itself
+   * is not kept.
+   */
   readonly idHash?: string | undefined;
   /** The WorkOS session ID, or the ID of a session that `sso()` created. */
   readonly sessionId: string | undefined;
@@ -20,7 +23,7 @@ export interface UnreadSession {
 }
 
 /**
- * The result if the store is unavailable, or if this process cannot read the session's store entry. In that case, only
+ * The result if the store is unavailable, or if this process cannot read the session's store entry. In both cases, only
  * the content of the cookie is known.
  */
 export interface StoreUnavailable extends UnreadSession {
@@ -40,13 +43,19 @@ const REPLICATION_PAUSE = 50;
 export interface StoredSessions {
   find: (reference: SessionReference) => Promise<Session | NotRead>;
   /**
-   * Returns the ID under which a session is stored. The ID is known if the session was found in the store or has
-   * replaced a session there.
+   * Returns the ID under which a session is stored, if the session was read from the store, or was written to it after
+   * a refresh. Returns `undefined` for any other session.
    */
   idOf: (session: Session) => string | undefined;
-  /** Adds a session under a new ID. */
+  /**
+   * Adds a session. The result is also `ok` if the ID is taken, because another request with the same cookie has then
+   * added the session.
+   */
   add: (id: string, session: Session) => Promise<'ok' | 'unavailable'>;
-  /** Replaces a session in the store with its refreshed version. */
+  /**
+   * Replaces a session in the store with its refreshed version. `not_found` means that the store no longer has the
+   * session.
+   */
   replace: (
     id: string,
     before: Session,
@@ -57,7 +66,11 @@ export interface StoredSessions {
    * the store has lost a write.
    */
   isOutdated: (session: Session) => boolean;
-  /** Replaces an outdated session in the store with a newer version, and returns the session to use. */
+  /**
+   * Replaces an outdated session in the store with a newer version. Returns the newer version, or the session that the
+   * store then contains if another process has changed the entry in the meantime. If the store contains neither, or
+   * cannot be read, returns `outdated`.
+   */
   restore: (outdated: Session, newer: RefreshedSession) => Promise<Session>;
   delete: (session: Session | UnreadSession) => Promise<unknown>;
 }
@@ -172,7 +185,8 @@ async function write(
   if (written.kind === 'unavailable') return written.kind;
   const entry = written.kind === 'hit' ? written : await read(id, store);
   if (written.kind === 'taken' && entry.kind === 'hit' && isSameToken(open(entry.text), before)) {
-    // The session has been moved from the cookie to the store, by this request or a simultaneous one.
+    // The session has just been moved from the cookie to the store, by this request or a concurrent one. The entry
+    // still contains the version from before the refresh, so it is replaced.
     places.set(before, { id, entry });
     return write(id, before, refreshed, options, places);
   }
@@ -203,6 +217,7 @@ export interface SessionIds {
   create: () => string;
   /** Derives the ID for a session that moves from its cookie to the store. The same cookie always gives the same ID. */
   deriveFrom: (session: Session) => string;
+  /** Returns the cookie value that refers to a session with this ID. */
   write: (id: string, session: Session) => string;
   /** Whether a value has the format of a cookie value with an ID. The MAC is not checked. */
   hasForm: (value: string) => boolean;
@@ -266,7 +281,7 @@ export function createSessionIds(passwords: readonly [string, ...string[]]): Ses
 
 /**
  * Returns the time in the version of a cookie value: when the session's access token was issued, in seconds since the
- * epoch.
+ * epoch. Returns `undefined` if an earlier release, whose versions contain no time, set the cookie.
  */
 function issuedAtOf(version: string): number | undefined {
   if (version.length <= HASH_LENGTH) return undefined;

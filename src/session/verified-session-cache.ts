@@ -80,7 +80,7 @@ export function createSessionCache(maxBytes: number, now: () => number): Session
       // Two different cookie values may end in the same characters.
       if (entry?.value !== value) return undefined;
       const time = now();
-      // If the clock has been set back, the entry must not be used for longer.
+      // The second condition is true if the clock has been set back. Without it, the entry would be used for too long.
       if (time >= entry.until || time < entry.since) return undefined;
       const { verified, storeCheckedUntil } = entry;
       return storeCheckedUntil === Infinity || performance.now() < storeCheckedUntil ? verified : undefined;

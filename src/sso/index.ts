@@ -37,10 +37,14 @@ import {
 export interface SSO extends AuthRouter, HasAppClient {
   /**
    * Ends the request's session and sends the browser to `returnTo`. Only this application has a session, because WorkOS
-   * creates none for an SSO sign-in. This method makes the same checks as the logout route.
+   * creates none for an SSO sign-in. This method performs the same checks as the logout route, so another site cannot
+   * sign a user out.
    */
   signOut: (req: IncomingMessage, res: ServerResponse, options?: SignOutOptions) => Promise<void>;
-  /** Authenticates a request that has no response, such as a WebSocket upgrade. */
+  /**
+   * Authenticates a request that has no response, such as a WebSocket upgrade. The result is `SignedOut` if the
+   * `Origin` header names an origin that is neither the application's own nor trusted.
+   */
   authenticate: ReturnType<typeof createAuthenticate>;
   /**
    * Returns the URL of a sign-in at WorkOS, which redirects the browser to the identity provider. This method also sets
@@ -161,8 +165,9 @@ function sharedStoreOf({ store, clientId, cookiePasswords: passwords }: SSOConfi
 }
 
 /**
- * Adds a check that the sign-in options name an organization, connection, provider or domain. All of these except the
- * domain are stored in the transaction, because the profile is checked against them later.
+ * Wraps `startSignIn` with a check: it throws `invalid_request` if neither the options nor the configuration name an
+ * organization, connection, provider or domain. All of these except the domain are stored in the transaction, because
+ * the profile is checked against them later.
  */
 function withSelector(
   startSignIn: StartSignIn<SSOSignInOptions>,

@@ -66,8 +66,8 @@ export function createProfileExchange(config: SSOConfig, workos: WorkOSClient): 
 }
 
 /**
- * Whether a profile comes from the identity provider that the sign-in named. A user can change the authorization URL,
- * and then sign in through a connection of a different organization.
+ * Whether a profile comes from the identity provider that the sign-in named. Without this check, a user could change
+ * the authorization URL and sign in through a connection of a different organization.
  */
 function isFrom(
   { organizationId, connectionId, connectionType }: SSOProfile,
@@ -121,9 +121,9 @@ export interface IdPInitiatedDependencies {
 /**
  * Creates the handler for sign-ins that began at the identity provider. This application did not request the code of
  * such a sign-in, so an attacker may have sent it (login CSRF, RFC 9700 section 4.7). Therefore, the handler starts a
- * new sign-in, unless `acceptIdPInitiated` is set. The new sign-in uses the configured identity provider or, if none is
- * configured, the connection that the code came from. A user who is already signed in at the identity provider sees
- * only a redirect.
+ * new sign-in, which uses the configured identity provider or, if none is configured, the connection that the code came
+ * from. A user who is already signed in at the identity provider sees only a redirect. If `acceptIdPInitiated` is set,
+ * the handler exchanges the code instead.
  */
 export function createIdPInitiated({
   config,

@@ -85,8 +85,8 @@ function identityOf({ id, profile, signedInAt }: SSOSession): SessionIdentity {
 }
 
 /**
- * Creates a function that decrypts the session in a cookie. Decrypted sessions, including expired sessions, are cached
- * by cookie value, so most requests need no decryption.
+ * Creates a function that decrypts the session in a cookie value, or returns `undefined` if the value is invalid.
+ * Decrypted sessions, including expired sessions, are cached by cookie value, so most requests need no decryption.
  */
 function createSessionCache(config: SSOConfig) {
   const cache = expiringMap<VerifiedSSOSession>({

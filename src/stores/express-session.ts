@@ -30,7 +30,10 @@ interface Entry {
   until: number;
 }
 
-/** How long `add` waits for a simultaneous write by another process to become visible, in milliseconds. */
+/**
+ * How long `add` waits before it reads the value back, in milliseconds. A concurrent write by another process becomes
+ * visible in that time.
+ */
 const SETTLED = 25;
 
 /**

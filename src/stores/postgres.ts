@@ -22,8 +22,8 @@ const TABLE = 'authkit_store';
 const NAME = /^[a-z_][a-z\d_]{0,62}(?:\.[a-z_][a-z\d_]{0,62})?$/;
 
 /**
- * The minimum time between two sweeps, which delete expired rows, in milliseconds. It does not apply after a sweep that
- * has reached the limit of {@link SWEEP_ROWS}: the next write then starts another sweep.
+ * The minimum time between two sweeps, in milliseconds. A sweep deletes expired rows. If a sweep reaches the limit of
+ * {@link SWEEP_ROWS}, the next write starts another sweep without waiting.
  */
 const SWEEP_INTERVAL = 60_000;
 

@@ -32,7 +32,7 @@ export interface SignedStore {
   /** @param ttl Time to live of the entry, in milliseconds. */
   put: (kind: EntryKind, id: string, text: string, ttl: number) => Promise<Written>;
   /**
-   * Adds an entry if there is none with this ID.
+   * Adds an entry if there is none with this ID. Otherwise, the result is `taken`.
    *
    * @param ttl Time to live of the entry, in milliseconds.
    */
@@ -43,7 +43,7 @@ export interface SignedStore {
     ttl: number,
   ) => Promise<Entry | { readonly kind: 'taken' } | Unavailable>;
   /**
-   * Replaces an entry if the store still contains `entry`.
+   * Replaces an entry if the store still contains `entry`. Otherwise, the result is `changed`.
    *
    * @param ttl Time to live of the new value, in milliseconds.
    */
@@ -171,7 +171,7 @@ type StoreOperation = AuthKitEvents['authkit:store']['operation'];
 
 const UNAVAILABLE = Object.freeze({ kind: 'unavailable' });
 
-/** How long calls fail immediately after a call has timed out, in milliseconds. See {@link createCallStore}. */
+/** How long the store is not called after a call has timed out, in milliseconds. See {@link createCallStore}. */
 const PAUSE = 1000;
 
 /** How long other calls wait for the result of a trial, as a fraction of the timeout. See {@link createCallStore}. */
@@ -193,7 +193,10 @@ const TICKS = 4;
 function createCallStore(options: SignedStoreOptions): CallStore {
   const { timeout } = options;
   let silentSince: number | undefined;
-  /** Set during a trial. Resolves to whether the trial succeeds or rejects within {@link TRIAL_PART} of the timeout. */
+  /**
+   * Set during a trial. Resolves to whether the store replies, even with an error, within {@link TRIAL_PART} of the
+   * timeout.
+   */
   let trial: Promise<boolean> | undefined;
   const report = createReporter(options);
   const callOnce: CallStore = async (operation, call) => {
