@@ -92,7 +92,10 @@ export interface BearerVerifiersDependencies {
   workos: WorkOSClient;
   /** Returns the status of the token's session. */
   statusOf: (claims: TokenClaims) => RevocationStatus | Promise<RevocationStatus>;
-  /** Returns when a user last changed. Called after `statusOf`. */
+  /**
+   * Returns when a user last changed, in milliseconds since the epoch, or 0 if no change is known. Called after
+   * `statusOf`.
+   */
   changedAt: (userId: string) => number;
   now: () => number;
   softTimeout: number;
