@@ -123,8 +123,8 @@ export function compileGuardRule(given: unknown, { supported, defaults }: Accept
 }
 
 /**
- * Replaces the lists in a rule with copies, so the guard uses exactly the lists that are validated. A list that cannot
- * be copied safely is replaced with `null`, which fails validation.
+ * Replaces the lists in a rule with copies, so that the guard uses exactly the lists that are validated. A list that
+ * cannot be copied safely is replaced with `null`, which fails validation.
  */
 function copyLists(rule: object): void {
   const lists = rule as Record<'accepts' | 'sameOrigin', unknown>;

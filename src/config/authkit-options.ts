@@ -249,7 +249,8 @@ export interface AuthKitOptions {
   /** Where users are sent after a sign-in without a `returnTo`. Default `/`. */
   returnTo?: string;
   /**
-   * Where users are sent after a sign-out without a `returnTo`. Default: the logout redirect in the WorkOS dashboard.
+   * Where users are sent after a sign-out without a `returnTo`. Default: the logout redirect in the WorkOS dashboard
+   * or, for `sso()`, the `returnTo` option.
    */
   postLogoutReturnTo?: string;
   /**
@@ -320,8 +321,9 @@ export interface AuthKitOptions {
    */
   loadUser?: LoadUser;
   /**
-   * Customizes the response to an error in one of this package's routes or guards. If the function neither responds nor
-   * calls `next`, the default response is sent.
+   * Customizes the response to an `AuthKitError` in one of this package's routes or guards. The function can send a
+   * response, or call `next` to pass the error to the Express error handler. If it does neither, the default response
+   * is sent. It is not called for the errors of the token route that RFC 6749 section 5.2 defines.
    */
   onError?: (context: ErrorContext) => unknown;
   /**

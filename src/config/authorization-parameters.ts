@@ -164,7 +164,7 @@ function parse(rows: readonly [string, Parameter][], params: URLSearchParams): V
   return requested;
 }
 
-/** Returns all values of a parameter, joined with spaces, or `undefined` if every value is empty. */
+/** Returns all non-empty values of a parameter, joined with spaces, or `undefined` if there are none. */
 function joined(params: URLSearchParams, ...names: readonly string[]): string | undefined {
   const values = [...new Set(names)].flatMap((name) => params.getAll(name)).filter((value) => value !== '');
   return values.length === 0 ? undefined : values.join(' ');

@@ -16,7 +16,7 @@ export interface CookieConfig {
   readonly maxAge: number;
   /** Whether the session cookie is sent without `Max-Age`. If so, browsers discard the cookie when they are closed. */
   readonly endsWithBrowser: boolean;
-  /** Whether the redirect URI uses https. */
+  /** Whether the redirect URI uses https. If so, all cookies are `Secure`. */
   readonly secure: boolean;
 }
 

@@ -303,8 +303,8 @@ function cookieName(line: string): string {
 /**
  * Returns the `Cache-Control` value for a guarded response.
  *
- * - A value that contains `no-store` stays as it is, but becomes `private, no-store` if it also contains `public` or
- *   `must-understand`.
+ * - A value that contains `no-store`, but neither `public` nor `must-understand`, stays as it is.
+ * - Any other value that contains `no-store` becomes `private, no-store`.
  * - A page gets `private, no-store` if the handler has not set `Cache-Control`, or has set a value that contains
  *   `public` or `must-understand`. Without `no-store`, Firefox shows the page from its back/forward cache after a
  *   sign-out.
