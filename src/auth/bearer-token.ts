@@ -98,6 +98,7 @@ export interface BearerVerifiersDependencies {
    */
   changedAt: (userId: string) => number;
   now: () => number;
+  /** How long a request waits for a new result if an older result can still be used, in milliseconds. */
   softTimeout: number;
 }
 

@@ -176,8 +176,9 @@ type Guard<Rest extends unknown[] = []> = (
 
 function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Guard {
   const { sameOrigin } = rule;
-  // An http origin of a host other than this machine is trusted only with `allowInsecureHttp`, as in `trustedOrigins`. A
-  // guard is created before it is known which instances it covers, so each request chooses one of the two lists.
+  // An http origin of a host other than this machine is trusted only with `allowInsecureHttp`, as in `trustedOrigins`.
+  // When a guard is created, the instances that it covers are not known yet, so each request chooses one of the two
+  // lists.
   const secureOrigins = (sameOrigin ?? []).filter((origin) => !isInsecureOrigin(origin));
   const decide = (
     req: Request,

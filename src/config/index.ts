@@ -461,8 +461,8 @@ function returnToRulesOf(
   const routed = Object.values(routes as unknown as Record<string, Routes['login']>)
     .filter((route) => route !== undefined)
     .flatMap(pathsOf);
-  // If the application has its own callback route, the path of that route is included too, because its query contains
-  // an authorization code.
+  // If this package's callback route is disabled, the application has its own. The path of that route is included too,
+  // because its query contains an authorization code.
   const callback = routes.callback || !redirect ? [] : [redirect.pathname];
   // Paths below the login route start sign-ins (`/login/google`), and paths below the connect route link accounts
   // (`/connect/github`). Both the public and the mounted paths are included, because a router that is mounted at the

@@ -143,9 +143,9 @@ export interface OriginConfig {
  * If `Origin` is a foreign origin, the result is false if that origin is trusted, and true otherwise. If `Origin` is
  * this application's origin, `null` or missing, `Sec-Fetch-Site` decides.
  *
- * Without `Sec-Fetch-Site`, the result is false. Every current browser sends at least one of the two headers with a
- * cross-site request, so a client that sends neither is probably not a browser. Exception: if `Origin` is `null` and
- * the session cookie is `SameSite=None`, the result is true.
+ * If `Sec-Fetch-Site` is to decide but is missing, the result is false. Every current browser sends at least one of the
+ * two headers with a cross-site request, so a client that sends neither is probably not a browser. Exception: if
+ * `Origin` is `null` and the session cookie is `SameSite=None`, the result is true.
  *
  * @param trusted Foreign origins that may send the request. Default: the `trustedOrigins` option.
  */
