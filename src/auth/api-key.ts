@@ -50,7 +50,8 @@ export function createApiKeyLookup({
 /**
  * Asks WorkOS whether an API key is valid.
  *
- * @param isKnown Whether WorkOS confirmed the key earlier and that result can still be used.
+ * @param isKnown Whether WorkOS confirmed the key earlier and that result can still be used. The check of such a key
+ * does not count against the budget for anonymous requests.
  */
 async function validateApiKey(
   value: string,

@@ -92,9 +92,13 @@ export interface BearerVerifiersDependencies {
   workos: WorkOSClient;
   /** Returns the status of the token's session. */
   statusOf: (claims: TokenClaims) => RevocationStatus | Promise<RevocationStatus>;
-  /** Returns when a user last changed. Called after `statusOf`. */
+  /**
+   * Returns when a user last changed, in milliseconds since the epoch, or 0 if no change is known. Called after
+   * `statusOf`.
+   */
   changedAt: (userId: string) => number;
   now: () => number;
+  /** How long a request waits for a new result if an older result can still be used, in milliseconds. */
   softTimeout: number;
 }
 

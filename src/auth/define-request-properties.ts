@@ -56,7 +56,8 @@ export function defineRequestProperties(read: Read): RequestProperties {
 /**
  * Finds `express.request`, the prototype that the requests of all Express apps inherit from. An app's requests inherit
  * from `express.request` through the app's request prototype, which has an `app` property. Prototypes with a
- * `constructor` property belong to Node. They are not used, because code outside Express shares them.
+ * `constructor` property belong to Node. They are not used, because code outside Express shares them. Returns
+ * `undefined` if no Express app has handled the request.
  */
 function requestOfExpress(prototype: object | null): object | undefined {
   let found: object | undefined;

@@ -42,9 +42,12 @@ export interface GuardRule<A extends AuthType = 'session'> extends Omit<Rule, 'o
   maxAge?: number;
   /**
    * The types of credentials that the guard accepts. The default is `['session']`, or `['bearer']` for the guard of a
-   * protected resource. `session` is a session cookie. `bearer` is an access token and `apiKey` is an API key, both
-   * sent in the `Authorization: Bearer` header. If a request has both a bearer token and a session cookie, a guard that
-   * accepts tokens ignores the cookie. A guard that accepts only sessions ignores the `Authorization` header.
+   * protected resource. `session` is a session cookie. All other types are sent in the `Authorization: Bearer` header:
+   * `bearer` is a user's access token, `apiKey` is an API key, and `machine` is an access token from the client
+   * credentials grant, which only protected resources support.
+   *
+   * If a request has both an `Authorization: Bearer` header and a session cookie, a guard that accepts any of these
+   * other types ignores the cookie. A guard that accepts only sessions ignores the `Authorization` header.
    */
   accepts?: readonly A[];
   /**
@@ -120,8 +123,8 @@ export function compileGuardRule(given: unknown, { supported, defaults }: Accept
 }
 
 /**
- * Replaces the lists in a rule with copies, so the guard uses exactly the lists that are validated. A list that cannot
- * be copied safely is replaced with `null`, which fails validation.
+ * Replaces the lists in a rule with copies, so that the guard uses exactly the lists that are validated. A list that
+ * cannot be copied safely is replaced with `null`, which fails validation.
  */
 function copyLists(rule: object): void {
   const lists = rule as Record<'accepts' | 'sameOrigin', unknown>;

@@ -60,8 +60,8 @@ async function rowWithin(timeout: number, load: () => Promise<unknown>): Promise
 }
 
 /**
- * Defines `res.locals.user`, which templates read as `user`. Like `req.user`, the property is an accessor, so its value
- * changes if the principal of the request changes, and reading it marks the response as user-specific. Connect does not
+ * Defines `res.locals.user`, which templates read as `user`. Like `req.user`, the property is an accessor. Its value
+ * changes if the request's principal changes, and reading it marks the response as user-specific. Connect does not
  * define `res.locals`, so this function creates the object if it does not exist.
  *
  * @param read Returns the value of `req.user`.

@@ -94,8 +94,8 @@ export function nextSignInOptions(error: AuthKitError, organizationId?: string):
 
 /**
  * Like {@link nextSignInOptions}, but for a session that ended with `error`. Returns query parameters for the login
- * route. If the error names neither a connection nor an organization, the parameters contain the session's
- * organization, so the user returns to it.
+ * route, or an empty object if WorkOS does not require a step. If the error names neither a connection nor an
+ * organization, the parameters contain the session's organization, so the user returns to it.
  */
 export function nextLoginParameters(
   error: AuthKitError,

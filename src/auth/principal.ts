@@ -112,8 +112,14 @@ export interface SignedOut {
   readonly type: null;
   readonly user: null;
   /**
-   * Why the request is not authenticated. `unavailable` means that the session could not be verified in time, because
-   * WorkOS, its signing keys or the store is unavailable.
+   * Why the request is not authenticated:
+   *
+   * - `none`: there is no session cookie.
+   * - `expired`: the session has expired, or its access token has and cannot be refreshed for this request.
+   * - `ended`: the session was ended, or WorkOS refused to refresh it.
+   * - `invalid`: the session cookie or its access token is not valid.
+   * - `unavailable`: the session could not be verified in time, because WorkOS, its signing keys or the store is
+   *   unavailable.
    */
   readonly reason: 'none' | 'expired' | 'ended' | 'invalid' | 'unavailable';
   /** The URL of the login route. Its parameters bring the user back to this page after the sign-in. */

@@ -44,7 +44,7 @@ export interface SessionAuthenticator {
   ) => SessionResult | Promise<SessionResult>;
   /**
    * Returns false if this process knows that the session has ended or has been replaced. The response then neither sets
-   * nor clears the session cookie.
+   * nor clears the session cookie. Without this function, every session counts as live.
    */
   isLive?: (session: Session) => boolean;
 }
@@ -174,9 +174,9 @@ export class RequestAuth {
   }
 
   /**
-   * Loads the application's user with the `loadUser` option. This happens only once for each principal of the request,
-   * because `loadUser` may read the organization or role of the principal. Returns `undefined` if the option is not set,
-   * or if no user is signed in.
+   * Loads the application's user with the `loadUser` option. Repeated calls do not load the user again unless the
+   * request's principal has changed, because `loadUser` may read the principal's organization or role. Returns
+   * `undefined` if the option is not set, or if no user is signed in.
    */
   loadUser(): Promise<void> | undefined {
     const { config } = this.instance;
@@ -204,24 +204,26 @@ export class RequestAuth {
 }
 
 /**
- * How long the response to a request may clear the cookie of a session that has ended, in milliseconds. Later, the
- * browser may already have the cookie of a new sign-in at another process. The time starts when this package receives
- * the request, which may be after a body parser has read it.
+ * How long after the start of a request its response may clear the cookie of a session that has ended, in milliseconds.
+ * Later, the browser may already have the cookie of a new sign-in at another process. The request starts when this
+ * package receives it, which may be after a body parser has read the body.
  *
- * If the cookie is not cleared, the response to a later request with this cookie clears it. If this process knows that
- * a newer session has replaced the ended one, it first has to forget that.
+ * After this time, the response does not clear the cookie, but the response to the next request with this cookie does.
+ * The exception is a process that knows that a newer session has replaced the ended one. That process does not clear
+ * the cookie until it has forgotten the replacement.
  */
 const CLEARED_WITHIN = 2000;
 
-/** The maximum number of sessions whose cookie has recently been cleared. */
+/** The maximum number of sessions for which a process remembers that it has just cleared the cookie. */
 const MAX_CLEARED = 10_000;
 
 /**
- * Called when a response is about to clear the cookie of a session that has ended. Returns false if another response of
- * this process has cleared this cookie in the last two seconds. In that case, the browser may already have the cookie
- * of a new sign-in, whose callback did not receive the cleared cookie, so this process does not know that the new
- * session has replaced the ended one. After these two seconds, no request that was in progress in this process at the
- * first response can clear the cookie any more.
+ * Returns whether a response may clear the cookie of a session that has ended, and if so, remembers that it does.
+ *
+ * Returns false if another response of this process has cleared the cookie in the last two seconds (`CLEARED_WITHIN`).
+ * The browser may then already have the cookie of a new sign-in. The callback of that sign-in did not receive the
+ * cleared cookie, so this process does not know that the new session has replaced the ended one. Two seconds are
+ * enough, because requests that were in progress at the first response may not clear cookies after that time.
  */
 type StartClearing = (session: Session) => boolean;
 
@@ -256,11 +258,12 @@ function setSessionCookie(
       deadline.elapsed() < CLEARED_WITHIN &&
       (authenticator.isLive?.(session) ?? true) &&
       startClearing(session);
-    // Called for each cookie, and again if other middleware changes the headers as they are written.
+    // The decision is made only once. `clearSession` asks for it for each cookie, and again if other middleware changes
+    // the headers as they are written.
     let isClearing: boolean | undefined;
     cookies.clearSession(req, res, () => (isClearing ??= mayClear()));
-    // After a new sign-in, the marker is kept. If the browser cannot replace the old cookie, the marker stops the
-    // redirect loop.
+    // If a new sign-in has replaced the session, the sign-in marker is kept. If the browser cannot replace the old
+    // cookie, the marker stops the redirect loop.
     if (authenticator.isLive?.(session) ?? true) cookies.clearSignInMarker(req, res);
     return result;
   }
@@ -401,16 +404,16 @@ export function createAuthenticateRequest(instance: Instance): AuthenticateReque
     if (list.push(requestAuth) === 1) expose(req);
     if (!(pending instanceof Promise)) return requestAuth;
     const waiting = requestAuth.whenAuthenticated() as Promise<SessionResult>;
-    // Cookies that an attacker has planted can make one request slow. This must not shorten how long other requests
-    // wait.
+    // `waitForSession` shortens the waits of later requests after a timeout. A request that is slow because of cookies
+    // that an attacker has planted must not have this effect, so its wait is separate.
     const waited = values.length > MAX_VALUES ? withDeadline(softTimeout, waiting) : waitForSession(waiting);
     return waited.then(() => requestAuth);
   };
 }
 
 /**
- * Returns the values of the session cookies, or an empty list if a page on an untrusted origin opens a WebSocket.
- * Browsers may also send cookies with a cross-origin handshake.
+ * Returns the values of the session cookies. Returns an empty list if a page on an untrusted origin opens a WebSocket,
+ * because browsers may send the cookies even with such a handshake.
  */
 function sessionValues(
   req: Request,

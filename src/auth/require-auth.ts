@@ -176,8 +176,9 @@ type Guard<Rest extends unknown[] = []> = (
 
 function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Guard {
   const { sameOrigin } = rule;
-  // An http origin of a host other than this machine is trusted only with `allowInsecureHttp`, as in `trustedOrigins`. A
-  // guard is created before it is known which instances it covers, so each request chooses one of the two lists.
+  // An http origin of a host other than this machine is trusted only with `allowInsecureHttp`, as in `trustedOrigins`.
+  // When a guard is created, the instances that it covers are not known yet, so each request chooses one of the two
+  // lists.
   const secureOrigins = (sameOrigin ?? []).filter((origin) => !isInsecureOrigin(origin));
   const decide = (
     req: Request,
@@ -188,8 +189,8 @@ function createSessionGuard(rule: CompiledGuardRule, context: GuardContext): Gua
     const requestAuth = selectSignedIn(requestAuths) as RequestAuth;
     const auth = requestAuth.auth();
     if (auth.type === null) {
-      // If one instance cannot verify the request's session at this time, that session may be valid, even if the
-      // request has no session at the other instances.
+      // If one instance cannot verify the request's session at this time, that session may be valid. The request is
+      // then denied with the error of that instance, even if it has no session at the other instances.
       for (const [index, result] of results.entries()) {
         if (result.kind === 'unavailable')
           return denyUnavailable(req, res, requestAuths[index] as RequestAuth, result.error);
@@ -273,8 +274,8 @@ function createTokenGuard(rule: CompiledGuardRule, context: GuardContext): Guard
       });
     };
     const deny = () => {
-      // If one instance cannot verify the token at this time, the token may be valid at that instance, even if all
-      // other instances refuse it.
+      // If one instance cannot verify the token at this time, the token may be valid there. The request is then denied
+      // with the error of that instance, even if all other instances refuse the token.
       if (failed) return denyUnavailable(req, res, failed.requestAuth, failed.error);
       const challenge = { error: 'invalid_token', error_description: reason as string } as const;
       const [first] = requestAuths as readonly [RequestAuth];

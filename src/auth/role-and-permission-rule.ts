@@ -22,7 +22,10 @@ export interface Rule {
   organization?: true | string;
   entitlement?: OneOrMore;
   featureFlag?: OneOrMore;
-  /** `false` refuses sessions in which a member of your WorkOS team is impersonating the user. */
+  /**
+   * `false` refuses sessions in which a member of your WorkOS team is impersonating the user. By default, such sessions
+   * are accepted.
+   */
   impersonation?: boolean;
 }
 

@@ -30,7 +30,7 @@ const BYTES_PER_CHARACTER = 5;
  */
 const KEY_LENGTH = 48;
 
-/** The estimated memory that each cache entry uses in addition to the claims, in bytes. */
+/** The estimated memory that each cache entry uses in addition to the token and its claims, in bytes. */
 const ENTRY_BYTES = 512;
 
 /** Verifies an access token. Returns a promise only if the token is not cached. */

@@ -72,7 +72,8 @@ export interface SignInUrlOptions extends SignInOptions {
   /** A JSON value of at most 2 KB, which is passed to `onSuccess` unchanged. */
   state?: unknown;
   /**
-   * Callback URL of this sign-in, which must be a URL of this application. Default: the `redirectUri` of the instance.
+   * Callback URL of this sign-in, which must be a URL of this application. Default: the `redirectUri` option of
+   * `authkit()`.
    */
   redirectUri?: string;
   attributes?: SignUpAttributes;
@@ -97,8 +98,8 @@ export interface SignInResult {
   /** The value that was passed as `state` when the sign-in started. */
   state: unknown;
   /**
-   * Where `state` comes from: `app` if it was set in code, or `link` if it comes from the query of `/login`. Anyone can
-   * write such a query.
+   * Where `state` comes from: `app` if it was set in code, or `link` if it comes from the query of the login or sign-up
+   * route. Anyone can write such a query. `undefined` if there is no `state`.
    */
   stateFrom: 'app' | 'link' | undefined;
   /** Attributes of the sign-up. If `signUp.defaultRole` is set, they always include a role. */
@@ -190,8 +191,8 @@ export interface AuthKitOptions {
     /** Name of the session cookie. Default `WORKOS_COOKIE_NAME`, or `wos-session`. */
     name?: string;
     /**
-     * Domain to which browsers send the cookie. Default `WORKOS_COOKIE_DOMAIN`. Without a domain, browsers send the
-     * cookie only to the host of `redirectUri`.
+     * Browsers send the cookie to this domain and its subdomains. Default `WORKOS_COOKIE_DOMAIN`. Without a domain,
+     * browsers send the cookie only to the host of `redirectUri`.
      */
     domain?: string;
     /** `SameSite` attribute. Default `WORKOS_COOKIE_SAMESITE`, or `lax`. */
@@ -228,7 +229,7 @@ export interface AuthKitOptions {
   issuer?: string | readonly string[];
   /**
    * Values of the `aud` claim that are accepted in access tokens. Default: the client ID. Only needed if your JWT
-   * template sets `aud` to another value, because a token without `aud` is always accepted.
+   * template sets `aud` to another value. A token without `aud` is always accepted.
    */
   audience?: string | readonly string[];
   /**
@@ -248,7 +249,8 @@ export interface AuthKitOptions {
   /** Where users are sent after a sign-in without a `returnTo`. Default `/`. */
   returnTo?: string;
   /**
-   * Where users are sent after a sign-out without a `returnTo`. Default: the logout redirect in the WorkOS dashboard.
+   * Where users are sent after a sign-out without a `returnTo`. Default: the logout redirect in the WorkOS dashboard
+   * or, for `sso()`, the `returnTo` option.
    */
   postLogoutReturnTo?: string;
   /**
@@ -267,13 +269,13 @@ export interface AuthKitOptions {
   /** How long a sign-in may take, in seconds, from 60 to 86400. Default 600. */
   signInLifetime?: number;
   /**
-   * Query parameters that the login route reads in addition to `returnTo` and `maxAge`, which it always reads. Default:
-   * all parameters that it supports.
+   * Query parameters that a link to the login route may contain. `returnTo` and `maxAge` are always allowed. All other
+   * parameters are ignored. Default: all parameters that the login route supports.
    */
   loginParams?: readonly string[];
   /**
    * OAuth providers that a link to the login route may select, by their short names or by WorkOS's names. Default: all
-   * providers that WorkOS lists.
+   * OAuth providers that WorkOS supports.
    */
   providers?: readonly string[];
   /**
@@ -288,8 +290,8 @@ export interface AuthKitOptions {
     /** Role for a sign-up that does not request a role. It must be one of `roles`. Default none. */
     defaultRole?: string;
     /**
-     * Whether the attributes of a user's first sign-in are saved at WorkOS. The role is saved to an organization
-     * membership if this sign-in created one, and the other attributes are saved to the user. Default false.
+     * Whether the attributes of a user's first sign-in are saved at WorkOS. The role is saved to the organization
+     * membership that the sign-in created, if any. All other attributes are saved to the user. Default false.
      */
     save?: boolean;
     /**
@@ -306,9 +308,9 @@ export interface AuthKitOptions {
    */
   session?: 'cookie' | 'store';
   /**
-   * Runs after WorkOS has confirmed a sign-in and before the session is created. Returning `{ reject: reason }` or
-   * throwing an `AuthKitError` rejects the sign-in. Any other error that is thrown is passed to the Express error
-   * handler. In both cases, no session is created.
+   * Runs after WorkOS has confirmed a sign-in and before the session is created. No session is created if the function
+   * returns `{ reject: reason }`, throws an error or sends a response. An `AuthKitError` rejects the sign-in, as
+   * `reject` does. Any other error is passed to the Express error handler.
    */
   onSuccess?: (result: SignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
   /**
@@ -319,8 +321,9 @@ export interface AuthKitOptions {
    */
   loadUser?: LoadUser;
   /**
-   * Customizes the response to an error in one of this package's routes or guards. If the function neither responds nor
-   * calls `next`, the default response is sent.
+   * Customizes the response to an `AuthKitError` in one of this package's routes or guards. The function can send a
+   * response, or call `next` to pass the error to the Express error handler. If it does neither, the default response
+   * is sent. It is not called for the errors of the token route that RFC 6749 section 5.2 defines.
    */
   onError?: (context: ErrorContext) => unknown;
   /**

@@ -68,7 +68,11 @@ export interface ParameterSet<Options extends object> {
    * @throws {AuthKitError} `invalid_request` or `invalid_provider` if the combined options conflict or are invalid.
    */
   withPinned: (requested: Options, pinned: Options) => Options;
-  /** Returns the query parameters of the authorization URL. */
+  /**
+   * Returns the query parameters of the authorization URL.
+   *
+   * @param protocol The parameters that do not come from options, such as `client_id`, `redirect_uri` and `state`.
+   */
   query: (options: Options, protocol: Readonly<Record<string, string>>) => URLSearchParams;
 }
 
@@ -169,7 +173,7 @@ function parse(rows: readonly [string, Parameter][], params: URLSearchParams): V
   return requested;
 }
 
-/** Returns all values of a parameter, joined with spaces, or `undefined` if every value is empty. */
+/** Returns all non-empty values of a parameter, joined with spaces, or `undefined` if there are none. */
 function joined(params: URLSearchParams, ...names: readonly string[]): string | undefined {
   const values = [...new Set(names)].flatMap((name) => params.getAll(name)).filter((value) => value !== '');
   return values.length === 0 ? undefined : values.join(' ');
@@ -234,8 +238,8 @@ export const domainHint = textParameter(
 );
 
 /**
- * The option `provider`. It accepts a provider's short name or WorkOS's name. The authorization URL always contains
- * WorkOS's name.
+ * The option `provider`. Its value is a provider's short name or WorkOS's name for the provider. The authorization URL
+ * always contains WorkOS's name.
  */
 export const provider: Parameter = {
   wire: 'provider',

@@ -14,6 +14,7 @@ export class Problems {
    *
    * @param kind What the names are called in the message, such as `cookie option`.
    * @param advice Advice for names that other SDKs use.
+   * @param otherwise What the message suggests if no known name is similar and there are too many known names to list.
    */
   unknownKeys(kind: string, value: object, known: object, advice: Advice = {}, otherwise?: string): void {
     for (const key of Object.keys(value)) {

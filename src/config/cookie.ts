@@ -27,7 +27,7 @@ const KEYS = {
 
 /**
  * The value of the `maxAge` option for a cookie that the browser discards when it closes. Such a cookie has no
- * `Max-Age` attribute. If the session is in a store, it is still kept there for a limited time.
+ * `Max-Age` attribute. A session in the store is kept there for up to 400 days after it was last written.
  */
 const BROWSER_SESSION = 'session';
 
@@ -53,8 +53,8 @@ export function cookie(
   if (!isOptions(given)) problems.add(`cookie must be an object: { ${Object.keys(KEYS).join(', ')} }`);
   const options = ownProperties(isOptions(given) ? given : {});
   problems.unknownKeys('cookie option', options, KEYS, COOKIE_ADVICE);
-  // `null` does not select the default but is reported as a problem. In express-session, `maxAge: null` means a cookie
-  // that the browser discards when it closes.
+  // `null` is reported as a problem and does not select the default, because its meaning is not obvious: in
+  // express-session, `maxAge: null` means a cookie that the browser discards when it closes.
   const option = <T>(name: keyof typeof KEYS, otherwise: () => T) =>
     (options[name] === undefined ? otherwise() : options[name]) as T;
   const sameSite = () =>

@@ -78,7 +78,7 @@ const COPY = 'copy it from the WorkOS dashboard, under API Keys';
 
 /**
  * Placeholders that documentation and templates show after the prefix of a client ID or an API key. The patterns are
- * narrow, so they do not match real keys, which are random.
+ * narrow, so that they do not match real keys, which are random.
  */
 const PLACEHOLDER =
   /^(?:x{3,}|\.{3,}|…|\*{3,}|<.*>|\[.*\]|\{.*\}|your[-_ ].*|my[-_ ].*|example(?:[-_].*)?|placeholder|change[-_ ]?me|replace[-_ ]?me|todo|(?:0?123456789\d*)|abc123)$/i;
@@ -165,8 +165,8 @@ function weaknessOf(password: unknown, api: Api): string | undefined {
     return `has fewer than ${MIN_BYTES} characters`;
   }
   if (new Set(password).size < MIN_CHARACTERS) return `has fewer than ${MIN_CHARACTERS} different characters`;
-  // A string is a repeated shorter string if it is found in two joined copies of itself before the second copy begins.
-  // For example, `abab` is found in `abababab` at index 2.
+  // A password consists of a repeated shorter string if two joined copies of the password also contain it between the
+  // starts of the two copies. For example, `abababab` contains `abab` at index 2.
   if ((password + password).indexOf(password, 1) < password.length) return 'is a shorter string repeated';
   if (PASSWORD_PLACEHOLDER.test(password)) return 'is still a placeholder';
   if (!isLoopback(api.hostname) && createHash('sha256').update(password).digest('hex') === TEST_PASSWORD) {

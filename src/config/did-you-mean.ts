@@ -32,7 +32,7 @@ const MAX_LISTED = 11;
 /** The maximum length of a misspelled name, in characters. No suggestion is made for a longer name. */
 const MAX_LENGTH = 64;
 
-/** Normalizes a name, so `client_id`, `clientID` and `clientId` become equal. */
+/** Normalizes a name, so that `client_id`, `clientID` and `clientId` become equal. */
 function normalize(name: string): string {
   return name.toLowerCase().replace(/[^a-z\d]/g, '');
 }

@@ -364,12 +364,15 @@ export function checkFunctions(given: Readonly<Record<string, unknown>>, problem
   }
 }
 
-/** The range of times, in seconds since the epoch, from 2001 to 2286. As milliseconds, they would all be in 1970. */
+/**
+ * A clock that returns a number in this range counts in seconds instead of milliseconds. In seconds since the epoch,
+ * the range is from 2001 to 2286. In milliseconds, all of it would be in 1970.
+ */
 const SECONDS = { min: 1e9, max: 1e10 };
 
 /**
- * Reads the option `now`. The clock is called once to check it: if it returned seconds, or a value that is not a
- * number, no access token would ever expire.
+ * Reads the option `now`. The clock is called once to check the value that it returns. With a value in seconds, or a
+ * value that is not a number, no access token would ever expire.
  */
 function readClock(now: unknown, problems: Problems): () => number {
   if (typeof now !== 'function') return Date.now;
@@ -458,8 +461,8 @@ function returnToRulesOf(
   const routed = Object.values(routes as unknown as Record<string, Routes['login']>)
     .filter((route) => route !== undefined)
     .flatMap(pathsOf);
-  // If the application has its own callback route, the path of that route is included too, because its query contains
-  // an authorization code.
+  // If this package's callback route is disabled, the application has its own. The path of that route is included too,
+  // because its query contains an authorization code.
   const callback = routes.callback || !redirect ? [] : [redirect.pathname];
   // Paths below the login route start sign-ins (`/login/google`), and paths below the connect route link accounts
   // (`/connect/github`). Both the public and the mounted paths are included, because a router that is mounted at the

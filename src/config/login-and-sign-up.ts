@@ -64,8 +64,8 @@ export function readSignIn<Options extends object>(
 type SignInFunction = (req: IncomingMessage) => unknown;
 
 /**
- * Wraps the application's `signIn` function, so it is called only once per request. If the function throws an error or
- * returns invalid options, the error is published as `authkit:error` and thrown.
+ * Wraps the application's `signIn` function, so that it is called only once per request. If the function throws an
+ * error or returns invalid options, the error is published as `authkit:error` and thrown.
  */
 function ofRequest<Options extends object>(
   signIn: SignInFunction,
@@ -214,7 +214,8 @@ function readStrings(
   problems: Problems,
 ): readonly string[] {
   if (value === undefined || value === null) return fallback;
-  // The copy is checked, so exactly the checked items are used. Holes become `undefined`.
+  // The list is copied before it is checked, so that the items that are used are the items that were checked. In the
+  // copy, holes become `undefined`.
   const list: unknown[] | undefined = Array.isArray(value) ? Array.from(value as []) : undefined;
   if (list?.every((item) => typeof item === 'string')) return Object.freeze(list);
   problems.add(`${name} must be a list of strings`);

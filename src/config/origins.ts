@@ -4,7 +4,8 @@ import type { Problems } from './collect-problems.js';
 
 /** Reads a list of origins. Returns `undefined` if the list is invalid. */
 export function readOrigins(name: string, value: unknown, problems: Problems): readonly string[] | undefined {
-  // The copy is checked, so exactly the checked items are used. Holes become `undefined`.
+  // The list is copied before it is checked, so that the items that are used are the items that were checked. In the
+  // copy, holes become `undefined`.
   const origins: unknown[] | undefined = Array.isArray(value ?? [])
     ? Array.from((value ?? []) as [])
     : undefined;
@@ -15,7 +16,8 @@ export function readOrigins(name: string, value: unknown, problems: Problems): r
 
 /**
  * Reads the origins whose pages may use the session cookie. An origin that is not on this machine must use https,
- * unless `allowInsecureHttp` is set: an attacker on the network can add scripts to any page that is sent over http.
+ * because an attacker on the network can add scripts to any page that is sent over http. With `allowInsecureHttp`, http
+ * is accepted.
  */
 export function readTrustedOrigins(
   value: unknown,

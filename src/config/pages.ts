@@ -78,10 +78,14 @@ const MAX_TITLE = 100;
 const MAX_TEXT = 1000;
 
 /**
- * Reads and checks the `pages` option. If the option is an object, every problem is reported at start-up. If it is a
- * function, its result may contain variable data, such as a tenant's name or the value of a request header. Such data
- * must not make a page fail. For this reason, a text that is too long is shortened, and an invalid language, logo or
- * color is left out with a warning. For any other problem, the returned function throws a `TypeError`.
+ * Reads and checks the `pages` option. If the option is an object, every problem is reported at start-up.
+ *
+ * If the option is a function, the result of that function may contain variable data, such as a tenant's name or the
+ * value of a request header. Such data must not make a page fail. For this reason, a text that is too long is
+ * shortened, and an invalid language, logo or color is left out with a warning. Any other problem causes a `TypeError`
+ * when the page is sent.
+ *
+ * @returns A function that returns the theme for a request.
  */
 export function readPages(value: unknown, problems: Problems): PagesFor {
   if (typeof value !== 'function') {
@@ -112,7 +116,8 @@ function warnOnce(problem: string): void {
 /**
  * Reads page options.
  *
- * @param ofValues The list to which problems with the language, the logo and the color are added.
+ * @param ofValues The list to which problems with the language, the logo and the color are added. Default: `problems`,
+ * to which all other problems are added.
  */
 function readTheme(value: unknown, problems: Problems, ofValues = problems): PageTheme {
   if (value === undefined) return DEFAULT_THEME;

@@ -6,7 +6,7 @@ import { refuseInsecureHttp } from './insecure-http.js';
  * Parses and checks the redirect URI. `parseRoutes` checks later whether its path matches the callback route.
  *
  * @returns The URL, or `undefined` if the redirect URI is missing or invalid. In that case, other options are not
- * compared with it, so one mistake is reported only once.
+ * compared with it, so that one mistake is reported only once.
  */
 export function parseRedirectUri(value: string, isHttpAllowed: boolean, problems: Problems): URL | undefined {
   if (value === '') return undefined;

@@ -61,7 +61,7 @@ const OPTIONS: Readonly<Record<keyof SSOOptions, true>> = {
   now: true,
 };
 
-/** The advice for unknown options. Every option of `authkit()` that `sso()` does not have is named as such. */
+/** The advice for unknown options. For an option that only `authkit()` has, the advice says so. */
 const ADVICE: Advice = {
   ...SSO_ADVICE,
   ...Object.fromEntries(
@@ -87,8 +87,8 @@ const DEFAULTS: InstanceDefaults<SSOSignInOptions> = {
 };
 
 /**
- * The default lifetime of a session, in seconds: 8 hours, the length of a working day. WorkOS never ends a session
- * earlier.
+ * The default lifetime of a session, in seconds: 8 hours, the length of a working day. Nothing that happens at WorkOS
+ * ends a session earlier.
  */
 const LIFETIME = 28_800;
 

@@ -51,7 +51,8 @@ export interface SSOSignInUrlOptions extends SSOSignInOptions {
   /** A JSON value of at most 2 KB, which is passed to `onSuccess` unchanged. */
   state?: unknown;
   /**
-   * Callback URL of this sign-in, which must be a URL of this application. Default: the `redirectUri` of the instance.
+   * Callback URL of this sign-in, which must be a URL of this application. Default: the `redirectUri` option of
+   * `sso()`.
    */
   redirectUri?: string;
 }
@@ -72,7 +73,7 @@ export interface SSOSignInResult {
   state: unknown;
   /**
    * Where `state` comes from: `app` if it was set in code, or `link` if it comes from the query of the login route.
-   * Anyone can write such a query.
+   * Anyone can write such a query. `undefined` if there is no `state`.
    */
   stateFrom: 'app' | 'link' | undefined;
   /** Whether this sign-in started at the identity provider rather than in this application. */
@@ -127,11 +128,15 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
    */
   store?: Store;
   /**
-   * Options for every sign-in, or a function that returns them for a request. A link cannot override these options, and
-   * the profile must come from the `organization`, `connection` or `provider` that they name.
+   * Options for every sign-in, or a function that returns them for a request. A link cannot override these options. If
+   * they name an `organization`, `connection` or `provider`, a sign-in is accepted only if the user's profile comes
+   * from it.
    */
   signIn?: SSOSignInOptions | ((req: IncomingMessage) => SSOSignInOptions | Promise<SSOSignInOptions>);
-  /** How long a session lasts, in seconds. Default 28800 (8 hours). WorkOS never ends a session earlier. */
+  /**
+   * How long a session lasts, in seconds. Default 28800 (8 hours). Nothing that happens at WorkOS ends a session
+   * earlier.
+   */
   sessionLifetime?: number;
   /**
    * Whether sign-ins that started at the identity provider are accepted directly. If not, this application starts such
@@ -142,9 +147,9 @@ export interface SSOOptions extends Pick<AuthKitOptions, Shared> {
    */
   acceptIdPInitiated?: boolean;
   /**
-   * Runs after WorkOS has confirmed a sign-in and before the session is created. Returning `{ reject: reason }` or
-   * throwing an `AuthKitError` rejects the sign-in. Any other error that is thrown is passed to the Express error
-   * handler. In both cases, no session is created.
+   * Runs after WorkOS has confirmed a sign-in and before the session is created. No session is created if the function
+   * returns `{ reject: reason }`, throws an error or sends a response. An `AuthKitError` rejects the sign-in, as
+   * `reject` does. Any other error is passed to the Express error handler.
    */
   onSuccess?: (result: SSOSignInResult) => MaybeOnSuccessResult | Promise<MaybeOnSuccessResult>;
 }

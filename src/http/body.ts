@@ -15,8 +15,8 @@ type ParsedRequest = Request & { rawBody?: unknown; body?: unknown };
  * `req.body` if it is a string or a buffer, or from the request stream if it has not been read yet.
  *
  * `express.json()` does not keep the bytes, so the object in `req.body` is serialized again. The result equals the
- * original bytes if the sender wrote JSON without whitespace, as WorkOS does. Otherwise, the body's signature does not
- * match.
+ * original bytes if the sender wrote JSON as `JSON.stringify` does, without whitespace. WorkOS does so. For any other
+ * sender, a signature of the body may not match the result.
  *
  * @returns The bytes, or `undefined` if the body is too large, was cut off, did not arrive in time, or has been read
  * without being kept.
@@ -82,8 +82,9 @@ function stringFields(value: object): ReadonlyMap<string, string> | undefined {
 }
 
 /**
- * Reads a body until it ends, the connection closes, or the time is up. A body that is too large is read to its end and
- * discarded. If the connection were closed instead, the client might not receive the response.
+ * Reads a body until it ends. Returns `undefined` if the connection closes first, if the time is up, or if the body is
+ * too large. The rest of such a body is read and discarded. If the connection were closed instead, the client might not
+ * receive the response.
  */
 function readBody(req: Request, { maxBytes, timeout }: BodyLimits): Promise<Buffer | undefined> {
   return new Promise((resolve) => {

@@ -16,7 +16,7 @@ export interface CookieConfig {
   readonly maxAge: number;
   /** Whether the session cookie is sent without `Max-Age`. If so, browsers discard the cookie when they are closed. */
   readonly endsWithBrowser: boolean;
-  /** Whether the redirect URI uses https. */
+  /** Whether the redirect URI uses https. If so, all cookies are `Secure`. */
   readonly secure: boolean;
 }
 
@@ -39,9 +39,9 @@ const MAX_COOKIE = 4096;
 export const MAX_CHUNKS = 3;
 
 /**
- * The maximum number of rows that are tried from each end if a request contains several chunks with the same name.
- * {@link joined} describes the rows. The number is limited because each row costs an HMAC and hundreds of small chunks
- * fit into one header.
+ * If a request contains several chunks with the same name, {@link joined} combines chunks in rows. It builds up to this
+ * many rows from the start, and as many from the end. The number is limited because each row costs an HMAC, and
+ * hundreds of small chunks fit into one header.
  */
 const MAX_ROWS = 32;
 
@@ -79,20 +79,22 @@ const SECRET = /^[\w-]{43}$/;
 /** Reads and writes the cookies of this package. Only this file knows their names and attributes. */
 export interface Cookies {
   /**
-   * Returns every value that may be the session: first unsplit cookies in header order, then values joined from chunks.
+   * Returns every value that may be the session: first the values of unsplit cookies in header order, then the values
+   * joined from chunks.
    */
   sessionValues: (req: Request) => readonly string[];
   /**
-   * Sets the session cookie, in chunks if necessary. The cookie replaces the session cookies of the request when the
-   * response head is written, but only if `isLive` returns true at that time.
+   * Sets the session cookie, in chunks if necessary, and clears the request's other session cookies. Both happen when
+   * the response head is written, but only if `isLive` returns true at that time.
    *
+   * @param isLive Returns false if the session has ended or has been replaced in the meantime.
    * @throws {AuthKitError} `cookie_too_large` if the session does not fit into three cookies.
    */
   setSession: (req: Request, res: Response, sealed: string, isLive: () => boolean) => void;
   /**
-   * Clears the session cookie.
+   * Clears the session cookie when the response head is written, but only if `isCurrent` returns true at that time.
    *
-   * @param isCurrent Called when the response head is written. If it returns false, the cookie is not cleared.
+   * @param isCurrent Returns whether the session to clear is still the browser's current one. Default: always true.
    */
   clearSession: (req: Request, res: Response, isCurrent?: () => boolean) => void;
   signInMarkerValues: (req: Request) => readonly string[];
@@ -142,8 +144,9 @@ export function createCookies(config: CookieConfig, signInLifetime: number): Coo
 
 /**
  * Returns the name prefix of all cookies except the session cookie. `__Host-` prevents other hosts in the same domain
- * from setting the cookie (RFC 6265bis section 4.1.3). The session cookie has no prefix by default, because other
- * WorkOS SDKs look for it by its plain name.
+ * from setting the cookie (RFC 6265bis section 4.1.3). It cannot be combined with `cookie.domain`, so `__Secure-` is
+ * used with that option. Both prefixes require https, so there is no prefix over http. The session cookie has no prefix
+ * by default, because other WorkOS SDKs look for it by its plain name.
  */
 function namePrefix({ secure, domain }: CookieConfig): string {
   if (!secure) return '';
@@ -194,7 +197,7 @@ function sessionCookie(config: CookieConfig, attributes: Attributes): SessionCoo
       .sort((a, b) => a.length - b.length || (a < b ? -1 : 1))
       .slice(0, MAX_CLEARED);
   // Browsers do not send `strict` cookies to the callback, so the names of an earlier session's cookies are not known
-  // there.
+  // there. All possible names are cleared.
   const unsentNames =
     config.sameSite === 'strict'
       ? [name, ...Array.from({ length: MAX_CHUNKS }, (_, i) => `${name}.${i}`)]
@@ -311,7 +314,8 @@ export function headerRoom(req: Request): number {
  * Returns the names of the transaction cookies that must be cleared to make room for a new one. These are the oldest
  * cookies, which browsers send first (RFC 6265 section 5.4).
  *
- * @param room How many bytes are left in the header; negative if the cookies are already too long.
+ * @param room How many bytes of the header would be left if the new cookie were added and none were cleared. Can be
+ * negative.
  */
 function surplus(pending: readonly Pair[], room: number): string[] {
   let first = Math.max(0, pending.length - (MAX_TRANSACTIONS - 1));

@@ -39,6 +39,7 @@ export type RespondWithError = (
   fields?: ErrorFields,
   /**
    * The URL to which the user returns after signing in through the link on the error page. An unsafe URL is ignored.
+   * Default: the result of {@link pageOf}.
    */
   returnTo?: string,
 ) => Promise<Outcome>;
@@ -60,7 +61,7 @@ export interface ErrorContext {
   error: AuthKitError;
   req: IncomingMessage;
   res: ServerResponse;
-  /** Passes its argument to the Express error handler or, if called without an argument, `error`. */
+  /** Passes `error` to the Express error handler. If `next` is called with an error, that error is passed instead. */
   next: Next;
   /** The route of this package in which the error occurred, or `undefined` if it occurred in a guard. */
   route: RouteName | undefined;
@@ -179,7 +180,8 @@ export function answerErrors(respondWithError: RespondWithError, handler: Handle
 
 /**
  * Wraps the handler of a route that redirects a user. The handler runs for page loads, and for requests whose headers
- * do not show what sent them. It does not run for HEAD requests, prefetches or requests from scripts.
+ * do not show what sent them. A HEAD request gets an empty response, a prefetch gets 503, and a request from a script
+ * causes the error `invalid_request`.
  */
 export function navigationOnly(handler: (req: Request, res: Response) => Promise<'sent'>): Handler {
   return (req, res) => {

@@ -25,9 +25,11 @@ export function lastSegment(req: Request): string {
 }
 
 /**
- * Returns the value of a header. `name` must be in lower case. Only own properties count, so a polluted
- * `Object.prototype` cannot add a header. Adapters of serverless platforms pass repeated headers as a list. Cookies are
- * separated by semicolons (RFC 9113 section 8.2.3), and the values of all other headers by commas.
+ * Returns the value of a header, or `undefined` if it is missing. `name` must be in lower case. Only own properties
+ * count, so a polluted `Object.prototype` cannot add a header.
+ *
+ * Adapters of serverless platforms pass a repeated header as a list of values, which are joined: those of `cookie` with
+ * semicolons (RFC 9113 section 8.2.3), and those of all other headers with commas.
  */
 export function header({ headers }: Request, name: string): string | undefined {
   const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
@@ -37,8 +39,8 @@ export function header({ headers }: Request, name: string): string | undefined {
 /**
  * Whether a browser will show the response as a page.
  *
- * If the request has Fetch Metadata headers, they decide. Older browsers do not send these headers, but they list
- * `text/html` in `Accept`.
+ * If the request has a `Sec-Fetch-Mode` header, that header decides. Older browsers do not send it. Without it, the
+ * `Accept` header must list `text/html`, and `X-Requested-With` must not show that a script sent the request.
  */
 export function isNavigation(req: Request): boolean {
   const mode = header(req, 'sec-fetch-mode');
@@ -135,14 +137,17 @@ export interface OriginConfig {
 }
 
 /**
- * Whether the headers show that another site sent this request.
+ * Whether the headers show that a page of an untrusted foreign origin sent this request. Every origin other than the
+ * application's own is foreign, even one on the same site.
  *
  * If `Origin` is a foreign origin, the result is false if that origin is trusted, and true otherwise. If `Origin` is
- * this application's origin, `null` or missing, `Sec-Fetch-Site` decides. If both headers are missing, the result is
- * false: every current browser sends at least one of them with a cross-site request, so the client is probably not a
- * browser.
+ * this application's origin, `null` or missing, `Sec-Fetch-Site` decides.
  *
- * @param trusted Foreign origins that may send the request.
+ * If `Sec-Fetch-Site` is to decide but is missing, the result is false. Every current browser sends at least one of the
+ * two headers with a cross-site request, so a client that sends neither is probably not a browser. Exception: if
+ * `Origin` is `null` and the session cookie is `SameSite=None`, the result is true.
+ *
+ * @param trusted Foreign origins that may send the request. Default: the `trustedOrigins` option.
  */
 export function isCrossSite(
   req: Request,
@@ -175,7 +180,7 @@ export function isOfUnknownOrigin(req: Request): boolean {
 /**
  * Whether the page that opens this WebSocket has a foreign origin that is not trusted. Browsers send `Origin` with
  * every WebSocket handshake, and they may send the session cookie whatever the origin is. The `Origin` of a sandboxed
- * frame is `null`.
+ * frame is `null`, which counts as foreign.
  */
 export function isForeignWebSocket(req: Request, { returnToRules, trustedOrigins }: OriginConfig): boolean {
   const origin = header(req, 'origin');

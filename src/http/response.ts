@@ -33,7 +33,7 @@ export function json(res: Response, status: number, body: object): 'sent' {
   return noStore(res, JSON.stringify(body));
 }
 
-/** Ends the response and forbids all caches to store it, regardless of the headers that other middleware sets. */
+/** Ends the response and prevents all caches from storing it, regardless of the headers that other middleware sets. */
 export function noStore(res: Response, body: string): 'sent' {
   responseStateOf(res).isNoStore = true;
   removeFields(res, OTHER_CACHING);
@@ -104,7 +104,8 @@ const responseStates = perObjectState<ResponseState>();
 /**
  * Adds a cookie of this package to the response, or replaces the cookie that was added with the same `id`.
  *
- * @param line Returns the complete `Set-Cookie` value. It is called when the head is written.
+ * @param line Returns the complete `Set-Cookie` value, or `undefined` to leave the cookie out. Called when the head is
+ * written.
  * @param position The position among this package's `Set-Cookie` headers. Some platforms keep only one `Set-Cookie`
  * header of a response. Most of them keep the last one, so the session cookie is `last`. The others keep the first one,
  * so the sign-in marker, which detects that the session cookie was lost, is `first`.
@@ -177,8 +178,8 @@ function hasHead(res: Partial<Response>): boolean {
  * Whether a cookie that is set now will reach the client. If it will not, sessions must not be refreshed: a refresh
  * token can be used only once, and the new one would be lost.
  *
- * The WebSocket library sends the response to an accepted upgrade without using `res`: `ws` ignores the response that
- * express-ws or an application creates, and socket.io joins several cookies into one header.
+ * The result is false for an accepted WebSocket upgrade, because the WebSocket library sends the response: `ws` ignores
+ * the response that express-ws or an application creates, and socket.io joins several cookies into one header.
  */
 export function canSetCookie(req: Request, res: Response): boolean {
   const isUpgraded = isWebSocketUpgrade(req) && (req as { upgrade?: boolean }).upgrade !== false;
@@ -258,7 +259,7 @@ function keepCookiesAndCaching(state: ResponseState): void {
   returnCopies(res);
 }
 
-/** Makes `getHeader` return a copy of a list, so modifying the list does not drop a cookie. */
+/** Makes `getHeader` return a copy of a list, so that modifying the list does not drop a cookie. */
 function returnCopies(res: Partial<Response>): void {
   const { getHeader } = res;
   if (typeof getHeader !== 'function') return;
@@ -302,8 +303,8 @@ function cookieName(line: string): string {
 /**
  * Returns the `Cache-Control` value for a guarded response.
  *
- * - A value that contains `no-store` stays as it is, but becomes `private, no-store` if it also contains `public` or
- *   `must-understand`.
+ * - A value that contains `no-store`, but neither `public` nor `must-understand`, stays as it is.
+ * - Any other value that contains `no-store` becomes `private, no-store`.
  * - A page gets `private, no-store` if the handler has not set `Cache-Control`, or has set a value that contains
  *   `public` or `must-understand`. Without `no-store`, Firefox shows the page from its back/forward cache after a
  *   sign-out.

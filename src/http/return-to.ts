@@ -35,9 +35,9 @@ export interface ReturnToRules {
 }
 
 /**
- * Turns an untrusted `returnTo` into the exact string for the `Location` header, or returns `undefined` if the user
- * must not be sent there (RFC 9700 section 4.11): the value is malformed, or leads to an origin that is not listed or
- * to a route of this package.
+ * Turns an untrusted `returnTo` into the exact string for the `Location` header. Returns `undefined` if the user must
+ * not be sent there (RFC 9700 section 4.11), because the value is malformed, or because it leads to an origin that is
+ * not listed or to a route of this package.
  *
  * The returned string is checked, not the input. A URL is safe if it leads to the same origin in each of three cases:
  * unchanged, after a proxy has decoded its path once, and after its path has been parsed again. The function is
