@@ -60,8 +60,8 @@ export function expiringMap<V extends object | number | true>(
 }
 
 /**
- * Passed to lru-cache if the caller passes no options. The object has no prototype, because lru-cache would read
- * options from a polluted `Object.prototype`.
+ * Passed to lru-cache if the caller passes no options. The object has no prototype, because lru-cache would otherwise
+ * read options from a polluted `Object.prototype`.
  */
 const NO_OPTIONS = Object.freeze(Object.create(null) as Record<string, never>);
 

@@ -30,7 +30,7 @@ import type { SaveAttributes } from './sign-up.js';
 export interface SignedInSession {
   readonly session: Session;
   readonly returnTo: string;
-  /** How the session was ended before this sign-in, if it was. */
+  /** How a session with the same ID was ended before this sign-in, or `undefined` if it was not ended. */
   readonly earlierEnd: SessionEnd | undefined;
 }
 
@@ -125,8 +125,8 @@ export function createCompleteSignIn({
 
 /**
  * Returns the session's `signedInAt` and `authenticatedAt` fields. The result is empty if the sign-in has no `maxAge`.
- * WorkOS accepts an authentication from up to `max_age` seconds ago, so a sign-in with a large `maxAge` does not prove
- * that the user authenticated recently.
+ * For a sign-in with `maxAge`, WorkOS accepts an authentication from up to that many seconds ago. `authenticatedAt` is
+ * therefore `maxAge` seconds before `signedInAt`.
  */
 function freshness(
   { maxAge }: SignInStart,

@@ -9,8 +9,8 @@ import { isRequestedOrganizationRefused } from '../workos/error-answers.js';
 import { UpstreamError } from '../workos/fetch.js';
 
 /**
- * Refreshes the session of a request, for the same or a different organization. If WorkOS has issued new tokens, the
- * browser receives them even if the call fails afterwards.
+ * Refreshes the session of a request, for the same or a different organization. Resolves to the new value of
+ * `req.auth`. If WorkOS has issued new tokens, the browser receives them even if the call fails afterwards.
  *
  * @throws {AuthKitError} `unauthenticated` if there is no session, or if it has ended; `forbidden` if the user has no
  * access to the organization; `upstream_unavailable` if WorkOS or the store is unavailable. If WorkOS requires a

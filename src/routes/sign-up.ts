@@ -215,8 +215,8 @@ const DEFAULT_ROLE = 'member';
 
 /**
  * Assigns a role to the organization membership that this sign-in created. Does not change a membership that already
- * existed, is managed by a directory, or has a role other than the default role, because an administrator may have set
- * it up.
+ * existed, is managed by a directory, or has a role other than `member` or `signUp.defaultRole`, because an
+ * administrator may have set it up.
  *
  * @returns Whether the role was saved.
  */

@@ -6,15 +6,12 @@ import type { ApiResult } from './api-client.js';
 /** The maximum number of entries in each cache. */
 const MAX_ENTRIES = 10_000;
 
-/**
- * The shortest time between a failed lookup and the next one while an outdated result can still be used, in
- * milliseconds.
- */
+/** How long an outdated result is used without another lookup after a lookup has failed, in milliseconds. */
 const RETRY = 10_000;
 
 /**
- * Looks up a user or an API key at WorkOS. Concurrent lookups with the same key share one call. Returns a promise only
- * if no current result is cached. The promise never rejects.
+ * Looks up a user or an API key at WorkOS. Returns the cached result if it is current. Otherwise, returns a promise,
+ * which never rejects. Concurrent lookups with the same key share one call.
  */
 export type CachedLookup<T> = (key: string) => ApiResult<T> | Promise<ApiResult<T>>;
 

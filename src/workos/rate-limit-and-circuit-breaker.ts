@@ -14,7 +14,10 @@ const MAX_BACKGROUND = 40;
 /** The circuit opens after this many failures in a row. */
 const FAILURE_THRESHOLD = 10;
 
-/** The first pause after failures, in milliseconds. Each failed probe doubles the pause. */
+/**
+ * The first pause after failures, in milliseconds. If the first call after a pause fails, the next pause is twice as
+ * long.
+ */
 const FIRST_PAUSE = 500;
 
 /** The longest pause after failures, in milliseconds. */
@@ -40,8 +43,8 @@ export class CircuitOpenError extends Error {
   override readonly name = 'CircuitOpenError';
 
   /**
-   * @param retryAfter The time until the end of the pause that WorkOS asked for, in seconds. `undefined` if WorkOS did
-   * not ask for a pause.
+   * @param retryAfter The remaining time of the pause that WorkOS asked for, in seconds. `undefined` if WorkOS did not
+   * ask for a pause.
    */
   constructor(readonly retryAfter: number | undefined) {
     super('WorkOS is unavailable, and the next attempt is not due yet');
