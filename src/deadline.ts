@@ -1,6 +1,7 @@
 /**
  * Waits at most `ms` milliseconds for a promise. Resolves with the promise's value, or with `undefined` if the promise
- * is still pending after that time. When the wait ends, the timer is cleared, so it does not keep the process alive.
+ * is still pending after that time. When the wait ends, the timer is cleared, so that it does not keep the process
+ * alive.
  */
 export function withDeadline<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;

@@ -333,7 +333,7 @@ const loggers = new Map<Area, debug.Debugger>();
 
 /**
  * Logs `facts` if `DEBUG` selects `authkit:<area>`. The facts must not contain secrets. They are written as JSON, and
- * every character outside printable ASCII is escaped, so untrusted text cannot start a new line.
+ * every character outside printable ASCII is escaped, so that untrusted text cannot start a new line.
  */
 export function log(area: Area, facts: object): void {
   let logger = loggers.get(area);

@@ -117,7 +117,7 @@ interface InvalidTransaction {
 
 /**
  * Opens the transaction in `state`, and finds the secret that proves that this browser began the sign-in. Whatever the
- * result, the transaction cookie is cleared, so a later callback cannot use the transaction again.
+ * result, the transaction cookie is cleared, so that a later callback cannot use the transaction again.
  */
 function consumeTransaction(
   state: string,

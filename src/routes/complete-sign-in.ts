@@ -66,7 +66,7 @@ export interface CompleteSignInDependencies {
   saveAttributes: SaveAttributes;
   verifyInTime: VerifyInTime;
   revocation: Pick<Revocation, 'status' | 'endOf'>;
-  /** Returns the current time by the clock of WorkOS, in milliseconds since the epoch. */
+  /** Returns the current time according to WorkOS's clock, in milliseconds since the epoch. */
   workosNow: () => number;
 }
 
@@ -93,8 +93,8 @@ export function createCompleteSignIn({
   return async ({ tokens: confirmed, transaction, req, res, deadline }) => {
     const before = await endOf(confirmed.accessToken);
     const userId = confirmed.user.id;
-    // The time is converted to the clock of WorkOS, because it is compared with the times at which WorkOS created the
-    // user and the membership.
+    // The time is converted to WorkOS's clock, because it is compared with the times at which WorkOS created the user
+    // and the membership.
     const { issuedAt, restartOf = issuedAt } = transaction;
     const startedAt = restartOf - config.now() + workosNow();
     const isFirstSignIn = !signedInOnce.has(userId) && isFirst(confirmed, startedAt);

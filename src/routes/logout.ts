@@ -255,10 +255,10 @@ function isClearPages(req: Request, cookies: Cookies): boolean {
 }
 
 /**
- * Makes the browser discard the pages of the user who has signed out, so the back button does not show them (W3C Clear
- * Site Data). The response that ends the session comes too early for this: the page that requested the sign-out enters
- * the back/forward cache only when the next page is shown. Therefore, the next page requests this response as a hidden
- * image.
+ * Makes the browser discard the pages of the user who has signed out, so that the back button does not show them (W3C
+ * Clear Site Data). The response that ends the session comes too early for this: the page that requested the sign-out
+ * enters the back/forward cache only when the next page is shown. Therefore, the next page requests this response as a
+ * hidden image.
  */
 function clearPages(res: Response): 'sent' {
   res.statusCode = 204;

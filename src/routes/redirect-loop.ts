@@ -19,7 +19,7 @@ export interface RedirectLoopGuard {
   /** Returns whether this browser signed in a few seconds ago but is still signed out. */
   isLooping: (req: Request, res: Response) => Promise<boolean>;
   /**
-   * Returns the error that ends the loop. Also clears the marker cookie, so the next sign-in is not mistaken for a
+   * Returns the error that ends the loop. Also clears the marker cookie, so that the next sign-in is not mistaken for a
    * loop.
    */
   toError: (req: Request, res: Response) => AuthKitError;

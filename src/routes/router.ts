@@ -170,7 +170,8 @@ function escapeRegExp(path: string): string {
 }
 
 /**
- * Creates a `next` for callers that do not pass one. It ends the response, so the request does not hang after an error.
+ * Creates a `next` for callers that do not pass one. It ends the response, so that the request does not hang after an
+ * error.
  */
 function endResponse(res: ServerResponse): Next {
   return () => {

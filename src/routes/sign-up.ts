@@ -124,7 +124,7 @@ export interface AttributesToSave {
   readonly attributes: SignUpAttributes;
   /** Whether the attributes come from the application's code, or from a link, which anyone can create. */
   readonly from: 'app' | 'link' | undefined;
-  /** When the sign-in began, in milliseconds since the epoch by the clock of WorkOS. */
+  /** When the sign-in began, in milliseconds since the epoch, according to WorkOS's clock. */
   readonly startedAt: number;
 }
 

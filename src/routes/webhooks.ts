@@ -221,7 +221,7 @@ function revoke(
 }
 
 /**
- * Creates a function that claims deliveries, so each delivery is accepted only once. With a store, a delivery is
+ * Creates a function that claims deliveries, so that each delivery is accepted only once. With a store, a delivery is
  * accepted once across all processes. Without a store, it is accepted once in each process.
  *
  * @returns A function that claims a delivery. Its promise resolves to a function that releases the claim, or to

@@ -301,7 +301,7 @@ function decodeObject(part: string): Readonly<Record<string, unknown>> | undefin
   }
 }
 
-/** Copies an object without its prototype, so a polluted `Object.prototype` cannot add claims. */
+/** Copies an object without its prototype, so that a polluted `Object.prototype` cannot add claims. */
 function withoutPrototype(value: object): Readonly<Record<string, unknown>> {
   return Object.assign(Object.create(null) as Record<string, unknown>, value);
 }

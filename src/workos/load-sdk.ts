@@ -64,7 +64,7 @@ function readManifest(path: string, url: string): { name: string; version: strin
   }
 }
 
-/** Warns at start-up if the SDK is missing or too old, so the problem is noticed before the first sign-in. */
+/** Warns at start-up if the SDK is missing or too old, so that the problem is noticed before the first sign-in. */
 export function warnAboutSDK({ version }: SDK): void {
   const installed = version();
   if (installed === undefined || isSupported(installed)) return;

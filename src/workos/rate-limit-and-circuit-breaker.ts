@@ -84,7 +84,7 @@ export interface LimiterOptions {
 }
 
 /**
- * Creates a limiter. Calls to WorkOS pass through it, so WorkOS never receives too many calls at the same time and
+ * Creates a limiter. Calls to WorkOS pass through it, so that WorkOS never receives too many calls at the same time and
  * receives fewer calls during an outage.
  */
 export function createLimiter(options: LimiterOptions): Limiter {
@@ -149,8 +149,8 @@ function createCircuitBreaker(
     onOpen(toError);
   };
   /**
-   * Returns the next pause, in milliseconds. Up to half of it is random, so the processes of an app do not send their
-   * probes at the same moment.
+   * Returns the next pause, in milliseconds. Up to half of it is random, so that the processes of an app do not send
+   * their probes at the same moment.
    */
   const nextPause = (wasProbe: boolean) => {
     pause = wasProbe ? Math.min(pause * 2, LONGEST_PAUSE) : FIRST_PAUSE;
