@@ -91,8 +91,8 @@ async function refresh(
   const isForbidden = result.kind === 'unavailable' || error.code === 'organization_unavailable';
   const refusal = isForbidden ? organizationForbidden(error) : error;
   if (!isSpent) return { error: refusal };
-  // WorkOS has already exchanged the session's refresh token for tokens of the requested organization. Starting from
-  // these tokens, this refresh returns the session to its own organization.
+  // WorkOS has already exchanged the session's refresh token for tokens of the requested organization. This refresh
+  // uses those tokens to return the session to its previous organization.
   return { ...(await refresh(session, undefined, authenticator)), error: refusal };
 }
 

@@ -169,7 +169,8 @@ function startOf({ returnTo, state, attributes }: SaveSessionOptions, config: Au
   return ownProperties({
     from: 'app' as const,
     returnTo: safe ?? config.returnTo,
-    // If the user was created within the last `signInLifetime` seconds, this counts as the user's first sign-in.
+    // It is not known when the sign-in began, so the earliest possible time is used. For a user who was created after
+    // this time, this is the first sign-in.
     issuedAt: config.now() - config.signInLifetime * 1000,
     ...withoutUndefined({ state, attributes: checked }),
   });

@@ -235,8 +235,8 @@ function sessionProblem(
 }
 
 /**
- * The accepted values of `typ`: the values from RFC 9068 section 2.1, and those of servers that do not set `typ` or are
- * older than RFC 9068.
+ * The accepted values of `typ`, in lower case. RFC 9068 section 2.1 requires `at+jwt` or `application/at+jwt`. Servers
+ * that do not follow it leave out `typ` or send `JWT`.
  */
 const ACCESS_TOKEN_TYPES: readonly unknown[] = [undefined, 'at+jwt', 'application/at+jwt', 'jwt'];
 

@@ -6,7 +6,7 @@ import type { ApiResult } from './api-client.js';
 /** The maximum number of entries in each cache. */
 const MAX_ENTRIES = 10_000;
 
-/** How long an outdated result is used without another lookup after a lookup has failed, in milliseconds. */
+/** After a failed lookup, an outdated result is used for this many milliseconds before the next lookup. */
 const RETRY = 10_000;
 
 /**
@@ -26,9 +26,9 @@ export interface CachedLookupOptions<T> {
   ask: (key: string, isKnown: boolean) => Promise<ApiResult<T>>;
   /** How long `ok` and `refused` results are cached, in milliseconds. */
   maxAge: number;
-  /** How long after `maxAge` an `ok` result can still be used while WorkOS is unavailable, in milliseconds. */
+  /** How long an `ok` result can still be used after `maxAge`, in milliseconds, while WorkOS is unavailable. */
   staleIfError: number;
-  /** How long a request waits for a new result if an older result can still be used, in milliseconds. */
+  /** How long a request waits for a new result, in milliseconds, if an older result can still be used. */
   softTimeout: number;
   now: () => number;
 }

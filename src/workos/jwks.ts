@@ -8,15 +8,16 @@ import { UpstreamError } from './fetch.js';
 const MAX_AGE = 600_000;
 
 /**
- * The maximum age of keys that are used while newer ones cannot be fetched, in milliseconds (stale-if-error, RFC 5861).
+ * The maximum age, in milliseconds, of keys that are used while newer ones cannot be fetched (stale-if-error, RFC
+ * 5861).
  */
 const STALE_IF_ERROR = 86_400_000;
 
-/** The minimum time between attempts to fetch keys, in milliseconds, while older keys are in use. */
+/** The minimum time, in milliseconds, between attempts to fetch keys while older keys are in use. */
 const RETRY = 10_000;
 
 /**
- * The minimum time between attempts by `load` to fetch keys, in milliseconds, while there are no keys. Requests may
+ * The minimum time, in milliseconds, between attempts by `load` to fetch keys while there are no keys. Requests may
  * fetch the keys more often, until {@link MAX_FAILURES} fetches in a row have failed.
  */
 const FIRST_RETRY = 1000;
