@@ -65,8 +65,8 @@ export class Deadline {
 const TRY_EVERY = 5000;
 
 /**
- * How long all other requests wait in the meantime, as a fraction of the full time. A working store responds within
- * that time.
+ * How long requests between two retries wait, as a fraction of the full time. A working store responds within that
+ * time.
  */
 const BRIEF_PART = 1 / 20;
 

@@ -48,8 +48,8 @@ export interface CallbackDependencies {
    */
   clientUrl?: (codeOrError: string | AuthKitError, transaction: Transaction) => Promise<string>;
   /**
-   * Returns the authorization URL for retrying a sign-in that WorkOS did not finish, or `undefined` if a retry would
-   * not help.
+   * Returns the authorization URL for retrying a sign-in that WorkOS did not finish, or `undefined` if the sign-in is
+   * not retried.
    */
   retrySignIn?: (
     error: AuthKitError,

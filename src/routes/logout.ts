@@ -160,7 +160,8 @@ export interface LogoutDependencies {
 }
 
 /**
- * Creates the handler of the logout route: `POST /logout`, and `GET /logout` for clicks on links in this application.
+ * Creates the handler of the logout route: `POST /logout`, and `GET /logout`, which asks the user for confirmation
+ * unless the user clicked a link in this application.
  */
 export function createLogout(dependencies: LogoutDependencies): Handler {
   const { config, cookies, endBearerSession } = dependencies;
