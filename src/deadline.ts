@@ -1,6 +1,7 @@
 /**
  * Waits at most `ms` milliseconds for a promise. Resolves with the promise's value, or with `undefined` if the promise
- * is still pending after that time. When the wait ends, the timer is cleared, so it does not keep the process alive.
+ * is still pending after that time. When the wait ends, the timer is cleared, so that it does not keep the process
+ * alive.
  */
 export function withDeadline<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
@@ -64,8 +65,8 @@ export class Deadline {
 const TRY_EVERY = 5000;
 
 /**
- * How long all other requests wait in the meantime, as a fraction of the full time. A working store responds within
- * that time.
+ * How long requests between two retries wait, as a fraction of the full time. A working store responds within that
+ * time.
  */
 const BRIEF_PART = 1 / 20;
 

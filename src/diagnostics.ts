@@ -16,7 +16,10 @@ import type { AuthKitErrorCode } from './errors.js';
 export interface AuthKitEvents {
   /** A user signed in, and `onSuccess` did not reject the sign-in. */
   'authkit:sign-in': Who & { authenticationMethod: string | undefined; isImpersonated: boolean };
-  /** A sign-in failed: the callback route responded with an error. */
+  /**
+   * A sign-in failed: the callback route responded with an error, or redirected to a native or single-page client with
+   * an error.
+   */
   'authkit:sign-in-failed': { clientId: string; code: AuthKitErrorCode };
   /** A session was refreshed. The message is published once per refresh, no matter how many requests waited for it. */
   'authkit:refresh': Who;
@@ -115,9 +118,9 @@ export interface AuthKitEvents {
     sessionId: string | undefined;
   };
   /**
-   * A webhook was received. `refused`: the webhook is not genuine, or the same webhook was received before. `failed`:
-   * the webhook is genuine but could not be processed, so WorkOS will send it again. `event` and `eventId` are
-   * `undefined` for a webhook that is not genuine.
+   * A webhook was received. `refused`: the webhook is not genuine, contains no readable event, or was received before.
+   * `failed`: the webhook is genuine but could not be processed, so WorkOS will send it again. `event` and `eventId`
+   * are set only if the webhook is genuine and contains an event.
    */
   'authkit:webhook': {
     clientId: string;
@@ -330,7 +333,7 @@ const loggers = new Map<Area, debug.Debugger>();
 
 /**
  * Logs `facts` if `DEBUG` selects `authkit:<area>`. The facts must not contain secrets. They are written as JSON, and
- * every character outside printable ASCII is escaped, so untrusted text cannot start a new line.
+ * every character outside printable ASCII is escaped, so that untrusted text cannot start a new line.
  */
 export function log(area: Area, facts: object): void {
   let logger = loggers.get(area);

@@ -162,7 +162,10 @@ function unknownCode(code: unknown): TypeError {
   );
 }
 
-/** RFC 9110 section 11.6.1: a 401 response must name an authentication scheme. */
+/**
+ * Returns the `WWW-Authenticate` header that a 401 response must have (RFC 9110 section 11.6.1). For any other status,
+ * the result is empty.
+ */
 function challenge(status: number): Record<string, string> {
   return status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {};
 }

@@ -48,7 +48,7 @@ export function expiringMap<V extends object | number | true>(
   } as LRUCache.OptionsMaxLimit<string, V, unknown>;
   return new OwnOptionsCache<V>({
     ...limits,
-    // With a resolution of 0, lru-cache reads the given clock on every access, so tests can advance the clock.
+    // With a resolution of 0, lru-cache reads the given clock on every access, so that tests can advance the clock.
     ttlResolution: 0,
     perf: { now },
     ...(onEvict && {
@@ -60,8 +60,8 @@ export function expiringMap<V extends object | number | true>(
 }
 
 /**
- * Passed to lru-cache if the caller passes no options. The object has no prototype, because lru-cache would read
- * options from a polluted `Object.prototype`.
+ * Passed to lru-cache if the caller passes no options. The object has no prototype, because lru-cache would otherwise
+ * read options from a polluted `Object.prototype`.
  */
 const NO_OPTIONS = Object.freeze(Object.create(null) as Record<string, never>);
 

@@ -1,11 +1,11 @@
-/** Copies an object without its prototype, so options are never read from a polluted `Object.prototype`. */
+/** Copies an object without its prototype, so that options are never read from a polluted `Object.prototype`. */
 export function ownProperties<T extends object>(value: T): T {
   return Object.assign(Object.create(null) as T, value);
 }
 
 /**
- * Copies an object without the fields that are `undefined`. An optional field must be missing instead (TypeScript's
- * `exactOptionalPropertyTypes`).
+ * Copies an object without the fields that are `undefined`. With TypeScript's `exactOptionalPropertyTypes`, an optional
+ * field must be missing rather than `undefined`.
  */
 export function withoutUndefined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   const defined = Object.entries(fields).filter(([, value]) => value !== undefined);
@@ -18,9 +18,9 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * Whether a value is an object whose own properties can be read as options. Promises, `Map` objects and objects that
- * only have getters or inherited properties are not: they would be read as if they were empty, so options such as
- * `cookie.name` would be ignored without an error.
+ * Whether a value is an object whose own properties can be read as options. The result is false for promises, `Map`
+ * objects, and instances of classes that only have getters or inherited properties. Such a value would be read as if it
+ * were empty, and options such as `cookie.name` would be ignored without an error.
  */
 export function isOptions(value: unknown): value is Record<string, unknown> {
   if (!isRecord(value)) return false;

@@ -16,7 +16,8 @@ export interface DevOptions {
  * Starts a test WorkOS, and runs a command with environment variables that point to it. When the command exits, the
  * test WorkOS is closed, and its sessions are lost.
  *
- * @returns The exit status of the command, or 127 if the command could not be started.
+ * @returns The exit status of the command. If a signal ended the command, 128 plus the number of the signal. If the
+ * command could not be started, 127.
  */
 export async function runOnTestWorkOS(
   [command = '', ...args]: readonly string[],

@@ -19,7 +19,8 @@ export interface DoctorInput {
 }
 
 /**
- * Runs all checks that are possible before the first user signs in. The checks call WorkOS but do not change any data.
+ * Runs all checks that are possible before the first user signs in. The checks do not change any data at WorkOS. If the
+ * configuration is invalid, WorkOS is not called.
  */
 export async function runChecks(input: DoctorInput): Promise<Finding[]> {
   const before = [checkNode(input.nodeVersion), ...checkPackages(input.folder)];

@@ -173,7 +173,7 @@ function isHelp(argument: string): boolean {
 
 /**
  * Returns how many of the arguments belong to a `--port` flag at the beginning: 2 for `--port 4000`, 1 for
- * `--port=4000`.
+ * `--port=4000`, 0 if there is no such flag.
  */
 function portArguments([first = '']: readonly string[]): number {
   if (!first.startsWith('--port')) return 0;

@@ -31,7 +31,7 @@ export async function checkModule(
   env: NodeJS.ProcessEnv,
 ): Promise<Finding[]> {
   if (!existsSync(resolve(module))) return moduleProblem(module, 'does not exist');
-  // The output of the module is sent to stderr, so stdout contains only the findings.
+  // The output of the module is sent to stderr, so that stdout contains only the findings.
   const child = fork(script, [CHILD_COMMAND, module], { env, stdio: ['ignore', 2, 2, 'ipc'] });
   let limit: NodeJS.Timeout | undefined;
   try {

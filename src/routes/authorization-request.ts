@@ -24,7 +24,7 @@ import {
   type Transaction,
 } from './sign-in-transaction.js';
 
-/** The maximum size of the `state` that the application passes, in bytes. */
+/** The maximum size, in bytes, of the `state` that a sign-in passes on to `onSuccess`. */
 const MAX_STATE = 2048;
 
 /**
@@ -33,7 +33,10 @@ const MAX_STATE = 2048;
  */
 const MAX_TRANSACTION = 7168;
 
-/** The maximum number of earlier sessions in a transaction. Browsers have more only if an attacker planted them. */
+/**
+ * The maximum number of earlier sessions in a transaction. Further sessions are left out: a browser has more only if an
+ * attacker planted them.
+ */
 const MAX_EARLIER_SESSIONS = 3;
 
 /** Matches a PKCE challenge for the method S256, which is a SHA-256 hash in base64url (RFC 7636 section 4.2). */
@@ -47,9 +50,9 @@ export type SignInFlow = Pick<
   Pick<Transaction, 'restartOf' | 'identityProvider' | 'earlierSessions'> &
   Required<Pick<Transaction, 'from'>> & {
     /**
-     * Whether the sign-in began on this site. Set only for a retry, whose request does not show this: WorkOS redirected
-     * the browser here, and AuthKit may have a custom domain on this site. For any other sign-in, `from` and the
-     * headers of the request decide.
+     * Whether the sign-in began on this site. This field is set only for a retry. A retry starts in the callback, whose
+     * headers do not show where the sign-in began: WorkOS redirected the browser here, and AuthKit may have a custom
+     * domain on this site. For any other sign-in, `from` and the request's headers decide.
      */
     readonly beganHere?: boolean;
   };
@@ -98,10 +101,11 @@ export function createAuthorizationRequest<Options extends object>({
 }: AuthorizationRequestDependencies<Options>): StartSignIn<Options> {
   /**
    * Returns the `earlierSessions` field of the transaction: the browser's sessions, which the callback ends. The result
-   * is empty if there are none, or if the callback receives the session cookies itself.
+   * is empty if there are none, or if the callback does not need them.
    */
   const earlierSessions = (req: Request, flow: SignInFlow): Pick<Transaction, 'earlierSessions'> => {
-    // The callback of a native or single-page client creates no session, so it ends none either.
+    // Browsers send the session cookie to the callback unless the cookie is strict. The callback of a native or
+    // single-page client creates no session, so it ends none either.
     if (config.cookie.sameSite !== 'strict' || flow.codeChallenge !== undefined) return {};
     const found = cookies.sessionValues(req).flatMap((value) => earlierSessionOf(value) ?? []);
     // A retry starts in the callback, to which browsers do not send strict cookies. Therefore, the sessions of the
@@ -243,9 +247,9 @@ function checkedCallback(value: unknown, { allowInsecureHttp }: Config): string 
 }
 
 /**
- * Seals a transaction. If the sealed transaction is too long for a URL, or if the callback URL and the browser's
- * cookies would together exceed Node's limit for request headers, the requested `returnTo` is dropped. The
- * application's `state` is never dropped.
+ * Seals a transaction. The result must not be too long for a URL. In addition, the callback URL and the browser's
+ * cookies must together fit into Node's limit for request headers. If the result is too long, the requested `returnTo`
+ * is replaced with the default page. The application's `state` is never dropped.
  *
  * @param room The number of bytes that the browser's cookies leave within Node's limit.
  * @returns The transaction, whose `state` is now the sealed transaction instead of the application's `state`.
@@ -272,8 +276,8 @@ async function sealToFit(
 }
 
 /**
- * Creates the function that retries a sign-in that WorkOS did not finish, so the user can complete the step that WorkOS
- * requires. A sign-in is retried only once, because further retries could cause a redirect loop.
+ * Creates the function that retries a sign-in that WorkOS did not finish, so that the user can complete the step that
+ * WorkOS requires. A sign-in is retried only once, because further retries could cause a redirect loop.
  *
  * @returns A function that resolves to the authorization URL, or to `undefined` if the sign-in is not retried.
  */

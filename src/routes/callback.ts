@@ -34,8 +34,9 @@ export interface CallbackDependencies {
   respondWithError: RespondWithError;
   redirectLoop: Pick<RedirectLoopGuard, 'markSignIn' | 'toError'>;
   /**
-   * Handles a callback that has a code but no `state`. If this function is not set, the browser is redirected to the
-   * login route, and the code is not used.
+   * Handles a callback that has a code but no `state`. Resolves to the completed sign-in, to the URL to which the
+   * browser is redirected instead, or to `answered` if the response has been sent. If this function is not set, the
+   * browser is redirected to the login route, and the code is not used.
    */
   unsolicited?: (
     code: string,
@@ -47,8 +48,8 @@ export interface CallbackDependencies {
    */
   clientUrl?: (codeOrError: string | AuthKitError, transaction: Transaction) => Promise<string>;
   /**
-   * Returns the authorization URL for retrying a sign-in that WorkOS did not finish, or `undefined` if a retry would
-   * not help.
+   * Returns the authorization URL for retrying a sign-in that WorkOS did not finish, or `undefined` if the sign-in is
+   * not retried.
    */
   retrySignIn?: (
     error: AuthKitError,
@@ -116,7 +117,7 @@ interface InvalidTransaction {
 
 /**
  * Opens the transaction in `state`, and finds the secret that proves that this browser began the sign-in. Whatever the
- * result, the transaction cookie is cleared, so a later callback cannot use the transaction again.
+ * result, the transaction cookie is cleared, so that a later callback cannot use the transaction again.
  */
 function consumeTransaction(
   state: string,
@@ -135,8 +136,8 @@ function consumeTransaction(
   if (secret !== undefined) return { kind: 'ok', transaction, secret, returnTo };
   if (exchangeOnce.isSpent(state)) return { kind: 'invalid', reason: 'spent', returnTo };
   const { host } = transaction;
-  // A proxy may rewrite the `Host` header. The sign-in is known to have begun at a different host only if the `Host` of
-  // this request is the host of the redirect URI.
+  // `host` may be wrong, because a proxy may rewrite the `Host` header. If the `Host` of this request is the host of
+  // the redirect URI, no proxy has rewritten it, and the sign-in did begin at `host`.
   const callbackHost = new URL(transaction.callback ?? config.redirectUri).host;
   if (host !== undefined && req.headers.host === callbackHost)
     return { kind: 'invalid', reason: 'other_host', host, returnTo };
@@ -269,7 +270,10 @@ async function completeSignIn(
   return sendLandingPage(req, res, done.returnTo, beganHere === true, config);
 }
 
-/** Checks for an own property, so a polluted `Object.prototype` cannot redirect a sign-in. */
+/**
+ * Whether the callback only redirects the browser. An inherited `location` does not count, so a polluted
+ * `Object.prototype` cannot redirect a sign-in.
+ */
 function isRedirect(done: Completed | RedirectInstead): done is RedirectInstead {
   return Object.hasOwn(done, 'location');
 }

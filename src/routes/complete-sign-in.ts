@@ -30,7 +30,7 @@ import type { SaveAttributes } from './sign-up.js';
 export interface SignedInSession {
   readonly session: Session;
   readonly returnTo: string;
-  /** How the session was ended before this sign-in, if it was. */
+  /** How a session with the same ID was ended before this sign-in, or `undefined` if it was not ended. */
   readonly earlierEnd: SessionEnd | undefined;
 }
 
@@ -66,7 +66,7 @@ export interface CompleteSignInDependencies {
   saveAttributes: SaveAttributes;
   verifyInTime: VerifyInTime;
   revocation: Pick<Revocation, 'status' | 'endOf'>;
-  /** Returns the current time by the clock of WorkOS, in milliseconds since the epoch. */
+  /** Returns the current time according to WorkOS's clock, in milliseconds since the epoch. */
   workosNow: () => number;
 }
 
@@ -93,8 +93,8 @@ export function createCompleteSignIn({
   return async ({ tokens: confirmed, transaction, req, res, deadline }) => {
     const before = await endOf(confirmed.accessToken);
     const userId = confirmed.user.id;
-    // The time is converted to the clock of WorkOS, because it is compared with the times at which WorkOS created the
-    // user and the membership.
+    // The time is converted to WorkOS's clock, because it is compared with the times at which WorkOS created the user
+    // and the membership.
     const { issuedAt, restartOf = issuedAt } = transaction;
     const startedAt = restartOf - config.now() + workosNow();
     const isFirstSignIn = !signedInOnce.has(userId) && isFirst(confirmed, startedAt);
@@ -125,8 +125,8 @@ export function createCompleteSignIn({
 
 /**
  * Returns the session's `signedInAt` and `authenticatedAt` fields. The result is empty if the sign-in has no `maxAge`.
- * WorkOS accepts an authentication from up to `max_age` seconds ago, so a sign-in with a large `maxAge` does not prove
- * that the user authenticated recently.
+ * For a sign-in with `maxAge`, WorkOS accepts an authentication from up to that many seconds ago. `authenticatedAt` is
+ * therefore `maxAge` seconds before `signedInAt`.
  */
 function freshness(
   { maxAge }: SignInStart,

@@ -6,7 +6,7 @@ import type { CodeExchangeRequest } from './code-exchange.js';
 import { isSame } from './sign-in-transaction.js';
 
 /**
- * For how long a repeated callback gets the result of the first one, in milliseconds. A callback is repeated after a
+ * How long the result of an exchange is shared with repeated callbacks, in milliseconds. A callback is repeated after a
  * double click or a reload, for example.
  */
 const SHARED = 10_000;
@@ -36,9 +36,10 @@ export interface CallbackExchangeRequest extends CodeExchangeRequest {
 /** Exchanges authorization codes, at most one for each `state`. */
 export interface ExchangeOnce {
   /**
-   * Exchanges the code of a callback. Callbacks with the same state, secret and code share one exchange, until ten
-   * seconds after it has finished. For any other callback with the same state, the result is `spent`: a different code
-   * could be an attempt to inject a code (RFC 9700 section 4.5).
+   * Exchanges the code of a callback. Callbacks with the same state, secret and code share one exchange while it is in
+   * progress, and share its result for ten seconds afterwards. Every other callback with a state that has been used
+   * gets `spent`. A different code is never exchanged, because an attacker could have injected it (RFC 9700 section
+   * 4.5).
    *
    * @returns The completed sign-in, `spent`, or `answered` if `onSuccess` sent the response to this request.
    * @throws {AuthKitError} if the exchange fails, or if `onSuccess` rejects the sign-in.
@@ -49,8 +50,8 @@ export interface ExchangeOnce {
    * native client will redeem the code.
    *
    * @param answer The response from WorkOS: the callback's query.
-   * @returns True for the first callback with this state, and for a repeat with the same secret and the same response
-   * within ten seconds.
+   * @returns Whether the callback may be handled: true for the first callback with this state, and for a repeat with
+   * the same secret and the same response within ten seconds. Otherwise, false.
    */
   spend: (callback: Pick<CallbackExchangeRequest, 'state' | 'secret'> & { answer: string }) => boolean;
   /** Returns whether this process has handled a callback with this state. */

@@ -64,9 +64,9 @@ const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'
  * local machine, such as `127.0.0.1` instead of `localhost`. To a browser, these are different hosts, so it would not
  * send the transaction cookie to the callback. Returns `undefined` if no redirect is needed.
  *
- * If the port in the `Host` header differs from that of the redirect URI, the header does not contain the host that the
- * browser uses, so it is ignored. The origin of the result always comes from the configuration. The `Host` header is
- * only compared with it.
+ * If the port in the `Host` header differs from that of the redirect URI, the browser may be using a different host,
+ * such as that of a proxy. In this case, the result is `undefined` too. The origin of the result always comes from the
+ * configuration, never from the `Host` header.
  */
 function loopbackLocation(req: Request, { redirectUri }: Config): string | undefined {
   const { host } = req.headers;

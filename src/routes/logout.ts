@@ -110,7 +110,12 @@ function returnUrl(
   return returnTo === undefined ? undefined : new URL(returnTo, redirectUri).href;
 }
 
-/** Ends the session that an access token belongs to. Returns the WorkOS URL that ends the session in the browser. */
+/**
+ * Ends the session that an access token belongs to. Returns the WorkOS URL that ends the session in the browser.
+ *
+ * @throws {AuthKitError} `unauthenticated` if the token is not accepted or belongs to no session;
+ * `upstream_unavailable` if the token cannot be verified.
+ */
 export type EndBearerSession = (token: string, returnTo: string | undefined) => Promise<string>;
 
 export interface EndBearerSessionDependencies {
@@ -155,7 +160,8 @@ export interface LogoutDependencies {
 }
 
 /**
- * Creates the handler of the logout route: `POST /logout`, and `GET /logout` for clicks on links in this application.
+ * Creates the handler of the logout route: `POST /logout`, and `GET /logout`, which asks the user for confirmation
+ * unless the user clicked a link in this application.
  */
 export function createLogout(dependencies: LogoutDependencies): Handler {
   const { config, cookies, endBearerSession } = dependencies;
@@ -180,21 +186,24 @@ type LogoutPermission = 'allowed' | 'confirm' | 'prefetch' | 'nothing';
 
 /**
  * Decides whether a request may sign the user out without asking for confirmation. This prevents other sites from
- * signing the user out (CSRF).
+ * signing the user out (CSRF). The result depends on the request:
  *
- * @returns `allowed` for a POST request from this application, and for a click on a link in this application. `confirm`
- * if the user must confirm the sign-out: for any other page load, and for a form submission that has no session cookie
- * and may come from another site. `prefetch` for a request that the browser made in advance, and `nothing` for a HEAD
- * request.
+ * - `allowed`: a POST request from this application, or a click on a link in this application.
+ * - `confirm`: any other page load, or a form submission that has no session cookie and may come from another site. The
+ *   user must confirm the sign-out.
+ * - `prefetch`: a request that the browser made in advance.
+ * - `nothing`: a HEAD request.
+ *
  * @throws {AuthKitError} `forbidden` for any other request.
  */
 function checkLogout(req: Request, config: Config, cookies: Cookies): LogoutPermission {
   if (req.method === 'HEAD') return 'nothing';
   if (req.method !== 'GET') {
     if (isCrossSite(req, config)) throw foreignLogout();
-    // A request of unknown origin that has the session cookie does not come from another site, because browsers do not
-    // send that cookie with a POST request from another site. A request without the cookie may come from another site,
-    // and the response would still clear the cookie.
+    // If the session cookie is `SameSite=None`, `isCrossSite` has already refused requests of unknown origin.
+    // Otherwise, browsers do not send the cookie with a POST request from another site, so a request that has the
+    // cookie does not come from one. A request without the cookie may come from another site, and the response would
+    // still clear the cookie.
     if (hasSession(req, cookies) || !isOfUnknownOrigin(req)) return 'allowed';
     if (isNavigation(req)) return 'confirm';
     throw foreignLogout();
@@ -247,10 +256,10 @@ function isClearPages(req: Request, cookies: Cookies): boolean {
 }
 
 /**
- * Makes the browser discard the pages of the user who has signed out, so the back button does not show them (W3C Clear
- * Site Data). The response that ends the session comes too early for this: the page that requested the sign-out enters
- * the back/forward cache only when the next page is shown. Therefore, the next page requests this response as a hidden
- * image.
+ * Makes the browser discard the pages of the user who has signed out, so that the back button does not show them (W3C
+ * Clear Site Data). The response that ends the session comes too early for this: the page that requested the sign-out
+ * enters the back/forward cache only when the next page is shown. Therefore, the next page requests this response as a
+ * hidden image.
  */
 function clearPages(res: Response): 'sent' {
   res.statusCode = 204;

@@ -11,14 +11,15 @@ import { openPayload, type PayloadPurpose, sealPayload } from '../session/purpos
  */
 export interface RedirectLoopGuard {
   /**
-   * Sets a marker cookie that lasts for ten seconds, usually together with the session cookie. If the browser sends
-   * back only the marker, it has lost the session cookie.
+   * Sets a marker cookie that lasts for ten seconds. It is set after a sign-in, and after a silent sign-in that left
+   * the user signed out. If the browser then begins another sign-in with the marker but without a session, there is a
+   * loop.
    */
   markSignIn: (res: Response) => Promise<void>;
   /** Returns whether this browser signed in a few seconds ago but is still signed out. */
   isLooping: (req: Request, res: Response) => Promise<boolean>;
   /**
-   * Returns the error that ends the loop. Also clears the marker cookie, so the next sign-in is not mistaken for a
+   * Returns the error that ends the loop. Also clears the marker cookie, so that the next sign-in is not mistaken for a
    * loop.
    */
   toError: (req: Request, res: Response) => AuthKitError;

@@ -9,8 +9,8 @@ import { isRequestedOrganizationRefused } from '../workos/error-answers.js';
 import { UpstreamError } from '../workos/fetch.js';
 
 /**
- * Refreshes the session of a request, for the same or a different organization. If WorkOS has issued new tokens, the
- * browser receives them even if the call fails afterwards.
+ * Refreshes the session of a request, for the same or a different organization. Resolves to the new value of
+ * `req.auth`. If WorkOS has issued new tokens, the browser receives them even if the call fails afterwards.
  *
  * @throws {AuthKitError} `unauthenticated` if there is no session, or if it has ended; `forbidden` if the user has no
  * access to the organization; `upstream_unavailable` if WorkOS or the store is unavailable. If WorkOS requires a
@@ -91,8 +91,8 @@ async function refresh(
   const isForbidden = result.kind === 'unavailable' || error.code === 'organization_unavailable';
   const refusal = isForbidden ? organizationForbidden(error) : error;
   if (!isSpent) return { error: refusal };
-  // WorkOS has already exchanged the session's refresh token for tokens of the requested organization. Starting from
-  // these tokens, this refresh returns the session to its own organization.
+  // WorkOS has already exchanged the session's refresh token for tokens of the requested organization. This refresh
+  // uses those tokens to return the session to its previous organization.
   return { ...(await refresh(session, undefined, authenticator)), error: refusal };
 }
 

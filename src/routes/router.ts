@@ -96,8 +96,7 @@ function createRoutes(config: Config, handlers: RouteHandlers, session: Middlewa
       guard,
       route('connect', handlers.connect),
     );
-  // This route is mounted last, because other routes of this package and pages of the application may have paths below
-  // the login route.
+  // This route is mounted last, because other routes of this package may have paths below the login route.
   router.get(publicAndMounted('login').map(segmentBelow), route('login', forProviders(handlers.provider)));
   return router;
 }
@@ -121,7 +120,7 @@ function forProviders(handler: Handler): Handler {
 
 /**
  * Creates the middleware of a route. It turns errors into responses and, if `serverTiming` is set, reports the duration
- * of the request.
+ * of the request in the `Server-Timing` header.
  */
 function routeMiddleware(name: RouteName, handler: Handler, config: Config): Middleware {
   const answered = answerErrors(createErrorResponder(config, name), handler);
@@ -171,7 +170,8 @@ function escapeRegExp(path: string): string {
 }
 
 /**
- * Creates a `next` for callers that do not pass one. It ends the response, so the request does not hang after an error.
+ * Creates a `next` for callers that do not pass one. It ends the response, so that the request does not hang after an
+ * error.
  */
 function endResponse(res: ServerResponse): Next {
   return () => {

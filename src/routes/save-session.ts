@@ -113,10 +113,10 @@ function isText(value: unknown): boolean {
 }
 
 /**
- * Checks that the session cookie can be set and, unless the method is safe, that the request comes from neither another
- * site nor an unknown origin. Without this check, another site could sign the browser in to an account of that site's
- * choice (login CSRF, RFC 9700 section 4.7). The `SameSite` attribute of the session cookie does not prevent this,
- * because a sign-in does not need a cookie.
+ * Checks that the session cookie can be set. For a method such as POST, also checks that the request comes neither from
+ * another site nor from an unknown origin. Without this second check, another site could sign the browser in to an
+ * account of that site's choice (login CSRF, RFC 9700 section 4.7). The `SameSite` attribute of the session cookie does
+ * not prevent this, because a sign-in does not need a cookie.
  *
  * GET requests are accepted from every site, because the user may follow a link to the app's handler from anywhere, for
  * example, from an email.
@@ -169,7 +169,8 @@ function startOf({ returnTo, state, attributes }: SaveSessionOptions, config: Au
   return ownProperties({
     from: 'app' as const,
     returnTo: safe ?? config.returnTo,
-    // If the user was created within the last `signInLifetime` seconds, this counts as the user's first sign-in.
+    // It is not known when the sign-in began, so the earliest possible time is used. For a user who was created after
+    // this time, this is the first sign-in.
     issuedAt: config.now() - config.signInLifetime * 1000,
     ...withoutUndefined({ state, attributes: checked }),
   });

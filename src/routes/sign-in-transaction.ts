@@ -142,7 +142,7 @@ export function openTransaction(sealed: string, rules: TransactionRules): Opened
   return { kind, transaction: payload as unknown as Transaction };
 }
 
-/** Compares two strings. The time that this takes does not depend on where they differ. */
+/** Whether two strings are equal. The duration of the comparison does not depend on where they differ. */
 export function isSame(a: string, b: string): boolean {
   return timingSafeEqual(Buffer.from(sha256(a)), Buffer.from(sha256(b)));
 }
@@ -157,7 +157,10 @@ export function returnRules({ returnToRules }: Config, callback: string | undefi
   return { ...returnToRules, origin, ownPaths: [...returnToRules.ownPaths, pathname] };
 }
 
-/** Whether a value is the same after a round trip through JSON. */
+/**
+ * Whether JSON can represent a value. Keys whose value is `undefined` are ignored. Values that are nested more than 32
+ * levels deep are not accepted.
+ */
 export function isJson(value: unknown, depth = 0): boolean {
   if (depth > 32) return false;
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return true;

@@ -124,7 +124,7 @@ export interface AttributesToSave {
   readonly attributes: SignUpAttributes;
   /** Whether the attributes come from the application's code, or from a link, which anyone can create. */
   readonly from: 'app' | 'link' | undefined;
-  /** When the sign-in began, in milliseconds since the epoch by the clock of WorkOS. */
+  /** When the sign-in began, in milliseconds since the epoch, according to WorkOS's clock. */
   readonly startedAt: number;
 }
 
@@ -215,8 +215,8 @@ const DEFAULT_ROLE = 'member';
 
 /**
  * Assigns a role to the organization membership that this sign-in created. Does not change a membership that already
- * existed, is managed by a directory, or has a role other than the default role, because an administrator may have set
- * it up.
+ * existed, is managed by a directory, or has a role other than `member` or `signUp.defaultRole`, because an
+ * administrator may have set it up.
  *
  * @returns Whether the role was saved.
  */

@@ -14,9 +14,8 @@ const NEEDS_INTERACTION: readonly unknown[] = [
 ];
 
 /**
- * Returns an object with the `silent` field of a transaction, to be spread into it, or `undefined` if the sign-in is
- * not silent. In a silent sign-in, WorkOS redirects the browser back immediately, without showing a page (OpenID
- * Connect Core section 3.1.2.1).
+ * Returns the `silent` field of the transaction, or `undefined` if the sign-in is not silent. In a silent sign-in,
+ * WorkOS redirects the browser back immediately, without showing a page (OpenID Connect Core section 3.1.2.1).
  *
  * The field is `always` if `pinned` contains `prompt: 'none'`, because the sign-ins that guards start are then silent
  * too. Otherwise, it is `once`.
@@ -32,8 +31,9 @@ export function silence(
 }
 
 /**
- * Whether a failed sign-in ends without an error, so the user continues signed out. This is the case if the sign-in was
- * silent, and failed only because WorkOS could not complete it without interaction.
+ * Whether a failed sign-in ends without an error, so that the user continues signed out. This is the case if the
+ * sign-in was silent, and failed only because WorkOS could not complete it without interaction. The exception is a
+ * sign-in that would otherwise continue a redirect loop.
  */
 export function endsSilently(
   { code, details }: AuthKitError,

@@ -32,6 +32,8 @@ export type SwitchToOrganization = (
  * Creates `auth.switchToOrganization()`. If the organization requires a separate sign-in, such as SSO, a page load or a
  * form submission is redirected to that sign-in. If a script (`fetch`) sent the request, the function throws the error
  * instead.
+ *
+ * @returns A function that resolves to the new value of `req.auth`, or to `undefined` if it has sent the redirect.
  */
 export function createSwitchToOrganization(dependencies: SwitchDependencies): SwitchToOrganization {
   const { refreshRequestSession, getSignInUrl } = dependencies;

@@ -89,8 +89,8 @@ export function createWebhooks(dependencies: WebhookDependencies): CreateWebhook
 type WebhookRefusal = Exclude<WebhookProblem, 'store' | 'handler'>;
 
 /**
- * The error message for both an invalid signature and a webhook that is too old, so an attacker cannot tell which of
- * the two was the reason.
+ * The error message for both an invalid signature and a webhook that is too old, so that an attacker cannot tell which
+ * of the two was the reason.
  */
 const SIGNATURE =
   'the signature is not valid: the secret is wrong, the body was changed, or it is more than 3 minutes old';
@@ -196,9 +196,9 @@ function textOf(value: unknown): string {
 /**
  * Applies an event to this application's sessions. Resolves to false if the store is unavailable.
  *
- * A change of a user affects the tokens that were issued before `sentAt`. Both times come from WorkOS, so a difference
- * between the clocks of WorkOS and this server has no effect: an outdated token does not stay valid, and a new token is
- * not refreshed again and again.
+ * A change to a user affects the tokens that were issued before `sentAt`. Both `sentAt` and the time in a token come
+ * from WorkOS, so a difference between the clocks of WorkOS and this server has no effect: an outdated token does not
+ * stay valid, and a new token is not refreshed again and again.
  *
  * `sentAt` may be later than the event, for example if WorkOS sends the event again. Tokens that were issued in between
  * are then refreshed once more than necessary. The earlier time in the event is not used, because a token that was
@@ -221,7 +221,7 @@ function revoke(
 }
 
 /**
- * Creates a function that claims deliveries, so each delivery is accepted only once. With a store, a delivery is
+ * Creates a function that claims deliveries, so that each delivery is accepted only once. With a store, a delivery is
  * accepted once across all processes. Without a store, it is accepted once in each process.
  *
  * @returns A function that claims a delivery. Its promise resolves to a function that releases the claim, or to

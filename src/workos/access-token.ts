@@ -98,8 +98,8 @@ export interface AccessTokenRules<A extends AcceptedTokens = SessionTokens> {
 /**
  * Verifies an access token. Never rejects.
  *
- * @param isTrusted Whether WorkOS has just sent the token. If so, the key set is fetched again if the token's key is
- * unknown.
+ * @param isTrusted Whether WorkOS has just sent the token. If so, an unknown key always causes another fetch of the key
+ * set. Otherwise, such fetches are limited.
  * @param mac The MAC that an earlier verification of the token returned. If it is missing or invalid, the signature is
  * checked.
  */
@@ -137,7 +137,7 @@ export function createVerifier<A extends AcceptedTokens>(
 
 /**
  * Verifies a token synchronously, using the MAC that an earlier verification returned. Returns `undefined` if the MAC
- * is invalid or the keys must be fetched. In this case, call {@link VerifyAccessToken}.
+ * is missing or invalid, or if the keys must be fetched. In this case, call {@link VerifyAccessToken}.
  */
 export type VerifyByMac = (token: string, mac: string | undefined) => TokenVerification | undefined;
 
@@ -235,8 +235,8 @@ function sessionProblem(
 }
 
 /**
- * The accepted values of `typ`: the values from RFC 9068 section 2.1, and those of servers that do not set `typ` or are
- * older than RFC 9068.
+ * The accepted values of `typ`, in lower case. RFC 9068 section 2.1 requires `at+jwt` or `application/at+jwt`. Servers
+ * that do not follow it leave out `typ` or send `JWT`.
  */
 const ACCESS_TOKEN_TYPES: readonly unknown[] = [undefined, 'at+jwt', 'application/at+jwt', 'jwt'];
 
@@ -262,7 +262,10 @@ function isOneOf(names: readonly unknown[], value: unknown): boolean {
   return names.includes(value);
 }
 
-/** Parses a token without checking its signature. Returns `undefined` if the token is malformed. */
+/**
+ * Parses a token without checking its signature. Returns `undefined` if the token is malformed, or if its header does
+ * not name RS256.
+ */
 function parse(token: string): ParsedToken | undefined {
   if (token.length > MAX_LENGTH) return undefined;
   const parts = token.split('.', 4);
@@ -278,8 +281,8 @@ function parse(token: string): ParsedToken | undefined {
 }
 
 /**
- * Reads the claims of a token without any check. Use these claims only to find out which session a sealed token belongs
- * to, or which issuer's keys must verify a token.
+ * Reads the claims of a token without any check. Use these claims only if the token comes from a sealed session or from
+ * WorkOS itself, or to find out which issuer's keys must verify the token.
  *
  * @returns An object without a prototype. It is empty if the token is malformed.
  */
@@ -298,7 +301,7 @@ function decodeObject(part: string): Readonly<Record<string, unknown>> | undefin
   }
 }
 
-/** Copies an object without its prototype, so a polluted `Object.prototype` cannot add claims. */
+/** Copies an object without its prototype, so that a polluted `Object.prototype` cannot add claims. */
 function withoutPrototype(value: object): Readonly<Record<string, unknown>> {
   return Object.assign(Object.create(null) as Record<string, unknown>, value);
 }

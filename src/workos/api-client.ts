@@ -37,30 +37,30 @@ export interface WorkOSClient {
   /**
    * Exchanges an authorization code for tokens. If the response is lost, the code is not sent again, because WorkOS
    * accepts each code only once. Codes that WorkOS refuses count against a budget, because anyone can begin a sign-in
-   * and make up a code.
+   * and make up a code. If the call would have to wait too long for this budget, the result is `unavailable`.
    */
   exchangeCode: (code: string, codeVerifier: string) => Promise<ApiResult<Tokens>>;
   /**
    * Exchanges an authorization code of the SSO API for a profile. If there is no verifier, the sign-in was started at
-   * the identity provider. In this case, anyone may have sent the code, so the call needs the budget for anonymous
-   * requests.
+   * the identity provider. In this case, anyone may have sent the code, so an exchange that fails counts against the
+   * budget for anonymous requests.
    */
   exchangeProfile: (code: string, codeVerifier: string | undefined) => Promise<ApiResult<ProfileReply>>;
   /**
-   * Refreshes a session. If the response is lost, the call is repeated. This is safe, because WorkOS returns the same
-   * tokens again for 30 seconds.
+   * Refreshes a session. If the response is lost, the call is repeated once. This is safe, because WorkOS returns the
+   * same tokens again for 30 seconds.
    */
   refresh: (refreshToken: string, organizationId: string | undefined) => Promise<ApiResult<Tokens>>;
   /** Makes any other call. If WorkOS refuses it, the result is `refused` with `invalid_request`. */
   call: <T>(call: (workos: WorkOS) => Promise<T>) => Promise<ApiResult<T>>;
   /**
-   * Makes a call on behalf of a request whose credential may be invalid. The call counts against the instance's budget
-   * for anonymous requests, and has a separate limiter. If made-up credentials exhaust WorkOS's rate limit, so that it
-   * responds with 429, only these calls are paused, and users can still sign in.
+   * Makes a call on behalf of a request whose credential may be invalid. Unless the credential turns out to be valid,
+   * the call counts against the instance's budget for anonymous requests. These calls have a separate limiter. If
+   * made-up credentials exhaust WorkOS's rate limit, so that it responds with 429, only these calls are paused, and
+   * users can still sign in.
    *
-   * @param isValid Decides from the result whether the credential is valid. If it is, the call does not count against
-   * the budget.
-   * @param isKnown Whether the credential was valid a moment ago. If so, the call does not use the budget.
+   * @param isValid Decides from the result whether the credential is valid.
+   * @param isKnown Whether WorkOS has recently confirmed the credential. If so, the budget does not limit the call.
    */
   callForAnonymous: <T>(
     call: (workos: WorkOS) => Promise<T>,
@@ -72,7 +72,10 @@ export interface WorkOSClient {
    * `Date` header contains the time according to WorkOS's clock.
    */
   fetchKeysResponse: () => Promise<Response>;
-  /** Fetches the JSON Web Key Set of AuthKit's OAuth server. `issuer` is the URL of the AuthKit domain. */
+  /**
+   * Fetches the JSON Web Key Set of AuthKit's OAuth server, and resolves with the parsed JSON, which is not validated.
+   * `issuer` is the URL of the AuthKit domain.
+   */
   fetchIssuerKeys: (issuer: string) => Promise<unknown>;
   /**
    * Returns the client for the application's own calls.
@@ -104,8 +107,6 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
     const result = await budget.run(call, (answer) => answer.kind === 'ok' && isValid(answer.value));
     return result.kind === 'made' ? result.value : budgetExhausted();
   };
-  // The SDK reads every option that it knows. The arguments of the calls below have no prototype, so a polluted
-  // `Object.prototype` cannot add options.
   const exchangeCode = createAuthenticateCall(signIn, isComplete);
   const exchangeProfile = createAuthenticateCall(signIn, isProfile);
   const exchangeUnsolicited = createAuthenticateCall(anonymous, isProfile);
@@ -113,6 +114,8 @@ export function createWorkOSClient(config: Config, sdk: SDK = installedSDK): Wor
   const call = createApiCall(background);
   const callAnonymous = createApiCall(anonymous);
 
+  // The SDK also reads inherited options. `ownProperties` therefore gives the arguments below no prototype. Otherwise,
+  // a polluted `Object.prototype` could add options to a call.
   return {
     exchangeCode: (code, codeVerifier) =>
       inCodeBudget(() =>
@@ -152,7 +155,7 @@ type GetClient = () => Promise<WorkOS>;
 
 /**
  * Creates one SDK client for each kind of call, because the kinds differ in priority and in whether a lost call is
- * repeated. All clients except the anonymous one share one limiter.
+ * repeated. The clients for sign-ins, refreshes and background calls share one limiter.
  */
 function createClients(config: Config, sdk: SDK) {
   const { clientId, now, timeout, fetch } = config;
@@ -177,8 +180,8 @@ function createClients(config: Config, sdk: SDK) {
 
 /**
  * Creates the function that fetches signing keys. Each server that publishes keys has a separate limiter, because
- * anyone can cause these fetches with a made-up token. If a server does not publish its keys, users can still sign in
- * and refresh their sessions.
+ * anyone can cause these fetches with a made-up token. If the keys of a server cannot be fetched, users can still sign
+ * in and refresh their sessions.
  */
 function createKeysFetch({ clientId, now, timeout, fetch }: Config) {
   const fetches = new Map<string, Fetch>();
@@ -211,7 +214,8 @@ function createUrls(
 /**
  * Creates a function that makes an authentication call and returns an {@link ApiResult}.
  *
- * @param isWhole Whether a successful response contains everything that a session needs.
+ * @param isWhole Whether a successful response contains everything that a session needs. If it does not, the result is
+ * `unavailable`.
  */
 function createAuthenticateCall<T>(client: GetClient, isWhole: (value: T) => boolean) {
   return async (call: (workos: WorkOS) => Promise<T>): Promise<ApiResult<T>> => {

@@ -6,15 +6,12 @@ import type { ApiResult } from './api-client.js';
 /** The maximum number of entries in each cache. */
 const MAX_ENTRIES = 10_000;
 
-/**
- * The shortest time between a failed lookup and the next one while an outdated result can still be used, in
- * milliseconds.
- */
+/** After a failed lookup, an outdated result is used for this many milliseconds before the next lookup. */
 const RETRY = 10_000;
 
 /**
- * Looks up a user or an API key at WorkOS. Concurrent lookups with the same key share one call. Returns a promise only
- * if no current result is cached. The promise never rejects.
+ * Looks up a user or an API key at WorkOS. Returns the cached result if it is current. Otherwise, returns a promise,
+ * which never rejects. Concurrent lookups with the same key share one call.
  */
 export type CachedLookup<T> = (key: string) => ApiResult<T> | Promise<ApiResult<T>>;
 
@@ -29,9 +26,9 @@ export interface CachedLookupOptions<T> {
   ask: (key: string, isKnown: boolean) => Promise<ApiResult<T>>;
   /** How long `ok` and `refused` results are cached, in milliseconds. */
   maxAge: number;
-  /** How long after `maxAge` an `ok` result can still be used while WorkOS is unavailable, in milliseconds. */
+  /** How long an `ok` result can still be used after `maxAge`, in milliseconds, while WorkOS is unavailable. */
   staleIfError: number;
-  /** How long a request waits for a new result if an older result can still be used, in milliseconds. */
+  /** How long a request waits for a new result, in milliseconds, if an older result can still be used. */
   softTimeout: number;
   now: () => number;
 }
@@ -46,8 +43,8 @@ interface KnownValue<T> {
 }
 
 /**
- * Creates a lookup with a cache. Refused keys have a separate cache, so they cannot evict valid keys. An answer without
- * an ID counts as `unavailable`.
+ * Creates a lookup with a cache. Refused keys have a separate cache, so that they cannot evict valid keys. An answer
+ * without an ID counts as `unavailable`.
  */
 export function createCachedLookup<T extends { id: string }>(
   options: CachedLookupOptions<T>,

@@ -13,8 +13,8 @@ const MAX_BYTES = 1_048_576;
 export type UpstreamFailure = 'status' | 'network' | 'timeout' | 'malformed' | 'circuit_open';
 
 /**
- * The error for a call to WorkOS that returned an error status, a malformed body or no response. The error contains no
- * data from the request.
+ * The error for a call to WorkOS that returned an error status, a malformed body or no response, or that was not made.
+ * The error contains no data from the request.
  */
 export class UpstreamError extends Error {
   override readonly name = 'UpstreamError';
@@ -226,8 +226,8 @@ function parse(text: string): unknown {
 }
 
 /**
- * Returns the time in the `Retry-After` header, in seconds (RFC 9110 section 10.2.3). The header contains a number of
- * seconds or a date. Any other value is ignored.
+ * Returns how long to wait according to the `Retry-After` header, in seconds (RFC 9110 section 10.2.3). The header
+ * contains a number of seconds or a date. For any other value, returns `undefined`.
  */
 function retryAfter(headers: Headers): number | undefined {
   const value = headers.get('retry-after')?.trim() ?? '';

@@ -8,28 +8,31 @@ import { UpstreamError } from './fetch.js';
 const MAX_AGE = 600_000;
 
 /**
- * The maximum age of keys that are used while newer ones cannot be fetched, in milliseconds (stale-if-error, RFC 5861).
+ * The maximum age, in milliseconds, of keys that are used while newer ones cannot be fetched (stale-if-error, RFC
+ * 5861).
  */
 const STALE_IF_ERROR = 86_400_000;
 
-/** The shortest time between two attempts to fetch the keys while old keys are in use, in milliseconds. */
+/** The minimum time, in milliseconds, between attempts to fetch keys while older keys are in use. */
 const RETRY = 10_000;
 
 /**
- * The shortest time between two fetches by `load` while there are no keys, in milliseconds. Requests fetch the keys
- * more often, until {@link MAX_FAILURES} fetches in a row have failed.
+ * The minimum time, in milliseconds, between attempts by `load` to fetch keys while there are no keys. Requests may
+ * fetch the keys more often, until {@link MAX_FAILURES} fetches in a row have failed.
  */
 const FIRST_RETRY = 1000;
 
 /**
- * The number of failed fetches in a row after which requests fetch the keys at most once per `FIRST_RETRY`. Anyone can
- * send a token that needs a key, so without this limit, each request could cause a call while there are no keys.
+ * The number of failed fetches in a row after which requests fetch the keys at most once per `FIRST_RETRY`
+ * milliseconds. Anyone can send a token that needs a key, so without this limit, each request could cause a call while
+ * there are no keys.
  */
 const MAX_FAILURES = 10;
 
 /**
- * The first pause after a fetch that did not find the requested key ID, in milliseconds. The pause doubles with each
- * further fetch of this kind, so requests with forged key IDs cannot flood WorkOS.
+ * The first pause after a fetch that did not find the requested key ID, in milliseconds. During a pause, a client's
+ * token with an unknown key ID does not cause a fetch. The pause doubles with each further fetch of this kind, so that
+ * tokens with forged key IDs cannot flood WorkOS.
  */
 const FIRST_PAUSE = 30_000;
 
@@ -75,7 +78,8 @@ export interface JWKS {
   hasFresh: (kid: string) => boolean;
   /**
    * Fetches the set if there is none or if a fetch is due, and waits for the fetch. No fetch begins within {@link
-   * RETRY} of the last one or, if there are no keys, within {@link FIRST_RETRY}. The returned promise never rejects.
+   * RETRY} milliseconds of the last attempt. If there are no keys, {@link FIRST_RETRY} applies instead. The returned
+   * promise never rejects.
    *
    * @param isForced Whether a fetch is due even if the set is fresh.
    */
@@ -141,7 +145,7 @@ export function createJWKS(options: JWKSOptions): JWKS {
     const isFrozen = joined?.isPreload && performance.now() - joined.at > MAX_JOIN;
     if (!joined || isFrozen) return start(isPreload);
     await joined.done;
-    // A fetch that began at start-up may have failed because the process was frozen.
+    // A fetch that `load` began may have failed because the process was frozen.
     if (joined.isPreload && !isPreload && !current) await reload();
   };
   const lookup = (kid: string | undefined): JWKSLookup => {

@@ -6,7 +6,8 @@ export type Budgeted<T> = { readonly kind: 'made'; readonly value: T } | { reado
 /** Limits the calls to WorkOS that clients without a valid credential can cause. */
 export interface CallBudget {
   /**
-   * Makes a call if the budget allows it.
+   * Makes a call as soon as the budget allows it. If the wait takes too long, or if too many calls already wait, the
+   * result is `exhausted`, and the call is not made.
    *
    * @param isValid Decides from the result whether the credential is valid. If it is, the call does not count against
    * the budget.

@@ -64,7 +64,7 @@ function readManifest(path: string, url: string): { name: string; version: strin
   }
 }
 
-/** Warns at start-up if the SDK is missing or too old, so the problem is noticed before the first sign-in. */
+/** Warns at start-up if the SDK is missing or too old, so that the problem is noticed before the first sign-in. */
 export function warnAboutSDK({ version }: SDK): void {
   const installed = version();
   if (installed === undefined || isSupported(installed)) return;
@@ -91,12 +91,12 @@ const TOO_OLD = '@workos-inc/node is too old';
  * @throws {AuthKitError} `sdk_missing`, if `@workos-inc/node` is not installed or is too old.
  */
 export async function loadClient(config: Config, fetchFn: Fetch, load: SDK['load']): Promise<WorkOS> {
+  // This package's timeout must end a call before the SDK's timeout does, because an error from the SDK's timeout does
+  // not show what happened.
   const timeout = config.timeout + 1000;
   let client: WorkOS;
   try {
     const sdk = await load();
-    // The SDK's timeout is one second longer than the timeout of this package, because an error from the SDK's timeout
-    // does not show what happened.
     client = new sdk.WorkOS({ ...credentialsOf(config), timeout, maxRetries: 0, fetchFn });
   } catch (cause) {
     throw sdkMissing(NOT_FOUND, cause);

@@ -5,8 +5,8 @@
 const START_DELAY = 50;
 
 /**
- * Loads the signing keys in the background after start-up, so the first user does not have to wait for them. The timer
- * does not keep the process alive.
+ * Loads the signing keys in the background after start-up, so that the first user does not have to wait for them. The
+ * timer does not keep the process alive.
  *
  * @param load Loads the keys. The returned promise must never reject.
  */

@@ -14,7 +14,10 @@ const MAX_BACKGROUND = 40;
 /** The circuit opens after this many failures in a row. */
 const FAILURE_THRESHOLD = 10;
 
-/** The first pause after failures, in milliseconds. Each failed probe doubles the pause. */
+/**
+ * The first pause after failures, in milliseconds. If the first call after a pause fails, the next pause is twice as
+ * long.
+ */
 const FIRST_PAUSE = 500;
 
 /** The longest pause after failures, in milliseconds. */
@@ -40,8 +43,8 @@ export class CircuitOpenError extends Error {
   override readonly name = 'CircuitOpenError';
 
   /**
-   * @param retryAfter The time until the end of the pause that WorkOS asked for, in seconds. `undefined` if WorkOS did
-   * not ask for a pause.
+   * @param retryAfter The remaining time of the pause that WorkOS asked for, in seconds. `undefined` if WorkOS did not
+   * ask for a pause.
    */
   constructor(readonly retryAfter: number | undefined) {
     super('WorkOS is unavailable, and the next attempt is not due yet');
@@ -81,7 +84,7 @@ export interface LimiterOptions {
 }
 
 /**
- * Creates a limiter. Calls to WorkOS pass through it, so WorkOS never receives too many calls at the same time and
+ * Creates a limiter. Calls to WorkOS pass through it, so that WorkOS never receives too many calls at the same time and
  * receives fewer calls during an outage.
  */
 export function createLimiter(options: LimiterOptions): Limiter {
@@ -146,8 +149,8 @@ function createCircuitBreaker(
     onOpen(toError);
   };
   /**
-   * Returns the next pause, in milliseconds. Up to half of it is random, so the processes of an app do not send their
-   * probes at the same moment.
+   * Returns the next pause, in milliseconds. Up to half of it is random, so that the processes of an app do not send
+   * their probes at the same moment.
    */
   const nextPause = (wasProbe: boolean) => {
     pause = wasProbe ? Math.min(pause * 2, LONGEST_PAUSE) : FIRST_PAUSE;
