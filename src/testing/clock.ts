@@ -42,7 +42,7 @@ export interface ClockFile {
   update: (advanced: number) => void;
   /**
    * Returns environment variables that make a Node child process follow the clock. The first call creates the file.
-   * After `close`, there are no variables.
+   * After `close`, returns an empty object.
    *
    * @throws {Error} If preload-test-clock.js does not exist. The child process must load this file.
    */

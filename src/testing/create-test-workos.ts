@@ -72,8 +72,8 @@ export interface TestWorkOSOptions {
   /** Lifetime of access tokens, in seconds. Default: 300. */
   accessTokenLifetime?: number;
   /**
-   * How long after its first exchange a refresh token can be exchanged again for the same tokens, in seconds. Default:
-   * 30. With 0, a refresh token can be exchanged only once.
+   * A refresh token can be exchanged more than once, always for the same tokens, until this many seconds have passed
+   * since the first exchange. Default: 30. With 0, a refresh token can be exchanged only once.
    */
   replayWindow?: number;
   /** Whether the open server keeps the process running. Default: true. */
@@ -104,8 +104,8 @@ export interface TestWorkOS extends Lifetimes {
    *
    * In a Node child process, `Date.now()` and `new Date()` follow `clock`. To achieve this, `NODE_OPTIONS` contains the
    * options of this process and an additional option that loads a replacement for `Date`. Timers, `performance.now()`
-   * and `Temporal` are not affected. In this process, `Date` is not replaced, so an application in this process also
-   * needs the option `now: workos.clock.now`.
+   * and `Temporal` are not affected. In this process, `Date` is not replaced. An application in this process that
+   * reads the variables therefore also needs the option `now: workos.clock.now`.
    *
    * @example
    * spawn('node', ['server.js'], { env: { ...process.env, ...workos.env } });

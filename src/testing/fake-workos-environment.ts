@@ -51,8 +51,8 @@ export interface Lifetimes {
   /** Lifetime of access tokens issued from now on, in seconds. */
   accessTokenLifetime: number;
   /**
-   * How long after its first exchange a refresh token can be exchanged again for the same tokens, in seconds. With 0, a
-   * refresh token can be exchanged only once.
+   * A refresh token can be exchanged more than once, always for the same tokens, until this many seconds have passed
+   * since the first exchange. With 0, a refresh token can be exchanged only once.
    */
   replayWindow: number;
 }
@@ -170,8 +170,9 @@ interface Answer {
 }
 
 /**
- * Creates a function that finds the handler for a request. If several routes match, it uses the first one. If no route
- * matches, the handler responds with 501, or with 404 below `/.well-known/`.
+ * Creates a function that finds the handler for a request. If several routes match, it uses the first one. If that
+ * route needs the API key and the request does not contain it, the handler responds with 401. If no route matches, the
+ * handler responds with 501, or with 404 below `/.well-known/`.
  */
 function createRouter(apiKey: string, routes: readonly Route[]): (request: TestRequest) => Answer {
   return (request) => {

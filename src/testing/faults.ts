@@ -68,7 +68,8 @@ export interface TestEndpoint {
 
 /**
  * Selects requests to the test WorkOS, and specifies how the test WorkOS responds to them. If `status`, `body`, `reset`
- * or `hang` is set, a request is not processed unless `after` is also set. Delays use real time, not the test clock.
+ * or `hang` is set, the test WorkOS does not process the requests. To have them processed anyway, also set `after`.
+ * Delays use real time, not the test clock.
  *
  * @example
  * workos.fail({ on: 'refresh', status: 503, times: 1 });
@@ -143,8 +144,8 @@ export interface Faults {
   add: (fault: Fault) => { restore: () => void };
   clear: () => void;
   /**
-   * Decides how the server responds to a request. The oldest fault that matches the request is applied; if no fault
-   * matches, the response of `answer` is used.
+   * Decides how the server responds to a request. Applies the oldest fault that matches the request and has not been
+   * used `times` times. If there is none, uses the response of `answer`.
    */
   deliver: (
     operation: Operation,

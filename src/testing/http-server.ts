@@ -54,8 +54,8 @@ export async function listen(options: ServerOptions): Promise<TestServer> {
 }
 
 /**
- * Responds to one request. It never rejects: if the request cannot be read or the response cannot be sent, it closes
- * the connection.
+ * Responds to one request. If the request cannot be read or the response cannot be sent, closes the connection, so the
+ * returned promise never rejects.
  */
 async function respond(
   req: IncomingMessage,
@@ -74,7 +74,7 @@ async function respond(
 
 /**
  * Creates an error handler that responds with status 500 and the error message. This reveals mistakes in a test, such
- * as an `alter` function that throws.
+ * as an `alter` function that throws. While the server is closing, the handler resets the connection instead.
  */
 function failure(signal: AbortSignal) {
   return (error: unknown): Delivery => {
@@ -103,7 +103,10 @@ async function read(req: IncomingMessage): Promise<TestRequest> {
   };
 }
 
-/** Parses a request body. It is either a form, as in RFC 6749, or JSON, which the WorkOS SDKs send. */
+/**
+ * Returns the fields of a request body, which is either a form, as in RFC 6749, or JSON, as the WorkOS SDKs send it.
+ * Returns an empty object if there is no body, and `undefined` if the JSON is malformed or not an object.
+ */
 function parse(body: string, type: string): TestRequest['body'] {
   if (body === '') return {};
   if (type.startsWith('application/x-www-form-urlencoded'))

@@ -18,8 +18,8 @@ export interface TestSignIn {
    */
   organizationId?: string | null;
   /**
-   * The user's role, instead of the role in the membership. If it is set, the permissions of the membership do not
-   * apply either, so set `permissions` as well.
+   * The user's role, instead of the role in the membership. If `role` or `roles` is set, the permissions of the
+   * membership do not apply either, so set `permissions` as well.
    */
   role?: string;
   roles?: readonly string[];

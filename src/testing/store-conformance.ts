@@ -27,7 +27,10 @@ const CONCURRENT = 20;
 /** Length of the longest value that this package stores, in characters. That value is a session with large tokens. */
 const LONGEST = 256 * 1024;
 
-/** Checks one aspect of a store. Returns what the store promises, and for each promise whether it is met. */
+/**
+ * Checks one aspect of a store, with keys from `key`, which returns a new key on each call. Returns each promise that a
+ * store makes, and whether it is met.
+ */
 type Check = (
   store: Store,
   key: () => string,

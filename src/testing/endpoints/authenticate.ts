@@ -52,8 +52,8 @@ interface Attempt {
   readonly oauthTokens: ProviderTokens | undefined;
   readonly invitationToken: string | undefined;
   /**
-   * Whether the attempt skips all steps except those that `requireStep` requires. True for refreshes, and for sign-ins
-   * on AuthKit's pages, because these pages handle the other steps.
+   * Whether the attempt skips all steps except those that `requireStep` requires. True for sign-ins on AuthKit's pages,
+   * because these pages handle the other steps, and for refreshes, because the session's sign-in has completed them.
    */
   readonly isHosted: boolean;
   readonly done: ReadonlySet<StepCode>;
@@ -369,6 +369,8 @@ function createPendingGrants(
   { finish, find, remove }: Attempts,
 ): Record<string, (fields: Fields) => TestResponse | Promise<TestResponse>> {
   /**
+   * Creates a grant that completes a step and then finishes the authentication.
+   *
    * @param take Completes the step and returns the changed attempt. If it returns an error response instead, the
    * pending token stays valid.
    */

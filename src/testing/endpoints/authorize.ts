@@ -65,8 +65,8 @@ function createShow(dependencies: AuthorizeDependencies): (request: TestRequest)
 }
 
 /**
- * Returns an error to send to the redirect URI, or `undefined` if there is no error. The redirect URI has already been
- * checked.
+ * Returns the query parameters that report an error to the redirect URI, or `undefined` if there is no error. The
+ * redirect URI has already been checked.
  */
 function errorFor(
   { endpoint, connectionId, organizationId, invitationToken, isSilent }: AuthorizationRequest,
@@ -108,7 +108,8 @@ function createChoose(dependencies: AuthorizeDependencies): (request: TestReques
 
 /**
  * Signs a user in, and redirects to the application with an authorization code. The organization comes from the
- * invitation, or else from the connection, or else from `chooseOrganization`.
+ * invitation, or else from the connection, or else from `chooseOrganization`. If the invitation is not for this user,
+ * or if the user is not an active member of the organization, responds with an error instead.
  */
 function signIn(
   authorization: AuthorizationRequest,

@@ -55,7 +55,7 @@ export interface Invitations {
   problem: (token: string, email?: string) => InvitationProblem | undefined;
   /**
    * Accepts a pending invitation. If it is for an organization, makes the user a member and returns the organization's
-   * id. Otherwise, returns `undefined`.
+   * id. Returns `undefined` if it is for no organization, or if the invitation is not pending.
    */
   accept: (token: string, userId: string) => string | undefined;
   routes: () => Route[];

@@ -74,7 +74,7 @@ interface CodeGrant {
 /**
  * Creates AuthKit's OAuth server. It supports server metadata (RFC 8414), dynamic client registration (RFC 7591), the
  * authorization code grant with PKCE, and the client credentials grant. There is no consent page: the server acts as if
- * the user in `login_hint` had consented. Without a `login_hint`, this is the first user.
+ * the user in `login_hint` or, without one, the first user had consented.
  */
 export function createOAuthServer(dependencies: OAuthDependencies): OAuthServer {
   const { url, directory, keys } = dependencies;

@@ -72,7 +72,10 @@ export function signInPage(request: AuthorizationRequest, directory: Directory):
   ]);
 }
 
-/** Creates the sign-up page, whose form creates a user. */
+/**
+ * Creates the sign-up page, whose form creates a user. After a form that was not valid, the page shows the problem and
+ * the submitted fields, and its status is 400.
+ */
 export function signUpPage(
   request: AuthorizationRequest,
   { problem, fields = {} }: { problem?: string; fields?: Fields } = {},

@@ -125,7 +125,10 @@ function readChanges(body: Fields): UserChanges {
   };
 }
 
-/** Returns the part of a full name before the first space, or `undefined` if no full name is given. */
+/**
+ * Returns the part of a full name before the first space, as the `value` of an object. Returns `undefined` if no full
+ * name is given.
+ */
 function firstNameOf(name: unknown): { value: string | undefined } | undefined {
   return text(name) === undefined ? undefined : { value: text(name)?.split(' ')[0] };
 }
@@ -148,8 +151,8 @@ export function metadataOf(known: Readonly<Record<string, string>>, body: Fields
 }
 
 /**
- * Checks that metadata is within WorkOS's limits: at most 50 keys of up to 40 characters, with values of up to 600
- * characters.
+ * Returns an error response if metadata exceeds WorkOS's limits, or else `undefined`. The limits are 50 keys of up to
+ * 40 characters, with values of up to 600 characters.
  */
 export function metadataProblem({ metadata }: Fields): TestResponse | undefined {
   if (metadata === undefined || metadata === null) return undefined;

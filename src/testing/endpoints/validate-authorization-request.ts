@@ -56,6 +56,8 @@ const CHALLENGE = /^[\w-]{43}$/;
 const MAY_REPEAT = ['provider_scopes'];
 
 /**
+ * Reads and checks the parameters of an authorization request. Returns the first problem if a parameter is not valid.
+ *
  * @see https://workos.com/docs/reference/authkit/authentication/get-authorization-url
  * @see https://workos.com/docs/reference/sso/get-authorization-url
  */
@@ -126,7 +128,10 @@ function isLoopback(hostname: string): boolean {
   return /^(?:(?:.+\.)?localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
-/** Checks the PKCE parameters (RFC 7636 section 4.3). The method `plain` is refused. */
+/**
+ * Returns what is wrong with the PKCE parameters (RFC 7636 section 4.3), or `undefined` if they are valid or missing.
+ * The method `plain` is refused.
+ */
 function pkceProblem(get: Get): string | undefined {
   const challenge = get('code_challenge');
   const method = get('code_challenge_method');

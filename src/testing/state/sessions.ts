@@ -11,7 +11,7 @@ export interface Session {
   /**
    * Whether the user was a member of the organization when the session started in it or switched to it. If so, the
    * session can be refreshed in that organization only while the user is a member. The value is false if `signIn` was
-   * called with an organization that the user does not belong to.
+   * called with an organization that the user does not belong to. Such a session can be refreshed there regardless.
    */
   isMember: boolean;
   /**
@@ -86,8 +86,8 @@ export interface Sessions {
 export interface SessionRules {
   now: () => number;
   /**
-   * Returns how long after its first exchange a refresh token can be exchanged again for the same token pair, in
-   * seconds.
+   * Returns the number of seconds during which a refresh token can be exchanged again for the same token pair. They
+   * start with the first exchange.
    */
   replayWindow: () => number;
   issueAccessToken: (session: Session, lifetime?: number) => Promise<string>;
@@ -129,8 +129,8 @@ export function createSessions({ now, replayWindow, issueAccessToken }: SessionR
       const token = refreshTokens.get(value);
       if (!token) throw new Error('only a refresh token that was checked can be rotated');
       if (token.successor) return token.successor;
-      // The token is marked as exchanged before anything is awaited, so the second of two concurrent exchanges counts
-      // as a repetition.
+      // The token is marked as exchanged before anything is awaited, so that the second of two concurrent exchanges
+      // counts as a repetition.
       token.exchangedAt = now();
       token.session.organizationId = organizationId;
       token.session.isMember = isMember;

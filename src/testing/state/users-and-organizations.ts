@@ -309,8 +309,8 @@ function createMemberships(organizations: ReturnType<typeof createOrganizations>
   const idOf = (userId: string, organizationId: string) => idFor('om', `${userId}/${organizationId}`);
 
   /**
-   * Returns the permissions of a new membership: those of an existing membership with the same role, preferably in the
-   * same organization, or `undefined` if there is none. As in WorkOS, permissions depend on the role.
+   * Returns the permissions of a new membership. As in WorkOS, they depend on the role, so they are copied from an
+   * existing membership with the same role, preferably in the same organization. If there is none, returns `undefined`.
    */
   const permissionsOf = (organizationId: string, role: string) => {
     const sameRole = memberships().filter((one) => rolesOf(one)[0] === role && one.permissions !== undefined);
