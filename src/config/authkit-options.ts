@@ -264,7 +264,10 @@ export interface AuthKitOptions {
    * unless `allowInsecureHttp` is set. Default none.
    */
   trustedOrigins?: readonly string[];
-  /** Options for every sign-in, or a function that returns them for a request. A link cannot override these options. */
+  /**
+   * Options for every sign-in, or a function that returns them for a request. A link cannot override these options, but
+   * it can set a smaller `maxAge`.
+   */
   signIn?: SignInOptions | ((req: IncomingMessage) => SignInOptions | Promise<SignInOptions>);
   /** How long a sign-in may take, in seconds, from 60 to 86400. Default 600. */
   signInLifetime?: number;

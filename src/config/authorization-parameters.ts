@@ -57,13 +57,13 @@ export interface ParameterSet<Options extends object> {
   /**
    * Reads options from a query, in camelCase or WorkOS's snake_case.
    *
-   * @param pinned Options that the application has set. The query cannot override them.
+   * @param pinned Options that the application has set. The query cannot override them, except with a stricter value.
    * @param taken Names of the options that the query may set. The query's other parameters are ignored.
    * @throws {AuthKitError} `invalid_request` or `invalid_provider`. The error message contains no text from the query.
    */
   parse: (params: URLSearchParams, pinned: Options, taken: ReadonlySet<string>) => Options;
   /**
-   * Combines the requested options with the pinned options, which take precedence.
+   * Combines the requested options with the pinned options, which take precedence over values that are not stricter.
    *
    * @throws {AuthKitError} `invalid_request` or `invalid_provider` if the combined options conflict or are invalid.
    */
