@@ -100,7 +100,7 @@ function wrongArguments(req: unknown, res: unknown, next: unknown): TypeError | 
  * Reports that middleware was called with the wrong arguments. The error is not thrown, because an exception would end
  * the process in plain `node:http`, and in an async handler on Express 4 or Connect.
  *
- * @returns `undefined` if there is a `next`. Otherwise a promise that never settles, so code after `await
+ * @returns `undefined` if `next` was passed. Otherwise a promise that never settles, so code after `await
  * requireAuth()(req, res)` does not run.
  */
 function rejectCall(error: TypeError, req: unknown, res: unknown, next: unknown): unknown {

@@ -276,8 +276,8 @@ function createStoreCheck(store: SignedStore, local: LocalMarks) {
     // If this process has ended or reopened the session in the meantime, that change is newer than the reply from the
     // store.
     const isNewer = !local.unsaved.has(sessionId) && local.latestEndOf(sessionId) === known;
-    // A known end stays the same object, because `reopenSession` compares it with the end that `endOf` returned
-    // earlier.
+    // If the text has not changed, the existing object is kept. `reopenSession` compares the objects, so an equal but
+    // new object would look like a later end of the session.
     const isOther = found.kind === 'hit' && known?.text !== found.text;
     if (isOther && isNewer) local.endSession(sessionId, parseSessionEnd(found.text));
   };

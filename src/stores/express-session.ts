@@ -135,7 +135,7 @@ function isEntry(value: unknown): value is Entry {
 
 /**
  * Creates a function that returns whether an entry has expired. The function remembers when it first saw each
- * short-lived entry.
+ * short-lived entry, because it measures the entry's age from that time (see {@link SHORT}).
  */
 function createExpiry() {
   const seen = expiringMap<{ readonly entry: string; readonly at: number }>({

@@ -84,7 +84,7 @@ export interface Fault {
   /** How many requests the fault applies to. Default: all requests until `restore` or `recover` is called. */
   times?: number;
   /**
-   * Whether the test WorkOS processes the request before the fault applies. Set it to lose only the response. A
+   * Whether the test WorkOS processes the request before the fault applies. Set it to `true` to lose only the response. A
    * refresh, for example, still rotates the refresh token, but the application does not receive the new tokens.
    */
   after?: boolean;
