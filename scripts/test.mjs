@@ -1,5 +1,6 @@
-// Runs `npm test`: the static checks and the tests. Checks run beside the tests at a low priority, because the tests
-// often wait. They start once the package is packed, which changes README.md for a moment. The output of each check is
+// Runs `npm test`: the static checks and the tests. They run at the same time, because the tests often wait for timers
+// and sockets. The tests start once the package is packed, because packing changes README.md for a moment. The check of
+// the package runs apps with time limits, so only the other checks get a low priority. The output of each check is
 // printed in one piece, and not between the lines of the tests.
 import { spawn } from 'node:child_process';
 import { constants, setPriority } from 'node:os';
@@ -30,7 +31,7 @@ async function endCheck(name, child) {
   if (areTestsRunning && !isFine) console.error(`npm run ${name} failed: see its output after the tests`);
 }
 
-/** Lets the tests go first. Processes that this one starts from now on have the same priority. */
+/** Lets the tests go first. Processes that this one starts from now on also have a low priority. */
 function lowerPriority({ pid }) {
   try {
     setPriority(pid, constants.priority.PRIORITY_LOW);
@@ -64,10 +65,7 @@ const isPacked = await Promise.race([
   new Promise((resolve) => packing.on('message', () => resolve(true))),
   packageCheck.then(() => false),
 ]);
-if (isPacked) {
-  lowerPriority(packing);
-  await runTests();
-}
+if (isPacked) await runTests();
 await Promise.all([packageCheck, otherChecks]);
 for (const name of failed) console.error(`npm run ${name} failed`);
 if (failed.length > 0) process.exitCode = 1;

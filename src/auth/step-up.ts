@@ -15,12 +15,6 @@ const JUST_SIGNED_IN = 10;
 const MAX_AGE = 999_999_999;
 
 /**
- * How much older an authentication may be at the end of a sign-in than at its beginning, in seconds. WorkOS compares it
- * with `max_age` at the beginning.
- */
-const SIGN_IN_DURATION = 5;
-
-/**
  * Whether the user authenticated within the last `maxAge` seconds. The time of the authentication is taken from the
  * `auth_time` claim or, if the claim is missing, from {@link freshSignInAt}. If neither is available, the result is
  * false.
@@ -65,30 +59,21 @@ function freshSignInAt(requestAuth: RequestAuth): number | undefined {
 }
 
 /**
- * Whether another sign-in would not help, because the latest one did not meet `maxAge` either, or met it for only a few
- * seconds. Redirecting the user to sign-in again would cause a redirect loop. A sign-in with `sso()` never helps,
- * because the SSO API cannot require users to authenticate again.
+ * Returns the `maxAge` of the sign-in that a guard with this `maxAge` starts, or `undefined` if another sign-in would
+ * not help: if the user has just signed in with `maxAge` 0, redirecting to sign-in again would cause a redirect loop. A
+ * sign-in with `sso()` never helps, because the SSO API cannot require users to authenticate again.
  */
-function isSignInUseless(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): boolean {
-  if (auth.type === 'sso') return true;
-  const session = requestAuth.session();
-  if (!session) return false;
-  const { signedInAt = -Infinity, authenticatedAt = signedInAt } = session.extension;
-  // A sign-in with a larger `maxAge` accepted an older authentication than this guard does.
-  if (signedInAt - authenticatedAt > maxAge) return false;
-  const sinceSignIn = requestAuth.instance.config.now() / 1000 - signedInAt;
-  const claimed = claimedAge(auth, requestAuth);
-  const wasRecent =
-    claimed !== undefined && claimed - sinceSignIn <= maxAge + SIGN_IN_DURATION && maxAge >= JUST_SIGNED_IN;
-  return sinceSignIn <= JUST_SIGNED_IN && !wasRecent;
+function maxAgeOfSignIn(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): number | undefined {
+  if (auth.type === 'sso') return undefined;
+  const { signedInAt = -Infinity, authenticatedAt } = ownProperties(requestAuth.session()?.extension ?? {});
+  const hasJustSignedIn = requestAuth.instance.config.now() / 1000 - signedInAt <= JUST_SIGNED_IN;
+  if (hasJustSignedIn && authenticatedAt === signedInAt) return undefined;
+  // Without the `auth_time` claim, only a new authentication shows when the user authenticated.
+  return hasJustSignedIn || claimedAge(auth, requestAuth) === undefined ? 0 : wholeSeconds(maxAge);
 }
 
-/**
- * Returns the `maxAge` of a sign-in that a guard with this `maxAge` starts. Without the `auth_time` claim, only a new
- * authentication shows when the user authenticated, so the result is 0.
- */
-function maxAgeOfSignIn(auth: SignedIn, requestAuth: RequestAuth, maxAge: number): number {
-  if (claimedAge(auth, requestAuth) === undefined) return 0;
+/** Returns a guard's `maxAge` in the form that the login route and RFC 9470 require: as a whole number of seconds. */
+function wholeSeconds(maxAge: number): number {
   return Math.min(Math.floor(maxAge), MAX_AGE);
 }
 
@@ -104,16 +89,20 @@ export function stepUp(
 ): Outcome | Promise<Outcome> {
   const { config, respondWithError } = requestAuth.instance;
   if (isRecent(auth, requestAuth, maxAge)) return 'next';
-  if (isSignInUseless(auth, requestAuth, maxAge)) {
+  const maxAgeToAsk = maxAgeOfSignIn(auth, requestAuth, maxAge);
+  if (maxAgeToAsk === undefined) {
     const message = 'WorkOS did not ask to authenticate again';
     return denyForbidden(req, res, requestAuth, auth, { message, rule: { maxAge } });
   }
   publishDenied(req, requestAuth, 'step_up_required', { maxAge });
-  const parameters = { maxAge: String(maxAgeOfSignIn(auth, requestAuth, maxAge)) };
+  const parameters = { maxAge: String(maxAgeToAsk) };
   const isSession = isSessionType(auth.type);
   if (config.routes.login && isSession && isPageLoad(req))
     return redirect(res, loginUrl(req, config, parameters));
-  const headers = bearerChallenge({ error: 'insufficient_user_authentication', max_age: maxAge });
+  const headers = bearerChallenge({
+    error: 'insufficient_user_authentication',
+    max_age: wholeSeconds(maxAge),
+  });
   const error = new AuthKitError('step_up_required', 'sign in again', { headers });
   return respondWithError(error, req, res, isSession ? loginUrlForScript(req, config, parameters) : {});
 }

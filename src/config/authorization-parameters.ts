@@ -132,10 +132,11 @@ function parameterSet<Options extends object, Alias extends keyof Options & stri
       ) as Options,
     withPinned(requested, pinned) {
       const asked = canonical(requested as Values);
-      const options: Record<string, unknown> = ownProperties({ ...asked, ...canonical(pinned as Values) });
+      const fixed = canonical(pinned as Values);
+      const options: Record<string, unknown> = ownProperties({ ...asked, ...fixed });
       for (const [name, { stricter }] of all) {
-        if (stricter && asked[name] !== undefined && options[name] !== undefined)
-          options[name] = stricter(asked[name], options[name]);
+        if (stricter && asked[name] !== undefined && fixed[name] !== undefined)
+          options[name] = stricter(asked[name], fixed[name]);
       }
       const [problem] = problemsOf(options);
       if (problem) throw refusal(problem);
@@ -309,7 +310,7 @@ export const authKitParameters = parameterSet<SignInOptions>(
       parse: (value) => (DIGITS.test(value) ? Number(value) : undefined),
       valid: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
       // A guard may require a more recent authentication than the application does for every sign-in.
-      stricter: (a, b) => Math.min(Number(a), Number(b)),
+      stricter: (a, b) => ((a as number) < (b as number) ? a : b),
       form: 'a whole number of seconds, such as 3600',
     },
     providerScopes,

@@ -231,12 +231,14 @@ async function handleResponse(
  * with the same session, the guard would immediately start another sign-in.
  */
 async function isStepUp(
-  { silent, maxAge }: Transaction,
+  { silent, maxAge, earlierSessions = [] }: Transaction,
   req: Request,
   res: Response,
   { authenticateRequest }: CallbackDependencies,
 ): Promise<boolean> {
   if (silent !== 'always' || maxAge === undefined) return false;
+  // The callback does not receive `strict` cookies.
+  if (earlierSessions.length > 0) return true;
   const requestAuth = await authenticateRequest(req, res);
   await requestAuth.whenAuthenticated();
   return requestAuth.auth().type !== null;

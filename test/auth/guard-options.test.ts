@@ -62,7 +62,7 @@ describe.each(['express5', 'express4'] as const)('page or JSON, on %s', (framewo
         app.route('/outage', requireAuth(), handler);
       },
     });
-    const session = await cookie({ claims: { auth_time: undefined } });
+    const session = await cookie({ claims: { auth_time: 1 } });
     const expired = await cookie({ expiresIn: -1 });
     workos.fail({ on: 'refresh', status: 503 });
     const login = (path: string) => `${origin}/login?returnTo=${encodeURIComponent(path)}`;

@@ -101,21 +101,26 @@ test('if every sign-in is silent, a guarded page ends in an error and not in a r
   expect([again.status, again.location]).toEqual([400, undefined]);
 });
 
-test('if every sign-in is silent, a step-up that WorkOS cannot complete silently ends in an error', async () => {
-  const app = await createFrozenTestApp('express5', {
-    rule: { maxAge: 60 },
-    authkit: { signIn: { prompt: 'none' } },
-  });
-  const { origin, browser, workos } = app;
-  await browser.jar.setCookie(await app.cookie({ user: ADA }), origin);
-  workos.clock.advance(90_000);
-  const away = await browser.go((await browser.go(`${origin}/account`)).location!);
-  const { state, max_age: maxAge } = Object.fromEntries(new URL(away.location!).searchParams);
-  expect(maxAge).toBe('60');
-  const callback = `${origin}/callback?error=login_required&state=${encodeURIComponent(state!)}`;
-  const reply = await browser.go(callback);
-  expect([reply.status, reply.location]).toEqual([400, undefined]);
-});
+test.each(['lax', 'strict'] as const)(
+  'if every sign-in is silent, a step-up that WorkOS cannot complete ends in an error, with sameSite %s',
+  async (sameSite) => {
+    const app = await createFrozenTestApp('express5', {
+      rule: { maxAge: 60 },
+      authkit: { cookie: { sameSite }, signIn: { prompt: 'none' } },
+    });
+    const { origin, browser, workos } = app;
+    await browser.jar.setCookie(await app.cookie({ user: ADA }), origin);
+    workos.clock.advance(90_000);
+    const away = await browser.go((await browser.go(`${origin}/account`)).location!);
+    const { state, max_age: maxAge } = Object.fromEntries(new URL(away.location!).searchParams);
+    expect(maxAge).toBe('60');
+    const callback = `${origin}/callback?error=login_required&state=${encodeURIComponent(state!)}`;
+    // Browsers do not send `strict` cookies to the callback, because the redirect comes from another site.
+    if (sameSite === 'strict') await browser.jar.setCookie('wos-session=; Max-Age=0', origin);
+    const reply = await browser.go(callback);
+    expect([reply.status, reply.location]).toEqual([400, undefined]);
+  },
+);
 
 test('a silent sign-in of another browser is an error', async () => {
   const { origin, refuse } = await start('express5');
