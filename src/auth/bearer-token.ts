@@ -75,8 +75,8 @@ export interface BearerVerifiers {
   /** Verifies API keys and the access tokens that WorkOS issues for sessions. */
   forSessions: VerifyBearer;
   /**
-   * Like `forSessions`, but also accepts access tokens that were issued before their user changed, because a sign-out
-   * does not use the claims that may be outdated.
+   * Like `forSessions`, but also accepts access tokens that were issued before their user's data changed, because a
+   * sign-out does not use the claims that may be outdated.
    */
   forSignOut: VerifyBearer;
   /**
@@ -154,7 +154,7 @@ interface VerifyBearerDependencies {
   apiKeys: CachedLookup<ApiKey>;
   verify: VerifyTokenWithCache;
   statusOf: BearerVerifiersDependencies['statusOf'];
-  /** Whether to accept tokens that were issued before their user changed. */
+  /** Whether to accept tokens that were issued before their user's data changed. */
   acceptsOutdated: boolean;
 }
 

@@ -111,10 +111,11 @@ function returnUrl(
 }
 
 /**
- * Ends the session that an access token belongs to. Returns the WorkOS URL that ends the session in the browser.
+ * Ends the session that an access token belongs to, both in this application and at WorkOS. Returns the WorkOS logout
+ * URL, which the client opens in the browser to sign the user out there too.
  *
- * @throws {AuthKitError} `unauthenticated` if the token is not accepted or belongs to no session;
- * `upstream_unavailable` if the token cannot be verified.
+ * @throws {AuthKitError} `unauthenticated` if the token is not accepted or does not belong to a session;
+ * `upstream_unavailable` if the token cannot be verified, or if WorkOS or the store is unavailable.
  */
 export type EndBearerSession = (token: string, returnTo: string | undefined) => Promise<string>;
 

@@ -35,7 +35,7 @@ export interface Sessions {
   ) => Promise<string>;
   /**
    * Ends a session. In this process, the session ends immediately. With a store, it ends in every other process at most
-   * half a second after the promise is fulfilled, unless the store is unavailable.
+   * half a second after the promise is fulfilled. The promise is fulfilled even if the store is unavailable.
    */
   end: (session: Session | UnreadSession) => Promise<void>;
 }

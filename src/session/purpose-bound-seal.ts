@@ -69,7 +69,8 @@ export function sealPayload(
 
 /**
  * Opens a payload that was sealed for this purpose and this instance and has not expired. Returns `undefined` if the
- * purpose, client ID, redirect URI or password is different, or if the value is too old or was sealed in the future.
+ * purpose, client ID, redirect URI or password is different, or if the value is too old or was sealed too far in
+ * the future.
  */
 export function openPayload(
   purpose: PayloadPurpose,

@@ -135,8 +135,8 @@ function unavailableElsewhere(): RefreshResult {
 }
 
 /**
- * Refreshes a session while holding the lock. If another process refreshed the session just before this one acquired
- * the lock, returns the result of that refresh instead.
+ * Refreshes a session while holding the lock, and then releases the lock. If another process refreshed the session just
+ * before this one acquired the lock, returns the result of that refresh instead.
  */
 async function refreshHoldingLock(
   lock: Entry,

@@ -43,7 +43,7 @@ export interface SignedStore {
     ttl: number,
   ) => Promise<Entry | { readonly kind: 'taken' } | Unavailable>;
   /**
-   * Replaces an entry if the store still contains `entry`. Otherwise, the result is `changed`.
+   * Replaces `entry` if the store still contains it. Otherwise, the result is `changed`.
    *
    * @param ttl Time to live of the new value, in milliseconds.
    */

@@ -43,8 +43,8 @@ interface KnownValue<T> {
 }
 
 /**
- * Creates a lookup with a cache. Refused keys have a separate cache, so that they cannot evict valid keys. An answer
- * without an ID counts as `unavailable`.
+ * Creates a lookup with a cache. Refused keys have a separate cache, so that they cannot evict valid keys. A
+ * successful answer without an ID counts as `unavailable`.
  */
 export function createCachedLookup<T extends { id: string }>(
   options: CachedLookupOptions<T>,
