@@ -35,8 +35,8 @@ function seconds(now: () => number): number {
 const CLOCK_SKEW = 60;
 
 /**
- * Returns how long ago the user authenticated according to the `auth_time` claim, in seconds. Returns `undefined` if the
- * claim is missing. SSO sessions have no claims, because the SSO API issues no tokens.
+ * Returns how long ago the user authenticated according to the `auth_time` claim, in seconds. Returns `undefined` if
+ * the claim is missing. SSO sessions have no claims, because the SSO API issues no tokens.
  *
  * A user authenticates before the token is issued. If `auth_time` is later, it cannot be a time in seconds, and would
  * count as recent forever. The result is then `Infinity`, so the authentication counts as old. `auth_time` is compared
