@@ -254,17 +254,15 @@ function setSessionCookie(
   if (!canSetCookie(req, res)) return result;
   if (result.kind === 'ended') {
     const { session } = result;
-    const mayClear = () =>
-      deadline.elapsed() < CLEARED_WITHIN &&
-      (authenticator.isLive?.(session) ?? true) &&
-      startClearing(session);
+    const isLive = () => authenticator.isLive?.(session) ?? true;
+    const mayClear = () => deadline.elapsed() < CLEARED_WITHIN && isLive() && startClearing(session);
     // The decision is made only once. `clearSession` asks for it for each cookie, and again if other middleware changes
     // the headers as they are written.
     let isClearing: boolean | undefined;
     cookies.clearSession(req, res, () => (isClearing ??= mayClear()));
     // If a new sign-in has replaced the session, the sign-in marker is kept. If the browser cannot replace the old
     // cookie, the marker stops the redirect loop.
-    if (authenticator.isLive?.(session) ?? true) cookies.clearSignInMarker(req, res);
+    if (isLive()) cookies.clearSignInMarker(req, res);
     return result;
   }
   try {
